@@ -1,0 +1,41 @@
+# Two commands for a machine with git, make and Python 3.11: `make reproduce` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help reproduce test unit lint ui clean
+help:
+	@echo "make reproduce   environment, all results of the default edition, the submission file"
+	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
+	@echo "make ui          the runs in MLflow, on loopback"
+
+reproduce: $(VENV)/.installed
+	dvc repro
+	mgbench results
+
+test: $(VENV)/.installed lint
+	pytest
+
+unit: $(VENV)/.installed
+	pytest -m "not slow"
+
+lint: $(VENV)/.installed
+	ruff check .
+	ruff format --check .
+	basedpyright
+	lint-imports
+	codespell
+
+ui: $(VENV)/.installed
+	mgbench ui
+
+clean:
+	rm -rf $(VENV) mlflow.db .ckpt
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON): install Python 3.11, or say make PYTHON=<your 3.11>"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@

@@ -1,0 +1,149 @@
+"""What one person looks like: random choices, all from one generator."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = NDArray[np.uint8]
+
+_SKIN = [
+    (238, 203, 180), (232, 190, 162), (222, 178, 146), (208, 160, 126), (189, 140, 105),
+    (168, 118, 84), (142, 97, 68), (115, 76, 54), (90, 60, 44), (70, 47, 36),
+]  # fmt: skip
+_HAIR = [
+    (24, 20, 18), (34, 27, 23), (54, 38, 28), (82, 56, 36), (112, 80, 50), (150, 112, 70),
+    (188, 154, 104), (120, 60, 34), (120, 118, 116), (190, 188, 184),
+]  # fmt: skip
+
+
+class Garment(Enum):
+    """What covers the torso."""
+
+    SUIT = auto()
+    SHIRT = auto()
+    POLO = auto()
+    TEE = auto()
+    TRACK_JACKET = auto()
+    SWEATER = auto()
+
+
+class Hair(Enum):
+    """Cut of the hair."""
+
+    SHAVED = auto()
+    SHORT = auto()
+    QUIFF = auto()
+    BOB = auto()
+    LONG = auto()
+    BUN = auto()
+
+
+class Beard(Enum):
+    """Hair of the lower face."""
+
+    NONE = auto()
+    STUBBLE = auto()
+    FULL = auto()
+    MOUSTACHE = auto()
+
+
+@dataclass(frozen=True)
+class Look:
+    """All choices that make one person recognisable."""
+
+    skin: Colour
+    hair_colour: Colour
+    hair: Hair
+    hairline: float
+    """Metres above the brows where the hair begins."""
+    beard: Beard
+    iris: Colour
+    garment: Garment
+    cloth: Colour
+    second: Colour
+    """Stripes, collar, lapels."""
+    accent: Colour
+    """Tie, logo."""
+    long_sleeves: bool
+    stripes: int
+    """0 none, 1 across, 2 along, 3 chequered."""
+    tie: bool
+    cap: bool
+    cap_colour: Colour
+    glasses: bool
+    watch: bool
+    bulk: float
+    """Thickness of the cloth in metres."""
+
+
+def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
+    """One look; `cap` is decided by the plan, because a gesture needs it."""
+    garment = rng.choice(np.array(list(Garment)), p=[0.2, 0.16, 0.16, 0.18, 0.2, 0.1])
+    hair = rng.choice(np.array(list(Hair)), p=[0.12, 0.32, 0.2, 0.12, 0.16, 0.08])
+    mannish = hair in (Hair.SHAVED, Hair.SHORT, Hair.QUIFF)
+    beard = rng.choice(np.array(list(Beard)), p=[0.5, 0.25, 0.17, 0.08]) if mannish else Beard.NONE
+    tone = rng.uniform(0, len(_SKIN) - 1)
+    skin = _between(_SKIN, tone)
+    dark_hair = tone > 5 and rng.random() < 0.85
+    hair_colour = _between(_HAIR, rng.uniform(0, 1.5 if dark_hair else len(_HAIR) - 1))
+    cloth, second, accent = _cloth_colours(rng, garment)
+    sleeves = garment in (Garment.SUIT, Garment.TRACK_JACKET, Garment.SWEATER)
+    return Look(
+        skin=_shift(rng, skin, 5),
+        hair_colour=hair_colour,
+        hair=hair,
+        hairline=float(rng.uniform(0.040, 0.062)),
+        beard=beard,
+        iris=_between([(60, 40, 25), (40, 28, 20), (80, 100, 70), (70, 100, 140)], rng.uniform(0, 3)),
+        garment=garment,
+        cloth=cloth,
+        second=second,
+        accent=accent,
+        long_sleeves=bool(sleeves or (garment is Garment.SHIRT and rng.random() < 0.75)),
+        stripes=int(rng.choice(4, p=[0.5, 0.2, 0.18, 0.12])),
+        tie=bool(garment is Garment.SUIT and rng.random() < 0.75)
+        or bool(garment is Garment.SHIRT and rng.random() < 0.3),
+        cap=cap,
+        cap_colour=_shift(rng, _vivid(rng), 10),
+        glasses=bool(rng.random() < 0.18),
+        watch=bool(rng.random() < 0.4),
+        bulk=float(rng.uniform(0.008, 0.016)),
+    )
+
+
+def _cloth_colours(rng: np.random.Generator, garment: Garment) -> tuple[Colour, Colour, Colour]:
+    pale = np.uint8(rng.uniform(200, 250, 3).clip(0, 255))
+    match garment:
+        case Garment.SUIT:
+            base = _between([(28, 30, 38), (40, 48, 70), (70, 72, 76), (92, 78, 62)], rng.uniform(0, 3))
+            return base, pale, _vivid(rng)
+        case Garment.SHIRT:
+            base = pale if rng.random() < 0.6 else _vivid(rng)
+            return base, _shift(rng, base, 50), _vivid(rng)
+        case Garment.POLO | Garment.TEE | Garment.TRACK_JACKET | Garment.SWEATER:
+            plain = rng.random() < 0.35
+            base = np.uint8(np.full(3, rng.choice([28, 60, 128, 205, 240]))) if plain else _vivid(rng)
+            other = pale if rng.random() < 0.6 else _vivid(rng)
+            return _shift(rng, base, 12), other, _vivid(rng)
+
+
+def _vivid(rng: np.random.Generator) -> Colour:
+    """A saturated cloth colour."""
+    r, g, b = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.45, 0.9), rng.uniform(0.25, 0.85))
+    return np.uint8(np.array([r, g, b]) * 255)
+
+
+def _between(colours: list[tuple[int, int, int]], at: float) -> Colour:
+    """A colour along a list."""
+    table = np.array(colours, float)
+    i = min(int(at), len(table) - 2)
+    return np.uint8(table[i] + (at - i) * (table[i + 1] - table[i]))
+
+
+def _shift(rng: np.random.Generator, colour: Colour, sigma: float) -> Colour:
+    return np.uint8(np.clip(colour + rng.normal(0, sigma, 3), 8, 250))

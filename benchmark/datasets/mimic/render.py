@@ -1,0 +1,88 @@
+"""One frame of one person: RGB and exact depth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.datasets.mimic import raster
+from benchmark.datasets.mimic.assets import read_rig
+from benchmark.datasets.mimic.figure import Figure
+from benchmark.datasets.mimic.mesh import Group, join
+from benchmark.datasets.mimic.scene import Scene
+
+_NOISE_LENGTH = 1 << 18
+
+
+class Frame(NamedTuple):
+    """What the camera gives; both arrays are the renderer's own and are overwritten next time."""
+
+    rgb: NDArray[np.uint8]
+    """(H, W, 3)."""
+    depth: NDArray[np.float32]
+    """(H, W) metres along the optical axis; `raster.FAR` where only the backdrop is seen."""
+
+
+class Renderer:
+    """Draws one person in one scene; holds the buffers."""
+
+    def __init__(
+        self, figure: Figure, scene: Scene, rng: np.random.Generator, *, width: int, height: int
+    ) -> None:
+        self._mesh = join([*figure.parts, *scene.parts])
+        self._rig = read_rig()
+        self._texture = figure.texture
+        self._scene = scene
+        s = raster.SUPERSAMPLE
+        num_vertices = len(self._mesh.rest)
+        self._point = np.empty((num_vertices, 3), np.float32)
+        self._light = np.empty((num_vertices, 3), np.float32)
+        self._work = np.empty((num_vertices, 3), np.float32)
+        self._rgb = np.zeros((height * s, width * s, 3), np.float32)
+        self._depth = np.empty((height * s, width * s), np.float32)
+        self._out = np.empty((height, width, 3), np.uint8)
+        self._out_depth = np.empty((height, width), np.float32)
+        self._noise = rng.standard_normal(_NOISE_LENGTH).astype(np.float32)
+        self._gain = np.array([*scene.tint, scene.grain, scene.grain * 0.5], np.float32)
+
+    def draw(
+        self, matrices: NDArray, actions: NDArray, camera: NDArray, view: NDArray,
+        hidden: NDArray[np.bool_], noise_at: int,
+    ) -> Frame:  # fmt: skip
+        """Draw one frame.
+
+        Args:
+            matrices: (B + 1, 3, 4) maps of the bones, the last one static.
+            actions: (A,) face action weights.
+            camera: (15,) row of `scene.Camera`.
+            view: (3,) row of the backdrop's view.
+            hidden: (len(Group),) groups left out.
+            noise_at: Where in the noise this frame begins.
+        """
+        mesh, rig = self._mesh, self._rig
+        screen = camera.astype(np.float32).copy()
+        screen[12:] *= raster.SUPERSAMPLE
+        raster.place_vertices(
+            mesh.rest, mesh.normals, mesh.bone_idx, mesh.bone_w, matrices.astype(np.float32),
+            actions.astype(np.float32), rig.action_start, rig.action_vertex, rig.action_offset,
+            screen, self._scene.lights, self._point, self._light, self._work,
+        )  # fmt: skip
+        self._depth.fill(raster.FAR)
+        raster.fill_triangles(
+            self._point, self._light, mesh.faces, mesh.face_uv, mesh.group, hidden,
+            self._texture, self._rgb, self._depth,
+        )  # fmt: skip
+        raster.resolve(
+            self._rgb, self._depth, self._scene.backdrop, view, self._scene.shadow,
+            self._noise, noise_at % _NOISE_LENGTH, self._gain, self._out, self._out_depth,
+        )  # fmt: skip
+        return Frame(self._out, self._out_depth)
+
+    @staticmethod
+    def hidden(*groups: Group) -> NDArray[np.bool_]:
+        """Flags that leave out the given groups."""
+        flags = np.zeros(len(Group), np.bool_)
+        flags[list(groups)] = True
+        return flags

@@ -1,0 +1,92 @@
+"""Challenge editions: what the classes, splits, metric and submission form are.
+
+One YAML file an edition, beside this module; `docs/formats.md` describes every key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from benchmark.errors import ParamsError
+from benchmark.schema import Strict, read_yaml
+
+SPLITS = ("train", "val", "test")
+"""Every split, in the order in which pages list them."""
+
+Split: TypeAlias = Literal["train", "val", "test"]
+
+FOLDER = Path(__file__).parent
+
+
+class SplitCounts(Strict):
+    """How large a split was published to be."""
+
+    videos: int = Field(gt=0)
+    clips: int = Field(gt=0)
+
+
+class SubmissionForm(Strict):
+    """The file that the leaderboard takes."""
+
+    file: str
+    """Name of the CSV inside the zip."""
+    header: tuple[str, ...] | None
+    """Column names of the first line; null where the edition wants none."""
+    label_base: int
+    """What class index 0 is written as."""
+
+
+class Edition(Strict):
+    """One challenge edition."""
+
+    name: str
+    version: int
+    """Raised whenever a change can move a score."""
+    title: str
+    source: str
+    """Where the data come from."""
+    comparable: bool
+    """Whether its scores may stand beside published ones (false for generated data)."""
+    dataset: Literal["imigue"]
+    """Which reader of `benchmark/datasets` understands the raw archive."""
+    classes: tuple[str, ...]
+    groups: dict[str, tuple[int, ...]]
+    """Body part -> class indices; every class in exactly one."""
+    withheld: tuple[Split, ...]
+    """Splits whose labels the archive does not give."""
+    counts: dict[Split, SplitCounts] | None
+    """Published sizes; null where the size is a parameter."""
+    metric: Literal["top1"]
+    submission: SubmissionForm
+
+    @model_validator(mode="after")
+    def _groups_cover_classes(self) -> Edition:
+        members = sorted(index for group in self.groups.values() for index in group)
+        if members != list(range(len(self.classes))):
+            raise ValueError("groups must hold every class index exactly once")
+        return self
+
+
+def read_edition(name: str) -> Edition:
+    """The edition called `name`.
+
+    Raises:
+        ParamsError: There is no such edition, or its file breaks the schema.
+    """
+    path = FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise ParamsError(
+            "edition", f"no edition '{name}'", expected="one of " + ", ".join(edition_names())
+        )
+    edition = read_yaml(path, Edition)
+    if edition.name != name:
+        raise ParamsError(path, "name differs from the file's", expected=name, found=edition.name)
+    return edition
+
+
+def edition_names() -> list[str]:
+    """Every edition that has a file, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))

@@ -1,0 +1,66 @@
+"""How far a model's confidence is from how often it is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.errors import FormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NUM_BINS = 15
+"""Equal-width bins of confidence, as in Guo et al. 2017."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Confidence against accuracy in B bins of equal width over [0, 1].
+
+    Bin b holds the clips with confidence in (edges[b], edges[b + 1]]; confidence 0 is in bin 0.
+    """
+
+    ece: float
+    """Expected calibration error in [0, 1]: mean gap of the bins, weighted by their clips."""
+    edges: NDArray[np.float64]
+    """Float64 (B + 1,), from 0 to 1."""
+    count: NDArray[np.int64]
+    """Clips in each bin, int64 (B,)."""
+    confidence: NDArray[np.float64]
+    """Mean confidence of each bin, float64 (B,) in [0, 1]; NaN where the bin is empty."""
+    accuracy: NDArray[np.float64]
+    """Share of right answers in each bin, float64 (B,) in [0, 1]; NaN where the bin is empty."""
+
+
+def calibration(
+    confidence: NDArray[np.floating], correct: NDArray[np.bool_], *, bins: int = NUM_BINS
+) -> Calibration:
+    """Expected calibration error with the bins it was summed over.
+
+    `confidence` (N,) in [0, 1] is the probability of the answer, `correct` bool (N,) whether
+    the answer is right.
+
+    Raises:
+        FormatError: There are no clips, or not as many confidences as answers.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
+    """
+    if confidence.shape != correct.shape or correct.ndim != 1 or not len(correct):
+        raise FormatError(
+            "calibration",
+            "needs one confidence and one answer for each of at least one clip",
+            found=f"shapes {confidence.shape} and {correct.shape}",
+        )
+    edges = np.linspace(0, 1, bins + 1)
+    # A float32 row may sum to a little over 1, so a confidence may too: it is in the last bin.
+    index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean_confidence = np.bincount(index, confidence.astype(np.float64), bins) / count
+        accuracy = np.bincount(index, correct.astype(np.float64), bins) / count
+    gap = np.abs(accuracy - mean_confidence)[count > 0]
+    ece = float(gap @ count[count > 0] / len(correct))
+    return Calibration(ece, edges, count.astype(np.int64), mean_confidence, accuracy)

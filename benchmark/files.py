@@ -1,0 +1,58 @@
+"""Writing files so that a half one never passes for a whole one: write beside, then rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write a file to; it takes `path`'s place only on success."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield work
+        work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; it takes `path`'s place only on success."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        yield work
+        if path.exists():
+            shutil.rmtree(path)
+        work.rename(path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with Unix line ends, atomically."""
+    with replacing(path) as work:
+        work.write_text(text, encoding="utf-8", newline="\n")
+
+
+def inside(root: Path, relative: str) -> Path:
+    """`root / relative`, refused where it would leave `root`.
+
+    Raises:
+        ValueError: `relative` is absolute or climbs out of `root`.
+    """
+    path = Path(os.path.normpath(root / relative))
+    if not path.is_relative_to(Path(os.path.normpath(root))):
+        raise ValueError(f"{relative!r} leaves {root}")
+    return path

@@ -1,0 +1,79 @@
+"""Which frames of a clip a view holds: pure functions of length and an optional generator."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def rng_for(*key: object) -> np.random.Generator:
+    """A generator that depends on the values of `key` alone (seed, purpose, epoch, clip ...)."""
+    text = "/".join(str(part) for part in key)
+    return np.random.default_rng(
+        int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
+    )
+
+
+def uniform_frames(
+    num_frames: int, length: int, rng: np.random.Generator, *, start: int = 0
+) -> NDArray[np.int64]:
+    """`length` frames spread over a clip: int64 (length,) in [0, num_frames).
+
+    A clip shorter than `length` is walked from `start` and begins again at its end. One shorter
+    than `2 * length` keeps its order with random gaps; a longer one gives one random frame of
+    each of `length` equal segments.
+
+    Source: UniformSampleFrames of PYSKL (Duan et al., 2022), section 3.2 of PoseConv3D.
+    """
+    if num_frames < length:
+        return (start + np.arange(length)) % num_frames
+    if num_frames < 2 * length:
+        gaps = rng.choice(length + 1, num_frames - length, replace=False)
+        skip = np.zeros(length + 1, np.int64)
+        skip[gaps] = 1
+        return np.arange(length) + np.cumsum(skip)[:-1]
+    edges = np.arange(length + 1) * num_frames // length
+    return edges[:-1] + rng.integers(0, np.diff(edges))
+
+
+def train_start(num_frames: int, length: int, rng: np.random.Generator) -> int:
+    """Where training starts in a clip shorter than a view: anywhere."""
+    return int(rng.integers(num_frames)) if num_frames < length else 0
+
+
+def test_starts(num_frames: int, length: int, views: int) -> list[int]:
+    """Where the `views` test views start in a clip shorter than a view: spread over it."""
+    short = num_frames < length
+    return [view * num_frames // views if short else 0 for view in range(views)]
+
+
+def interval_frames(num_frames: int, length: int, interval: int, start: int) -> NDArray[np.int64]:
+    """`length` frames, `interval` apart from `start`, beginning again past the end: int64.
+
+    Source: SampleFrames of mmaction2 with out_of_bound_opt='loop'.
+    """
+    return (start + np.arange(length) * interval) % num_frames
+
+
+def interval_starts(
+    num_frames: int, length: int, interval: int, views: int, rng: np.random.Generator | None
+) -> list[int]:
+    """First frames of `views` views: random with `rng`, otherwise spread evenly.
+
+    A clip no longer than a view has the one start 0.
+
+    Source: SampleFrames of mmaction2, train and test clips.
+    """
+    room = num_frames - length * interval + 1
+    if room <= 1:
+        return [0] * views
+    if rng is not None:
+        return [int(rng.integers(room)) for _ in range(views)]
+    if views == 1:
+        return [room // 2]
+    return [round(view * (room - 1) / (views - 1)) for view in range(views)]

@@ -1,0 +1,110 @@
+"""Packed video clips -> views: sampling, resize, crop, flip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import cv2
+import numpy as np
+
+from benchmark.modalities.sampling import interval_frames, interval_starts
+from benchmark.modalities.video_media import PackedVideos
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.clips import Clips
+    from benchmark.params import VideoInput
+
+    Frames: TypeAlias = NDArray[np.uint8]
+
+
+class VideoViews:
+    """Views of clips for training (one, random) and for test (all, fixed).
+
+    A view is uint8 (frames, size, size, 3); the network normalises it on the device.
+    """
+
+    def __init__(self, spec: VideoInput, folder: Path, clips: Clips) -> None:
+        self._spec = spec
+        self._videos = PackedVideos(folder, clips)
+
+    def train(self, clip_id: str, rng: np.random.Generator) -> Frames:
+        """One random view: uint8 (frames, size, size, 3)."""
+        spec = self._spec
+        start = self._starts(clip_id, 1, rng)[0]
+        frames = self._read(clip_id, start)
+        left, top, width, height = random_crop(
+            frames.shape[2], frames.shape[1], spec.crop_area, spec.crop_ratio, rng
+        )
+        view = scaled(frames[:, top : top + height, left : left + width], spec.size, spec.size)
+        return np.ascontiguousarray(view[:, :, ::-1]) if rng.random() < spec.flip else view
+
+    def test(self, clip_id: str, views: int, *, crops: int) -> Frames:
+        """Fixed views: uint8 (views * crops, frames, size, size, 3)."""
+        found = []
+        for start in self._starts(clip_id, views, None):
+            frames = _short_side(self._read(clip_id, start), self._side(crops))
+            found += [_crop(frames, self._spec.size, place) for place in _PLACES[crops]]
+        return np.stack(found)
+
+    def _starts(self, clip_id: str, views: int, rng: np.random.Generator | None) -> list[int]:
+        spec = self._spec
+        total = self._videos.num_frames(clip_id)
+        return interval_starts(total, spec.frames, spec.interval, views, rng)
+
+    def _read(self, clip_id: str, start: int) -> Frames:
+        spec = self._spec
+        total = self._videos.num_frames(clip_id)
+        numbers = interval_frames(total, spec.frames, spec.interval, start)
+        return self._videos.read(clip_id, numbers)
+
+    def _side(self, crops: int) -> int:
+        """Three crops take the whole height (mmaction2's ThreeCrop), one takes the centre."""
+        return self._spec.size if crops == 3 else self._spec.resize
+
+
+_PLACES = {1: (0.5,), 3: (0.0, 0.5, 1.0)}
+
+
+def random_crop(
+    width: int,
+    height: int,
+    area: tuple[float, float],
+    ratio: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int]:
+    """(left, top, width, height) of a random share of the area; the centre square as a last resort.
+
+    Source: RandomResizedCrop of mmaction2 (10 tries).
+    """
+    for _ in range(10):
+        share = rng.uniform(*area) * width * height
+        aspect = float(np.exp(rng.uniform(np.log(ratio[0]), np.log(ratio[1]))))
+        w, h = round(float(np.sqrt(share * aspect))), round(float(np.sqrt(share / aspect)))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1)), w, h
+    side = min(width, height)
+    return (width - side) // 2, (height - side) // 2, side, side
+
+
+def scaled(frames: Frames, width: int, height: int) -> Frames:
+    """Every frame resized, bilinear: uint8 (T, height, width, 3)."""
+    if frames.shape[1:3] == (height, width):
+        return np.ascontiguousarray(frames)
+    return np.stack([cv2.resize(frame, (width, height)) for frame in frames])
+
+
+def _short_side(frames: Frames, side: int) -> Frames:
+    height, width = frames.shape[1:3]
+    scale = side / min(height, width)
+    return scaled(frames, max(side, round(width * scale)), max(side, round(height * scale)))
+
+
+def _crop(frames: Frames, size: int, place: float) -> Frames:
+    """A square along the longer side: 0 its start, 0.5 its middle, 1 its end."""
+    height, width = frames.shape[1:3]
+    left, top = round((width - size) * place), round((height - size) * place)
+    return frames[:, top : top + size, left : left + size]

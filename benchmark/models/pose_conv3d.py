@@ -1,0 +1,23 @@
+"""PoseConv3D: a slim SlowOnly ResNet over heat-map volumes (Duan et al., CVPR 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.models.mmaction import slow_only
+from benchmark.models.recogniser import Head, Recogniser
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from benchmark.params import PoseConv3d
+
+EXPANSION = 4
+"""Channels out of a bottleneck block over its width."""
+
+
+def build(spec: PoseConv3d, step: nn.Module, *, in_channels: int, num_classes: int) -> Recogniser:
+    """The network from scratch: `in_channels` heat maps -> `num_classes` logits."""
+    width = spec.base_channels * 2 ** (len(spec.stage_blocks) - 1) * EXPANSION
+    head = Head(width, num_classes, spec.dropout)
+    return Recogniser(step, slow_only(spec, in_channels=in_channels), head)

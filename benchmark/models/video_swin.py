@@ -1,0 +1,19 @@
+"""Video Swin transformer (Liu et al., CVPR 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.models.mmaction import swin_3d
+from benchmark.models.recogniser import Head, Recogniser
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from benchmark.params import VideoSwin
+
+
+def build(spec: VideoSwin, step: nn.Module, *, num_classes: int) -> Recogniser:
+    """The network from scratch: 3 channels -> `num_classes` logits."""
+    width = spec.embed_dims * 2 ** (len(spec.depths) - 1)
+    return Recogniser(step, swin_3d(spec), Head(width, num_classes, spec.dropout))

@@ -1,0 +1,299 @@
+"""The twin of params.yaml: every knob, typed. No default lives in Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import Field, StringConstraints, model_validator
+
+from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.editions import edition_names
+from benchmark.schema import Strict, read_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Positive: TypeAlias = Annotated[int, Field(gt=0)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+# ---------------------------------------------------------------- media: stage prepare
+
+
+class SkeletonMedia(Strict):
+    """Keypoints of every clip as one array."""
+
+    kind: Literal["skeleton"]
+    edition: str
+    layout: Literal["openpose36"]
+    """Which points of the raw file are kept, and how they are joined."""
+
+
+class RgbMedia(Strict):
+    """Clips cut out of the raw videos, resized, as short closed-GOP H.264 in tar shards."""
+
+    kind: Literal["rgb"]
+    edition: str
+    short_side: Positive
+    """Pixels of the shorter side of the stored frames."""
+    gop: Positive
+    """Frames between key frames."""
+    crf: Annotated[int, Field(ge=0, le=51)]
+    """Quality of H.264: 0 loses nothing, 18 is hard to tell from the source."""
+    shards: Positive
+    """In how many tar files the clips lie."""
+
+
+Media: TypeAlias = Annotated[SkeletonMedia | RgbMedia, Field(discriminator="kind")]
+
+# ---------------------------------------------------------------- inputs of a network
+
+
+class SkeletonInput(Strict):
+    """Heat-map volumes, made on the device from keypoints."""
+
+    kind: Literal["skeleton"]
+    stream: Literal["joint"]
+    frames: Positive
+    """Frames of one view, sampled uniformly over the clip."""
+    size: Positive
+    """Height and width of the heat maps in training and test."""
+    resize: Positive
+    """Side that the cropped person is brought to before the random crop of training."""
+    sigma: Annotated[float, Field(gt=0)]
+    """Standard deviation of a joint's Gaussian in heat-map pixels."""
+    crop_area: tuple[Share, Share]
+    """Range of the random crop's share of the area in training."""
+    flip: Share
+    """Probability of a left-right flip in training."""
+    views: Positive
+    """Temporal views in test; each also flipped where `flip_views`."""
+    flip_views: bool
+
+
+class VideoInput(Strict):
+    """Frames of a stored video modality."""
+
+    kind: Literal["video"]
+    modality: Literal["rgb"]
+    frames: Positive
+    interval: Positive
+    """Distance of the sampled frames in the clip; past the end the clip starts again."""
+    size: Positive
+    """Height and width of the network's input."""
+    resize: Positive
+    """Shorter side that frames are brought to before cropping."""
+    crop_area: tuple[Share, Share]
+    crop_ratio: tuple[float, float]
+    """Range of width / height of the random crop in training."""
+    flip: Share
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    views: Positive
+    """Temporal views in test."""
+    crops: Literal[1, 3]
+    """Spatial views in test: the centre, or left, centre and right."""
+
+
+Input: TypeAlias = Annotated[SkeletonInput | VideoInput, Field(discriminator="kind")]
+
+# ---------------------------------------------------------------- backbones
+
+
+class PoseConv3d(Strict):
+    """SlowOnly ResNet3d over heat maps (Duan et al., CVPR 2022)."""
+
+    kind: Literal["pose_conv3d"]
+    base_channels: Positive
+    stage_blocks: tuple[Positive, ...]
+    spatial_strides: tuple[Positive, ...]
+    temporal_strides: tuple[Positive, ...]
+    inflate: tuple[Literal[0, 1], ...]
+    dropout: Share
+
+
+class VideoSwin(Strict):
+    """Video Swin transformer (Liu et al., CVPR 2022)."""
+
+    kind: Literal["video_swin"]
+    embed_dims: Positive
+    depths: tuple[Positive, ...]
+    num_heads: tuple[Positive, ...]
+    patch_size: tuple[Positive, Positive, Positive]
+    window_size: tuple[Positive, Positive, Positive]
+    drop_path: Share
+    dropout: Share
+
+
+Backbone: TypeAlias = Annotated[PoseConv3d | VideoSwin, Field(discriminator="kind")]
+
+# ---------------------------------------------------------------- recipes
+
+
+class Sgd(Strict):
+    """Stochastic gradient descent with Nesterov-free momentum."""
+
+    kind: Literal["sgd"]
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+
+
+class AdamW(Strict):
+    """AdamW; norms and position-bias tables are not decayed."""
+
+    kind: Literal["adamw"]
+    lr: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    backbone_lr: Annotated[float, Field(gt=0)]
+    """Factor on the learning rate of the backbone."""
+
+
+class Recipe(Strict):
+    """How to train: complete in itself, inherits nothing."""
+
+    optimizer: Annotated[Sgd | AdamW, Field(discriminator="kind")]
+    epochs: Positive
+    repeats: Positive
+    """How often each epoch goes through the clips."""
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    """Epochs of linear warm-up before the cosine to 0."""
+    batch_size: Positive
+    """Clips of one step over all processes."""
+    grad_clip: Annotated[float, Field(gt=0)] | None
+    """Largest L2 norm of the gradient; null for no limit."""
+    label_smoothing: Share
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    loader_workers: Annotated[int, Field(ge=0)]
+    """Processes that read clips; the result does not depend on it."""
+    threads: Positive
+    """CPU threads of torch; the result on a CPU depends on it in the last bits."""
+    keep: Literal["best", "last"]
+    """Which epoch's weights become the model: best top-1 on validation, or the last."""
+
+
+class Experiment(Strict):
+    """One training: what goes in, which network, how it is trained."""
+
+    edition: str
+    media: Name
+    """The entry of `media` that it reads."""
+    input: Input
+    backbone: Backbone
+    recipe: Name
+
+
+# ---------------------------------------------------------------- fusion, table, submission
+
+
+class Uniform(Strict):
+    """The mean of the members' probabilities."""
+
+    kind: Literal["uniform"]
+
+
+class Convex(Strict):
+    """Weights on the simplex that minimise log-loss on validation, shrunk towards uniform."""
+
+    kind: Literal["convex"]
+    shrinkage: Share
+    """0: the fitted weights; 1: uniform ones."""
+
+
+FusionRule: TypeAlias = Annotated[Uniform | Convex, Field(discriminator="kind")]
+
+
+class Fusion(Strict):
+    """Several members made one."""
+
+    edition: str
+    members: tuple[Name, ...] = Field(min_length=2)
+    rule: FusionRule
+
+
+class TableRow(Strict):
+    """One row of the results table."""
+
+    name: str
+    source: Name
+    """The experiment or fusion that the row scores."""
+
+
+class Table(Strict):
+    """The results table: rows in the order of the page."""
+
+    edition: str
+    rows: tuple[TableRow, ...] = Field(min_length=1)
+    resamples: Positive
+    """Bootstrap resamples of videos for the 95 % intervals."""
+
+
+class Submission(Strict):
+    """One file for the leaderboard."""
+
+    edition: str
+    source: Name
+
+
+class Params(Strict):
+    """The whole of params.yaml."""
+
+    seed: int
+    mimic: MimicSpec
+    editions: dict[str, None]
+    """The editions that stage `index` reads."""
+    media: dict[Name, Media]
+    recipes: dict[Name, Recipe]
+    experiments: dict[Name, Experiment]
+    fusions: dict[Name, Fusion]
+    table: Table
+    submissions: dict[Name, Submission]
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Params:
+        """Every name used somewhere is defined somewhere; all faults in one message."""
+        sources = {**self.experiments, **self.fusions}
+        faults = list(_unknown_editions(self))
+        for key, experiment in self.experiments.items():
+            media = self.media.get(experiment.media)
+            if media is None:
+                faults.append(f"experiments.{key}.media: no entry '{experiment.media}' in media")
+            elif media.edition != experiment.edition:
+                faults.append(f"experiments.{key}.media: belongs to edition '{media.edition}'")
+            if experiment.recipe not in self.recipes:
+                faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
+        for key, fusion in self.fusions.items():
+            if key in self.experiments:
+                faults.append(f"fusions.{key}: an experiment has the same name")
+            for member in fusion.members:
+                if member not in self.experiments:
+                    faults.append(f"fusions.{key}.members: no experiment '{member}'")
+        users = [(f"table row '{row.name}'", row.source) for row in self.table.rows]
+        users += [(f"submissions.{key}", entry.source) for key, entry in self.submissions.items()]
+        faults += [
+            f"{user}: no '{name}' in experiments or fusions"
+            for user, name in users
+            if name not in sources
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def _unknown_editions(params: Params) -> list[str]:
+    known = edition_names()
+    used = {f"editions.{name}": name for name in params.editions}
+    for section in ("media", "experiments", "fusions", "submissions"):
+        entries = getattr(params, section)
+        used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
+    used["table.edition"] = params.table.edition
+    return [f"{where}: no edition '{name}'" for where, name in used.items() if name not in known]
+
+
+def read_params(path: Path) -> Params:
+    """Read params.yaml.
+
+    Raises:
+        ParamsError: All faults of the file at once, each with its path.
+    """
+    return read_yaml(path, Params)

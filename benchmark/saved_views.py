@@ -1,0 +1,97 @@
+"""Views of the MLflow UI, saved as experiment tags: which columns, which runs, in which order.
+
+The format is MLflow's own and undocumented: read from the UI of 3.17.2 and looked at in Chromium.
+A newer UI that ignores the tags shows its plain list; no number depends on them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+TAG = "mlflow.sharedViewState."
+TABLE_VIEW = "results-table"
+RUNS_VIEW = "runs"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens an experiment as one of trained models, not of generative AI."""
+
+TABLE_PARAMS = ("members", "rule", "rule.kind")
+TABLE_METRICS = ("top1", "low", "high", "top5", "macro_f1", "mean_acc")
+TRAIN_PARAMS = ("recipe", "backbone.kind", "optimizer.lr")
+TRAIN_METRICS = ("top1", "top5", "macro_f1", "mean_acc", "val/top1", "val/loss", "train/loss")
+WIDTHS = {"params": 105, "metrics": 78}
+"""Pixels; so many columns then stand beside the panel that the UI opens with."""
+
+
+def table_view(parent_run_id: str, params: Collection[str], metrics: Collection[str]) -> str:
+    """The rows of one results table in the order of the page.
+
+    Args:
+        parent_run_id: MLflow's id of the run that the rows lie under.
+        params: Names that the rows have.
+        metrics: Names that the rows have; those of the test split come last.
+    """
+    on_test = sorted(name for name in metrics if "test" in name)
+    columns = _columns(_chosen(TABLE_PARAMS, params), _chosen(TABLE_METRICS, metrics) + on_test)
+    chosen = f"tags.kind = 'row' and tags.mlflow.parentRunId = '{parent_run_id}'"
+    return _view("Results table", columns, chosen, "tags.`row.index`", ascending=True)
+
+
+def runs_view(params: Collection[str], metrics: Collection[str]) -> str:
+    """All runs of an experiment, newest first, with the columns that tell them apart."""
+    columns = _columns(_chosen(TRAIN_PARAMS, params), _chosen(TRAIN_METRICS, metrics))
+    return _view("Runs", columns, "", "attributes.start_time", ascending=False)
+
+
+def view_path(experiment_id: str, view: str) -> str:
+    """The part of the URL after the port."""
+    query = f"viewStateShareKey={view}&workflowType=machine_learning"
+    return f"/#/experiments/{experiment_id}/runs?{query}"
+
+
+def _chosen(wanted: Sequence[str], names: Collection[str]) -> list[str]:
+    """The names that are wanted, or end so (`recipe.optimizer.lr`), in the order of the wish."""
+    return [
+        name for end in wanted for name in sorted(names) if name == end or name.endswith(f".{end}")
+    ]
+
+
+def _columns(params: list[str], metrics: list[str]) -> list[str]:
+    return [f"params.`{name}`" for name in params] + [f"metrics.`{name}`" for name in metrics]
+
+
+def _view(name: str, columns: list[str], chosen: str, order: str, *, ascending: bool) -> str:
+    state: dict[str, Any] = {
+        "searchFilter": chosen,
+        "orderByKey": order,
+        "orderByAsc": ascending,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "columnWidths": {column: WIDTHS[column.partition(".")[0]] for column in columns},
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+        "runsVisibilityMap": {},
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "viewMaximized": True,
+        "runListHidden": False,
+        "isAccordionReordered": False,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": None,
+        "groupsExpanded": {},
+        "autoRefreshEnabled": True,
+        "globalLineChartConfig": {
+            "xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": "",
+        },
+    }  # fmt: skip
+    # Constant times: the tag is then rewritten only when the view itself changed.
+    view = {"name": name, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)}
+    return json.dumps(view)

@@ -1,0 +1,89 @@
+"""The strict base of every model read from a file, and the reader that names all faults at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from benchmark.errors import ParamsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Frozen, no unknown keys, no coercion: `"1e-3"` is not a float and `true` is not an int."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+def read_yaml(path: Path, model: type[M]) -> M:
+    """Read a YAML 1.2 file into `model`.
+
+    Raises:
+        ParamsError: The file is missing, is not YAML, or breaks the schema (one line a fault).
+    """
+    try:
+        raw = YAML(typ="safe").load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(path, "no such file") from None
+    except YAMLError as error:
+        raise ParamsError(path, f"not valid YAML: {error}") from None
+    return validate(path, raw, model)
+
+
+def validate(where: Path, raw: Any, model: type[M]) -> M:
+    """Check plain data against `model`, in JSON mode (a list is a tuple, a string a path)."""
+    try:
+        return model.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        lines = [f"{where}: {_line(fault, raw, model)}" for fault in error.errors()]
+        raise ParamsError(where, f"{len(lines)} fault(s)\n  " + "\n  ".join(lines)) from None
+
+
+def _line(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> str:
+    """One fault as `path.to.key: what is wrong (got value)`."""
+    location = list(_walkable(fault["loc"], raw))
+    path = ".".join(str(part) for part in location) or "the file"
+    if fault["type"] == "extra_forbidden":
+        known = _known_names(model)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        return f"{path}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+    if fault["type"] == "missing":
+        return f"{path}: missing"
+    got = json.dumps(fault["input"], default=str)
+    got = got if len(got) <= 60 else got[:57] + "..."
+    return f"{path}: {fault['msg'].removeprefix('Value error, ')} (got {got})"
+
+
+def _walkable(location: tuple[int | str, ...], raw: Any) -> Iterator[int | str]:
+    """Drop the union tags that pydantic puts into a location but no file contains."""
+    for index, part in enumerate(location):
+        in_list = isinstance(raw, list) and isinstance(part, int) and part < len(raw)
+        if in_list or (isinstance(raw, dict) and part in raw):
+            raw = raw[part]
+            yield part
+        elif index == len(location) - 1:
+            yield part
+
+
+def _known_names(model: type[BaseModel]) -> list[str]:
+    """Every field name below `model`, for 'did you mean'."""
+    schema = model.model_json_schema()
+    names = set(schema.get("properties", {}))
+    for definition in schema.get("$defs", {}).values():
+        names |= set(definition.get("properties", {}))
+    return sorted(names)

@@ -1,0 +1,48 @@
+"""The answers of a withheld split. Only the final scoring (stage table) may import this."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.errors import FormatError, MismatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.clips import Clips
+
+HEADER = ["clip_id", "label"]
+
+
+def read_answers(path: Path, clips: Clips, *, num_classes: int) -> NDArray[np.int64]:
+    """Class index of each clip of `clips`, int64 (N,), from a sealed csv `clip_id,label`.
+
+    Raises:
+        FormatError: The file breaks its form.
+        MismatchError: It does not answer exactly the clips of the index.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if header != HEADER:
+        raise FormatError(path, "wrong header", expected=",".join(HEADER), found=",".join(header))
+    answers: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(HEADER) or not row[1].isdecimal() or int(row[1]) >= num_classes:
+            expected = f"a clip id and a label from 0 to {num_classes - 1}"
+            raise FormatError(
+                f"{path} line {number}", "no answer", expected=expected, found=",".join(row)
+            )
+        answers[row[0]] = int(row[1])
+    if set(answers) != set(clips.ids) or len(answers) != len(rows):
+        raise MismatchError(
+            path,
+            "not the clips of the index",
+            expected=f"{len(clips)} clips",
+            found=f"{len(rows)} rows",
+        )
+    return np.array([answers[clip] for clip in clips.ids], np.int64)

@@ -1,0 +1,103 @@
+"""The results table as MLflow runs: one parent, one child a row."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from benchmark.run_record import RunRecord, Table, new_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from benchmark.editions import Edition
+    from benchmark.results import ResultRow
+
+MLFLOW_EXPERIMENT = "mmgesture/table"
+PERCENT = 100
+
+
+def table_records(
+    root: Path, rows: Sequence[ResultRow], edition: Edition, artifacts: Sequence[Path]
+) -> list[RunRecord]:
+    """The parent and one child a row; scores of validation and, prefixed, of test; per cent."""
+    now = time.time_ns() // 1_000_000
+    lines: dict[int, dict[str, ResultRow]] = {}
+    for row in rows:
+        lines.setdefault(row.index, {})[row.split] = row
+    kind = "generated data" if not edition.comparable else "published data"
+    parent = new_record(
+        root,
+        experiment=MLFLOW_EXPERIMENT,
+        name=f"table {edition.name}",
+        start_ms=now,
+        end_ms=now,
+        params={"edition": f"{edition.name}/{edition.version}", "data": kind},
+        tags={"kind": "table"},
+        artifacts=artifacts,
+        table=_table(lines),
+    )
+    children = [
+        new_record(
+            root,
+            experiment=MLFLOW_EXPERIMENT,
+            name=_name(by_split),
+            start_ms=now + index,
+            end_ms=now + index,
+            parent_key=parent.run_key,
+            params=_params(by_split, kind),
+            tags={"kind": "row", "row.index": f"{index:02d}"},
+            metrics=_metrics(by_split),
+        )
+        for index, by_split in lines.items()
+    ]
+    return [parent, *children]
+
+
+def _any(by_split: Mapping[str, ResultRow]) -> ResultRow:
+    return next(iter(by_split.values()))
+
+
+def _name(by_split: Mapping[str, ResultRow]) -> str:
+    row = _any(by_split)
+    return f"{row.index:02d} {row.name}"
+
+
+def _params(by_split: Mapping[str, ResultRow], kind: str) -> dict[str, object]:
+    row = _any(by_split)
+    weights = {name: round(weight, 4) for name, weight in (row.weights or {}).items()}
+    return {
+        "source": row.source,
+        "members": "+".join(row.members) or row.source,
+        "rule": row.rule.kind if row.rule else "single",
+        "weights": weights,
+        "data": kind,
+    }
+
+
+def _metrics(by_split: Mapping[str, ResultRow]) -> dict[str, float]:
+    """Short names: the UI cuts long ones. Validation bare, other splits with their name."""
+    found: dict[str, float] = {}
+    for split, row in by_split.items():
+        prefix = "" if split == "val" else f"{split}_"
+        scores = {
+            "top1": row.metrics.top1,
+            "low": row.interval.low,
+            "high": row.interval.high,
+            "top5": row.metrics.top5,
+            "macro_f1": row.metrics.macro_f1,
+            "mean_acc": row.metrics.mean_acc,
+        }
+        found |= {prefix + name: round(PERCENT * value, 2) for name, value in scores.items()}
+    return found
+
+
+def _table(lines: Mapping[int, Mapping[str, ResultRow]]) -> Table:
+    metrics = {index: _metrics(by_split) for index, by_split in lines.items()}
+    columns = list(next(iter(metrics.values())))
+    rows = [
+        (_name(lines[index]), *(found[column] for column in columns))
+        for index, found in metrics.items()
+    ]
+    return Table(columns=("row", *columns), rows=tuple(rows))

@@ -1,0 +1,72 @@
+"""Work spread over processes, with progress, where one damaged item does not spoil the others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tqdm import tqdm
+
+from benchmark.errors import ArchiveError, BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def map_in_processes(
+    function: Callable[[T], R], items: Sequence[T], *, what: str, workers: int
+) -> list[R]:
+    """`[function(item) for item in items]` over `workers` processes.
+
+    `function` must be importable (spawned processes). Results keep the order of `items`.
+
+    Raises:
+        ArchiveError: After all items ran; names every `BenchmarkError` that came up.
+    """
+    results: dict[int, R] = {}
+    faults: dict[int, BenchmarkError] = {}
+    bar: Any = tqdm(total=len(items), desc=what, unit="item", disable=None)
+    with bar:
+        for index, outcome in _outcomes(function, items, workers):
+            if isinstance(outcome, BenchmarkError):
+                faults[index] = outcome
+            else:
+                results[index] = outcome
+            bar.update()
+    if faults:
+        lines = "\n  ".join(str(faults[index]) for index in sorted(faults))
+        raise ArchiveError(what, f"{len(faults)} of {len(items)} could not be read\n  {lines}")
+    return [results[index] for index in range(len(items))]
+
+
+def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
+    """(index, result or BenchmarkError) as they come."""
+    if workers <= 1 or len(items) <= 1:
+        for index, item in enumerate(items):
+            yield index, _run(function, item)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(items)), mp_context=context)
+    try:
+        futures = {pool.submit(_run, function, item): i for i, item in enumerate(items)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _run(function: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return function(item)
+    except BenchmarkError as error:
+        return error

@@ -1,0 +1,107 @@
+"""`mgbench`: the commands for people. Stages are DVC's; nothing here changes a result."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines._stage import USER_FAULT, mistakes_shown
+
+PORT = 5000
+
+
+@click.group()
+@click.version_option(version("mm-gesture-benchmark"), prog_name="mgbench")
+def main() -> None:
+    """Micro-gesture benchmark: results by `dvc repro`, runs in MLflow, leaderboard files."""
+
+
+@main.command()
+def status() -> None:
+    """Say of every stage whether it is up to date, and what made it old."""
+    changed = json.loads(_dvc("status", "--json"))
+    stages = _dvc("stage", "list", "--name-only").split()
+    for name in stages:
+        reasons = "; ".join(_reasons(changed.get(name, [])))
+        click.echo(f"{name:<24} {reasons or 'up to date'}")
+    old = sum(name in changed for name in stages)
+    advice = "run 'dvc repro'" if old else "nothing to do"
+    click.echo(f"{len(stages) - old} of {len(stages)} stages are up to date: {advice}")
+
+
+def _reasons(entries: list[Any]) -> list[str]:
+    """DVC's list of changes as short phrases."""
+    found = []
+    for entry in entries:
+        if isinstance(entry, str):
+            found.append(entry)
+            continue
+        for kind, paths in entry.items():
+            short = (
+                [
+                    f"{key} {value if isinstance(value, str) else 'modified'}"
+                    for key, value in paths.items()
+                ]
+                if isinstance(paths, dict)
+                else [str(paths)]
+            )
+            found.append(f"{kind}: " + ", ".join(short[:3]) + (" ..." if len(short) > 3 else ""))
+    return found
+
+
+def _dvc(*arguments: str) -> str:
+    """Standard output of a dvc command; its own message where it fails."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        click.echo(done.stderr.strip(), err=True)
+        sys.exit(USER_FAULT)
+    return done.stdout
+
+
+@main.command()
+def sync() -> None:
+    """Show in MLflow every run recorded in runs/, once; close runs that were killed."""
+    from benchmark.sync import sync as sync_runs
+    from benchmark.tracking import find_root
+
+    with mistakes_shown():
+        root = find_root()
+        report = sync_runs(root, lock=root / "dvc.lock")
+        click.echo(f"{report.created} created, {report.present} present, {report.closed} closed")
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True)
+def ui(port: int) -> None:
+    """Sync, then open MLflow on 127.0.0.1."""
+    from benchmark.sync import serve, ui_url
+    from benchmark.sync import sync as sync_runs
+    from benchmark.tracking import find_root
+
+    with mistakes_shown():
+        root = find_root()
+        sync_runs(root, lock=root / "dvc.lock")
+        click.echo(f"results table: {ui_url(root, port)}")
+        serve(root, port)
+
+
+@main.command()
+def results() -> None:
+    """Print the results table, where the submission files lie, and how to see the runs."""
+    page = Path("RESULTS.md")
+    with mistakes_shown():
+        click.echo(page.read_text("utf-8") if page.is_file() else "no RESULTS.md: run 'dvc repro'")
+    for file in sorted(Path("submissions").glob("*/*.csv")):
+        click.echo(f"submission file: {file} and {file.with_suffix('.zip').name} beside it")
+    click.echo("runs: 'make ui', or 'mgbench ui' inside the environment")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Stage fuse: several members -> one; weights are fitted on validation only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.clips import read_clips
+from benchmark.editions import read_edition
+from benchmark.predictions import read_probabilities, write_probabilities
+from pipelines._stage import entry, existing, path, stage
+from submission.fusion import fit_fusion, fuse, write_fitted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="FUSION")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--members", type=existing, required=True, help="Folder of all probabilities.")
+@click.option("--out", type=path, required=True, help="Folder of the fused probabilities.")
+@stage
+def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:
+    """Fuse the members of FUSION on every predicted split."""
+    fusion = entry(params.fusions, "fusions", name)
+    val_clips = read_clips(index, read_edition(fusion.edition)).split("val")
+    val = [read_probabilities(members / member / "val.parquet") for member in fusion.members]
+    fitted = fit_fusion(fusion.rule, val, val_clips)
+    test = [read_probabilities(members / member / "test.parquet") for member in fusion.members]
+    write_fitted(fitted, out / "weights.json")
+    write_probabilities(fuse(val, fitted.weights, source=name), out / "val.parquet")
+    write_probabilities(fuse(test, fitted.weights, source=name), out / "test.parquet")
+    weights = ", ".join(f"{member} {weight:.3f}" for member, weight in fitted.weights.items())
+    click.echo(f"wrote {out}: {weights}")
+
+
+if __name__ == "__main__":
+    main()

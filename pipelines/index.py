@@ -1,0 +1,36 @@
+"""Stage index: raw archives -> clips.parquet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.clips import write_clips
+from benchmark.datasets import read_archive
+from benchmark.editions import read_edition
+from benchmark.workers import usable_cores
+from pipelines._stage import existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+
+@click.command()
+@click.argument("edition_name", metavar="EDITION")
+@click.option("--raw", type=existing, required=True, help="Folder of the unpacked archives.")
+@click.option("--out", type=path, required=True, help="The index to write.")
+@stage
+def main(params: Params, edition_name: str, raw: Path, out: Path) -> None:
+    """List every clip of EDITION, after checking the archives."""
+    edition = read_edition(edition_name)
+    clips = read_archive(raw, edition, workers=usable_cores())
+    write_clips(clips, out, edition)
+    sizes = clips.table.groupby("split", sort=False).size().to_dict()
+    click.echo(f"wrote {out}: {sizes} clips")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Stage predict: a model -> probabilities of the validation and the test split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.clips import read_clips
+from benchmark.editions import Split, read_edition
+from benchmark.predictions import check_against, write_probabilities
+from benchmark.training.prediction import predict
+from pipelines._stage import entry, existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+PREDICTED: tuple[Split, ...] = ("val", "test")
+
+
+@click.command()
+@click.argument("name", metavar="EXPERIMENT")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--media", type=existing, required=True, help="Folder of the prepared clips.")
+@click.option("--model", type=existing, required=True, help="Folder of the model.")
+@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
+@stage
+def main(params: Params, name: str, index: Path, media: Path, model: Path, out: Path) -> None:
+    """Average the softmax over all test views of every clip."""
+    experiment = entry(params.experiments, "experiments", name)
+    edition = read_edition(experiment.edition)
+    clips = read_clips(index, edition)
+    for split in PREDICTED:
+        found = predict(model, media, clips, split, params.recipes[experiment.recipe])
+        check_against(found, clips.split(split), edition.classes)
+        write_probabilities(found, out / f"{split}.parquet")
+        click.echo(f"wrote {out / split}.parquet: {len(found)} clips")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Stage synthesize: the raw archives of the embedded default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.datasets.mimic import synthesize
+from benchmark.workers import usable_cores
+from pipelines._stage import path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+
+@click.command()
+@click.option("--raw", type=path, required=True, help="Folder of the archives.")
+@click.option("--sealed", type=path, required=True, help="Folder of the test answers.")
+@stage
+def main(params: Params, raw: Path, sealed: Path) -> None:
+    """Generate people at press conferences, in the raw layout of the iMiGUE archives."""
+    synthesize(params.mimic, raw, sealed, workers=usable_cores())
+    click.echo(f"wrote {raw} and {sealed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Stage train: one experiment -> model, curves and an MLflow run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.clips import read_clips
+from benchmark.editions import read_edition
+from benchmark.training.experiment import Places, run
+from pipelines._stage import entry, existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="EXPERIMENT")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--media", type=existing, required=True, help="Folder of the prepared clips.")
+@click.option("--out", type=path, required=True, help="Folder of the model.")
+@click.option("--reports", type=path, required=True, help="Folder of curves and pictures.")
+@click.option("--record", type=path, required=True, help="The run's record.")
+@stage
+def main(
+    params: Params, name: str, index: Path, media: Path, out: Path, reports: Path, record: Path
+) -> None:
+    """Train EXPERIMENT, going on where an earlier call was stopped."""
+    experiment = entry(params.experiments, "experiments", name)
+    edition = read_edition(experiment.edition)
+    places = Places(media=media, out=out, reports=reports, record=record)
+    run(name, params, read_clips(index, edition), places)
+    click.echo(f"wrote {out}, {reports} and {record}")
+
+
+if __name__ == "__main__":
+    main()
