@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,8 @@ from benchmark.errors import FormatError
 from benchmark.files import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    import pandas as pd
 
     from numpy.typing import NDArray
 
@@ -41,33 +41,56 @@ COLUMNS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Clips:
-    """The clips of one edition, all splits or one.
+class Clip:
+    """One labelled interval of a video."""
 
-    `table` has the columns of `COLUMNS`; frames are 0-based and half-open, `label` is the class
-    index as nullable Int16 and null exactly in the splits that the edition withholds.
-    """
+    clip_id: str
+    video: str
+    subject: str | None
+    split: Split
+    label: int | None
+    """Class index; None exactly in the splits that the edition withholds."""
+    start_frame: int
+    """First frame, 0-based."""
+    end_frame: int
+    """The frame after the last one."""
+    fps: float
+    width: int
+    """Pixels of the raw video; the unit of its keypoints."""
+    height: int
+
+    @property
+    def frames(self) -> int:
+        """How long the clip is."""
+        return self.end_frame - self.start_frame
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of one edition, all splits or one, in the edition's order."""
 
     edition: str
-    table: pd.DataFrame
+    rows: tuple[Clip, ...]
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(self.rows)
 
     @property
     def ids(self) -> list[str]:
         """Clip ids in the edition's order."""
-        return self.table["clip_id"].tolist()
+        return [clip.clip_id for clip in self.rows]
 
     @property
     def videos(self) -> list[str]:
         """The video of each clip."""
-        return self.table["video"].tolist()
+        return [clip.video for clip in self.rows]
 
     def split(self, split: Split) -> Clips:
         """Only the clips of one split, order kept."""
-        rows = self.table[self.table["split"] == split].reset_index(drop=True)
-        return Clips(self.edition, rows)
+        return Clips(self.edition, tuple(clip for clip in self.rows if clip.split == split))
 
     def labels(self) -> NDArray[np.int64]:
         """Class index of each clip, int64 (N,).
@@ -75,18 +98,20 @@ class Clips:
         Raises:
             FormatError: A label is withheld here.
         """
-        if self.table["label"].isna().any():
-            first = self.table.loc[self.table["label"].isna(), "clip_id"].iloc[0]
-            raise FormatError(f"clips of {self.edition}", f"the label of {first} is withheld")
-        return self.table["label"].to_numpy(np.int64)
+        labels = []
+        for clip in self.rows:
+            if clip.label is None:
+                where = f"clips of {self.edition}"
+                raise FormatError(where, f"the label of {clip.clip_id} is withheld")
+            labels.append(clip.label)
+        return np.array(labels, np.int64)
 
 
 def write_clips(clips: Clips, path: Path, edition: Edition) -> None:
     """Check the index against the edition and write it as parquet."""
     check_clips(clips, edition, where=path)
     schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition})
-    table = pa.Table.from_pandas(clips.table, schema=schema, preserve_index=False)
-    table = table.replace_schema_metadata(schema.metadata)
+    table = pa.Table.from_pylist([asdict(clip) for clip in clips], schema=schema)
     with replacing(path) as work:
         pq.write_table(table, work)
 
@@ -106,34 +131,38 @@ def read_clips(path: Path, edition: Edition) -> Clips:
     found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
     if found != FORMAT or not table.schema.equals(COLUMNS, check_metadata=False):
         raise FormatError(path, "not an index of this version", expected=FORMAT, found=found)
-    frame = table.to_pandas().astype({"label": "Int16"})
-    clips = Clips((table.schema.metadata or {})[b"edition"].decode(), frame)
+    rows = tuple(Clip(**row) for row in table.to_pylist())
+    clips = Clips((table.schema.metadata or {})[b"edition"].decode(), rows)
     check_clips(clips, edition, where=path)
     return clips
 
 
 def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
     """Raise `FormatError` unless the index is sound for `edition`."""
-    table = clips.table
     if clips.edition != edition.name:
         raise FormatError(where, "another edition's", expected=edition.name, found=clips.edition)
-    _check_none(where, table[table["clip_id"].duplicated()], "clip id twice")
-    _check_none(where, table[~table["split"].isin(SPLITS)], "unknown split")
-    _check_none(where, table[table["start_frame"] < 0], "starts before frame 0")
-    _check_none(where, table[table["end_frame"] <= table["start_frame"]], "no frame in it")
-    _check_none(where, table[table["label"] >= len(edition.classes)], "label past the classes")
-    _check_none(where, table[table["label"] < 0], "negative label")
-    withheld = table["split"].isin(edition.withheld)
-    _check_none(where, table[withheld & table["label"].notna()], "label in a withheld split")
-    _check_none(where, table[~withheld & table["label"].isna()], "label missing")
-    splits = table.groupby("video")["split"].nunique()
-    if (splits > 1).any():
-        video = splits.index[splits > 1][0]
-        found = ", ".join(sorted(table.loc[table["video"] == video, "split"].unique()))
-        raise FormatError(where, f"video {video} is in several splits", found=found)
+    counts = Counter(clips.ids)
+    faults = {
+        "clip id twice": lambda clip: counts[clip.clip_id] > 1,
+        "unknown split": lambda clip: clip.split not in SPLITS,
+        "starts before frame 0": lambda clip: clip.start_frame < 0,
+        "no frame in it": lambda clip: clip.end_frame <= clip.start_frame,
+        "label past the classes": lambda clip: (clip.label or 0) >= len(edition.classes),
+        "negative label": lambda clip: (clip.label or 0) < 0,
+        "label in a withheld split": lambda clip: (
+            clip.split in edition.withheld and clip.label is not None
+        ),
+        "label missing": lambda clip: clip.split not in edition.withheld and clip.label is None,
+    }
+    for wrong, is_bad in faults.items():
+        if bad := [clip.clip_id for clip in clips if is_bad(clip)]:
+            raise FormatError(where, f"{wrong} in {len(bad)} row(s), the first is {bad[0]}")
+    _check_disjoint(clips, where)
 
 
-def _check_none(where: Path, bad: pd.DataFrame, wrong: str) -> None:
-    if len(bad):
-        first = bad["clip_id"].iloc[0]
-        raise FormatError(where, f"{wrong} in {len(bad)} row(s), the first is {first}")
+def _check_disjoint(clips: Clips, where: Path) -> None:
+    split_of: dict[str, str] = {}
+    for clip in clips:
+        if split_of.setdefault(clip.video, clip.split) != clip.split:
+            found = ", ".join(sorted({split_of[clip.video], clip.split}))
+            raise FormatError(where, f"video {clip.video} is in several splits", found=found)

@@ -87,17 +87,26 @@ class Answers:
     """Class index of each training clip: for the majority baseline only."""
 
     @classmethod
-    def of(cls, clips: Clips, split: Split) -> Answers:
-        """The answers that the index itself gives.
+    def of(cls, clips: Clips, split: Split, labels: NDArray[np.int64] | None = None) -> Answers:
+        """The answers to `split`: those of the index, or `labels` where it withholds them.
+
+        `clips` is the whole index; `labels` int64 (N,) is in the order of `clips.split(split)`.
 
         Raises:
-            FormatError: The edition withholds the labels of `split`.
+            FormatError: The edition withholds the labels of `split`, and `labels` is not given.
+            MismatchError: `labels` are not as many as the clips of the split.
         """
         part = clips.split(split)
+        label = part.labels() if labels is None else labels
+        if len(label) != len(part):
+            raise MismatchError(
+                f"answers of {split}",
+                "not one label a clip",
+                expected=str(len(part)),
+                found=str(len(label)),
+            )
         train_label = clips.split("train").labels()
-        return cls(
-            clips.edition, split, tuple(part.ids), tuple(part.videos), part.labels(), train_label
-        )
+        return cls(clips.edition, split, tuple(part.ids), tuple(part.videos), label, train_label)
 
 
 @dataclass(frozen=True)
@@ -206,7 +215,8 @@ def to_markdown(rows: Sequence[ResultRow], edition: Edition, resampling: Resampl
     lines += ["## Validation", "", *_block(val)]
     if val:
         lines += [
-            "Fusion weights are fitted on these clips, so fusion rows here are flattered.",
+            "Fusion weights are fitted on these clips, and a recipe may keep the epoch that is best"
+            " on them, so these numbers flatter.",
             "",
         ]
     lines += ["## Test", "", *_block(test), "## How to read this", "", *_notes(resampling)]
@@ -272,7 +282,10 @@ def _cells(row: ResultRow) -> dict[str, object]:
 
 def _block(rows: Sequence[ResultRow]) -> list[str]:
     if not rows:
-        return ["No row has labels here: this split is scored by the leaderboard.", ""]
+        return [
+            "No answers here: a split that the edition withholds is scored by its leaderboard.",
+            "",
+        ]
     first = rows[0]
     lines = [
         f"{first.metrics.n} clips of {first.num_videos} videos. Always answering the largest class"
@@ -308,16 +321,16 @@ def _sentence(row: ResultRow, versus: Versus) -> str:
     """Says in words whether the fusion beats the best single stream."""
     weights = ", ".join(f"{key} {value:.3f}" for key, value in sorted((row.weights or {}).items()))
     points = f"{abs(100 * versus.difference):.2f} points"
-    compared = {True: f"{points} above", False: f"{points} below"}[versus.difference > 0]
+    compared = f"{points} above" if versus.difference > 0 else f"{points} below"
     if versus.difference == 0:
         compared = "level with"
     verdict = "distinguishable" if versus.distinguishable() else "**not** distinguishable"
     return (
         f"**{row.name}** ({weights}) is {compared} the best single stream, {versus.name}: the"
         f" difference is {verdict} from noise (95 % interval {100 * versus.interval.low:+.2f} to"
-        f" {100 * versus.interval.high:+.2f} points; {versus.test.only_first} clips only the fusion"
-        f" gets right, {versus.test.only_second} only the single stream; exact McNemar"
-        f" p = {versus.test.p_value:.3f})."
+        f" {100 * versus.interval.high:+.2f} points; clips right in the fusion only:"
+        f" {versus.test.only_first}, in the single stream only: {versus.test.only_second}; exact"
+        f" McNemar p = {versus.test.p_value:.3f})."
     )
 
 

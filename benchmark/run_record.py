@@ -32,9 +32,9 @@ from benchmark.schema import Strict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-PACKAGES = ("mmgesture", "torch", "mmaction2")
+PACKAGES = ("mm-gesture-benchmark", "torch", "mmaction2")
 """The distributions whose versions a run notes, read without importing them."""
-STAGE_OUTPUTS = ("dvc.lock", "reports")
+STAGE_OUTPUTS = ("dvc.lock", "reports", "RESULTS.md")
 """Tracked by Git but rewritten by stages: a change there does not make a run's code dirty."""
 NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 

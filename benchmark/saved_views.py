@@ -1,7 +1,7 @@
-"""Views of the MLflow UI, saved as experiment tags: which columns, which runs, in which order.
+"""Views of the MLflow UI: which runs, which columns, in which order.
 
-The format is MLflow's own and undocumented: read from the UI of 3.17.2 and looked at in Chromium.
-A newer UI that ignores the tags shows its plain list; no number depends on them.
+They are experiment tags in MLflow's own, undocumented format: read from the UI of 3.17.2 and looked
+at in Chromium. A newer UI that ignores them shows its plain list; no number depends on them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 TAG = "mlflow.sharedViewState."
 TABLE_VIEW = "results-table"
 RUNS_VIEW = "runs"
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens an experiment as one of trained models, not of generative AI."""
 
-TABLE_PARAMS = ("members", "rule", "rule.kind")
+TABLE_PARAMS = ("members", "rule")
 TABLE_METRICS = ("top1", "low", "high", "top5", "macro_f1", "mean_acc")
-TRAIN_PARAMS = ("recipe", "backbone.kind", "optimizer.lr")
+TRAIN_PARAMS = ("recipe.name", "backbone.kind", "optimizer.lr")
 TRAIN_METRICS = ("top1", "top5", "macro_f1", "mean_acc", "val/top1", "val/loss", "train/loss")
 WIDTHS = {"params": 105, "metrics": 78}
 """Pixels; so many columns then stand beside the panel that the UI opens with."""
@@ -32,9 +30,9 @@ def table_view(parent_run_id: str, params: Collection[str], metrics: Collection[
     Args:
         parent_run_id: MLflow's id of the run that the rows lie under.
         params: Names that the rows have.
-        metrics: Names that the rows have; those of the test split come last.
+        metrics: Names that the rows have; those of the test split (`test_top1`) come last.
     """
-    on_test = sorted(name for name in metrics if "test" in name)
+    on_test = [name for name in (f"test_{metric}" for metric in TABLE_METRICS) if name in metrics]
     columns = _columns(_chosen(TABLE_PARAMS, params), _chosen(TABLE_METRICS, metrics) + on_test)
     chosen = f"tags.kind = 'row' and tags.mlflow.parentRunId = '{parent_run_id}'"
     return _view("Results table", columns, chosen, "tags.`row.index`", ascending=True)
@@ -44,12 +42,6 @@ def runs_view(params: Collection[str], metrics: Collection[str]) -> str:
     """All runs of an experiment, newest first, with the columns that tell them apart."""
     columns = _columns(_chosen(TRAIN_PARAMS, params), _chosen(TRAIN_METRICS, metrics))
     return _view("Runs", columns, "", "attributes.start_time", ascending=False)
-
-
-def view_path(experiment_id: str, view: str) -> str:
-    """The part of the URL after the port."""
-    query = f"viewStateShareKey={view}&workflowType=machine_learning"
-    return f"/#/experiments/{experiment_id}/runs?{query}"
 
 
 def _chosen(wanted: Sequence[str], names: Collection[str]) -> list[str]:

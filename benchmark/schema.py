@@ -72,12 +72,17 @@ def _line(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> str:
 def _walkable(location: tuple[int | str, ...], raw: Any) -> Iterator[int | str]:
     """Drop the union tags that pydantic puts into a location but no file contains."""
     for index, part in enumerate(location):
-        in_list = isinstance(raw, list) and isinstance(part, int) and part < len(raw)
-        if in_list or (isinstance(raw, dict) and part in raw):
+        if _has(raw, part):
             raw = raw[part]
             yield part
         elif index == len(location) - 1:
             yield part
+
+
+def _has(raw: Any, part: int | str) -> bool:
+    if isinstance(raw, list):
+        return isinstance(part, int) and part < len(raw)
+    return isinstance(raw, dict) and part in raw
 
 
 def _known_names(model: type[BaseModel]) -> list[str]:

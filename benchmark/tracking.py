@@ -11,19 +11,17 @@ import logging
 import os
 import socket
 import sqlite3
-import sys
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from benchmark import saved_views
 from benchmark.errors import BenchmarkError
 from benchmark.files import inside
 from benchmark.run_record import Point, is_dead, new_record, write_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
@@ -35,14 +33,13 @@ log = logging.getLogger(__name__)
 TRAIN = "mmgesture/train"
 TABLE = "mmgesture/table"
 SUBMISSION = "mmgesture/submission"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Says what the experiments are; the UI of 3.17.2 asks the URL instead (`saved_views`)."""
 
 SAMPLING_SECONDS = 10
 """Between two samples of processor, memory, disk, network and GPU."""
 SYSTEM = "system/"
 """What MLflow puts before the names of those samples."""
-METRICS_AT_ONCE = 1000
-PARAMS_AT_ONCE = 100
-"""MLflow refuses longer batches; the same limit holds for tags."""
 RUNS_AT_ONCE = 1000
 LOCATIONS = (
     ("experiments", "artifact_location"),
@@ -160,7 +157,7 @@ def experiment_id(store: Store, name: str) -> str:
             found = store.client.get_experiment_by_name(name)
             if found is None:
                 where = None if store.home is None else f"{store.home}/artifacts/{name}"
-                return store.client.create_experiment(name, where, tags=saved_views.KIND)
+                return store.client.create_experiment(name, where, tags=KIND)
     if found.lifecycle_stage == "deleted":
         store.client.restore_experiment(found.experiment_id)
     return found.experiment_id
@@ -192,16 +189,15 @@ def write(
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Add to a run, in batches that MLflow takes."""
+    """Add to a run; any number of each, MLflow splits them."""
     from mlflow.entities import Metric, Param, RunTag
 
-    for part in _batches(points, METRICS_AT_ONCE):
-        metrics = [Metric(item.key, item.value, item.timestamp_ms, item.step) for item in part]
-        store.client.log_batch(run_id, metrics=metrics)
-    for part in _batches(list((params or {}).items()), PARAMS_AT_ONCE):
-        store.client.log_batch(run_id, params=[Param(*item) for item in part])
-    for part in _batches(list((tags or {}).items()), PARAMS_AT_ONCE):
-        store.client.log_batch(run_id, tags=[RunTag(*item) for item in part])
+    store.client.log_batch(
+        run_id,
+        metrics=[Metric(item.key, item.value, item.timestamp_ms, item.step) for item in points],
+        params=[Param(*item) for item in (params or {}).items()],
+        tags=[RunTag(*item) for item in (tags or {}).items()],
+    )
 
 
 def attach(store: Store, run_id: str, root: Path, artifacts: Sequence[str]) -> None:
@@ -222,7 +218,9 @@ def close_stale(root: Path) -> int:
     store = open_store(root)
     chosen = f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
     running = search(store, chosen)
-    dead = [run for run in running if is_dead(run.data.tags)]
+    # A run without a key is one that `sync` is writing just now, or none of ours.
+    ours = [run for run in running if "run_key" in run.data.tags]
+    dead = [run for run in ours if is_dead(run.data.tags)]
     for run in dead:
         log.warning("run '%s' was killed: closing it", run.info.run_name)
         store.client.set_terminated(run.info.run_id, "KILLED", _last_sign(store, run))
@@ -236,10 +234,6 @@ def _last_sign(store: Store, run: StoredRun) -> int:
     return max(times, default=run.info.start_time)
 
 
-def _batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    return (items[first : first + size] for first in range(0, len(items), size))
-
-
 # ---------------------------------------------------------------- a run under way
 
 
@@ -247,10 +241,10 @@ class Run:
     """A run under way: shown in MLflow as it goes, and remembered for its record."""
 
     def __init__(self, store: Store, run_id: str) -> None:
-        self._store = store
-        self._run_id = run_id
-        self._points: list[Point] = []
-        self._tags: dict[str, str] = {}
+        self.store = store
+        self.run_id = run_id
+        self.points: list[Point] = []
+        self.tags: dict[str, str] = {}
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Log values of one step, such as an epoch.
@@ -261,13 +255,13 @@ class Run:
         now = _now_ms()
         new = [Point(key=key, value=float(value), step=step, timestamp_ms=now)
                for key, value in values.items()]  # fmt: skip
-        self._points += new
-        write(self._store, self._run_id, points=new)
+        self.points += new
+        write(self.store, self.run_id, points=new)
 
     def tag(self, name: str, value: str) -> None:
         """Add a tag, or change it."""
-        self._tags[name] = value
-        write(self._store, self._run_id, tags={name: value})
+        self.tags[name] = value
+        write(self.store, self.run_id, tags={name: value})
 
 
 @contextmanager
@@ -330,15 +324,14 @@ def create(store: Store, record: RunRecord, tags: Mapping[str, str]) -> str:
 
 def _finish(run: Run, opened: RunRecord, path: Path) -> None:
     """Write the record, then end the run: a record that cannot be written fails the run."""
-    store, run_id = run._store, run._run_id
     end_ms = _now_ms()
     done = opened.model_copy(update={
         "end_ms": end_ms,
-        "tags": {**opened.tags, **run._tags},
-        "metrics": (*run._points, *_system_points(store, run_id)),
+        "tags": {**opened.tags, **run.tags},
+        "metrics": (*run.points, *_system_points(run.store, run.run_id)),
     })  # fmt: skip
     write_records(path, [done])
-    store.client.set_terminated(run_id, "FINISHED", end_ms)
+    run.store.client.set_terminated(run.run_id, "FINISHED", end_ms)
 
 
 def _give_up(store: Store, run_id: str, status: Literal["KILLED", "FAILED"]) -> None:
@@ -376,32 +369,3 @@ def _system_points(store: Store, run_id: str) -> list[Point]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-# ---------------------------------------------------------------- the UI
-
-
-def ui_url(root: Path, port: int, experiment: str = TABLE) -> str:
-    """Where the UI of `serve` shows the results table, or the runs of another experiment."""
-    view = saved_views.TABLE_VIEW if experiment == TABLE else saved_views.RUNS_VIEW
-    number = experiment_id(open_store(root), experiment)
-    return f"http://127.0.0.1:{port}" + saved_views.view_path(number, view)
-
-
-def serve(root: Path, port: int) -> NoReturn:
-    """Become `mlflow ui`, for this machine only: one worker, no jobs (0.5 GB instead of 2.1 GB).
-
-    Raises:
-        BenchmarkError: The runs are on a server, which has its own UI.
-    """
-    store = open_store(root)
-    if store.home is None:
-        raise BenchmarkError("MLFLOW_TRACKING_URI", "names a server", do=f"Open {store.uri}")
-    environment = {
-        **os.environ,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    os.execve(sys.executable, command, environment)

@@ -8,7 +8,7 @@ import click
 
 from benchmark.clips import write_clips
 from benchmark.datasets import read_archive
-from benchmark.editions import read_edition
+from benchmark.editions import SPLITS, read_edition
 from benchmark.workers import usable_cores
 from pipelines._stage import existing, path, stage
 
@@ -28,7 +28,7 @@ def main(params: Params, edition_name: str, raw: Path, out: Path) -> None:
     edition = read_edition(edition_name)
     clips = read_archive(raw, edition, workers=usable_cores())
     write_clips(clips, out, edition)
-    sizes = clips.table.groupby("split", sort=False).size().to_dict()
+    sizes = ", ".join(f"{len(clips.split(split))} {split}" for split in SPLITS)
     click.echo(f"wrote {out}: {sizes} clips")
 
 

@@ -103,10 +103,10 @@ def test_interval_refuses_a_low_end_above_its_high_end() -> None:
 
 @pytest.mark.parametrize(("clips", "videos"), [(0, 0), (2, 3)])
 def test_interval_refuses_what_does_not_match(clips: int, videos: int) -> None:
-    with pytest.raises(FormatError, match="^bootstrap: needs one answer and one video"):
+    with pytest.raises(FormatError, match=r"^bootstrap: needs one answer and one video"):
         interval(np.ones(clips, bool), ["v"] * videos, resamples=10, seed=0)
 
 
 def test_paired_interval_refuses_systems_of_different_clips() -> None:
-    with pytest.raises(FormatError, match="^bootstrap: the two systems differ in clips; found 2"):
+    with pytest.raises(FormatError, match=r"^bootstrap: the two systems differ in clips; found 2"):
         paired_interval(np.ones(2, bool), np.ones(3, bool), ["v"] * 2, resamples=10, seed=0)

@@ -58,5 +58,5 @@ def test_confidence_just_over_one_is_in_the_last_bin() -> None:
 
 @pytest.mark.parametrize(("confidences", "answers"), [(0, 0), (2, 3)])
 def test_calibration_refuses_what_does_not_match(confidences: int, answers: int) -> None:
-    with pytest.raises(FormatError, match="^calibration: needs one confidence and one answer"):
+    with pytest.raises(FormatError, match=r"^calibration: needs one confidence and one answer"):
         calibration(np.full(confidences, 0.5), np.ones(answers, bool))

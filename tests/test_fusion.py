@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pytest
+from conftest import a_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +17,9 @@ from benchmark.evaluation.metrics import log_loss, score
 from benchmark.params import Convex, FusionRule, Uniform
 from benchmark.predictions import Probabilities, check_probabilities
 from submission.fusion import fit_fusion, fit_weights, fuse, read_fitted, write_fitted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROPERTY = settings(max_examples=30, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -51,10 +54,8 @@ def labels_of(label: np.ndarray) -> dict[str, int]:
 
 
 def clips_of(label: np.ndarray) -> Clips:
-    ids = list(labels_of(label))
-    table = pd.DataFrame({"clip_id": ids, "video": [clip.split("_")[0] for clip in ids]})
-    table["label"] = pd.array(label, "Int16")
-    return Clips("mimic", table)
+    rows = [a_clip(clip, label=value, split="val") for clip, value in labels_of(label).items()]
+    return Clips("mimic", tuple(rows))
 
 
 def some_weights(seed: int, members: list[Probabilities]) -> dict[str, float]:
@@ -120,7 +121,9 @@ def test_fusion_joins_by_clip_id_whatever_the_row_order(seed: int) -> None:
 
 def test_the_fused_row_is_the_weighted_mean_of_that_clip() -> None:
     one = Probabilities("e", "test", "x", ("a", "b"), ("1", "2"), np.array([[1, 0], [0, 1]], "f4"))
-    two = Probabilities("e", "test", "y", ("a", "b"), ("2", "1"), np.array([[1, 0], [0.5, 0.5]], "f4"))
+    two = Probabilities(
+        "e", "test", "y", ("a", "b"), ("2", "1"), np.array([[1, 0], [0.5, 0.5]], "f4")
+    )
     fused = fuse([one, two], {"x": 3, "y": 1}, source="xy")
     assert fused.clip_id == ("1", "2")
     np.testing.assert_allclose(fused.p, [[0.875, 0.125], [0.25, 0.75]])
@@ -135,7 +138,10 @@ def test_a_member_of_weight_zero_has_no_say() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"edition": "miga25"}, "fusion of m0 and m1: they differ in edition; expected mimic; found"),
+        (
+            {"edition": "miga25"},
+            "fusion of m0 and m1: they differ in edition; expected mimic; found",
+        ),
         ({"split": "test"}, "fusion of m0 and m1: they differ in split; expected val; found test"),
         (
             {"classes": ("a", "b", "d", "c", "e", "f")},
@@ -181,7 +187,7 @@ def test_weights_that_are_none_are_refused(weights: dict[str, float], message: s
 
 
 def test_a_fusion_of_nothing_is_refused() -> None:
-    with pytest.raises(MismatchError, match="^fusion: no members; expected at least one"):
+    with pytest.raises(MismatchError, match=r"^fusion: no members; expected at least one"):
         fuse([], {}, source="all")
 
 
@@ -296,7 +302,8 @@ def test_nested_estimate_scores_each_video_with_weights_fitted_without_it(rule: 
             for m in members
         ]
         weights = fit_weights(rule, inner, {clip: labels[clip] for clip in rest})
-        held_out[video == name] = fuse(members, weights, source="f").aligned(ids).p[video == name]
+        fused = fuse(members, weights, source="f").aligned(ids.tolist())
+        held_out[video == name] = fused.p[video == name]
     expected = score(held_out, label)
     nested = fit_fusion(rule, members, clips_of(label)).nested
     assert nested.top1 == expected.top1
@@ -308,7 +315,9 @@ def test_a_fitted_fusion_tells_what_its_weights_are_worth() -> None:
     fitted = fit_fusion(FITTED, members, clips_of(label))
     assert fitted.weights == fit_weights(FITTED, members, labels_of(label))
     assert (fitted.num_clips, fitted.num_videos, fitted.fitted_on) == (40, 5, "val")
-    again = score(fuse(members, fitted.weights, source="f").aligned(list(labels_of(label))).p, label)
+    again = score(
+        fuse(members, fitted.weights, source="f").aligned(list(labels_of(label))).p, label
+    )
     assert fitted.fitted.top1 == again.top1
     assert fitted.fitted.log_loss == pytest.approx(again.log_loss, abs=1e-6)
     assert fitted.fitted.log_loss < fitted.uniform.log_loss
@@ -323,13 +332,13 @@ def test_uniform_weights_are_worth_the_same_before_after_and_nested() -> None:
 
 def test_one_video_alone_has_no_nested_estimate() -> None:
     members, label = make(0, 2, 8)
-    with pytest.raises(FormatError, match="^nested estimate: no other video to fit on"):
+    with pytest.raises(FormatError, match=r"^nested estimate: no other video to fit on"):
         fit_fusion(FITTED, members, clips_of(label))
 
 
 def test_clips_of_another_edition_are_refused() -> None:
     members, label = make(0)
-    with pytest.raises(MismatchError, match="^probabilities of m0 on val: another edition's"):
+    with pytest.raises(MismatchError, match=r"^probabilities of m0 on val: another edition's"):
         fit_fusion(FITTED, members, replace(clips_of(label), edition="miga25"))
 
 

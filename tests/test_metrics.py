@@ -129,7 +129,7 @@ def test_score_refuses_what_it_cannot_score(p: np.ndarray, label: list[int], mes
 
 
 def test_majority_refuses_an_empty_split() -> None:
-    with pytest.raises(FormatError, match="^majority: no clips; found 0 in train, 1 to score"):
+    with pytest.raises(FormatError, match=r"^majority: no clips; found 0 in train, 1 to score"):
         majority(np.array([], np.int64), np.array([0]))
 
 

@@ -11,14 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from benchmark.clips import Clips
+from benchmark.clips import Clip, Clips
 from benchmark.errors import ArchiveError
 from benchmark.video import VideoInfo, probe
 from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -163,36 +163,36 @@ def read_archive(root: Path, edition: Edition, *, workers: int) -> Clips:
     """
     videos = raw_videos(root)
     index_video = partial(_index_video, edition=edition)
-    frames = map_in_processes(index_video, videos, what="index videos", workers=workers)
-    table = pd.concat(frames, ignore_index=True).astype({"label": "Int16"})
-    clips = Clips(edition.name, table)
+    found = map_in_processes(index_video, videos, what="index videos", workers=workers)
+    clips = Clips(edition.name, tuple(clip for rows in found for clip in rows))
     _check_counts(root, clips, edition)
     return clips
 
 
-def _index_video(video: RawVideo, *, edition: Edition) -> pd.DataFrame:
-    labels = read_labels(video.labels, num_classes=len(edition.classes))
+def _index_video(video: RawVideo, *, edition: Edition) -> list[Clip]:
+    num_classes = len(edition.classes)
+    labels = read_labels(video.labels, num_classes=num_classes)
     info = probe(video.media)
     withheld = video.split in edition.withheld
-    rows = []
+    clips = []
     for k, label in enumerate(labels):
         _check_inside(video, k, label, info)
-        index = class_index(label.raw_class, num_classes=len(edition.classes))
-        rows.append(
-            {
-                "clip_id": f"{video.video}_{k}",
-                "video": video.video,
-                "subject": None,
-                "split": video.split,
-                "label": None if withheld else index,
-                "start_frame": label.first,
-                "end_frame": label.last + 1,
-                "fps": info.fps,
-                "width": info.width,
-                "height": info.height,
-            }
+        index = class_index(label.raw_class, num_classes=num_classes)
+        clips.append(
+            Clip(
+                clip_id=f"{video.video}_{k}",
+                video=video.video,
+                subject=None,
+                split=video.split,
+                label=None if withheld else index,
+                start_frame=label.first,
+                end_frame=label.last + 1,
+                fps=info.fps,
+                width=info.width,
+                height=info.height,
+            )
         )
-    return pd.DataFrame(rows).astype({"label": "Int16", "subject": "object"})
+    return clips
 
 
 def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> None:
@@ -207,8 +207,8 @@ def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> 
 
 def _check_counts(root: Path, clips: Clips, edition: Edition) -> None:
     for split, counts in (edition.counts or {}).items():
-        rows = clips.split(split).table
-        found = (rows["video"].nunique(), len(rows))
+        rows = clips.split(split)
+        found = (len(set(rows.videos)), len(rows))
         if found != (counts.videos, counts.clips):
             raise ArchiveError(
                 root,
@@ -250,7 +250,7 @@ def read_openpose(path: Path) -> NDArray[np.float32]:
     return values.astype(np.float32).reshape(len(rows), NUM_POINTS, 3)
 
 
-def _first_text_cell(rows: list[list[object]]) -> tuple[str]:
+def _first_text_cell(rows: Sequence[Sequence[object]]) -> tuple[str]:
     for number, row in enumerate(rows, start=1):
         for column, cell in enumerate(row, start=1):
             if not isinstance(cell, int | float):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,9 +11,8 @@ from benchmark.errors import FormatError, MismatchError
 from benchmark.files import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
-
-    import pandas as pd
 
     from benchmark.clips import Clips
 
@@ -23,8 +22,8 @@ FILE = "media.parquet"
 COLUMNS = pa.schema(
     [
         pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),  # file in the same folder
-        pa.field("offset", pa.int64(), nullable=False),  # bytes (tar) or rows (npy)
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
         pa.field("size", pa.int64(), nullable=False),
         pa.field("frames", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
@@ -33,18 +32,38 @@ COLUMNS = pa.schema(
 )
 
 
-def write_media(table: pd.DataFrame, folder: Path, clips: Clips, *, spec: str) -> None:
-    """Check and write the table of a modality; `spec` (JSON) says how it was made."""
+class Medium(NamedTuple):
+    """The media of one clip."""
+
+    clip_id: str
+    shard: str
+    """File in the same folder."""
+    offset: int
+    """Where it begins: bytes in a tar, rows in an array."""
+    size: int
+    """Bytes or rows."""
+    frames: int
+    height: int
+    width: int
+
+
+def write_media(media: Sequence[Medium], folder: Path, clips: Clips, *, spec: str) -> None:
+    """Check and write the table of a modality, in the index's order; `spec` says how it was made.
+
+    Raises:
+        MismatchError: The table does not hold exactly the clips of the index.
+    """
     path = folder / FILE
-    check_media(table, clips, where=path)
-    metadata = {"format": FORMAT, "edition": clips.edition, "spec": spec}
-    arrow = pa.Table.from_pandas(table, schema=COLUMNS, preserve_index=False)
+    by_id = {medium.clip_id: medium for medium in media}
+    check_media(by_id, clips, where=path)
+    schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition, "spec": spec})
+    rows = [by_id[clip]._asdict() for clip in clips.ids]
     with replacing(path) as work:
-        pq.write_table(arrow.replace_schema_metadata(metadata), work)
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), work)
 
 
-def read_media(folder: Path, clips: Clips) -> pd.DataFrame:
-    """The media table of `folder`, indexed by clip_id.
+def read_media(folder: Path, clips: Clips) -> dict[str, Medium]:
+    """The media of `folder` by clip id.
 
     Raises:
         FormatError: The table is missing or of another version.
@@ -53,33 +72,32 @@ def read_media(folder: Path, clips: Clips) -> pd.DataFrame:
     path = folder / FILE
     if not path.is_file():
         raise FormatError(path, "no such file", do="Run 'dvc repro prepare'")
-    arrow = pq.read_table(path)
-    found = (arrow.schema.metadata or {}).get(b"format", b"nothing").decode()
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise FormatError(path, f"not a parquet file ({error})") from None
+    found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
     if found != FORMAT:
         raise FormatError(path, "not a media table", expected=FORMAT, found=found)
-    table = arrow.to_pandas()
-    check_media(table, clips, where=path)
-    return table.set_index("clip_id", drop=True)
+    media = {row["clip_id"]: Medium(**row) for row in table.to_pylist()}
+    check_media(media, clips, where=path)
+    return media
 
 
-def check_media(table: pd.DataFrame, clips: Clips, *, where: Path) -> None:
-    """Raise `MismatchError` unless the table holds the clips of the index, each with frames."""
-    have, want = set(table["clip_id"]), set(clips.ids)
-    if have != want or len(table) != len(want):
-        first = sorted(have ^ want)[:1]
+def check_media(media: dict[str, Medium], clips: Clips, *, where: Path) -> None:
+    """Raise `MismatchError` unless these are the clips of the index, each as long as there."""
+    if differ := sorted(set(media) ^ set(clips.ids)):
         raise MismatchError(
             where,
-            f"not the clips of the index, the first that differs is {first}",
-            expected=f"{len(want)} clips",
-            found=str(len(table)),
+            f"not the clips of the index, the first that differs is {differ[0]}",
+            expected=f"{len(clips)} clips",
+            found=str(len(media)),
         )
-    wrong = table["frames"].to_numpy() != _index_frames(table, clips)
-    if wrong.any():
-        clip = table["clip_id"].to_numpy()[wrong][0]
-        raise MismatchError(where, f"{int(wrong.sum())} clip(s) of another length, first {clip}")
-
-
-def _index_frames(table: pd.DataFrame, clips: Clips) -> pd.Series:
-    index = clips.table.set_index("clip_id")
-    length = index["end_frame"] - index["start_frame"]
-    return length.loc[table["clip_id"]].to_numpy()
+    for clip in clips:
+        if media[clip.clip_id].frames != clip.frames:
+            raise MismatchError(
+                where,
+                f"clip {clip.clip_id} has another length",
+                expected=f"{clip.frames} frames",
+                found=str(media[clip.clip_id].frames),
+            )

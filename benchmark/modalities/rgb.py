@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from benchmark.datasets.imigue import RawVideo, raw_videos
 from benchmark.errors import ArchiveError
 from benchmark.files import replacing
-from benchmark.modalities.media import write_media
+from benchmark.modalities.media import Medium, write_media
 from benchmark.video import read_frames, write_video
 from benchmark.workers import map_in_processes
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.clips import Clips
+    from benchmark.clips import Clip, Clips
     from benchmark.params import RgbMedia
 
     Frame: TypeAlias = NDArray[np.uint8]
@@ -38,7 +37,7 @@ class Shard:
 
     name: str
     videos: tuple[RawVideo, ...]
-    clips: pd.DataFrame
+    clips: tuple[Clip, ...]
 
 
 def prepare(spec: RgbMedia, raw: Path, clips: Clips, folder: Path, *, workers: int) -> None:
@@ -49,44 +48,44 @@ def prepare(spec: RgbMedia, raw: Path, clips: Clips, folder: Path, *, workers: i
     """
     shards = _plan(spec, raw_videos(raw), clips)
     write = partial(_write_shard, spec=spec, folder=folder)
-    tables = map_in_processes(write, shards, what="pack rgb", workers=workers)
-    table = pd.concat(tables).set_index("clip_id").loc[clips.ids].reset_index()
-    write_media(table, folder, clips, spec=spec.model_dump_json())
+    packed = map_in_processes(write, shards, what="pack rgb", workers=workers)
+    media = [medium for shard in packed for medium in shard]
+    write_media(media, folder, clips, spec=spec.model_dump_json())
 
 
 def _plan(spec: RgbMedia, videos: list[RawVideo], clips: Clips) -> list[Shard]:
     """Neighbouring videos share a shard; shards hold about equally many clips."""
-    counts = clips.table["video"].value_counts()
+    counts = Counter(clips.videos)
     per_shard = max(1, -(-len(clips) // spec.shards))
     groups: dict[int, list[RawVideo]] = defaultdict(list)
     before = 0
     for video in videos:
         groups[before // per_shard].append(video)
-        before += int(counts.get(video.video, 0))
-    return [
-        Shard(
-            f"shard-{number:03d}.tar",
-            tuple(group),
-            clips.table[clips.table["video"].isin([video.video for video in group])],
-        )
-        for number, group in enumerate(groups.values())
-    ]
+        before += counts[video.video]
+    shards = []
+    for number, group in enumerate(groups.values()):
+        names = {video.video for video in group}
+        rows = tuple(clip for clip in clips if clip.video in names)
+        shards.append(Shard(f"shard-{number:03d}.tar", tuple(group), rows))
+    return shards
 
 
-def _write_shard(shard: Shard, *, spec: RgbMedia, folder: Path) -> pd.DataFrame:
-    """Write one tar; the rows of its clips for media.parquet."""
-    rows = []
+def _write_shard(shard: Shard, *, spec: RgbMedia, folder: Path) -> list[Medium]:
+    """Write one tar; where each of its clips lies."""
+    media = []
     with replacing(folder / shard.name) as work, tarfile.open(work, "w") as tar:
         for video in shard.videos:
-            wanted = shard.clips[shard.clips["video"] == video.video]
-            for clip_id, frames, fps in _cut(video, wanted, spec.short_side):
+            wanted = [clip for clip in shard.clips if clip.video == video.video]
+            for clip, frames in _cut(video, wanted, spec.short_side):
                 buffer = io.BytesIO()
+                fps = round(clip.fps)
                 write_video(buffer, frames, fps, crf=spec.crf, gop=spec.gop, preset="medium")
-                offset, size = _add(tar, f"{clip_id}.mp4", buffer.getvalue())
+                offset, size = _add(tar, f"{clip.clip_id}.mp4", buffer.getvalue())
                 height, width = frames[0].shape[:2]
-                rows.append((clip_id, shard.name, offset, size, len(frames), height, width))
-    columns = ["clip_id", "shard", "offset", "size", "frames", "height", "width"]
-    return pd.DataFrame(rows, columns=columns)
+                media.append(
+                    Medium(clip.clip_id, shard.name, offset, size, len(frames), height, width)
+                )
+    return media
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
@@ -98,25 +97,21 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
     return offset, len(data)
 
 
-def _cut(
-    video: RawVideo, clips: pd.DataFrame, short_side: int
-) -> Iterator[tuple[str, list[Frame], float]]:
-    """(clip_id, frames, fps) of each clip once its last frame is decoded; clips may overlap."""
-    waiting = list(clips.sort_values("start_frame").itertuples())
-    open_clips: list[tuple[int, str, float, list[Frame]]] = []
+def _cut(video: RawVideo, clips: list[Clip], short_side: int) -> Iterator[tuple[Clip, list[Frame]]]:
+    """Each clip with its frames once the last one is decoded; clips may overlap."""
+    waiting = sorted(clips, key=lambda clip: clip.start_frame)
+    begun: list[tuple[Clip, list[Frame]]] = []
     for number, frame in enumerate(read_frames(video.media)):
         while waiting and waiting[0].start_frame == number:
-            clip = waiting.pop(0)
-            open_clips.append((clip.end_frame, clip.clip_id, clip.fps, []))
-        if open_clips:
+            begun.append((waiting.pop(0), []))
+        if begun:
             small = resized(frame, short_side)
-            for _, _, _, frames in open_clips:
+            for _, frames in begun:
                 frames.append(small)
-        for _, clip_id, fps, frames in [c for c in open_clips if c[0] == number + 1]:
-            yield clip_id, frames, fps
-        open_clips = [clip for clip in open_clips if clip[0] != number + 1]
-    if waiting or open_clips:
-        first = waiting[0].clip_id if waiting else open_clips[0][1]
+        yield from (item for item in begun if item[0].end_frame == number + 1)
+        begun = [item for item in begun if item[0].end_frame > number + 1]
+    if missed := [*waiting, *(clip for clip, _ in begun)]:
+        first = missed[0].clip_id
         raise ArchiveError(video.media, f"ended before clip {first} did", do="Fetch it again")
 
 

@@ -48,8 +48,9 @@ def train_start(num_frames: int, length: int, rng: np.random.Generator) -> int:
 
 def test_starts(num_frames: int, length: int, views: int) -> list[int]:
     """Where the `views` test views start in a clip shorter than a view: spread over it."""
-    short = num_frames < length
-    return [view * num_frames // views if short else 0 for view in range(views)]
+    if num_frames >= length:
+        return [0] * views
+    return [view if num_frames < views else view * num_frames // views for view in range(views)]
 
 
 def interval_frames(num_frames: int, length: int, interval: int, start: int) -> NDArray[np.int64]:

@@ -6,12 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from benchmark.datasets.imigue import RawVideo, raw_videos, read_openpose
 from benchmark.errors import ArchiveError
 from benchmark.modalities.layouts import Layout, layout
-from benchmark.modalities.media import write_media
+from benchmark.modalities.media import Medium, write_media
 from benchmark.modalities.skeleton_media import FILE
 from benchmark.workers import map_in_processes
 
@@ -30,21 +29,22 @@ def prepare(spec: SkeletonMedia, raw: Path, clips: Clips, folder: Path, *, worke
     Raises:
         ArchiveError: A sheet is damaged, or shorter than a clip of its video.
     """
-    ends = clips.table.groupby("video")["end_frame"].max()
-    videos = [video for video in raw_videos(raw) if video.video in ends.index]
-    read = partial(_read_video, points=layout(spec.layout), ends=ends.to_dict())
+    ends: dict[str, int] = {}
+    for clip in clips:
+        ends[clip.video] = max(clip.end_frame, ends.get(clip.video, 0))
+    videos = [video for video in raw_videos(raw) if video.video in ends]
+    read = partial(_read_video, points=layout(spec.layout), ends=ends)
     sheets = map_in_processes(read, videos, what="read keypoints", workers=workers)
     by_video = dict(zip((video.video for video in videos), sheets, strict=True))
-    parts, rows, offset = [], [], 0
-    for clip in clips.table.itertuples():
-        part = by_video[clip.video][clip.start_frame : clip.end_frame]
-        rows.append((clip.clip_id, FILE, offset, len(part), len(part), clip.height, clip.width))
-        parts.append(part)
-        offset += len(part)
+    parts, media, offset = [], [], 0
+    for clip in clips:
+        parts.append(by_video[clip.video][clip.start_frame : clip.end_frame])
+        media.append(
+            Medium(clip.clip_id, FILE, offset, clip.frames, clip.frames, clip.height, clip.width)
+        )
+        offset += clip.frames
     np.save(folder / FILE, np.concatenate(parts))
-    columns = ["clip_id", "shard", "offset", "size", "frames", "height", "width"]
-    table = pd.DataFrame(rows, columns=columns)
-    write_media(table, folder, clips, spec=spec.model_dump_json())
+    write_media(media, folder, clips, spec=spec.model_dump_json())
 
 
 def _read_video(video: RawVideo, *, points: Layout, ends: dict[str, int]) -> NDArray[np.float32]:

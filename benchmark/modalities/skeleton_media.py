@@ -27,5 +27,5 @@ class SkeletonReader:
 
     def read(self, clip_id: str) -> NDArray[np.float32]:
         """Keypoints of one clip: float32 (T, J, 3) of x px, y px, confidence 0..1."""
-        row = self._media.loc[clip_id]
-        return np.array(self._keypoints[row["offset"] : row["offset"] + row["size"]])
+        medium = self._media[clip_id]
+        return np.array(self._keypoints[medium.offset : medium.offset + medium.size])

@@ -38,9 +38,7 @@ class SkeletonViews:
         self._spec = spec
         self._layout = layout(media.layout)
         self._reader = SkeletonReader(folder, clips)
-        self._shape = {
-            row.clip_id: (float(row.width), float(row.height)) for row in clips.table.itertuples()
-        }
+        self._shape = {clip.clip_id: (float(clip.width), float(clip.height)) for clip in clips}
 
     def train(self, clip_id: str, rng: np.random.Generator) -> NDArray[np.float32]:
         """One random view: float32 (frames, J, 3)."""
@@ -51,15 +49,20 @@ class SkeletonViews:
         view = to_box(view, box, spec.size)
         return mirrored(view, spec.size, self._layout) if rng.random() < spec.flip else view
 
-    def test(self, clip_id: str, views: int, *, flips: bool) -> NDArray[np.float32]:
-        """Fixed views, each followed by its mirror where `flips`: float32 (V, frames, J, 3)."""
+    def test(self, clip_id: str, *, quick: bool) -> NDArray[np.float32]:
+        """Fixed views, each followed by its mirror; the first one only if `quick`.
+
+        float32 (V, frames, J, 3).
+        """
         keypoints, spec = self._reader.read(clip_id), self._spec
         rng = rng_for(TEST_SEED, "test frames", clip_id)
         found = []
-        for start in test_starts(len(keypoints), spec.frames, views):
+        for start in test_starts(len(keypoints), spec.frames, 1 if quick else spec.views):
             view = keypoints[uniform_frames(len(keypoints), spec.frames, rng, start=start)]
             view = to_box(view, person_box(view, self._shape[clip_id]), spec.size)
-            found += [view, mirrored(view, spec.size, self._layout)] if flips else [view]
+            found.append(view)
+            if spec.flip_views and not quick:
+                found.append(mirrored(view, spec.size, self._layout))
         return np.stack(found)
 
 

@@ -6,7 +6,7 @@ decord is fast but returns wrong frames on open-GOP files; the packer writes clo
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,13 +26,11 @@ class PackedVideos:
 
     def __init__(self, folder: Path, clips: Clips) -> None:
         self._folder = folder
-        self._media: dict[str, Any] = {
-            row.Index: row for row in read_media(folder, clips).itertuples()
-        }
+        self._media = read_media(folder, clips)
 
     def num_frames(self, clip_id: str) -> int:
         """Frames that the clip has."""
-        return int(self._media[clip_id].frames)
+        return self._media[clip_id].frames
 
     def read(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The frames with these numbers, in this order: uint8 (n, H, W, 3) RGB.

@@ -42,12 +42,19 @@ class VideoViews:
         view = scaled(frames[:, top : top + height, left : left + width], spec.size, spec.size)
         return np.ascontiguousarray(view[:, :, ::-1]) if rng.random() < spec.flip else view
 
-    def test(self, clip_id: str, views: int, *, crops: int) -> Frames:
-        """Fixed views: uint8 (views * crops, frames, size, size, 3)."""
+    def test(self, clip_id: str, *, quick: bool) -> Frames:
+        """Fixed views; the first start and the centre only if `quick`.
+
+        uint8 (V, frames, size, size, 3).
+        """
+        spec = self._spec
+        views, crops = (1, 1) if quick else (spec.views, spec.crops)
+        # Three crops take the whole height (mmaction2's ThreeCrop), one takes the centre.
+        side = spec.size if crops == 3 else spec.resize
         found = []
         for start in self._starts(clip_id, views, None):
-            frames = _short_side(self._read(clip_id, start), self._side(crops))
-            found += [_crop(frames, self._spec.size, place) for place in _PLACES[crops]]
+            frames = _short_side(self._read(clip_id, start), side)
+            found += [_crop(frames, spec.size, place) for place in _PLACES[crops]]
         return np.stack(found)
 
     def _starts(self, clip_id: str, views: int, rng: np.random.Generator | None) -> list[int]:
@@ -61,12 +68,9 @@ class VideoViews:
         numbers = interval_frames(total, spec.frames, spec.interval, start)
         return self._videos.read(clip_id, numbers)
 
-    def _side(self, crops: int) -> int:
-        """Three crops take the whole height (mmaction2's ThreeCrop), one takes the centre."""
-        return self._spec.size if crops == 3 else self._spec.resize
-
 
 _PLACES = {1: (0.5,), 3: (0.0, 0.5, 1.0)}
+"""Number of crops -> where they lie along the longer side."""
 
 
 def random_crop(

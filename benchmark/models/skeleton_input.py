@@ -10,8 +10,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from benchmark.params import SkeletonInput
 
-SMALLEST_CONFIDENCE = 1e-3
-"""Points below it leave no trace, as in mmaction2."""
+SMALLEST_CONFIDENCE = 1e-4
+"""Points below it leave no trace, as in mmaction2 (PYSKL: 1e-3)."""
 
 
 class SkeletonStep(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,8 +88,8 @@ def _key(task: Task, places: Places) -> tuple[str, ...]:
         task.recipe.model_dump_json(),
         task.media.model_dump_json(),
         str(task.seed),
-        str(pd.util.hash_pandas_object(task.clips.table).sum()),
-        str((places.media / MEDIA_TABLE).stat().st_size),
+        repr(task.clips),
+        hashlib.sha256((places.media / MEDIA_TABLE).read_bytes()).hexdigest(),
     )
 
 

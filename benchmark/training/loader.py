@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -80,26 +80,14 @@ class TrainClips(Dataset[tuple[str, "np.ndarray", int]]):
 class TestClips(Dataset[tuple[str, "np.ndarray", int]]):
     """Fixed views of every clip; label -1 stands for none and never leaves the loader."""
 
-    def __init__(self, views: Views, clips: Clips, spec: Input, *, quick: bool) -> None:
-        self._views, self._spec, self._quick = views, spec, quick
-        self._ids = clips.ids
+    def __init__(self, views: Views, clips: Clips, *, quick: bool) -> None:
+        self._views, self._ids, self._quick = views, clips.ids, quick
 
     def __getitem__(self, row: int) -> tuple[str, np.ndarray, int]:
-        return self._ids[row], self._read(self._ids[row]), -1
+        return self._ids[row], self._views.test(self._ids[row], quick=self._quick), -1
 
     def __len__(self) -> int:
         return len(self._ids)
-
-    def _read(self, clip: str) -> np.ndarray:
-        spec = self._spec
-        views = 1 if self._quick else spec.views
-        match spec:
-            case SkeletonInput():
-                return self._views.test(clip, views, flips=spec.flip_views and not self._quick)
-            case VideoInput():
-                return self._views.test(clip, views, crops=1 if self._quick else spec.crops)
-            case _:
-                assert_never(spec)
 
 
 class EpochOrder:
@@ -121,18 +109,18 @@ class EpochOrder:
             yield keys[start : start + self._batch_size]
 
 
-def train_loader(clips: TrainClips, order: EpochOrder, *, workers: int) -> DataLoader[Batch]:
+def train_loader(clips: TrainClips, order: EpochOrder, *, workers: int) -> DataLoader[Any]:
     """Batches of one view a clip, in the order of `order`'s epoch."""
     return DataLoader(
         clips,
-        batch_sampler=order,  # pyright: ignore[reportArgumentType] - keys are tuples here
+        batch_sampler=order,
         collate_fn=_collate,
         num_workers=workers,
         persistent_workers=workers > 0,
     )
 
 
-def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoader[Batch]:
+def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoader[Any]:
     """Batches of all views of `batch_size` clips, in the clips' order."""
     return DataLoader(clips, batch_size=batch_size, collate_fn=_collate, num_workers=workers)
 

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch.nn.functional import cross_entropy
@@ -17,6 +16,7 @@ from benchmark.errors import TrainingError
 from benchmark.evaluation.metrics import score
 from benchmark.models import build
 from benchmark.training.checkpoint import Progress
+from benchmark.training.forward import probabilities
 from benchmark.training.loader import (
     EpochOrder,
     TestClips,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
     from torch.utils.data import DataLoader
@@ -188,23 +189,11 @@ def _train_batches(task: Task) -> tuple[EpochOrder, DataLoader[Batch]]:
 
 
 def _val_batches(task: Task) -> DataLoader[Batch]:
-    spec, clips = task.experiment.input, task.clips.split("val")
-    views = build_views(spec, task.media, task.media_folder, task.clips)
-    dataset = TestClips(views, clips, spec, quick=True)
+    clips = task.clips.split("val")
+    views = build_views(task.experiment.input, task.media, task.media_folder, task.clips)
+    dataset = TestClips(views, clips, quick=True)
     size = task.recipe.batch_size
     return test_loader(dataset, batch_size=size, workers=task.recipe.loader_workers)
-
-
-@torch.no_grad()
-def probabilities(fabric: Fabric, net: Any, batches: DataLoader[Batch]) -> NDArray[np.float32]:
-    """Softmax of every view, averaged over the views: float32 (N, K) in the loader's order."""
-    net.eval()
-    rows = []
-    for batch in tqdm(batches, desc="predict", unit="batch", disable=None, leave=False):
-        x = fabric.to_device(batch.x)
-        logits = net(x.flatten(0, 1)).float()
-        rows.append(logits.softmax(1).unflatten(0, x.shape[:2]).mean(1).cpu().numpy())
-    return np.concatenate(rows)
 
 
 def _validation(p: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:

@@ -9,8 +9,8 @@ from lightning_fabric import Fabric
 from benchmark.models import build
 from benchmark.predictions import Probabilities
 from benchmark.training.checkpoint import load_weights, read_card
+from benchmark.training.forward import probabilities
 from benchmark.training.loader import TestClips, build_views, in_channels, test_loader
-from benchmark.training.loop import probabilities
 from benchmark.training.seeding import make_deterministic
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def predict(
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     rows = clips.split(split)
     views = build_views(card.input, card.media, media_folder, clips)
-    dataset = TestClips(views, rows, card.input, quick=False)
+    dataset = TestClips(views, rows, quick=False)
     batch_size = max(1, recipe.batch_size // card.input.views)
     batches = test_loader(dataset, batch_size=batch_size, workers=recipe.loader_workers)
     p = probabilities(fabric, fabric.setup(model), batches)

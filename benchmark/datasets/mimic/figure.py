@@ -132,7 +132,7 @@ def _brim(body: Body) -> Part:
     half = np.abs(body.rest[rig.main_bone == rig.bone("head"), 0]).max() * 0.95
     x = np.sin(angle) * half * (1.0 + 0.1 * out)
     y = axis_y - np.cos(angle) * (0.098 + 0.075 * out)
-    z = z - 0.02 * out**1.5 - 0.014 * np.abs(angle) ** 2 * (0.4 + 0.6 * out)
+    z = z - 0.034 * out**1.4 - 0.014 * np.abs(angle) ** 2 * (0.4 + 0.6 * out)
     top = np.stack(np.broadcast_arrays(x, y, z), -1).reshape(-1, 3)
     faces = grid_faces(5, 15)
     both = np.concatenate([faces, faces[:, [0, 2, 1]]])
@@ -145,7 +145,7 @@ def _pen(hand: HandRig, body: Body, group: Group) -> Part:
     heads = body.heads
     middle = heads[index[2]] * 0.7 + heads[thumb[2]] * 0.3 + hand.palm * 0.012
     along = unit(heads[index[0]] - heads[hand.fingers[4][0]] + 0.6 * hand.palm)
-    steps = np.linspace(-0.065, 0.085, 5)[:, None]
-    rest, faces = tube(middle + steps * along, np.array([0.002, 0.0055, 0.0055, 0.0055, 0.005]), 6)
+    steps = np.linspace(-0.07, 0.11, 5)[:, None]
+    rest, faces = tube(middle + steps * along, np.array([0.003, 0.008, 0.008, 0.008, 0.007]), 6)
     both = np.concatenate([faces, faces[:, [0, 2, 1]]])
     return rigid(rest, both, Swatch.PEN.texel, index[1], group)

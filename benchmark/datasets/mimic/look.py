@@ -99,7 +99,9 @@ def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
         hair=hair,
         hairline=float(rng.uniform(0.040, 0.062)),
         beard=beard,
-        iris=_between([(60, 40, 25), (40, 28, 20), (80, 100, 70), (70, 100, 140)], rng.uniform(0, 3)),
+        iris=_between(
+            [(60, 40, 25), (40, 28, 20), (80, 100, 70), (70, 100, 140)], rng.uniform(0, 3)
+        ),
         garment=garment,
         cloth=cloth,
         second=second,
@@ -120,14 +122,18 @@ def _cloth_colours(rng: np.random.Generator, garment: Garment) -> tuple[Colour, 
     pale = np.uint8(rng.uniform(200, 250, 3).clip(0, 255))
     match garment:
         case Garment.SUIT:
-            base = _between([(28, 30, 38), (40, 48, 70), (70, 72, 76), (92, 78, 62)], rng.uniform(0, 3))
+            base = _between(
+                [(28, 30, 38), (40, 48, 70), (70, 72, 76), (92, 78, 62)], rng.uniform(0, 3)
+            )
             return base, pale, _vivid(rng)
         case Garment.SHIRT:
             base = pale if rng.random() < 0.6 else _vivid(rng)
             return base, _shift(rng, base, 50), _vivid(rng)
         case Garment.POLO | Garment.TEE | Garment.TRACK_JACKET | Garment.SWEATER:
             plain = rng.random() < 0.35
-            base = np.uint8(np.full(3, rng.choice([28, 60, 128, 205, 240]))) if plain else _vivid(rng)
+            base = (
+                np.uint8(np.full(3, rng.choice([28, 60, 128, 205, 240]))) if plain else _vivid(rng)
+            )
             other = pale if rng.random() < 0.6 else _vivid(rng)
             return _shift(rng, base, 12), other, _vivid(rng)
 

@@ -118,10 +118,15 @@ def grid_faces(rows: int, columns: int) -> IntArray:
 def tube(points: NDArray, radii: NDArray, sides: int = 8) -> tuple[NDArray, IntArray]:
     """A closed tube along `points` (n, 3) with `radii` (n,): vertices and triangles."""
     along = unit(np.gradient(points, axis=0))
-    first = unit(np.cross(along, np.where(np.abs(along[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]])))
+    first = unit(
+        np.cross(along, np.where(np.abs(along[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]]))
+    )
     second = np.cross(along, first)
     angle = np.linspace(0, 2 * np.pi, sides + 1)
-    ring = np.cos(angle)[None, :, None] * first[:, None] + np.sin(angle)[None, :, None] * second[:, None]
+    ring = (
+        np.cos(angle)[None, :, None] * first[:, None]
+        + np.sin(angle)[None, :, None] * second[:, None]
+    )
     rest = points[:, None] + radii[:, None, None] * ring
     return rest.reshape(-1, 3), grid_faces(len(points), sides + 1)
 

@@ -57,9 +57,7 @@ def _paint_head(
     _paint_beard(view, face, look)
     _paint_features(view, face, look)
     scalp = scalp_mask(body, look, view.shape[:2])
-    hair = np.clip(
-        look.hair_colour * (1 + 0.18 * _streaks(rng, view.shape[:2]))[..., None], 0, 255
-    )
+    hair = np.clip(look.hair_colour * (1 + 0.18 * _streaks(rng, view.shape[:2]))[..., None], 0, 255)
     strength = (0.5 if look.hair is Hair.SHAVED else 1.0) * scalp[..., None]
     view[:] = (view * (1 - strength) + hair * strength).astype(np.uint8)
     if look.cap:
@@ -117,10 +115,11 @@ def _paint_features(view: NDArray, face: NDArray, look: Look) -> None:
         _line(view, ring, _mix(look.skin, (30, 15, 15), 0.5), 1, closed=True)
         _line(view, ring[:4], lash, 2)
     if look.glasses:
+        frame = _mix(look.skin, (20, 18, 18), 0.8)
         for first in (36, 42):
             centre = face[first : first + 6].mean(0)
-            cv2.ellipse(view, _centre(centre), (15, 11), 0, 0, 360, (25, 22, 22), 2, cv2.LINE_AA)
-        _line(view, np.stack([face[39], face[42]]), (25, 22, 22), 2)
+            cv2.ellipse(view, _centre(centre), (16, 12), 0, 0, 360, frame, 1, cv2.LINE_AA)
+        _line(view, np.stack([face[39], face[42]]), frame, 1)
 
 
 def _centre(point: NDArray) -> tuple[int, int]:
@@ -212,7 +211,9 @@ def _paint_front(view: NDArray, origin: NDArray, look: Look) -> None:
     dark = _mix(look.cloth, (0, 0, 0), 0.45)
     match look.garment:
         case Garment.SUIT:
-            _fill(view, at_notch((-42, -40), (42, -40), (0, 125)), _mix(look.second, look.second, 0))
+            _fill(
+                view, at_notch((-42, -40), (42, -40), (0, 125)), _mix(look.second, look.second, 0)
+            )
             if look.tie:
                 _paint_tie(view, at_notch, look)
             for s in (-1, 1):
@@ -221,7 +222,9 @@ def _paint_front(view: NDArray, origin: NDArray, look: Look) -> None:
                 _line(view, lapel, dark, 2)
             _line(view, at_notch((0, 128), (3, 330)), dark, 2)
             for y in (150, 195):
-                cv2.circle(view, _centre(at_notch((-5, y))[0]), 3, _mix(look.cloth, (0, 0, 0), 0.7), -1)
+                cv2.circle(
+                    view, _centre(at_notch((-5, y))[0]), 3, _mix(look.cloth, (0, 0, 0), 0.7), -1
+                )
         case Garment.SHIRT:
             _line(view, at_notch((4, 0), (4, 330)), dark, 1)
             for y in range(18, 320, 36):
@@ -236,7 +239,11 @@ def _paint_front(view: NDArray, origin: NDArray, look: Look) -> None:
         case Garment.TRACK_JACKET:
             _line(view, at_notch((0, -30), (0, 330)), _mix(look.second, (90, 90, 90), 0.5), 3)
             for s in (-1, 1):
-                _fill(view, at_notch((s * 48, -60), (s * 120, 18), (s * 120, 40), (s * 44, -26)), look.second.tolist())
+                _fill(
+                    view,
+                    at_notch((s * 48, -60), (s * 120, 18), (s * 120, 40), (s * 44, -26)),
+                    look.second.tolist(),
+                )
                 _badge(view, at_notch((s * 58, 62))[0], look)
             _chest_print(view, at_notch((0, 125))[0], look)
         case Garment.SWEATER:

@@ -150,8 +150,10 @@ def resolve(rgb, depth, backdrop, view, shadow, noise, noise_at, gain, out, out_
                         qy, qx = py - sy * tap, px - sx * tap
                         if 0 <= qy < size_y and 0 <= qx < size_x:
                             gap = z - depth[qy, qx]
-                            if 0.008 < gap < 0.3:
-                                dark += np.float32(1.0) - gap * np.float32(3.0)
+                            excess = gap - np.float32(0.004) - np.float32(0.013) * tap
+                            if excess > 0 and gap < 0.3:
+                                ramp = min(excess * np.float32(60.0), np.float32(1.0))
+                                dark += ramp * (np.float32(1.0) - gap * np.float32(3.0))
                     keep = np.float32(1.0) - shadow[2] * dark * np.float32(0.333)
                     for k in range(3):
                         pixel[k] += rgb[py, px, k] * keep
@@ -166,6 +168,8 @@ def resolve(rgb, depth, backdrop, view, shadow, noise, noise_at, gain, out, out_
                 n = 0
             for k in range(3):
                 value = pixel[k] * gain[k] / (SUPERSAMPLE * SUPERSAMPLE)
+                if value > 180:  # a film's shoulder: highlights keep their shape
+                    value = 180 + 70 * (1 - np.exp((180 - value) / 70))
                 value += grain * gain[3] + noise[(n + 977 * (k + 1)) % total] * gain[4]
                 out[y, x, k] = np.uint8(min(max(value, 0.0), 255.0))
             out_depth[y, x] = nearest

@@ -17,12 +17,14 @@ _NOISE_LENGTH = 1 << 18
 
 
 class Frame(NamedTuple):
-    """What the camera gives; both arrays are the renderer's own and are overwritten next time."""
+    """What the camera gives; the arrays are the renderer's own and are overwritten next time."""
 
     rgb: NDArray[np.uint8]
     """(H, W, 3)."""
     depth: NDArray[np.float32]
     """(H, W) metres along the optical axis; `raster.FAR` where only the backdrop is seen."""
+    skin: NDArray[np.float32]
+    """(V, 3) the body's vertices: x px, y px, depth m."""
 
 
 class Renderer:
@@ -37,6 +39,7 @@ class Renderer:
         self._scene = scene
         s = raster.SUPERSAMPLE
         num_vertices = len(self._mesh.rest)
+        self._to_frame = np.array([s, s, 1], np.float32)
         self._point = np.empty((num_vertices, 3), np.float32)
         self._light = np.empty((num_vertices, 3), np.float32)
         self._work = np.empty((num_vertices, 3), np.float32)
@@ -78,7 +81,8 @@ class Renderer:
             self._rgb, self._depth, self._scene.backdrop, view, self._scene.shadow,
             self._noise, noise_at % _NOISE_LENGTH, self._gain, self._out, self._out_depth,
         )  # fmt: skip
-        return Frame(self._out, self._out_depth)
+        skin = self._point[: len(self._rig.main_bone)] / self._to_frame
+        return Frame(self._out, self._out_depth, skin)
 
     @staticmethod
     def hidden(*groups: Group) -> NDArray[np.bool_]:

@@ -45,24 +45,28 @@ def build_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
     near = -0.20
     key = unit(np.array([rng.uniform(-0.8, 0.8), -0.8, rng.uniform(0.45, 1.0)]))
     warm = np.array([1.0, rng.uniform(0.93, 1.0), rng.uniform(0.82, 1.0)])
-    strength = rng.uniform(0.42, 0.66)
+    strength = rng.uniform(0.55, 0.85)
     fill = unit(np.array([-key[0], -0.8, 0.2]))
     lights = np.array(
         [
             [*key, 0.25, *(warm * strength)],
-            [*fill, 0.6, *(np.array([0.95, 0.98, 1.0]) * rng.uniform(0.14, 0.26))],
-            [0.0, 0.0, 1.0, 1.0, *np.full(3, rng.uniform(0.26, 0.40))],
+            [*fill, 0.6, *(np.array([0.95, 0.98, 1.0]) * rng.uniform(0.20, 0.34))],
+            [0.0, 0.0, 1.0, 1.0, *np.full(3, rng.uniform(0.36, 0.52))],
         ],
         np.float32,
     )
     return Scene(
         backdrop=_backdrop(rng, int(width * 1.3), int(height * 1.3)),
-        parts=[*_desk(rng, desk_height, near), *_microphones(rng, desk_height), *_mug(rng, desk_height)],
+        parts=[
+            *_desk(rng, desk_height, near),
+            *_microphones(rng, desk_height),
+            *_mug(rng, desk_height),
+        ],
         lights=lights,
-        shadow=np.array([np.sign(key[0]) * 1.6, -1.6, rng.uniform(0.25, 0.45)], np.float32),
+        shadow=np.array([-np.sign(key[0]) * 2, 2, rng.uniform(0.25, 0.45)], np.float32),
         desk_height=desk_height,
         desk_near=near,
-        grain=float(rng.uniform(1.5, 4.5)),
+        grain=float(rng.uniform(1.0, 3.2)),
         tint=np.array([rng.uniform(0.94, 1.06), 1.0, rng.uniform(0.92, 1.08)], np.float32),
     )
 
@@ -71,7 +75,7 @@ def _backdrop(rng: np.random.Generator, width: int, height: int) -> NDArray[np.u
     """A board of made-up logos, a curtain, or a room, out of focus."""
     big = np.empty((height * 2, width * 2, 3), np.uint8)
     kind = rng.choice(4, p=[0.55, 0.15, 0.15, 0.15])
-    base = rng.integers(15, 235, 3)
+    base = np.clip(rng.uniform(20, 230) + rng.normal(0, 38, 3), 8, 245)
     big[:] = base
     match int(kind):
         case 0:
@@ -116,7 +120,7 @@ def _room(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(5, 11))):
         x, y = int(rng.integers(0, w)), int(rng.integers(0, h))
         size = rng.integers(30, 220, 2)
-        colour = rng.integers(20, 235, 3).tolist()
+        colour = np.clip(rng.uniform(25, 225) + rng.normal(0, 25, 3), 8, 245).tolist()
         cv2.rectangle(big, (x, y), (x + int(size[0]), y + int(size[1])), colour, -1)
     big[:] = cv2.GaussianBlur(big, (0, 0), 5)
 

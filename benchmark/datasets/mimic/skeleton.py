@@ -102,9 +102,7 @@ def pose_trunk(body: Body, controls: Array) -> Bones:
         np.zeros((num_frames, len(rig.bones), 3)),
     )
     c = controls.T
-    bones.shift[:, 0] = np.stack(
-        [c[Control.SLIDE], -c[Control.ADVANCE], c[Control.RISE]], axis=1
-    )
+    bones.shift[:, 0] = np.stack([c[Control.SLIDE], -c[Control.ADVANCE], c[Control.RISE]], axis=1)
     local = _trunk_rotations(c)
     for index, name in enumerate(rig.bones[1:], start=1):
         bones.chain(index, local.get(name), slice(0, num_frames))
@@ -246,5 +244,3 @@ def _solve(
     rest_a = frame(rest_upper, rest_hinge).transpose(0, 2, 1)
     rest_b = frame(rest_lower, rest_hinge).transpose(0, 2, 1)
     return frame(elbow - shoulder, hinge) @ rest_a, frame(end - elbow, hinge) @ rest_b
-
-

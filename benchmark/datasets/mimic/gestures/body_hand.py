@@ -94,7 +94,7 @@ def dust_clothes(take: Take) -> Motion:
 def _offer_arm(take: Take, motion: Motion, w: np.ndarray) -> None:
     """The other forearm is held in front of the body."""
     motion.goals[-take.side] = take.goal(
-        Chest((0.10, -0.50, -0.46)), Contact.WRIST, (-0.9, -0.25, 0.15), (0.1, 0.5, -0.8),
+        Chest((0.06, -0.52, -0.36)), Contact.WRIST, (-0.9, -0.25, 0.15), (0.1, 0.5, -0.8),
         weight=w, elbow=(0.8, 0.2, -0.6), curl=0.2,
     )  # fmt: skip
 
@@ -142,5 +142,3 @@ def arms_akimbo(take: Take) -> Motion:
     for shoulder in (Control.SHRUG_LEFT, Control.SHRUG_RIGHT):
         move(motion, shoulder, take.vary(0.10) * w)
     return motion
-
-

@@ -15,7 +15,7 @@ _ELBOW_REST: Vector = (0.7, 0.15, -0.7)
 
 def _meeting(take: Take) -> tuple[float, float]:
     """y, z of the place in front of the chest where hands meet, in arm lengths."""
-    return float(take.rng.uniform(-0.58, -0.46)), float(take.rng.uniform(-0.56, -0.40))
+    return float(take.rng.uniform(-0.58, -0.46)), float(take.rng.uniform(-0.52, -0.34))
 
 
 def fold_arms(take: Take) -> Motion:
@@ -157,5 +157,7 @@ def _speech_path(take: Take, shape: int) -> np.ndarray:
         return along((0.9, -0.2, 0.3), size * 1.2 * take.wave(0.9))
     if shape == 3:
         phase = 2 * np.pi * take.rng.uniform(1.0, 1.6) * take.seconds
-        return along((0.0, -1.0, 0.0), size * np.sin(phase)) + along((0, 0, 1), size * np.cos(phase))
+        return along((0.0, -1.0, 0.0), size * np.sin(phase)) + along(
+            (0, 0, 1), size * np.cos(phase)
+        )
     return along((0.1, -0.35, 0.9), size * beat)

@@ -21,7 +21,7 @@ def turtle_neck(take: Take) -> Motion:
 def head_up(take: Take) -> Motion:
     """The head is thrown back, the eyes look up."""
     motion, w = take.motion(), take.hold(0.45, 0.45)
-    move(motion, Control.PITCH, -take.vary(0.46) * w)
+    move(motion, Control.PITCH, -take.vary(0.56) * w)
     move(motion, Control.YAW, take.side * take.vary(0.1, 1.0) * w)
     move(motion, Control.GAZE_PITCH, -0.25 * w)
     act(motion, "browInnerUp", 0.6 * w)

@@ -91,7 +91,9 @@ def rub_eyes(take: Take) -> Motion:
 def touch_face(take: Take) -> Motion:
     """Finger tips at nose, cheek or mouth."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
-    where = str(take.rng.choice(["nose", "cheek", "lips", "mouth corner"], p=[0.4, 0.3, 0.15, 0.15]))
+    where = str(
+        take.rng.choice(["nose", "cheek", "lips", "mouth corner"], p=[0.4, 0.3, 0.15, 0.15])
+    )
     contact = Contact.TIPS if where == "cheek" else Contact.INDEX
     rub = along((0.5, 0.1, 0.8), take.vary(0.008) * take.wave(2.0))
     motion.goals[take.side] = take.goal(

@@ -1,0 +1,27 @@
+"""The embedded default data set: rigged people at a press conference, written as iMiGUE is.
+
+It lets everyone run everything; it never stands in for a result on iMiGUE.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.datasets.mimic.spec import MimicSpec
+
+
+def synthesize(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
+    """Write the raw archive under `raw` and the truth of its test split under `sealed`.
+
+    The bytes depend on `spec` alone, not on `workers`. A run that was killed goes on where it was;
+    what another spec has left under `raw` is cleared first.
+
+    Raises:
+        ArchiveError: `raw` holds an archive that this generator has not written.
+    """
+    from benchmark.datasets.mimic.archive import write_archive  # numba takes a second to import
+
+    write_archive(spec, raw, sealed, workers=workers)

@@ -1,0 +1,39 @@
+"""No test reaches past this machine; every test sees the real program."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from benchmark.clips import Clip
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+
+REPO = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family == socket.AF_UNIX:
+            return connect(self, address)
+        host = address[0] if isinstance(address, tuple) else address
+        assert host in {"127.0.0.1", "::1", "localhost"}, f"a test reached out to {host}"
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def a_clip(clip_id: str, **changes: object) -> Clip:
+    """A sound training clip but for `changes`."""
+    row = {
+        "clip_id": clip_id, "video": clip_id.split("_")[0], "subject": None, "split": "train",
+        "label": 0, "start_frame": 0, "end_frame": 10, "fps": 25.0, "width": 320, "height": 180,
+    }  # fmt: skip
+    return Clip(**row | changes)

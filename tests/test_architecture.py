@@ -1,0 +1,120 @@
+"""Decisions that a test keeps."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from conftest import REPO
+
+TOPS = ("benchmark", "pipelines", "submission")
+SOURCES = sorted(path for top in TOPS for path in (REPO / top).rglob("*.py"))
+FRONT_DOORS = {
+    "mlflow": {"benchmark/tracking.py", "benchmark/sync.py"},
+    "mmaction": {"benchmark/models/mmaction.py"},
+    "mmengine": {"benchmark/models/mmaction.py"},
+    "decord": {"benchmark/modalities/video_media.py"},
+    "av": {"benchmark/video.py"},
+    "timm": {"benchmark/training/optimisation.py"},
+    "python_calamine": {"benchmark/datasets/imigue.py"},
+}
+STAGES = [
+    "synthesize",
+    "index",
+    "prepare",
+    "train",
+    "predict",
+    "evaluate",
+    "fuse",
+    "table",
+    "submit",
+]
+
+
+def short(path: Path) -> str:
+    return path.relative_to(REPO).as_posix()
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("library", FRONT_DOORS)
+def test_every_heavy_library_has_one_front_door(library: str) -> None:
+    users = {short(path) for path in SOURCES if library in imports(path)}
+    assert users <= FRONT_DOORS[library]
+    assert users, f"nothing imports {library}: drop the rule"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=short)
+def test_no_file_is_longer_than_400_lines(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=short)
+def test_no_function_is_longer_than_50_lines(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= 50, f"{node.name}: {length} lines"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=short)
+def test_public_names_have_docstrings(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    if path.name != "__init__.py":
+        assert ast.get_docstring(tree), "the module"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stages_are_thin(stage: str) -> None:
+    assert len((REPO / f"pipelines/{stage}.py").read_text("utf-8").splitlines()) <= 66
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_knob_is_a_flag(stage: str) -> None:
+    command = importlib.import_module(f"pipelines.{stage}").main
+    for parameter in command.params:
+        is_name = isinstance(parameter, click.Argument)
+        assert is_name or isinstance(parameter.type, click.Path), parameter.name
+
+
+def test_scoring_and_fusing_do_not_import_torch() -> None:
+    code = (
+        "import sys, submission.fusion, submission.writer, benchmark.results, "
+        "benchmark.evaluation.metrics, pipelines.fuse, pipelines.submit; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, check=False)
+    assert done.returncode == 0
+
+
+def test_import_rules_hold() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_lock_names_no_registry_and_pins_everything() -> None:
+    lines = (REPO / "requirements.lock").read_text("utf-8").splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
+    assert all(line.count("==") == 1 and "://" not in line for line in packages)

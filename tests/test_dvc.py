@@ -1,0 +1,126 @@
+"""The graph covers what the stages import and use."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import grimp
+import pytest
+from conftest import REPO
+from ruamel.yaml import YAML
+
+from benchmark.params import read_params
+
+CANNOT_CHANGE_A_NUMBER = {
+    # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.
+    "benchmark",
+    "benchmark.datasets",
+    "benchmark.editions",
+    "benchmark.errors",
+    "benchmark.evaluation",
+    "benchmark.evaluation.figures",
+    "benchmark.files",
+    "benchmark.modalities",
+    "benchmark.models",
+    "benchmark.params",
+    "benchmark.run_record",
+    "benchmark.saved_views",
+    "benchmark.schema",
+    "benchmark.sync",
+    "benchmark.table_runs",
+    "benchmark.tracking",
+    "benchmark.training",
+    "benchmark.workers",
+    "pipelines",
+    "pipelines._stage",
+    "submission",
+}
+STAGES = [
+    "synthesize",
+    "index",
+    "prepare",
+    "train",
+    "predict",
+    "evaluate",
+    "fuse",
+    "table",
+    "submit",
+]
+PREDICTED = ("val", "test")
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("benchmark", "pipelines", "submission", cache_dir=None)
+
+
+@cache
+def dvc() -> dict[str, Any]:
+    return YAML(typ="safe").load((REPO / "dvc.yaml").read_text("utf-8"))["stages"]
+
+
+def body(stage: str) -> dict[str, Any]:
+    return dvc()[stage].get("do", dvc()[stage])
+
+
+def covers(dep: str, module: str) -> bool:
+    """Whether a dependency of dvc.yaml names the module's file or a folder above it."""
+    path = module.replace(".", "/")
+    pattern = re.sub(r"\\\$\\\{[^}]*\\\}", "[^/]+", re.escape(dep))
+    return any(
+        re.fullmatch(pattern, "/".join(parts) + end)
+        for size in range(1, path.count("/") + 2)
+        for parts in [path.split("/")[:size]]
+        for end in (("", ".py") if size == path.count("/") + 1 else ("",))
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_of_every_stage_cover_what_it_imports(stage: str) -> None:
+    deps = body(stage)["deps"]
+    module = f"pipelines.{stage}"
+    imported = {module} | graph().find_upstream_modules(module)
+    # What `params` needs to know of the generator is in params.yaml, not in the other modules.
+    through_params = {"benchmark.datasets.mimic", "benchmark.datasets.mimic.spec"}
+    wanted = imported - CANNOT_CHANGE_A_NUMBER
+    if stage != "synthesize":
+        wanted -= through_params | {m for m in wanted if m.startswith("benchmark.datasets.mimic.")}
+    missing = sorted(m for m in wanted if not any(covers(dep, m) for dep in deps))
+    assert missing == []
+
+
+def test_a_dependency_that_is_taken_away_is_missed() -> None:
+    assert covers("benchmark/models/${item.backbone.kind}.py", "benchmark.models.video_swin")
+    assert covers("benchmark/training", "benchmark.training.loop")
+    assert not covers("benchmark/models/mmaction.py", "benchmark.models.video_swin")
+    assert not covers("benchmark/training", "benchmark.trainings")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_path_of_code_in_deps_exists(stage: str) -> None:
+    for dep in body(stage)["deps"]:
+        if dep.startswith(("benchmark", "pipelines", "submission")):
+            assert list(REPO.glob(re.sub(r"\$\{[^}]*\}", "*", dep))), dep
+
+
+def test_fuse_and_table_list_every_experiment_and_fusion_of_params() -> None:
+    params = read_params(REPO / "params.yaml")
+    experiments = {f"predictions/{e}/{s}.parquet" for e in params.experiments for s in PREDICTED}
+    fusions = {f"predictions/{f}/{s}.parquet" for f in params.fusions for s in PREDICTED}
+    for stage, wanted in (("fuse", experiments), ("table", experiments | fusions)):
+        listed = {dep for dep in body(stage)["deps"] if dep.endswith(".parquet")}
+        assert {dep for dep in listed if dep.startswith("predictions/")} == wanted
+
+
+def test_no_output_disables_the_run_cache_of_a_costly_stage() -> None:
+    for stage in ("synthesize", "index", "prepare", "train", "predict", "fuse", "submit"):
+        assert all(isinstance(out, str) for out in body(stage)["outs"]), stage
+
+
+def test_params_used_by_the_graph_exist() -> None:
+    raw = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
+    for stage in STAGES:
+        for name in body(stage).get("params", []):
+            assert name.split(".")[0] in raw, f"{stage}: {name}"

@@ -1,0 +1,99 @@
+"""params.yaml is read strictly, and all its faults are named at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import REPO
+
+from benchmark.editions import edition_names, read_edition
+from benchmark.errors import ParamsError
+from benchmark.params import read_params
+
+
+def edited(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    text = (REPO / "params.yaml").read_text("utf-8")
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def fault(path: Path) -> str:
+    with pytest.raises(ParamsError) as caught:
+        read_params(path)
+    return str(caught.value)
+
+
+def test_the_shipped_params_are_sound() -> None:
+    assert set(read_params(REPO / "params.yaml").experiments) >= {"joint", "rgb"}
+
+
+def test_a_typo_is_named_with_its_path_and_the_key_meant(tmp_path: Path) -> None:
+    found = fault(edited(tmp_path, ("batch_size:", "batch_sise:")))
+    assert "recipes.pose_small.batch_sise: unknown key; did you mean 'batch_size'?" in found
+    assert "recipes.pose_small.batch_size: missing" in found
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    found = fault(
+        edited(
+            tmp_path,
+            ("warmup_epochs: 0.5", 'warmup_epochs: "0.5"'),
+            ("sigma: 0.6", "sigma: 0.0"),
+            ("seed: 1", "seed: true"),
+        )
+    )
+    assert "3 fault(s)" in found
+    for path in ("recipes.pose_small.warmup_epochs", "experiments.joint.input.sigma", "seed"):
+        assert f"{path}:" in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "recipe: pose_small",
+            "recipe: pose_big",
+            "experiments.joint.recipe: no recipe 'pose_big'",
+        ),
+        (
+            "members: [joint, rgb]",
+            "members: [joint, limb]",
+            "fusions.uniform.members: no experiment",
+        ),
+        ("source: rgb}", "source: flow}", "table row 'rgb': no 'flow' in experiments or fusions"),
+        ("media: skeleton", "media: bones", "experiments.joint.media: no entry 'bones' in media"),
+    ],
+)
+def test_a_name_that_is_not_defined_is_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert message in fault(edited(tmp_path, (old, new)))
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    assert "not valid YAML" in fault(edited(tmp_path, ("seed: 1\n", "seed: 1\nseed: 2\n")))
+
+
+def test_a_missing_file_is_no_traceback(tmp_path: Path) -> None:
+    assert fault(tmp_path / "params.yaml").endswith("params.yaml: no such file")
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    path = edited(tmp_path, ("weight_decay: 0.0003", "weight_decay: 3e-4"))
+    assert read_params(path).recipes["pose_small"].optimizer.weight_decay == 0.0003
+
+
+@pytest.mark.parametrize("name", edition_names())
+def test_every_edition_reads_and_groups_each_class_once(name: str) -> None:
+    edition = read_edition(name)
+    assert len(set(edition.classes)) == len(edition.classes)
+
+
+def test_an_unknown_edition_names_the_known_ones() -> None:
+    with pytest.raises(ParamsError, match=r"no edition 'imigeu'; expected one of .*mimic"):
+        read_edition("imigeu")

@@ -1,0 +1,277 @@
+"""The results table: joined by clip id, compared in words, never mistaken for iMiGUE."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import a_clip
+from matplotlib.text import Text
+
+from benchmark.clips import Clips
+from benchmark.editions import read_edition
+from benchmark.errors import FormatError, MismatchError
+from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
+from benchmark.evaluation.figures import Bar, confusion_figure, history_figure, results_figure, save
+from benchmark.evaluation.metrics import correctness, score
+from benchmark.evaluation.significance import McNemar, mcnemar
+from benchmark.params import Convex, Uniform
+from benchmark.predictions import Probabilities, read_probabilities
+from benchmark.results import (
+    Answers,
+    Entry,
+    Resampling,
+    ResultRow,
+    Versus,
+    bars,
+    score_rows,
+    to_csv,
+    to_markdown,
+)
+from submission.fusion import fuse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GOLDEN = Path(__file__).parent / "golden"
+
+MIMIC = read_edition("mimic")
+RESAMPLING = Resampling(resamples=500, seed=7)
+
+
+@pytest.fixture(scope="module")
+def answers() -> Answers:
+    with (GOLDEN / "answers-val.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    label = np.array([int(row["label"]) for row in rows])
+    ids, videos = (tuple(row[key] for row in rows) for key in ("clip_id", "video"))
+    return Answers("mimic", "val", ids, videos, label, np.array([31, 31, 0]))
+
+
+@pytest.fixture(scope="module")
+def joint() -> Probabilities:
+    return read_probabilities(GOLDEN / "probabilities-val.parquet")
+
+
+@pytest.fixture(scope="module")
+def rgb(joint: Probabilities) -> Probabilities:
+    """A weaker stream: its answers for a third of the clips are other clips' answers."""
+    p = joint.p.copy()
+    p[::3] = p[::3][::-1]
+    return replace(joint, source="rgb", p=p)
+
+
+@pytest.fixture(scope="module")
+def entries(joint: Probabilities, rgb: Probabilities) -> list[Entry]:
+    weights = {"joint": 0.75, "rgb": 0.25}
+    fused = fuse([rgb, joint], weights, source="both")
+    even = {"joint": 0.5, "rgb": 0.5}
+    return [
+        Entry("rgb | swin", rgb),
+        Entry("joint", joint),
+        Entry("joint+rgb", fused, Convex(kind="convex", shrinkage=0.5), weights),
+        Entry(
+            "joint+rgb, uniform",
+            fuse([joint, rgb], even, source="uniform"),
+            Uniform(kind="uniform"),
+            even,
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def rows(entries: list[Entry], answers: Answers) -> list[ResultRow]:
+    return score_rows(entries, answers, RESAMPLING)
+
+
+def test_each_row_scores_its_probabilities_joined_by_clip_id(
+    rows: list[ResultRow], joint: Probabilities, answers: Answers
+) -> None:
+    assert joint.clip_id != answers.clip_id
+    p = joint.aligned(answers.clip_id).p
+    assert rows[1].metrics == score(p, answers.label)
+    correct = correctness(p, answers.label)
+    assert rows[1].interval == interval(correct, answers.videos, resamples=500, seed=7)
+    assert rows[1].majority == np.mean(answers.label == 31)
+    assert [row.index for row in rows] == [1, 2, 3, 4]
+    assert (rows[1].rule, rows[1].weights, rows[1].members) == (None, None, ())
+    assert (rows[2].source, rows[2].members) == ("both", ("joint", "rgb"))
+    assert rows[0].num_videos == 5
+
+
+def test_a_fusion_is_compared_with_the_best_single_stream_of_the_same_clips(
+    rows: list[ResultRow], entries: list[Entry], answers: Answers
+) -> None:
+    joint, fused = (
+        correctness(entries[i].probabilities.aligned(answers.clip_id).p, answers.label)
+        for i in (1, 2)
+    )
+    assert rows[0].versus is None
+    assert rows[1].versus is None
+    versus = rows[2].versus
+    assert versus is not None
+    assert versus.name == "joint"
+    assert versus.difference == pytest.approx(fused.mean() - joint.mean())
+    assert versus.test == mcnemar(fused, joint)
+    bounds = paired_interval(fused, joint, answers.videos, resamples=500, seed=7)
+    assert versus.interval == bounds
+
+
+def test_a_table_of_fusions_alone_compares_nothing(entries: list[Entry], answers: Answers) -> None:
+    rows = score_rows(entries[2:], answers, RESAMPLING)
+    assert [row.versus for row in rows] == [None, None]
+    assert "single stream, " not in to_markdown(rows, MIMIC, RESAMPLING)
+
+
+def test_rows_survive_the_json_round_trip(rows: list[ResultRow]) -> None:
+    assert [ResultRow.model_validate_json(row.model_dump_json()) for row in rows] == rows
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"edition": "miga25"}, "row 'joint': another edition; expected mimic; found miga25"),
+        ({"split": "test"}, "row 'joint': another split; expected val; found test"),
+    ],
+)
+def test_probabilities_of_other_clips_get_no_row(
+    change: dict[str, str], message: str, joint: Probabilities, answers: Answers
+) -> None:
+    with pytest.raises(MismatchError) as error:
+        score_rows([Entry("joint", replace(joint, **change))], answers, RESAMPLING)
+    assert str(error.value).startswith(message)
+
+
+def test_answers_come_from_the_index_where_it_has_them() -> None:
+    rows = (
+        a_clip("a", video="1", label=3),
+        a_clip("b", video="1", label=3),
+        a_clip("c", video="2", label=5, split="val"),
+        a_clip("d", video="3", label=None, split="test"),
+    )
+    clips = Clips("mimic", rows)
+    answers = Answers.of(clips, "val")
+    assert (answers.clip_id, answers.videos, answers.split) == (("c",), ("2",), "val")
+    assert (answers.label.tolist(), answers.train_label.tolist()) == ([5], [3, 3])
+    with pytest.raises(FormatError, match=r"^clips of mimic: the label of d is withheld"):
+        Answers.of(clips, "test")
+    assert Answers.of(clips, "test", np.array([4])).label.tolist() == [4]
+    with pytest.raises(MismatchError, match=r"^answers of test: not one label a clip; expected 1"):
+        Answers.of(clips, "test", np.array([4, 4]))
+
+
+@pytest.mark.parametrize(
+    ("p_value", "low", "high", "told_apart"),
+    [(0.01, 0.01, 0.05, True), (0.06, 0.01, 0.05, False), (0.01, 0.0, 0.05, False)],
+)
+def test_a_difference_must_pass_both_tests(
+    p_value: float, low: float, high: float, told_apart: bool, rows: list[ResultRow]
+) -> None:
+    versus = Versus(
+        name="joint",
+        difference=0.03,
+        interval=Interval(low=low, high=high),
+        test=McNemar(only_first=9, only_second=2, p_value=p_value),
+    )
+    assert versus.distinguishable() == told_apart
+    page = to_markdown([rows[2].model_copy(update={"versus": versus})], MIMIC, RESAMPLING)
+    assert ("difference is **not** distinguishable from noise" in page) == (not told_apart)
+    assert ("difference is distinguishable from noise" in page) == told_apart
+    assert "is 3.00 points above the best single stream, joint" in page
+
+
+def test_results_page_equals_the_golden_one(rows: list[ResultRow]) -> None:
+    page = to_markdown(rows, MIMIC, RESAMPLING)
+    assert page == (GOLDEN / "RESULTS-mimic.md").read_text("utf-8")
+
+
+def test_generated_data_are_named_first_and_only_where_they_are(rows: list[ResultRow]) -> None:
+    warning = "never comparable with results on iMiGUE"
+    page = to_markdown(rows, MIMIC, RESAMPLING)
+    assert warning in " ".join(page.splitlines()[:5])
+    published = MIMIC.model_copy(update={"comparable": True, "title": "MiGA 2025"})
+    page = to_markdown(rows, published, RESAMPLING)
+    assert warning not in page
+    assert "enerated" not in page
+
+
+def test_the_page_has_a_block_for_each_split(rows: list[ResultRow]) -> None:
+    test = [row.model_copy(update={"split": "test"}) for row in rows]
+    page = to_markdown([*rows, *test], MIMIC, RESAMPLING)
+    validation, rest = page.split("## Test")
+    assert "flatter" in validation
+    assert "flatter" not in rest
+    assert validation.count("| joint |") == rest.count("| joint |") == 1
+    assert "scored by its leaderboard" not in page
+    assert "scored by its leaderboard" in to_markdown(rows, MIMIC, RESAMPLING)
+
+
+def test_csv_has_one_line_a_row_with_plain_fractions(rows: list[ResultRow]) -> None:
+    lines = list(csv.DictReader(to_csv(rows).splitlines()))
+    assert [line["name"] for line in lines] == [row.name for row in rows]
+    for line, row in zip(lines, rows, strict=True):
+        assert line["top1"] == f"{row.metrics.top1:.6f}"
+        assert line["n"] == "60"
+        assert (line["p_value"] == "") == (row.versus is None)
+    assert lines[2]["weights"] == "joint=0.750000 rgb=0.250000"
+    assert lines[2]["rule"] == "convex"
+    assert to_csv([]) == ""
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)]
+
+
+def test_every_picture_has_the_same_bytes_each_time(rows: list[ResultRow], tmp_path: Path) -> None:
+    history = pd.DataFrame({"epoch": [1, 2], "train_loss": [3.0, 2.0], "val_top1": [None, 0.4]})
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        matrix = np.array([[3, 1], [0, 0]])
+        save(confusion_figure(matrix, ["head up", "arms akimbo"]), folder / "confusion.png")
+        curves = history_figure(history, losses=["train_loss"], scores=["val_top1"])
+        save(curves, folder / "history.png")
+        save(
+            results_figure(bars(rows), title="val", comparable=False, majority=0.1),
+            folder / "results.png",
+        )
+    for path in (tmp_path / "a").iterdir():
+        data = path.read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert b"Software" not in data
+        assert data == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_the_confusion_picture_shows_counts_names_and_absent_classes() -> None:
+    shown = texts(confusion_figure(np.array([[3, 1], [0, 0]]), ["head up", "arms akimbo"]))
+    assert {"3", "1", "3 of 4 clips right; numbers are clips"} <= set(shown)
+    assert "head up   0  (n=4)" in shown
+    assert "arms akimbo   1  (n=0)" in shown
+    with pytest.raises(FormatError, match=r"^confusion figure: wrong shape; expected 3 classes"):
+        confusion_figure(np.zeros((2, 2), np.int64), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("comparable", [False, True])
+def test_the_results_picture_says_itself_that_data_are_generated(comparable: bool) -> None:
+    bar = Bar(name="joint", top1=0.5, low=0.4, high=0.6, fusion=False)
+    figure = results_figure([bar], title="val", comparable=comparable, majority=0.1)
+    said = any("GENERATED DATA, not comparable with iMiGUE" in text for text in texts(figure))
+    assert said == (not comparable)
+    assert "50.00" in texts(figure)
+    with pytest.raises(FormatError, match=r"^results figure: no rows"):
+        results_figure([], title="val", comparable=comparable, majority=0.1)
+
+
+def test_a_history_without_a_named_column_is_refused() -> None:
+    history = pd.DataFrame({"epoch": [1], "train_loss": [3.0]})
+    with pytest.raises(
+        FormatError, match=r"^history: no column 'val_loss'; found epoch, train_loss"
+    ):
+        history_figure(history, losses=["train_loss", "val_loss"], scores=[])
