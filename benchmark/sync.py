@@ -94,7 +94,8 @@ def _known(store: Store) -> dict[str, Known]:
         tags = run.data.tags
         if "run_key" in tags:
             known[tags["run_key"]] = Known(run.info.run_id, tags)
-        elif RESTORING in tags and run.info.lifecycle_stage == "active":
+        elif RESTORING in tags and run.info.lifecycle_stage == "active" and store.home:
+            # We hold the lock, so nobody is writing it; on a server somebody may be.
             log.warning("run '%s' was written in part only: writing it anew", run.info.run_name)
             store.client.delete_run(run.info.run_id)
     return known

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmark.run_record import RunRecord, Table, new_record
+from benchmark.tracking import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from benchmark.editions import Edition
     from benchmark.results import ResultRow
 
-MLFLOW_EXPERIMENT = "mmgesture/table"
 PERCENT = 100
 
 
@@ -29,7 +29,7 @@ def table_records(
     kind = "generated data" if not edition.comparable else "published data"
     parent = new_record(
         root,
-        experiment=MLFLOW_EXPERIMENT,
+        experiment=TABLE,
         name=f"table {edition.name}",
         start_ms=now,
         end_ms=now,
@@ -41,7 +41,7 @@ def table_records(
     children = [
         new_record(
             root,
-            experiment=MLFLOW_EXPERIMENT,
+            experiment=TABLE,
             name=_name(by_split),
             start_ms=now + index,
             end_ms=now + index,

@@ -83,6 +83,7 @@ def open_store(root: Path) -> Store:
     experiment of DVC, which runs in a copy, the store is that of the project itself (`DVC_ROOT`).
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow import MlflowClient
 
     # MLflow tells at INFO of every step of making its tables; a stage's log is for the stage.

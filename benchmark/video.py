@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 RgbFrame = NDArray[np.uint8]
 
+# mbtree reads uninitialised memory in x264's AVX-512 code (PyAV 18.1): other bytes in each run.
+_X264 = "open-gop=0:threads=1:lookahead-threads=1:mbtree=0"
 _AGAIN = "Fetch or make the file again"
 
 
@@ -111,9 +113,9 @@ def write_video(
 
 
 def _encode(file: BinaryIO, frames: Iterable[RgbFrame], fps: int, options: dict[str, str]) -> int:
-    options |= {"x264-params": "open-gop=0:threads=1:lookahead-threads=1"}
+    options |= {"x264-params": _X264}
     count = 0
-    with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with av.open(file, "w", format="mp4") as container:
         container.flags |= av.container.Flags.bitexact.value
         stream = container.add_stream("libx264", rate=fps, options=options)
         stream.pix_fmt = "yuv420p"

@@ -13,7 +13,7 @@ from benchmark.errors import FormatError, MismatchError
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR, score
 from benchmark.files import write_text
 from benchmark.params import Convex, FusionRule, Uniform
-from benchmark.predictions import Probabilities, check_against, check_same_ids
+from benchmark.predictions import Probabilities, check_against
 from benchmark.schema import Strict
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def fuse(
     check_members(members)
     first = members[0]
     ordered = sorted(members, key=lambda member: member.source)
-    w = _normalised(weights, [member.source for member in ordered])
+    w = _scaled(weights, [member.source for member in ordered])
     total = np.zeros(first.p.shape, np.float64)
     for weight, member in zip(w, ordered, strict=True):
         total += weight * member.aligned(first.clip_id).p.astype(np.float64)
@@ -189,8 +189,8 @@ def _first_class(first: Probabilities, other: Probabilities) -> str:
     return f"class {index} is '{one}' and '{two}'"
 
 
-def _normalised(weights: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
-    """Weights in the order of `names`, float64 (M,), sum 1."""
+def _scaled(weights: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
+    """Weights in the order of `names`, float64 (M,), the largest 1."""
     if set(weights) != set(names):
         raise FormatError(
             "fusion weights",
@@ -204,9 +204,8 @@ def _normalised(weights: Mapping[str, float], names: Sequence[str]) -> NDArray[n
         raise FormatError(
             "fusion weights", "no weights", expected="all >= 0, not all 0", found=found
         )
-    # Dividing by the largest first keeps the sum of huge or of subnormal weights finite.
-    w = w / w.max()
-    return w / w.sum()
+    # Only ratios matter to `fuse`; with the largest at 1, no scale overflows or underflows there.
+    return w / w.max()
 
 
 def _stacked(
@@ -221,7 +220,6 @@ def _stacked(
             expected="val",
             found=members[0].split,
         )
-    check_same_ids(members[0], ids)
     ordered = sorted(members, key=lambda member: member.source)
     p = np.stack([member.aligned(ids).p.astype(np.float64) for member in ordered])
     return [member.source for member in ordered], p

@@ -15,7 +15,7 @@ from conftest import REPO
 TOPS = ("benchmark", "pipelines", "submission")
 SOURCES = sorted(path for top in TOPS for path in (REPO / top).rglob("*.py"))
 FRONT_DOORS = {
-    "mlflow": {"benchmark/tracking.py", "benchmark/sync.py"},
+    "mlflow": {"benchmark/tracking.py"},
     "mmaction": {"benchmark/models/mmaction.py"},
     "mmengine": {"benchmark/models/mmaction.py"},
     "decord": {"benchmark/modalities/video_media.py"},

@@ -77,10 +77,15 @@ def test_interval_has_the_spread_of_the_binomial_where_each_video_is_one_clip() 
 
 
 def test_large_videos_weigh_by_their_clips() -> None:
-    # Drawing both videos is the score itself, else one of them twice: 1 of 9 or 8 of 9 right.
+    # 20 videos of one right clip and 20 of nine wrong ones: 10 % by clips, 50 % by videos.
+    videos = [f"small{i}" for i in range(20)] + [f"large{i // 9}" for i in range(180)]
+    correct = np.arange(200) < 20
+    found = interval(correct, videos, resamples=2000, seed=0)
+    assert found.low < 0.1 < found.high < 0.2
+
+
+def test_one_video_alone_has_an_interval_of_no_width() -> None:
     correct = np.array([True] + [False] * 8)
-    found = interval(correct, ["a"] + ["b"] * 8, resamples=2000, seed=0)
-    assert (found.low, found.high) == (0, 1)
     assert interval(correct, ["a"] * 9, resamples=10, seed=0) == Interval(low=1 / 9, high=1 / 9)
 
 

@@ -156,3 +156,16 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     assert str(error.value).startswith(
         f"{path}: not an index of this version; expected clips/1; found nothing"
     )
+
+
+def test_an_index_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / WHERE
+    write_clips(make(), path, MIMIC)
+    table = pq.read_table(path)
+    older = table.replace_schema_metadata({"format": "clips/0", "edition": "mimic"})
+    pq.write_table(older, path)
+    with pytest.raises(FormatError) as error:
+        read_clips(path, MIMIC)
+    assert str(error.value).startswith(
+        f"{path}: not an index of this version; expected clips/1; found clips/0"
+    )

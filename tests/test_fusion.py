@@ -129,6 +129,14 @@ def test_the_fused_row_is_the_weighted_mean_of_that_clip() -> None:
     np.testing.assert_allclose(fused.p, [[0.875, 0.125], [0.25, 0.75]])
 
 
+@pytest.mark.parametrize("extreme", [1.7e308, 5e-324])
+def test_weights_at_the_ends_of_float64_are_still_equal_weights(extreme: float) -> None:
+    members, _ = make(0)
+    even = fuse(members, dict.fromkeys(("m0", "m1", "m2"), 1.0), source="all")
+    fused = fuse(members, dict.fromkeys(("m0", "m1", "m2"), extreme), source="all")
+    np.testing.assert_array_equal(fused.p, even.p)
+
+
 def test_a_member_of_weight_zero_has_no_say() -> None:
     members, _ = make(0)
     fused = fuse(members, {"m0": 0, "m1": 5, "m2": 0}, source="all")
@@ -256,6 +264,25 @@ def test_a_member_that_gives_certain_misses_can_still_be_fitted() -> None:
     assert fit_weights(FITTED, sure, labels_of(label)) == {"m0": 1.0, "m1": 0.0}
 
 
+def test_a_clip_that_no_member_gives_a_chance_does_not_stop_the_fit() -> None:
+    members, label = make(0, 2)
+    labels = labels_of(label)
+    lost = "v0_003"
+    hopeless = []
+    for member in members:
+        p = member.p.copy()
+        row = member.clip_id.index(lost)
+        p[row] = 0
+        p[row, (labels[lost] + 1) % 6] = 1
+        hopeless.append(replace(member, p=p))
+    weights = fit_weights(FITTED, hopeless, labels)
+    rest = {clip: value for clip, value in labels.items() if clip != lost}
+    kept = [m.aligned(list(labels)) for m in members]
+    rows = [row for row, clip in enumerate(labels) if clip != lost]
+    kept = [replace(m, clip_id=tuple(rest), p=m.p[rows]) for m in kept]
+    assert weights == pytest.approx(fit_weights(FITTED, kept, rest), abs=1e-2)
+
+
 def test_shrinkage_moves_the_weights_in_a_straight_line_to_uniform() -> None:
     members, label = make(5, 3)
     free, some, full = (fit_weights(rule, members, labels_of(label)) for rule in RULES[1:])
@@ -322,6 +349,14 @@ def test_a_fitted_fusion_tells_what_its_weights_are_worth() -> None:
     assert fitted.fitted.log_loss == pytest.approx(again.log_loss, abs=1e-6)
     assert fitted.fitted.log_loss < fitted.uniform.log_loss
     assert fitted.nested.log_loss > fitted.fitted.log_loss
+
+
+def test_a_fitted_fusion_ignores_the_order_of_the_index() -> None:
+    members, label = make(7)
+    clips = clips_of(label)
+    order = np.random.default_rng(0).permutation(len(clips))
+    shuffled = Clips("mimic", tuple(clips.rows[row] for row in order))
+    assert fit_fusion(FITTED, members, shuffled) == fit_fusion(FITTED, members, clips)
 
 
 def test_uniform_weights_are_worth_the_same_before_after_and_nested() -> None:

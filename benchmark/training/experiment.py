@@ -15,7 +15,7 @@ from benchmark.evaluation import figures
 from benchmark.evaluation.metrics import confusion, score
 from benchmark.files import write_text
 from benchmark.modalities.media import FILE as MEDIA_TABLE
-from benchmark.tracking import Run, find_root, track
+from benchmark.tracking import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import FORMAT, Checkpoints, ModelCard, write_model
 from benchmark.training.loop import Task, Trained, train
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from benchmark.editions import Edition
     from benchmark.params import Params
 
-MLFLOW_EXPERIMENT = "mmgesture/train"
 HISTORY = "history.csv"
 CURVES = "history.png"
 CONFUSION = "confusion.png"
@@ -68,7 +67,7 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
     artifacts = [places.reports / file for file in (HISTORY, CURVES, CONFUSION)]
     with track(
         root,
-        experiment=MLFLOW_EXPERIMENT,
+        experiment=TRAIN,
         name=f"train@{name}",
         params=_knobs(name, task),
         tags={"kind": "training", "edition": f"{edition.name}/{edition.version}"},

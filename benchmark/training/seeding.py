@@ -16,4 +16,6 @@ def make_deterministic(seed: int, *, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
+    # It would write NaN into every new tensor first; nothing here reads memory before filling it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     torch.backends.cudnn.benchmark = False

@@ -159,7 +159,7 @@ def _lost(rng: np.random.Generator, hidden: NDArray[np.bool_], speed: Array) -> 
     num_frames = len(hidden)
     lost = np.zeros(hidden.shape, bool)
     luck = smooth_noise(rng, num_frames, 7, NUM_POINTS)
-    lost |= hidden & (luck < -0.9)
+    lost |= hidden & (luck < -0.6)
     for hand in (LEFT_HAND, RIGHT_HAND):
         share = hidden[:, hand].mean(1)
         fast = np.minimum(speed[:, hand].mean(1), 12)

@@ -40,9 +40,9 @@ class Renderer:
         s = raster.SUPERSAMPLE
         num_vertices = len(self._mesh.rest)
         self._to_frame = np.array([s, s, 1], np.float32)
-        self._point = np.empty((num_vertices, 3), np.float32)
-        self._light = np.empty((num_vertices, 3), np.float32)
-        self._work = np.empty((num_vertices, 3), np.float32)
+        self._acted, self._place, self._normal, self._point, self._light = (
+            np.zeros((num_vertices, 3), np.float32) for _ in range(5)
+        )
         self._rgb = np.zeros((height * s, width * s, 3), np.float32)
         self._depth = np.empty((height * s, width * s), np.float32)
         self._out = np.empty((height, width, 3), np.uint8)
@@ -67,11 +67,16 @@ class Renderer:
         mesh, rig = self._mesh, self._rig
         screen = camera.astype(np.float32).copy()
         screen[12:] *= raster.SUPERSAMPLE
-        raster.place_vertices(
-            mesh.rest, mesh.normals, mesh.bone_idx, mesh.bone_w, matrices.astype(np.float32),
-            actions.astype(np.float32), rig.action_start, rig.action_vertex, rig.action_offset,
-            screen, self._scene.lights, self._point, self._light, self._work,
+        raster.apply_actions(
+            mesh.rest, actions.astype(np.float32), rig.action_start, rig.action_vertex,
+            rig.action_offset, self._acted,
         )  # fmt: skip
+        raster.pose_vertices(
+            self._acted, mesh.normals, mesh.bone_idx, mesh.bone_w, matrices.astype(np.float32),
+            self._place, self._normal,
+        )  # fmt: skip
+        raster.project_vertices(self._place, screen, self._point)
+        raster.light_vertices(self._normal, self._scene.lights, self._light)
         self._depth.fill(raster.FAR)
         raster.fill_triangles(
             self._point, self._light, mesh.faces, mesh.face_uv, mesh.group, hidden,

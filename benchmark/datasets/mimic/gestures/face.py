@@ -12,7 +12,7 @@ def deep_breath(take: Take) -> Motion:
     """The cheeks bulge, the chest fills and falls."""
     motion = take.motion()
     rise, blow = take.hold(0.5, 0.6), take.hold(0.55, 0.3)
-    blow = np.roll(blow, 3) * np.linspace(0.6, 1.0, take.num_frames)
+    blow = blow * np.linspace(0.6, 1.0, take.num_frames)
     act(motion, "cheekPuff", take.vary(1.25) * blow)
     act(motion, "mouthPucker", 0.5 * blow)
     act(motion, "browInnerUp", 0.5 * rise)

@@ -1,0 +1,116 @@
+"""Reading every frame exactly or not at all; writing the same bytes twice."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.errors import ArchiveError
+from benchmark.video import probe, read_frames, write_video
+
+
+def _frames(count: int = 30) -> list[np.ndarray]:
+    """Frames whose number can be read from their grey level."""
+    ramp = np.linspace(0, 20, 64, dtype=np.uint8)[None, :, None]
+    return [np.broadcast_to(ramp + 6 * k + 10, (48, 64, 3)).astype(np.uint8) for k in range(count)]
+
+
+@pytest.fixture
+def movie(tmp_path):
+    path = tmp_path / "m.mp4"
+    write_video(path, _frames(), 25, crf=10, gop=12)
+    return path
+
+
+def test_frames_come_back_in_order_and_complete(movie):
+    read = list(read_frames(movie))
+    assert len(read) == 30
+    assert all(f.shape == (48, 64, 3) and f.dtype == np.uint8 for f in read)
+    errors = [np.abs(a.astype(int) - b).mean() for a, b in zip(read, _frames(), strict=True)]
+    assert max(errors) < 3
+
+
+def test_probe_counts_frames(movie):
+    assert probe(movie) == (64, 48, 25.0, 30)
+
+
+def test_the_same_frames_give_the_same_bytes_on_disk_and_in_memory(movie, tmp_path):
+    again = tmp_path / "again.mp4"
+    assert write_video(again, _frames(), 25, crf=10, gop=12) == 30
+    buffer = io.BytesIO()
+    write_video(buffer, _frames(), 25, crf=10, gop=12)
+    assert again.read_bytes() == movie.read_bytes() == buffer.getvalue()
+
+
+_ENCODE = """
+import hashlib, io, numpy as np
+from benchmark.video import write_video
+rng, buffer = np.random.default_rng(0), io.BytesIO()
+still = np.cumsum(rng.normal(0, 3, (90, 160, 3)), 1) + 128
+frames = [np.uint8(np.clip(still + rng.normal(k, 4, still.shape), 0, 255)) for k in range(24)]
+write_video(buffer, frames, 25, crf=28, gop=12)
+print(hashlib.sha256(buffer.getvalue()).hexdigest())
+"""
+
+
+def test_bytes_do_not_depend_on_what_lay_in_memory():
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", _ENCODE], env=os.environ | {"MALLOC_PERTURB_": dirt},
+            capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1],
+        ).stdout
+        for dirt in ("0", "85", "170")
+    ]  # fmt: skip
+    assert len(set(runs)) == 1
+
+
+def test_every_group_of_pictures_is_closed_and_short(movie):
+    import av
+
+    with av.open(str(movie)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    keys = [k for k, packet in enumerate(packets) if packet.is_keyframe]
+    assert keys[0] == 0
+    assert max(np.diff([*keys, 30])) <= 12
+    for k in keys:
+        assert all(p.pts >= packets[k].pts for p in packets[k:])
+
+
+@pytest.mark.parametrize("read", [lambda p: list(read_frames(p)), probe])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 0.98])
+def test_a_truncated_file_is_an_error_and_not_a_short_video(movie, read, share):
+    data = movie.read_bytes()
+    movie.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ArchiveError, match=r"m\.mp4: .*expected .*found"):
+        read(movie)
+
+
+def test_damaged_bytes_are_an_error(movie):
+    data = bytearray(movie.read_bytes())
+    middle = data.index(b"mdat") + 900
+    data[middle : middle + 400] = bytes(400)
+    movie.write_bytes(bytes(data))
+    with pytest.raises(ArchiveError):
+        list(read_frames(movie))
+
+
+@pytest.mark.parametrize("read", [lambda p: list(read_frames(p)), probe])
+def test_a_missing_file_is_named(tmp_path, read):
+    with pytest.raises(ArchiveError, match=r"gone\.mp4: no such video"):
+        read(tmp_path / "gone.mp4")
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path):
+    def broken():
+        yield _frames(1)[0]
+        raise RuntimeError("camera fell over")
+
+    with pytest.raises(RuntimeError, match="camera"):
+        write_video(tmp_path / "x.mp4", broken(), 25, crf=20, gop=12)
+    assert list(tmp_path.iterdir()) == []
