@@ -109,7 +109,7 @@ def _put(folder: Path, target: Path) -> None:
 
 
 def _label_rows(video: Video) -> str:
-    """iMiGUE's label file: class, first and last frame; a placeholder class in test."""
+    """IMiGUE's label file: class, first and last frame; a placeholder class in test."""
     rows = []
     for gesture, start, end in video.performances:
         label = _PLACEHOLDER if video.split == "test" else gesture.raw

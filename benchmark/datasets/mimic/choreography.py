@@ -24,13 +24,27 @@ from benchmark.datasets.mimic.geometry import (
 )
 from benchmark.datasets.mimic.gestures import Gesture, perform
 from benchmark.datasets.mimic.gestures.motion import (
-    LEFT, RIGHT, Axes, Chest, Contact, Desk, Goal, Motion, Skin, Take,
+    LEFT,
+    RIGHT,
+    Axes,
+    Chest,
+    Contact,
+    Desk,
+    Goal,
+    Motion,
+    Skin,
+    Take,
 )  # fmt: skip
 from benchmark.datasets.mimic.idle import idle, rest_goals
 from benchmark.datasets.mimic.plan import Performance
 from benchmark.datasets.mimic.scene import Scene
 from benchmark.datasets.mimic.skeleton import (
-    Bones, Control, chain_hand, hand_points, pose_arm, pose_trunk,
+    Bones,
+    Control,
+    chain_hand,
+    hand_points,
+    pose_arm,
+    pose_trunk,
 )  # fmt: skip
 
 _SKIN_GAP = 0.006

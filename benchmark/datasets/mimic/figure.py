@@ -7,14 +7,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.datasets.mimic import paint
 from benchmark.datasets.mimic.assets import Body, HandRig, read_hand, read_rig
 from benchmark.datasets.mimic.atlas import HeadMap, Panel, Swatch, face_texels
 from benchmark.datasets.mimic.geometry import unit
 from benchmark.datasets.mimic.look import Hair, Look
 from benchmark.datasets.mimic.mesh import (
-    Group, Part, ellipsoid, grid_faces, rigid, smooth, tube, vertex_normals,
+    Group,
+    Part,
+    ellipsoid,
+    grid_faces,
+    rigid,
+    smooth,
+    tube,
+    vertex_normals,
 )  # fmt: skip
+from benchmark.datasets.mimic.paint import paint
+from benchmark.datasets.mimic.paint_face import cap_mask, scalp_mask
 
 
 class Figure(NamedTuple):
@@ -28,7 +36,7 @@ class Figure(NamedTuple):
 def dress(body: Body, look: Look, rng: np.random.Generator) -> Figure:
     """Build one person's parts."""
     rig = read_rig()
-    texture, mask = paint.paint(body, look, rng)
+    texture, mask = paint(body, look, rng)
     face_uv = face_texels(body)
     cloth = _vertex_amount(mask, rig.faces, face_uv, len(body.rest))
     rest = _clothed(body, look, cloth)
@@ -73,13 +81,13 @@ def _with_hair(body: Body, look: Look, rest: NDArray) -> NDArray:
     at = np.clip(texels, 0, [shape[1] - 1, shape[0] - 1]).astype(int)
     thickness = {Hair.SHAVED: 0.001, Hair.SHORT: 0.010, Hair.QUIFF: 0.016, Hair.BOB: 0.022,
                  Hair.LONG: 0.018, Hair.BUN: 0.010}[look.hair]  # fmt: skip
-    amount = paint.scalp_mask(body, look, shape)[at[:, 1], at[:, 0]] * thickness
+    amount = scalp_mask(body, look, shape)[at[:, 1], at[:, 0]] * thickness
     if look.hair is Hair.QUIFF:
         high = (body.rest[head, 2] - body.rest[head, 2].max() + 0.07) / 0.07
         front = np.clip(-(body.rest[head, 1] - HeadMap.of(body).axis_y) / 0.1, 0, 1)
         amount = amount + np.clip(high, 0, 1) * front * 0.018 * (amount > 0.008)
     if look.cap:
-        cap = paint.cap_mask(body, shape)[at[:, 1], at[:, 0]]
+        cap = cap_mask(body, shape)[at[:, 1], at[:, 0]]
         amount = np.where(cap > 0.5, 0.016, amount * 0.6)
     normals = vertex_normals(body.rest, rig.faces)[head]
     ear = np.abs(body.rest[head, 0]) > np.abs(body.rest[list(rig.ears), 0]).mean() - 0.004

@@ -45,12 +45,12 @@ def quaternion(m: Array) -> Array:
     w = np.stack([1 + t, m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]])
     q[:] = w.T
     for axis in range(3):
-        i, j, l = axis, (axis + 1) % 3, (axis + 2) % 3
+        a, b, c = axis, (axis + 1) % 3, (axis + 2) % 3
         rows = k == axis + 1
-        q[rows, 0] = (m[:, l, j] - m[:, j, l])[rows]
+        q[rows, 0] = (m[:, c, b] - m[:, b, c])[rows]
         q[rows, 1 + i] = (1 + m[:, i, i] - m[:, j, j] - m[:, l, l])[rows]
-        q[rows, 1 + j] = (m[:, j, i] + m[:, i, j])[rows]
-        q[rows, 1 + l] = (m[:, l, i] + m[:, i, l])[rows]
+        q[rows, 1 + b] = (m[:, b, a] + m[:, a, b])[rows]
+        q[rows, 1 + c] = (m[:, c, a] + m[:, a, c])[rows]
     return unit(q)
 
 

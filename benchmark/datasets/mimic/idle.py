@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.datasets.mimic.assets import read_rig
 from benchmark.datasets.mimic.geometry import Array, smooth_noise, smoothstep
-from benchmark.datasets.mimic.gestures.motion import Desk, Goal, Contact, Axes, Vector
+from benchmark.datasets.mimic.gestures.motion import Axes, Contact, Desk, Goal, Vector
 from benchmark.datasets.mimic.skeleton import Control
 
 

@@ -79,6 +79,16 @@ class Look:
     watch: bool
     bulk: float
     """Thickness of the cloth in metres."""
+    sponsor: str
+    """A made-up name on the chest."""
+    number: int
+    """A number on the chest."""
+
+    @property
+    def dark(self) -> tuple[int, int, int]:
+        """Seams and buttons."""
+        r, g, b = (int(c * 0.5) for c in self.cloth)
+        return r, g, b
 
 
 def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
@@ -115,6 +125,8 @@ def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
         glasses=bool(rng.random() < 0.18),
         watch=bool(rng.random() < 0.4),
         bulk=float(rng.uniform(0.008, 0.016)),
+        sponsor=str(rng.choice(["TORVIK", "MELDO", "AXIAL", "ZORBA", "KELPIE", "NUVO"])),
+        number=int(rng.integers(10, 99)),
     )
 
 

@@ -54,5 +54,5 @@ def write_xlsx(path: Path, table: NDArray[np.floating]) -> None:
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
-    entry._compresslevel = 1  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001
+    entry._compresslevel = 1  # pyright: ignore[reportAttributeAccessIssue]
     return entry

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.datasets.mimic.gestures.motion import (
-    Chest, Contact, Motion, Take, Vector, along, move, places,
+    Chest,
+    Contact,
+    Motion,
+    Take,
+    Vector,
+    along,
+    move,
+    places,
 )  # fmt: skip
 from benchmark.datasets.mimic.skeleton import Control
 

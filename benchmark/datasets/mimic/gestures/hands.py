@@ -6,7 +6,14 @@ import numpy as np
 
 from benchmark.datasets.mimic.geometry import smooth_noise, smoothstep
 from benchmark.datasets.mimic.gestures.motion import (
-    Chest, Contact, Motion, Take, Vector, along, move, places,
+    Chest,
+    Contact,
+    Motion,
+    Take,
+    Vector,
+    along,
+    move,
+    places,
 )  # fmt: skip
 from benchmark.datasets.mimic.skeleton import Control
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.datasets.mimic.gestures.motion import (
-    Axes, Contact, Motion, Take, Vector, act, along, move, places,
+    Axes,
+    Contact,
+    Motion,
+    Take,
+    Vector,
+    act,
+    along,
+    move,
+    places,
 )  # fmt: skip
 from benchmark.datasets.mimic.skeleton import Control
 

@@ -1,0 +1,46 @@
+"""Strokes with sub-pixel coordinates; colours are RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Paint = Sequence[float] | float
+"""RGB 0..255, or one number on a mask."""
+
+
+def mix(a: NDArray, b: Sequence[float] | NDArray, weight: float) -> tuple[int, int, int]:
+    """A colour between two: `weight` is the share of `b`."""
+    r, g, b_ = np.asarray(a, float) * (1 - weight) + np.asarray(b, float) * weight
+    return int(r), int(g), int(b_)
+
+
+def fill(view: NDArray, points: NDArray, colour: Paint) -> None:
+    """Fill the polygon `points` (n, 2)."""
+    cv2.fillPoly(view, [_subpixels(points)], _scalar(colour), cv2.LINE_AA, 3)
+
+
+def line(
+    view: NDArray, points: NDArray, colour: Paint, width: int, *, closed: bool = False
+) -> None:
+    """Stroke through `points` (n, 2)."""
+    cv2.polylines(view, [_subpixels(points)], closed, _scalar(colour), width, cv2.LINE_AA, 3)
+
+
+def texel(point: NDArray) -> tuple[int, int]:
+    """The texel nearest to a point (2,)."""
+    return round(float(point[0])), round(float(point[1]))
+
+
+def _subpixels(points: NDArray) -> NDArray[np.int32]:
+    return np.round(points * 8).astype(np.int32)
+
+
+def _scalar(colour: Paint) -> Sequence[float]:
+    return [colour] if isinstance(colour, int | float) else colour

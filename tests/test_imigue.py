@@ -1,0 +1,185 @@
+"""The reader of the raw archives: what it takes, and what it says of damage."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openpyxl
+import pytest
+from tiny_archive import FRAMES, HEIGHT, LABELS, VIDEOS, WIDTH, keypoints_of, write_archive
+
+from benchmark.clips import read_clips, write_clips
+from benchmark.datasets import read_archive
+from benchmark.datasets.imigue import class_index, read_openpose
+from benchmark.datasets.mimic.xlsx import write_xlsx
+from benchmark.editions import read_edition
+from benchmark.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from benchmark.clips import Clips
+
+MIMIC = read_edition("mimic")
+TRAIN = "imigue_data_phase1/datasets/imigue_skeleton_train"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture
+def copy(archive: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(archive, tmp_path / "raw"))
+
+
+def index(root: Path) -> Clips:
+    return read_archive(root, MIMIC, workers=1)
+
+
+def fault(root: Path) -> str:
+    with pytest.raises(ArchiveError) as caught:
+        index(root)
+    return str(caught.value)
+
+
+def test_every_label_row_becomes_a_clip_in_file_order(archive: Path) -> None:
+    clips = index(archive)
+    assert len(clips) == len(VIDEOS) * len(LABELS)
+    assert [clip.clip_id for clip in clips.split("val")][:4] == [
+        "0001_0", "0001_1", "0001_2", "0002_0",
+    ]  # fmt: skip
+
+
+def test_raw_frames_become_half_open_and_class_99_the_last(archive: Path) -> None:
+    first, second, _ = index(archive).split("val").rows[:3]
+    assert (first.start_frame, first.end_frame, first.label) == (0, 12, 30)
+    assert (second.start_frame, second.end_frame, second.label) == (10, 30, 31)
+    assert [class_index(raw, num_classes=32) for raw in (1, 31, 99)] == [0, 30, 31]
+
+
+def test_size_and_rate_come_from_the_file(archive: Path) -> None:
+    clip = index(archive).rows[0]
+    assert (clip.width, clip.height, clip.fps) == (WIDTH, HEIGHT, 25.0)
+
+
+def test_labels_of_test_are_withheld_whatever_the_file_says(archive: Path) -> None:
+    assert {clip.label for clip in index(archive).split("test")} == {None}
+
+
+def test_the_index_does_not_depend_on_the_number_of_workers(archive: Path, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        clips = read_archive(archive, MIMIC, workers=workers)
+        write_clips(clips, tmp_path / f"{workers}.parquet", MIMIC)
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+    assert read_clips(tmp_path / "1.parquet", MIMIC) == index(archive)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("8,20,10", "ends before it starts; expected 0 <= start <= end; found start 20, end 10"),
+        ("8,-1,10", "ends before it starts; expected 0 <= start <= end; found start -1, end 10"),
+        ("0,1,2", "unknown class; expected 1 to 31 or 99; found 0"),
+        ("32,1,2", "unknown class; expected 1 to 31 or 99; found 32"),
+        ("98,1,2", "unknown class; expected 1 to 31 or 99; found 98"),
+        ("8,1", "not a label; expected three integers: class,start,end; found 8,1"),
+        ("8,1,2,3", "not a label; expected three integers: class,start,end; found 8,1,2,3"),
+        ("x,1,2", "not a label; expected three integers: class,start,end; found x,1,2"),
+        (f"8,30,{FRAMES}", f"clip 0012_1 ends past the video; expected end <= {FRAMES - 1}"),
+    ],
+)
+def test_a_bad_label_row_is_named_with_file_and_line(copy: Path, row: str, message: str) -> None:
+    path = copy / TRAIN / "0012/0012_label.csv"
+    path.write_text(f"8,0,5\n{row}\n", "utf-8")
+    assert f"{path} line 2: {message}" in fault(copy)
+
+
+def test_an_empty_label_file_is_refused(copy: Path) -> None:
+    path = copy / TRAIN / "0012/0012_label.csv"
+    path.write_text("", "utf-8")
+    assert f"{path}: no rows" in fault(copy)
+
+
+def test_a_missing_video_is_named(copy: Path) -> None:
+    path = copy / "imigue_rgb_phase2/0101/0101.mp4"
+    path.unlink()
+    assert fault(copy).startswith(f"{path}: no such file")
+
+
+def test_a_video_without_skeleton_is_named(copy: Path) -> None:
+    shutil.rmtree(copy / TRAIN / "0013")
+    assert "have only one of skeleton and RGB, first 0013" in fault(copy)
+
+
+def test_a_truncated_video_is_named_and_the_others_are_looked_at(copy: Path) -> None:
+    for video in ("0011", "0013"):
+        path = copy / f"imigue_rgb_phase1/train_data/{video}/{video}.mp4"
+        path.write_bytes(path.read_bytes()[:-900])
+    found = fault(copy)
+    assert "2 of 7 could not be read" in found
+    assert "0011.mp4" in found
+    assert "0013.mp4" in found
+
+
+def test_a_file_that_is_no_video_is_named(copy: Path) -> None:
+    path = copy / "imigue_rgb_phase2/0101/0101.mp4"
+    path.write_bytes(b"no video at all")
+    assert str(path) in fault(copy)
+
+
+def test_a_video_in_two_splits_is_refused(copy: Path) -> None:
+    shutil.copytree(copy / TRAIN / "0011",
+                    copy / "imigue_data_phase1/datasets/imigue_skeleton_validate/0011")
+    shutil.copytree(copy / "imigue_rgb_phase1/train_data/0011",
+                    copy / "imigue_rgb_phase1/validation_data/0011")
+    assert "video 0011 is in two splits" in fault(copy)
+
+
+def test_a_missing_folder_is_named(copy: Path) -> None:
+    shutil.rmtree(copy / "imigue_rgb_phase2")
+    assert fault(copy).startswith(f"{copy / 'imigue_rgb_phase2'}: no such folder")
+
+
+def test_keypoints_come_out_as_written(archive: Path) -> None:
+    found = read_openpose(archive / TRAIN / "0012/0012_openpose.xlsx")
+    assert found.shape == (FRAMES, 137, 3)
+    np.testing.assert_array_equal(
+        found.reshape(FRAMES, 411), keypoints_of("0012").astype(np.float32)
+    )
+
+
+def test_a_sheet_of_410_columns_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    write_xlsx(path, np.zeros((3, 410)))
+    with pytest.raises(ArchiveError, match="wrong width; expected 411 columns .* found 410"):
+        read_openpose(path)
+
+
+def test_a_text_cell_is_named_by_row_and_column(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in np.ones((3, 411)).tolist():
+        book.active.append(row)
+    book.active.cell(2, 7).value = "n/a"
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(ArchiveError, match=r"row 2, column 7 is no number; found 'n/a'"):
+        read_openpose(tmp_path / "a.xlsx")
+
+
+def test_a_blank_cell_is_no_number(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in np.ones((3, 411)).tolist():
+        book.active.append(row)
+    book.active.cell(3, 411).value = None
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(ArchiveError, match="row 3, column 411 is no number"):
+        read_openpose(tmp_path / "a.xlsx")
+
+
+def test_a_file_that_is_no_sheet_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(b"PK no zip")
+    with pytest.raises(ArchiveError, match=r"a\.xlsx: not a readable xlsx"):
+        read_openpose(path)

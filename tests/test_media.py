@@ -1,0 +1,198 @@
+"""Prepared clips hold exactly the frames of the raw video."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from conftest import REPO
+from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
+
+from benchmark.datasets import read_archive
+from benchmark.editions import read_edition
+from benchmark.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
+from benchmark.modalities import rgb, skeleton
+from benchmark.modalities.layouts import OPENPOSE36
+from benchmark.modalities.media import read_media
+from benchmark.modalities.skeleton_media import SkeletonReader
+from benchmark.modalities.skeleton_views import SkeletonViews
+from benchmark.modalities.video_media import PackedVideos
+from benchmark.modalities.video_views import VideoViews
+from benchmark.params import RgbMedia, SkeletonMedia, read_params
+
+if TYPE_CHECKING:
+    from benchmark.clips import Clips
+
+PARAMS = read_params(REPO / "params.yaml")
+SKELETON = SkeletonMedia(kind="skeleton", edition="mimic", layout="openpose36")
+RGB = RgbMedia(kind="rgb", edition="mimic", short_side=HEIGHT, gop=4, crf=4, shards=3)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="module")
+def clips(raw: Path) -> Clips:
+    return read_archive(raw, read_edition("mimic"), workers=1)
+
+
+@pytest.fixture(scope="module")
+def packed(raw: Path, clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rgb")
+    rgb.prepare(RGB, raw, clips, folder, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def points(raw: Path, clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("skeleton")
+    skeleton.prepare(SKELETON, raw, clips, folder, workers=1)
+    return folder
+
+
+def test_every_packed_clip_shows_its_own_frames(packed: Path, clips: Clips) -> None:
+    videos = PackedVideos(packed, clips)
+    for clip in clips:
+        found = videos.read(clip.clip_id, np.arange(clip.frames))
+        assert found.shape == (clip.frames, HEIGHT, WIDTH, 3)
+        expected = np.stack(frames_of(clip.video)[clip.start_frame : clip.end_frame])
+        # Lossy twice; the block has moved two pixels by the next frame, which differs by far more.
+        assert np.abs(found.astype(int) - expected).mean() < 4, clip.clip_id
+
+
+def test_frames_are_read_in_the_order_asked_and_may_repeat(packed: Path, clips: Clips) -> None:
+    videos = PackedVideos(packed, clips)
+    every = videos.read("0001_1", np.arange(20))
+    found = videos.read("0001_1", np.array([7, 3, 3, 19, 0]))
+    np.testing.assert_array_equal(found, every[[7, 3, 3, 19, 0]])
+
+
+def test_packed_bytes_do_not_depend_on_the_number_of_workers(
+    raw: Path, clips: Clips, packed: Path, tmp_path: Path
+) -> None:
+    rgb.prepare(RGB, raw, clips, tmp_path, workers=2)
+    names = sorted(path.name for path in packed.iterdir())
+    assert names == sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 4
+    for name in names:
+        assert (packed / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_a_short_side_scales_both_sides_and_keeps_them_even() -> None:
+    frame = np.zeros((180, 321, 3), np.uint8)
+    assert rgb.resized(frame, 90).shape == (90, 160, 3)
+    assert rgb.resized(frame.swapaxes(0, 1), 90).shape == (160, 90, 3)
+
+
+def test_a_video_damaged_in_the_middle_is_named_with_the_clip_or_file(
+    raw: Path, clips: Clips, tmp_path: Path
+) -> None:
+    broken = Path(shutil.copytree(raw, tmp_path / "raw"))
+    path = broken / "imigue_rgb_phase1/train_data/0012/0012.mp4"
+    data = bytearray(path.read_bytes())
+    data[-600:-100] = bytes(500)
+    path.write_bytes(data)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ArchiveError, match=r"0012\.mp4"):
+        rgb.prepare(RGB, broken, clips, tmp_path / "out", workers=1)
+    assert not (tmp_path / "out/media.parquet").exists()
+
+
+def test_damaged_stored_bytes_are_an_error_with_the_clips_name(
+    packed: Path, clips: Clips, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / "rgb"))
+    medium = read_media(folder, clips)["0011_2"]
+    shard = bytearray((folder / medium.shard).read_bytes())
+    shard[medium.offset : medium.offset + medium.size] = bytes(medium.size)
+    (folder / medium.shard).write_bytes(shard)
+    with pytest.raises(ClipUnreadable, match="clip 0011_2 in shard-"):
+        PackedVideos(folder, clips).read("0011_2", np.arange(3))
+
+
+def test_every_clip_has_its_own_keypoints(points: Path, clips: Clips) -> None:
+    reader = SkeletonReader(points, clips)
+    for clip in clips:
+        sheet = keypoints_of(clip.video).reshape(-1, 137, 3)[:, OPENPOSE36.points]
+        expected = sheet[clip.start_frame : clip.end_frame].astype(np.float32)
+        np.testing.assert_array_equal(reader.read(clip.clip_id), expected)
+
+
+def test_a_sheet_shorter_than_its_clips_is_refused(
+    raw: Path, clips: Clips, tmp_path: Path
+) -> None:
+    from benchmark.datasets.mimic.xlsx import write_xlsx
+
+    broken = Path(shutil.copytree(raw, tmp_path / "raw"))
+    path = next(broken.rglob("0102_openpose.xlsx"))
+    write_xlsx(path, keypoints_of("0102")[:30])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ArchiveError, match=r"0102_openpose.xlsx: shorter than its clips.*40 rows"):
+        skeleton.prepare(SKELETON, broken, clips, tmp_path / "out", workers=1)
+
+
+def test_media_of_another_index_are_refused(points: Path, clips: Clips) -> None:
+    fewer = type(clips)(clips.edition, clips.rows[1:])
+    with pytest.raises(MismatchError, match="the first that differs is 0011_0"):
+        read_media(points, fewer)
+
+
+def test_media_without_a_table_are_refused(tmp_path: Path, clips: Clips) -> None:
+    with pytest.raises(FormatError, match=r"media\.parquet: no such file"):
+        read_media(tmp_path, clips)
+
+
+def test_skeleton_views_keep_unseen_points_at_the_origin(points: Path, clips: Clips) -> None:
+    views = SkeletonViews(PARAMS.experiments["joint"].input, SKELETON, points, clips)
+    for view in (
+        *views.test("0011_0", quick=False),
+        *(views.train("0011_0", np.random.default_rng(seed)) for seed in range(8)),
+    ):
+        unseen = view[..., 2] == 0
+        assert unseen.any()
+        assert not view[unseen].any()
+
+
+def test_the_flipped_test_view_mirrors_the_one_before(points: Path, clips: Clips) -> None:
+    spec = PARAMS.experiments["joint"].input
+    views = SkeletonViews(spec, SKELETON, points, clips).test("0011_0", quick=False)
+    assert len(views) == 2 * spec.views
+    seen = views[0][..., 2] > 0
+    np.testing.assert_allclose(
+        views[1][:, list(OPENPOSE36.swap), 0][seen], spec.size - views[0][..., 0][seen], rtol=1e-5
+    )
+
+
+def test_all_seen_points_of_a_test_view_lie_in_the_heat_map(points: Path, clips: Clips) -> None:
+    spec = PARAMS.experiments["joint"].input
+    views = SkeletonViews(spec, SKELETON, points, clips)
+    for clip in clips.ids:
+        view = views.test(clip, quick=True)[0]
+        seen = view[view[..., 2] > 0]
+        assert seen[:, :2].min() >= 0
+        assert seen[:, :2].max() <= spec.size
+
+
+def test_video_views_have_the_size_of_the_spec(packed: Path, clips: Clips) -> None:
+    spec = PARAMS.experiments["rgb"].input
+    views = VideoViews(spec, packed, clips)
+    shape = (spec.frames, spec.size, spec.size, 3)
+    assert views.train("0011_0", np.random.default_rng(0)).shape == shape
+    assert views.test("0011_0", quick=False).shape == (spec.views * spec.crops, *shape)
+    three = VideoViews(spec.model_copy(update={"crops": 3, "views": 2}), packed, clips)
+    assert three.test("0011_0", quick=False).shape == (6, *shape)
+    assert three.test("0011_0", quick=True).shape == (1, *shape)
+
+
+def test_training_views_depend_on_the_generator_alone(packed: Path, clips: Clips) -> None:
+    views = VideoViews(PARAMS.experiments["rgb"].input, packed, clips)
+    one, same, other = (
+        views.train("0011_1", np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
