@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import av
+import av.container
 import av.error
 import av.logging
 import numpy as np
@@ -54,7 +55,7 @@ def read_frames(path: Path) -> Iterator[RgbFrame]:
                         path, f"frame {decoded} is damaged", expected="a clean frame",
                         found="a decoding error", do=_AGAIN,
                     )  # fmt: skip
-                yield frame.to_ndarray(format="rgb24")
+                yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
                 decoded += 1
         except av.error.FFmpegError as error:
             raise ArchiveError(
@@ -146,9 +147,10 @@ def _open(path: Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    if not container.streams.video:
+    # A file cut within its index may still name a stream, but one without a decoder.
+    if not container.streams.video or container.streams.video[0].codec_context is None:
         raise ArchiveError(
-            path, "no picture in it", expected="a video stream", found="none", do=_AGAIN
+            path, "no readable picture in it", expected="a video stream", found="none", do=_AGAIN
         )
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1

@@ -131,10 +131,12 @@ def test_a_file_that_is_no_video_is_named(copy: Path) -> None:
 
 
 def test_a_video_in_two_splits_is_refused(copy: Path) -> None:
-    shutil.copytree(copy / TRAIN / "0011",
-                    copy / "imigue_data_phase1/datasets/imigue_skeleton_validate/0011")
-    shutil.copytree(copy / "imigue_rgb_phase1/train_data/0011",
-                    copy / "imigue_rgb_phase1/validation_data/0011")
+    shutil.copytree(
+        copy / TRAIN / "0011", copy / "imigue_data_phase1/datasets/imigue_skeleton_validate/0011"
+    )
+    shutil.copytree(
+        copy / "imigue_rgb_phase1/train_data/0011", copy / "imigue_rgb_phase1/validation_data/0011"
+    )
     assert "video 0011 is in two splits" in fault(copy)
 
 

@@ -123,9 +123,7 @@ def test_every_clip_has_its_own_keypoints(points: Path, clips: Clips) -> None:
         np.testing.assert_array_equal(reader.read(clip.clip_id), expected)
 
 
-def test_a_sheet_shorter_than_its_clips_is_refused(
-    raw: Path, clips: Clips, tmp_path: Path
-) -> None:
+def test_a_sheet_shorter_than_its_clips_is_refused(raw: Path, clips: Clips, tmp_path: Path) -> None:
     from benchmark.datasets.mimic.xlsx import write_xlsx
 
     broken = Path(shutil.copytree(raw, tmp_path / "raw"))
@@ -191,8 +189,6 @@ def test_video_views_have_the_size_of_the_spec(packed: Path, clips: Clips) -> No
 
 def test_training_views_depend_on_the_generator_alone(packed: Path, clips: Clips) -> None:
     views = VideoViews(PARAMS.experiments["rgb"].input, packed, clips)
-    one, same, other = (
-        views.train("0011_1", np.random.default_rng(seed)) for seed in (1, 1, 2)
-    )
+    one, same, other = (views.train("0011_1", np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()

@@ -36,7 +36,7 @@ def _act(gesture: Gesture, identity: int) -> choreography.Acting:
     rng = np.random.default_rng([int(gesture), identity])
     scene = build_scene(rng, 320, 180)
     clip = (Performance(gesture, _START, _END),)
-    return choreography.act(read_body(identity), scene, clip, _FRAMES, rng, 25)
+    return choreography.act(read_body(identity), scene, clip, num_frames=_FRAMES, fps=25, rng=rng)
 
 
 def _place(acting: choreography.Acting, vertex: int, frame: int = _APEX) -> np.ndarray:

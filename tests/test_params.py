@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from conftest import REPO
+from write_params_schema import schema_text
 
 from benchmark.editions import edition_names, read_edition
 from benchmark.errors import ParamsError
-from benchmark.params import read_params
+from benchmark.params import Params, read_params
 
 
 def edited(tmp_path: Path, *changes: tuple[str, str]) -> Path:
@@ -97,3 +98,8 @@ def test_every_edition_reads_and_groups_each_class_once(name: str) -> None:
 def test_an_unknown_edition_names_the_known_ones() -> None:
     with pytest.raises(ParamsError, match=r"no edition 'imigeu'; expected one of .*mimic"):
         read_edition("imigeu")
+
+
+def test_the_schema_in_the_docs_is_fresh() -> None:
+    """Make it anew with: python tests/write_params_schema.py."""
+    assert (REPO / "docs/params.schema.json").read_text("utf-8") == schema_text(Params)

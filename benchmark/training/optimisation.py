@@ -61,9 +61,10 @@ def build_schedule(
     lowest = min(float(group["lr"]) for group in optimizer.param_groups)
     return CosineLRScheduler(
         optimizer,
-        t_initial=recipe.epochs * steps_per_epoch,
+        t_initial=recipe.epochs * steps_per_epoch - warmup,
         lr_min=0.0,
         warmup_t=warmup,
         warmup_lr_init=WARMUP_START * lowest,
+        warmup_prefix=True,
         t_in_epochs=False,
     )

@@ -70,7 +70,7 @@ class Rig:
     def nearest(self, point: tuple[float, float, float], bones: str = "") -> int:
         """Vertex of the mean body nearest to a point, among those led by bones named so."""
         led = np.array([n.startswith(bones) for n in self.bones])[self.main_bone]
-        distance = np.linalg.norm(self.mean - np.float32(point), axis=1)
+        distance = np.linalg.norm(self.mean - np.asarray(point, np.float32), axis=1)
         return int(np.where(led, distance, np.inf).argmin())
 
 

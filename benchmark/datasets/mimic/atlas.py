@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic.assets import Body, read_rig
 from benchmark.datasets.mimic.geometry import unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 704, 784
 TORSO_PX_PER_M = 520.0

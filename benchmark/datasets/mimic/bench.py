@@ -1,4 +1,4 @@
-"""Frames per second of the generator, with a breakdown: python -m benchmark.datasets.mimic.bench."""
+"""Frames per second of the generator: python -m benchmark.datasets.mimic.bench."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ the hands from where they rest to their goals on the posed body and back.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic.assets import Body, HandRig, read_hand, read_rig
 from benchmark.datasets.mimic.geometry import (
@@ -36,9 +35,8 @@ from benchmark.datasets.mimic.gestures.motion import (
     Take,
 )  # fmt: skip
 from benchmark.datasets.mimic.idle import idle, rest_goals
-from benchmark.datasets.mimic.plan import Performance
-from benchmark.datasets.mimic.scene import Scene
 from benchmark.datasets.mimic.skeleton import (
+    ArmTarget,
     Bones,
     Control,
     chain_hand,
@@ -46,6 +44,12 @@ from benchmark.datasets.mimic.skeleton import (
     pose_arm,
     pose_trunk,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.datasets.mimic.plan import Performance
+    from benchmark.datasets.mimic.scene import Scene
 
 _SKIN_GAP = 0.006
 _REFINEMENTS = 2
@@ -72,21 +76,13 @@ class _Tracks:
     pole: Array
     curls: Array
 
-    def at(self, frames: slice) -> tuple[Array, Array, Array]:
-        return self.wrist[frames], self.turn[frames], self.pole[frames]
-
-
-class _Reach(NamedTuple):
-    """A goal brought to the posed body."""
-
-    wrist: Array
-    turn: Array
-    pole: Array
+    def at(self, frames: slice) -> ArmTarget:
+        return ArmTarget(self.wrist[frames], self.turn[frames], self.pole[frames])
 
 
 def act(
-    body: Body, scene: Scene, performances: tuple[Performance, ...], num_frames: int,
-    rng: np.random.Generator, fps: float,
+    body: Body, scene: Scene, performances: tuple[Performance, ...], *,
+    num_frames: int, fps: float, rng: np.random.Generator,
 ) -> Acting:  # fmt: skip
     """Let one person perform."""
     motions = _rehearse(performances, rng)
@@ -108,7 +104,7 @@ def act(
         _reach_goals(stage, hands, tracks, performance, motion)
     everything = slice(0, num_frames)
     for side, hand in hands.items():
-        pose_arm(bones, hand, everything, *tracks[side].at(everything))
+        pose_arm(bones, hand, everything, tracks[side].at(everything))
         chain_hand(bones, hand, everything, tracks[side].curls)
     return Acting(bones, _matrices(bones), actions.astype(np.float32), pen)
 
@@ -116,11 +112,16 @@ def act(
 def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -> list[Motion]:
     """The programs' motions; a person has a preferred hand and a vigour of their own."""
     handed = rng.choice([0.25, 0.75])
-    vigour = rng.uniform(0.75, 1.25)
+    vigour = rng.uniform(0.6, 1.2)
     motions = []
     for performance in performances:
         side = LEFT if rng.random() < handed else RIGHT
-        take = Take(rng, performance.end - performance.start + 1, side, float(vigour))
+        take = Take(
+            rng,
+            performance.end - performance.start + 1,
+            side,
+            float(vigour * rng.uniform(0.7, 1.25)),
+        )
         motion = perform(Gesture(performance.gesture), take)
         for side_ in motion.goals:
             lift = np.maximum(motion.goals[side_].weight, 0) * 0.05
@@ -137,48 +138,50 @@ class _Stage:
     bones: Bones
     scene: Scene
 
-    def reach(self, hand: HandRig, goal: Goal, frames: slice) -> _Reach:
+    def reach(self, hand: HandRig, goal: Goal, frames: slice) -> ArmTarget:
         """Wrist, hand rotation and elbow direction that fulfil a goal."""
         axes = self._axes(goal, frames)
-        pointing = self._turned(axes, goal.pointing, hand.side)
-        palm = self._turned(axes, goal.palm, hand.side)
+        pointing = self.turned(axes, goal.pointing, hand.side)
+        palm = self.turned(axes, goal.palm, hand.side)
         turn = frame(pointing, palm) @ frame(hand.pointing, hand.palm).transpose(0, 2, 1)
         if np.any(goal.wobble):
             roll = goal.wobble * hand.side
             turn = np.stack([rotation(p, r)[0] for p, r in zip(pointing, roll, strict=True)]) @ turn
-        pole = self._turned(self._chest(frames), goal.elbow, hand.side)
+        pole = self.turned(self.chest(frames), goal.elbow, hand.side)
         place = self._place(goal, frames, hand.side)
-        place = place + self._turned(axes, goal.drift, hand.side)
+        place = place + self.turned(axes, goal.drift, hand.side)
         if isinstance(goal.place, Skin):
             place = place - _SKIN_GAP * unit(palm)
-        return self._refined(hand, goal, frames, place, _Reach(place, turn, pole))
+        return self._refined(hand, goal, frames, place, ArmTarget(place, turn, pole))
 
     def _refined(
-        self, hand: HandRig, goal: Goal, frames: slice, place: Array, reach: _Reach
-    ) -> _Reach:
+        self, hand: HandRig, goal: Goal, frames: slice, place: Array, reach: ArmTarget
+    ) -> ArmTarget:
         """The wrist gives way where it cannot bend so far; keep the contact all the same."""
         part = _contact(hand, self.bones.body, goal)
         turn = reach.turn
         wrist = place
         for _ in range(_REFINEMENTS):
             wrist = place - (turn @ part[..., None])[..., 0]
-            pose_arm(self.bones, hand, frames, wrist, reach.turn, reach.pole)
+            pose_arm(self.bones, hand, frames, reach._replace(wrist=wrist))
             turn = self.bones.turn[frames, hand.wrist]
         wrist = place - (turn @ part[..., None])[..., 0]
-        return _Reach(wrist, turn, reach.pole)
+        return ArmTarget(wrist, turn, reach.pole)
 
     def _axes(self, goal: Goal, frames: slice) -> Array:
         if isinstance(goal.place, Desk):
             return np.broadcast_to(np.eye(3), (frames.stop - frames.start, 3, 3))
         if goal.axes is Axes.HEAD:
             return self.bones.turn[frames, read_rig().bone("head")]
-        return self._chest(frames)
+        return self.chest(frames)
 
-    def _chest(self, frames: slice) -> Array:
+    def chest(self, frames: slice) -> Array:
+        """(n, 3, 3) axes of the chest."""
         return self.bones.turn[frames, read_rig().bone("spine01")]
 
     @staticmethod
-    def _turned(axes: Array, vector: object, side: int) -> Array:
+    def turned(axes: Array, vector: object, side: int) -> Array:
+        """(n, 3) a direction given for the left hand, mirrored for the right, in world axes."""
         mirrored = np.asarray(vector, float) * [side, 1, 1]
         return (axes @ np.broadcast_to(mirrored, (len(axes), 3))[..., None])[..., 0]
 
@@ -196,7 +199,7 @@ class _Stage:
                 heads = self.bones.body.heads
                 chain = [heads[rig.bone(f"{n}.L")] for n in ("upperarm01", "lowerarm01", "wrist")]
                 length = np.linalg.norm(chain[1] - chain[0]) + np.linalg.norm(chain[2] - chain[1])
-                return middle + self._turned(self._chest(frames), np.array(at) * length, side)
+                return middle + self.turned(self.chest(frames), np.array(at) * length, side)
 
 
 def _contact(hand: HandRig, body: Body, goal: Goal) -> Array:
@@ -245,7 +248,7 @@ def _rest(
     return tracks
 
 
-def _blend_in(track: _Tracks, reach: _Reach, curls: Array, weight: Array, frames: slice) -> None:
+def _blend_in(track: _Tracks, reach: ArmTarget, curls: Array, weight: Array, frames: slice) -> None:
     w = weight[:, None]
     track.wrist[frames] = (1 - w) * track.wrist[frames] + w * reach.wrist
     track.turn[frames] = blend(track.turn[frames], reach.turn, weight)
@@ -261,14 +264,14 @@ def _reach_goals(
     frames = slice(performance.start, performance.end + 1)
     for side in _order(motion.goals):
         other = -side
-        pose_arm(stage.bones, hands[other], frames, *tracks[other].at(frames))
+        pose_arm(stage.bones, hands[other], frames, tracks[other].at(frames))
         goal = motion.goals[side]
         reach = stage.reach(hands[side], goal, frames)
         _blend_in(tracks[side], reach, goal.curls, goal.weight, frames)
         bulge = 4 * goal.weight * (1 - goal.weight)
-        arc = _Stage._turned(stage._chest(frames), goal.arc, side)
+        arc = _Stage.turned(stage.chest(frames), goal.arc, side)
         tracks[side].wrist[frames] += bulge[:, None] * arc
-        pose_arm(stage.bones, hands[side], frames, *tracks[side].at(frames))
+        pose_arm(stage.bones, hands[side], frames, tracks[side].at(frames))
 
 
 def _order(goals: dict[int, Goal]) -> list[int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic.assets import NUM_IDENTITIES
 from benchmark.datasets.mimic.gestures import Gesture
@@ -15,6 +15,9 @@ from benchmark.datasets.mimic.keypoints import BODY, FACE, LEFT_HAND, RIGHT_HAND
 from benchmark.datasets.mimic.plan import Performance, Video
 from benchmark.datasets.mimic.shoot import Shooting
 from benchmark.datasets.mimic.spec import MimicSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _LEAD, _LENGTH, _COLUMNS, _ROWS = 8, 34, 6, 8
 _WIDTH, _HEIGHT = 320, 180

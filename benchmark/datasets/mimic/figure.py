@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic.assets import Body, HandRig, read_hand, read_rig
 from benchmark.datasets.mimic.atlas import HeadMap, Panel, Swatch, face_texels
@@ -23,6 +22,9 @@ from benchmark.datasets.mimic.mesh import (
 )  # fmt: skip
 from benchmark.datasets.mimic.paint import paint
 from benchmark.datasets.mimic.paint_face import cap_mask, scalp_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Figure(NamedTuple):

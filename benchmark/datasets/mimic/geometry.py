@@ -48,7 +48,7 @@ def quaternion(m: Array) -> Array:
         a, b, c = axis, (axis + 1) % 3, (axis + 2) % 3
         rows = k == axis + 1
         q[rows, 0] = (m[:, c, b] - m[:, b, c])[rows]
-        q[rows, 1 + i] = (1 + m[:, i, i] - m[:, j, j] - m[:, l, l])[rows]
+        q[rows, 1 + a] = (1 + m[:, a, a] - m[:, b, b] - m[:, c, c])[rows]
         q[rows, 1 + b] = (m[:, b, a] + m[:, a, b])[rows]
         q[rows, 1 + c] = (m[:, c, a] + m[:, a, c])[rows]
     return unit(q)

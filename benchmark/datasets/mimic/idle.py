@@ -26,7 +26,7 @@ class Idle(NamedTuple):
 def idle(rng: np.random.Generator, num_frames: int, fps: float) -> Idle:
     """One person's idle motion."""
     controls = np.zeros((num_frames, len(Control)))
-    restless = rng.uniform(0.5, 1.4)
+    restless = rng.uniform(0.6, 1.9)
     seconds = np.arange(num_frames) / fps
     breath = np.sin(2 * np.pi * rng.uniform(0.22, 0.34) * seconds + rng.uniform(0, 6))
     controls[:, Control.CHEST] = 0.010 * breath
@@ -44,9 +44,25 @@ def idle(rng: np.random.Generator, num_frames: int, fps: float) -> Idle:
     head = smooth_noise(rng, num_frames, 0.9 * fps, 2)
     controls[:, Control.PITCH] = rng.normal(0.03, 0.05) + restless * 0.045 * head[:, 0]
     controls[:, Control.YAW] = rng.normal(0, 0.12) + restless * 0.10 * head[:, 1]
+    twitch = _twitches(rng, num_frames, fps, 3)
+    controls[:, Control.SHRUG_LEFT] += 0.09 * restless * twitch[:, 0]
+    controls[:, Control.SHRUG_RIGHT] += 0.09 * restless * twitch[:, 1]
+    controls[:, Control.TWIST] += 0.05 * restless * twitch[:, 2]
     gaze = np.round(smooth_noise(rng, num_frames, 0.7 * fps, 2) * 1.2) * [0.12, 0.06]
     controls[:, [Control.GAZE_YAW, Control.GAZE_PITCH]] = gaze
     return Idle(controls, _blinks(rng, num_frames, fps), _talk(rng, num_frames, fps))
+
+
+def _twitches(rng: np.random.Generator, num_frames: int, fps: float, columns: int) -> Array:
+    """(T, columns) rare bumps of about 0.6 s and random height below 1: idle movement."""
+    bumps = np.zeros((num_frames, columns))
+    shape = np.hanning(max(3, round(0.6 * fps)))
+    for column in range(columns):
+        at = rng.exponential(3.0) * fps
+        while at < num_frames - len(shape):
+            bumps[int(at) : int(at) + len(shape), column] += shape * rng.uniform(-0.3, 1.0)
+            at += len(shape) + rng.exponential(3.0) * fps
+    return bumps
 
 
 def _blinks(rng: np.random.Generator, num_frames: int, fps: float) -> Array:
@@ -62,6 +78,9 @@ def _blinks(rng: np.random.Generator, num_frames: int, fps: float) -> Array:
     for side in ("Left", "Right"):
         actions[:, rig.actions[f"eyeBlink{side}"]] = shut
     actions[:, rig.actions["browInnerUp"]] = brow
+    lips = np.maximum(_twitches(rng, num_frames, fps, 1)[:, 0], 0)
+    for name in ("mouthPressLeft", "mouthPressRight", "mouthRollLower"):
+        actions[:, rig.actions[name]] = 0.45 * lips
     return actions
 
 

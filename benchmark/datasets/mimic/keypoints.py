@@ -6,15 +6,18 @@ Legend: T frames, K = 137 points.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic.assets import Body, read_hand, read_rig
 from benchmark.datasets.mimic.geometry import Array, smooth_noise
 from benchmark.datasets.mimic.scene import project
-from benchmark.datasets.mimic.skeleton import Bones
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.datasets.mimic.skeleton import Bones
 
 NUM_POINTS = 137
 BODY, FACE, LEFT_HAND, RIGHT_HAND = slice(0, 25), slice(25, 95), slice(95, 116), slice(116, 137)
@@ -71,9 +74,7 @@ def joint_places(bones: Bones, points: Points) -> Array:
     return places
 
 
-def exact_points(
-    points: Points, places: Array, skin: NDArray, camera: NDArray
-) -> NDArray[np.float64]:
+def exact_points(points: Points, places: Array, skin: NDArray, camera: NDArray) -> Array:
     """(K, 3) px, px, metres of one frame; legs, which are not modelled, are NaN.
 
     Args:
@@ -124,22 +125,24 @@ def detect(
     lost |= (shown < 0).any(2) | (shown[..., 0] >= size[0]) | (shown[..., 1] >= size[1])
     out = np.concatenate([shown, confidence[..., None]], 2)
     out[lost] = 0
-    return np.round(out, 3)
+    return np.round(out, 3).astype(np.float64)
 
 
-def _jitter(rng: np.random.Generator, num_frames: int, hidden: Array, speed: Array) -> Array:
+def _jitter(
+    rng: np.random.Generator, num_frames: int, hidden: NDArray[np.bool_], speed: Array
+) -> Array:
     """(T, K, 2) px at 180 lines: correlated in time, shared within the face, larger if hidden."""
     fast = rng.standard_normal((num_frames, NUM_POINTS, 2)) * 0.6
     slow = smooth_noise(rng, num_frames, 4, 2 * NUM_POINTS).reshape(num_frames, NUM_POINTS, 2)
-    sigma = np.full(NUM_POINTS, 0.55)
-    sigma[FACE], sigma[LEFT_HAND], sigma[RIGHT_HAND] = 0.22, 0.5, 0.5
+    sigma = np.full(NUM_POINTS, 0.7)
+    sigma[FACE], sigma[LEFT_HAND], sigma[RIGHT_HAND] = 0.34, 0.7, 0.7
     jitter = sigma[:, None] * (0.55 * fast + 0.8 * slow)
     jitter[:, FACE] += 0.25 * smooth_noise(rng, num_frames, 3, 2)[:, None]
     grown = 1 + 2.2 * hidden + 0.12 * np.minimum(speed, 8)
     return jitter * grown[..., None]
 
 
-def _confidence(rng: np.random.Generator, hidden: Array, speed: Array) -> Array:
+def _confidence(rng: np.random.Generator, hidden: NDArray[np.bool_], speed: Array) -> Array:
     num_frames = len(hidden)
     level = np.full(NUM_POINTS, 0.84)
     level[FACE], level[LEFT_HAND], level[RIGHT_HAND] = 0.80, 0.66, 0.66

@@ -131,7 +131,7 @@ def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
 
 
 def _cloth_colours(rng: np.random.Generator, garment: Garment) -> tuple[Colour, Colour, Colour]:
-    pale = np.uint8(rng.uniform(200, 250, 3).clip(0, 255))
+    pale = _rgb(rng.uniform(200, 250, 3))
     match garment:
         case Garment.SUIT:
             base = _between(
@@ -143,9 +143,7 @@ def _cloth_colours(rng: np.random.Generator, garment: Garment) -> tuple[Colour, 
             return base, _shift(rng, base, 50), _vivid(rng)
         case Garment.POLO | Garment.TEE | Garment.TRACK_JACKET | Garment.SWEATER:
             plain = rng.random() < 0.35
-            base = (
-                np.uint8(np.full(3, rng.choice([28, 60, 128, 205, 240]))) if plain else _vivid(rng)
-            )
+            base = _rgb(np.full(3, rng.choice([28, 60, 128, 205, 240]))) if plain else _vivid(rng)
             other = pale if rng.random() < 0.6 else _vivid(rng)
             return _shift(rng, base, 12), other, _vivid(rng)
 
@@ -153,15 +151,19 @@ def _cloth_colours(rng: np.random.Generator, garment: Garment) -> tuple[Colour, 
 def _vivid(rng: np.random.Generator) -> Colour:
     """A saturated cloth colour."""
     r, g, b = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.45, 0.9), rng.uniform(0.25, 0.85))
-    return np.uint8(np.array([r, g, b]) * 255)
+    return _rgb(np.array([r, g, b]) * 255)
 
 
 def _between(colours: list[tuple[int, int, int]], at: float) -> Colour:
     """A colour along a list."""
     table = np.array(colours, float)
     i = min(int(at), len(table) - 2)
-    return np.uint8(table[i] + (at - i) * (table[i + 1] - table[i]))
+    return _rgb(table[i] + (at - i) * (table[i + 1] - table[i]))
 
 
 def _shift(rng: np.random.Generator, colour: Colour, sigma: float) -> Colour:
-    return np.uint8(np.clip(colour + rng.normal(0, sigma, 3), 8, 250))
+    return _rgb(colour + rng.normal(0, sigma, 3))
+
+
+def _rgb(values: NDArray) -> Colour:
+    return np.clip(values, 8, 252).astype(np.uint8)

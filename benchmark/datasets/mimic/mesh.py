@@ -131,7 +131,9 @@ def tube(points: NDArray, radii: NDArray, sides: int = 8) -> tuple[NDArray, IntA
     return rest.reshape(-1, 3), grid_faces(len(points), sides + 1)
 
 
-def ellipsoid(centre: NDArray, radii: NDArray, rows: int = 8, columns: int = 12):
+def ellipsoid(
+    centre: NDArray, radii: NDArray, rows: int = 8, columns: int = 12
+) -> tuple[NDArray, IntArray]:
     """Vertices and triangles of an ellipsoid."""
     theta = np.linspace(0.001, np.pi - 0.001, rows)[:, None]
     phi = np.linspace(0, 2 * np.pi, columns + 1)[None]

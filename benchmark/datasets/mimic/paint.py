@@ -5,19 +5,21 @@ All coordinates given to cv2 are texels of one panel. Colours are RGB.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.datasets.mimic import atlas as at
-from benchmark.datasets.mimic.assets import Body
 from benchmark.datasets.mimic.atlas import Panel, Swatch
 from benchmark.datasets.mimic.brushes import mix
-from benchmark.datasets.mimic.look import Look
 from benchmark.datasets.mimic.paint_clothes import paint_arms, paint_torso
 from benchmark.datasets.mimic.paint_face import paint_head
+
+if TYPE_CHECKING:
+    from benchmark.datasets.mimic.assets import Body
+    from benchmark.datasets.mimic.look import Look
 
 Atlas = NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmark.datasets.mimic import atlas as at
 from benchmark.datasets.mimic.assets import Body, read_rig
 from benchmark.datasets.mimic.atlas import HeadMap, Panel
-from benchmark.datasets.mimic.brushes import fill, mix, texel
+from benchmark.datasets.mimic.brushes import fill, line, mix, texel
 from benchmark.datasets.mimic.look import Beard, Hair, Look
 
 Atlas = NDArray[np.uint8]
@@ -75,8 +75,8 @@ def _paint_features(view: NDArray, face: NDArray, look: Look) -> None:
     """Lips, brows, lids, spectacles."""
     lip = mix(look.skin, (150, 40, 45), 0.5)
     fill(view, face[48:60], lip)
-    line = np.concatenate([face[[48]], face[61:64], face[[54]]])
-    line(view, line, mix(look.skin, (50, 10, 12), 0.8), 1)
+    seam = np.concatenate([face[[48]], face[61:64], face[[54]]])
+    line(view, seam, mix(look.skin, (50, 10, 12), 0.8), 1)
     brow = mix(look.hair_colour, look.skin, 0.12)
     for first in (17, 22):
         line(view, face[first : first + 5] - [0, 1], brow, 4)
@@ -100,13 +100,13 @@ def scalp_mask(body: Body, look: Look, shape: tuple[int, int]) -> NDArray[np.flo
     side = brow - 0.015
     back = ear - 0.055
     t = np.clip((np.abs(angle) - 0.55) / 0.75, 0, 1)
-    line = front + (side - front) * t**2
-    burns = np.where(np.abs(angle) > 1.25, ear - 0.005, line)
+    edge = front + (side - front) * t**2
+    burns = np.where(np.abs(angle) > 1.25, ear - 0.005, edge)
     s = np.clip((np.abs(angle) - 1.75) / 0.5, 0, 1)
-    line = np.minimum(line, burns) * (1 - s) + back * s
+    edge = np.minimum(edge, burns) * (1 - s) + back * s
     if look.hair is Hair.LONG or look.hair is Hair.BOB:
-        line = np.where(np.abs(angle) > 1.15, line - 0.03, line)
-    return cv2.GaussianBlur((z > line).astype(np.float32), (0, 0), 1.6)
+        edge = np.where(np.abs(angle) > 1.15, edge - 0.03, edge)
+    return cv2.GaussianBlur((z > edge).astype(np.float32), (0, 0), 1.6).astype(np.float32)
 
 
 def cap_mask(body: Body, shape: tuple[int, int]) -> NDArray[np.float32]:

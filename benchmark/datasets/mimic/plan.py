@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from benchmark.datasets.mimic.assets import NUM_IDENTITIES
 from benchmark.datasets.mimic.chance import generator
 from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.datasets.mimic.spec import MimicSpec
+
+if TYPE_CHECKING:
+    from benchmark.datasets.mimic.spec import MimicSpec
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic import raster
 from benchmark.datasets.mimic.assets import read_rig
-from benchmark.datasets.mimic.figure import Figure
 from benchmark.datasets.mimic.mesh import Group, join
-from benchmark.datasets.mimic.scene import Scene
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.datasets.mimic.figure import Figure
+    from benchmark.datasets.mimic.scene import Scene
 
 _NOISE_LENGTH = 1 << 18
 
@@ -25,6 +28,23 @@ class Frame(NamedTuple):
     """(H, W) metres along the optical axis; `raster.FAR` where only the backdrop is seen."""
     skin: NDArray[np.float32]
     """(V, 3) the body's vertices: x px, y px, depth m."""
+
+
+class Shot(NamedTuple):
+    """All that changes from frame to frame."""
+
+    matrices: NDArray[np.float32]
+    """(B + 1, 3, 4) maps of the bones, the last one static."""
+    actions: NDArray[np.float32]
+    """(A,) face action weights."""
+    camera: NDArray[np.float32]
+    """(15,) row of `scene.Camera`."""
+    view: NDArray[np.float32]
+    """(3,) row of the backdrop's view."""
+    hidden: NDArray[np.bool_]
+    """(len(Group),) groups left out."""
+    noise_at: int
+    """Where in the noise this frame begins."""
 
 
 class Renderer:
@@ -50,41 +70,29 @@ class Renderer:
         self._noise = rng.standard_normal(_NOISE_LENGTH).astype(np.float32)
         self._gain = np.array([*scene.tint, scene.grain, scene.grain * 0.5], np.float32)
 
-    def draw(
-        self, matrices: NDArray, actions: NDArray, camera: NDArray, view: NDArray,
-        hidden: NDArray[np.bool_], noise_at: int,
-    ) -> Frame:  # fmt: skip
-        """Draw one frame.
-
-        Args:
-            matrices: (B + 1, 3, 4) maps of the bones, the last one static.
-            actions: (A,) face action weights.
-            camera: (15,) row of `scene.Camera`.
-            view: (3,) row of the backdrop's view.
-            hidden: (len(Group),) groups left out.
-            noise_at: Where in the noise this frame begins.
-        """
+    def draw(self, shot: Shot) -> Frame:
+        """Draw one frame."""
         mesh, rig = self._mesh, self._rig
-        screen = camera.astype(np.float32).copy()
+        screen = shot.camera.astype(np.float32).copy()
         screen[12:] *= raster.SUPERSAMPLE
         raster.apply_actions(
-            mesh.rest, actions.astype(np.float32), rig.action_start, rig.action_vertex,
+            mesh.rest, shot.actions.astype(np.float32), rig.action_start, rig.action_vertex,
             rig.action_offset, self._acted,
         )  # fmt: skip
         raster.pose_vertices(
-            self._acted, mesh.normals, mesh.bone_idx, mesh.bone_w, matrices.astype(np.float32),
+            self._acted, mesh.normals, mesh.bone_idx, mesh.bone_w, shot.matrices.astype(np.float32),
             self._place, self._normal,
         )  # fmt: skip
         raster.project_vertices(self._place, screen, self._point)
         raster.light_vertices(self._normal, self._scene.lights, self._light)
         self._depth.fill(raster.FAR)
         raster.fill_triangles(
-            self._point, self._light, mesh.faces, mesh.face_uv, mesh.group, hidden,
+            self._point, self._light, mesh.faces, mesh.face_uv, mesh.group, shot.hidden,
             self._texture, self._rgb, self._depth,
         )  # fmt: skip
         raster.resolve(
-            self._rgb, self._depth, self._scene.backdrop, view, self._scene.shadow,
-            self._noise, noise_at % _NOISE_LENGTH, self._gain, self._out, self._out_depth,
+            self._rgb, self._depth, self._scene.backdrop, shot.view, self._scene.shadow,
+            self._noise, shot.noise_at % _NOISE_LENGTH, self._gain, self._out, self._out_depth,
         )  # fmt: skip
         skin = self._point[: len(self._rig.main_bone)] / self._to_frame
         return Frame(self._out, self._out_depth, skin)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic.assets import read_rig
 from benchmark.datasets.mimic.atlas import Swatch
 from benchmark.datasets.mimic.geometry import Array, rotation, smooth_noise, unit
 from benchmark.datasets.mimic.mesh import Group, Part, ellipsoid, quad, rigid, tube
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 STATIC_BONE = len(read_rig().bones)
 """Index of a bone that never moves, behind the rig's own."""
@@ -90,7 +92,7 @@ def _backdrop(rng: np.random.Generator, width: int, height: int) -> NDArray[np.u
     slope = np.linspace(rng.uniform(0.75, 1.1), rng.uniform(0.75, 1.1), width * 2)
     big = np.clip(big * slope[None, :, None], 0, 255).astype(np.uint8)
     small = cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(small, (0, 0), rng.uniform(0.6, 1.6))
+    return cv2.GaussianBlur(small, (0, 0), rng.uniform(0.6, 1.6)).astype(np.uint8)
 
 
 def _logo_board(big: NDArray[np.uint8], rng: np.random.Generator) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic import choreography, keypoints
 from benchmark.datasets.mimic.assets import read_body
@@ -13,11 +12,13 @@ from benchmark.datasets.mimic.chance import generator
 from benchmark.datasets.mimic.figure import dress
 from benchmark.datasets.mimic.look import Look, choose_look
 from benchmark.datasets.mimic.mesh import Group
-from benchmark.datasets.mimic.render import Frame, Renderer
+from benchmark.datasets.mimic.render import Frame, Renderer, Shot
 from benchmark.datasets.mimic.scene import Camera, Scene, build_scene, film
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from benchmark.datasets.mimic.plan import Video
     from benchmark.datasets.mimic.spec import MimicSpec
@@ -48,7 +49,12 @@ class Shooting:
         look, scene = cast(spec, video)
         figure = dress(self.body, look, self._chance("cloth"))
         self.acting = choreography.act(
-            self.body, scene, video.performances, video.num_frames, self._chance("acting"), spec.fps
+            self.body,
+            scene,
+            video.performances,
+            num_frames=video.num_frames,
+            fps=spec.fps,
+            rng=self._chance("acting"),
         )
         self.camera: Camera = film(
             self._chance("camera"), video.num_frames, spec.width, spec.height
@@ -70,10 +76,11 @@ class Shooting:
         """Draw one frame and note its exact points. The arrays are reused by the next call."""
         side = int(self.acting.pen[frame])
         hidden = Renderer.hidden(*(g for s, g in _PEN_GROUPS.items() if s != side))
-        picture = self._renderer.draw(
+        shot = Shot(
             self.acting.matrices[frame], self.acting.actions[frame], self.camera.rows[frame],
             self.camera.view[frame], hidden, frame * 7919,
         )  # fmt: skip
+        picture = self._renderer.draw(shot)
         exact = keypoints.exact_points(
             self._points, self._places[frame], picture.skin, self.camera.rows[frame]
         )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.datasets.mimic.assets import Body, HandRig, read_rig
 from benchmark.datasets.mimic.geometry import Array, frame, limit_swing, rotation, unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _FLEX = (1.15, 1.45, 0.9)  # radians of the three finger joints at curl 1
 _THUMB_FLEX = (0.55, 0.6, 0.8)
@@ -179,13 +182,22 @@ def hand_points(hand: HandRig, body: Body, curls: Array) -> tuple[Array, Array]:
     return tips, knuckles
 
 
-def pose_arm(
-    bones: Bones, hand: HandRig, frames: slice, wrist: Array, turn: Array, pole: Array
-) -> None:
-    """Bend one arm so that its wrist is at `wrist` (T, 3) with rotation `turn` (T, 3, 3).
+class ArmTarget(NamedTuple):
+    """What an arm is to do in T frames."""
 
-    `pole` (T, 3) is where the elbow points. Too far a wrist is brought within reach, too bent a
-    wrist is straightened; finger bones are to be chained after this.
+    wrist: Array
+    """(T, 3) where the wrist is."""
+    turn: Array
+    """(T, 3, 3) rotation of the hand."""
+    pole: Array
+    """(T, 3) where the elbow points."""
+
+
+def pose_arm(bones: Bones, hand: HandRig, frames: slice, target: ArmTarget) -> None:
+    """Bend one arm to its target.
+
+    Too far a wrist is brought within reach, too bent a wrist is straightened; finger bones are to
+    be chained after this.
     """
     rig, body = read_rig(), bones.body
     mark = "L" if hand.side > 0 else "R"
@@ -198,12 +210,12 @@ def pose_arm(
     first, second, third = (heads[index[n]] for n in ("upperarm01", "lowerarm01", "wrist"))
     parent = index["shoulder01"]
     shoulder = bones.turn[frames, parent] @ first + bones.shift[frames, parent]
-    upper, lower = _solve(shoulder, wrist, pole, (first, second, third))
+    upper, lower = _solve(shoulder, target, (first, second, third))
     _chain_global(bones, index["upperarm01"], upper, frames)
     bones.chain(index["upperarm02"], None, frames)
     _chain_global(bones, index["lowerarm01"], lower, frames)
     axis = unit(third - second).astype(np.float64)
-    relative, twist = limit_swing(lower.transpose(0, 2, 1) @ turn, axis, _LARGEST_WRIST_BEND)
+    relative, twist = limit_swing(lower.transpose(0, 2, 1) @ target.turn, axis, _LARGEST_WRIST_BEND)
     bones.chain(index["lowerarm02"], rotation(axis, twist * 0.6), frames)
     _chain_global(bones, index["wrist"], lower @ relative, frames)
 
@@ -224,18 +236,18 @@ def _chain_global(bones: Bones, bone: int, turn: Array, frames: slice) -> None:
 
 
 def _solve(
-    shoulder: Array, wrist: Array, pole: Array, joints: tuple[NDArray, NDArray, NDArray]
+    shoulder: Array, target: ArmTarget, joints: tuple[NDArray, NDArray, NDArray]
 ) -> tuple[Array, Array]:
     """Global rotations (T, 3, 3) of upper and lower arm that bring the wrist to its target."""
     first, second, third = joints
     upper, lower = np.linalg.norm(second - first), np.linalg.norm(third - second)
-    reach = wrist - shoulder
+    reach = target.wrist - shoulder
     distance = np.linalg.norm(reach, axis=1)
     clamped = np.clip(distance, abs(upper - lower) + 0.06, 0.985 * (upper + lower))
     direction = unit(reach)
     along = (upper**2 - lower**2 + clamped**2) / (2 * clamped)
     height = np.sqrt(np.maximum(upper**2 - along**2, 1e-8))
-    side = unit(pole - (pole * direction).sum(1, keepdims=True) * direction)
+    side = unit(target.pole - (target.pole * direction).sum(1, keepdims=True) * direction)
     elbow = shoulder + along[:, None] * direction + height[:, None] * side
     hinge = -np.cross(direction, side)
     rest_upper, rest_lower = unit(second - first), unit(third - second)

@@ -28,8 +28,8 @@ def press_lips(take: Take) -> Motion:
     """The lips are pressed or rolled in, sometimes to one side."""
     motion, w = take.motion(), take.hold(0.25, 0.25)
     act(motion, "mouthPress", take.vary(0.9) * w)
-    act(motion, "mouthRollLower", take.vary(1.0) * w)
-    act(motion, "mouthRollUpper", take.vary(0.9) * w)
+    act(motion, "mouthRollLower", take.vary(0.8, 0.4) * w)
+    act(motion, "mouthRollUpper", take.vary(0.7, 0.5) * w)
     act(motion, "mouthShrugLower", take.vary(0.5) * w)
     act(motion, "mouthDimple", 0.7 * w)
     if take.chance(0.35):

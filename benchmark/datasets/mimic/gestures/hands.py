@@ -127,9 +127,13 @@ def illustrate(take: Take) -> Motion:
     """Hands that speak along: beats, open palms, a pointing finger, circles, a pinch."""
     motion, w = take.motion(), take.hold(0.35, 0.35)
     sides = (take.side, -take.side) if take.chance(0.55) else (take.side,)
-    shape = int(take.rng.integers(5))
+    shape = int(take.rng.integers(len(_SPEECH_HANDS)))
     y, z = take.rng.uniform(-0.62, -0.42), take.rng.uniform(-0.50, -0.28)
     x = take.rng.uniform(0.18, 0.45)
+    if shape == 5:
+        x, y, z = take.rng.uniform(0.0, 0.12), -0.34, take.rng.uniform(-0.38, -0.22)
+    elif shape == 6:
+        x, y, z = take.rng.uniform(0.1, 0.4), -0.58, take.rng.uniform(-0.56, -0.48)
     path = _speech_path(take, shape)
     pointing, palm, curl = _SPEECH_HANDS[shape]
     for side in sides:
@@ -152,13 +156,16 @@ _SPEECH_HANDS: tuple[tuple[Vector, Vector, float], ...] = (
     ((-0.2, -0.7, 0.65), (-0.5, -0.5, -0.6), 0.15),
     ((-0.6, -0.6, 0.4), (-0.3, 0.4, -0.8), 0.2),
     ((-0.3, -0.5, 0.75), (-0.6, -0.6, -0.3), 0.3),
+    ((-0.85, -0.1, 0.3), (0.0, 0.97, 0.1), 0.2),
+    ((-0.7, -0.65, 0.15), (-0.2, 0.1, -0.95), 0.2),
 )
-"""Pointing, palm, curl: chopping edge, open palm, index finger, rolling hand, pinch."""
+"""Pointing, palm, curl: chopping edge, open palm, index finger, rolling hand, pinch, hand on the
+own chest, hand lifted off the desk."""
 
 
 def _speech_path(take: Take, shape: int) -> np.ndarray:
     """(n, 3) metres."""
-    size = take.vary(0.055, 0.4)
+    size = take.vary(0.055, 0.4) * (0.5 if shape > 4 else 1.0)
     beat = take.wave(1.6)
     if shape == 1:
         return along((0.9, -0.2, 0.3), size * 1.2 * take.wave(0.9))

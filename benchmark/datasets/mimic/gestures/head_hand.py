@@ -68,13 +68,13 @@ def cover_face(take: Take) -> Motion:
     """One palm, or both, over the face."""
     motion, w = take.motion(), take.hold(0.45, 0.5)
     both = take.chance(0.5)
+    inward = np.array([-0.008 * both, 0.0, -0.02])
     for side in (take.side, -take.side) if both else (take.side,):
         motion.goals[side] = take.goal(
             places(side)["eye" if both else "nose"], Contact.PALM,
             (-0.22, 0.12, 0.95) if both else (-0.45, 0.12, 0.85), (-0.15, 0.97, 0.0),
             weight=w, elbow=(0.5, -0.5, -0.7), curl=0.14, spread=0.2,
-            drift=along((0.0, 0.0, 1.0), 0.012 * take.wave(1.0)) + np.array([-0.008 * both, 0, -0.02]),
-            axes=Axes.HEAD,
+            drift=along((0.0, 0.0, 1.0), 0.012 * take.wave(1.0)) + inward, axes=Axes.HEAD,
         )  # fmt: skip
     move(motion, Control.PITCH, take.vary(0.24) * w)
     move(motion, Control.LEAN, take.vary(0.06) * w)

@@ -144,7 +144,7 @@ class Take:
         num_actions = len(read_rig().actions)
         return Motion(np.zeros((n, len(Control))), np.zeros((n, num_actions)), np.zeros(n))
 
-    def goal(
+    def goal(  # noqa: PLR0913 - a goal has that many free choices, all by keyword
         self,
         place: Place,
         contact: Contact,
@@ -211,7 +211,7 @@ def move(motion: Motion, control: Control, amount: Array) -> None:
 def places(side: int) -> dict[str, Skin]:
     """Named places on the skin, on the side `side` (+1 left) where there are two of them."""
     rig = read_rig()
-    mark, other = ("L", "R") if side > 0 else ("R", "L")
+    other = "R" if side > 0 else "L"
     face = rig.face70
     heads = rig.heads.mean(0)
 

@@ -47,7 +47,7 @@ def shake_shoulders(take: Take) -> Motion:
     hertz = take.rng.uniform(1.1, 2.2)
     phase = 2 * np.pi * hertz * take.seconds
     both = take.chance(0.55)
-    size = take.vary(0.22, 0.4)
+    size = take.vary(0.20, 0.5)
     left = 0.5 - 0.5 * np.cos(phase)
     right = left if both else 0.5 + 0.5 * np.cos(phase)
     move(motion, Control.SHRUG_LEFT, size * left * w * (1.0 if both or take.side > 0 else 0.6))

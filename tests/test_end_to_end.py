@@ -1,0 +1,235 @@
+"""The whole path on a tiny edition, from nothing to a submission file, by the real commands."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from conftest import REPO
+from ruamel.yaml import YAML
+
+from benchmark.clips import read_clips
+from benchmark.editions import read_edition
+
+pytestmark = pytest.mark.slow
+
+TINY = {
+    ("mimic",): {
+        "train_clips": 40, "val_clips": 16, "test_clips": 16,
+        "train_people": 4, "val_people": 2, "test_people": 2,
+    },
+    ("recipes", "pose_small"): {"epochs": 2},
+    ("recipes", "swin_small"): {"epochs": 1},
+    ("table",): {"resamples": 200},
+}  # fmt: skip
+CODE = (
+    "benchmark",
+    "pipelines",
+    "submission",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+)
+
+
+def command(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    bin_folder = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PYTHONPATH": str(root),
+        "NUMBA_CACHE_DIR": str(root / ".numba"),
+    }
+    done = subprocess.run(
+        arguments, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def change(root: Path, keys: tuple[str, ...], values: dict[str, Any]) -> None:
+    yaml = YAML()
+    params = yaml.load(root / "params.yaml")
+    section = params
+    for key in keys:
+        section = section[key]
+    section.update(values)
+    yaml.dump(params, root / "params.yaml")
+
+
+def project(root: Path) -> Path:
+    root.mkdir()
+    for name in CODE:
+        source = REPO / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    shutil.copytree(REPO / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
+    for keys, values in TINY.items():
+        change(root, keys, values)
+    command(root, "git", "init", "-q")
+    command(root, "git", "add", "-A")
+    command(root, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "tiny")
+    return root
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its first `dvc repro`."""
+    root = project(tmp_path_factory.mktemp("e2e") / "project")
+    command(root, "dvc", "repro")
+    return root
+
+
+def ran(root: Path) -> list[str]:
+    """The stages that a repro runs."""
+    out = command(root, "dvc", "repro").stdout
+    return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
+
+
+def runs(root: Path) -> list[Any]:
+    mlflow.set_tracking_uri(f"sqlite:///{root}/mlruns/mlflow.db")
+    return mlflow.search_runs(search_all_experiments=True, output_format="list")
+
+
+def shown(root: Path) -> list[tuple[str, str]]:
+    return sorted((run.info.run_name, run.info.status) for run in runs(root))
+
+
+ALL_RUNS = sorted(
+    (name, "FINISHED")
+    for name in (
+        "train@joint", "train@rgb", "table mimic", "01 joint", "02 rgb",
+        "03 joint+rgb uniform", "04 joint+rgb convex",
+    )
+)  # fmt: skip
+
+
+def test_the_submission_is_what_the_challenge_takes(done: Path) -> None:
+    edition = read_edition("mimic")
+    ids = read_clips(done / "data/mimic/clips.parquet", edition).split("test").ids
+    with (done / "submissions/final/prediction.csv").open(newline="") as file:
+        header, *rows = list(csv.reader(file))
+    assert header == ["Id", "Target"]
+    assert [row[0] for row in rows] == ids
+    assert len(rows) == 16
+    assert all(0 <= int(row[1]) <= 31 for row in rows)
+    with zipfile.ZipFile(done / "submissions/final/prediction.zip") as archive:
+        assert archive.namelist() == ["prediction.csv"]
+        assert (
+            archive.read("prediction.csv")
+            == (done / "submissions/final/prediction.csv").read_bytes()
+        )
+
+
+def test_the_page_has_every_row_and_says_what_the_data_are(done: Path) -> None:
+    page = (done / "RESULTS.md").read_text("utf-8")
+    for name in ("joint", "rgb", "joint+rgb uniform", "joint+rgb convex"):
+        assert page.count(f"| {name} |") == 2, name
+    assert "never comparable with results on iMiGUE" in page
+
+
+def test_mlflow_shows_every_run_once(done: Path) -> None:
+    assert shown(done) == ALL_RUNS
+    by_name = {run.info.run_name: run for run in runs(done)}
+    joint = by_name["train@joint"]
+    assert joint.data.params["recipe.epochs"] == "2"
+    assert joint.data.params["backbone.kind"] == "pose_conv3d"
+    for metric in ("train/loss", "val/top1", "lr", "clips_s", "top1"):
+        assert metric in joint.data.metrics
+    assert joint.data.tags["git.commit"]
+    parent = by_name["table mimic"].info.run_id
+    rows = [run for run in runs(done) if run.data.tags.get("mlflow.parentRunId") == parent]
+    assert len(rows) == 4
+    client = mlflow.MlflowClient()
+    artifacts = {item.path for item in client.list_artifacts(joint.info.run_id)}
+    assert {"confusion.png", "history.png", "history.csv"} <= artifacts
+    assert len(client.get_metric_history(joint.info.run_id, "val/top1")) == 2
+
+
+def test_a_second_repro_runs_nothing(done: Path) -> None:
+    assert ran(done) == []
+    assert "14 of 14 stages are up to date" in command(done, "mgbench", "status").stdout
+
+
+def test_a_lost_store_shows_every_run_again_once(done: Path) -> None:
+    shutil.rmtree(done / "mlruns")
+    command(done, "mgbench", "sync")
+    assert shown(done) == ALL_RUNS
+    assert command(done, "mgbench", "sync").stdout.startswith("0 created")
+
+
+def test_a_second_clone_after_pull_shows_every_run(done: Path, tmp_path: Path) -> None:
+    command(done, "dvc", "remote", "add", "-f", "-d", "here", str(tmp_path / "remote"))
+    command(done, "dvc", "push", "-q")
+    command(done, "git", "add", "-A")
+    command(done, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "results")
+    clone = tmp_path / "clone"
+    command(tmp_path, "git", "clone", "-q", str(done), str(clone))
+    command(clone, "dvc", "pull", "-q")
+    assert ran(clone) == []
+    command(clone, "mgbench", "sync")
+    assert shown(clone) == ALL_RUNS
+
+
+def test_one_knob_of_one_experiment_reruns_that_experiment_only(done: Path) -> None:
+    before = (done / "params.yaml").read_text("utf-8")
+    change(done, ("experiments", "joint", "input"), {"sigma": 0.7})
+    found = ran(done)
+    assert {"train@joint", "predict@joint"} <= set(found)
+    assert not {stage for stage in found if stage.endswith("@rgb")}
+    assert not {"synthesize", "index@mimic", "prepare@skeleton", "prepare@rgb"} & set(found)
+    (done / "params.yaml").write_text(before, "utf-8")
+    again = command(done, "dvc", "repro").stdout
+    assert "Stage 'train@joint' is cached - skipping run" in again
+
+
+def test_two_projects_from_nothing_give_the_same_bytes(done: Path, tmp_path: Path) -> None:
+    other = project(tmp_path / "other")
+    command(other, "dvc", "repro", "submit")
+    for name in (
+        "predictions/joint/test.parquet", "predictions/rgb/test.parquet",
+        "predictions/convex/val.parquet", "submissions/final/prediction.csv",
+        "submissions/final/prediction.zip",
+    ):  # fmt: skip
+        assert (other / name).read_bytes() == (done / name).read_bytes(), name
+
+
+def test_a_killed_training_goes_on_and_is_shown_as_killed(done: Path) -> None:
+    change(done, ("recipes", "pose_small"), {"epochs": 40})
+    arguments = json.dumps(command(done, "dvc", "stage", "list", "--name-only").stdout.split())
+    assert "train@joint" in arguments
+    environment = {**os.environ, "PYTHONPATH": str(done)}
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "pipelines.train", "joint", "--clips", "data/mimic/clips.parquet",
+            "--media", "data/mimic/skeleton", "--out", "models/joint", "--reports",
+            "reports/joint", "--record", "runs/train-joint.json",
+        ],
+        cwd=done, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list((done / ".ckpt").rglob("last.pt")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    command(done, "mgbench", "sync")
+    assert ("train@joint", "KILLED") in shown(done)
+    assert not [status for _, status in shown(done) if status == "RUNNING"]
+    change(done, ("recipes", "pose_small"), {"epochs": 2})

@@ -1,0 +1,117 @@
+"""The frame of the stages: a user's mistake has no traceback, a bug keeps it, signals stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from conftest import REPO
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPO}"}
+
+
+def stage(tmp_path: Path, body: str) -> subprocess.Popen[str]:
+    """A real stage in a process of its own, with `body` as its work."""
+    (tmp_path / "params.yaml").write_text((REPO / "params.yaml").read_text("utf-8"), "utf-8")
+    code = (
+        "import click, os, time, pathlib\n"
+        "from pipelines._stage import stage\n"
+        "from benchmark.errors import *\n"
+        "@click.command()\n@stage\ndef main(params):\n" + textwrap.indent(body, "    ") + "\nmain()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_a_users_mistake_is_one_message_without_traceback(tmp_path: Path) -> None:
+    body = "raise ArchiveError('a.xlsx', 'wrong width', expected='411', found='410')"
+    process = stage(tmp_path, body)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert error == "Error: a.xlsx: wrong width; expected 411; found 410\n"
+
+
+def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    process = stage(tmp_path, "raise KeyError('bug')")
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" in error
+
+
+def test_a_full_disk_is_one_message(tmp_path: Path) -> None:
+    process = stage(tmp_path, "pathlib.Path('/dev/full').write_text('x' * 100)")
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "No space left on device" in error
+    assert "Traceback" not in error
+
+
+def test_broken_params_stop_a_stage_before_it_works(tmp_path: Path) -> None:
+    process = stage(tmp_path, "raise AssertionError('ran')")
+    process.communicate(timeout=60)
+    (tmp_path / "params.yaml").write_text("seed: 1\nsead: 2\n", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.fuse", "uniform", "--clips", ".", "--members", ".",
+         "--out", "x"],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "params.yaml: sead: unknown key; did you mean 'seed'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
+def test_a_signal_stops_a_stage_and_leaves_no_output(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    body = (
+        "from benchmark.files import replacing\n"
+        "with replacing(pathlib.Path('out.bin')) as work:\n"
+        "    work.write_bytes(b'half'); pathlib.Path('started').touch(); time.sleep(60)"
+    )
+    process = stage(tmp_path, body)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "started").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml", "started"]
+
+
+def test_a_stage_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+    body = "pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)"
+    (tmp_path / "params.yaml").write_text((REPO / "params.yaml").read_text("utf-8"), "utf-8")
+    code = "import click, os, time, pathlib\nfrom pipelines._stage import stage\n@click.command()\n"
+    code += "@stage\ndef main(params):\n" + textwrap.indent(body, "    ") + "\nmain()"
+    (tmp_path / "inner.py").write_text(code, "utf-8")
+    starter = f"import subprocess; subprocess.run([{sys.executable!r}, 'inner.py'])"
+    outer = subprocess.Popen([sys.executable, "-c", starter], cwd=tmp_path, env=ENVIRONMENT)
+    deadline = time.monotonic() + 60
+    pid_file = tmp_path / "pid"
+    while not pid_file.exists() or not pid_file.read_text("utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    inner = int(pid_file.read_text("utf-8"))
+    outer.kill()
+    outer.wait(timeout=60)
+    while Path(f"/proc/{inner}").exists() and "Z" not in _state(inner):
+        assert time.monotonic() < deadline, "the stage outlived its parent"
+        time.sleep(0.05)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").split(") ")[1][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
