@@ -74,7 +74,8 @@ def probe(path: Path) -> VideoInfo:
     with _open(path) as container:
         stream = _video_stream(container, path)
         try:
-            frames = sum(1 for packet in container.demux(stream) if packet.size)
+            whole = [not packet.is_corrupt for packet in container.demux(stream) if packet.size]
+            frames = sum(whole)
         except av.error.FFmpegError as error:
             raise ArchiveError(
                 path, "the packets cannot be read", expected=f"{stream.frames} frames",

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.datasets.mimic import choreography, keypoints
 from benchmark.datasets.mimic.assets import read_body, read_hand, read_rig
-from benchmark.datasets.mimic.gestures import Gesture, perform
+from benchmark.datasets.mimic.gestures import PROGRAMS, Gesture, perform
 from benchmark.datasets.mimic.gestures.motion import Take, places
 from benchmark.datasets.mimic.plan import Performance
 from benchmark.datasets.mimic.scene import build_scene
@@ -129,6 +129,12 @@ def _offsets(gesture: Gesture) -> np.ndarray:
     """(32 takes, 34 frames, controls) of one program."""
     takes = [Take(np.random.default_rng(s), 34, 1 - 2 * (s % 2), 1.0) for s in range(8)]
     return np.stack([perform(gesture, take).controls for take in takes])
+
+
+def test_every_class_has_its_own_program():
+    assert list(PROGRAMS) == list(Gesture)
+    assert len(set(PROGRAMS.values())) == 32
+    assert [g.raw for g in Gesture] == [*range(1, 32), 99]
 
 
 def test_head_up_lifts_the_chin_and_turtle_neck_pokes_it_forward():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -71,8 +72,6 @@ def test_bytes_do_not_depend_on_what_lay_in_memory():
 
 
 def test_every_group_of_pictures_is_closed_and_short(movie):
-    import av
-
     with av.open(str(movie)) as container:
         packets = [p for p in container.demux(video=0) if p.size]
     keys = [k for k, packet in enumerate(packets) if packet.is_keyframe]
@@ -80,6 +79,32 @@ def test_every_group_of_pictures_is_closed_and_short(movie):
     assert max(np.diff([*keys, 30])) <= 12
     for k in keys:
         assert all(p.pts >= packets[k].pts for p in packets[k:])
+
+
+@pytest.fixture
+def index_first(movie, tmp_path):
+    """The same packets in a file whose index stands before the data, as the web likes it."""
+    path = tmp_path / "web.mp4"
+    with av.open(str(movie)) as source, av.open(
+        str(path), "w", options={"movflags": "+faststart"}
+    ) as target:  # fmt: skip
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("read", [lambda p: list(read_frames(p)), probe])
+@pytest.mark.parametrize("lost", [1, 200, 2000])
+def test_a_truncated_file_with_its_index_in_front_is_an_error(index_first, read, lost):
+    assert probe(index_first).frames == 30
+    data = index_first.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    index_first.write_bytes(data[: len(data) - lost])
+    with pytest.raises(ArchiveError, match=r"web\.mp4: .*expected .*found"):
+        read(index_first)
 
 
 @pytest.mark.parametrize("read", [lambda p: list(read_frames(p)), probe])

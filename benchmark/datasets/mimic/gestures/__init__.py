@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from benchmark.datasets.mimic.gestures import body_hand, face, hands, head, head_hand, torso
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmark.datasets.mimic.gestures.motion import Motion, Take
 
 
@@ -53,71 +55,43 @@ class Gesture(IntEnum):
         return 99 if self is Gesture.ILLUSTRATE else self + 1
 
 
-def perform(gesture: Gesture, take: Take) -> Motion:  # noqa: C901, PLR0911, PLR0912
+PROGRAMS: dict[Gesture, Callable[[Take], Motion]] = {
+    Gesture.TURTLE_NECK: head.turtle_neck,
+    Gesture.DEEP_BREATH: face.deep_breath,
+    Gesture.TOUCH_HAT: head_hand.touch_hat,
+    Gesture.TOUCH_HEAD: head_hand.touch_head,
+    Gesture.TOUCH_FOREHEAD: head_hand.touch_forehead,
+    Gesture.COVER_FACE: head_hand.cover_face,
+    Gesture.RUB_EYES: head_hand.rub_eyes,
+    Gesture.TOUCH_FACE: head_hand.touch_face,
+    Gesture.TOUCH_EAR: head_hand.touch_ear,
+    Gesture.BITE_NAILS: head_hand.bite_nails,
+    Gesture.TOUCH_JAW: head_hand.touch_jaw,
+    Gesture.TOUCH_NECK: body_hand.touch_neck,
+    Gesture.TOUCH_HAIR: head_hand.touch_hair,
+    Gesture.ADJUST_COLLAR: body_hand.adjust_collar,
+    Gesture.COVER_NOTCH: body_hand.cover_notch,
+    Gesture.SCRATCH_BACK: body_hand.scratch_back,
+    Gesture.FOLD_ARMS: hands.fold_arms,
+    Gesture.DUST_CLOTHES: body_hand.dust_clothes,
+    Gesture.ARMS_BEHIND: body_hand.arms_behind,
+    Gesture.MOVE_TORSO: torso.move_torso,
+    Gesture.SIT_STRAIGHT: torso.sit_straight,
+    Gesture.TOUCH_ARM: hands.touch_arm,
+    Gesture.RUB_HANDS: hands.rub_hands,
+    Gesture.CROSS_FINGERS: hands.cross_fingers,
+    Gesture.MINARET: hands.minaret,
+    Gesture.MANIPULATE: hands.manipulate,
+    Gesture.HOLD_BACK_ARM: body_hand.hold_back_arm,
+    Gesture.HEAD_UP: head.head_up,
+    Gesture.PRESS_LIPS: face.press_lips,
+    Gesture.ARMS_AKIMBO: body_hand.arms_akimbo,
+    Gesture.SHAKE_SHOULDERS: torso.shake_shoulders,
+    Gesture.ILLUSTRATE: hands.illustrate,
+}
+"""Every gesture's program."""
+
+
+def perform(gesture: Gesture, take: Take) -> Motion:
     """Make up one performance of a gesture."""
-    match gesture:
-        case Gesture.TURTLE_NECK:
-            return head.turtle_neck(take)
-        case Gesture.DEEP_BREATH:
-            return face.deep_breath(take)
-        case Gesture.TOUCH_HAT:
-            return head_hand.touch_hat(take)
-        case Gesture.TOUCH_HEAD:
-            return head_hand.touch_head(take)
-        case Gesture.TOUCH_FOREHEAD:
-            return head_hand.touch_forehead(take)
-        case Gesture.COVER_FACE:
-            return head_hand.cover_face(take)
-        case Gesture.RUB_EYES:
-            return head_hand.rub_eyes(take)
-        case Gesture.TOUCH_FACE:
-            return head_hand.touch_face(take)
-        case Gesture.TOUCH_EAR:
-            return head_hand.touch_ear(take)
-        case Gesture.BITE_NAILS:
-            return head_hand.bite_nails(take)
-        case Gesture.TOUCH_JAW:
-            return head_hand.touch_jaw(take)
-        case Gesture.TOUCH_NECK:
-            return body_hand.touch_neck(take)
-        case Gesture.TOUCH_HAIR:
-            return head_hand.touch_hair(take)
-        case Gesture.ADJUST_COLLAR:
-            return body_hand.adjust_collar(take)
-        case Gesture.COVER_NOTCH:
-            return body_hand.cover_notch(take)
-        case Gesture.SCRATCH_BACK:
-            return body_hand.scratch_back(take)
-        case Gesture.FOLD_ARMS:
-            return hands.fold_arms(take)
-        case Gesture.DUST_CLOTHES:
-            return body_hand.dust_clothes(take)
-        case Gesture.ARMS_BEHIND:
-            return body_hand.arms_behind(take)
-        case Gesture.MOVE_TORSO:
-            return torso.move_torso(take)
-        case Gesture.SIT_STRAIGHT:
-            return torso.sit_straight(take)
-        case Gesture.TOUCH_ARM:
-            return hands.touch_arm(take)
-        case Gesture.RUB_HANDS:
-            return hands.rub_hands(take)
-        case Gesture.CROSS_FINGERS:
-            return hands.cross_fingers(take)
-        case Gesture.MINARET:
-            return hands.minaret(take)
-        case Gesture.MANIPULATE:
-            return hands.manipulate(take)
-        case Gesture.HOLD_BACK_ARM:
-            return body_hand.hold_back_arm(take)
-        case Gesture.HEAD_UP:
-            return head.head_up(take)
-        case Gesture.PRESS_LIPS:
-            return face.press_lips(take)
-        case Gesture.ARMS_AKIMBO:
-            return body_hand.arms_akimbo(take)
-        case Gesture.SHAKE_SHOULDERS:
-            return torso.shake_shoulders(take)
-        case Gesture.ILLUSTRATE:
-            return hands.illustrate(take)
-    assert_never(gesture)
+    return PROGRAMS[gesture](take)
