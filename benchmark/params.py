@@ -57,9 +57,9 @@ class SkeletonInput(Strict):
     frames: Positive
     """Frames of one view, sampled uniformly over the clip."""
     size: Positive
-    """Height and width of the heat maps in training and test."""
-    resize: Positive
-    """Side that the cropped person is brought to before the random crop of training."""
+    """Height and width of the heat maps in training, after a random crop."""
+    test_size: Positive
+    """Height and width in test, where the whole person is seen."""
     sigma: Annotated[float, Field(gt=0)]
     """Standard deviation of a joint's Gaussian in heat-map pixels."""
     crop_area: tuple[Share, Share]
@@ -69,6 +69,25 @@ class SkeletonInput(Strict):
     views: Positive
     """Temporal views in test; each also flipped where `flip_views`."""
     flip_views: bool
+
+
+class DatasetNorm(Strict):
+    """Channels minus `mean`, over `std`, on the scale 0 to 255."""
+
+    kind: Literal["dataset"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class StillRemoved(Strict):
+    """Each pixel minus its own mean over the view: what does not move is 0.
+
+    With few training clips, clothes and backgrounds are learnt by heart before any movement is.
+    """
+
+    kind: Literal["still_removed"]
+    scale: Annotated[float, Field(gt=0)]
+    """Grey levels that become 1; well above the camera's noise, so that noise stays small."""
 
 
 class VideoInput(Strict):
@@ -82,13 +101,14 @@ class VideoInput(Strict):
     size: Positive
     """Height and width of the network's input."""
     resize: Positive
-    """Shorter side that frames are brought to before cropping."""
+    """Shorter side that frames are brought to before the centre crop of test."""
+    region: Literal["frame", "centre"]
+    """What training views are cropped from: the whole frame, or its central square."""
     crop_area: tuple[Share, Share]
     crop_ratio: tuple[float, float]
     """Range of width / height of the random crop in training."""
     flip: Share
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    normalisation: Annotated[DatasetNorm | StillRemoved, Field(discriminator="kind")]
     views: Positive
     """Temporal views in test."""
     crops: Literal[1, 3]
@@ -105,6 +125,8 @@ class PoseConv3d(Strict):
 
     kind: Literal["pose_conv3d"]
     base_channels: Positive
+    stem_stride: Literal[1, 2]
+    """Spatial stride of the first convolution; 1 in the paper."""
     stage_blocks: tuple[Positive, ...]
     spatial_strides: tuple[Positive, ...]
     temporal_strides: tuple[Positive, ...]

@@ -162,7 +162,9 @@ def test_the_flipped_test_view_mirrors_the_one_before(points: Path, clips: Clips
     assert len(views) == 2 * spec.views
     seen = views[0][..., 2] > 0
     np.testing.assert_allclose(
-        views[1][:, list(OPENPOSE36.swap), 0][seen], spec.size - views[0][..., 0][seen], rtol=1e-5
+        views[1][:, list(OPENPOSE36.swap), 0][seen],
+        spec.test_size - views[0][..., 0][seen],
+        rtol=1e-5,
     )
 
 
@@ -173,7 +175,7 @@ def test_all_seen_points_of_a_test_view_lie_in_the_heat_map(points: Path, clips:
         view = views.test(clip, quick=True)[0]
         seen = view[view[..., 2] > 0]
         assert seen[:, :2].min() >= 0
-        assert seen[:, :2].max() <= spec.size
+        assert seen[:, :2].max() <= spec.test_size
 
 
 def test_video_views_have_the_size_of_the_spec(packed: Path, clips: Clips) -> None:

@@ -38,7 +38,7 @@ def _bytes(root: Path) -> dict[str, str]:
 
 
 def test_layout_is_exactly_imigues(made):
-    files = {name for name in _bytes(made / "raw") if not name.startswith(".mimic/")}
+    files = set(_bytes(made / "raw"))
     train, phase1 = "imigue_skeleton_train", "imigue_data_phase1/datasets"
     assert files == {
         f"{phase1}/{train}/0101/0101_openpose.xlsx",
@@ -115,28 +115,31 @@ def test_a_killed_run_goes_on_to_the_same_bytes(made, tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "write_xlsx", killed)
     with pytest.raises(KeyboardInterrupt):
         synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
-    assert len(list((tmp_path / "raw").glob("imigue*/**/*.xlsx"))) == 1
+    assert not (tmp_path / "raw").exists()
+    assert len(list((tmp_path / ".raw.work/archive").glob("**/*.xlsx"))) == 1
     synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
     assert len(calls) == 2 + 3
     assert _bytes(tmp_path) == _bytes(made)
 
 
-def test_another_seed_replaces_the_files_of_the_first(tmp_path):
-    small = _SPEC.model_copy(update={"train_clips": 1, "train_people": 1, "test_clips": 1})
-    synthesize(small, tmp_path / "raw", tmp_path / "sealed", workers=1)
-    first = _bytes(tmp_path / "raw")
-    synthesize(
-        small.model_copy(update={"seed": 4}), tmp_path / "raw", tmp_path / "sealed", workers=1
-    )
-    second = _bytes(tmp_path / "raw")
-    assert first.keys() == second.keys()
-    assert all(first[name] != second[name] for name in first if name.endswith(("mp4", "xlsx")))
+def test_unfinished_videos_of_another_seed_are_not_taken_over(made, tmp_path, monkeypatch):
+    def killed(path, table):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "_seal", killed)
+        other = _SPEC.model_copy(update={"seed": 4})
+        with pytest.raises(KeyboardInterrupt):
+            synthesize(other, tmp_path / "raw", tmp_path / "sealed", workers=1)
+    synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
+    assert _bytes(tmp_path) == _bytes(made)
 
 
-def test_a_real_archive_is_not_overwritten(tmp_path):
+def test_what_is_there_already_is_not_overwritten(tmp_path):
     (tmp_path / "raw/imigue_rgb_phase1/train_data").mkdir(parents=True)
-    with pytest.raises(ArchiveError, match="not made by mimic"):
+    with pytest.raises(ArchiveError, match="a generator overwrites nothing"):
         synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_the_package_imports_no_torch():

@@ -29,7 +29,8 @@ TEST_SEED = 255
 class SkeletonViews:
     """Views of clips for training (one, random) and for test (all, fixed).
 
-    A view is float32 (frames, J, 3): x, y in pixels of a `size` x `size` heat map, confidence.
+    A view is float32 (frames, J, 3): x, y in pixels of the heat map (side `size` in training,
+    `test_size` in test), confidence.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class SkeletonViews:
         found = []
         for start in test_starts(len(keypoints), spec.frames, 1 if quick else spec.views):
             view = keypoints[uniform_frames(len(keypoints), spec.frames, rng, start=start)]
-            view = to_box(view, person_box(view, self._shape[clip_id]), spec.size)
+            view = to_box(view, person_box(view, self._shape[clip_id]), spec.test_size)
             found.append(view)
             if spec.flip_views and not quick:
-                found.append(mirrored(view, spec.size, self._layout))
+                found.append(mirrored(view, spec.test_size, self._layout))
         return np.stack(found)
 
 

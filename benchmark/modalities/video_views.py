@@ -36,6 +36,8 @@ class VideoViews:
         spec = self._spec
         start = self._starts(clip_id, 1, rng)[0]
         frames = self._read(clip_id, start)
+        if spec.region == "centre":
+            frames = _crop(frames, min(frames.shape[1:3]), 0.5)
         left, top, width, height = random_crop(
             frames.shape[2], frames.shape[1], spec.crop_area, spec.crop_ratio, rng
         )

@@ -57,7 +57,7 @@ def slow_only(spec: PoseConv3d, *, in_channels: int) -> nn.Module:
         num_stages=stages,
         out_indices=(stages - 1,),
         stage_blocks=spec.stage_blocks,
-        conv1_stride_s=1,
+        conv1_stride_s=spec.stem_stride,
         pool1_stride_s=1,
         inflate=spec.inflate,
         spatial_strides=spec.spatial_strides,

@@ -15,14 +15,15 @@ SMALLEST_CONFIDENCE = 1e-4
 
 
 class SkeletonStep(nn.Module):
-    """Views (B, T, J, 3) -> volumes (B, J, T, size, size)."""
+    """Views (B, T, J, 3) -> volumes (B, J, T, size, size), of the training or the test size."""
 
     def __init__(self, spec: SkeletonInput) -> None:
         super().__init__()
-        self._size, self._sigma = spec.size, spec.sigma
+        self._sizes = {True: spec.size, False: spec.test_size}
+        self._sigma = spec.sigma
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        return joint_volumes(keypoints, self._size, self._sigma)
+        return joint_volumes(keypoints, self._sizes[self.training], self._sigma)
 
 
 def joint_volumes(keypoints: Tensor, size: int, sigma: float) -> Tensor:

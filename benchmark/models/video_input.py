@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import torch
 from torch import Tensor, nn
+
+from benchmark.params import DatasetNorm, StillRemoved
 
 if TYPE_CHECKING:
     from benchmark.params import VideoInput
 
 
 class VideoStep(nn.Module):
-    """Views uint8 (B, T, H, W, 3) -> float32 (B, 3, T, H, W), mean and std removed."""
+    """Views uint8 (B, T, H, W, 3) -> float32 (B, 3, T, H, W), normalised."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, spec: VideoInput) -> None:
         super().__init__()
-        for name, values in (("mean", spec.mean), ("std", spec.std)):
+        norm = spec.normalisation
+        match norm:
+            case DatasetNorm():
+                mean, std = norm.mean, norm.std
+            case StillRemoved():
+                mean, std = (0.0,) * 3, (norm.scale,) * 3
+            case _:
+                assert_never(norm)
+        self._still_removed = isinstance(norm, StillRemoved)
+        for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return ((frames.float() - self.mean) / self.std).permute(0, 4, 1, 2, 3).contiguous()
+        x = frames.float()
+        if self._still_removed:
+            x = x - x.mean(dim=1, keepdim=True)
+        return ((x - self.mean) / self.std).permute(0, 4, 1, 2, 3).contiguous()

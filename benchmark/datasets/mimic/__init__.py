@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 def synthesize(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
     """Write the raw archive under `raw` and the truth of its test split under `sealed`.
 
-    The bytes depend on `spec` alone, not on `workers`. A run that was killed goes on where it was;
-    what another spec has left under `raw` is cleared first.
+    The bytes depend on `spec` alone, not on `workers`. A run that was killed goes on where it was.
 
     Raises:
-        ArchiveError: `raw` holds an archive that this generator has not written.
+        ArchiveError: There is something at `raw` already.
     """
     from benchmark.datasets.mimic.archive import write_archive  # numba takes a second to import
 

@@ -1,8 +1,9 @@
 """Write the planned videos as the two phases of the iMiGUE archive; resume after a kill.
 
-A video counts as made when its folder of skeletons is there: that folder is renamed into place
-last, after the mp4's. A marker file holds the fingerprint of the spec and of this package, so that
-files of another spec are never taken over.
+Everything grows in a work folder beside the archive, which takes its name when it is whole. In
+there, a video counts as made when its folder of skeletons is there: that is renamed into place
+last. A fingerprint of the spec and of this package keeps files of another spec from being taken
+over.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmark.datasets.mimic.plan import Split, Video, plan
 from benchmark.datasets.mimic.shoot import Shooting
 from benchmark.datasets.mimic.xlsx import write_xlsx
 from benchmark.errors import ArchiveError
+from benchmark.files import write_text
 
 if TYPE_CHECKING:
     from benchmark.datasets.mimic.spec import MimicSpec
@@ -41,33 +43,35 @@ MOVIES: dict[Split, str] = {
     "val": "imigue_rgb_phase1/validation_data",
     "test": "imigue_rgb_phase2",
 }
-_ROOTS = ("imigue_data_phase1", "imigue_data_phase2", "imigue_rgb_phase1", "imigue_rgb_phase2")
-_WORK = ".mimic"
 _PLACEHOLDER = 1
 _GOP = 12
 
 
 def write_archive(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
-    """Make every video that is not there yet, then the sealed truth."""
+    """Make every video that is not there yet, then the sealed truth, then `raw` at once."""
+    _refuse_existing(raw)
     videos = plan(spec)
-    _claim(spec, raw)
-    todo = [v for v in videos if not _skeletons(raw, v).is_dir()]
+    work = raw.with_name(f".{raw.name}.work")
+    _claim(spec, work)
+    archive = work / "archive"
+    todo = [v for v in videos if not _skeletons(archive, v).is_dir()]
     todo.sort(key=lambda video: -video.num_frames)
     log.info("mimic: %d of %d videos to make with %d workers", len(todo), len(videos), workers)
-    job = partial(make_video, spec, raw)
+    job = partial(make_video, spec, archive)
     if workers == 1:
         for video in tqdm(todo, unit="video", disable=None):
             job(video)
     else:
         _in_parallel(job, todo, workers)
-    shutil.rmtree(raw / _WORK / "videos", ignore_errors=True)
     _seal(videos, sealed)
+    archive.rename(raw)
+    shutil.rmtree(work)
 
 
-def make_video(spec: MimicSpec, raw: Path, video: Video) -> None:
+def make_video(spec: MimicSpec, archive: Path, video: Video) -> None:
     """Film one video and put its three files in place."""
     cv2.setNumThreads(1)
-    work = raw / _WORK / "videos" / video.name
+    work = archive.with_name("videos") / video.name
     shutil.rmtree(work, ignore_errors=True)
     movie, skeletons = work / "movie", work / "skeletons"
     movie.mkdir(parents=True)
@@ -79,8 +83,8 @@ def make_video(spec: MimicSpec, raw: Path, video: Video) -> None:
     table = shooting.detections().reshape(video.num_frames, -1)
     write_xlsx(skeletons / f"{video.name}_openpose.xlsx", table)
     (skeletons / f"{video.name}_label.csv").write_text(_label_rows(video))
-    _put(movie, raw / MOVIES[video.split] / video.name)
-    _put(skeletons, _skeletons(raw, video))
+    _put(movie, archive / MOVIES[video.split] / video.name)
+    _put(skeletons, _skeletons(archive, video))
     work.rmdir()
 
 
@@ -97,8 +101,8 @@ def _in_parallel(job: partial[None], todo: list[Video], workers: int) -> None:
             raise
 
 
-def _skeletons(raw: Path, video: Video) -> Path:
-    return raw / SKELETONS[video.split] / video.name
+def _skeletons(archive: Path, video: Video) -> Path:
+    return archive / SKELETONS[video.split] / video.name
 
 
 def _put(folder: Path, target: Path) -> None:
@@ -117,27 +121,29 @@ def _label_rows(video: Video) -> str:
     return "".join(rows)
 
 
-def _claim(spec: MimicSpec, raw: Path) -> None:
-    """Mark the folder as this spec's; clear what another spec of ours left."""
-    marker = raw / _WORK / "fingerprint.json"
-    mine = {"spec": spec.model_dump(), "code": _code()}
-    there = [root for root in _ROOTS if (raw / root).exists()]
-    if marker.exists():
-        if json.loads(marker.read_text()) == mine:
-            return
-        log.info("mimic: another spec's videos are cleared from %s", raw)
-        shutil.rmtree(raw / _WORK)
-        for root in there:
-            shutil.rmtree(raw / root)
-    elif there:
+def _refuse_existing(raw: Path) -> None:
+    if not raw.exists():
+        return
+    if not raw.is_dir() or any(raw.iterdir()):
         raise ArchiveError(
-            raw / there[0], "these files were not made by mimic", expected="an empty folder",
-            found=", ".join(there), do="Give mimic a folder of its own",
+            raw, "there is something already, and a generator overwrites nothing",
+            expected="no such folder", found=str(raw.resolve()),
+            do="Remove it if it is not needed, or give mimic another folder",
         )  # fmt: skip
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    beside = marker.with_suffix(".part")
-    beside.write_text(json.dumps(mine, indent=1))
-    beside.replace(marker)
+    raw.rmdir()
+
+
+def _claim(spec: MimicSpec, work: Path) -> None:
+    """Mark the work folder as this spec's; clear what another spec, or older code, left there."""
+    marker = work / "fingerprint.json"
+    mine = {"spec": spec.model_dump(), "code": _code()}
+    if marker.exists() and json.loads(marker.read_text()) == mine:
+        return
+    if work.exists():
+        log.info("mimic: unfinished videos of another spec are cleared from %s", work)
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    write_text(marker, json.dumps(mine, indent=1))
 
 
 def _code() -> str:
@@ -151,7 +157,6 @@ def _code() -> str:
 
 def _seal(videos: tuple[Video, ...], sealed: Path) -> None:
     """The truth of test, and who is in which video."""
-    sealed.mkdir(parents=True, exist_ok=True)
     truth = ["clip_id,label\n"]
     people = ["video,split,identity\n"]
     for video in videos:
@@ -160,6 +165,4 @@ def _seal(videos: tuple[Video, ...], sealed: Path) -> None:
             rows = enumerate(video.performances)
             truth += [f"{video.name}_{k},{int(p.gesture)}\n" for k, p in rows]
     for name, lines in (("test_labels.csv", truth), ("people.csv", people)):
-        beside = sealed / f".{name}.part"
-        beside.write_text("".join(lines))
-        beside.replace(sealed / name)
+        write_text(sealed / name, "".join(lines))
