@@ -90,14 +90,26 @@ class StillRemoved(Strict):
     """Grey levels that become 1; well above the camera's noise, so that noise stays small."""
 
 
+class UniformSampling(Strict):
+    """One frame of each of as many equal segments: random in training, fixed in test."""
+
+    kind: Literal["uniform"]
+
+
+class IntervalSampling(Strict):
+    """Frames at a fixed distance; past the end the clip starts again."""
+
+    kind: Literal["interval"]
+    interval: Positive
+
+
 class VideoInput(Strict):
     """Frames of a stored video modality."""
 
     kind: Literal["video"]
     modality: Literal["rgb"]
     frames: Positive
-    interval: Positive
-    """Distance of the sampled frames in the clip; past the end the clip starts again."""
+    sampling: Annotated[UniformSampling | IntervalSampling, Field(discriminator="kind")]
     size: Positive
     """Height and width of the network's input."""
     resize: Positive
@@ -188,10 +200,18 @@ class Recipe(Strict):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     loader_workers: Annotated[int, Field(ge=0)]
     """Processes that read clips; the result does not depend on it."""
+    cache_gib: Annotated[float, Field(ge=0)]
+    """Memory for decoded clips, in GiB a process; what does not fit is decoded anew."""
     threads: Positive
     """CPU threads of torch; the result on a CPU depends on it in the last bits."""
     keep: Literal["best", "last"]
     """Which epoch's weights become the model: best top-1 on validation, or the last."""
+
+    @model_validator(mode="after")
+    def _warms_up_before_the_end(self) -> Recipe:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs must be below epochs ({self.epochs})")
+        return self
 
 
 class Experiment(Strict):

@@ -30,7 +30,7 @@ TINY = {
         "train_people": 4, "val_people": 2, "test_people": 2,
     },
     ("recipes", "pose_small"): {"epochs": 2},
-    ("recipes", "swin_small"): {"epochs": 1},
+    ("recipes", "swin_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("table",): {"resamples": 200},
 }  # fmt: skip
 CODE = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from conftest import REPO
 from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
 
@@ -21,7 +22,8 @@ from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.skeleton_views import SkeletonViews
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.modalities.video_views import VideoViews
-from benchmark.params import RgbMedia, SkeletonMedia, read_params
+from benchmark.models.video_input import VideoStep
+from benchmark.params import DatasetNorm, RgbMedia, SkeletonMedia, read_params
 
 if TYPE_CHECKING:
     from benchmark.clips import Clips
@@ -187,6 +189,37 @@ def test_video_views_have_the_size_of_the_spec(packed: Path, clips: Clips) -> No
     three = VideoViews(spec.model_copy(update={"crops": 3, "views": 2}), packed, clips)
     assert three.test("0011_0", quick=False).shape == (6, *shape)
     assert three.test("0011_0", quick=True).shape == (1, *shape)
+
+
+def test_kept_clips_are_the_decoded_ones_and_never_outgrow_their_memory(
+    packed: Path, clips: Clips
+) -> None:
+    plain = PackedVideos(packed, clips)
+    one_clip = plain.num_frames("0011_0") * HEIGHT * WIDTH * 3 / 2**30
+    keeping = PackedVideos(packed, clips, cache_gib=one_clip)
+    numbers = np.array([3, 1, 1])
+    for clip in ("0011_0", "0011_1", "0011_0", "0011_1"):
+        np.testing.assert_array_equal(keeping.read(clip, numbers), plain.read(clip, numbers))
+    assert list(keeping._kept) == ["0011_0"]
+
+
+def test_what_stands_still_is_removed_where_the_spec_says_so() -> None:
+    spec = PARAMS.experiments["rgb"].input
+    assert spec.normalisation.kind == "still_removed"
+    frames = torch.full((1, spec.frames, 4, 4, 3), 90, dtype=torch.uint8)
+    frames[0, 2, 1, 1] = 190
+    volume = VideoStep(spec)(frames)
+    assert volume.shape == (1, 3, spec.frames, 4, 4)
+    assert volume[0, :, :, 0, 0].abs().max() == 0
+    moved = 100 / spec.normalisation.scale * (1 - 1 / spec.frames)
+    assert volume[0, 0, 2, 1, 1] == pytest.approx(moved)
+
+
+def test_dataset_normalisation_takes_the_channels_apart() -> None:
+    norm = DatasetNorm(kind="dataset", mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 5.0))
+    spec = PARAMS.experiments["rgb"].input.model_copy(update={"normalisation": norm})
+    volume = VideoStep(spec)(torch.full((1, 2, 1, 1, 3), 40, dtype=torch.uint8))
+    assert volume[0, :, 0, 0, 0].tolist() == [30.0, 10.0, 2.0]
 
 
 def test_training_views_depend_on_the_generator_alone(packed: Path, clips: Clips) -> None:

@@ -88,9 +88,9 @@ def mmaction_recogniser(backbone: dict[str, Any], in_channels: int) -> torch.nn.
             {
                 "type": "ResNet3dSlowOnly", "depth": 50, "pretrained": None, "in_channels": 36,
                 "base_channels": 16, "num_stages": 3, "out_indices": (2,),
-                "stage_blocks": (2, 2, 2), "conv1_stride_s": 1, "pool1_stride_s": 1,
-                "inflate": (0, 1, 1), "spatial_strides": (2, 2, 2),
-                "temporal_strides": (1, 1, 2), "dilations": (1, 1, 1),
+                "stage_blocks": (2, 2, 2), "conv1_stride_s": 2, "pool1_stride_s": 1,
+                "inflate": (1, 1, 1), "spatial_strides": (2, 2, 2),
+                "temporal_strides": (1, 1, 1), "dilations": (1, 1, 1),
             },
             256,
         ),
@@ -98,11 +98,11 @@ def mmaction_recogniser(backbone: dict[str, Any], in_channels: int) -> torch.nn.
             "rgb",
             {
                 "type": "SwinTransformer3D",
-                "arch": {"embed_dims": 32, "depths": [2, 2, 2], "num_heads": [2, 4, 8]},
+                "arch": {"embed_dims": 48, "depths": [2, 2, 2], "num_heads": [3, 6, 12]},
                 "pretrained": None, "pretrained2d": False, "patch_size": (2, 4, 4),
-                "window_size": (8, 4, 4), "out_indices": (2,),
+                "window_size": (4, 3, 3), "out_indices": (2,),
             },
-            128,
+            192,
         ),
     ],
 )  # fmt: skip

@@ -44,7 +44,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         edited(
             tmp_path,
             ("warmup_epochs: 0.5", 'warmup_epochs: "0.5"'),
-            ("sigma: 0.6", "sigma: 0.0"),
+            ("sigma: 1.0", "sigma: 0.0"),
             ("seed: 1", "seed: true"),
         )
     )
@@ -76,6 +76,11 @@ def test_a_name_that_is_not_defined_is_refused(
     assert message in fault(edited(tmp_path, (old, new)))
 
 
+def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:
+    found = fault(edited(tmp_path, ("warmup_epochs: 0.5", "warmup_epochs: 8.0")))
+    assert "recipes.pose_small: warmup_epochs must be below epochs (8)" in found
+
+
 def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
     assert "not valid YAML" in fault(edited(tmp_path, ("seed: 1\n", "seed: 1\nseed: 2\n")))
 
@@ -85,8 +90,8 @@ def test_a_missing_file_is_no_traceback(tmp_path: Path) -> None:
 
 
 def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
-    path = edited(tmp_path, ("weight_decay: 0.0003", "weight_decay: 3e-4"))
-    assert read_params(path).recipes["pose_small"].optimizer.weight_decay == 0.0003
+    path = edited(tmp_path, ("weight_decay: 0.01", "weight_decay: 1e-2"))
+    assert read_params(path).recipes["pose_small"].optimizer.weight_decay == 0.01
 
 
 @pytest.mark.parametrize("name", edition_names())

@@ -80,3 +80,16 @@ def test_a_generator_depends_on_its_whole_key_only() -> None:
     assert one == sampling.rng_for(1, "view", 2, "0001_3").random()
     others = [(2, "view", 2, "0001_3"), (1, "order", 2, "0001_3"), (1, "view", 3, "0001_3")]
     assert all(one != sampling.rng_for(*key).random() for key in others)
+
+
+@given(num_frames=frames, length=lengths, views=st.integers(1, 4), seed=st.integers(0, 9))
+def test_segment_views_take_one_frame_of_each_segment(
+    num_frames: int, length: int, views: int, seed: int
+) -> None:
+    for rng in (None, np.random.default_rng(seed)):
+        for found in sampling.segment_frames(num_frames, length, views, rng):
+            edges = np.arange(length + 1) * num_frames / length
+            assert (found >= np.floor(edges[:-1])).all()
+            assert (found <= np.ceil(edges[1:])).all()
+            assert (np.diff(found) >= 0).all()
+            assert found.max() < num_frames

@@ -29,7 +29,13 @@ EXPERIMENTS = sorted(PARAMS.experiments)
 def small(params: Params, name: str, folder: Path, clips: object, epochs: int) -> Task:
     experiment = params.experiments[name]
     recipe = params.recipes[experiment.recipe].model_copy(
-        update={"epochs": epochs, "batch_size": 5, "loader_workers": 0, "threads": 1}
+        update={
+            "epochs": epochs,
+            "batch_size": 5,
+            "loader_workers": 0,
+            "threads": 1,
+            "warmup_epochs": 0.5,
+        }  # fmt: skip
     )
     return Task(experiment, recipe, params.media[experiment.media], folder / experiment.media,
                 clips, 32, seed=3)  # fmt: skip

@@ -53,6 +53,28 @@ def test_starts(num_frames: int, length: int, views: int) -> list[int]:
     return [view if num_frames < views else view * num_frames // views for view in range(views)]
 
 
+def segment_frames(
+    num_frames: int, length: int, views: int, rng: np.random.Generator | None
+) -> list[NDArray[np.int64]]:
+    """For each view one frame of each of `length` equal segments: int64 (length,), in order.
+
+    With `rng` anywhere in the segment; otherwise view v of V at (v + 1/2) / V of it. A clip
+    shorter than `length` repeats frames.
+
+    Source: TSN segment sampling, Wang et al. 2016, section 3.1.
+    """
+    edges = np.arange(length) * (num_frames / length)
+    if rng is not None:
+        places = [rng.random(length) for _ in range(views)]
+    else:
+        places = [np.full(length, (view + 0.5) / views) for view in range(views)]
+    last = num_frames - 1
+    return [
+        np.minimum((edges + place * (num_frames / length)).astype(np.int64), last)
+        for place in places
+    ]
+
+
 def interval_frames(num_frames: int, length: int, interval: int, start: int) -> NDArray[np.int64]:
     """`length` frames, `interval` apart from `start`, beginning again past the end: int64.
 

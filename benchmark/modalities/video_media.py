@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
 
 class PackedVideos:
-    """Frames of single clips out of the tar shards of one modality."""
+    """Frames of single clips out of the tar shards of one modality.
 
-    def __init__(self, folder: Path, clips: Clips) -> None:
+    Decoded clips are kept until they take `cache_gib`; none is dropped for another, because an
+    epoch comes to each clip once.
+    """
+
+    def __init__(self, folder: Path, clips: Clips, *, cache_gib: float = 0.0) -> None:
         self._folder = folder
+        self._room = int(cache_gib * 2**30)
+        self._kept: dict[str, NDArray[np.uint8]] = {}
         self._media = read_media(folder, clips)
 
     def num_frames(self, clip_id: str) -> int:
@@ -38,6 +44,19 @@ class PackedVideos:
         Raises:
             ClipUnreadable: The stored bytes cannot be decoded or hold another number of frames.
         """
+        if (kept := self._kept.get(clip_id)) is not None:
+            return kept[frames]
+        if (size := self._decoded_size(clip_id)) > self._room:
+            return self._decode(clip_id, frames)
+        self._room -= size
+        self._kept[clip_id] = self._decode(clip_id, np.arange(self.num_frames(clip_id)))
+        return self._kept[clip_id][frames]
+
+    def _decoded_size(self, clip_id: str) -> int:
+        medium = self._media[clip_id]
+        return medium.frames * medium.height * medium.width * 3
+
+    def _decode(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         import decord
 
         row = self._media[clip_id]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import cv2
 import numpy as np
 
-from benchmark.modalities.sampling import interval_frames, interval_starts
+from benchmark.modalities.sampling import interval_frames, interval_starts, segment_frames
 from benchmark.modalities.video_media import PackedVideos
+from benchmark.params import IntervalSampling, UniformSampling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,15 +28,16 @@ class VideoViews:
     A view is uint8 (frames, size, size, 3); the network normalises it on the device.
     """
 
-    def __init__(self, spec: VideoInput, folder: Path, clips: Clips) -> None:
+    def __init__(
+        self, spec: VideoInput, folder: Path, clips: Clips, *, cache_gib: float = 0.0
+    ) -> None:
         self._spec = spec
-        self._videos = PackedVideos(folder, clips)
+        self._videos = PackedVideos(folder, clips, cache_gib=cache_gib)
 
     def train(self, clip_id: str, rng: np.random.Generator) -> Frames:
         """One random view: uint8 (frames, size, size, 3)."""
         spec = self._spec
-        start = self._starts(clip_id, 1, rng)[0]
-        frames = self._read(clip_id, start)
+        frames = self._videos.read(clip_id, self._numbers(clip_id, 1, rng)[0])
         if spec.region == "centre":
             frames = _crop(frames, min(frames.shape[1:3]), 0.5)
         left, top, width, height = random_crop(
@@ -54,21 +56,25 @@ class VideoViews:
         # Three crops take the whole height (mmaction2's ThreeCrop), one takes the centre.
         side = spec.size if crops == 3 else spec.resize
         found = []
-        for start in self._starts(clip_id, views, None):
-            frames = _short_side(self._read(clip_id, start), side)
+        for numbers in self._numbers(clip_id, views, None):
+            frames = _short_side(self._videos.read(clip_id, numbers), side)
             found += [_crop(frames, spec.size, place) for place in _PLACES[crops]]
         return np.stack(found)
 
-    def _starts(self, clip_id: str, views: int, rng: np.random.Generator | None) -> list[int]:
-        spec = self._spec
-        total = self._videos.num_frames(clip_id)
-        return interval_starts(total, spec.frames, spec.interval, views, rng)
-
-    def _read(self, clip_id: str, start: int) -> Frames:
-        spec = self._spec
-        total = self._videos.num_frames(clip_id)
-        numbers = interval_frames(total, spec.frames, spec.interval, start)
-        return self._videos.read(clip_id, numbers)
+    def _numbers(
+        self, clip_id: str, views: int, rng: np.random.Generator | None
+    ) -> list[NDArray[np.int64]]:
+        """Frame numbers of each view: random with `rng`, otherwise fixed."""
+        total, length = self._videos.num_frames(clip_id), self._spec.frames
+        match self._spec.sampling:
+            case UniformSampling():
+                return segment_frames(total, length, views, rng)
+            case IntervalSampling() as sampling:
+                interval = sampling.interval
+                starts = interval_starts(total, length, interval, views, rng)
+                return [interval_frames(total, length, interval, start) for start in starts]
+            case _:
+                assert_never(self._spec.sampling)
 
 
 _PLACES = {1: (0.5,), 3: (0.0, 0.5, 1.0)}

@@ -36,8 +36,10 @@ class Batch:
     label: Tensor | None
 
 
-def build_views(spec: Input, media: Media, folder: Path, clips: Clips) -> Views:
-    """The views of an experiment's input over its media."""
+def build_views(
+    spec: Input, media: Media, folder: Path, clips: Clips, *, cache_gib: float = 0.0
+) -> Views:
+    """The views of an experiment's input over its media, with memory for decoded clips."""
     match spec, media:
         case SkeletonInput(), SkeletonMedia():
             from benchmark.modalities.skeleton_views import SkeletonViews
@@ -46,7 +48,7 @@ def build_views(spec: Input, media: Media, folder: Path, clips: Clips) -> Views:
         case VideoInput(), RgbMedia():
             from benchmark.modalities.video_views import VideoViews
 
-            return VideoViews(spec, folder, clips)
+            return VideoViews(spec, folder, clips, cache_gib=cache_gib)
         case _:
             raise TypeError(f"input {spec.kind} cannot read media {media.kind}")
 

@@ -106,9 +106,8 @@ class _Trainer:
         )
         optimizer = build_optimizer(task.recipe, self._model)
         self._net, self._optimizer = self._fabric.setup(self._model, optimizer)
-        self._order, self._batches = _train_batches(task)
+        self._order, self._batches, self._val = _batches(task)
         self._schedule = build_schedule(task.recipe, optimizer, len(self._order))
-        self._val = _val_batches(task)
         self._val_labels = task.clips.split("val").labels()
         self.progress = Progress()
 
@@ -180,20 +179,21 @@ class _Trainer:
         return logits.detach(), label, loss.item()
 
 
-def _train_batches(task: Task) -> tuple[EpochOrder, DataLoader[Batch]]:
-    clips, recipe = task.clips.split("train"), task.recipe
-    views = build_views(task.experiment.input, task.media, task.media_folder, task.clips)
-    order = EpochOrder(len(clips), recipe.batch_size, recipe.repeats, task.seed)
-    dataset = TrainClips(views, clips, task.seed)
-    return order, train_loader(dataset, order, workers=recipe.loader_workers)
-
-
-def _val_batches(task: Task) -> DataLoader[Batch]:
-    clips = task.clips.split("val")
-    views = build_views(task.experiment.input, task.media, task.media_folder, task.clips)
-    dataset = TestClips(views, clips, quick=True)
-    size = task.recipe.batch_size
-    return test_loader(dataset, batch_size=size, workers=task.recipe.loader_workers)
+def _batches(task: Task) -> tuple[EpochOrder, DataLoader[Any], DataLoader[Any]]:
+    """Order and batches of training, and batches of validation, over the same views."""
+    recipe, train_clips, val_clips = task.recipe, task.clips.split("train"), task.clips.split("val")
+    views = build_views(
+        task.experiment.input, task.media, task.media_folder, task.clips, cache_gib=recipe.cache_gib
+    )
+    order = EpochOrder(len(train_clips), recipe.batch_size, recipe.repeats, task.seed)
+    workers = recipe.loader_workers
+    return (
+        order,
+        train_loader(TrainClips(views, train_clips, task.seed), order, workers=workers),
+        test_loader(
+            TestClips(views, val_clips, quick=True), batch_size=recipe.batch_size, workers=workers
+        ),
+    )
 
 
 def _validation(p: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
