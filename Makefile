@@ -14,11 +14,11 @@ reproduce: $(VENV)/.installed
 	dvc repro
 	mgbench results
 
-test: $(VENV)/.installed lint
-	pytest
+test: $(VENV)/.installed lint unit
+	pytest -m slow
 
 unit: $(VENV)/.installed
-	pytest -m "not slow"
+	pytest -m "not slow" -n 2
 
 lint: $(VENV)/.installed
 	ruff check .

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +17,8 @@ from benchmark.errors import ArchiveError, BenchmarkError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+PR_SET_PDEATHSIG = 1
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -21,6 +26,21 @@ R = TypeVar("R")
 def usable_cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def die_with_parent() -> None:
+    """Ask Linux to stop this process when the one that started it is killed.
+
+    An orphan would go on and write its outputs later, behind DVC's back.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _start_worker() -> None:
+    """Ctrl-C reaches the whole group; the parent alone decides what it means."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def map_in_processes(
@@ -56,7 +76,9 @@ def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
             yield index, _run(function, item)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(items)), mp_context=context)
+    pool = ProcessPoolExecutor(
+        min(workers, len(items)), mp_context=context, initializer=_start_worker
+    )
     try:
         futures = {pool.submit(_run, function, item): i for i, item in enumerate(items)}
         for future in as_completed(futures):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
 import logging
@@ -15,6 +14,7 @@ import click
 
 from benchmark.errors import BenchmarkError, ParamsError
 from benchmark.params import read_params
+from benchmark.workers import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 PARAMS = Path("params.yaml")
-PR_SET_PDEATHSIG = 1
 USER_FAULT = 2
 """Exit code of a mistake that the user can mend."""
 
@@ -67,12 +66,6 @@ def _exit(message: str) -> NoReturn:
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
-
-
-def die_with_parent() -> None:
-    """Ask Linux to stop this process when DVC is killed; an orphan would write its outs later."""
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def entry(section: Mapping[str, Any], kind: str, name: str) -> Any:

@@ -35,7 +35,7 @@ def small(params: Params, name: str, folder: Path, clips: object, epochs: int) -
             "loader_workers": 0,
             "threads": 1,
             "warmup_epochs": 0.5,
-        }  # fmt: skip
+        }
     )
     return Task(experiment, recipe, params.media[experiment.media], folder / experiment.media,
                 clips, 32, seed=3)  # fmt: skip

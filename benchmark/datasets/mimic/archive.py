@@ -12,14 +12,11 @@ import hashlib
 import json
 import logging
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-from tqdm import tqdm
 
 from benchmark import video as media
 from benchmark.datasets.mimic.plan import Split, Video, plan
@@ -27,6 +24,7 @@ from benchmark.datasets.mimic.shoot import Shooting
 from benchmark.datasets.mimic.xlsx import write_xlsx
 from benchmark.errors import ArchiveError
 from benchmark.files import write_text
+from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
     from benchmark.datasets.mimic.spec import MimicSpec
@@ -58,11 +56,7 @@ def write_archive(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> 
     todo.sort(key=lambda video: -video.num_frames)
     log.info("mimic: %d of %d videos to make with %d workers", len(todo), len(videos), workers)
     job = partial(make_video, spec, archive)
-    if workers == 1:
-        for video in tqdm(todo, unit="video", disable=None):
-            job(video)
-    else:
-        _in_parallel(job, todo, workers)
+    map_in_processes(job, todo, what="film", workers=workers)
     _seal(videos, sealed)
     archive.rename(raw)
     shutil.rmtree(work)
@@ -86,19 +80,6 @@ def make_video(spec: MimicSpec, archive: Path, video: Video) -> None:
     _put(movie, archive / MOVIES[video.split] / video.name)
     _put(skeletons, _skeletons(archive, video))
     work.rmdir()
-
-
-def _in_parallel(job: partial[None], todo: list[Video], workers: int) -> None:
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(job, video) for video in todo]
-        try:
-            for future in tqdm(
-                as_completed(futures), total=len(futures), unit="video", disable=None
-            ):
-                future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _skeletons(archive: Path, video: Video) -> Path:
