@@ -30,10 +30,11 @@ def table_view(parent_run_id: str, params: Collection[str], metrics: Collection[
     Args:
         parent_run_id: MLflow's id of the run that the rows lie under.
         params: Names that the rows have.
-        metrics: Names that the rows have; those of the test split (`test_top1`) come last.
+        metrics: Names that the rows have; those of the test split (`test_top1`) stand beside their twins.
     """
-    on_test = [name for name in (f"test_{metric}" for metric in TABLE_METRICS) if name in metrics]
-    columns = _columns(_chosen(TABLE_PARAMS, params), _chosen(TABLE_METRICS, metrics) + on_test)
+    pairs = [name for metric in TABLE_METRICS for name in (metric, f"test_{metric}")]
+    shown = [name for name in pairs if name in metrics]
+    columns = _columns(_chosen(TABLE_PARAMS, params), shown)
     chosen = f"tags.kind = 'row' and tags.mlflow.parentRunId = '{parent_run_id}'"
     return _view("Results table", columns, chosen, "tags.`row.index`", ascending=True)
 

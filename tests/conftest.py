@@ -14,6 +14,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 REPO = Path(__file__).parents[1]
+STAGES = (
+    "synthesize", "index", "prepare", "train", "predict", "evaluate", "fuse", "table", "submit",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

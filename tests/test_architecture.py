@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import REPO
+from conftest import REPO, STAGES
 
 TOPS = ("benchmark", "pipelines", "submission")
 SOURCES = sorted(path for top in TOPS for path in (REPO / top).rglob("*.py"))
@@ -23,17 +23,6 @@ FRONT_DOORS = {
     "timm": {"benchmark/training/optimisation.py"},
     "python_calamine": {"benchmark/datasets/imigue.py"},
 }
-STAGES = [
-    "synthesize",
-    "index",
-    "prepare",
-    "train",
-    "predict",
-    "evaluate",
-    "fuse",
-    "table",
-    "submit",
-]
 
 
 def short(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import grimp
 import pytest
-from conftest import REPO
+from conftest import REPO, STAGES
 from ruamel.yaml import YAML
 
 from benchmark.params import read_params
@@ -37,17 +37,6 @@ CANNOT_CHANGE_A_NUMBER = {
     "pipelines._stage",
     "submission",
 }
-STAGES = [
-    "synthesize",
-    "index",
-    "prepare",
-    "train",
-    "predict",
-    "evaluate",
-    "fuse",
-    "table",
-    "submit",
-]
 PREDICTED = ("val", "test")
 
 
