@@ -30,7 +30,7 @@ def table_view(parent_run_id: str, params: Collection[str], metrics: Collection[
     Args:
         parent_run_id: MLflow's id of the run that the rows lie under.
         params: Names that the rows have.
-        metrics: Names that the rows have; those of the test split (`test_top1`) stand beside their twins.
+        metrics: Names that the rows have; those of test (`test_top1`) stand beside their twins.
     """
     pairs = [name for metric in TABLE_METRICS for name in (metric, f"test_{metric}")]
     shown = [name for name in pairs if name in metrics]

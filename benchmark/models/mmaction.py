@@ -42,6 +42,8 @@ def _backbones() -> Any:
         dependency.WITH_MULTIMODAL = False  # would import parts of transformers that are gone
         import mmaction.models as models
         from mmengine.logging import MMLogger
+    # Its Swin calls meshgrid in the old way, which torch tells of in the middle of a training.
+    warnings.filterwarnings("ignore", message=r"torch\.meshgrid", category=UserWarning)
     MMLogger.get_current_instance().setLevel(logging.ERROR)  # it would list every tensor it fills
     return models
 
