@@ -12,6 +12,7 @@ help:
 
 reproduce: $(VENV)/.installed
 	dvc repro
+	mgbench sync
 	mgbench results
 
 test: $(VENV)/.installed lint unit
