@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,9 @@ def runs(root: Path) -> list[Any]:
 
 
 def shown(root: Path) -> list[tuple[str, str]]:
-    return sorted((run.info.run_name, run.info.status) for run in runs(root))
+    """Name and status of every run, read from the file: MLflow keeps a deleted store open."""
+    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as store:
+        return sorted(store.execute("SELECT name, status FROM runs"))
 
 
 ALL_RUNS = sorted(
@@ -209,10 +212,8 @@ def test_two_projects_from_nothing_give_the_same_bytes(done: Path, tmp_path: Pat
         assert (other / name).read_bytes() == (done / name).read_bytes(), name
 
 
-def test_a_killed_training_goes_on_and_is_shown_as_killed(done: Path) -> None:
+def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(done: Path) -> None:
     change(done, ("recipes", "pose_small"), {"epochs": 40})
-    arguments = json.dumps(command(done, "dvc", "stage", "list", "--name-only").stdout.split())
-    assert "train@joint" in arguments
     environment = {**os.environ, "PYTHONPATH": str(done)}
     process = subprocess.Popen(
         [
@@ -231,5 +232,5 @@ def test_a_killed_training_goes_on_and_is_shown_as_killed(done: Path) -> None:
     process.wait()
     command(done, "mgbench", "sync")
     assert ("train@joint", "KILLED") in shown(done)
-    assert not [status for _, status in shown(done) if status == "RUNNING"]
+    assert "RUNNING" not in {status for _, status in shown(done)}
     change(done, ("recipes", "pose_small"), {"epochs": 2})
