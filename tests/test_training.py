@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import torch
 from conftest import REPO
 from tiny_archive import write_archive
 
+from benchmark.clips import Clips
 from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.errors import FormatError, TrainingError
 from benchmark.modalities import rgb, skeleton
 from benchmark.params import AdamW, Params, Sgd, read_params
 from benchmark.training.checkpoint import Checkpoints, ModelCard, load_weights, write_model
+from benchmark.training.experiment import Places, _key
 from benchmark.training.loader import EpochOrder
 from benchmark.training.loop import Task, Trained, train
 from benchmark.training.optimisation import build_optimizer, build_schedule
@@ -26,7 +30,7 @@ PARAMS = read_params(REPO / "params.yaml")
 EXPERIMENTS = sorted(PARAMS.experiments)
 
 
-def small(params: Params, name: str, folder: Path, clips: object, epochs: int) -> Task:
+def small(params: Params, name: str, folder: Path, clips: Clips, epochs: int) -> Task:
     experiment = params.experiments[name]
     recipe = params.recipes[experiment.recipe].model_copy(
         update={
@@ -53,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clips(folder: Path) -> object:
+def clips(folder: Path) -> Clips:
     return read_archive(folder / "raw", read_edition("mimic"), workers=1)
 
 
@@ -74,7 +78,7 @@ def same_weights(one: Trained, other: Trained) -> bool:
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_two_trainings_from_one_seed_have_equal_weights(
-    name: str, folder: Path, clips: object, tmp_path: Path
+    name: str, folder: Path, clips: Clips, tmp_path: Path
 ) -> None:
     task = small(PARAMS, name, folder, clips, 1)
     one, other = (run(task, tmp_path / place)[0] for place in ("a", "b"))
@@ -84,7 +88,7 @@ def test_two_trainings_from_one_seed_have_equal_weights(
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(
-    folder: Path, clips: object, tmp_path: Path
+    folder: Path, clips: Clips, tmp_path: Path
 ) -> None:
     task = small(PARAMS, "joint", folder, clips, 3)
     whole, epochs = run(task, tmp_path / "whole")
@@ -116,14 +120,14 @@ def _progress(epoch: int) -> object:
 
 
 def test_the_loss_falls_when_the_same_clips_are_seen_again(
-    folder: Path, clips: object, tmp_path: Path
+    folder: Path, clips: Clips, tmp_path: Path
 ) -> None:
     history = run(small(PARAMS, "joint", folder, clips, 8), tmp_path)[0].progress.history
     assert history[-1]["train/loss"] < history[0]["train/loss"] - 0.3
 
 
 def test_a_loss_that_is_not_finite_names_the_clips(
-    folder: Path, clips: object, tmp_path: Path
+    folder: Path, clips: Clips, tmp_path: Path
 ) -> None:
     task = small(PARAMS, "joint", folder, clips, 3)
     wild = task.recipe.model_copy(
@@ -146,7 +150,7 @@ def test_an_epoch_sees_every_clip_as_often_as_the_recipe_says() -> None:
     assert [key[0] for batch in order for key in batch] != [key[0] for key in keys]
 
 
-def test_norms_and_position_tables_are_not_decayed(folder: Path, clips: object) -> None:
+def test_norms_and_position_tables_are_not_decayed(folder: Path, clips: Clips) -> None:
     from benchmark.models import build
 
     experiment = PARAMS.experiments["rgb"]
@@ -193,7 +197,7 @@ def model_card(name: str) -> ModelCard:
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_model_from_disk_predicts_probabilities_of_every_clip(
-    name: str, folder: Path, clips: object, tmp_path: Path
+    name: str, folder: Path, clips: Clips, tmp_path: Path
 ) -> None:
     task = small(PARAMS, name, folder, clips, 1)
     trained, _ = run(task, tmp_path / "ckpt")
@@ -210,3 +214,23 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     write_model(tmp_path / "m", model_card("joint"), {"backbone.x": torch.zeros(1)})
     with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
         load_weights(tmp_path / "m", torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("changed", ["seed", "recipe", "media file", "clips"])
+def test_a_checkpoints_key_hangs_on_all_that_the_result_hangs_on(
+    changed: str, folder: Path, clips: Clips, tmp_path: Path
+) -> None:
+    media = Path(shutil.copytree(folder / "skeleton", tmp_path / "skeleton"))
+    places = Places(media, tmp_path, tmp_path, tmp_path)
+    task = small(PARAMS, "joint", folder, clips, 2)
+    before = _key(task, places)
+    assert before == _key(task, places)
+    if changed == "seed":
+        task = replace(task, seed=9)
+    elif changed == "recipe":
+        task = replace(task, recipe=task.recipe.model_copy(update={"epochs": 3}))
+    elif changed == "media file":
+        os.utime(media / "keypoints.npy", (1, 1))
+    else:
+        task = replace(task, clips=Clips(clips.edition, clips.rows[1:]))
+    assert _key(task, places) != before

@@ -6,22 +6,21 @@ import csv
 import hashlib
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
+import torch
 
 from benchmark.editions import read_edition
 from benchmark.evaluation import figures
 from benchmark.evaluation.metrics import confusion, score
 from benchmark.files import write_text
-from benchmark.modalities.media import FILE as MEDIA_TABLE
 from benchmark.tracking import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import FORMAT, Checkpoints, ModelCard, write_model
 from benchmark.training.loop import Task, Trained, train
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.clips import Clips
     from benchmark.editions import Edition
     from benchmark.params import Params
@@ -81,15 +80,29 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
 
 
 def _key(task: Task, places: Places) -> tuple[str, ...]:
-    """Everything that the result hangs on, as text."""
+    """Everything that the result hangs on, as text: knobs, clips, media, code, torch."""
+    media = sorted(
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in places.media.iterdir()
+    )
     return (
         task.experiment.model_dump_json(),
         task.recipe.model_dump_json(),
         task.media.model_dump_json(),
         str(task.seed),
         repr(task.clips),
-        hashlib.sha256((places.media / MEDIA_TABLE).read_bytes()).hexdigest(),
+        repr(media),
+        _code(),
+        torch.__version__,
     )
+
+
+def _code() -> str:
+    """Hash of the sources that training runs through."""
+    digest = hashlib.sha256()
+    for folder in ("training", "models", "modalities"):
+        for path in sorted((Path(__file__).parents[1] / folder).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _knobs(name: str, task: Task) -> dict[str, object]:
