@@ -1,0 +1,78 @@
+"""What the pages say exists."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import REPO, STAGES
+from ruamel.yaml import YAML
+
+from benchmark.evaluation.metrics import Metrics
+from pipelines.cli import main
+
+PAGES = [
+    REPO / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "NOTICE")
+] + sorted((REPO / "docs").rglob("*.md"))
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
+
+
+def short(page: Path) -> str:
+    return page.relative_to(REPO).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"mgbench ([a-z]+)", TEXT))))
+def test_every_mgbench_command_named_exists(name: str) -> None:
+    assert name in main.commands
+
+
+def test_every_mgbench_command_has_a_help_line_and_is_in_the_readme() -> None:
+    shown = CliRunner().invoke(main, ["--help"]).output
+    readme = (REPO / "README.md").read_text("utf-8") + (REPO / "Makefile").read_text("utf-8")
+    for name, command in main.commands.items():
+        assert command.help, name
+        assert name in shown
+        assert f"mgbench {name}" in readme
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:`|^)make ([a-z]+)", TEXT, re.M))))
+def test_every_make_target_named_exists(target: str) -> None:
+    assert f"\n{target}:" in (REPO / "Makefile").read_text("utf-8")
+
+
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m ([\w.]+)", TEXT))))
+def test_every_module_to_run_exists(module: str) -> None:
+    assert importlib.util.find_spec(module) is not None
+
+
+@pytest.mark.parametrize("knob", re.findall(r"-S ([\w.]+)=", TEXT))
+def test_every_knob_named_exists(knob: str) -> None:
+    section = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
+    for part in knob.split("."):
+        section = section[part]
+
+
+def test_every_stage_is_in_the_picture_of_the_readme() -> None:
+    readme = (REPO / "README.md").read_text("utf-8")
+    assert [stage for stage in STAGES if stage not in readme] == []
+
+
+def test_every_format_named_in_code_is_described() -> None:
+    formats = (REPO / "docs/formats.md").read_text("utf-8")
+    for name in ("clips/1", "media/1", "model/1", "probabilities/1", "fusion/1", "runs/1"):
+        assert f"`{name}`" in formats
+
+
+def test_every_metric_is_a_documented_key() -> None:
+    formats = (REPO / "docs/formats.md").read_text("utf-8")
+    assert [name for name in Metrics.model_fields if f"`{name}`" not in formats] == []
