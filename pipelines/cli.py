@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from ruamel.yaml import YAML
 
 from pipelines._stage import USER_FAULT, mistakes_shown
 
@@ -27,12 +28,19 @@ def status() -> None:
     """Say of every stage whether it is up to date, and what made it old."""
     changed = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
+    known = _locked_stages()
     for name in stages:
-        reasons = "; ".join(_reasons(changed.get(name, [])))
-        click.echo(f"{name:<24} {reasons or 'up to date'}")
+        reasons = "; ".join(_reasons(changed.get(name, []))) or "up to date"
+        click.echo(f"{name:<24} {reasons if name in known else 'not run yet'}")
     old = sum(name in changed for name in stages)
     advice = "run 'dvc repro'" if old else "nothing to do"
     click.echo(f"{len(stages) - old} of {len(stages)} stages are up to date: {advice}")
+
+
+def _locked_stages() -> set[str]:
+    """Stages that ran at least once."""
+    lock = Path("dvc.lock")
+    return set(YAML(typ="safe").load(lock)["stages"]) if lock.is_file() else set()
 
 
 def _reasons(entries: list[Any]) -> list[str]:

@@ -1,0 +1,49 @@
+"""`mgbench` in a project that never ran, and outside of one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPO
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project without code: enough for DVC to know its stages."""
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
+        shutil.copy(REPO / name, tmp_path / name)
+    shutil.copytree(REPO / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def mgbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name("mgbench"), *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_status_of_a_new_project_says_that_nothing_ran(project: Path) -> None:
+    lines = mgbench(project, "status").stdout.splitlines()
+    assert len(lines) == 15
+    assert all(line.endswith("not run yet") for line in lines[:-1])
+    assert lines[-1] == "0 of 14 stages are up to date: run 'dvc repro'"
+
+
+def test_results_of_a_new_project_say_what_to_do(project: Path) -> None:
+    assert "no RESULTS.md: run 'dvc repro'" in mgbench(project, "results").stdout
+
+
+@pytest.mark.parametrize("name", ["status", "sync"])
+def test_outside_of_a_project_a_command_says_so_without_traceback(
+    tmp_path: Path, name: str
+) -> None:
+    done = mgbench(tmp_path, name)
+    assert done.returncode == 2
+    assert done.stderr
+    assert "Traceback" not in done.stderr
