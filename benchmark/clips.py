@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
     from benchmark.editions import Edition, Split
 
-FORMAT = "clips/1"
+FORMAT = "clips/2"
+
+SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""Clip ids name members of tars and files on any system."""
 
 COLUMNS = pa.schema(
     [
@@ -36,6 +41,7 @@ COLUMNS = pa.schema(
         pa.field("fps", pa.float64(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
+        pa.field("left_out", pa.bool_(), nullable=False),
     ]
 )
 
@@ -56,8 +62,10 @@ class Clip:
     """The frame after the last one."""
     fps: float
     width: int
-    """Pixels of the raw video; the unit of its keypoints."""
+    """Pixels of the raw video, turned upright; the unit of its keypoints."""
     height: int
+    left_out: bool
+    """The user goes on without its damaged video: no media, no probabilities, a guess to submit."""
 
     @property
     def frames(self) -> int:
@@ -67,10 +75,23 @@ class Clip:
 
 @dataclass(frozen=True)
 class Clips:
-    """The clips of one edition, all splits or one, in the edition's order."""
+    """The clips of one edition, all splits or one, in the edition's order.
+
+    `listed` are all of them; everything else here speaks of those that are not left out.
+    """
 
     edition: str
-    rows: tuple[Clip, ...]
+    listed: tuple[Clip, ...]
+
+    @cached_property
+    def rows(self) -> tuple[Clip, ...]:
+        """The clips that have media."""
+        return tuple(clip for clip in self.listed if not clip.left_out)
+
+    @property
+    def left_out(self) -> tuple[Clip, ...]:
+        """The clips that one goes on without."""
+        return tuple(clip for clip in self.listed if clip.left_out)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -90,7 +111,7 @@ class Clips:
 
     def split(self, split: Split) -> Clips:
         """Only the clips of one split, order kept."""
-        return Clips(self.edition, tuple(clip for clip in self.rows if clip.split == split))
+        return Clips(self.edition, tuple(clip for clip in self.listed if clip.split == split))
 
     def labels(self) -> NDArray[np.int64]:
         """Class index of each clip, int64 (N,).
@@ -111,7 +132,7 @@ def write_clips(clips: Clips, path: Path, edition: Edition) -> None:
     """Check the index against the edition and write it as parquet."""
     check_clips(clips, edition, where=path)
     schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition})
-    table = pa.Table.from_pylist([asdict(clip) for clip in clips], schema=schema)
+    table = pa.Table.from_pylist([vars(clip) for clip in clips.listed], schema=schema)
     with replacing(path) as work:
         pq.write_table(table, work)
 
@@ -141,11 +162,12 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
     """Raise `FormatError` unless the index is sound for `edition`."""
     if clips.edition != edition.name:
         raise FormatError(where, "another edition's", expected=edition.name, found=clips.edition)
-    counts = Counter(clips.ids)
+    counts = Counter(clip.clip_id for clip in clips.listed)
     faults = {
         "clip id twice": lambda clip: counts[clip.clip_id] > 1,
         "unknown split": lambda clip: clip.split not in SPLITS,
         "starts before frame 0": lambda clip: clip.start_frame < 0,
+        "an unsafe clip id": lambda clip: not SAFE_ID.fullmatch(clip.clip_id),
         "no frame in it": lambda clip: clip.end_frame <= clip.start_frame,
         "label past the classes": lambda clip: (clip.label or 0) >= len(edition.classes),
         "negative label": lambda clip: (clip.label or 0) < 0,
@@ -155,14 +177,14 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
         "label missing": lambda clip: clip.split not in edition.withheld and clip.label is None,
     }
     for wrong, is_bad in faults.items():
-        if bad := [clip.clip_id for clip in clips if is_bad(clip)]:
+        if bad := [clip.clip_id for clip in clips.listed if is_bad(clip)]:
             raise FormatError(where, f"{wrong} in {len(bad)} row(s), the first is {bad[0]}")
     _check_disjoint(clips, where)
 
 
 def _check_disjoint(clips: Clips, where: Path) -> None:
     split_of: dict[str, str] = {}
-    for clip in clips:
+    for clip in clips.listed:
         if split_of.setdefault(clip.video, clip.split) != clip.split:
             found = ", ".join(sorted({split_of[clip.video], clip.split}))
             raise FormatError(where, f"video {clip.video} is in several splits", found=found)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 
 class BenchmarkError(Exception):
     """The user can mend this: shown as one message without a traceback."""
@@ -14,6 +20,20 @@ class BenchmarkError(Exception):
         parts += [f"found {found}"] if found else []
         super().__init__("; ".join(parts) + (f". {do}" if do else ""))
 
+    def rename(self, old: str, new: str) -> None:
+        """Call a file by another name in the message."""
+        self.args = tuple(part.replace(old, new) for part in self.args)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes as the finished message."""
+        return (_revive, (type(self), self.args))
+
+
+def _revive(kind: type[BenchmarkError], args: tuple[object, ...]) -> BenchmarkError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
 
 class ParamsError(BenchmarkError):
     """params.yaml or an edition file breaks its schema."""
@@ -21,6 +41,47 @@ class ParamsError(BenchmarkError):
 
 class ArchiveError(BenchmarkError):
     """A raw archive, or a file in it, is missing, damaged or not as published."""
+
+
+class ManyFaults(ArchiveError):
+    """Everything that was found wrong, one line a fault."""
+
+    def __init__(self, where: object, faults: Sequence[BenchmarkError], *, do: str = "") -> None:
+        lines: list[str] = []
+        for fault in faults:
+            lines += fault.lines if isinstance(fault, ManyFaults) else [str(fault)]
+        end = f"\n{do}" if do else ""
+        super().__init__(where, f"{len(lines)} fault(s)\n  " + "\n  ".join(lines) + end)
+        self.args = (*self.args, *lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """One message a fault."""
+        return [str(line) for line in self.args[1:]]
+
+    def __str__(self) -> str:
+        """All of them."""
+        return str(self.args[0])
+
+
+class FaultList:
+    """Goes on after a fault, so that all are named at the end."""
+
+    def __init__(self) -> None:
+        self.found: list[BenchmarkError] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Within: a `BenchmarkError` is noted and does not stop the caller."""
+        try:
+            yield
+        except BenchmarkError as error:
+            self.found.append(error)
+
+    def raise_any(self, where: object, *, do: str = "") -> None:
+        """Raise `ManyFaults` if there was one."""
+        if self.found:
+            raise ManyFaults(where, self.found, do=do)
 
 
 class ClipUnreadable(BenchmarkError):

@@ -17,6 +17,17 @@ Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
+# ---------------------------------------------------------------- editions: stage index
+
+
+class EditionUse(Strict):
+    """How the archive of an edition is taken."""
+
+    left_out: tuple[str, ...]
+    """Damaged videos that one goes on without, by name. Their clips are in no training and no
+    score, and a submission answers them with the most frequent class."""
+
+
 # ---------------------------------------------------------------- media: stage prepare
 
 
@@ -25,8 +36,11 @@ class SkeletonMedia(Strict):
 
     kind: Literal["skeleton"]
     edition: str
-    layout: Literal["openpose36"]
-    """Which points of the raw file are kept, and how they are joined."""
+    layout: Literal["openpose36", "own"]
+    """Which points of the raw file are kept and how they are joined: MM-Gesture's 36 of OpenPose's
+    137, or the archive's own (data set `folder`)."""
+    shards: Positive
+    """In how many files the keypoints lie; an interrupted preparation goes on at the next one."""
 
 
 class RgbMedia(Strict):
@@ -282,7 +296,7 @@ class Params(Strict):
 
     seed: int
     mimic: MimicSpec
-    editions: dict[str, None]
+    editions: dict[str, EditionUse]
     """The editions that stage `index` reads."""
     media: dict[Name, Media]
     recipes: dict[Name, Recipe]

@@ -38,11 +38,11 @@ def read_answers(path: Path, clips: Clips, *, num_classes: int) -> NDArray[np.in
                 f"{path} line {number}", "no answer", expected=expected, found=",".join(row)
             )
         answers[row[0]] = int(row[1])
-    if set(answers) != set(clips.ids) or len(answers) != len(rows):
+    if set(answers) != {clip.clip_id for clip in clips.listed} or len(answers) != len(rows):
         raise MismatchError(
             path,
             "not the clips of the index",
-            expected=f"{len(clips)} clips",
+            expected=f"{len(clips.listed)} clips",
             found=f"{len(rows)} rows",
         )
     return np.array([answers[clip] for clip in clips.ids], np.int64)

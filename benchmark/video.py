@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 import av
 import av.container
 import av.error
 import av.logging
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmark.errors import ArchiveError
+from benchmark.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from av.container import InputContainer
-    from av.video.stream import VideoStream
 
 RgbFrame = NDArray[np.uint8]
 
@@ -32,22 +33,31 @@ class VideoInfo(NamedTuple):
     """What a video file holds."""
 
     width: int
+    """Pixels, after the rotation that the file asks for."""
     height: int
     fps: float
+    """Mean over the file where the rate varies."""
     frames: int
     """Counted packets, not the header's claim."""
 
 
 def read_frames(path: Path) -> Iterator[RgbFrame]:
-    """All frames in presentation order: uint8 (H, W, 3) RGB, nothing else applied.
+    """All frames in presentation order, upright: uint8 (H, W, 3) RGB.
+
+    Frame k is the k-th picture that is shown, whatever its time: a variable rate skips and
+    repeats nothing. A rotation that the file asks for is applied, as OpenCV and players do it.
 
     Raises:
-        ArchiveError: The file is missing, damaged, or ends before its declared last frame.
+        ArchiveError: The file is missing, damaged, ends before its declared last frame, or changes
+            its size on the way.
     """
     decoded = 0
     with _open(path) as container:
         stream = _video_stream(container, path)
-        declared = stream.frames
+        declared = _shown(container, stream, path)
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        first: tuple[int, ...] | None = None
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
@@ -55,7 +65,15 @@ def read_frames(path: Path) -> Iterator[RgbFrame]:
                         path, f"frame {decoded} is damaged", expected="a clean frame",
                         found="a decoding error", do=_AGAIN,
                     )  # fmt: skip
-                yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+                picture = _upright(frame)
+                first = first or picture.shape
+                if picture.shape != first:
+                    raise ArchiveError(
+                        path, f"frame {decoded} has another size",
+                        expected=f"{first[1]}x{first[0]}",
+                        found=f"{picture.shape[1]}x{picture.shape[0]}", do=_AGAIN,
+                    )  # fmt: skip
+                yield picture
                 decoded += 1
         except av.error.FFmpegError as error:
             raise ArchiveError(
@@ -65,33 +83,61 @@ def read_frames(path: Path) -> Iterator[RgbFrame]:
     _check_count(path, decoded, declared)
 
 
+def _upright(frame: av.VideoFrame) -> RgbFrame:
+    picture = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
 def probe(path: Path) -> VideoInfo:
-    """Size, rate and counted frames of a video, without decoding it.
+    """Upright size, mean rate and counted frames of a video; only one frame is decoded.
 
     Raises:
         ArchiveError: The file is missing, damaged, or holds fewer frames than declared.
     """
     with _open(path) as container:
         stream = _video_stream(container, path)
+        frames = _shown(container, stream, path)
+        rate = stream.average_rate
+        if not rate:
+            raise ArchiveError(path, "no frame rate", expected="a rate", found="none", do=_AGAIN)
+    with _open(path) as container:
+        stream = _video_stream(container, path)
         try:
-            whole = [not packet.is_corrupt for packet in container.demux(stream) if packet.size]
-            frames = sum(whole)
+            first = next(container.decode(stream), None)
         except av.error.FFmpegError as error:
             raise ArchiveError(
-                path, "the packets cannot be read", expected=f"{stream.frames} frames",
+                path, "the first frame cannot be decoded", expected="a picture",
                 found=str(error.strerror), do=_AGAIN,
             ) from error  # fmt: skip
-        _check_count(path, frames, stream.frames)
-        rate = stream.average_rate
-        if rate is None:
-            raise ArchiveError(path, "no frame rate", expected="a rate", found="none", do=_AGAIN)
-        return VideoInfo(stream.width, stream.height, float(rate), frames)
+        if first is None:
+            raise ArchiveError(path, "no frame", expected=f"{frames}", found="none", do=_AGAIN)
+        size = (first.width, first.height)
+        width, height = size[::-1] if round(first.rotation / 90) % 2 else size
+    return VideoInfo(width, height, float(rate), frames)
+
+
+def _shown(container: InputContainer, stream: VideoStream, path: Path) -> int:
+    """Count the frames to show by their packets; fewer than declared is an error."""
+    packets = hidden = 0
+    try:
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_corrupt:
+                packets += 1
+                hidden += packet.is_discard  # an edit list cuts it away; no player shows it
+    except av.error.FFmpegError as error:
+        raise ArchiveError(
+            path, "the packets cannot be read", expected=f"{stream.frames} frames",
+            found=str(error.strerror), do=_AGAIN,
+        ) from error  # fmt: skip
+    _check_count(path, packets, stream.frames)
+    return packets - hidden
 
 
 def write_video(
     target: Path | BinaryIO,
     frames: Iterable[RgbFrame],
-    fps: int,
+    fps: float,
     *,
     crf: int,
     gop: int,
@@ -102,35 +148,54 @@ def write_video(
     The same frames give the same bytes. A path is written beside and renamed, so that it never
     holds half a video. Returns the number of frames.
     """
-    if not isinstance(target, Path):
-        return _encode(target, frames, fps, {"crf": str(crf), "g": str(gop), "preset": preset})
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            count = _encode(file, frames, fps, {"crf": str(crf), "g": str(gop), "preset": preset})
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-    return count
-
-
-def _encode(file: BinaryIO, frames: Iterable[RgbFrame], fps: int, options: dict[str, str]) -> int:
-    options |= {"x264-params": _X264}
-    count = 0
-    with av.open(file, "w", format="mp4") as container:
-        container.flags |= av.container.Flags.bitexact.value
-        stream = container.add_stream("libx264", rate=fps, options=options)
-        stream.pix_fmt = "yuv420p"
-        stream.thread_count = 1
+    if isinstance(target, Path):
+        with replacing(target) as beside, beside.open("wb") as file:
+            return write_video(file, frames, fps, crf=crf, gop=gop, preset=preset)
+    with VideoWriter(target, fps, crf=crf, gop=gop, preset=preset) as writer:
         for rgb in frames:
-            if count == 0:
-                stream.height, stream.width = rgb.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
-            count += 1
-        if count == 0:
+            writer.add(rgb)
+    return writer.frames
+
+
+class VideoWriter:
+    """`write_video` frame by frame, for those who cannot hold a whole clip in memory."""
+
+    def __init__(self, file: BinaryIO, fps: float, *, crf: int, gop: int, preset: str) -> None:
+        self.frames = 0
+        self._open = True
+        self._container = av.open(file, "w", format="mp4")
+        self._container.flags |= av.container.Flags.bitexact.value
+        options = {"crf": str(crf), "g": str(gop), "preset": preset, "x264-params": _X264}
+        rate = Fraction(fps).limit_denominator(1001)
+        self._stream = self._container.add_stream("libx264", rate=rate, options=options)
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.thread_count = 1
+
+    def __enter__(self) -> Self:
+        """Ready for `add`."""
+        return self
+
+    def add(self, rgb: RgbFrame) -> None:
+        """Append a frame: uint8 (H, W, 3), H and W even and those of the first frame."""
+        if self.frames == 0:
+            self._stream.height, self._stream.width = rgb.shape[:2]
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        self._container.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Write what is still in the encoder; a second call does nothing."""
+        if self._open:
+            self._open = False
+            if self.frames:
+                self._container.mux(self._stream.encode())
+            self._container.close()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Close; a video without a frame is a bug of the caller."""
+        self.close()
+        if kind is None and not self.frames:
             raise ValueError("a video needs at least one frame")
-        container.mux(stream.encode())
-    return count
 
 
 def _open(path: Path) -> InputContainer:
@@ -148,12 +213,12 @@ def _open(path: Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    stream = container.streams.best("video")  # not the cover picture of a music player
     # A file cut within its index may still name a stream, but one without a decoder.
-    if not container.streams.video or container.streams.video[0].codec_context is None:
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
         raise ArchiveError(
             path, "no readable picture in it", expected="a video stream", found="none", do=_AGAIN
         )
-    stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
     return stream
 

@@ -8,14 +8,15 @@ import os
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from benchmark.errors import ArchiveError, BenchmarkError
+from benchmark.errors import BenchmarkError, ManyFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 
@@ -41,17 +42,24 @@ def _start_worker() -> None:
     """Ctrl-C reaches the whole group; the parent alone decides what it means."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Unwind, so that files begun beside their place are taken away."""
+    raise SystemExit(128 + number)
 
 
 def map_in_processes(
-    function: Callable[[T], R], items: Sequence[T], *, what: str, workers: int
+    function: Callable[[T], R], items: Sequence[T], *, what: str, workers: int, do: str = ""
 ) -> list[R]:
     """`[function(item) for item in items]` over `workers` processes.
 
-    `function` must be importable (spawned processes). Results keep the order of `items`.
+    `function` must be importable (spawned processes). Results keep the order of `items`; `do` is
+    what the user is told after the faults.
 
     Raises:
-        ArchiveError: After all items ran; names every `BenchmarkError` that came up.
+        ManyFaults: After all items ran; names every `BenchmarkError` that came up.
     """
     results: dict[int, R] = {}
     faults: dict[int, BenchmarkError] = {}
@@ -64,8 +72,7 @@ def map_in_processes(
                 results[index] = outcome
             bar.update()
     if faults:
-        lines = "\n  ".join(str(faults[index]) for index in sorted(faults))
-        raise ArchiveError(what, f"{len(faults)} of {len(items)} could not be read\n  {lines}")
+        raise ManyFaults(what, [faults[index] for index in sorted(faults)], do=do)
     return [results[index] for index in range(len(items))]
 
 

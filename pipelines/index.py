@@ -8,9 +8,10 @@ import click
 
 from benchmark.clips import write_clips
 from benchmark.datasets import read_archive
+from benchmark.datasets.published import label_differences
 from benchmark.editions import SPLITS, read_edition
 from benchmark.workers import usable_cores
-from pipelines._stage import existing, path, stage
+from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("edition_name", metavar="EDITION")
-@click.option("--raw", type=existing, required=True, help="Folder of the unpacked archives.")
+@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--out", type=path, required=True, help="The index to write.")
 @stage
 def main(params: Params, edition_name: str, raw: Path, out: Path) -> None:
     """List every clip of EDITION, after checking the archives."""
     edition = read_edition(edition_name)
-    clips = read_archive(raw, edition, workers=usable_cores())
+    use = entry(params.editions, "editions", edition_name)
+    clips = read_archive(raw, edition, left_out=use.left_out, workers=usable_cores())
     write_clips(clips, out, edition)
+    for note in label_differences(clips, edition):
+        click.echo(f"note: {note}")
+    if clips.left_out:
+        click.echo(f"left out: {len(clips.left_out)} clips of {', '.join(use.left_out)}")
     sizes = ", ".join(f"{len(clips.split(split))} {split}" for split in SPLITS)
     click.echo(f"wrote {out}: {sizes} clips")
 

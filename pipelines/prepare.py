@@ -8,7 +8,6 @@ import click
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.files import replacing_folder
 from benchmark.params import RgbMedia, SkeletonMedia
 from benchmark.workers import usable_cores
 from pipelines._stage import entry, existing, path, stage
@@ -21,26 +20,26 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="MEDIA")
-@click.option("--raw", type=existing, required=True, help="Folder of the unpacked archives.")
+@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--out", type=path, required=True, help="Folder of the prepared clips.")
 @stage
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
     """Prepare the entry MEDIA of params.yaml's media."""
     spec = entry(params.media, "media", name)
-    clips = read_clips(index, read_edition(spec.edition))
-    with replacing_folder(out) as folder:
-        match spec:
-            case SkeletonMedia():
-                from benchmark.modalities import skeleton
+    edition = read_edition(spec.edition)
+    clips = read_clips(index, edition)
+    match spec:
+        case SkeletonMedia():
+            from benchmark.modalities import skeleton
 
-                skeleton.prepare(spec, raw, clips, folder, workers=usable_cores())
-            case RgbMedia():
-                from benchmark.modalities import rgb
+            skeleton.prepare(spec, raw, edition, clips, out, workers=usable_cores())
+        case RgbMedia():
+            from benchmark.modalities import rgb
 
-                rgb.prepare(spec, raw, clips, folder, workers=usable_cores())
-            case _:
-                assert_never(spec)
+            rgb.prepare(spec, raw, edition, clips, out, workers=usable_cores())
+        case _:
+            assert_never(spec)
     click.echo(f"wrote {out}: {len(clips)} clips")
 
 

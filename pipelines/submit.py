@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 def main(params: Params, name: str, index: Path, test: Path, out: Path) -> None:
     """Write SUBMISSION, read it back and check it against its edition."""
     edition = read_edition(entry(params.submissions, "submissions", name).edition)
-    clips = read_clips(index, edition).split("test")
+    clips = read_clips(index, edition)
     found = read_probabilities(test)
-    check_against(found, clips, edition.classes)
-    written = write_submission(found, clips.ids, edition, out)
-    click.echo(f"wrote {written} and its zip: {len(clips)} rows, checked")
+    rows = clips.split("test")
+    check_against(found, rows, edition.classes)
+    written = write_submission(found, clips, edition, out)
+    guessed = f", {len(rows.left_out)} of them left out and guessed" if rows.left_out else ""
+    click.echo(f"wrote {written} and its zip: {len(rows.listed)} rows, checked{guessed}")
 
 
 if __name__ == "__main__":

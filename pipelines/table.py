@@ -45,8 +45,9 @@ def main(
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
     resampling = Resampling(params.table.resamples, params.seed)
-    truths = [Answers.of(clips, "val")]
-    if answers.is_file():
+    open_splits = [split for split in ("val", "test") if split not in edition.withheld]
+    truths = [Answers.of(clips, split) for split in open_splits]
+    if "test" in edition.withheld and answers.is_file():
         test = clips.split("test")
         labels = read_answers(answers, test, num_classes=len(edition.classes))
         truths.append(Answers.of(clips, "test", labels))

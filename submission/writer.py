@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.errors import MismatchError, SubmissionError
-from benchmark.files import replacing_folder
+from benchmark.files import replacing_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from benchmark.clips import Clips
     from benchmark.editions import Edition
     from benchmark.predictions import Probabilities
 
@@ -23,14 +27,18 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold: equal files give equal archives."""
 
 
-def write_submission(
-    probabilities: Probabilities, ids: Sequence[str], edition: Edition, folder: Path
-) -> Path:
-    """Write `folder` anew with the edition's CSV and a zip of it; the path of the CSV.
+NOTE = "submission.json"
 
-    One line a clip in the order of `ids`, the test clips as the edition lists them; the label is
-    the most probable class (of equal ones the lower index) plus the edition's `label_base`.
-    `folder` is replaced only after the files were read again and found acceptable.
+
+def write_submission(
+    probabilities: Probabilities, clips: Clips, edition: Edition, folder: Path
+) -> Path:
+    """Write `folder` anew with the edition's CSV, a zip of it and a note; the path of the CSV.
+
+    One line for each test clip of the index `clips`, in its order; the label is the most probable
+    class (of equal ones the lower index) plus the edition's `label_base`. Clips that are left out
+    get the class that is most frequent in training, and the note lists them. `folder` is replaced
+    only after the files were read again and found acceptable.
 
     Raises:
         MismatchError: The probabilities are another edition's, or of other clips than `ids`.
@@ -45,9 +53,13 @@ def write_submission(
         raise MismatchError(where, "the classes are not the edition's, in its order")
     if probabilities.split != "test":
         raise MismatchError(where, "not the test split's", expected="test")
-    label = probabilities.aligned(ids).p.argmax(axis=1) + edition.submission.label_base
+    test = clips.split("test")
+    ids = [clip.clip_id for clip in test.listed]
+    answer = dict(zip(test.ids, probabilities.aligned(test.ids).p.argmax(1).tolist(), strict=True))
+    guess = int(np.bincount(clips.split("train").labels()).argmax())
+    label = [answer.get(clip, guess) + edition.submission.label_base for clip in ids]
     lines = [",".join(edition.submission.header)] if edition.submission.header else []
-    lines += [f"{clip},{value}" for clip, value in zip(ids, label.tolist(), strict=True)]
+    lines += [f"{clip},{value}" for clip, value in zip(ids, label, strict=True)]
     data = "".join(f"{line}\n" for line in lines).encode()
     target = folder / edition.submission.file
     with replacing_folder(folder) as work:
@@ -56,7 +68,22 @@ def write_submission(
         archive = work / target.with_suffix(".zip").name
         _write_zip(archive, target.name, data)
         _check_zip(archive, target, data)
+        _write_note(work / NOTE, probabilities, test, guess)
     return target
+
+
+def _write_note(path: Path, probabilities: Probabilities, test: Clips, guess: int) -> None:
+    """What the CSV cannot say of itself."""
+    left_out = [clip.clip_id for clip in test.left_out]
+    note = {
+        "format": "submission/1",
+        "edition": probabilities.edition,
+        "source": probabilities.source,
+        "clips": len(test.listed),
+        "left_out": left_out,
+        "left_out_answer": guess if left_out else None,
+    }
+    write_text(path, json.dumps(note, indent=1) + "\n")
 
 
 def check_submission(path: Path, ids: Sequence[str], edition: Edition) -> None:

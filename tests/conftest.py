@@ -38,5 +38,6 @@ def a_clip(clip_id: str, **changes: object) -> Clip:
     row = {
         "clip_id": clip_id, "video": clip_id.split("_")[0], "subject": None, "split": "train",
         "label": 0, "start_frame": 0, "end_frame": 10, "fps": 25.0, "width": 320, "height": 180,
+        "left_out": False,
     }  # fmt: skip
     return Clip(**row | changes)

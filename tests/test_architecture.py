@@ -21,7 +21,7 @@ FRONT_DOORS = {
     "decord": {"benchmark/modalities/video_media.py"},
     "av": {"benchmark/video.py"},
     "timm": {"benchmark/training/optimisation.py"},
-    "python_calamine": {"benchmark/datasets/imigue.py"},
+    "python_calamine": {"benchmark/datasets/openpose.py"},
 }
 
 

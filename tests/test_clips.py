@@ -41,6 +41,7 @@ def make(splits: list[str] | None = None, seed: int = 0) -> Clips:
                     "fps": 25.0,
                     "width": 320,
                     "height": 180,
+                    "left_out": video == 3 and clip == 1,
                 }
             )
     return Clips("mimic", tuple(Clip(**row) for row in rows))
@@ -154,7 +155,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as error:
         read_clips(path, MIMIC)
     assert str(error.value).startswith(
-        f"{path}: not an index of this version; expected clips/1; found nothing"
+        f"{path}: not an index of this version; expected clips/2; found nothing"
     )
 
 
@@ -167,5 +168,5 @@ def test_an_index_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as error:
         read_clips(path, MIMIC)
     assert str(error.value).startswith(
-        f"{path}: not an index of this version; expected clips/1; found clips/0"
+        f"{path}: not an index of this version; expected clips/2; found clips/0"
     )

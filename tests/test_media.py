@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,11 +11,12 @@ import torch
 from conftest import REPO
 from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
 
+from benchmark.clips import Clips
 from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
+from benchmark.layouts import OPENPOSE36
 from benchmark.modalities import rgb, skeleton
-from benchmark.modalities.layouts import OPENPOSE36
 from benchmark.modalities.media import read_media
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.skeleton_views import SkeletonViews
@@ -25,11 +25,9 @@ from benchmark.modalities.video_views import VideoViews
 from benchmark.models.video_input import VideoStep
 from benchmark.params import DatasetNorm, RgbMedia, SkeletonMedia, read_params
 
-if TYPE_CHECKING:
-    from benchmark.clips import Clips
-
+MIMIC = read_edition("mimic")
 PARAMS = read_params(REPO / "params.yaml")
-SKELETON = SkeletonMedia(kind="skeleton", edition="mimic", layout="openpose36")
+SKELETON = SkeletonMedia(kind="skeleton", edition="mimic", layout="openpose36", shards=2)
 RGB = RgbMedia(kind="rgb", edition="mimic", short_side=HEIGHT, gop=4, crf=4, shards=3)
 
 
@@ -40,20 +38,20 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips(raw: Path) -> Clips:
-    return read_archive(raw, read_edition("mimic"), workers=1)
+    return read_archive(raw, MIMIC, left_out=(), workers=1)
 
 
 @pytest.fixture(scope="module")
 def packed(raw: Path, clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rgb")
-    rgb.prepare(RGB, raw, clips, folder, workers=1)
+    folder = tmp_path_factory.mktemp("rgb") / "out"
+    rgb.prepare(RGB, raw, MIMIC, clips, folder, workers=1)
     return folder
 
 
 @pytest.fixture(scope="module")
 def points(raw: Path, clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("skeleton")
-    skeleton.prepare(SKELETON, raw, clips, folder, workers=1)
+    folder = tmp_path_factory.mktemp("skeleton") / "out"
+    skeleton.prepare(SKELETON, raw, MIMIC, clips, folder, workers=1)
     return folder
 
 
@@ -77,12 +75,13 @@ def test_frames_are_read_in_the_order_asked_and_may_repeat(packed: Path, clips: 
 def test_packed_bytes_do_not_depend_on_the_number_of_workers(
     raw: Path, clips: Clips, packed: Path, tmp_path: Path
 ) -> None:
-    rgb.prepare(RGB, raw, clips, tmp_path, workers=2)
+    out = tmp_path / "out"
+    rgb.prepare(RGB, raw, MIMIC, clips, out, workers=2)
     names = sorted(path.name for path in packed.iterdir())
-    assert names == sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(path.name for path in out.iterdir())
     assert len(names) == 4
     for name in names:
-        assert (packed / name).read_bytes() == (tmp_path / name).read_bytes(), name
+        assert (packed / name).read_bytes() == (out / name).read_bytes(), name
 
 
 def test_a_short_side_scales_both_sides_and_keeps_them_even() -> None:
@@ -99,10 +98,9 @@ def test_a_video_damaged_in_the_middle_is_named_with_the_clip_or_file(
     data = bytearray(path.read_bytes())
     data[-600:-100] = bytes(500)
     path.write_bytes(data)
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ArchiveError, match=r"0012\.mp4"):
-        rgb.prepare(RGB, broken, clips, tmp_path / "out", workers=1)
-    assert not (tmp_path / "out/media.parquet").exists()
+    with pytest.raises(ArchiveError, match=r"0012_.*0012\.mp4"):
+        rgb.prepare(RGB, broken, MIMIC, clips, tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_damaged_stored_bytes_are_an_error_with_the_clips_name(
@@ -131,13 +129,12 @@ def test_a_sheet_shorter_than_its_clips_is_refused(raw: Path, clips: Clips, tmp_
     broken = Path(shutil.copytree(raw, tmp_path / "raw"))
     path = next(broken.rglob("0102_openpose.xlsx"))
     write_xlsx(path, keypoints_of("0102")[:30])
-    (tmp_path / "out").mkdir()
     with pytest.raises(ArchiveError, match=r"0102_openpose.xlsx: shorter than its clips.*40 rows"):
-        skeleton.prepare(SKELETON, broken, clips, tmp_path / "out", workers=1)
+        skeleton.prepare(SKELETON, broken, MIMIC, clips, tmp_path / "out", workers=1)
 
 
 def test_media_of_another_index_are_refused(points: Path, clips: Clips) -> None:
-    fewer = type(clips)(clips.edition, clips.rows[1:])
+    fewer = Clips(clips.edition, clips.rows[1:])
     with pytest.raises(MismatchError, match="the first that differs is 0011_0"):
         read_media(points, fewer)
 
@@ -148,7 +145,7 @@ def test_media_without_a_table_are_refused(tmp_path: Path, clips: Clips) -> None
 
 
 def test_skeleton_views_keep_unseen_points_at_the_origin(points: Path, clips: Clips) -> None:
-    views = SkeletonViews(PARAMS.experiments["joint"].input, SKELETON, points, clips)
+    views = SkeletonViews(PARAMS.experiments["joint"].input, points, clips)
     for view in (
         *views.test("0011_0", quick=False),
         *(views.train("0011_0", np.random.default_rng(seed)) for seed in range(8)),
@@ -160,7 +157,7 @@ def test_skeleton_views_keep_unseen_points_at_the_origin(points: Path, clips: Cl
 
 def test_the_flipped_test_view_mirrors_the_one_before(points: Path, clips: Clips) -> None:
     spec = PARAMS.experiments["joint"].input
-    views = SkeletonViews(spec, SKELETON, points, clips).test("0011_0", quick=False)
+    views = SkeletonViews(spec, points, clips).test("0011_0", quick=False)
     assert len(views) == 2 * spec.views
     seen = views[0][..., 2] > 0
     np.testing.assert_allclose(
@@ -172,7 +169,7 @@ def test_the_flipped_test_view_mirrors_the_one_before(points: Path, clips: Clips
 
 def test_all_seen_points_of_a_test_view_lie_in_the_heat_map(points: Path, clips: Clips) -> None:
     spec = PARAMS.experiments["joint"].input
-    views = SkeletonViews(spec, SKELETON, points, clips)
+    views = SkeletonViews(spec, points, clips)
     for clip in clips.ids:
         view = views.test(clip, quick=True)[0]
         seen = view[view[..., 2] > 0]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import a_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.clips import Clips
 from benchmark.editions import Edition, SubmissionForm, read_edition
 from benchmark.errors import MismatchError, SubmissionError
 from benchmark.predictions import Probabilities
@@ -33,26 +36,47 @@ def sure(ids: tuple[str, ...], answers: list[int]) -> Probabilities:
     return Probabilities("mimic", "test", "joint", MIMIC.classes, ids, p)
 
 
+def index(ids: tuple[str, ...], left_out: tuple[str, ...] = ()) -> Clips:
+    """These test clips, and training clips of which class 5 is the most frequent."""
+    train = [a_clip(f"0001_{k}", label=label) for k, label in enumerate((2, 5, 5, 7))]
+    test = [a_clip(i, split="test", label=None, left_out=i in left_out) for i in ids]
+    return Clips("mimic", (*train, *test))
+
+
 def edition(form: SubmissionForm) -> Edition:
     return MIMIC.model_copy(update={"submission": form})
 
 
 def test_submission_of_mimic_equals_the_golden_file(tmp_path: Path) -> None:
-    path = write_submission(sure(IDS[::-1], [31, 0, 12]), IDS, MIMIC, tmp_path / "joint")
+    path = write_submission(sure(IDS[::-1], [31, 0, 12]), index(IDS), MIMIC, tmp_path / "joint")
     assert path == tmp_path / "joint" / "prediction.csv"
     assert path.read_bytes() == (GOLDEN / "prediction-mimic.csv").read_bytes()
 
 
 def test_zip_holds_the_csv_alone_and_has_the_same_bytes_each_time(tmp_path: Path) -> None:
-    one = write_submission(sure(IDS, [1, 2, 3]), IDS, MIMIC, tmp_path / "one")
-    two = write_submission(sure(IDS, [1, 2, 3]), IDS, MIMIC, tmp_path / "two")
+    one = write_submission(sure(IDS, [1, 2, 3]), index(IDS), MIMIC, tmp_path / "one")
+    two = write_submission(sure(IDS, [1, 2, 3]), index(IDS), MIMIC, tmp_path / "two")
     archive = one.with_suffix(".zip")
-    assert sorted(path.name for path in one.parent.iterdir()) == ["prediction.csv", archive.name]
+    assert sorted(path.name for path in one.parent.iterdir()) == [
+        "prediction.csv",
+        archive.name,
+        "submission.json",
+    ]
     with zipfile.ZipFile(archive) as file:
         (member,) = file.infolist()
         assert (member.filename, member.date_time) == ("prediction.csv", (1980, 1, 1, 0, 0, 0))
         assert file.read(member) == one.read_bytes()
     assert archive.read_bytes() == two.with_suffix(".zip").read_bytes()
+
+
+def test_left_out_clips_are_answered_with_the_most_frequent_class_and_listed(
+    tmp_path: Path,
+) -> None:
+    clips = index(IDS, left_out=("0201_11",))
+    path = write_submission(sure((IDS[2], IDS[0]), [1, 2]), clips, MIMIC, tmp_path / "joint")
+    assert path.read_text("utf-8").splitlines()[1:] == ["0201_3,2", "0201_11,5", "0200_7,1"]
+    note = json.loads((tmp_path / "joint/submission.json").read_text("utf-8"))
+    assert (note["left_out"], note["left_out_answer"], note["clips"]) == (["0201_11"], 5, 3)
 
 
 @pytest.mark.parametrize("form", [MIMIC.submission, FORM_2023, FORM_ONE], ids=lambda f: f.file)
@@ -63,7 +87,7 @@ def test_what_is_written_passes_the_check_and_says_the_answers(
 ) -> None:
     ids = tuple(f"{index * 7 % 23:04d}_{index}" for index in range(len(answers)))
     folder = tmp_path_factory.mktemp("s") / "joint"
-    path = write_submission(sure(ids, answers), ids, edition(form), folder)
+    path = write_submission(sure(ids, answers), index(ids), edition(form), folder)
     check_submission(path, ids, edition(form))
     lines = path.read_text("utf-8").splitlines()
     body = lines if form.header is None else lines[1:]
@@ -74,16 +98,16 @@ def test_what_is_written_passes_the_check_and_says_the_answers(
 
 def test_of_equal_probabilities_the_lower_class_is_written(tmp_path: Path) -> None:
     even = replace(sure(IDS, [0, 0, 0]), p=np.full((3, 32), 1 / 32, np.float32))
-    path = write_submission(even, IDS, MIMIC, tmp_path / "even")
+    path = write_submission(even, index(IDS), MIMIC, tmp_path / "even")
     assert path.read_text("utf-8").splitlines()[1:] == [f"{clip},0" for clip in IDS]
 
 
 def test_a_refused_submission_leaves_the_last_good_one(tmp_path: Path) -> None:
-    path = write_submission(sure(IDS, [1, 2, 3]), IDS, MIMIC, tmp_path / "joint")
+    path = write_submission(sure(IDS, [1, 2, 3]), index(IDS), MIMIC, tmp_path / "joint")
     good = path.read_bytes()
     bad = ("0201_3", "0201,11", "0200_7")
     with pytest.raises(SubmissionError) as error:
-        write_submission(sure(bad, [4, 5, 6]), bad, MIMIC, tmp_path / "joint")
+        write_submission(sure(bad, [4, 5, 6]), index(bad), MIMIC, tmp_path / "joint")
     assert str(error.value).startswith(f"{path}, line 3: not two columns")
     assert path.read_bytes() == good
     assert [entry.name for entry in tmp_path.iterdir()] == ["joint"]
@@ -105,7 +129,9 @@ def test_probabilities_of_something_else_are_refused(
     change: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(MismatchError) as error:
-        write_submission(replace(sure(IDS, [1, 2, 3]), **change), IDS, MIMIC, tmp_path / "joint")
+        write_submission(
+            replace(sure(IDS, [1, 2, 3]), **change), index(IDS), MIMIC, tmp_path / "joint"
+        )
     assert str(error.value).startswith(message)
     assert list(tmp_path.iterdir()) == []
 

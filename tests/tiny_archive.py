@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.datasets.imigue import RGB_FOLDERS, SKELETON_FOLDERS
+from benchmark.datasets.imigue import MOVIES, SKELETONS
 from benchmark.datasets.mimic.xlsx import write_xlsx
 from benchmark.video import write_video
 
@@ -51,8 +51,8 @@ def keypoints_of(video: str) -> np.ndarray:
 def write_archive(root: Path) -> Path:
     """Write all seven videos in the layout of the challenge."""
     for video, split in VIDEOS.items():
-        skeleton = root / SKELETON_FOLDERS[split] / video
-        rgb = root / RGB_FOLDERS[split] / video
+        skeleton = root / SKELETONS[split].folder / SKELETONS[split].sub / video
+        rgb = root / MOVIES[split].folder / MOVIES[split].sub / video
         skeleton.mkdir(parents=True)
         rgb.mkdir(parents=True)
         write_xlsx(skeleton / f"{video}_openpose.xlsx", keypoints_of(video))

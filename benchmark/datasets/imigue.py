@@ -1,4 +1,4 @@
-"""The raw archives of the iMiGUE challenge (MiGA track 1) -> the index, and OpenPose sheets.
+"""The raw archives of the iMiGUE challenge (MiGA track 1): zips as published, or unpacked.
 
 Source: layout and conventions of https://github.com/momiji-bit/MM-Gesture and the MiGA readers.
 """
@@ -8,37 +8,48 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.clips import Clip, Clips
-from benchmark.errors import ArchiveError
-from benchmark.video import VideoInfo, probe
+from benchmark.datasets.probing import NO_INFO, probe_raw
+from benchmark.datasets.raw_files import RawFile, open_tree
+from benchmark.errors import ArchiveError, FaultList
 from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+    from benchmark.datasets.raw_files import Tree
     from benchmark.editions import Edition, Split
+    from benchmark.video import VideoInfo
 
-NUM_POINTS = 137
-"""OpenPose: body 25, face 70, hands 2 x 21."""
 NON_GESTURE = 99
 """Raw class of illustrative, non-micro gestures; the last class index."""
 
-SKELETON_FOLDERS: dict[Split, str] = {
-    "train": "imigue_data_phase1/datasets/imigue_skeleton_train",
-    "val": "imigue_data_phase1/datasets/imigue_skeleton_validate",
-    "test": "imigue_data_phase2/imigue_skeleton_test",
+
+class Place(NamedTuple):
+    """Where the folders of a split's videos lie: in `folder`, which `archive` unpacks to."""
+
+    folder: str
+    archive: str
+    sub: str
+
+
+# The organisers' names: the zip of a "skeleton" unpacks to "data", only phase 1 has "datasets".
+SKELETONS: dict[Split, Place] = {
+    "train": Place(
+        "imigue_data_phase1", "imigue_skeleton_phase1.zip", "datasets/imigue_skeleton_train/"
+    ),
+    "val": Place(
+        "imigue_data_phase1", "imigue_skeleton_phase1.zip", "datasets/imigue_skeleton_validate/"
+    ),
+    "test": Place("imigue_data_phase2", "imigue_skeleton_phase2.zip", "imigue_skeleton_test/"),
 }
-RGB_FOLDERS: dict[Split, str] = {
-    "train": "imigue_rgb_phase1/train_data",
-    "val": "imigue_rgb_phase1/validation_data",
-    "test": "imigue_rgb_phase2",
+MOVIES: dict[Split, Place] = {
+    "train": Place("imigue_rgb_phase1", "imigue_rgb_phase1.zip", "train_data/"),
+    "val": Place("imigue_rgb_phase1", "imigue_rgb_phase1.zip", "validation_data/"),
+    "test": Place("imigue_rgb_phase2", "imigue_rgb_phase2.zip", ""),
 }
 
 
@@ -48,9 +59,9 @@ class RawVideo:
 
     video: str
     split: Split
-    sheet: Path
-    labels: Path
-    media: Path
+    sheet: RawFile
+    labels: RawFile
+    media: RawFile
 
 
 @dataclass(frozen=True)
@@ -63,68 +74,83 @@ class RawLabel:
 
 
 def raw_videos(root: Path) -> list[RawVideo]:
-    """Every video of the unpacked archives, sorted by split and video.
+    """Every video of the archives, in the order train, val, test and then by name.
 
     Raises:
-        ArchiveError: A folder or file is missing, or a video is in two splits.
+        ManyFaults: Every folder and file that is missing, every video that is in two splits.
     """
     videos: list[RawVideo] = []
-    for split, folder in SKELETON_FOLDERS.items():
-        skeleton, rgb = root / folder, root / RGB_FOLDERS[split]
-        for place in (skeleton, rgb):
-            if not place.is_dir():
-                raise ArchiveError(place, "no such folder", do="Unpack the archives of " + split)
-        names = sorted(path.name for path in skeleton.iterdir() if path.is_dir())
-        foreign = sorted({p.name for p in rgb.iterdir() if p.is_dir()} ^ set(names))
-        if foreign:
-            raise ArchiveError(
-                rgb,
-                f"{len(foreign)} video(s) have only one of skeleton and RGB, first {foreign[0]}",
-                expected=f"the {len(names)} folders of {skeleton}",
-            )
-        videos += [_raw_video(name, split, skeleton, rgb) for name in names]
-    _check_disjoint(root, videos)
+    faults = FaultList()
+    for split in SKELETONS:
+        with faults.collected():
+            videos += _split_videos(root, split, faults)
+    with faults.collected():
+        _check_disjoint(root, videos)
+    faults.raise_any(root)
     return videos
 
 
-def _raw_video(name: str, split: Split, skeleton: Path, rgb: Path) -> RawVideo:
-    video = RawVideo(
+def _split_videos(root: Path, split: Split, faults: FaultList) -> list[RawVideo]:
+    skeletons = open_tree(root, *SKELETONS[split][:2])
+    movies = open_tree(root, *MOVIES[split][:2])
+    names = skeletons.folders(SKELETONS[split].sub)
+    if lone := sorted({*movies.folders(MOVIES[split].sub)} ^ {*names}):
+        raise ArchiveError(
+            f"{movies}/{MOVIES[split].sub}",
+            f"{len(lone)} video(s) of {split} have only one of skeleton and RGB: {_some(lone)}",
+            expected=f"the {len(names)} folders of {skeletons}/{SKELETONS[split].sub}",
+        )
+    videos = []
+    for name in names:
+        with faults.collected():
+            videos.append(_raw_video(name, split, skeletons, movies))
+    return videos
+
+
+def _raw_video(name: str, split: Split, skeletons: Tree, movies: Tree) -> RawVideo:
+    below = f"{SKELETONS[split].sub}{name}/{name}"
+    return RawVideo(
         video=name,
         split=split,
-        sheet=skeleton / name / f"{name}_openpose.xlsx",
-        labels=skeleton / name / f"{name}_label.csv",
-        media=rgb / name / f"{name}.mp4",
+        sheet=skeletons.file(f"{below}_openpose.xlsx"),
+        labels=skeletons.file(f"{below}_label.csv"),
+        media=movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4"),
     )
-    for path in (video.sheet, video.labels, video.media):
-        if not path.is_file():
-            raise ArchiveError(path, "no such file", do=f"Unpack video {name} of {split} again")
-    return video
 
 
 def _check_disjoint(root: Path, videos: list[RawVideo]) -> None:
-    seen: dict[str, str] = {}
-    for video in videos:
-        if seen.setdefault(video.video, video.split) != video.split:
-            raise ArchiveError(
-                root,
-                f"video {video.video} is in two splits",
-                expected="videos disjoint between splits",
-                found=f"{seen[video.video]} and {video.split}",
-            )
+    split_of: dict[str, str] = {}
+    leaked = [v.video for v in videos if split_of.setdefault(v.video, v.split) != v.split]
+    if leaked:
+        raise ArchiveError(
+            root,
+            f"{len(leaked)} video(s) are in two splits: {_some(leaked)}",
+            expected="videos disjoint between splits",
+            do="The train list of MiGA 2023 holds the ten validation videos too: take the files "
+            "of 2025",
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def read_labels(path: Path, *, num_classes: int) -> list[RawLabel]:
     """The rows of a label csv, in file order: row k is clip `<video>_<k>`.
 
     Raises:
-        ArchiveError: A row is not three integers, has an unknown class, or ends before it starts.
+        ManyFaults: Rows that are not three integers, have an unknown class, or end before they
+            start.
     """
     labels = []
+    faults = FaultList()
     with path.open(newline="", encoding="utf-8-sig") as file:
         for number, row in enumerate(csv.reader(file), start=1):
-            labels.append(_parse_label(f"{path} line {number}", row, num_classes))
-    if not labels:
+            with faults.collected():
+                labels.append(_parse_label(f"{path} line {number}", row, num_classes))
+    if not labels and not faults.found:
         raise ArchiveError(path, "no rows", expected="one row a clip: class,start,end")
+    faults.raise_any(path)
     return labels
 
 
@@ -152,27 +178,26 @@ def class_index(raw_class: int, *, num_classes: int) -> int:
     return num_classes - 1 if raw_class == NON_GESTURE else raw_class - 1
 
 
-def read_archive(root: Path, edition: Edition, *, workers: int) -> Clips:
-    """Index the unpacked archives under `root`: every clip of every split.
+def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], workers: int) -> Clips:
+    """Index the archives under `root`: every clip of every split.
 
     Labels of withheld splits are never looked at beyond their shape: the class column there
     holds placeholders.
 
     Raises:
-        ArchiveError: Anything in the archive is missing, damaged or contradicts itself.
+        ManyFaults: All that is missing, damaged or contradicts itself.
     """
     videos = raw_videos(root)
-    index_video = partial(_index_video, edition=edition)
+    index_video = partial(_index_video, edition=edition, left_out=frozenset(left_out))
     found = map_in_processes(index_video, videos, what="index videos", workers=workers)
-    clips = Clips(edition.name, tuple(clip for rows in found for clip in rows))
-    _check_counts(root, clips, edition)
-    return clips
+    return Clips(edition.name, tuple(clip for rows in found for clip in rows))
 
 
-def _index_video(video: RawVideo, *, edition: Edition) -> list[Clip]:
+def _index_video(video: RawVideo, *, edition: Edition, left_out: frozenset[str]) -> list[Clip]:
     num_classes = len(edition.classes)
-    labels = read_labels(video.labels, num_classes=num_classes)
-    info = probe(video.media)
+    with video.labels.local() as path:
+        labels = read_labels(path, num_classes=num_classes)
+    info = probe_raw(video.media, left_out=video.video in left_out)
     withheld = video.split in edition.withheld
     clips = []
     for k, label in enumerate(labels):
@@ -190,69 +215,17 @@ def _index_video(video: RawVideo, *, edition: Edition) -> list[Clip]:
                 fps=info.fps,
                 width=info.width,
                 height=info.height,
+                left_out=video.video in left_out,
             )
         )
     return clips
 
 
 def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> None:
-    if label.last >= info.frames:
+    if info != NO_INFO and label.last >= info.frames:
         raise ArchiveError(
             f"{video.labels} line {k + 1}",
             f"clip {video.video}_{k} ends past the video",
             expected=f"end <= {info.frames - 1} ({video.media.name} has {info.frames} frames)",
             found=f"end {label.last}",
         )
-
-
-def _check_counts(root: Path, clips: Clips, edition: Edition) -> None:
-    for split, counts in (edition.counts or {}).items():
-        rows = clips.split(split)
-        found = (len(set(rows.videos)), len(rows))
-        if found != (counts.videos, counts.clips):
-            raise ArchiveError(
-                root,
-                f"split {split} is not as published",
-                expected=f"{counts.videos} videos, {counts.clips} clips",
-                found=f"{found[0]} videos, {found[1]} clips",
-            )
-
-
-def read_openpose(path: Path) -> NDArray[np.float32]:
-    """Keypoints of one video: float32 (frames, 137, 3) of x px, y px, confidence 0..1.
-
-    Raises:
-        ArchiveError: Not a sheet, not 411 columns, or a cell is no number.
-    """
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        # zipfile.BadZipFile and KeyError do not come out of calamine: it has its own error.
-        rows = (
-            CalamineWorkbook.from_path(str(path))
-            .get_sheet_by_index(0)
-            .to_python(skip_empty_area=False)
-        )
-    except CalamineError as error:
-        raise ArchiveError(path, f"not a readable xlsx ({error})") from None
-    columns = 3 * NUM_POINTS
-    width = len(rows[0]) if rows else 0
-    if width != columns:
-        expected = f"{columns} columns (x, y, confidence of {NUM_POINTS} points)"
-        raise ArchiveError(path, "wrong width", expected=expected, found=f"{width} columns")
-    try:
-        values = np.array(rows, np.float64)
-    except (ValueError, TypeError):
-        raise ArchiveError(path, *_first_text_cell(rows)) from None
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0]
-        raise ArchiveError(path, f"row {row + 1}, column {column + 1} is not finite")
-    return values.astype(np.float32).reshape(len(rows), NUM_POINTS, 3)
-
-
-def _first_text_cell(rows: Sequence[Sequence[object]]) -> tuple[str]:
-    for number, row in enumerate(rows, start=1):
-        for column, cell in enumerate(row, start=1):
-            if not isinstance(cell, int | float):
-                return (f"row {number}, column {column} is no number; found {cell!r}",)
-    return ("a cell is no number",)

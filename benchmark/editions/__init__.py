@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from benchmark.errors import ParamsError
+from benchmark.files import inside
 from benchmark.schema import Strict, read_yaml
 
 SPLITS = ("train", "val", "test")
@@ -50,7 +51,7 @@ class Edition(Strict):
     """Where the data come from."""
     comparable: bool
     """Whether its scores may stand beside published ones (false for generated data)."""
-    dataset: Literal["imigue"]
+    dataset: Literal["imigue", "ma52", "folder"]
     """Which reader of `benchmark/datasets` understands the raw archive."""
     classes: tuple[str, ...]
     groups: dict[str, tuple[int, ...]]
@@ -59,6 +60,10 @@ class Edition(Strict):
     """Splits whose labels the archive does not give."""
     counts: dict[Split, SplitCounts] | None
     """Published sizes; null where the size is a parameter."""
+    label_counts: dict[Split, tuple[int, ...]] | None
+    """Published clips of each class; where the archive differs, one is told."""
+    ids: dict[Split, str] | None
+    """Files beside this one, `Id` and one clip id a line: what the leaderboard wants, in order."""
     metric: Literal["top1"]
     submission: SubmissionForm
 
@@ -67,6 +72,11 @@ class Edition(Strict):
         members = sorted(index for group in self.groups.values() for index in group)
         if members != list(range(len(self.classes))):
             raise ValueError("groups must hold every class index exactly once")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("two classes have the same name")
+        for split, counts in (self.label_counts or {}).items():
+            if len(counts) != len(self.classes):
+                raise ValueError(f"label_counts.{split} must have one number a class")
         return self
 
 
@@ -85,6 +95,18 @@ def read_edition(name: str) -> Edition:
     if edition.name != name:
         raise ParamsError(path, "name differs from the file's", expected=name, found=edition.name)
     return edition
+
+
+def listed_ids(edition: Edition, split: Split) -> list[str] | None:
+    """The clip ids that the leaderboard wants, in its order; None where nobody published them."""
+    name = (edition.ids or {}).get(split)
+    if name is None:
+        return None
+    path = inside(FOLDER, name)
+    header, *ids = path.read_text("utf-8").split()
+    if header != "Id":
+        raise ParamsError(path, "wrong header", expected="Id", found=header)
+    return ids
 
 
 def edition_names() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections import Counter, defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 
-from benchmark.datasets.imigue import RawVideo, raw_videos
+from benchmark import video
+from benchmark.datasets import advice, raw_media
 from benchmark.errors import ArchiveError
-from benchmark.files import replacing
+from benchmark.modalities import media as media_table
+from benchmark.modalities import shards
 from benchmark.modalities.media import Medium, write_media
-from benchmark.video import read_frames, write_video
-from benchmark.workers import map_in_processes
+from benchmark.video import VideoWriter, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,65 +27,57 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.clips import Clip, Clips
+    from benchmark.datasets.raw_files import RawFile
+    from benchmark.editions import Edition
+    from benchmark.modalities.shards import Shard
     from benchmark.params import RgbMedia
 
     Frame: TypeAlias = NDArray[np.uint8]
 
-
-@dataclass(frozen=True)
-class Shard:
-    """The clips of some videos, to be written to one tar."""
-
-    name: str
-    videos: tuple[RawVideo, ...]
-    clips: tuple[Clip, ...]
+PRESET = "medium"
 
 
-def prepare(spec: RgbMedia, raw: Path, clips: Clips, folder: Path, *, workers: int) -> None:
-    """Cut, resize and pack every clip; bytes do not depend on `workers`.
+def prepare(
+    spec: RgbMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+) -> None:
+    """Cut, resize and pack every clip into `out`; bytes do not depend on `workers`.
 
     Raises:
-        ArchiveError: A raw video cannot be decoded up to the end of its last clip.
+        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    shards = _plan(spec, raw_videos(raw), clips)
-    write = partial(_write_shard, spec=spec, folder=folder)
-    packed = map_in_processes(write, shards, what="pack rgb", workers=workers)
-    media = [medium for shard in packed for medium in shard]
-    write_media(media, folder, clips, spec=spec.model_dump_json())
+    files = raw_media(raw, edition)
+    work = shards.work_folder(out)
+    plan = shards.keyed(
+        shards.plan_shards(clips, spec.shards, "shard-{:03d}.tar"),
+        lambda some: [files[name].stamp() for name in dict.fromkeys(c.video for c in some)],
+        spec.model_dump_json(),
+        (video, shards),
+    )
+    write = partial(_write_shard, spec=spec, files=files)
+    packed = shards.make_shards(
+        plan, write, work, what=f"pack {out.name}", workers=workers, do=advice(edition)
+    )
+    write_media(packed, work, clips, spec=spec.model_dump_json())
+    shards.finish(work, out, [media_table.FILE, *(shard.name for shard in plan)])
 
 
-def _plan(spec: RgbMedia, videos: list[RawVideo], clips: Clips) -> list[Shard]:
-    """Neighbouring videos share a shard; shards hold about equally many clips."""
-    counts = Counter(clips.videos)
-    per_shard = max(1, -(-len(clips) // spec.shards))
-    groups: dict[int, list[RawVideo]] = defaultdict(list)
-    before = 0
-    for video in videos:
-        groups[before // per_shard].append(video)
-        before += counts[video.video]
-    shards = []
-    for number, group in enumerate(groups.values()):
-        names = {video.video for video in group}
-        rows = tuple(clip for clip in clips if clip.video in names)
-        shards.append(Shard(f"shard-{number:03d}.tar", tuple(group), rows))
-    return shards
-
-
-def _write_shard(shard: Shard, *, spec: RgbMedia, folder: Path) -> list[Medium]:
+def _write_shard(
+    shard: Shard, path: Path, *, spec: RgbMedia, files: dict[str, RawFile]
+) -> list[Medium]:
     """Write one tar; where each of its clips lies."""
+    cv2.setNumThreads(1)
     media = []
-    with replacing(folder / shard.name) as work, tarfile.open(work, "w") as tar:
-        for video in shard.videos:
-            wanted = [clip for clip in shard.clips if clip.video == video.video]
-            for clip, frames in _cut(video, wanted, spec.short_side):
-                buffer = io.BytesIO()
-                fps = round(clip.fps)
-                write_video(buffer, frames, fps, crf=spec.crf, gop=spec.gop, preset="medium")
-                offset, size = _add(tar, f"{clip.clip_id}.mp4", buffer.getvalue())
-                height, width = frames[0].shape[:2]
-                media.append(
-                    Medium(clip.clip_id, shard.name, offset, size, len(frames), height, width)
-                )
+    with tarfile.open(path, "w") as tar:
+        for clips, faults in shards.collect_videos(shard):
+            with faults.collected():
+                for packed in _cut(files[clips[0].video], clips, spec):
+                    data = packed.buffer.getvalue()
+                    offset, size = _add(tar, f"{packed.clip.clip_id}.mp4", data)
+                    height, width = packed.shape
+                    frames = packed.clip.frames
+                    media.append(
+                        Medium(packed.clip.clip_id, shard.name, offset, size, frames, height, width)
+                    )
     return media
 
 
@@ -97,22 +90,57 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
     return offset, len(data)
 
 
-def _cut(video: RawVideo, clips: list[Clip], short_side: int) -> Iterator[tuple[Clip, list[Frame]]]:
-    """Each clip with its frames once the last one is decoded; clips may overlap."""
+@dataclass
+class _Packing:
+    """A clip that is being encoded, frame by frame: long ones need no memory."""
+
+    clip: Clip
+    buffer: io.BytesIO
+    writer: VideoWriter
+    shape: tuple[int, int] = (0, 0)
+    """Height and width of its frames."""
+
+    def add(self, frame: Frame) -> None:
+        self.writer.add(frame)
+        self.shape = (frame.shape[0], frame.shape[1])
+
+
+def _cut(file: RawFile, clips: list[Clip], spec: RgbMedia) -> Iterator[_Packing]:
+    """Each clip once its last frame is in; clips may overlap."""
     waiting = sorted(clips, key=lambda clip: clip.start_frame)
-    begun: list[tuple[Clip, list[Frame]]] = []
-    for number, frame in enumerate(read_frames(video.media)):
-        while waiting and waiting[0].start_frame == number:
-            begun.append((waiting.pop(0), []))
-        if begun:
-            small = resized(frame, short_side)
-            for _, frames in begun:
-                frames.append(small)
-        yield from (item for item in begun if item[0].end_frame == number + 1)
-        begun = [item for item in begun if item[0].end_frame > number + 1]
-    if missed := [*waiting, *(clip for clip, _ in begun)]:
-        first = missed[0].clip_id
-        raise ArchiveError(video.media, f"ended before clip {first} did", do="Fetch it again")
+    last = max(clip.end_frame for clip in clips) - 1
+    begun: list[_Packing] = []
+    with file.local() as path, ExitStack() as stack:
+        try:
+            for number, frame in enumerate(read_frames(path)):
+                while waiting and waiting[0].start_frame == number:
+                    begun.append(_begin(waiting.pop(0), spec, stack))
+                if begun:
+                    small = resized(frame, spec.short_side)
+                    for packing in begun:
+                        packing.add(small)
+                for packing in [p for p in begun if p.clip.end_frame == number + 1]:
+                    packing.writer.close()
+                    begun.remove(packing)
+                    yield packing
+                if number == last:
+                    return
+        except ArchiveError as error:
+            raise _lost(begun, waiting, str(error)) from None
+        raise _lost(begun, waiting, f"{path}: ended too early; expected {last + 1} frames")
+
+
+def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
+    names = [clip.clip_id for clip in (*(packing.clip for packing in begun), *waiting)]
+    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return ArchiveError(f"{len(names)} clip(s), {some}", f"cannot be cut: {why}")
+
+
+def _begin(clip: Clip, spec: RgbMedia, stack: ExitStack) -> _Packing:
+    buffer = io.BytesIO()
+    writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET)
+    stack.callback(writer.close)
+    return _Packing(clip, buffer, writer)
 
 
 def resized(frame: Frame, short_side: int) -> Frame:

@@ -1,4 +1,4 @@
-"""Keypoints of every clip as one array: `keypoints.npy` float32 (sum of frames, J, 3)."""
+"""Keypoints of every clip: `keypoints-*.npy` float32 (sum of frames, J, 3) and their layout."""
 
 from __future__ import annotations
 
@@ -7,54 +7,62 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.datasets.imigue import RawVideo, raw_videos, read_openpose
-from benchmark.errors import ArchiveError
-from benchmark.modalities.layouts import Layout, layout
+from benchmark import layouts
+from benchmark.datasets import advice, keypoints, openpose, raw_keypoints
+from benchmark.layouts import choose, write_layout
+from benchmark.modalities import media as media_table
+from benchmark.modalities import shards
 from benchmark.modalities.media import Medium, write_media
-from benchmark.modalities.skeleton_media import FILE
-from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from benchmark.clips import Clips
+    from benchmark.datasets.keypoints import RawKeypoints
+    from benchmark.editions import Edition
+    from benchmark.layouts import Layout
+    from benchmark.modalities.shards import Shard
     from benchmark.params import SkeletonMedia
 
 
-def prepare(spec: SkeletonMedia, raw: Path, clips: Clips, folder: Path, *, workers: int) -> None:
-    """Read every sheet once, keep the layout's points, cut at the clips.
+def prepare(
+    spec: SkeletonMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+) -> None:
+    """Read every raw file once, keep the layout's points, cut at the clips.
 
     Raises:
-        ArchiveError: A sheet is damaged, or shorter than a clip of its video.
+        ManyFaults: Every file that is damaged, or shorter than a clip of its video.
+        ParamsError: The archive's skeletons do not have this layout.
     """
-    ends: dict[str, int] = {}
-    for clip in clips:
-        ends[clip.video] = max(clip.end_frame, ends.get(clip.video, 0))
-    videos = [video for video in raw_videos(raw) if video.video in ends]
-    read = partial(_read_video, points=layout(spec.layout), ends=ends)
-    sheets = map_in_processes(read, videos, what="read keypoints", workers=workers)
-    by_video = dict(zip((video.video for video in videos), sheets, strict=True))
+    source = raw_keypoints(raw, edition)
+    points = choose(spec.layout, source.own_layout)
+    work = shards.work_folder(out)
+    plan = shards.keyed(
+        shards.plan_shards(clips, spec.shards, "keypoints-{:03d}.npy"),
+        source.stamps,
+        spec.model_dump_json() + points.model_dump_json(),
+        (shards, keypoints, openpose, layouts),
+    )
+    write = partial(_write_shard, source=source, points=points)
+    made = shards.make_shards(
+        plan, write, work, what="read keypoints", workers=workers, do=advice(edition)
+    )
+    write_media(made, work, clips, spec=spec.model_dump_json())
+    write_layout(points, work)
+    names = [shard.name for shard in plan]
+    shards.finish(work, out, [media_table.FILE, layouts.FILE, *names])
+
+
+def _write_shard(shard: Shard, path: Path, *, source: RawKeypoints, points: Layout) -> list[Medium]:
     parts, media, offset = [], [], 0
-    for clip in clips:
-        parts.append(by_video[clip.video][clip.start_frame : clip.end_frame])
-        media.append(
-            Medium(clip.clip_id, FILE, offset, clip.frames, clip.frames, clip.height, clip.width)
-        )
-        offset += clip.frames
-    np.save(folder / FILE, np.concatenate(parts))
-    write_media(media, folder, clips, spec=spec.model_dump_json())
-
-
-def _read_video(video: RawVideo, *, points: Layout, ends: dict[str, int]) -> NDArray[np.float32]:
-    sheet = read_openpose(video.sheet)
-    end = ends[video.video]
-    if len(sheet) < end:
-        raise ArchiveError(
-            video.sheet,
-            "shorter than its clips",
-            expected=f"at least {end} rows, one a frame",
-            found=f"{len(sheet)} rows",
-        )
-    return np.ascontiguousarray(sheet[:, points.points])
+    kept = list(points.points)
+    for clips, faults in shards.collect_videos(shard):
+        with faults.collected():
+            for clip, found in source.of_video(clips):
+                parts.append(found[:, kept])
+                size = (clip.frames, clip.frames, clip.height, clip.width)
+                media.append(Medium(clip.clip_id, shard.name, offset, *size))
+                offset += clip.frames
+    with path.open("wb") as file:  # np.save would add an ending to the name
+        np.save(file, np.concatenate(parts))
+    return media

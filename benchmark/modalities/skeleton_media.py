@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.layouts import read_layout
 from benchmark.modalities.media import read_media
 
 if TYPE_CHECKING:
@@ -15,17 +16,20 @@ if TYPE_CHECKING:
 
     from benchmark.clips import Clips
 
-FILE = "keypoints.npy"
-
 
 class SkeletonReader:
-    """Keypoints of single clips, memory-mapped."""
+    """Keypoints of single clips."""
 
     def __init__(self, folder: Path, clips: Clips) -> None:
+        self.layout = read_layout(folder)
+        self._folder = folder
         self._media = read_media(folder, clips)
-        self._keypoints = np.load(folder / FILE, mmap_mode="r")
+        self._shards: dict[str, NDArray[np.float32]] = {}
 
     def read(self, clip_id: str) -> NDArray[np.float32]:
         """Keypoints of one clip: float32 (T, J, 3) of x px, y px, confidence 0..1."""
         medium = self._media[clip_id]
-        return np.array(self._keypoints[medium.offset : medium.offset + medium.size])
+        if (shard := self._shards.get(medium.shard)) is None:
+            shard = np.load(self._folder / medium.shard, mmap_mode="r", allow_pickle=False)
+            self._shards[medium.shard] = shard
+        return np.array(shard[medium.offset : medium.offset + medium.size])

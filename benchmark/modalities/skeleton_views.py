@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmark.modalities.layouts import Layout, layout
 from benchmark.modalities.sampling import rng_for, test_starts, train_start, uniform_frames
 from benchmark.modalities.skeleton_media import SkeletonReader
 
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.clips import Clips
-    from benchmark.params import SkeletonInput, SkeletonMedia
+    from benchmark.layouts import Layout
+    from benchmark.params import SkeletonInput
 
 PADDING = 0.25
 """How much the person's box is widened, of its half sides."""
@@ -33,12 +33,11 @@ class SkeletonViews:
     `test_size` in test), confidence.
     """
 
-    def __init__(
-        self, spec: SkeletonInput, media: SkeletonMedia, folder: Path, clips: Clips
-    ) -> None:
+    def __init__(self, spec: SkeletonInput, folder: Path, clips: Clips) -> None:
         self._spec = spec
-        self._layout = layout(media.layout)
         self._reader = SkeletonReader(folder, clips)
+        self._layout = self._reader.layout
+        self.channels = len(self._layout.points)
         self._shape = {clip.clip_id: (float(clip.width), float(clip.height)) for clip in clips}
 
     def train(self, clip_id: str, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -44,22 +44,13 @@ def build_views(
         case SkeletonInput(), SkeletonMedia():
             from benchmark.modalities.skeleton_views import SkeletonViews
 
-            return SkeletonViews(spec, media, folder, clips)
+            return SkeletonViews(spec, folder, clips)
         case VideoInput(), RgbMedia():
             from benchmark.modalities.video_views import VideoViews
 
             return VideoViews(spec, folder, clips, cache_gib=cache_gib)
         case _:
             raise TypeError(f"input {spec.kind} cannot read media {media.kind}")
-
-
-def in_channels(spec: Input, media: Media) -> int:
-    """Channels that the network sees: joints for skeletons, 3 for video."""
-    if isinstance(media, SkeletonMedia):
-        from benchmark.modalities.layouts import layout
-
-        return len(layout(media.layout).points)
-    return 3
 
 
 class TrainClips(Dataset[tuple[str, "np.ndarray", int]]):

@@ -22,7 +22,6 @@ from benchmark.training.loader import (
     TestClips,
     TrainClips,
     build_views,
-    in_channels,
     test_loader,
     train_loader,
 )
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from benchmark.models.recogniser import Recogniser
     from benchmark.params import Experiment, Media, Recipe
     from benchmark.training.checkpoint import Checkpoints
-    from benchmark.training.loader import Batch
+    from benchmark.training.loader import Batch, Views
 
 log = logging.getLogger(__name__)
 
@@ -98,15 +97,22 @@ class _Trainer:
         make_deterministic(task.seed, threads=task.recipe.threads)
         self._recipe = task.recipe
         self._fabric = Fabric(accelerator="auto", devices=1, precision=task.recipe.precision)
+        views = build_views(
+            task.experiment.input,
+            task.media,
+            task.media_folder,
+            task.clips,
+            cache_gib=task.recipe.cache_gib,
+        )
         self._model = build(
             task.experiment.backbone,
             task.experiment.input,
-            in_channels=in_channels(task.experiment.input, task.media),
+            in_channels=views.channels,
             num_classes=task.num_classes,
         )
         optimizer = build_optimizer(task.recipe, self._model)
         self._net, self._optimizer = self._fabric.setup(self._model, optimizer)
-        self._order, self._batches, self._val = _batches(task)
+        self._order, self._batches, self._val = _batches(task, views)
         self._schedule = build_schedule(task.recipe, optimizer, len(self._order))
         self._val_labels = task.clips.split("val").labels()
         self.progress = Progress()
@@ -179,12 +185,9 @@ class _Trainer:
         return logits.detach(), label, loss.item()
 
 
-def _batches(task: Task) -> tuple[EpochOrder, DataLoader[Any], DataLoader[Any]]:
+def _batches(task: Task, views: Views) -> tuple[EpochOrder, DataLoader[Any], DataLoader[Any]]:
     """Order and batches of training, and batches of validation, over the same views."""
     recipe, train_clips, val_clips = task.recipe, task.clips.split("train"), task.clips.split("val")
-    views = build_views(
-        task.experiment.input, task.media, task.media_folder, task.clips, cache_gib=recipe.cache_gib
-    )
     order = EpochOrder(len(train_clips), recipe.batch_size, recipe.repeats, task.seed)
     workers = recipe.loader_workers
     return (

@@ -10,7 +10,7 @@ from benchmark.models import build
 from benchmark.predictions import Probabilities
 from benchmark.training.checkpoint import load_weights, read_card
 from benchmark.training.forward import probabilities
-from benchmark.training.loader import TestClips, build_views, in_channels, test_loader
+from benchmark.training.loader import TestClips, build_views, test_loader
 from benchmark.training.seeding import make_deterministic
 
 if TYPE_CHECKING:
@@ -32,16 +32,13 @@ def predict(
     """
     card = read_card(model_folder)
     make_deterministic(card.seed, threads=recipe.threads)
+    views = build_views(card.input, card.media, media_folder, clips)
     model = build(
-        card.backbone,
-        card.input,
-        in_channels=in_channels(card.input, card.media),
-        num_classes=len(card.classes),
+        card.backbone, card.input, in_channels=views.channels, num_classes=len(card.classes)
     )
     load_weights(model_folder, model)
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     rows = clips.split(split)
-    views = build_views(card.input, card.media, media_folder, clips)
     dataset = TestClips(views, rows, quick=False)
     batch_size = max(1, recipe.batch_size // card.input.views)
     batches = test_loader(dataset, batch_size=batch_size, workers=recipe.loader_workers)

@@ -1,0 +1,115 @@
+"""Keypoints as archives give them, cut at the clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from benchmark.datasets.openpose import NUM_POINTS, read_openpose
+from benchmark.errors import ArchiveError, FaultList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmark.clips import Clip
+    from benchmark.datasets.raw_files import RawFile
+    from benchmark.layouts import Layout
+
+    Keypoints: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """One OpenPose sheet of 137 points a video."""
+
+    files: dict[str, RawFile]
+    """By video."""
+
+    num_points = NUM_POINTS
+    own_layout: Layout | None = None
+
+    def stamps(self, clips: Sequence[Clip]) -> list[object]:
+        """What changes when a file of these clips does."""
+        return [self.files[video].stamp() for video in dict.fromkeys(c.video for c in clips)]
+
+    def of_video(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
+        """Each clip of one video with its float32 (T, 137, 3): x px, y px, confidence.
+
+        Raises:
+            ArchiveError: The sheet is damaged or shorter than a clip.
+        """
+        file = self.files[clips[0].video]
+        with file.local() as path:
+            sheet = read_openpose(path)
+        end = max(clip.end_frame for clip in clips)
+        if len(sheet) < end:
+            raise ArchiveError(
+                file,
+                "shorter than its clips",
+                expected=f"at least {end} rows, one a frame",
+                found=f"{len(sheet)} rows",
+            )
+        for clip in clips:
+            yield clip, sheet[clip.start_frame : clip.end_frame]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """One array a clip, with a layout of the archive's own."""
+
+    files: dict[str, RawFile]
+    """By clip id."""
+    own_layout: Layout
+
+    @property
+    def num_points(self) -> int:
+        """J."""
+        return len(self.own_layout.points)
+
+    def stamps(self, clips: Sequence[Clip]) -> list[object]:
+        """What changes when a file of these clips does."""
+        return [self.files[clip.clip_id].stamp() for clip in clips if clip.clip_id in self.files]
+
+    def of_video(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
+        """Each clip of one video with its float32 (T, J, 3): x px, y px, confidence.
+
+        Raises:
+            ManyFaults: Files that are missing, no such arrays, or of another length.
+        """
+        faults = FaultList()
+        for clip in clips:
+            found = None
+            with faults.collected():
+                found = self._read(clip)
+            if found is not None:
+                yield clip, found
+        faults.raise_any("skeletons")
+
+    def _read(self, clip: Clip) -> Keypoints:
+        if clip.clip_id not in self.files:
+            raise ArchiveError(f"skeletons/{clip.clip_id}.npy", "no such file")
+        file = self.files[clip.clip_id]
+        with file.local() as path:
+            try:
+                found = np.load(path, allow_pickle=False)
+            except (ValueError, OSError, EOFError) as error:
+                raise ArchiveError(file, f"not a readable array ({error})") from None
+        wanted = (clip.frames, self.num_points, 3)
+        if found.dtype != np.float32 or found.shape != wanted:
+            raise ArchiveError(
+                file,
+                "not the keypoints of its clip",
+                expected=f"float32 {wanted} (frames, joints, x y confidence)",
+                found=f"{found.dtype} {found.shape}",
+            )
+        if not np.isfinite(found).all():
+            frame, joint, _ = np.argwhere(~np.isfinite(found))[0]
+            raise ArchiveError(file, f"frame {frame}, joint {joint} is not finite")
+        return found
+
+
+RawKeypoints: TypeAlias = Sheets | Arrays

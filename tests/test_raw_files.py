@@ -1,0 +1,146 @@
+"""Archives are read as they were downloaded: zipped or unpacked, with the same result."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_archive import keypoints_of, write_archive
+
+from benchmark.datasets import imigue, raw_keypoints, read_archive
+from benchmark.datasets.raw_files import FolderTree, ZipTree, open_tree
+from benchmark.editions import read_edition
+from benchmark.errors import ArchiveError, ManyFaults
+
+MIMIC = read_edition("mimic")
+PLACES = (*imigue.SKELETONS.values(), *imigue.MOVIES.values())
+ARCHIVES = {place.archive: place.folder for place in PLACES}
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("raw"))
+
+
+def zipped(unpacked: Path, root: Path, *, with_top: bool = True) -> Path:
+    root.mkdir()
+    for archive, folder in ARCHIVES.items():
+        with zipfile.ZipFile(root / archive, "w", zipfile.ZIP_DEFLATED) as target:
+            target.writestr("__MACOSX/._junk", b"junk")
+            for path in sorted((unpacked / folder).rglob("*")):
+                name = path.relative_to(unpacked if with_top else unpacked / folder).as_posix()
+                target.write(path, name)
+    return root
+
+
+@pytest.mark.parametrize("with_top", [True, False])
+def test_zips_and_folders_give_the_same_index(
+    unpacked: Path, tmp_path: Path, with_top: bool
+) -> None:
+    root = zipped(unpacked, tmp_path / "zips", with_top=with_top)
+    found = read_archive(root, MIMIC, left_out=(), workers=1)
+    assert found == read_archive(unpacked, MIMIC, left_out=(), workers=1)
+    assert not list(root.rglob("*.mp4")), "nothing is unpacked into the archive"
+
+
+def test_one_zip_may_be_unpacked_and_the_others_not(unpacked: Path, tmp_path: Path) -> None:
+    root = zipped(unpacked, tmp_path / "zips")
+    shutil.copytree(unpacked / "imigue_rgb_phase1", root / "imigue_rgb_phase1")
+    (root / "imigue_rgb_phase1.zip").unlink()
+    assert len(read_archive(root, MIMIC, left_out=(), workers=1)) == 21
+
+
+def test_the_root_may_be_a_link_to_read_only_storage(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
+    storage = Path(shutil.copytree(unpacked, tmp_path / "storage/imigue"))
+    places = [storage, *storage.rglob("*")]
+    for path in places:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    (tmp_path / "link").symlink_to(storage)
+    before = sorted(storage.rglob("*"))
+    try:
+        assert len(read_archive(tmp_path / "link", MIMIC, left_out=(), workers=1)) == 21
+        assert sorted(storage.rglob("*")) == before
+    finally:
+        for path in places:
+            path.chmod(0o755)
+
+
+def test_keypoints_come_out_of_a_zip(unpacked: Path, tmp_path: Path) -> None:
+    root = zipped(unpacked, tmp_path / "zips")
+    clips = read_archive(root, MIMIC, left_out=(), workers=1)
+    mine = [clip for clip in clips if clip.video == "0012"]
+    (first, points), *_ = raw_keypoints(root, MIMIC).of_video(mine)
+    wanted = keypoints_of("0012").reshape(-1, 137, 3)[: first.frames]
+    np.testing.assert_array_equal(points, wanted.astype(np.float32))
+
+
+def damaged_member(root: Path, archive: str, member: str) -> None:
+    path = root / archive
+    with zipfile.ZipFile(path) as opened:
+        offset = opened.getinfo(member).header_offset + 30 + len(member) + 20
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 40] = bytes(40)
+    path.write_bytes(data)
+
+
+def test_a_damaged_member_is_named_by_zip_and_member(unpacked: Path, tmp_path: Path) -> None:
+    root = zipped(unpacked, tmp_path / "zips")
+    member = "imigue_rgb_phase2/0101/0101.mp4"
+    damaged_member(root, "imigue_rgb_phase2.zip", member)
+    with pytest.raises(ManyFaults, match=rf"imigue_rgb_phase2\.zip!{member}: cannot be unpacked"):
+        read_archive(root, MIMIC, left_out=(), workers=1)
+
+
+def test_a_fault_inside_a_member_names_the_zip_and_not_the_copy(
+    unpacked: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(unpacked, tmp_path / "raw"))
+    next(copy.rglob("0012_label.csv")).write_text("8,0,5\nx,1,2\n", "utf-8")
+    root = zipped(copy, tmp_path / "zips")
+    with pytest.raises(ManyFaults) as caught:
+        read_archive(root, MIMIC, left_out=(), workers=2)
+    assert "imigue_skeleton_phase1.zip!imigue_data_phase1/datasets/" in str(caught.value)
+    assert "0012_label.csv line 2: not a label" in str(caught.value)
+    assert "mgbench-" not in str(caught.value)
+
+
+def test_an_encrypted_zip_is_said_to_be_one(unpacked: Path, tmp_path: Path) -> None:
+    root = zipped(unpacked, tmp_path / "zips")
+    path = root / "imigue_rgb_phase2.zip"
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + offset] |= 1  # the flag of a member that needs a password
+            at = data.find(signature, at + 4)
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match="encrypted.*with the organisers' password"):
+        read_archive(root, MIMIC, left_out=(), workers=1)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK no zip at all"])
+def test_a_file_that_is_no_zip_is_named(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(ArchiveError, match=r"a\.zip: not a readable zip"):
+        open_tree(tmp_path, "a", "a.zip")
+
+
+def test_the_two_kinds_of_tree_answer_alike(unpacked: Path, tmp_path: Path) -> None:
+    root = zipped(unpacked, tmp_path / "zips")
+    folder = open_tree(unpacked, "imigue_data_phase1", "imigue_skeleton_phase1.zip")
+    archive = open_tree(root, "imigue_data_phase1", "imigue_skeleton_phase1.zip")
+    assert isinstance(folder, FolderTree)
+    assert isinstance(archive, ZipTree)
+    sub = "datasets/imigue_skeleton_train/"
+    assert folder.folders(sub) == archive.folders(sub) == ["0011", "0012", "0013"]
+    assert folder.files(f"{sub}0011") == archive.files(f"{sub}0011")
+    for tree in (folder, archive):
+        with pytest.raises(ArchiveError, match="no such folder"):
+            tree.folders("datasets/nothing")
+        with pytest.raises(ArchiveError, match="no such file"):
+            tree.file("datasets/nothing.csv")
+        assert tree.file(f"{sub}0011/0011_label.csv").name == "0011_label.csv"
