@@ -28,10 +28,14 @@ class Layout(Strict):
     """Limbs as pairs of local indices."""
     swap: tuple[int, ...]
     """Local index that each point takes the place of in a left-right mirror."""
+    names: tuple[str, ...]
+    """What each kept point is called."""
 
     @model_validator(mode="after")
     def _fits(self) -> Layout:
         count = len(self.points)
+        if len(self.names) != count:
+            raise ValueError(f"{len(self.names)} names for {count} points")
         if any(not 0 <= end < count for edge in self.edges for end in edge):
             raise ValueError(f"an edge ends outside the {count} points")
         if sorted(self.swap) != list(range(count)) or any(
@@ -94,6 +98,15 @@ _POINTS = (
     + (95, 99, 103, 107, 111, 115)  # left hand root and finger tips
     + (116, 120, 124, 128, 132, 136)  # right hand root and finger tips
 )
+_TIPS = ("root", "thumb tip", "index tip", "middle tip", "ring tip", "little tip")
+_NAMES = (
+    "nose", "neck", "right shoulder", "right elbow", "right wrist",
+    "left shoulder", "left elbow", "left wrist", "right eye", "left eye", "right ear", "left ear",
+    "right jaw, upper", "right jaw, lower", "chin", "left jaw, lower", "left jaw, upper",
+    "right brow", "left brow", "nose bridge", "right mouth corner", "upper lip",
+    "left mouth corner", "lower lip",
+    *(f"left hand {tip}" for tip in _TIPS), *(f"right hand {tip}" for tip in _TIPS),
+)  # fmt: skip
 _FACE_AND_ARMS = (
     (0, 1), (0, 8), (8, 10), (0, 9), (9, 11), (19, 17), (19, 18), (17, 12), (12, 13),
     (13, 14), (18, 16), (16, 15), (15, 14), (20, 21), (21, 22), (22, 23), (23, 20),
@@ -111,5 +124,6 @@ OPENPOSE36 = Layout(
     points=_POINTS,
     edges=(*_FACE_AND_ARMS, *_RIGHT_HAND, *_LEFT_HAND, (0, 19)),
     swap=_swap(len(_POINTS), _MIRROR),
+    names=_NAMES,
 )
 """The 36 points and 36 limbs of MM-Gesture. Source: arXiv 2507.08344 and its repository."""

@@ -43,6 +43,22 @@ class SkeletonMedia(Strict):
     """In how many files the keypoints lie; an interrupted preparation goes on at the next one."""
 
 
+class PoseMedia(Strict):
+    """Keypoints found in the raw videos by MediaPipe (docs/skeletons-from-video.md)."""
+
+    kind: Literal["pose"]
+    edition: str
+    layout: Literal["openpose36"]
+    """Which of the 137 points that are found are kept."""
+    pose: str
+    """Path of the pose model; the three files are yours, none comes with the harness."""
+    hands: str | None
+    """Path of the hand model; null for no hands."""
+    face: str | None
+    """Path of the face model; null for no face."""
+    shards: Positive
+
+
 class RgbMedia(Strict):
     """Clips cut out of the raw videos, resized, as short closed-GOP H.264 in tar shards."""
 
@@ -58,7 +74,7 @@ class RgbMedia(Strict):
     """In how many tar files the clips lie."""
 
 
-Media: TypeAlias = Annotated[SkeletonMedia | RgbMedia, Field(discriminator="kind")]
+Media: TypeAlias = Annotated[SkeletonMedia | PoseMedia | RgbMedia, Field(discriminator="kind")]
 
 # ---------------------------------------------------------------- inputs of a network
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 TRAIN = "mmgesture/train"
 TABLE = "mmgesture/table"
+DATA = "mmgesture/data"
 SUBMISSION = "mmgesture/submission"
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Says what the experiments are; the UI of 3.17.2 asks the URL instead (`saved_views`)."""

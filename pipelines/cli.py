@@ -13,6 +13,7 @@ import click
 from ruamel.yaml import YAML
 
 from pipelines._stage import USER_FAULT, mistakes_shown
+from pipelines.data_commands import data, edition
 
 PORT = 5000
 
@@ -21,6 +22,10 @@ PORT = 5000
 @click.version_option(version("mm-gesture-benchmark"), prog_name="mgbench")
 def main() -> None:
     """Micro-gesture benchmark: results by `dvc repro`, runs in MLflow, leaderboard files."""
+
+
+main.add_command(data)
+main.add_command(edition)
 
 
 @main.command()

@@ -8,7 +8,7 @@ import click
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.params import RgbMedia, SkeletonMedia
+from benchmark.params import PoseMedia, RgbMedia, SkeletonMedia
 from benchmark.workers import usable_cores
 from pipelines._stage import entry, existing, path, stage
 
@@ -34,6 +34,10 @@ def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
             from benchmark.modalities import skeleton
 
             skeleton.prepare(spec, raw, edition, clips, out, workers=usable_cores())
+        case PoseMedia():
+            from benchmark.modalities import pose
+
+            pose.prepare(spec, raw, edition, clips, out, workers=usable_cores())
         case RgbMedia():
             from benchmark.modalities import rgb
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.clips import read_clips
-from benchmark.editions import read_edition
+from benchmark.editions import Split, read_edition
 from benchmark.results import Answers, Resampling, score_rows
 from benchmark.results_files import write_table
 from benchmark.run_record import write_records
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.params import Params
+
+SCORED: tuple[Split, ...] = ("val", "test")
 
 
 @click.command()
@@ -45,8 +47,7 @@ def main(
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
     resampling = Resampling(params.table.resamples, params.seed)
-    open_splits = [split for split in ("val", "test") if split not in edition.withheld]
-    truths = [Answers.of(clips, split) for split in open_splits]
+    truths = [Answers.of(clips, split) for split in SCORED if split not in edition.withheld]
     if "test" in edition.withheld and answers.is_file():
         test = clips.split("test")
         labels = read_answers(answers, test, num_classes=len(edition.classes))

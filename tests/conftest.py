@@ -15,7 +15,8 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 REPO = Path(__file__).parents[1]
 STAGES = (
-    "synthesize", "index", "prepare", "train", "predict", "evaluate", "fuse", "table", "submit",
+    "synthesize", "index", "survey", "prepare", "train", "predict", "evaluate", "fuse", "table",
+    "submit",
 )  # fmt: skip
 
 

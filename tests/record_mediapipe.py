@@ -86,10 +86,13 @@ def padded(found: Landmarks) -> dict[str, np.ndarray]:
     """Landmarks as arrays of fixed shape, NaN where nothing was found."""
     hands = np.full((2, 21, 3), np.nan, np.float32)
     hands[: len(found.hands)] = found.hands
+    called_right = np.zeros(2, np.bool_)
+    called_right[: len(found.hands)] = found.called_right
     nothing = np.float32(np.nan)
     return {
         "pose": np.full((33, 4), nothing) if found.pose is None else found.pose,
         "hands": hands,
+        "called_right": called_right,
         "face": np.full((478, 3), nothing) if found.face is None else found.face,
     }
 

@@ -69,7 +69,16 @@ def test_every_stage_is_in_the_picture_of_the_readme() -> None:
 
 def test_every_format_named_in_code_is_described() -> None:
     formats = (REPO / "docs/formats.md").read_text("utf-8")
-    for name in ("clips/2", "media/1", "model/1", "probabilities/1", "fusion/1", "runs/1"):
+    for name in (
+        "clips/2",
+        "media/1",
+        "model/1",
+        "probabilities/1",
+        "fusion/1",
+        "runs/1",
+        "survey/1",
+        "submission/1",
+    ):
         assert f"`{name}`" in formats
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import mlflow
 import pytest
 from conftest import REPO
+from own_clips import write_folder
 from ruamel.yaml import YAML
 
 from benchmark.clips import read_clips
@@ -116,7 +117,7 @@ def shown(root: Path) -> list[tuple[str, str]]:
 ALL_RUNS = sorted(
     (name, "FINISHED")
     for name in (
-        "train@joint", "train@rgb", "table mimic", "01 joint", "02 rgb",
+        "data mimic", "train@joint", "train@rgb", "table mimic", "01 joint", "02 rgb",
         "03 joint+rgb uniform", "04 joint+rgb convex",
     )
 )  # fmt: skip
@@ -166,7 +167,7 @@ def test_mlflow_shows_every_run_once(done: Path) -> None:
 
 def test_a_second_repro_runs_nothing(done: Path) -> None:
     assert ran(done) == []
-    assert "14 of 14 stages are up to date" in command(done, "mgbench", "status").stdout
+    assert "15 of 15 stages are up to date" in command(done, "mgbench", "status").stdout
 
 
 def test_a_lost_store_shows_every_run_again_once(done: Path) -> None:
@@ -210,6 +211,30 @@ def test_two_projects_from_nothing_give_the_same_bytes(done: Path, tmp_path: Pat
         "submissions/final/prediction.zip",
     ):  # fmt: skip
         assert (other / name).read_bytes() == (done / name).read_bytes(), name
+
+
+def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
+    """docs/own-clips.md, step by step."""
+    root = project(tmp_path / "project")
+    write_folder(tmp_path / "clips")
+    made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
+    assert "3 classes" in made.stdout
+    checked = command(root, "mgbench", "data", "check", "own").stdout
+    assert "ok    train: 6 videos, 12 clips" in checked
+    text = (root / "params.yaml").read_text("utf-8")
+    text = text.replace("edition: mimic", "edition: own").replace("  mimic: {left", "  own: {left")
+    text = text.replace("layout: openpose36", "layout: own")
+    (root / "params.yaml").write_text(text, "utf-8")
+    command(root, "dvc", "repro", "table", "submit", "survey")
+    assert not (root / "data/raw/mimic").exists()
+    with (root / "submissions/final/prediction.csv").open(newline="") as file:
+        header, *rows = list(csv.reader(file))
+    assert header == ["Id", "Target"]
+    assert [row[0] for row in rows] == [f"test{k}-{part}" for k in range(4) for part in (0, 1)]
+    assert {row[1] for row in rows} <= {"0", "1", "2"}
+    page = (root / "RESULTS.md").read_text("utf-8")
+    assert page.count("| joint+rgb convex |") == 1, "validation only: nobody knows test"
+    assert (root / "reports/data/own/report.html").is_file()
 
 
 def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(done: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REPO
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
 from benchmark.datasets import raw_keypoints, read_archive
@@ -16,6 +21,7 @@ from benchmark.modalities import rgb, skeleton
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.params import RgbMedia, SkeletonMedia
+from benchmark.schema import read_yaml
 
 
 @pytest.fixture
@@ -199,3 +205,57 @@ def test_a_folder_without_skeletons_says_so(root: Path) -> None:
     (root / "skeleton.yaml").unlink()
     with pytest.raises(BenchmarkError, match=r"skeleton\.yaml: no such file: these clips have no"):
         raw_keypoints(root, edition(root))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the code: `edition new` writes beside the other editions."""
+    for name in ("benchmark", "pipelines", "submission"):
+        ignore = shutil.ignore_patterns("__pycache__", "assets")
+        shutil.copytree(REPO / name, tmp_path / "project" / name, ignore=ignore)
+    return tmp_path / "project"
+
+
+def new(project: Path, name: str, source: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name("mgbench"), "edition", "new", name, "--from", str(source)],
+        cwd=project, env={**os.environ, "PYTHONPATH": str(project)}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+
+def test_edition_new_writes_the_edition_and_links_the_folder(root: Path, project: Path) -> None:
+    done = new(project, "own", root)
+    assert done.returncode == 0, done.stderr
+    path = project / "benchmark/editions/own.yaml"
+    assert read_yaml(path, Edition) == edition(root)
+    assert (project / "data/raw/own").resolve() == root.resolve()
+    assert (project / "data/sealed/own").is_dir()
+
+
+def test_edition_new_raises_the_version_only_when_something_changed(
+    root: Path, project: Path
+) -> None:
+    path = project / "benchmark/editions/own.yaml"
+    new(project, "own", root)
+    new(project, "own", root)
+    assert read_yaml(path, Edition).version == 1
+    with (root / "classes.txt").open("a", encoding="utf-8") as file:
+        file.write("jump\n")
+    new(project, "own", root)
+    assert read_yaml(path, Edition).version == 2
+    assert read_yaml(path, Edition).classes[-1] == "jump"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("imigue", "is a published edition"), ("My-Clips", "not a name"), ("../x", "not a name")],
+)
+def test_edition_new_overwrites_no_published_edition(
+    root: Path, project: Path, name: str, message: str
+) -> None:
+    before = (project / "benchmark/editions/imigue.yaml").read_bytes()
+    done = new(project, name, root)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert (project / "benchmark/editions/imigue.yaml").read_bytes() == before

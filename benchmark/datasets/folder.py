@@ -254,7 +254,7 @@ def describe(name: str, root: Path) -> Edition:
                 "rows",
                 expected="all or none",
             )
-    withheld = tuple(split for split, found in labels.items() if not any(found))
+    withheld: tuple[Split, ...] = tuple(split for split, found in labels.items() if not any(found))
     if unlabelled := [split for split in ("train", "val") if split in withheld]:
         raise ArchiveError(root / CLIPS, f"split {unlabelled[0]} has no labelled clip")
     return Edition(

@@ -36,19 +36,22 @@ class Sheets:
         """What changes when a file of these clips does."""
         return [self.files[video].stamp() for video in dict.fromkeys(c.video for c in clips)]
 
+    def read(self, video: str) -> Keypoints:
+        """The whole sheet of a video: float32 (rows, 137, 3)."""
+        with self.files[video].local() as path:
+            return read_openpose(path)
+
     def of_video(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
         """Each clip of one video with its float32 (T, 137, 3): x px, y px, confidence.
 
         Raises:
             ArchiveError: The sheet is damaged or shorter than a clip.
         """
-        file = self.files[clips[0].video]
-        with file.local() as path:
-            sheet = read_openpose(path)
+        sheet = self.read(clips[0].video)
         end = max(clip.end_frame for clip in clips)
         if len(sheet) < end:
             raise ArchiveError(
-                file,
+                self.files[clips[0].video],
                 "shorter than its clips",
                 expected=f"at least {end} rows, one a frame",
                 found=f"{len(sheet)} rows",

@@ -55,4 +55,5 @@ def read_own_layout(path: Path) -> Layout:
         points=tuple(range(len(own.joints))),
         edges=tuple((number[one], number[other]) for one, other in own.edges),
         swap=tuple(swap),
+        names=own.joints,
     )

@@ -14,10 +14,10 @@ from benchmark.errors import ParamsError
 from benchmark.files import inside
 from benchmark.schema import Strict, read_yaml
 
-SPLITS = ("train", "val", "test")
-"""Every split, in the order in which pages list them."""
-
 Split: TypeAlias = Literal["train", "val", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+"""Every split, in the order in which pages list them."""
 
 FOLDER = Path(__file__).parent
 

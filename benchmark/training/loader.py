@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.modalities.sampling import rng_for
-from benchmark.params import RgbMedia, SkeletonInput, SkeletonMedia, VideoInput
+from benchmark.params import PoseMedia, RgbMedia, SkeletonInput, SkeletonMedia, VideoInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def build_views(
 ) -> Views:
     """The views of an experiment's input over its media, with memory for decoded clips."""
     match spec, media:
-        case SkeletonInput(), SkeletonMedia():
+        case SkeletonInput(), SkeletonMedia() | PoseMedia():
             from benchmark.modalities.skeleton_views import SkeletonViews
 
             return SkeletonViews(spec, folder, clips)

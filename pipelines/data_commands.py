@@ -1,0 +1,89 @@
+"""`mgbench data` and `mgbench edition`: from a downloaded or own folder to `dvc repro`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+from ruamel.yaml import YAML
+
+from benchmark.editions import FOLDER, read_edition
+from benchmark.errors import ManyFaults, ParamsError
+from benchmark.files import replacing
+from benchmark.params import read_params
+from benchmark.workers import usable_cores
+from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
+
+MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
+
+
+@click.group()
+def data() -> None:
+    """Look at raw archives."""
+
+
+@data.command()
+@click.argument("edition_name", metavar="EDITION")
+@click.option("--raw", type=existing, help="The archives, if not in data/raw/EDITION.")
+def check(edition_name: str, raw: Path | None) -> None:
+    """Check the raw archive of EDITION from end to end; exit code 2 if something is wrong."""
+    from benchmark.datasets import read_archive
+    from benchmark.survey.findings import findings
+    from benchmark.survey.take import take_survey
+
+    with mistakes_shown():
+        edition = read_edition(edition_name)
+        raw = raw or Path("data/raw") / edition_name
+        if not raw.is_dir():
+            raise ParamsError(raw, "no such folder", do="Put or link the archives there")
+        use = read_params(PARAMS).editions.get(edition_name) if PARAMS.is_file() else None
+        left_out = use.left_out if use else ()
+        cores = usable_cores()
+        try:
+            clips = read_archive(raw, edition, left_out=left_out, workers=cores)
+        except ManyFaults as faults:
+            for line in faults.lines:
+                click.echo(f"{MARKS['fault']} {line}")
+            raise
+        found = findings(take_survey(raw, edition, clips, workers=cores))
+    for finding in found:
+        click.echo(f"{MARKS[finding.level]} {finding.text}")
+    if any(finding.level == "fault" for finding in found):
+        sys.exit(USER_FAULT)
+
+
+@click.group()
+def edition() -> None:
+    """Editions: what the classes, splits and files of a data set are."""
+
+
+@edition.command()
+@click.argument("name")
+@click.option("--from", "source", type=existing, required=True, help="Folder of one's own clips.")
+def new(name: str, source: Path) -> None:
+    """Make the edition NAME of one's own clips (docs/own-clips.md)."""
+    from benchmark.datasets.folder import describe
+
+    with mistakes_shown():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ParamsError("NAME", "not a name", expected="small letters, digits and _")
+        path = FOLDER / f"{name}.yaml"
+        made = describe(name, source)
+        if path.is_file():
+            known = read_edition(name)
+            if known.dataset != "folder":
+                raise ParamsError(path, "is a published edition", do="Choose another name")
+            same = known.model_copy(update={"version": 1}) == made
+            made = made.model_copy(update={"version": known.version + (not same)})
+        with replacing(path) as work:
+            YAML().dump(made.model_dump(mode="json"), work)
+        raw = Path("data/raw") / name
+        if not raw.exists():
+            raw.parent.mkdir(parents=True, exist_ok=True)
+            raw.symlink_to(os.path.relpath(source.resolve(), raw.parent.resolve()))
+        Path("data/sealed", name).mkdir(parents=True, exist_ok=True)
+    click.echo(f"wrote {path}: {len(made.classes)} classes; the clips are in {raw}")
+    click.echo(f"now 'mgbench data check {name}', then name it in params.yaml: docs/own-clips.md")

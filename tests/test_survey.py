@@ -1,0 +1,249 @@
+"""The data report says what is in the archive, and nothing of it is hidden."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REPO
+from own_clips import write_folder
+from tiny_archive import (
+    FRAMES,
+    HEIGHT,
+    LABELS,
+    VIDEOS,
+    WIDTH,
+    frames_of,
+    keypoints_of,
+    write_archive,
+)
+
+from benchmark.clips import Clips
+from benchmark.datasets import read_archive
+from benchmark.datasets.folder import describe
+from benchmark.datasets.mimic.xlsx import write_xlsx
+from benchmark.editions import read_edition
+from benchmark.survey.findings import findings
+from benchmark.survey.pictures import SURE, sample_picture
+from benchmark.survey.report import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
+from benchmark.survey.take import Survey, take_survey
+
+MIMIC = read_edition("mimic")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("raw"))
+
+
+def take(root: Path, workers: int = 1) -> Survey:
+    clips = read_archive(root, MIMIC, left_out=(), workers=1)
+    return take_survey(root, MIMIC, clips, workers=workers)
+
+
+@pytest.fixture(scope="module")
+def survey(raw: Path) -> Survey:
+    return take(raw)
+
+
+def texts(survey: Survey, level: str) -> list[str]:
+    return [finding.text for finding in findings(survey) if finding.level == level]
+
+
+def test_every_video_is_counted_from_its_files(survey: Survey) -> None:
+    assert [video.video for video in survey.videos] == sorted(
+        VIDEOS, key=lambda video: (["train", "val", "test"].index(VIDEOS[video]), video)
+    )
+    for video in survey.videos:
+        assert (video.clips, video.sheet_rows) == (len(LABELS), FRAMES)
+        assert video.info == (WIDTH, HEIGHT, 25.0, FRAMES)
+
+
+def test_missing_points_are_those_of_confidence_zero(survey: Survey) -> None:
+    assert survey.layout is not None
+    unseen = survey.unseen()
+    assert unseen[survey.layout.names.index("right elbow")] == 1, "point 3 of the tiny archive"
+    assert unseen.sum() == 1
+    assert len(survey.gaps) == len(survey.clips)
+    assert all(gap.missing == pytest.approx(1 / 36) for gap in survey.gaps)
+
+
+def test_the_survey_does_not_depend_on_the_number_of_workers(raw: Path, survey: Survey) -> None:
+    other = take(raw, workers=2)
+    assert findings(other) == findings(survey)
+    assert other.gaps == survey.gaps
+
+
+def test_samples_are_the_frames_that_they_say(survey: Survey) -> None:
+    samples = survey.samples()
+    assert [sample.clip.label for sample in samples] == [7, 30, 31]
+    for sample in samples:
+        number = (sample.clip.start_frame + sample.clip.end_frame) // 2
+        wanted = frames_of(sample.clip.video)[number].astype(int)
+        assert np.abs(sample.frame - wanted).mean() < 4
+        assert sample.points is not None
+        sheet = keypoints_of(sample.clip.video).reshape(FRAMES, 137, 3)
+        np.testing.assert_allclose(sample.points[0], sheet[number, 0], rtol=1e-5)
+
+
+def test_seen_points_are_drawn_where_they_are_and_missing_ones_nowhere(survey: Survey) -> None:
+    sample = survey.samples()[0]
+    points = np.zeros((36, 3), np.float32)
+    points[5] = (48, 32, 0.9)
+    black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    picture = sample_picture(sample._replace(frame=black, points=points), survey.layout)
+    drawn = np.argwhere(picture.any(-1))
+    scale = 300 / HEIGHT
+    assert np.abs(drawn.mean(0) - [32 * scale, 48 * scale]).max() < 1
+    assert tuple(picture[round(32 * scale), round(48 * scale)]) == SURE
+
+
+def test_a_sheet_longer_than_its_video_is_a_note_with_the_numbers(
+    raw: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(raw, tmp_path / "raw"))
+    longer = np.concatenate([keypoints_of("0012"), keypoints_of("0012")[:3]])
+    write_xlsx(next(copy.rglob("0012_openpose.xlsx")), longer)
+    assert (
+        "1 of 7 sheets have another number of rows than their video has frames; worst 0012: "
+        f"{FRAMES + 3} rows, {FRAMES} frames" in texts(take(copy), "note")
+    )
+
+
+def test_every_damaged_sheet_and_video_is_a_fault(raw: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(raw, tmp_path / "raw"))
+    write_xlsx(next(copy.rglob("0101_openpose.xlsx")), keypoints_of("0101")[:30])
+    write_xlsx(next(copy.rglob("0102_openpose.xlsx")), keypoints_of("0101")[:, :410])
+    faults = texts(take(copy), "fault")
+    assert len(faults) == 2
+    assert "0101_openpose.xlsx: shorter than its clips" in faults[0]
+    assert "0102_openpose.xlsx: wrong width" in faults[1]
+
+
+def test_left_out_videos_are_told(raw: Path) -> None:
+    clips = read_archive(raw, MIMIC, left_out=("0012",), workers=1)
+    found = texts(take_survey(raw, MIMIC, clips, workers=1), "note")
+    assert "left out as asked: 3 clips of 0012" in found
+
+
+def test_a_class_without_a_clip_is_a_note(survey: Survey) -> None:
+    assert "val: 29 classes have no clip" in texts(survey, "note")
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.cells = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [value or "" for key, value in attrs if key in {"src", "href"}]
+        self.cells += tag == "td"
+
+
+def test_the_page_needs_nothing_beside_it_and_says_what_the_data_are(
+    survey: Survey, tmp_path: Path
+) -> None:
+    write_report(survey, tmp_path / "report")
+    text = (tmp_path / "report" / PAGE).read_text("utf-8")
+    page = Page()
+    page.feed(text)
+    assert len(page.sources) == 3 + 3, "three figures, three classes with a training clip"
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert "never comparable with results on iMiGUE" in text
+    assert all(finding.text.split(":")[0] in text for finding in findings(survey))
+
+
+def test_the_table_and_the_summary_hold_every_video_and_finding(
+    survey: Survey, tmp_path: Path
+) -> None:
+    write_report(survey, tmp_path / "report")
+    with (tmp_path / "report" / TABLE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["video"] for row in rows] == [video.video for video in survey.videos]
+    assert rows[0]["missing_points"] == "2.8"
+    found = json.loads((tmp_path / "report" / SUMMARY).read_text("utf-8"))
+    assert len(found["findings"]) == len(findings(survey))
+    assert found["splits"]["val"]["clips"] == 6
+    assert (tmp_path / "report" / SHEET).stat().st_size > 10_000
+    assert metrics(survey)["missing_points"] == pytest.approx(100 / 36)
+
+
+def test_names_from_the_data_cannot_run_in_the_page(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "own")
+    evil = "<script>alert(1)</script>"
+    for name in ("classes.txt", "clips.csv"):
+        path = root / name
+        path.write_text(path.read_text("utf-8").replace("wave", evil), "utf-8")
+    own = describe("own", root)
+    clips = read_archive(root, own, left_out=(), workers=1)
+    write_report(take_survey(root, own, clips, workers=1), tmp_path / "report")
+    assert evil not in (tmp_path / "report" / PAGE).read_text("utf-8")
+
+
+def test_an_archive_without_skeletons_is_surveyed_too(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "own")
+    (root / "skeleton.yaml").unlink()
+    own = describe("own", root)
+    clips = read_archive(root, own, left_out=(), workers=1)
+    survey = take_survey(root, own, clips, workers=1)
+    assert "the archive brings no skeletons" in texts(survey, "note")
+    write_report(survey, tmp_path / "report")
+    assert "Missing points" not in (tmp_path / "report" / PAGE).read_text("utf-8")
+
+
+def test_subjects_in_two_splits_are_a_note(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "own")
+    own = describe("own", root)
+    clips = read_archive(root, own, left_out=(), workers=1)
+    assert "no subject is in two splits" in texts(take_survey(root, own, clips, workers=1), "ok")
+    text = (root / "clips.csv").read_text("utf-8").replace(",s6\n", ",s0\n")
+    (root / "clips.csv").write_text(text, "utf-8")
+    clips: Clips = read_archive(root, own, left_out=(), workers=1)
+    found = texts(take_survey(root, own, clips, workers=1), "note")
+    assert "1 subjects are in several splits, the first: s0" in found
+
+
+def mgbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name("mgbench"), *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_data_check_says_what_it_saw_and_fails_on_damage(raw: Path, tmp_path: Path) -> None:
+    done = mgbench(REPO, "data", "check", "mimic", "--raw", str(raw))
+    assert done.returncode == 0, done.stderr
+    assert "ok    7 sheets have one row a decoded frame" in done.stdout
+    assert "ok    train: 3 videos, 9 clips" in done.stdout
+    copy = Path(shutil.copytree(raw, tmp_path / "raw"))
+    write_xlsx(next(copy.rglob("0101_openpose.xlsx")), keypoints_of("0101")[:30])
+    done = mgbench(REPO, "data", "check", "mimic", "--raw", str(copy))
+    assert done.returncode == 2
+    assert "FAULT" in done.stdout
+    assert "0101_openpose.xlsx: shorter than its clips" in done.stdout
+
+
+def test_data_check_names_everything_that_keeps_it_from_being_indexed(
+    raw: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(raw, tmp_path / "raw"))
+    next(copy.rglob("0012_label.csv")).write_text("8,0,5\nx,1,2\n8,9\n", "utf-8")
+    next(copy.rglob("0101.mp4")).write_bytes(b"nothing")
+    done = mgbench(REPO, "data", "check", "mimic", "--raw", str(copy))
+    assert done.returncode == 2
+    assert done.stdout.count("FAULT") == 3
+    assert "Traceback" not in done.stderr
+
+
+def test_data_check_of_a_folder_that_is_not_there_says_where_to_put_it(tmp_path: Path) -> None:
+    done = mgbench(tmp_path, "data", "check", "imigue")
+    assert done.returncode == 2
+    assert "data/raw/imigue: no such folder. Put or link the archives there" in done.stderr
