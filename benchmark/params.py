@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
-from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 from benchmark.editions import edition_names
 from benchmark.schema import Strict, read_yaml
 
@@ -312,6 +312,7 @@ class Params(Strict):
 
     seed: int
     mimic: MimicSpec
+    mimic_ma52: ActionsSpec
     editions: dict[str, EditionUse]
     """The editions that stage `index` reads."""
     media: dict[Name, Media]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.clips import read_clips
-from benchmark.editions import Split, read_edition
+from benchmark.editions import read_edition
 from benchmark.results import Answers, Resampling, score_rows
 from benchmark.results_files import write_table
 from benchmark.run_record import write_records
-from benchmark.sealed import read_answers
+from benchmark.sealed import test_labels
 from benchmark.sync import log_records
 from benchmark.table_runs import table_records
 from benchmark.tracking import find_root
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.params import Params
-
-SCORED: tuple[Split, ...] = ("val", "test")
 
 
 @click.command()
@@ -47,10 +45,8 @@ def main(
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
     resampling = Resampling(params.table.resamples, params.seed)
-    truths = [Answers.of(clips, split) for split in SCORED if split not in edition.withheld]
-    if "test" in edition.withheld and answers.is_file():
-        test = clips.split("test")
-        labels = read_answers(answers, test, num_classes=len(edition.classes))
+    truths = [Answers.of(clips, "val")]
+    if (labels := test_labels(answers, clips, edition)) is not None:
         truths.append(Answers.of(clips, "test", labels))
     rows = []
     for truth in truths:

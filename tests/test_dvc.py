@@ -74,7 +74,7 @@ def test_deps_of_every_stage_cover_what_it_imports(stage: str) -> None:
     # What `params` needs to know of the generator is in params.yaml, not in the other modules.
     through_params = {"benchmark.datasets.mimic", "benchmark.datasets.mimic.spec"}
     wanted = imported - CANNOT_CHANGE_A_NUMBER
-    if stage != "synthesize":
+    if not stage.startswith("synthesize"):
         wanted -= through_params | {m for m in wanted if m.startswith("benchmark.datasets.mimic.")}
     missing = sorted(m for m in wanted if not any(covers(dep, m) for dep in deps))
     assert missing == []
@@ -104,7 +104,8 @@ def test_fuse_and_table_list_every_experiment_and_fusion_of_params() -> None:
 
 
 def test_no_output_disables_the_run_cache_of_a_costly_stage() -> None:
-    for stage in ("synthesize", "index", "prepare", "train", "predict", "fuse", "submit"):
+    written = {"evaluate", "table"}  # small files for Git
+    for stage in {*STAGES} - written:
         assert all(isinstance(out, str) for out in body(stage)["outs"]), stage
 
 

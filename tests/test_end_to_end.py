@@ -31,6 +31,9 @@ TINY = {
         "train_clips": 40, "val_clips": 16, "test_clips": 16,
         "train_people": 4, "val_people": 2, "test_people": 2,
     },
+    ("mimic_ma52",): {
+        "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
+    },
     ("recipes", "pose_small"): {"epochs": 2},
     ("recipes", "swin_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("table",): {"resamples": 200},
@@ -117,7 +120,7 @@ def shown(root: Path) -> list[tuple[str, str]]:
 ALL_RUNS = sorted(
     (name, "FINISHED")
     for name in (
-        "data mimic", "train@joint", "train@rgb", "table mimic", "01 joint", "02 rgb",
+        "data mimic", "data mimic_ma52", "train@joint", "train@rgb", "table mimic", "01 joint", "02 rgb",
         "03 joint+rgb uniform", "04 joint+rgb convex",
     )
 )  # fmt: skip
@@ -167,7 +170,7 @@ def test_mlflow_shows_every_run_once(done: Path) -> None:
 
 def test_a_second_repro_runs_nothing(done: Path) -> None:
     assert ran(done) == []
-    assert "15 of 15 stages are up to date" in command(done, "mgbench", "status").stdout
+    assert "19 of 19 stages are up to date" in command(done, "mgbench", "status").stdout
 
 
 def test_a_lost_store_shows_every_run_again_once(done: Path) -> None:

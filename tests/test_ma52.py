@@ -52,7 +52,7 @@ def test_every_line_becomes_a_clip_as_long_as_its_video(archive: Path) -> None:
     clips = read_archive(archive, TINY, left_out=(), workers=2)
     found = [(c.split, c.clip_id, c.label, c.frames, (c.width, c.height), c.fps) for c in clips]
     assert found == [
-        (split, name, label, frames, size, 30.0)
+        (split, name, None if split == "test" else label, frames, size, 30.0)
         for split, rows in CLIPS.items()
         for name, label, frames, size in rows
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmark.editions import SPLITS
 from benchmark.evaluation.figures import BLUE, GREEN, ORANGE
@@ -76,7 +77,9 @@ def lengths_figure(survey: Survey) -> Figure:
     axes.set_xlabel("length in seconds")
     axes.set_ylabel("share of the clips")
     axes.set_ylim(0, 1.02)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(loc="lower right", frameon=False)
     axes.grid(alpha=0.3)
     _plain(axes)

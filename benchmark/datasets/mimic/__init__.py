@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.datasets.mimic.spec import MimicSpec
+    from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 
 
 def synthesize(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
@@ -24,3 +24,16 @@ def synthesize(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> Non
     from benchmark.datasets.mimic.archive import write_archive  # numba takes a second to import
 
     write_archive(spec, raw, sealed, workers=workers)
+
+
+def synthesize_actions(spec: ActionsSpec, people: MimicSpec, raw: Path, *, workers: int) -> None:
+    """Write the pre-training archive under `raw`; only people of `people`'s train split are in it.
+
+    The bytes depend on the two specs alone. A run that was killed goes on where it was.
+
+    Raises:
+        ArchiveError: There is something at `raw` already.
+    """
+    from benchmark.datasets.mimic.actions_archive import write_actions  # numba, as above
+
+    write_actions(spec, people, raw, workers=workers)

@@ -2,18 +2,14 @@
 
 Everything grows in a work folder beside the archive, which takes its name when it is whole. In
 there, a video counts as made when its folder of skeletons is there: that is renamed into place
-last. A fingerprint of the spec and of this package keeps files of another spec from being taken
-over.
+last.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,12 +17,14 @@ import cv2
 from benchmark import video as media
 from benchmark.datasets.mimic.plan import Split, Video, plan
 from benchmark.datasets.mimic.shoot import Shooting
+from benchmark.datasets.mimic.work_folder import claim_work, refuse_existing
 from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.errors import ArchiveError
 from benchmark.files import write_text
 from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmark.datasets.mimic.spec import MimicSpec
 
 log = logging.getLogger(__name__)
@@ -47,10 +45,9 @@ _GOP = 12
 
 def write_archive(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
     """Make every video that is not there yet, then the sealed truth, then `raw` at once."""
-    _refuse_existing(raw)
+    refuse_existing(raw)
     videos = plan(spec)
-    work = raw.with_name(f".{raw.name}.work")
-    _claim(spec, work)
+    work = claim_work(raw, {"spec": spec.model_dump()})
     archive = work / "archive"
     todo = [v for v in videos if not _skeletons(archive, v).is_dir()]
     todo.sort(key=lambda video: -video.num_frames)
@@ -100,40 +97,6 @@ def _label_rows(video: Video) -> str:
         label = _PLACEHOLDER if video.split == "test" else gesture.raw
         rows.append(f"{label},{start},{end}\n")
     return "".join(rows)
-
-
-def _refuse_existing(raw: Path) -> None:
-    if not raw.exists():
-        return
-    if not raw.is_dir() or any(raw.iterdir()):
-        raise ArchiveError(
-            raw, "there is something already, and a generator overwrites nothing",
-            expected="no such folder", found=str(raw.resolve()),
-            do="Remove it if it is not needed, or give mimic another folder",
-        )  # fmt: skip
-    raw.rmdir()
-
-
-def _claim(spec: MimicSpec, work: Path) -> None:
-    """Mark the work folder as this spec's; clear what another spec, or older code, left there."""
-    marker = work / "fingerprint.json"
-    mine = {"spec": spec.model_dump(), "code": _code()}
-    if marker.exists() and json.loads(marker.read_text()) == mine:
-        return
-    if work.exists():
-        log.info("mimic: unfinished videos of another spec are cleared from %s", work)
-        shutil.rmtree(work)
-    work.mkdir(parents=True)
-    write_text(marker, json.dumps(mine, indent=1))
-
-
-def _code() -> str:
-    """Fingerprint of this package's sources and assets."""
-    digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in sorted([*here.rglob("*.py"), *(here / "assets").iterdir()]):
-        digest.update(path.relative_to(here).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _seal(videos: tuple[Video, ...], sealed: Path) -> None:

@@ -1,7 +1,8 @@
 """Where each part of the skin lies in a person's texture, the atlas; colours are RGB uint8.
 
 The head is unrolled as a cylinder, the torso seen flat from front and back, each arm unrolled
-along its length. Legend: V vertices, F triangles.
+along its length; legs, where a person has them, are seen flat, front and back alike.
+Legend: V vertices, F triangles.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Panel(Enum):
     ARM_LEFT = (0, 260, 128, 256)
     ARM_RIGHT = (130, 260, 128, 256)
     EYE = (652, 0, 48, 48)
+    LEGS = (0, 572, 298, 210)
 
     def view(self, atlas: NDArray) -> NDArray:
         """The panel's own pixels, writable."""
@@ -57,6 +59,7 @@ class Swatch(IntEnum):
     FOAM = 10
     PAPER = 11
     NAIL = 12
+    SHOE = 13
 
     @property
     def texel(self) -> NDArray[np.float32]:

@@ -30,11 +30,13 @@ from benchmark.datasets.mimic.gestures.motion import (
     Contact,
     Desk,
     Goal,
+    Leg,
     Motion,
     Skin,
     Take,
 )  # fmt: skip
 from benchmark.datasets.mimic.idle import idle, rest_goals
+from benchmark.datasets.mimic.legs import leg_point
 from benchmark.datasets.mimic.skeleton import (
     ArmTarget,
     Bones,
@@ -46,10 +48,14 @@ from benchmark.datasets.mimic.skeleton import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from benchmark.datasets.mimic.plan import Performance
     from benchmark.datasets.mimic.scene import Scene
+
+    RestGoals = Callable[[np.random.Generator, int], dict[int, Goal]]
 
 _SKIN_GAP = 0.006
 _REFINEMENTS = 2
@@ -68,7 +74,7 @@ class Acting(NamedTuple):
 
 
 @dataclass
-class _Tracks:
+class Tracks:
     """Where one hand is in each frame."""
 
     wrist: Array
@@ -77,6 +83,7 @@ class _Tracks:
     curls: Array
 
     def at(self, frames: slice) -> ArmTarget:
+        """What the arm is to do in these frames."""
         return ArmTarget(self.wrist[frames], self.turn[frames], self.pole[frames])
 
 
@@ -97,16 +104,17 @@ def act(
         pen[frames] = motion.pen
     actions += base.talk * (1 - mute)[:, None]
     bones = pose_trunk(body, controls)
-    stage = _Stage(bones, scene)
+    stage = Stage(bones, scene)
     hands = {side: read_hand(body, side) for side in (LEFT, RIGHT)}
-    tracks = _rest(stage, hands, performances, rng)
+    tracks = rest(stage, hands, performances, rng)
     for performance, motion in zip(performances, motions, strict=True):
-        _reach_goals(stage, hands, tracks, performance, motion)
+        frames = slice(performance.start, performance.end + 1)
+        reach_goals(stage, hands, tracks, frames, motion)
     everything = slice(0, num_frames)
     for side, hand in hands.items():
         pose_arm(bones, hand, everything, tracks[side].at(everything))
         chain_hand(bones, hand, everything, tracks[side].curls)
-    return Acting(bones, _matrices(bones), actions.astype(np.float32), pen)
+    return Acting(bones, matrices(bones), actions.astype(np.float32), pen)
 
 
 def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -> list[Motion]:
@@ -123,17 +131,22 @@ def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -
             float(vigour * rng.uniform(0.7, 1.25)),
         )
         motion = perform(Gesture(performance.gesture), take)
-        for side_ in motion.goals:
-            lift = np.maximum(motion.goals[side_].weight, 0) * 0.05
-            control = Control.SHRUG_LEFT if side_ == LEFT else Control.SHRUG_RIGHT
-            motion.controls[:, control] += lift
+        lift_shoulders(motion)
         motions.append(motion)
     return motions
 
 
+def lift_shoulders(motion: Motion) -> None:
+    """An arm that reaches for something lifts its shoulder a little."""
+    for side in motion.goals:
+        lift = np.maximum(motion.goals[side].weight, 0) * 0.05
+        control = Control.SHRUG_LEFT if side == LEFT else Control.SHRUG_RIGHT
+        motion.controls[:, control] += lift
+
+
 @dataclass(frozen=True)
-class _Stage:
-    """The posed trunk and the desk: turns places into points."""
+class Stage:
+    """The posed trunk, the legs and the desk: turns places into points."""
 
     bones: Bones
     scene: Scene
@@ -148,9 +161,9 @@ class _Stage:
             roll = goal.wobble * hand.side
             turn = np.stack([rotation(p, r)[0] for p, r in zip(pointing, roll, strict=True)]) @ turn
         pole = self.turned(self.chest(frames), goal.elbow, hand.side)
-        place = self._place(goal, frames, hand.side)
+        place = self.place(goal, frames, hand.side)
         place = place + self.turned(axes, goal.drift, hand.side)
-        if isinstance(goal.place, Skin):
+        if isinstance(goal.place, Skin | Leg):
             place = place - _SKIN_GAP * unit(palm)
         return self._refined(hand, goal, frames, place, ArmTarget(place, turn, pole))
 
@@ -169,7 +182,7 @@ class _Stage:
         return ArmTarget(wrist, turn, reach.pole)
 
     def _axes(self, goal: Goal, frames: slice) -> Array:
-        if isinstance(goal.place, Desk):
+        if isinstance(goal.place, Desk | Leg):
             return np.broadcast_to(np.eye(3), (frames.stop - frames.start, 3, 3))
         if goal.axes is Axes.HEAD:
             return self.bones.turn[frames, read_rig().bone("head")]
@@ -185,7 +198,8 @@ class _Stage:
         mirrored = np.asarray(vector, float) * [side, 1, 1]
         return (axes @ np.broadcast_to(mirrored, (len(axes), 3))[..., None])[..., 0]
 
-    def _place(self, goal: Goal, frames: slice, side: int) -> Array:
+    def place(self, goal: Goal, frames: slice, side: int) -> Array:
+        """(n, 3) where a goal's place is."""
         rig = read_rig()
         match goal.place:
             case Skin(vertex):
@@ -193,6 +207,8 @@ class _Stage:
             case Desk((x, y, z)):
                 point = np.array([side * x, -y, self.scene.desk_height + z])
                 return np.broadcast_to(point, (frames.stop - frames.start, 3))
+            case Leg():
+                return leg_point(self.bones, goal.place, side, frames)
             case Chest(at):
                 shoulders = [self.bones.head(rig.bone(f"upperarm01.{m}"))[frames] for m in "LR"]
                 middle = (shoulders[0] + shoulders[1]) / 2
@@ -221,22 +237,22 @@ def _contact(hand: HandRig, body: Body, goal: Goal) -> Array:
             return (tips[:, 0] + tips[:, 1]) / 2
 
 
-def _rest(
-    stage: _Stage, hands: dict[int, HandRig], performances: tuple[Performance, ...],
-    rng: np.random.Generator,
-) -> dict[int, _Tracks]:  # fmt: skip
-    """Tracks of hands that lie on the desk and now and then take another place."""
+def rest(
+    stage: Stage, hands: dict[int, HandRig], performances: tuple[Performance, ...],
+    rng: np.random.Generator, goals_at_rest: RestGoals = rest_goals,
+) -> dict[int, Tracks]:  # fmt: skip
+    """Tracks of hands that lie somewhere and now and then take another place."""
     num_frames = len(stage.bones.turn)
     everything = slice(0, num_frames)
-    now = rest_goals(rng, num_frames)
-    tracks: dict[int, _Tracks] = {}
+    now = goals_at_rest(rng, num_frames)
+    tracks: dict[int, Tracks] = {}
     for side, hand in hands.items():
         first = stage.reach(hand, now[side], everything)
-        tracks[side] = _Tracks(first.wrist.copy(), first.turn.copy(), first.pole, now[side].curls)
+        tracks[side] = Tracks(first.wrist.copy(), first.turn.copy(), first.pole, now[side].curls)
     for performance in performances:
         if rng.random() > 0.3:
             continue
-        goals = rest_goals(rng, num_frames)
+        goals = goals_at_rest(rng, num_frames)
         middle = (performance.start + performance.end) / 2
         weight = smoothstep((np.arange(num_frames) - middle) / 14 + 0.5)
         for side, hand in hands.items():
@@ -248,7 +264,7 @@ def _rest(
     return tracks
 
 
-def _blend_in(track: _Tracks, reach: ArmTarget, curls: Array, weight: Array, frames: slice) -> None:
+def _blend_in(track: Tracks, reach: ArmTarget, curls: Array, weight: Array, frames: slice) -> None:
     w = weight[:, None]
     track.wrist[frames] = (1 - w) * track.wrist[frames] + w * reach.wrist
     track.turn[frames] = blend(track.turn[frames], reach.turn, weight)
@@ -256,12 +272,11 @@ def _blend_in(track: _Tracks, reach: ArmTarget, curls: Array, weight: Array, fra
     track.curls[frames] = (1 - w) * track.curls[frames] + w * curls
 
 
-def _reach_goals(
-    stage: _Stage, hands: dict[int, HandRig], tracks: dict[int, _Tracks],
-    performance: Performance, motion: Motion,
+def reach_goals(
+    stage: Stage, hands: dict[int, HandRig], tracks: dict[int, Tracks],
+    frames: slice, motion: Motion,
 ) -> None:  # fmt: skip
-    """Blend both hands' tracks towards the goals of one performance."""
-    frames = slice(performance.start, performance.end + 1)
+    """Blend both hands' tracks towards the goals of one performance at `frames`."""
     for side in _order(motion.goals):
         other = -side
         pose_arm(stage.bones, hands[other], frames, tracks[other].at(frames))
@@ -269,7 +284,7 @@ def _reach_goals(
         reach = stage.reach(hands[side], goal, frames)
         _blend_in(tracks[side], reach, goal.curls, goal.weight, frames)
         bulge = 4 * goal.weight * (1 - goal.weight)
-        arc = _Stage.turned(stage.chest(frames), goal.arc, side)
+        arc = Stage.turned(stage.chest(frames), goal.arc, side)
         tracks[side].wrist[frames] += bulge[:, None] * arc
         pose_arm(stage.bones, hands[side], frames, tracks[side].at(frames))
 
@@ -279,7 +294,8 @@ def _order(goals: dict[int, Goal]) -> list[int]:
     return sorted(goals, key=lambda side: (isinstance(goals[side].place, Skin), -side))
 
 
-def _matrices(bones: Bones) -> NDArray[np.float32]:
+def matrices(bones: Bones) -> NDArray[np.float32]:
+    """(T, B + 1, 3, 4) maps of all bones, the last one static."""
     posed = np.concatenate([bones.turn, bones.shift[..., None]], -1)
     static = np.broadcast_to(np.eye(3, 4), (len(posed), 1, 3, 4))
     return np.concatenate([posed, static], 1).astype(np.float32)

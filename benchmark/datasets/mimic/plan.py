@@ -62,14 +62,16 @@ class Video:
         return int(self.name)
 
 
-def class_counts(num_clips: int, floor: int) -> tuple[int, ...]:
-    """Clips per class: iMiGUE's shares, at least `floor` each, summing to `num_clips`.
+def class_counts(
+    num_clips: int, floor: int, shares: tuple[int, ...] = IMIGUE_COUNTS
+) -> tuple[int, ...]:
+    """Clips per class: in proportion to `shares`, at least `floor` each, summing to `num_clips`.
 
     The floor is lowered where half the split would not hold it.
     """
-    classes = len(IMIGUE_COUNTS)
+    classes = len(shares)
     floor = min(floor, num_clips // (2 * classes))
-    share = np.array(IMIGUE_COUNTS) / sum(IMIGUE_COUNTS)
+    share = np.array(shares) / sum(shares)
     wanted = np.maximum(share * num_clips, floor)
     for _ in range(60):
         free = wanted > floor

@@ -202,12 +202,29 @@ def film(rng: np.random.Generator, num_frames: int, width: int, height: int) -> 
     frame_height = rng.uniform(0.90, 1.02)
     target = np.array([rng.uniform(-0.08, 0.08), -0.1, 0.96 - frame_height / 2])
     position = target + distance * np.array([np.sin(azimuth), -np.cos(azimuth), above])
+    focal = height * np.linalg.norm(target - position) / frame_height
+    return on_tripod(rng, num_frames, position, target, (float(focal), width, height))
+
+
+def on_tripod(
+    rng: np.random.Generator, num_frames: int, position: Array, target: Array,
+    lens: tuple[float, int, int],
+) -> Camera:  # fmt: skip
+    """The slow operator's camera at `position` (3,), turned to `target` (3,), both in metres.
+
+    Args:
+        rng: The chance of this camera.
+        num_frames: T.
+        position: Where it stands.
+        target: What is in the middle of the frame.
+        lens: Focal length, frame width and height in px.
+    """
+    focal, width, height = lens
     forward = unit(target - position)
     right = unit(np.cross(forward, [0.0, 0.0, 1.0]))
     roll = rotation(forward, rng.normal(0, 0.008))[0]
     right = roll @ right
     down = np.cross(forward, right)
-    focal = height * np.linalg.norm(target - position) / frame_height
     slow = smooth_noise(rng, num_frames, 60, 3)
     shake = smooth_noise(rng, num_frames, 9, 3)
     amount = rng.uniform(0.2, 1.0)

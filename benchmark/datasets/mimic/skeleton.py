@@ -210,14 +210,14 @@ def pose_arm(bones: Bones, hand: HandRig, frames: slice, target: ArmTarget) -> N
     first, second, third = (heads[index[n]] for n in ("upperarm01", "lowerarm01", "wrist"))
     parent = index["shoulder01"]
     shoulder = bones.turn[frames, parent] @ first + bones.shift[frames, parent]
-    upper, lower = _solve(shoulder, target, (first, second, third))
-    _chain_global(bones, index["upperarm01"], upper, frames)
+    upper, lower = solve_limb(shoulder, target, (first, second, third))
+    chain_global(bones, index["upperarm01"], upper, frames)
     bones.chain(index["upperarm02"], None, frames)
-    _chain_global(bones, index["lowerarm01"], lower, frames)
+    chain_global(bones, index["lowerarm01"], lower, frames)
     axis = unit(third - second).astype(np.float64)
     relative, twist = limit_swing(lower.transpose(0, 2, 1) @ target.turn, axis, _LARGEST_WRIST_BEND)
     bones.chain(index["lowerarm02"], rotation(axis, twist * 0.6), frames)
-    _chain_global(bones, index["wrist"], lower @ relative, frames)
+    chain_global(bones, index["wrist"], lower @ relative, frames)
 
 
 def chain_hand(bones: Bones, hand: HandRig, frames: slice, curls: Array) -> None:
@@ -230,15 +230,22 @@ def chain_hand(bones: Bones, hand: HandRig, frames: slice, curls: Array) -> None
             bones.chain(index, rotations.get(index), frames)
 
 
-def _chain_global(bones: Bones, bone: int, turn: Array, frames: slice) -> None:
+def chain_global(bones: Bones, bone: int, turn: Array, frames: slice) -> None:
+    """Pose one bone so that its rotation in the world is `turn` (T, 3, 3)."""
     parent = bones.turn[frames, read_rig().parents[bone]]
     bones.chain(bone, parent.transpose(0, 2, 1) @ turn, frames)
 
 
-def _solve(
+def solve_limb(
     shoulder: Array, target: ArmTarget, joints: tuple[NDArray, NDArray, NDArray]
 ) -> tuple[Array, Array]:
-    """Global rotations (T, 3, 3) of upper and lower arm that bring the wrist to its target."""
+    """Global rotations (T, 3, 3) of both parts of a limb that bring its end to a target.
+
+    Args:
+        shoulder: (T, 3) where the limb begins.
+        target: Where its end is to be, and where the joint between points.
+        joints: The three joints at rest.
+    """
     first, second, third = joints
     upper, lower = np.linalg.norm(second - first), np.linalg.norm(third - second)
     reach = target.wrist - shoulder

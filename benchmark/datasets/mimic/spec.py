@@ -12,6 +12,33 @@ from benchmark.schema import Strict
 _Count = Annotated[int, Field(ge=1)]
 
 
+class ActionsSpec(Strict):
+    """A generated data set of whole persons' actions, to pre-train on."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """Everything random follows from it."""
+    train_clips: _Count
+    """Number of clips in the train split."""
+    val_clips: _Count
+    """Number of clips in the validation split."""
+    test_clips: _Count
+    """Number of clips in the test split."""
+    width: Annotated[int, Field(ge=64, multiple_of=2)]
+    """Frame width in pixels."""
+    height: Annotated[int, Field(ge=64, multiple_of=2)]
+    """Frame height in pixels."""
+    fps: Annotated[int, Field(ge=1)]
+    """Frames per second; actions keep their speed in seconds."""
+    crf: Annotated[int, Field(ge=0, le=51)]
+    """x264 quality, lower is better."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.height > 3 * self.width:
+            raise ValueError(f"{self.width} x {self.height} is too narrow for a seated person")
+        return self
+
+
 class MimicSpec(Strict):
     """A generated data set: how much, who, and what the camera gives."""
 

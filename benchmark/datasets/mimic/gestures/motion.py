@@ -60,7 +60,35 @@ class Desk:
     at: Vector
 
 
-Place = Skin | Chest | Desk
+@dataclass(frozen=True)
+class Leg:
+    """A place on the skin or cloth of a leg."""
+
+    bone: str
+    """Bone without its side, which is the hand's own."""
+    along: float
+    """Share of the way from this bone's head to the next joint."""
+    out: Vector
+    """Direction from the bone to the place when the leg hangs straight down."""
+    across: bool = False
+    """The other side's leg."""
+
+
+Place = Skin | Chest | Desk | Leg
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where one foot goes during a performance, from where it rests."""
+
+    shift: Array
+    """(n, 3) metres that the ankle is moved: outward, to the front, up."""
+    knee: Array
+    """(n,) how much farther outward the knee points."""
+    pitch: Array
+    """(n,) radians that the toes are turned down."""
+    yaw: Array
+    """(n,) radians that the toes are turned outward."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +127,8 @@ class Motion:
     """Side -> goal; a goal on the other arm's skin is reached after that arm has moved."""
     pen: int = 0
     """Side of the hand that holds the pen, or 0."""
+    feet: dict[int, Step] = field(default_factory=dict)
+    """Side -> step; only whole persons have feet."""
 
 
 @dataclass(frozen=True)
@@ -111,17 +141,19 @@ class Take:
     """Hand that acts, where one does."""
     vigour: float
     """About 1; scales amplitudes with the person's habit."""
+    fps: float = FPS
+    """Frames per second in which the performance is made up."""
 
     @property
     def seconds(self) -> Array:
         """(n,) time since the first frame."""
-        return np.arange(self.num_frames) / FPS
+        return np.arange(self.num_frames) / self.fps
 
     def hold(self, attack: float = 0.4, release: float = 0.4) -> Array:
         """(n,) 0 -> 1 -> 0, with about these seconds of rise and fall."""
         n = self.num_frames
-        a = min(attack * self.rng.uniform(0.75, 1.3) * FPS, 0.42 * n)
-        r = min(release * self.rng.uniform(0.75, 1.3) * FPS, 0.42 * n)
+        a = min(attack * self.rng.uniform(0.75, 1.3) * self.fps, 0.42 * n)
+        r = min(release * self.rng.uniform(0.75, 1.3) * self.fps, 0.42 * n)
         t = np.arange(n) - self.rng.uniform(0.0, 1.5)
         return smoothstep(t / a) * smoothstep((n - 1 - np.arange(n)) / r)
 
@@ -154,7 +186,7 @@ class Take:
         weight: Array,
         elbow: Vector = (0.6, 0.0, -0.8),
         curl: float | Array = 0.12,
-        thumb: float | None = None,
+        thumb: float | Array | None = None,
         spread: float = 0.0,
         drift: Array | None = None,
         wobble: Array | None = None,
@@ -226,6 +258,7 @@ def places(side: int) -> dict[str, Skin]:
     return {
         "chin": Skin(int(face[8])),
         "nose": Skin(int(face[30])),
+        "bridge": Skin(int(face[27])),
         "lips": Skin(int(face[51])),
         "mouth corner": Skin(int(face[54 if side > 0 else 48])),
         "eye": head(0.032, -0.125, 0.702),

@@ -1,0 +1,29 @@
+"""Stage synthesize_ma52: the generated archive to pre-train on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.datasets.mimic import synthesize_actions
+from benchmark.workers import usable_cores
+from pipelines._stage import path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+
+@click.command()
+@click.option("--raw", type=path, required=True, help="Folder of the archive.")
+@stage
+def main(params: Params, raw: Path) -> None:
+    """Generate seated people's actions, in the raw layout of Micro-Action 52."""
+    synthesize_actions(params.mimic_ma52, params.mimic, raw, workers=usable_cores())
+    click.echo(f"wrote {raw}")
+
+
+if __name__ == "__main__":
+    main()

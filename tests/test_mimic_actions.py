@@ -1,0 +1,338 @@
+"""The pre-training archive: Micro-Action 52's layout, people apart, and actions that move legs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from benchmark import video as media
+from benchmark.datasets.mimic import actions_archive, choreography
+from benchmark.datasets.mimic import plan as gestures_plan
+from benchmark.datasets.mimic.actions import PROGRAMS, Action, Body
+from benchmark.datasets.mimic.actions.plan import Clip, people_of, plan
+from benchmark.datasets.mimic.actions.shoot import ClipShooting
+from benchmark.datasets.mimic.actions_archive import write_actions
+from benchmark.datasets.mimic.assets import read_body, read_hand, read_rig
+from benchmark.datasets.mimic.gestures import Gesture
+from benchmark.datasets.mimic.gestures.motion import places
+from benchmark.datasets.mimic.legs import seat
+from benchmark.datasets.mimic.plan import SPLITS, Performance
+from benchmark.datasets.mimic.scene import build_scene, film, project
+from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
+from benchmark.errors import ArchiveError, ParamsError
+
+_START, _LENGTH, _FRAMES = 5, 46, 56
+_APEX = 28
+_SPEC = ActionsSpec(
+    seed=3, train_clips=3, val_clips=1, test_clips=2, width=96, height=128, fps=12, crf=30
+)
+_PEOPLE = MimicSpec(
+    seed=5, train_clips=40, val_clips=9, test_clips=9, train_people=11, val_people=4,
+    test_people=5, width=320, height=180, fps=25, crf=23,
+)  # fmt: skip
+_RECORDED_WRIST = [[0.16763, -0.34052, 0.2223], [0.03328, -0.32874, 0.29173]]
+_RECORDED_CAMERA = [
+    0.9983, -0.0578, 0.0078, 0.0012, -0.1126, -0.9936, 0.0583, 0.992, -0.1123, -0.2165, -2.5769,
+    0.7443, 452.1286, 158.8423, 88.2543,
+]  # fmt: skip
+_LARGE = _SPEC.model_copy(update={"train_clips": 520, "val_clips": 104, "test_clips": 130})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    raw = tmp_path_factory.mktemp("actions") / "raw"
+    write_actions(_SPEC, _PEOPLE, raw, workers=1)
+    return raw
+
+
+def _bytes(root: Path) -> dict[str, str]:
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_layout_is_exactly_micro_action_52s(made):
+    assert set(_bytes(made)) == {
+        "videos_train/train0000.mp4",
+        "videos_train/train0001.mp4",
+        "videos_train/train0002.mp4",
+        "videos_val/val0000.mp4",
+        "videos_test/test0000.mp4",
+        "videos_test/test0001.mp4",
+        "train_list_videos.txt",
+        "val_list_videos.txt",
+        "test_list_videos.txt",
+    }
+    assert [path.name for path in made.parent.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_lists_name_each_clip_with_its_true_label(made, split):
+    text = (made / f"{split}_list_videos.txt").read_text()
+    assert re.fullmatch(rf"({split}\d{{4}}\.mp4 \d{{1,2}}\n)+", text)
+    clips = [clip for clip in plan(_SPEC, _PEOPLE) if clip.split == split]
+    assert text.splitlines() == [f"{clip.name} {int(clip.action)}" for clip in clips]
+
+
+def test_clips_have_the_size_rate_and_length_that_were_asked_for(made):
+    for clip in plan(_SPEC, _PEOPLE):
+        info = media.probe(made / f"videos_{clip.split}" / clip.name)
+        assert (info.width, info.height, info.fps) == (96, 128, 12.0)
+        assert info.frames == clip.num_frames
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(made, tmp_path):
+    write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=2)
+    assert _bytes(tmp_path / "raw") == _bytes(made)
+
+
+def _stop_at(clip_number: int, monkeypatch) -> None:
+    """Ctrl-C comes while a clip is being filmed."""
+    frames = ClipShooting.frames
+    begun = []
+
+    def stopped(self):
+        begun.append(self)
+        for number, rgb in enumerate(frames(self)):
+            if len(begun) == clip_number and number == 3:
+                raise KeyboardInterrupt
+            yield rgb
+
+    monkeypatch.setattr(ClipShooting, "frames", stopped)
+
+
+def test_a_stopped_run_goes_on_and_keeps_what_it_had_made(made, tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    with monkeypatch.context() as patched:
+        _stop_at(3, patched)
+        with pytest.raises(KeyboardInterrupt):
+            write_actions(_SPEC, _PEOPLE, raw, workers=1)
+    assert not raw.exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("videos_*/*.mp4")}
+    assert len(kept) == 2
+    write_actions(_SPEC, _PEOPLE, raw, workers=1)
+    after = {path.name: path.stat().st_mtime_ns for path in raw.rglob("*.mp4")}
+    assert {name: after[name] for name in kept} == kept
+    assert _bytes(raw) == _bytes(made)
+
+
+def test_unfinished_clips_of_another_seed_are_not_taken_over(made, tmp_path, monkeypatch):
+    other = _SPEC.model_copy(update={"seed": 4})
+    with monkeypatch.context() as patched:
+        _stop_at(2, patched)
+        with pytest.raises(KeyboardInterrupt):
+            write_actions(other, _PEOPLE, tmp_path / "raw", workers=1)
+    write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=1)
+    assert _bytes(tmp_path / "raw") == _bytes(made)
+
+
+def test_what_is_there_already_is_not_overwritten(tmp_path):
+    (tmp_path / "raw/videos_train").mkdir(parents=True)
+    with pytest.raises(ArchiveError, match="a generator overwrites nothing"):
+        write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+def test_people_are_mimics_train_people_and_no_two_splits_share_one():
+    who = people_of(_LARGE, _PEOPLE)
+    mimic = gestures_plan.plan(_PEOPLE)
+    everyone = [identity for split in SPLITS for identity in who[split]]
+    assert len(set(everyone)) == len(everyone)
+    assert set(everyone) == {video.identity for video in mimic if video.split == "train"}
+    assert not set(everyone) & {video.identity for video in mimic if video.split != "train"}
+    for clip in plan(_LARGE, _PEOPLE):
+        assert clip.identity in who[clip.split]
+
+
+def test_every_action_is_in_every_large_split_and_some_are_common():
+    for split, size in (("train", 520), ("val", 104), ("test", 130)):
+        found = Counter(clip.action for clip in plan(_LARGE, _PEOPLE) if clip.split == split)
+        assert set(found) == set(Action)
+        assert found.total() == size
+    train = Counter(clip.action for clip in plan(_LARGE, _PEOPLE) if clip.split == "train")
+    assert max(train.values()) >= 8 * min(train.values())
+
+
+def test_an_action_is_done_by_many_people():
+    clips = [clip for clip in plan(_LARGE, _PEOPLE) if clip.split == "train"]
+    nodding = {clip.identity for clip in clips if clip.action is Action.NODDING}
+    assert nodding == set(people_of(_LARGE, _PEOPLE)["train"])
+
+
+def test_another_seed_gives_other_people_to_the_splits():
+    other = _LARGE.model_copy(update={"seed": 4})
+    assert people_of(other, _PEOPLE) != people_of(_LARGE, _PEOPLE)
+
+
+def test_fewer_than_three_people_are_refused():
+    few = _PEOPLE.model_copy(update={"train_people": 2})
+    with pytest.raises(ParamsError, match="too few for three splits"):
+        plan(_SPEC, few)
+
+
+def test_a_frame_too_narrow_for_a_person_is_refused():
+    with pytest.raises(ValidationError, match="too narrow for a seated person"):
+        ActionsSpec(**_SPEC.model_dump() | {"width": 64, "height": 256})
+
+
+def test_the_seven_groups_are_micro_action_52s_ranges():
+    groups = Counter(action.body for action in Action)
+    assert [groups[body] for body in Body] == [5, 6, 13, 8, 6, 10, 4]
+    assert list(Action) == list(range(52))
+    assert [action.body for action in Action] == sorted(
+        (action.body for action in Action), key=list(Body).index
+    )
+    assert Action.SCRATCHING_OR_TOUCHING_HINDBRAIN.title == "scratching or touching hindbrain"
+
+
+def test_every_action_has_its_own_program():
+    assert list(PROGRAMS) == list(Action)
+    assert len(set(PROGRAMS.values())) == 52
+
+
+def _shoot(action: Action, identity: int = 21) -> ClipShooting:
+    spec = _SPEC.model_copy(update={"fps": 30})
+    clip = Clip("train", int(action), identity, action, _START, _LENGTH, _FRAMES)
+    return ClipShooting(spec, clip)
+
+
+@pytest.fixture(scope="module")
+def acted() -> dict[Action, ClipShooting]:
+    """Every action by one person."""
+    return {action: _shoot(action) for action in Action}
+
+
+def _travel(shooting: ClipShooting, names: tuple[str, ...]) -> float:
+    """Metres that the farthest-travelling of these bones' heads gets away from its start."""
+    rig = read_rig()
+    heads = [shooting.acting.bones.head(rig.bone(f"{n}.{m}")) for n in names for m in "LR"]
+    return max(float(np.linalg.norm(head - head[0], axis=1).max()) for head in heads)
+
+
+@pytest.mark.parametrize("action", [a for a in Action if a.body is Body.LOWER_LIMB])
+def test_legs_move_in_lower_limb_actions_and_shoulders_do_not(acted, action):
+    assert _travel(acted[action], ("lowerleg01", "foot")) > 0.05
+    assert _travel(acted[action], ("shoulder01",)) < 0.10
+
+
+@pytest.mark.parametrize("body", [Body.HEAD, Body.UPPER_LIMB, Body.BODY_HAND, Body.HEAD_HAND])
+def test_legs_stay_where_they_are_in_actions_of_other_parts(acted, body):
+    for action in Action:
+        if action.body is body:
+            assert _travel(acted[action], ("lowerleg01", "foot")) < 0.05, action
+
+
+@pytest.mark.parametrize("action", [a for a in Action if a.body is Body.HEAD])
+def test_head_actions_turn_the_head_and_leave_the_hands(acted, action):
+    bones = acted[action].acting.bones
+    turn = bones.turn[:, read_rig().bone("head")]
+    angle = np.arccos(np.clip((np.trace(turn[0].T @ turn, axis1=1, axis2=2) - 1) / 2, -1, 1))
+    assert angle.max() > 0.25
+    assert _travel(acted[action], ("wrist",)) < 0.08
+
+
+def _finger_gap(shooting: ClipShooting, vertices: list[int]) -> float:
+    """Metres between any finger tip and any of these vertices while the action is held."""
+    bones = shooting.acting.bones
+    gaps = []
+    for frame in range(_APEX - 5, _APEX + 6):
+        now = slice(frame, frame + 1)
+        tips = [
+            bones.vertex(int(v), now)[0] for s in (1, -1) for v in read_hand(bones.body, s).tips
+        ]
+        goals = [bones.vertex(v, now)[0] for v in vertices]
+        gaps += [float(np.linalg.norm(tip - goal)) for tip in tips for goal in goals]
+    return min(gaps)
+
+
+@pytest.mark.parametrize(
+    ("action", "names"),
+    [
+        (Action.SCRATCHING_OR_TOUCHING_CHEST, ("breast",)),
+        (Action.SCRATCHING_OR_TOUCHING_SHOULDER, ("other shoulder",)),
+        (Action.SCRATCHING_OR_TOUCHING_HINDBRAIN, ("behind",)),
+        (Action.SCRATCHING_OR_TOUCHING_FACE, ("cheek", "jaw")),
+        (Action.TOUCHING_NOSE, ("nose",)),
+        (Action.PUSHING_GLASSES, ("bridge",)),
+        (Action.POINTING_ONESELF, ("breast",)),
+    ],
+)
+def test_a_finger_reaches_the_place_that_the_action_names(acted, action, names):
+    vertices = [places(side)[name].vertex for side in (1, -1) for name in names]
+    assert _finger_gap(acted[action], vertices) < (0.10 if "breast" in names else 0.05)
+
+
+@pytest.mark.parametrize("identity", [3, 40])
+@pytest.mark.parametrize("action", [a for a in Action if a.body is Body.LEG_HAND])
+def test_a_hand_reaches_a_leg_in_leg_hand_actions(action, identity):
+    bones = _shoot(action, identity).acting.bones
+    rig = read_rig()
+    nearest = np.inf
+    for mark in "LR":
+        hand = bones.head(rig.bone(f"finger3-1.{mark}"))[_APEX - 5 : _APEX + 6]
+        for leg in "LR":
+            joints = [bones.head(rig.bone(f"{n}.{leg}"))[_APEX - 5 : _APEX + 6]
+                      for n in ("upperleg01", "lowerleg01", "foot")]  # fmt: skip
+            for a, b in pairwise(joints):
+                for share in np.linspace(0, 1, 11):
+                    gap = np.linalg.norm(a + share * (b - a) - hand, axis=1).min()
+                    nearest = min(nearest, float(gap))
+    assert nearest < 0.19
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_every_motion_is_finite_smooth_and_above_the_floor(acted, action):
+    bones, rig = acted[action].acting.bones, read_rig()
+    assert np.isfinite(acted[action].acting.matrices).all()
+    for name in ("wrist.L", "wrist.R", "foot.L", "foot.R", "head"):
+        step = np.linalg.norm(np.diff(bones.head(rig.bone(name)), axis=0), axis=1)
+        assert step.max() < 0.16, name
+    where = seat(21)
+    for mark in "LR":
+        hip, knee, foot = (bones.head(rig.bone(f"{n}.{mark}"))
+                           for n in ("upperleg01", "lowerleg01", "foot"))  # fmt: skip
+        assert np.ptp(np.linalg.norm(hip - knee, axis=1)) < 1e-5
+        assert foot[:, 2].min() > where.floor + where.ankle - 0.03
+
+
+@pytest.mark.parametrize("action", [Action.NODDING, Action.STRETCHING_FEET, Action.SPREAD_LEGS])
+def test_the_camera_sees_the_person_from_head_to_feet(acted, action):
+    shooting, rig = acted[action], read_rig()
+    bones = shooting.acting.bones
+    for name in ("head", "foot.L", "foot.R"):
+        x, y, _ = project(shooting.camera.rows[_APEX], bones.head(rig.bone(name))[_APEX])
+        assert 0 < x < 96
+        assert 0 < y < 128
+
+
+def test_clips_of_one_action_differ_from_frame_to_frame_and_from_each_other():
+    first = [rgb.copy() for rgb in _shoot(Action.WAVING, 3).frames()]
+    other = next(_shoot(Action.WAVING, 40).frames())
+    assert np.abs(first[0].astype(int) - first[_APEX]).max() > 60
+    assert np.abs(first[0].astype(int) - other).mean() > 5
+
+
+def test_gestures_at_a_desk_move_as_they_did_before_people_had_legs():
+    """Recorded from the generator as it was when it knew no legs."""
+    rng = np.random.default_rng(7)
+    scene = build_scene(rng, 320, 180)
+    clip = (Performance(Gesture.RUB_HANDS, 10, 43),)
+    acting = choreography.act(read_body(21), scene, clip, num_frames=54, fps=25, rng=rng)
+    wrist = acting.bones.head(read_rig().bone("wrist.L"))
+    assert len(read_rig().mean) == 10360
+    assert np.allclose(wrist[[0, 26]], _RECORDED_WRIST, atol=2e-4)
+    assert np.allclose(film(rng, 30, 320, 180).rows[20], _RECORDED_CAMERA, rtol=1e-4, atol=1e-3)
+
+
+def test_the_archive_of_actions_imports_no_torch():
+    sources = Path(actions_archive.__file__).parent.rglob("*.py")
+    assert not [path for path in sources if "import torch" in path.read_text()]
