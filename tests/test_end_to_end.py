@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -120,8 +122,8 @@ def shown(root: Path) -> list[tuple[str, str]]:
 ALL_RUNS = sorted(
     (name, "FINISHED")
     for name in (
-        "data mimic", "data mimic_ma52", "train@joint", "train@rgb", "table mimic", "01 joint", "02 rgb",
-        "03 joint+rgb uniform", "04 joint+rgb convex",
+        "data mimic", "data mimic_ma52", "train@joint", "train@rgb", "table mimic", "01 joint",
+        "02 rgb", "03 joint+rgb uniform", "04 joint+rgb convex",
     )
 )  # fmt: skip
 
@@ -224,17 +226,28 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert "3 classes" in made.stdout
     checked = command(root, "mgbench", "data", "check", "own").stdout
     assert "ok    train: 6 videos, 12 clips" in checked
-    text = (root / "params.yaml").read_text("utf-8")
-    text = text.replace("edition: mimic", "edition: own").replace("  mimic: {left", "  own: {left")
+    text = re.sub(r"edition: mimic\b", "edition: own", (root / "params.yaml").read_text("utf-8"))
+    text = text.replace("  mimic: {left", "  own: {left")
     text = text.replace("layout: openpose36", "layout: own")
     (root / "params.yaml").write_text(text, "utf-8")
-    command(root, "dvc", "repro", "table", "submit", "survey")
+    for video in ("media/train5.mp4", "media/test1.mp4"):
+        (tmp_path / "clips" / video).write_bytes(b"damaged on its way")
+    failed = command(root, "dvc", "repro", "index@own", check=False)
+    assert failed.returncode != 0
+    assert failed.stderr.count("not a readable video") == 2
+    assert "list a video under editions.own.left_out" in failed.stderr
+    left_out = "own: {left_out: [media/train5.mp4, media/test1.mp4]}"
+    (root / "params.yaml").write_text(text.replace("own: {left_out: []}", left_out), "utf-8")
+    command(root, "dvc", "repro", "table", "submit", "survey@own")
     assert not (root / "data/raw/mimic").exists()
     with (root / "submissions/final/prediction.csv").open(newline="") as file:
         header, *rows = list(csv.reader(file))
     assert header == ["Id", "Target"]
     assert [row[0] for row in rows] == [f"test{k}-{part}" for k in range(4) for part in (0, 1)]
     assert {row[1] for row in rows} <= {"0", "1", "2"}
+    note = json.loads((root / "submissions/final/submission.json").read_text("utf-8"))
+    assert note["left_out"] == ["test1-0", "test1-1"]
+    assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["left_out_answer"])}
     page = (root / "RESULTS.md").read_text("utf-8")
     assert page.count("| joint+rgb convex |") == 1, "validation only: nobody knows test"
     assert (root / "reports/data/own/report.html").is_file()
