@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -110,11 +109,11 @@ def _cut(file: RawFile, clips: list[Clip], spec: RgbMedia) -> Iterator[_Packing]
     waiting = sorted(clips, key=lambda clip: clip.start_frame)
     last = max(clip.end_frame for clip in clips) - 1
     begun: list[_Packing] = []
-    with file.local() as path, ExitStack() as stack:
+    with file.local() as path:
         try:
             for number, frame in enumerate(read_frames(path)):
                 while waiting and waiting[0].start_frame == number:
-                    begun.append(_begin(waiting.pop(0), spec, stack))
+                    begun.append(_begin(waiting.pop(0), spec))
                 if begun:
                     small = resized(frame, spec.short_side)
                     for packing in begun:
@@ -127,6 +126,10 @@ def _cut(file: RawFile, clips: list[Clip], spec: RgbMedia) -> Iterator[_Packing]
                     return
         except ArchiveError as error:
             raise _lost(begun, waiting, str(error)) from None
+        finally:
+            # Nothing may keep a finished writer: its encoder holds megabytes.
+            for packing in begun:
+                packing.writer.close()
         raise _lost(begun, waiting, f"{path}: ended too early; expected {last + 1} frames")
 
 
@@ -136,10 +139,9 @@ def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
     return ArchiveError(f"{len(names)} clip(s), {some}", f"cannot be cut: {why}")
 
 
-def _begin(clip: Clip, spec: RgbMedia, stack: ExitStack) -> _Packing:
+def _begin(clip: Clip, spec: RgbMedia) -> _Packing:
     buffer = io.BytesIO()
     writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET)
-    stack.callback(writer.close)
     return _Packing(clip, buffer, writer)
 
 

@@ -45,7 +45,7 @@ INPUT = VideoInput(
 def film(clips: int, frames: int) -> NDArray[np.uint8]:
     """A generated person in 1280x720: uint8 (clips * frames, 720, 1280, 3)."""
     spec = MimicSpec(
-        seed=0, train_clips=clips, val_clips=1, test_clips=1, train_people=1, val_people=1,
+        seed=0, train_clips=3 * clips, val_clips=1, test_clips=1, train_people=1, val_people=1,
         test_people=1, width=1280, height=720, fps=25, crf=23,
     )  # fmt: skip
     video = next(video for video in plan(spec) if video.split == "train")
