@@ -157,7 +157,7 @@ def test_the_page_needs_nothing_beside_it_and_says_what_the_data_are(
     page.feed(text)
     assert len(page.sources) == 3 + 3, "three figures, three classes with a training clip"
     assert all(source.startswith("data:image/") for source in page.sources)
-    assert "never comparable with results on iMiGUE" in text
+    assert "never comparable with published results" in text
     assert all(finding.text.split(":")[0] in text for finding in findings(survey))
 
 

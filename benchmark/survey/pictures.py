@@ -134,9 +134,12 @@ def sample_picture(sample: Sample, layout: Layout | None) -> NDArray[np.uint8]:
 def samples_figure(survey: Survey) -> Figure:
     """A sheet of one frame a class, skeletons drawn in."""
     samples = survey.samples()
-    columns = 4
+    shapes = [sample.frame.shape for sample in samples]
+    aspect = max((width / height for height, width, _ in shapes), default=1.0)
+    columns = 4 if aspect > 1 else 8
     rows = max(1, -(-len(samples) // columns))
-    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
+    width = 16 / columns
+    figure = Figure(figsize=(16, rows * (width / aspect + 0.4)), layout="constrained")
     for k, sample in enumerate(samples):
         axes = figure.add_subplot(rows, columns, k + 1)
         axes.imshow(sample_picture(sample, survey.layout))
