@@ -83,7 +83,8 @@ class SkeletonInput(Strict):
     """Heat-map volumes, made on the device from keypoints."""
 
     kind: Literal["skeleton"]
-    stream: Literal["joint"]
+    stream: Literal["joint", "limb"]
+    """A map of each joint, or of each limb."""
     frames: Positive
     """Frames of one view, sampled uniformly over the clip."""
     size: Positive

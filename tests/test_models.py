@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import REPO
 
+from benchmark.layouts import OPENPOSE36
 from benchmark.models import build
 from benchmark.models.recogniser import Recogniser
 from benchmark.params import Experiment, read_params
@@ -19,8 +20,7 @@ CLASSES = 32
 def network(name: str) -> Recogniser:
     experiment = PARAMS.experiments[name]
     torch.manual_seed(0)
-    channels = 36 if experiment.input.kind == "skeleton" else 3
-    return build(experiment.backbone, experiment.input, in_channels=channels, num_classes=CLASSES)
+    return build(experiment.backbone, experiment.input, OPENPOSE36, num_classes=CLASSES)
 
 
 def views(experiment: Experiment, count: int) -> torch.Tensor:

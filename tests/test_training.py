@@ -154,7 +154,7 @@ def test_norms_and_position_tables_are_not_decayed(folder: Path, clips: Clips) -
     from benchmark.models import build
 
     experiment = PARAMS.experiments["rgb"]
-    net = build(experiment.backbone, experiment.input, in_channels=3, num_classes=32)
+    net = build(experiment.backbone, experiment.input, None, num_classes=32)
     recipe = PARAMS.recipes["swin_small"]
     optimizer = build_optimizer(recipe, net)
     decayed = {id(p) for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}

@@ -36,8 +36,7 @@ class SkeletonViews:
     def __init__(self, spec: SkeletonInput, folder: Path, clips: Clips) -> None:
         self._spec = spec
         self._reader = SkeletonReader(folder, clips)
-        self._layout = self._reader.layout
-        self.channels = len(self._layout.points)
+        self.layout = self._reader.layout
         self._shape = {clip.clip_id: (float(clip.width), float(clip.height)) for clip in clips}
 
     def train(self, clip_id: str, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -47,7 +46,7 @@ class SkeletonViews:
         view = keypoints[uniform_frames(len(keypoints), spec.frames, rng, start=start)]
         box = random_box(person_box(view, self._shape[clip_id]), spec.crop_area, rng)
         view = to_box(view, box, spec.size)
-        return mirrored(view, spec.size, self._layout) if rng.random() < spec.flip else view
+        return mirrored(view, spec.size, self.layout) if rng.random() < spec.flip else view
 
     def test(self, clip_id: str, *, quick: bool) -> NDArray[np.float32]:
         """Fixed views, each followed by its mirror; the first one only if `quick`.
@@ -62,7 +61,7 @@ class SkeletonViews:
             view = to_box(view, person_box(view, self._shape[clip_id]), spec.test_size)
             found.append(view)
             if spec.flip_views and not quick:
-                found.append(mirrored(view, spec.test_size, self._layout))
+                found.append(mirrored(view, spec.test_size, self.layout))
         return np.stack(found)
 
 

@@ -32,7 +32,7 @@ class VideoViews:
         self, spec: VideoInput, folder: Path, clips: Clips, *, cache_gib: float = 0.0
     ) -> None:
         self._spec = spec
-        self.channels = 3
+        self.layout = None
         self._videos = PackedVideos(folder, clips, cache_gib=cache_gib)
 
     def train(self, clip_id: str, rng: np.random.Generator) -> Frames:

@@ -9,16 +9,19 @@ from benchmark.params import PoseConv3d, SkeletonInput, VideoInput, VideoSwin
 if TYPE_CHECKING:
     from torch import nn
 
+    from benchmark.layouts import Layout
     from benchmark.models.recogniser import Recogniser
     from benchmark.params import Backbone, Input
 
 
-def build(backbone: Backbone, spec: Input, *, in_channels: int, num_classes: int) -> Recogniser:
+def build(
+    backbone: Backbone, spec: Input, layout: Layout | None, *, num_classes: int
+) -> Recogniser:
     """The network of an experiment, freshly initialised from torch's global generator.
 
-    `in_channels` is what the input step gives: joints for skeletons, 3 for video.
+    `layout` is that of the keypoints, for an input of skeletons.
     """
-    step = _input_step(spec)
+    step, in_channels = _input_step(spec, layout)
     match backbone:
         case PoseConv3d():
             from benchmark.models import pose_conv3d
@@ -34,15 +37,19 @@ def build(backbone: Backbone, spec: Input, *, in_channels: int, num_classes: int
             assert_never(backbone)
 
 
-def _input_step(spec: Input) -> nn.Module:
+def _input_step(spec: Input, layout: Layout | None) -> tuple[nn.Module, int]:
+    """The step and the channels of what it gives."""
     match spec:
         case SkeletonInput():
             from benchmark.models.skeleton_input import SkeletonStep
 
-            return SkeletonStep(spec)
+            if layout is None:
+                raise TypeError("an input of skeletons needs their layout")
+            channels = layout.points if spec.stream == "joint" else layout.edges
+            return SkeletonStep(spec, layout), len(channels)
         case VideoInput():
             from benchmark.models.video_input import VideoStep
 
-            return VideoStep(spec)
+            return VideoStep(spec), 3
         case _:
             assert_never(spec)

@@ -107,7 +107,7 @@ class _Trainer:
         self._model = build(
             task.experiment.backbone,
             task.experiment.input,
-            in_channels=views.channels,
+            views.layout,
             num_classes=task.num_classes,
         )
         optimizer = build_optimizer(task.recipe, self._model)

@@ -33,9 +33,7 @@ def predict(
     card = read_card(model_folder)
     make_deterministic(card.seed, threads=recipe.threads)
     views = build_views(card.input, card.media, media_folder, clips)
-    model = build(
-        card.backbone, card.input, in_channels=views.channels, num_classes=len(card.classes)
-    )
+    model = build(card.backbone, card.input, views.layout, num_classes=len(card.classes))
     load_weights(model_folder, model)
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     rows = clips.split(split)
