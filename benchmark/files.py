@@ -52,7 +52,7 @@ def inside(root: Path, relative: str) -> Path:
     Raises:
         ValueError: `relative` is absolute or climbs out of `root`.
     """
-    path = Path(os.path.normpath(root / relative))
-    if not path.is_relative_to(Path(os.path.normpath(root))):
+    path = Path(os.path.abspath(root / relative))  # noqa: PTH100 - resolve() follows links
+    if not path.is_relative_to(Path(os.path.abspath(root))):  # noqa: PTH100
         raise ValueError(f"{relative!r} leaves {root}")
     return path

@@ -44,7 +44,7 @@ def read_answers(path: Path, clips: Clips, *, num_classes: int) -> NDArray[np.in
         FormatError: The file breaks its form.
         MismatchError: It does not answer exactly the clips of the index.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if header != HEADER:
         raise FormatError(path, "wrong header", expected=",".join(HEADER), found=",".join(header))

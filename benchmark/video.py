@@ -27,6 +27,12 @@ RgbFrame = NDArray[np.uint8]
 # mbtree reads uninitialised memory in x264's AVX-512 code (PyAV 18.1): other bytes in each run.
 _X264 = "open-gop=0:threads=1:lookahead-threads=1:mbtree=0"
 _AGAIN = "Fetch or make the file again"
+_SLACK = 0.5
+"""Seconds by which a container may claim to be longer than its last frame."""
+# Not playlists, which open other files, and not pictures: they are no video.
+_FORMATS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,gif,apng,h264,hevc,m4v,mxf,nut,ogg,ivf"
+)
 
 
 class VideoInfo(NamedTuple):
@@ -119,19 +125,38 @@ def probe(path: Path) -> VideoInfo:
 
 def _shown(container: InputContainer, stream: VideoStream, path: Path) -> int:
     """Count the frames to show by their packets; fewer than declared is an error."""
-    packets = hidden = 0
+    packets, hidden, end = 0, 0, 0.0
     try:
         for packet in container.demux(stream):
             if packet.size and not packet.is_corrupt:
                 packets += 1
                 hidden += packet.is_discard  # an edit list cuts it away; no player shows it
+                shown = packet.dts if packet.pts is None else packet.pts
+                ticks = (shown or 0) + (packet.duration or 0)
+                end = max(end, float(ticks * (stream.time_base or 0)))
     except av.error.FFmpegError as error:
         raise ArchiveError(
             path, "the packets cannot be read", expected=f"{stream.frames} frames",
             found=str(error.strerror), do=_AGAIN,
         ) from error  # fmt: skip
-    _check_count(path, packets, stream.frames)
+    # The header of an AVI counts the frames that a camera dropped as well.
+    declared = 0 if container.format.name == "avi" else stream.frames
+    _check_count(path, packets, declared)
+    if not declared:
+        _check_end(path, container, end)
     return packets - hidden
+
+
+def _check_end(path: Path, container: InputContainer, end: float) -> None:
+    """Matroska counts no frames, but says how long it is; so do others, a transport stream not."""
+    if container.duration is None or len(container.streams) != 1:
+        return
+    wanted = (container.duration + max(0, container.start_time or 0)) / av.time_base
+    if end < wanted - _SLACK:
+        raise ArchiveError(
+            path, "the video ends early", expected=f"{wanted:.2f} s", found=f"{end:.2f} s",
+            do=_AGAIN,
+        )  # fmt: skip
 
 
 def write_video(
@@ -204,7 +229,7 @@ def _open(path: Path) -> InputContainer:
             path, "no such video", expected="a video file", found="nothing", do=_AGAIN
         )
     try:
-        return av.open(str(path))
+        return av.open(str(path), options={"format_whitelist": _FORMATS})
     except av.error.FFmpegError as error:
         raise ArchiveError(
             path, "not a readable video", expected="a video file", found=str(error.strerror),

@@ -46,7 +46,8 @@ def _start_worker() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Unwind, so that files begun beside their place are taken away."""
+    """Unwind, so that files begun beside their place are taken away; once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
@@ -87,11 +88,23 @@ def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
         min(workers, len(items)), mp_context=context, initializer=_start_worker
     )
     try:
-        futures = {pool.submit(_run, function, item): i for i, item in enumerate(items)}
+        futures = {pool.submit(_work, function, item): i for i, item in enumerate(items)}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()  # a stopped user does not wait for the items under way
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _work(function: Callable[[Any], Any], item: Any) -> Any:
+    """`_run` in a worker. Its pool would send a `SystemExit` home and go on with the next item."""
+    try:
+        return _run(function, item)
+    except SystemExit as leave:
+        os._exit(leave.code if isinstance(leave.code, int) else 1)
 
 
 def _run(function: Callable[[Any], Any], item: Any) -> Any:

@@ -57,6 +57,11 @@ class mistakes_shown:  # noqa: N801 - reads as a statement
             _exit(str(error))
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             _exit(f"{error.filename or 'the disk'}: {error.strerror}. Free some space, run again")
+        if isinstance(error, PermissionError):
+            _exit(f"{error.filename}: {error.strerror}. Let this user read and write it")
+        if isinstance(error, KeyboardInterrupt):
+            click.echo("Stopped. What is finished is kept: run it again to go on", err=True)
+            sys.exit(128 + signal.SIGINT)
 
 
 def _exit(message: str) -> NoReturn:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from ruamel.yaml import YAML
@@ -16,6 +17,9 @@ from benchmark.files import replacing
 from benchmark.params import read_params
 from benchmark.workers import usable_cores
 from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
+
+if TYPE_CHECKING:
+    from benchmark.editions import Edition
 
 MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
 
@@ -71,19 +75,38 @@ def new(name: str, source: Path) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise ParamsError("NAME", "not a name", expected="small letters, digits and _")
         path = FOLDER / f"{name}.yaml"
-        made = describe(name, source)
-        if path.is_file():
-            known = read_edition(name)
-            if known.dataset != "folder":
-                raise ParamsError(path, "is a published edition", do="Choose another name")
-            same = known.model_copy(update={"version": 1}) == made
-            made = made.model_copy(update={"version": known.version + (not same)})
+        made = _revised(path, describe(name, source))
+        raw = Path("data/raw") / name
+        _link(raw, source)
         with replacing(path) as work:
             YAML().dump(made.model_dump(mode="json"), work)
-        raw = Path("data/raw") / name
-        if not raw.exists():
-            raw.parent.mkdir(parents=True, exist_ok=True)
-            raw.symlink_to(os.path.relpath(source.resolve(), raw.parent.resolve()))
         Path("data/sealed", name).mkdir(parents=True, exist_ok=True)
     click.echo(f"wrote {path}: {len(made.classes)} classes; the clips are in {raw}")
     click.echo(f"now 'mgbench data check {name}', then name it in params.yaml: docs/own-clips.md")
+
+
+def _revised(path: Path, made: Edition) -> Edition:
+    """What was written before by hand is kept; a change raises the version."""
+    if not path.is_file():
+        return made
+    known = read_edition(made.name)
+    if known.dataset != "folder":
+        raise ParamsError(path, "is a published edition", do="Choose another name")
+    kept = {"title": known.title, "version": known.version}
+    if known.classes == made.classes:
+        kept["groups"] = known.groups
+    made = made.model_copy(update=kept)
+    return made if made == known else made.model_copy(update={"version": known.version + 1})
+
+
+def _link(raw: Path, source: Path) -> None:
+    """Let `raw` lead to `source`; a folder of data is never replaced."""
+    if raw.is_dir() and not raw.is_symlink() and raw.resolve() != source.resolve():
+        raise ParamsError(
+            raw, "holds other clips", expected=str(source.resolve()), do="Move it, or take it"
+        )
+    if raw.resolve() == source.resolve():
+        return
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    raw.unlink(missing_ok=True)
+    raw.symlink_to(os.path.relpath(source.resolve(), raw.parent.resolve()))

@@ -83,11 +83,16 @@ def test_without_frame_columns_a_clip_is_its_whole_video(root: Path) -> None:
         ("media/train0.mp4", "media/none.mp4", "line 2: no such video"),
         ("media/train0.mp4", "../../etc/passwd", "line 2: the video lies outside the folder"),
         ("media/train0.mp4", "/etc/passwd", "line 2: the video lies outside the folder"),
-        (",0,12,", ",x,12,", "line 2: start_frame is no frame number"),
-        (",0,12,", ",-1,12,", "line 2: start_frame is no frame number"),
+        (",0,12,", ",x,12,", "line 2: start_frame is no whole number"),
+        (",0,12,", ",-1,12,", "line 2: start_frame is below 0"),
         (",0,12,", ",12,12,", "line 2: no frame in it"),
         (",12,24,", ",12,25,", "line 3: not inside its video; expected frames within 0 to 24"),
         (",s0\n", ",s0,more\n", "line 2: more cells than columns"),
+        (",0,12,", f",0,{'9' * 5000},", "line 2: end_frame is no whole number"),
+        ("media/train0.mp4", "m" * 400 + ".mp4", "line 2: no such video"),
+        (",s0\n", ',"s0\n', "line 2: not csv|a cell goes over several lines"),
+        ("train0-1,", "train0-0,", "line 3: clip train0-0 comes twice; found also .*line 2"),
+        ("media/train0.mp4", "media/val0.mp4", r"media/val0\.mp4 is in two splits"),
         ("clip_id,", "id,", "wrong columns; expected clip_id, split, label, video and perhaps"),
     ],
 )
@@ -121,13 +126,47 @@ def test_other_classes_than_the_editions_are_refused(root: Path) -> None:
     )
 
 
-def test_one_video_in_two_splits_is_refused(root: Path, tmp_path: Path) -> None:
-    from benchmark.clips import write_clips
+@pytest.mark.parametrize("spelling", ["media/./train0.mp4", "media/../media/train0.mp4", "x.mp4"])
+def test_one_file_under_two_names_leaks_into_no_other_split(root: Path, spelling: str) -> None:
+    known = edition(root)
+    (root / "x.mp4").symlink_to(root / "media/train0.mp4")
+    edit(root, "media/val0.mp4", spelling)
+    assert "is in two splits" in (found := fault(root, known)) or "are one file" in found
 
-    edit(root, "media/val0.mp4", "media/train0.mp4")
-    clips = read_archive(root, edition(root), left_out=(), workers=1)
-    with pytest.raises(BenchmarkError, match=r"video media/train0\.mp4 is in several splits"):
-        write_clips(clips, tmp_path / "clips.parquet", edition(root))
+
+def test_rows_after_an_open_quote_are_not_lost(root: Path) -> None:
+    known = edition(root)
+    path = root / "clips.csv"
+    text = path.read_text("utf-8")
+    for stray in (text.replace(",s11\n", ',"s11\n', 1), text.replace(",s3\n", ',"s3\n"', 1)):
+        path.write_text(stray, "utf-8")
+        assert "Close the quote" in fault(root, known)
+
+
+@pytest.mark.parametrize("name", ["clips.csv", "classes.txt"])
+def test_text_of_another_encoding_is_named(root: Path, name: str) -> None:
+    known = edition(root)
+    path = root / name
+    path.write_bytes(path.read_text("utf-8").encode("utf-16"))
+    assert f"{name}: not UTF-8 at byte 0. Save it as UTF-8" in fault(root, known)
+    path.write_bytes("Händewaschen\n".encode("cp1252"))
+    assert "not UTF-8 at byte 1" in fault(root, known)
+
+
+def test_a_list_with_byte_order_mark_and_windows_line_ends_is_read(root: Path) -> None:
+    wanted = read_archive(root, edition(root), left_out=(), workers=1)
+    for name in ("clips.csv", "classes.txt"):
+        text = (root / name).read_text("utf-8")
+        (root / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert read_archive(root, edition(root), left_out=(), workers=1) == wanted
+
+
+def test_a_left_out_video_may_be_gone(root: Path) -> None:
+    known = edition(root)
+    (root / "media/train1.mp4").unlink()
+    assert "no such video" in fault(root, known)
+    clips = read_archive(root, known, left_out=("media/train1.mp4",), workers=1)
+    assert {clip.video for clip in clips.left_out} == {"media/train1.mp4"}
 
 
 def test_own_skeletons_and_videos_are_prepared(root: Path, tmp_path: Path) -> None:
@@ -155,6 +194,7 @@ def test_own_skeletons_and_videos_are_prepared(root: Path, tmp_path: Path) -> No
         (np.zeros((12, JOINTS, 3), np.float64), "found float64"),
         (np.full((12, JOINTS, 3), np.nan, np.float32), "frame 0, joint 0 is not finite"),
         (np.array([{}]), "not a readable array .*pickle"),
+        (np.full((12, JOINTS, 3), 100, np.float32), "confidences outside 0 to 1"),
     ],
 )
 def test_a_wrong_skeleton_is_named(
@@ -201,10 +241,42 @@ def test_a_wrong_skeleton_yaml_is_named(root: Path, old: str, new: str, message:
         raw_keypoints(root, edition(root))
 
 
-def test_a_folder_without_skeletons_says_so(root: Path) -> None:
-    (root / "skeleton.yaml").unlink()
-    with pytest.raises(BenchmarkError, match=r"skeleton\.yaml: no such file: these clips have no"):
+@pytest.mark.parametrize("gone", ["skeleton.yaml", "skeletons"])
+def test_half_of_what_skeletons_need_is_a_mistake(root: Path, gone: str) -> None:
+    (root / gone).rename(root / "elsewhere")
+    with pytest.raises(BenchmarkError, match=f"{gone}: missing, but its other half is there"):
         raw_keypoints(root, edition(root))
+
+
+def test_a_folder_without_skeletons_has_none_to_prepare(root: Path, tmp_path: Path) -> None:
+    (root / "skeleton.yaml").unlink()
+    shutil.rmtree(root / "skeletons")
+    own = edition(root)
+    assert raw_keypoints(root, own) is None
+    clips = read_archive(root, own, left_out=(), workers=1)
+    spec = SkeletonMedia(kind="skeleton", edition="own", layout="own", shards=3)
+    with pytest.raises(BenchmarkError, match="brings no keypoints.*media of kind 'pose'"):
+        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04 junk", b"", b"text"])
+def test_a_skeleton_of_other_bytes_is_named(root: Path, tmp_path: Path, data: bytes) -> None:
+    (root / "skeletons/val2-1.npy").write_bytes(data)
+    own = edition(root)
+    clips = read_archive(root, own, left_out=(), workers=1)
+    spec = SkeletonMedia(kind="skeleton", edition="own", layout="own", shards=3)
+    with pytest.raises(BenchmarkError, match=r"val2-1\.npy: not a readable array"):
+        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+
+
+def test_several_arrays_in_one_file_are_no_skeleton(root: Path, tmp_path: Path) -> None:
+    with (root / "skeletons/val2-1.npy").open("wb") as file:
+        np.savez(file, a=np.zeros(3), b=np.zeros(3))
+    own = edition(root)
+    clips = read_archive(root, own, left_out=(), workers=1)
+    spec = SkeletonMedia(kind="skeleton", edition="own", layout="own", shards=3)
+    with pytest.raises(BenchmarkError, match=r"val2-1\.npy: not a single array"):
+        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
 
 
 @pytest.fixture
@@ -245,6 +317,35 @@ def test_edition_new_raises_the_version_only_when_something_changed(
     new(project, "own", root)
     assert read_yaml(path, Edition).version == 2
     assert read_yaml(path, Edition).classes[-1] == "jump"
+
+
+def test_edition_new_keeps_what_was_written_by_hand(root: Path, project: Path) -> None:
+    path = project / "benchmark/editions/own.yaml"
+    new(project, "own", root)
+    text = path.read_text("utf-8")
+    a = text.index("groups:")
+    b = text.index("withheld:")
+    path.write_text(text[:a] + "groups: {hands: [0], head: [1, 2]}\n" + text[b:], "utf-8")
+    new(project, "own", root)
+    assert read_yaml(path, Edition).groups == {"hands": (0,), "head": (1, 2)}
+    assert read_yaml(path, Edition).version == 1
+
+
+def test_edition_new_links_to_where_the_clips_are_now(
+    root: Path, project: Path, tmp_path: Path
+) -> None:
+    link = project / "data/raw/own"
+    new(project, "own", root)
+    moved = root.rename(tmp_path / "moved")
+    assert not link.exists()
+    assert new(project, "own", moved).returncode == 0
+    assert link.resolve() == moved.resolve()
+    other = write_folder(tmp_path / "other")
+    assert new(project, "own", other).returncode == 0
+    assert link.resolve() == other.resolve()
+    link.unlink()
+    link.mkdir()
+    assert "holds other clips" in new(project, "own", other).stderr
 
 
 @pytest.mark.parametrize(

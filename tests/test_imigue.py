@@ -70,6 +70,18 @@ def test_labels_of_test_are_withheld_whatever_the_file_says(archive: Path) -> No
     assert {clip.label for clip in index(archive).split("test")} == {None}
 
 
+def test_placeholders_of_test_may_be_any_number(copy: Path) -> None:
+    path = next(copy.rglob("0101_label.csv"))
+    path.write_text("0,0,5\n-1,6,9\n4711,10,12\n", "utf-8")
+    assert [clip.frames for clip in index(copy) if clip.video == "0101"] == [6, 4, 3]
+
+
+def test_a_label_file_of_another_encoding_is_named(copy: Path) -> None:
+    path = next(copy.rglob("0012_label.csv"))
+    path.write_bytes("8,0,5\n".encode("utf-16"))
+    assert f"{path}: not UTF-8 at byte 0" in fault(copy)
+
+
 def test_the_index_does_not_depend_on_the_number_of_workers(archive: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
         clips = read_archive(archive, MIMIC, left_out=(), workers=workers)
@@ -88,6 +100,7 @@ def test_the_index_does_not_depend_on_the_number_of_workers(archive: Path, tmp_p
         ("98,1,2", "unknown class; expected 1 to 31 or 99; found 98"),
         ("8,1", "not a label; expected three integers: class,start,end; found 8,1"),
         ("8,1,2,3", "not a label; expected three integers: class,start,end; found 8,1,2,3"),
+        ("1_0,1,2", "not a label; expected three integers: class,start,end; found 1_0,1,2"),
         ("x,1,2", "not a label; expected three integers: class,start,end; found x,1,2"),
         (f"8,30,{FRAMES}", f"clip 0012_1 ends past the video; expected end <= {FRAMES - 1}"),
     ],

@@ -245,6 +245,45 @@ def test_shards_of_other_knobs_or_files_are_made_again(raw: Path, tmp_path: Path
     assert all(second[name] != third[name] for name in second)
 
 
+def test_a_stop_between_shard_and_note_leaves_no_stale_shard(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = read_archive(raw, MIMIC, left_out=(), workers=1)
+    out = tmp_path / "rgb"
+    small = SPEC.model_copy(update={"short_side": 32})
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for spec, last_step in ((SPEC, "finish"), (small, "write_text")):
+        with monkeypatch.context() as patch:
+            patch.setattr(shards, last_step, stop)
+            with pytest.raises(KeyboardInterrupt):
+                rgb.prepare(spec, raw, MIMIC, clips, out, workers=1)
+    rgb.prepare(SPEC, raw, MIMIC, clips, out, workers=1)
+    videos = PackedVideos(out, clips)
+    assert {videos.read(c.clip_id, np.arange(1)).shape[1] for c in clips} == {64}
+
+
+def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clips = Clips("mimic", (a_clip("0001_0"),))
+    plan = shards.plan_shards(clips, 1, "s-{}.tar")
+
+    def key() -> str:
+        return shards.keyed(plan, lambda _: [], "knobs")[0].key
+
+    before, read = key(), Path.read_bytes
+    for name in ("packing.py", "rgb.py", "skeleton.py", "raw_files.py", "video.py", "layouts.py"):
+        with monkeypatch.context() as patch:
+            more = {name: b"#"}
+            patch.setattr(Path, "read_bytes", lambda p, more=more: read(p) + more.get(p.name, b""))
+            assert key() != before, name
+    monkeypatch.setattr(shards, "version", lambda name: f"another {name}")
+    assert key() != before
+
+
 PACK = """
 import sys
 from pathlib import Path

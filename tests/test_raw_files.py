@@ -46,6 +46,41 @@ def test_zips_and_folders_give_the_same_index(
     assert not list(root.rglob("*.mp4")), "nothing is unpacked into the archive"
 
 
+def test_zips_with_folder_entries_and_litter_are_read(unpacked: Path, tmp_path: Path) -> None:
+    """As zip -r and a Mac make them."""
+    root = tmp_path / "zips"
+    root.mkdir()
+    for archive, folder in ARCHIVES.items():
+        litter = (".DS_Store", "README.txt", f"__MACOSX/{folder}/._x", f"{folder}/.DS_Store")
+        with zipfile.ZipFile(root / archive, "w") as target:
+            for name in litter:
+                target.writestr(name, b"")
+            target.write(unpacked / folder, folder)
+            for path in sorted((unpacked / folder).rglob("*")):
+                target.write(path, path.relative_to(unpacked).as_posix())
+    found = read_archive(root, MIMIC, left_out=(), workers=1)
+    assert found == read_archive(unpacked, MIMIC, left_out=(), workers=1)
+
+
+def test_litter_in_unpacked_folders_is_no_video(unpacked: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(unpacked, tmp_path / "raw"))
+    (copy / "imigue_rgb_phase2/__MACOSX").mkdir()
+    (copy / "imigue_rgb_phase2/.cache").mkdir()
+    assert len(read_archive(copy, MIMIC, left_out=(), workers=1)) == 21
+
+
+def test_a_changed_member_has_another_stamp(unpacked: Path, tmp_path: Path) -> None:
+    one = zipped(unpacked, tmp_path / "one")
+    copy = Path(shutil.copytree(unpacked, tmp_path / "raw"))
+    next(copy.rglob("0101_label.csv")).write_text("1,0,5\n", "utf-8")
+    other = zipped(copy, tmp_path / "other")
+    stamps = [
+        {video.video: video.labels.stamp() for video in imigue.raw_videos(root)}
+        for root in (one, other)
+    ]
+    assert [video for video in stamps[0] if stamps[0][video] != stamps[1][video]] == ["0101"]
+
+
 def test_one_zip_may_be_unpacked_and_the_others_not(unpacked: Path, tmp_path: Path) -> None:
     root = zipped(unpacked, tmp_path / "zips")
     shutil.copytree(unpacked / "imigue_rgb_phase1", root / "imigue_rgb_phase1")

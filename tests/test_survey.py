@@ -191,12 +191,22 @@ def test_names_from_the_data_cannot_run_in_the_page(tmp_path: Path) -> None:
 def test_an_archive_without_skeletons_is_surveyed_too(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     (root / "skeleton.yaml").unlink()
+    shutil.rmtree(root / "skeletons")
     own = describe("own", root)
     clips = read_archive(root, own, left_out=(), workers=1)
     survey = take_survey(root, own, clips, workers=1)
     assert "the archive brings no skeletons" in texts(survey, "note")
     write_report(survey, tmp_path / "report")
     assert "Missing points" not in (tmp_path / "report" / PAGE).read_text("utf-8")
+
+
+def test_skeletons_of_no_clip_are_a_note(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "own")
+    shutil.copy(root / "skeletons/val0-0.npy", root / "skeletons/val9-9.npy")
+    own = describe("own", root)
+    clips = read_archive(root, own, left_out=(), workers=1)
+    found = texts(take_survey(root, own, clips, workers=1), "note")
+    assert "1 skeletons belong to no clip, the first: val9-9" in found
 
 
 def test_subjects_in_two_splits_are_a_note(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import io
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -123,6 +125,46 @@ def test_damaged_bytes_are_an_error(movie):
     movie.write_bytes(bytes(data))
     with pytest.raises(ArchiveError):
         list(read_frames(movie))
+
+
+def _with(path: Path, codec: str, *, dropped: int = 0) -> Path:
+    """30 frames in the container that the name asks for; the camera drops some after the tenth."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for k, picture in enumerate(_frames()):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = k + dropped * (k > 10), Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_frames_that_a_camera_dropped_are_not_missed_in_an_avi(tmp_path):
+    path = _with(tmp_path / "a.avi", "mpeg4", dropped=3)
+    assert probe(path).frames == len(list(read_frames(path))) == 30
+
+
+@pytest.mark.parametrize("read", [lambda p: list(read_frames(p)), probe])
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.avi", "a.flv"])
+def test_a_cut_file_without_a_count_of_frames_is_an_error(tmp_path, name, read):
+    codec = {"a.webm": "libvpx", "a.flv": "flv1"}.get(name, "mpeg4")
+    path = _with(tmp_path / name, codec)
+    assert probe(path).frames == 30
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.4)])
+    with pytest.raises(ArchiveError):
+        read(path)
+
+
+def test_a_playlist_opens_no_other_file_and_a_picture_is_no_video(movie, tmp_path):
+    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile {movie.name}\n", "utf-8")
+    (tmp_path / "live.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\n{movie.name}\n", "utf-8")
+    cv2.imwrite(str(tmp_path / "picture.png"), _frames(1)[0])
+    (tmp_path / "picture.png").rename(tmp_path / "picture.mp4")
+    for name in ("list.mp4", "live.mp4", "picture.mp4"):
+        with pytest.raises(ArchiveError, match=f"{name}: not a readable video"):
+            probe(tmp_path / name)
 
 
 @pytest.mark.parametrize("read", [lambda p: list(read_frames(p)), probe])

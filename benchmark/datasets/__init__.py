@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from benchmark.clips import check_clips
 from benchmark.datasets.published import check_published
 from benchmark.errors import ArchiveError, ManyFaults
 
@@ -25,6 +26,7 @@ def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], wor
     Raises:
         ManyFaults: Everything that is missing, damaged, contradicts itself or is not as published.
         ArchiveError: A video to be left out is not in the archive.
+        FormatError: A clip id comes twice, or a video is in two splits.
     """
     try:
         clips = _read(root, edition, left_out, workers)
@@ -33,6 +35,7 @@ def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], wor
     if unknown := sorted({*left_out} - {clip.video for clip in clips.listed}):
         where = f"editions.{edition.name}.left_out"
         raise ArchiveError(where, f"no video {unknown[0]} in {root}", found=", ".join(unknown))
+    check_clips(clips, edition, where=root)
     check_published(root, clips, edition)
     return clips
 
@@ -78,11 +81,12 @@ def raw_media(root: Path, edition: Edition) -> dict[str, RawFile]:
             assert_never(edition.dataset)
 
 
-def raw_keypoints(root: Path, edition: Edition) -> RawKeypoints:
-    """The keypoints that come with the archive.
+def raw_keypoints(root: Path, edition: Edition) -> RawKeypoints | None:
+    """The keypoints that come with the archive; None where it brings none.
 
     Raises:
-        ArchiveError: The data set gives none, or files are missing.
+        ArchiveError: Files are missing.
+        ParamsError: A description of one's own skeletons breaks its schema.
     """
     match edition.dataset:
         case "imigue":
@@ -91,11 +95,7 @@ def raw_keypoints(root: Path, edition: Edition) -> RawKeypoints:
 
             return Sheets({video.video: video.sheet for video in imigue.raw_videos(root)})
         case "ma52":
-            raise ArchiveError(
-                root,
-                "Micro-Action 52 gives no keypoints",
-                do="Find them in the videos: media of kind 'pose' (docs/skeletons-from-video.md)",
-            )
+            return None
         case "folder":
             from benchmark.datasets import folder
 

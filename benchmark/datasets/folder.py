@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, cast
 
 from benchmark.clips import SAFE_ID, Clip, Clips
@@ -16,13 +17,15 @@ from benchmark.datasets.own_skeleton import FILE as SKELETON
 from benchmark.datasets.own_skeleton import read_own_layout
 from benchmark.datasets.probing import NO_INFO, probe_raw
 from benchmark.datasets.raw_files import RawFile
+from benchmark.datasets.texts import read_rows as csv_rows
+from benchmark.datasets.texts import read_text, whole_number
 from benchmark.editions import SPLITS, Edition, SubmissionForm
 from benchmark.errors import ArchiveError, FaultList
 from benchmark.files import inside
 from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterator
     from pathlib import Path
 
     from benchmark.editions import Split
@@ -60,111 +63,163 @@ def read_classes(root: Path) -> tuple[str, ...]:
     path = root / CLASSES
     if not path.is_file():
         raise ArchiveError(path, "no such file", expected="one class name a line")
-    names = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
         raise ArchiveError(path, f"class '{twice[0]}' comes twice" if twice else "no class in it")
     return tuple(names)
 
 
-def read_rows(root: Path) -> list[OwnClip]:
-    """The rows of `clips.csv`, in file order.
+def read_clips(root: Path, *, left_out: Collection[str] = ()) -> list[OwnClip]:
+    """The rows of `clips.csv`, in file order; a left-out video need not be there.
 
     Raises:
-        ManyFaults: Every row that breaks the form, or whose video is not there.
+        ManyFaults: Every row that breaks the form, whose video is not there, or that contradicts
+            another one.
     """
     path = root / CLIPS
     if not path.is_file():
         raise ArchiveError(path, "no such file", expected="columns " + ", ".join(REQUIRED))
+    rows = csv_rows(path)
+    _, header = next(rows, ("", []))
+    _check_header(path, header)
     faults = FaultList()
-    rows: list[OwnClip] = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restkey="more", restval="")
-        _check_header(path, list(reader.fieldnames or []))
-        for row in reader:
-            with faults.collected():
-                rows.append(_parse(f"{path} line {reader.line_num}", row, root))
-    if not rows and not faults.found:
+    known = _Known()
+    found: list[OwnClip] = []
+    for where, row in rows:
+        with faults.collected():
+            if len(row) > len(header):
+                raise ArchiveError(where, "more cells than columns", found=",".join(row)[:80])
+            cells = dict(zip_longest(header, row, fillvalue=""))
+            clip = _parse(where, cells, root, left_out)
+            known.check(clip)
+            found.append(clip)
+    if not found and not faults.found:
         raise ArchiveError(path, "no clip in it")
     faults.raise_any(path)
-    return rows
+    return found
+
+
+class _Known:
+    """What earlier rows said: an id comes once, a file has one name, a video is in one split."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+        self._names: dict[Path, str] = {}
+        self._splits: dict[str, str] = {}
+
+    def check(self, clip: OwnClip) -> None:
+        if (first := self._ids.setdefault(clip.clip_id, clip.where)) != clip.where:
+            raise ArchiveError(
+                clip.where, f"clip {clip.clip_id} comes twice", found=f"also {first}"
+            )
+        name = self._names.setdefault(clip.media.path.resolve(), clip.video)
+        if name != clip.video:
+            raise ArchiveError(
+                clip.where, f"{clip.video} and {name} are one file", do="Use one name for it"
+            )
+        if (split := self._splits.setdefault(clip.video, clip.split)) != clip.split:
+            raise ArchiveError(
+                clip.where, f"{clip.video} is in two splits", found=f"{split} and {clip.split}"
+            )
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in header]
     unknown = [name for name in header if name not in REQUIRED + OPTIONAL]
-    if missing or unknown:
+    if missing or unknown or len({*header}) < len(header):
         raise ArchiveError(
             path,
             "wrong columns",
             expected=", ".join(REQUIRED) + " and perhaps " + ", ".join(OPTIONAL),
-            found=", ".join(header),
+            found=", ".join(header)[:120],
         )
 
 
-def _parse(where: str, row: dict[str, str], root: Path) -> OwnClip:
-    if "more" in row:
-        raise ArchiveError(where, "more cells than columns")
+def _parse(where: str, row: dict[str, str], root: Path, left_out: Collection[str]) -> OwnClip:
     clip_id, split = row["clip_id"], row["split"]
     if not SAFE_ID.fullmatch(clip_id):
         expected = "letters, digits, '_', '-' and '.', at most 100"
-        raise ArchiveError(where, "not a clip id", expected=expected, found=repr(clip_id))
+        raise ArchiveError(where, "not a clip id", expected=expected, found=repr(clip_id[:110]))
     if split not in SPLITS:
-        raise ArchiveError(where, "unknown split", expected=", ".join(SPLITS), found=repr(split))
+        expected, found = ", ".join(SPLITS), repr(split[:40])
+        raise ArchiveError(where, "unknown split", expected=expected, found=found)
     start, end = (_frame(where, name, row.get(name, "")) for name in ("start_frame", "end_frame"))
     if end is not None and end <= (start or 0):
         found = f"start {start or 0}, end {end}"
         raise ArchiveError(where, "no frame in it", expected="end_frame after start", found=found)
+    video, media = _media(where, root, row["video"], left_out)
     return OwnClip(
         where,
         clip_id,
         cast("Split", split),
         row["label"].strip(),
-        row["video"],
+        video,
         start or 0,
         end,
         row.get("subject") or None,
-        _media(where, root, row["video"]),
+        media,
     )
 
 
 def _frame(where: str, name: str, text: str) -> int | None:
     if not text.strip():
         return None
-    if not text.strip().isdecimal():
-        raise ArchiveError(where, f"{name} is no frame number", expected="0, 1, ...", found=text)
-    return int(text)
+    number = whole_number(where, name, text)
+    if number < 0:
+        raise ArchiveError(where, f"{name} is below 0", found=text)
+    return number
 
 
-def _media(where: str, root: Path, video: str) -> RawFile:
+def _media(where: str, root: Path, cell: str, left_out: Collection[str]) -> tuple[str, RawFile]:
+    """The video's name, in one spelling, and its file."""
     try:
-        path = inside(root, video)
+        path = inside(root, cell)
     except ValueError:
-        raise ArchiveError(where, "the video lies outside the folder", found=video) from None
-    if not video or not path.is_file():
-        raise ArchiveError(where, "no such video", expected=f"a file below {root}", found=video)
-    return RawFile(path)
+        raise ArchiveError(where, "the video lies outside the folder", found=cell[:200]) from None
+    name = path.relative_to(inside(root, ".")).as_posix()
+    try:
+        is_there = bool(cell) and path.is_file()
+    except OSError:  # a name that no file can have
+        is_there = False
+    if not is_there and name not in left_out:
+        expected = f"a file below {root}"
+        raise ArchiveError(where, "no such video", expected=expected, found=cell[:200])
+    return name, RawFile(path)
 
 
 def raw_media(root: Path) -> dict[str, RawFile]:
-    """The file of each video."""
-    return {row.video: row.media for row in read_rows(root)}
+    """The file of each video; one that is left out may be missing."""
+    every = _Everything()
+    return {row.video: row.media for row in read_clips(root, left_out=every)}
 
 
-def raw_keypoints(root: Path) -> Arrays:
-    """The arrays in `skeletons/`, with the layout of `skeleton.yaml`.
+class _Everything(Collection[str]):
+    """Every name is in it: whoever only wants to know where files lie checks nothing."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def raw_keypoints(root: Path) -> Arrays | None:
+    """The arrays in `skeletons/`, with the layout of `skeleton.yaml`; None where neither is there.
 
     Raises:
-        ArchiveError: There is no `skeleton.yaml`.
-        ParamsError: It breaks its schema.
+        ArchiveError: One of the two is missing.
+        ParamsError: `skeleton.yaml` breaks its schema.
     """
-    if not (root / SKELETON).is_file():
-        raise ArchiveError(
-            root / SKELETON,
-            "no such file: these clips have no skeletons",
-            do="Give them (docs/own-clips.md), or find them in the videos with media of kind "
-            "'pose' (docs/skeletons-from-video.md)",
-        )
+    there = [(root / "skeletons").is_dir(), (root / SKELETON).is_file()]
+    if not any(there):
+        return None
+    if not all(there):
+        missing = root / ("skeletons" if there[1] else SKELETON)
+        raise ArchiveError(missing, "missing, but its other half is there", do="docs/own-clips.md")
     files = {p.stem: RawFile(p) for p in sorted((root / "skeletons").glob("*.npy"))}
     return Arrays(files, read_own_layout(root / SKELETON))
 
@@ -184,8 +239,8 @@ def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], wor
             found=", ".join(classes),
             do=f"'mgbench edition new {edition.name} --from {root}' writes the edition anew",
         )
-    rows = read_rows(root)
-    media = raw_media(root)
+    rows = read_clips(root, left_out=left_out)
+    media = {row.video: row.media for row in rows}
     probe = partial(_probe, left_out=frozenset(left_out))
     infos = map_in_processes(probe, list(media.items()), what="index videos", workers=workers)
     info_of = dict(zip(media, infos, strict=True))
@@ -244,7 +299,7 @@ def describe(name: str, root: Path) -> Edition:
     """
     classes = read_classes(root)
     labels: dict[Split, list[str]] = {split: [] for split in SPLITS}
-    for row in read_rows(root):
+    for row in read_clips(root):
         labels[row.split].append(row.label)
     for split, found in labels.items():
         if 0 < found.count("") < len(found):

@@ -5,7 +5,6 @@ Source: layout and conventions of https://github.com/momiji-bit/MM-Gesture and t
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.clips import Clip, Clips
 from benchmark.datasets.probing import NO_INFO, probe_raw
 from benchmark.datasets.raw_files import RawFile, open_tree
+from benchmark.datasets.texts import WHOLE, read_rows
 from benchmark.errors import ArchiveError, FaultList
 from benchmark.workers import map_in_processes
 
@@ -135,8 +135,10 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
-def read_labels(path: Path, *, num_classes: int) -> list[RawLabel]:
+def read_labels(path: Path, *, num_classes: int | None) -> list[RawLabel]:
     """The rows of a label csv, in file order: row k is clip `<video>_<k>`.
+
+    Without `num_classes` the class column is a placeholder and may hold any number.
 
     Raises:
         ManyFaults: Rows that are not three integers, have an unknown class, or end before they
@@ -144,23 +146,22 @@ def read_labels(path: Path, *, num_classes: int) -> list[RawLabel]:
     """
     labels = []
     faults = FaultList()
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            with faults.collected():
-                labels.append(_parse_label(f"{path} line {number}", row, num_classes))
+    for where, row in read_rows(path):
+        with faults.collected():
+            labels.append(_parse_label(where, row, num_classes))
     if not labels and not faults.found:
         raise ArchiveError(path, "no rows", expected="one row a clip: class,start,end")
     faults.raise_any(path)
     return labels
 
 
-def _parse_label(where: str, row: list[str], num_classes: int) -> RawLabel:
-    try:
-        raw_class, first, last = (int(cell) for cell in row)
-    except ValueError:
+def _parse_label(where: str, row: list[str], num_classes: int | None) -> RawLabel:
+    if len(row) != 3 or not all(WHOLE.fullmatch(cell.strip()) for cell in row):
         expected = "three integers: class,start,end"
-        raise ArchiveError(where, "not a label", expected=expected, found=",".join(row)) from None
-    if not (1 <= raw_class < num_classes or raw_class == NON_GESTURE):
+        raise ArchiveError(where, "not a label", expected=expected, found=",".join(row)[:80])
+    raw_class, first, last = (int(cell) for cell in row)
+    is_known = num_classes is None or 1 <= raw_class < num_classes or raw_class == NON_GESTURE
+    if num_classes is not None and not is_known:
         expected = f"1 to {num_classes - 1} or {NON_GESTURE}"
         raise ArchiveError(where, "unknown class", expected=expected, found=str(raw_class))
     if not 0 <= first <= last:
@@ -195,21 +196,20 @@ def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], wor
 
 def _index_video(video: RawVideo, *, edition: Edition, left_out: frozenset[str]) -> list[Clip]:
     num_classes = len(edition.classes)
-    with video.labels.local() as path:
-        labels = read_labels(path, num_classes=num_classes)
-    info = probe_raw(video.media, left_out=video.video in left_out)
     withheld = video.split in edition.withheld
+    with video.labels.local() as path:
+        labels = read_labels(path, num_classes=None if withheld else num_classes)
+    info = probe_raw(video.media, left_out=video.video in left_out)
     clips = []
     for k, label in enumerate(labels):
         _check_inside(video, k, label, info)
-        index = class_index(label.raw_class, num_classes=num_classes)
         clips.append(
             Clip(
                 clip_id=f"{video.video}_{k}",
                 video=video.video,
                 subject=None,
                 split=video.split,
-                label=None if withheld else index,
+                label=None if withheld else class_index(label.raw_class, num_classes=num_classes),
                 start_frame=label.first,
                 end_frame=label.last + 1,
                 fps=info.fps,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zipfile
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -31,6 +32,10 @@ class Sheets:
 
     num_points = NUM_POINTS
     own_layout: Layout | None = None
+
+    def only(self, clips: Sequence[Clip]) -> Sheets:
+        """The sheets of these clips: little to send to another process."""
+        return replace(self, files={clip.video: self.files[clip.video] for clip in clips})
 
     def stamps(self, clips: Sequence[Clip]) -> list[object]:
         """What changes when a file of these clips does."""
@@ -73,6 +78,11 @@ class Arrays:
         """J."""
         return len(self.own_layout.points)
 
+    def only(self, clips: Sequence[Clip]) -> Arrays:
+        """The arrays of these clips: little to send to another process."""
+        files = {c.clip_id: self.files[c.clip_id] for c in clips if c.clip_id in self.files}
+        return replace(self, files=files)
+
     def stamps(self, clips: Sequence[Clip]) -> list[object]:
         """What changes when a file of these clips does."""
         return [self.files[clip.clip_id].stamp() for clip in clips if clip.clip_id in self.files]
@@ -99,9 +109,11 @@ class Arrays:
         with file.local() as path:
             try:
                 found = np.load(path, allow_pickle=False)
-            except (ValueError, OSError, EOFError) as error:
+            except (ValueError, EOFError, zipfile.BadZipFile) as error:
                 raise ArchiveError(file, f"not a readable array ({error})") from None
         wanted = (clip.frames, self.num_points, 3)
+        if not isinstance(found, np.ndarray):
+            raise ArchiveError(file, "not a single array", found="an archive of arrays (npz)")
         if found.dtype != np.float32 or found.shape != wanted:
             raise ArchiveError(
                 file,
@@ -112,6 +124,13 @@ class Arrays:
         if not np.isfinite(found).all():
             frame, joint, _ = np.argwhere(~np.isfinite(found))[0]
             raise ArchiveError(file, f"frame {frame}, joint {joint} is not finite")
+        if not 0 <= found[..., 2].min() <= found[..., 2].max() <= 1:
+            raise ArchiveError(
+                file,
+                "confidences outside 0 to 1",
+                expected="x px, y px, confidence in this order",
+                found=f"{found[..., 2].min():g} to {found[..., 2].max():g}",
+            )
         return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.clips import Clip, Clips
 from benchmark.datasets.probing import NO_INFO, probe_raw
 from benchmark.datasets.raw_files import RawFile, open_tree
+from benchmark.datasets.texts import read_text
 from benchmark.editions import SPLITS
 from benchmark.errors import ArchiveError, FaultList
 from benchmark.workers import map_in_processes
@@ -65,7 +66,7 @@ def _read_split(root: Path, split: Split, faults: FaultList) -> list[Listed]:
     tree = open_tree(root, f"videos_{split}", f"videos_{split}.zip")
     there = {*tree.files("")}
     found = []
-    lines = path.read_text("utf-8-sig").splitlines()
+    lines = read_text(path).splitlines()
     for number, line in enumerate(lines, start=1):
         name, _, label = line.rpartition(" ")
         with faults.collected():

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,6 +25,8 @@ class RawFile:
     path: Path
     """The file, or the zip that holds it."""
     member: str | None = None
+    checksum: tuple[int, int] = (0, 0)
+    """Size and CRC of a member, as the zip lists them."""
 
     def __str__(self) -> str:
         return str(self.path) if self.member is None else f"{self.path}!{self.member}"
@@ -57,11 +59,7 @@ class RawFile:
 
     def _unpack(self, member: str, path: Path) -> None:
         try:
-            with (
-                zipfile.ZipFile(self.path) as archive,
-                archive.open(member) as source,
-                path.open("wb") as target,
-            ):
+            with _opened(self.path).open(member) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         except RuntimeError as error:  # zipfile's way to say "encrypted"
             raise ArchiveError(
@@ -75,9 +73,18 @@ class RawFile:
         if self.member is None:
             state = self.path.stat()
             return (self.path.name, state.st_size, state.st_mtime_ns)
-        with zipfile.ZipFile(self.path) as archive:
-            info = archive.getinfo(self.member)
-        return (self.member, info.file_size, info.CRC)
+        return (self.member, *self.checksum)
+
+
+@cache
+def _opened(path: Path) -> zipfile.ZipFile:
+    """One a process: opening reads the whole list of members."""
+    return zipfile.ZipFile(path)
+
+
+def _is_junk(name: str) -> bool:
+    """What operating systems leave behind."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 @dataclass(frozen=True)
@@ -98,16 +105,14 @@ class FolderTree:
         place = self.base / sub
         if not place.is_dir():
             raise ArchiveError(place, "no such folder", do="Unpack the archive again")
-        return sorted(path.name for path in place.iterdir() if path.is_dir())
+        return sorted(p.name for p in place.iterdir() if p.is_dir() and not _is_junk(p.name))
 
     def files(self, sub: str) -> list[str]:
         """Names of the files in `sub`, sorted; hidden ones are not the archive's."""
         place = self.base / sub
         if not place.is_dir():
             raise ArchiveError(place, "no such folder", do="Unpack the archive again")
-        return sorted(
-            path.name for path in place.iterdir() if path.is_file() and path.name[0] != "."
-        )
+        return sorted(p.name for p in place.iterdir() if p.is_file() and not _is_junk(p.name))
 
     def file(self, sub: str) -> RawFile:
         """The file at `sub`.
@@ -134,16 +139,17 @@ class ZipTree:
     @cached_property
     def _members(self) -> dict[str, set[str]]:
         """Folder -> names below it; a name that ends in '/' is a folder."""
-        found: dict[str, set[str]] = {}
-        with zipfile.ZipFile(self.path) as archive:
-            for name in archive.namelist():
-                parts = name.removeprefix(self.top).strip("/").split("/")
-                if not name.startswith(self.top) or parts[0] == "__MACOSX":
-                    continue
-                for depth in range(len(parts)):
-                    is_file = depth == len(parts) - 1 and not name.endswith("/")
-                    leaf = parts[depth] + ("" if is_file else "/")
-                    found.setdefault("/".join(parts[:depth]), set()).add(leaf)
+        found: dict[str, set[str]] = {"": set()}
+        for name in _opened(self.path).namelist():
+            parts = name.removeprefix(self.top).strip("/").split("/")
+            if not name.startswith(self.top) or parts == [""] or any(map(_is_junk, parts)):
+                continue
+            for depth in range(len(parts)):
+                is_file = depth == len(parts) - 1 and not name.endswith("/")
+                leaf = parts[depth] + ("" if is_file else "/")
+                found.setdefault("/".join(parts[:depth]), set()).add(leaf)
+            if name.endswith("/"):
+                found.setdefault("/".join(parts), set())
         return found
 
     def _names(self, sub: str) -> set[str]:
@@ -157,14 +163,15 @@ class ZipTree:
 
     def files(self, sub: str) -> list[str]:
         """As of `FolderTree`."""
-        return sorted(n for n in self._names(sub) if not n.endswith("/") and n[0] != ".")
+        return sorted(name for name in self._names(sub) if not name.endswith("/"))
 
     def file(self, sub: str) -> RawFile:
         """As of `FolderTree`."""
         folder, _, name = sub.rpartition("/")
         if name not in self._members.get(folder, set()):
             raise ArchiveError(f"{self}{sub}", "no such file in the zip", do="Fetch it again")
-        return RawFile(self.path, self.top + sub)
+        info = _opened(self.path).getinfo(self.top + sub)
+        return RawFile(self.path, info.filename, (info.file_size, info.CRC))
 
 
 Tree: TypeAlias = FolderTree | ZipTree
@@ -184,12 +191,11 @@ def open_tree(root: Path, folder: str, archive: str) -> Tree:
             root, f"neither the folder {folder} nor {archive}", do="Fetch the archive"
         )
     try:
-        with zipfile.ZipFile(path) as opened:
-            names = [n for n in opened.namelist() if not n.startswith("__MACOSX/")]
+        names = [n for n in _opened(path).namelist() if not _is_junk(n.split("/")[0])]
     except (zipfile.BadZipFile, OSError) as error:
         raise ArchiveError(path, f"not a readable zip ({error})", do="Fetch it again") from None
     if not names:
         raise ArchiveError(path, "the zip is empty", do="Fetch it again")
     # Some tools pack the folder itself, some only what is in it.
-    inside = all(name.startswith(f"{folder}/") for name in names)
+    inside = any(name.startswith(f"{folder}/") for name in names)
     return ZipTree(path, f"{folder}/" if inside else "")

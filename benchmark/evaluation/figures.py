@@ -165,6 +165,11 @@ def results_figure(bars: Sequence[Bar], *, title: str, comparable: bool, majorit
     return figure
 
 
+def plain(text: str) -> str:
+    """A name as it is: matplotlib takes what stands between dollars for mathematics."""
+    return text.replace("$", r"\$")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG that holds no date and no version, so equal figures give equal bytes."""
     with replacing(path) as work:
@@ -174,10 +179,13 @@ def save(figure: Figure, path: Path) -> None:
 def _class_ticks(axes: Axes, classes: Sequence[str], clips: NDArray[np.int64]) -> None:
     """Names with index and number of clips at the rows, index and name at the columns."""
     places = range(len(classes))
-    rows = [f"{name}  {index:>2}  (n={clips[index]})" for index, name in enumerate(classes)]
+    rows = [f"{plain(name)}  {index:>2}  (n={clips[index]})" for index, name in enumerate(classes)]
     axes.set_yticks(places, rows, size=8)
     axes.set_xticks(
-        places, [f"{index} {name}" for index, name in enumerate(classes)], size=8, rotation=90
+        places,
+        [f"{index} {plain(name)}" for index, name in enumerate(classes)],
+        size=8,
+        rotation=90,
     )
     axes.set_ylabel("label")
     axes.set_xlabel("answer")

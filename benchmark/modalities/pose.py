@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark import layouts, video
+from benchmark import layouts
 from benchmark.datasets import advice, raw_media
 from benchmark.errors import ArchiveError
 from benchmark.layouts import choose, write_layout
 from benchmark.modalities import media as media_table
-from benchmark.modalities import mediapipe_points, shards
+from benchmark.modalities import shards
 from benchmark.modalities.media import Medium, write_media
 from benchmark.modalities.mediapipe_points import PointsFinder, PoseModels, model_hashes
 from benchmark.video import read_frames
@@ -56,7 +56,6 @@ def prepare(
         shards.plan_shards(clips, spec.shards, "keypoints-{:03d}.npy"),
         lambda some: [files[name].stamp() for name in dict.fromkeys(c.video for c in some)],
         knobs,
-        (shards, video, layouts, mediapipe_points),
     )
     write = partial(_write_shard, files=files, points=points, models=models)
     made = shards.make_shards(

@@ -1,39 +1,19 @@
-"""RGB clips cut out of the raw videos: decoded once, in order, stored as short H.264 in tars."""
+"""RGB clips: the frames of the raw videos, resized."""
 
 from __future__ import annotations
 
-import io
-import tarfile
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
-from benchmark import video
-from benchmark.datasets import advice, raw_media
-from benchmark.errors import ArchiveError
-from benchmark.modalities import media as media_table
-from benchmark.modalities import shards
-from benchmark.modalities.media import Medium, write_media
-from benchmark.video import VideoWriter, read_frames
+from benchmark.modalities.packing import Places, pack, resized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from benchmark.clips import Clip, Clips
-    from benchmark.datasets.raw_files import RawFile
+    from benchmark.clips import Clips
     from benchmark.editions import Edition
-    from benchmark.modalities.shards import Shard
+    from benchmark.modalities.packing import Frame
     from benchmark.params import RgbMedia
-
-    Frame: TypeAlias = NDArray[np.uint8]
-
-PRESET = "medium"
 
 
 def prepare(
@@ -44,111 +24,20 @@ def prepare(
     Raises:
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    files = raw_media(raw, edition)
-    work = shards.work_folder(out)
-    plan = shards.keyed(
-        shards.plan_shards(clips, spec.shards, "shard-{:03d}.tar"),
-        lambda some: [files[name].stamp() for name in dict.fromkeys(c.video for c in some)],
-        spec.model_dump_json(),
-        (video, shards),
-    )
-    write = partial(_write_shard, spec=spec, files=files)
-    packed = shards.make_shards(
-        plan, write, work, what=f"pack {out.name}", workers=workers, do=advice(edition)
-    )
-    write_media(packed, work, clips, spec=spec.model_dump_json())
-    shards.finish(work, out, [media_table.FILE, *(shard.name for shard in plan)])
+    places = Places(raw, edition, clips, out, spec.model_dump_json())
+    pack(spec, places, partial(Resizing, spec.short_side), workers=workers)
 
 
-def _write_shard(
-    shard: Shard, path: Path, *, spec: RgbMedia, files: dict[str, RawFile]
-) -> list[Medium]:
-    """Write one tar; where each of its clips lies."""
-    cv2.setNumThreads(1)
-    media = []
-    with tarfile.open(path, "w") as tar:
-        for clips, faults in shards.collect_videos(shard):
-            with faults.collected():
-                for packed in _cut(files[clips[0].video], clips, spec):
-                    data = packed.buffer.getvalue()
-                    offset, size = _add(tar, f"{packed.clip.clip_id}.mp4", data)
-                    height, width = packed.shape
-                    frames = packed.clip.frames
-                    media.append(
-                        Medium(packed.clip.clip_id, shard.name, offset, size, frames, height, width)
-                    )
-    return media
+class Resizing:
+    """The extraction of RGB: each frame for itself."""
 
+    def __init__(self, short_side: int) -> None:
+        self._short_side = short_side
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
-    """Append a member with fixed owner and time; its (offset of the data, size)."""
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    offset = tar.offset + len(info.tobuf(tar.format, tar.encoding or "utf-8", tar.errors))
-    tar.addfile(info, io.BytesIO(data))
-    return offset, len(data)
+    def add(self, frame: Frame) -> tuple[Frame, ...]:
+        """The frame, resized."""
+        return (resized(frame, self._short_side),)
 
-
-@dataclass
-class _Packing:
-    """A clip that is being encoded, frame by frame: long ones need no memory."""
-
-    clip: Clip
-    buffer: io.BytesIO
-    writer: VideoWriter
-    shape: tuple[int, int] = (0, 0)
-    """Height and width of its frames."""
-
-    def add(self, frame: Frame) -> None:
-        self.writer.add(frame)
-        self.shape = (frame.shape[0], frame.shape[1])
-
-
-def _cut(file: RawFile, clips: list[Clip], spec: RgbMedia) -> Iterator[_Packing]:
-    """Each clip once its last frame is in; clips may overlap."""
-    waiting = sorted(clips, key=lambda clip: clip.start_frame)
-    last = max(clip.end_frame for clip in clips) - 1
-    begun: list[_Packing] = []
-    with file.local() as path:
-        try:
-            for number, frame in enumerate(read_frames(path)):
-                while waiting and waiting[0].start_frame == number:
-                    begun.append(_begin(waiting.pop(0), spec))
-                if begun:
-                    small = resized(frame, spec.short_side)
-                    for packing in begun:
-                        packing.add(small)
-                for packing in [p for p in begun if p.clip.end_frame == number + 1]:
-                    packing.writer.close()
-                    begun.remove(packing)
-                    yield packing
-                if number == last:
-                    return
-        except ArchiveError as error:
-            raise _lost(begun, waiting, str(error)) from None
-        finally:
-            # Nothing may keep a finished writer: its encoder holds megabytes.
-            for packing in begun:
-                packing.writer.close()
-        raise _lost(begun, waiting, f"{path}: ended too early; expected {last + 1} frames")
-
-
-def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
-    names = [clip.clip_id for clip in (*(packing.clip for packing in begun), *waiting)]
-    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return ArchiveError(f"{len(names)} clip(s), {some}", f"cannot be cut: {why}")
-
-
-def _begin(clip: Clip, spec: RgbMedia) -> _Packing:
-    buffer = io.BytesIO()
-    writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET)
-    return _Packing(clip, buffer, writer)
-
-
-def resized(frame: Frame, short_side: int) -> Frame:
-    """The frame with its shorter side brought to `short_side`, sides even (4:2:0 needs it)."""
-    height, width = frame.shape[:2]
-    scale = short_side / min(height, width)
-    size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(frame, size, interpolation=how), np.uint8)
+    def finish(self) -> tuple[Frame, ...]:
+        """Nothing is left."""
+        return ()

@@ -12,10 +12,12 @@ import json
 import shutil
 from collections import Counter
 from functools import partial
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import benchmark
 from benchmark.errors import FaultList
 from benchmark.files import replacing, write_text
 from benchmark.modalities.media import Medium
@@ -23,11 +25,14 @@ from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import ModuleType
 
     from benchmark.clips import Clip, Clips
 
     Write: TypeAlias = Callable[["Shard", Path], list[Medium]]
+
+
+LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless")
+"""Another release may decode or resize to other bytes."""
 
 
 class Shard(NamedTuple):
@@ -65,12 +70,9 @@ def keyed(
     shards: Sequence[Shard],
     stamps: Callable[[Sequence[Clip]], list[object]],
     knobs: str,
-    code: Sequence[ModuleType],
 ) -> list[Shard]:
     """The shards with their keys; `stamps` changes when the raw files of some clips do."""
-    base = hashlib.sha256(knobs.encode())
-    for module in code:
-        base.update(Path(str(module.__file__)).read_bytes())
+    base = hashlib.sha256((knobs + _code()).encode())
     found = []
     for shard in shards:
         rows = [list(vars(clip).values()) for clip in shard.clips]
@@ -78,6 +80,17 @@ def keyed(
         digest.update(json.dumps([shard.name, rows, stamps(shard.clips)]).encode())
         found.append(shard._replace(key=digest.hexdigest()))
     return found
+
+
+def _code() -> str:
+    """Everything that reads raw files or writes media, and the libraries that do the work."""
+    home = Path(benchmark.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(
+        [*home.glob("modalities/*.py"), *home.glob("datasets/*.py"), *home.glob("*.py")]
+    ):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest() + ",".join(f"{name} {version(name)}" for name in LIBRARIES)
 
 
 def work_folder(out: Path) -> Path:
@@ -133,6 +146,7 @@ def _made(shard: Shard, work: Path) -> list[Medium] | None:
 
 
 def _make(shard: Shard, *, write: Write, work: Path) -> None:
+    _note(shard, work).unlink(missing_ok=True)  # before the file: it may speak of another one
     with replacing(work / shard.name) as path:
         media = write(shard, path)
     write_text(_note(shard, work), json.dumps({"key": shard.key, "media": media}))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import layouts
-from benchmark.datasets import advice, keypoints, openpose, raw_keypoints
+from benchmark.datasets import advice, raw_keypoints
+from benchmark.errors import ArchiveError
 from benchmark.layouts import choose, write_layout
 from benchmark.modalities import media as media_table
 from benchmark.modalities import shards
@@ -35,13 +36,19 @@ def prepare(
         ParamsError: The archive's skeletons do not have this layout.
     """
     source = raw_keypoints(raw, edition)
+    if source is None:
+        raise ArchiveError(
+            raw,
+            "the archive brings no keypoints",
+            do="Give them (docs/own-clips.md), or find them in the videos: media of kind 'pose' "
+            "(docs/skeletons-from-video.md)",
+        )
     points = choose(spec.layout, source.own_layout)
     work = shards.work_folder(out)
     plan = shards.keyed(
         shards.plan_shards(clips, spec.shards, "keypoints-{:03d}.npy"),
         source.stamps,
         spec.model_dump_json() + points.model_dump_json(),
-        (shards, keypoints, openpose, layouts),
     )
     write = partial(_write_shard, source=source, points=points)
     made = shards.make_shards(

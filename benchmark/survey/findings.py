@@ -51,7 +51,7 @@ def _sizes(survey: Survey) -> Iterator[Finding]:
         if split in published:
             text += ", as published"  # another size is refused by the reader
         yield Finding("ok" if rows else "note", text)
-    yield Finding("ok", "no video is in two splits")
+    yield Finding("ok", "no clip id comes twice, no video is in two splits")  # else: refused
     if ids := survey.edition.ids:
         yield Finding("ok", f"clip ids of {', '.join(ids)} are the leaderboard's, in its order")
     yield Finding("ok", "every clip lies inside its video")
@@ -110,6 +110,9 @@ def _gaps(survey: Survey) -> Iterator[Finding]:
     if survey.layout is None:
         yield Finding("note", "the archive brings no skeletons")
         return
+    if lone := survey.lone:
+        some = ", ".join(lone[:NAMED])
+        yield Finding("note", f"{len(lone)} skeletons belong to no clip, the first: {some}")
     gaps = survey.gaps
     if not gaps:
         return

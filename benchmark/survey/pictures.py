@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmark.editions import SPLITS
-from benchmark.evaluation.figures import BLUE, GREEN, ORANGE
+from benchmark.evaluation.figures import BLUE, GREEN, ORANGE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def tail_figure(survey: Survey) -> Figure:
         for y, value in zip(at, found[order], strict=True):
             axes.annotate(str(value), (max(value, 0.8), y), (2, 0), va="center", size=6,
                           textcoords="offset points")  # fmt: skip
-    axes.set_yticks(range(len(order)), [classes[k] for k in order], size=7)
+    axes.set_yticks(range(len(order)), [plain(classes[k]) for k in order], size=7)
     axes.set_xscale("log")
     axes.set_xlim(left=0.8)
     axes.margins(y=0.01)
@@ -98,7 +98,7 @@ def gaps_figure(survey: Survey) -> Figure | None:
     for y, value in enumerate(unseen[order]):
         axes.annotate(f"{100 * value:.1f}", (100 * value, y), (3, 0), va="center", size=6.5,
                       textcoords="offset points")  # fmt: skip
-    axes.set_yticks(range(len(unseen)), [survey.layout.names[k] for k in order], size=7)
+    axes.set_yticks(range(len(unseen)), [plain(survey.layout.names[k]) for k in order], size=7)
     axes.invert_yaxis()
     axes.margins(y=0.01)
     axes.set_xlabel("% of the frames of clips in which the point has confidence 0")
@@ -144,6 +144,6 @@ def samples_figure(survey: Survey) -> Figure:
         axes = figure.add_subplot(rows, columns, k + 1)
         axes.imshow(sample_picture(sample, survey.layout))
         name = survey.edition.classes[sample.clip.label or 0]
-        axes.set_title(f"{name}\n{sample.clip.clip_id}", size=9, loc="left")
+        axes.set_title(f"{plain(name)}\n{sample.clip.clip_id}", size=9, loc="left")
         axes.axis("off")
     return figure

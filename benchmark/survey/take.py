@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from benchmark.datasets import raw_keypoints, raw_media
-from benchmark.datasets.keypoints import Sheets
+from benchmark.datasets.keypoints import Arrays, Sheets
 from benchmark.datasets.probing import probe_raw
-from benchmark.errors import BenchmarkError, FaultList
+from benchmark.errors import FaultList
 from benchmark.layouts import OPENPOSE36
 from benchmark.video import read_frames
 from benchmark.workers import map_in_processes
@@ -86,6 +86,8 @@ class Survey:
     layout: Layout | None
     """None where the archive brings no keypoints."""
     videos: tuple[VideoSurvey, ...]
+    lone: tuple[str, ...]
+    """Arrays of keypoints that belong to no clip."""
 
     @property
     def gaps(self) -> list[ClipGaps]:
@@ -105,21 +107,22 @@ class Survey:
 
 def take_survey(root: Path, edition: Edition, clips: Clips, *, workers: int) -> Survey:
     """Look at every raw file of `clips`; damage becomes a fault of its video, not an error."""
-    try:
-        source = raw_keypoints(root, edition)
-    except BenchmarkError:
-        source = None  # an archive without keypoints; the readers say so where they are asked for
+    source = raw_keypoints(root, edition)
     points = None if source is None else source.own_layout or OPENPOSE36
     chosen = {clip.clip_id for clip in _earliest_of_each_class(clips)}
     rows = sorted(clips, key=lambda clip: clip.video)
-    jobs = [list(group) for _, group in groupby(rows, key=lambda clip: clip.video)]
-    look = partial(
-        _look, source=source, points=points, media=raw_media(root, edition), chosen=chosen
-    )
-    found = map_in_processes(look, jobs, what="survey", workers=workers)
+    media = raw_media(root, edition)
+    jobs = []
+    for video, group in groupby(rows, key=lambda clip: clip.video):
+        own = tuple(group)
+        wanted = tuple(clip for clip in own if clip.clip_id in chosen)
+        jobs.append(_Job(own, wanted, media[video], source and source.only(own)))
+    found = map_in_processes(partial(_look, points=points), jobs, what="survey", workers=workers)
     order = {video: k for k, video in enumerate(Counter(clips.videos))}
     videos = sorted(found, key=lambda video: order[video.video])
-    return Survey(edition, clips, points, tuple(videos))
+    ids = {clip.clip_id for clip in clips.listed}
+    lone = sorted({*source.files} - ids) if isinstance(source, Arrays) else []
+    return Survey(edition, clips, points, tuple(videos), tuple(lone))
 
 
 def _earliest_of_each_class(clips: Clips) -> list[Clip]:
@@ -132,14 +135,18 @@ def _earliest_of_each_class(clips: Clips) -> list[Clip]:
     return list(best.values())
 
 
-def _look(
-    clips: list[Clip],
-    *,
-    source: RawKeypoints | None,
-    points: Layout | None,
-    media: dict[str, RawFile],
-    chosen: set[str],
-) -> VideoSurvey:
+class _Job(NamedTuple):
+    """All that the survey of one video needs."""
+
+    clips: tuple[Clip, ...]
+    chosen: tuple[Clip, ...]
+    """Those whose middle frame is a sample."""
+    media: RawFile
+    keypoints: RawKeypoints | None
+
+
+def _look(job: _Job, *, points: Layout | None) -> VideoSurvey:
+    clips, source = job.clips, job.keypoints
     first, faults = clips[0], FaultList()
     keypoints: dict[str, NDArray[np.float32]] = {}
     rows = None
@@ -150,8 +157,7 @@ def _look(
                 keypoints[clip.clip_id] = found[:, list(points.points)]
     samples: list[Sample] = []
     with faults.collected():
-        wanted = [clip for clip in clips if clip.clip_id in chosen]
-        samples = _samples(media[first.video], wanted, keypoints)
+        samples = _samples(job.media, job.chosen, keypoints)
     unseen = np.zeros(len(points.points) if points else 0, np.int64)
     for found in keypoints.values():
         unseen += (found[..., 2] <= 0).sum(0)
@@ -159,7 +165,7 @@ def _look(
         video=first.video,
         split=first.split,
         clips=len(clips),
-        info=probe_raw(media[first.video], left_out=True),
+        info=probe_raw(job.media, left_out=True),
         sheet_rows=rows,
         gaps=tuple(ClipGaps(c, float((p[..., 2] <= 0).mean())) for c, p in keypoints.items()),
         unseen=unseen,

@@ -1,0 +1,206 @@
+"""Raw videos -> clips of one modality: decoded once, in order, stored as short H.264 in tars."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import cv2
+import numpy as np
+
+from benchmark.datasets import advice, raw_media
+from benchmark.errors import ArchiveError
+from benchmark.modalities import media as media_table
+from benchmark.modalities import shards
+from benchmark.modalities.media import Medium, write_media
+from benchmark.video import VideoWriter, read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.clips import Clip, Clips
+    from benchmark.datasets.raw_files import RawFile
+    from benchmark.editions import Edition
+    from benchmark.modalities.shards import Shard
+    from benchmark.params import RgbMedia
+
+    VideoMedia: TypeAlias = RgbMedia
+
+    Frame: TypeAlias = NDArray[np.uint8]
+
+PRESET = "medium"
+
+
+class Extraction(Protocol):
+    """Frames of one clip in, frames of a modality out: in order and, in the end, as many.
+
+    Frames are uint8 (H, W, 3). Those that come out have even sides.
+    """
+
+    def add(self, frame: Frame) -> Iterable[Frame]:
+        """Take the next frame; what is finished by it."""
+        ...
+
+    def finish(self) -> Iterable[Frame]:
+        """The rest, after the last frame."""
+        ...
+
+
+def pack(
+    spec: VideoMedia,
+    places: Places,
+    start: Callable[[], Extraction],
+    *,
+    workers: int,
+) -> None:
+    """Extract every clip and pack it into `places.out`; bytes do not depend on `workers`.
+
+    `start` (importable by name) begins the extraction of a clip.
+
+    Raises:
+        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
+    """
+    files = raw_media(places.raw, places.edition)
+    work = shards.work_folder(places.out)
+    plan = shards.keyed(
+        shards.plan_shards(places.clips, spec.shards, "shard-{:03d}.tar"),
+        lambda some: [files[name].stamp() for name in dict.fromkeys(c.video for c in some)],
+        places.knobs,
+    )
+    write = partial(_write_shard, spec=spec, files=files, start=start)
+    packed = shards.make_shards(
+        plan,
+        write,
+        work,
+        what=f"pack {places.out.name}",
+        workers=workers,
+        do=advice(places.edition),
+    )
+    write_media(packed, work, places.clips, spec=places.knobs)
+    shards.finish(work, places.out, [media_table.FILE, *(shard.name for shard in plan)])
+
+
+@dataclass(frozen=True)
+class Places:
+    """What is packed, and where to."""
+
+    raw: Path
+    edition: Edition
+    clips: Clips
+    out: Path
+    knobs: str
+    """Everything but code and raw files that the result hangs on, as JSON."""
+
+
+def _write_shard(
+    shard: Shard,
+    path: Path,
+    *,
+    spec: VideoMedia,
+    files: dict[str, RawFile],
+    start: Callable[[], Extraction],
+) -> list[Medium]:
+    """Write one tar; where each of its clips lies."""
+    cv2.setNumThreads(1)
+    media = []
+    with tarfile.open(path, "w") as tar:
+        for clips, faults in shards.collect_videos(shard):
+            with faults.collected():
+                for packed in _cut(files[clips[0].video], clips, spec, start):
+                    data = packed.buffer.getvalue()
+                    offset, size = _add(tar, f"{packed.clip.clip_id}.mp4", data)
+                    height, width = packed.shape
+                    frames = packed.writer.frames
+                    media.append(
+                        Medium(packed.clip.clip_id, shard.name, offset, size, frames, height, width)
+                    )
+    return media
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
+    """Append a member with fixed owner and time; its (offset of the data, size)."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    offset = tar.offset + len(info.tobuf(tar.format, tar.encoding or "utf-8", tar.errors))
+    tar.addfile(info, io.BytesIO(data))
+    return offset, len(data)
+
+
+@dataclass
+class _Packing:
+    """A clip that is being encoded, frame by frame: long ones need no memory."""
+
+    clip: Clip
+    extraction: Extraction
+    buffer: io.BytesIO
+    writer: VideoWriter
+    shape: tuple[int, int] = (0, 0)
+    """Height and width of its frames."""
+
+    def add(self, frame: Frame) -> None:
+        self._write(self.extraction.add(frame))
+
+    def finish(self) -> None:
+        self._write(self.extraction.finish())
+        self.writer.close()
+
+    def _write(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            self.writer.add(frame)
+            self.shape = (frame.shape[0], frame.shape[1])
+
+
+def _cut(
+    file: RawFile, clips: list[Clip], spec: VideoMedia, start: Callable[[], Extraction]
+) -> Iterator[_Packing]:
+    """Each clip once its last frame is in; clips may overlap."""
+    waiting = sorted(clips, key=lambda clip: clip.start_frame)
+    last = max(clip.end_frame for clip in clips) - 1
+    begun: list[_Packing] = []
+    with file.local() as path:
+        try:
+            for number, frame in enumerate(read_frames(path)):
+                while waiting and waiting[0].start_frame == number:
+                    begun.append(_begin(waiting.pop(0), spec, start()))
+                for packing in begun:
+                    packing.add(frame)
+                for packing in [p for p in begun if p.clip.end_frame == number + 1]:
+                    packing.finish()
+                    begun.remove(packing)
+                    yield packing
+                if number == last:
+                    return
+        except ArchiveError as error:
+            raise _lost(begun, waiting, str(error)) from None
+        finally:
+            # Nothing may keep a finished writer: its encoder holds megabytes.
+            for packing in begun:
+                packing.writer.close()
+        raise _lost(begun, waiting, f"{path}: ended too early; expected {last + 1} frames")
+
+
+def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
+    names = [clip.clip_id for clip in (*(packing.clip for packing in begun), *waiting)]
+    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return ArchiveError(f"{len(names)} clip(s), {some}", f"cannot be cut: {why}")
+
+
+def _begin(clip: Clip, spec: VideoMedia, extraction: Extraction) -> _Packing:
+    buffer = io.BytesIO()
+    writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET)
+    return _Packing(clip, extraction, buffer, writer)
+
+
+def resized(frame: Frame, short_side: int) -> Frame:
+    """The frame with its shorter side brought to `short_side`, sides even (4:2:0 needs it)."""
+    height, width = frame.shape[:2]
+    scale = short_side / min(height, width)
+    size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(frame, size, interpolation=how), np.uint8)

@@ -1,0 +1,213 @@
+"""Depth of a long clip by overlapping windows of frames, brought to one scale.
+
+Every window but the first sees 10 frames of the one before it: two early key frames, by which its
+scale and shift are found, and the last 8, over which both are blended. The first of the clip's
+frames is a key frame of every window, so that the scale does not drift.
+
+Source: Video Depth Anything (Chen et al., CVPR 2025, section 3.3) and its code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from benchmark.models.dinov2 import PATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from torch import Tensor
+
+Frame: TypeAlias = NDArray[np.uint8]
+FloatArray: TypeAlias = NDArray[np.float32]
+
+WINDOW = 32
+"""Frames that the network sees at once."""
+KEY_FRAMES = (0, 12, *range(24, 32))
+"""Places in a window whose frames are the first ones of the next window."""
+BLEND = 8
+"""Frames over which a window goes over into the next."""
+INPUT_SIZE = 518
+"""Pixels of the short side at which the published networks were trained."""
+WIDEST = 1.78
+"""Long side / short side, above which the short side is made shorter, for the memory's sake."""
+
+_ALIGNED = len(KEY_FRAMES) - BLEND
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class NetworkSize(NamedTuple):
+    """Of the network's input, in pixels."""
+
+    height: int
+    width: int
+
+
+def network_size(height: int, width: int, input_size: int = INPUT_SIZE) -> NetworkSize:
+    """The size at which the network sees frames of `height` x `width`: multiples of 14.
+
+    The short side becomes `input_size`, less for frames longer than 16:9; the other follows.
+
+    Raises:
+        ValueError: `input_size` is no positive multiple of 14.
+    """
+    if input_size <= 0 or input_size % PATCH:
+        raise ValueError(f"input size {input_size}, not a multiple of {PATCH}")
+    ratio = max(height, width) / min(height, width)
+    if ratio > WIDEST:
+        shorter = int(input_size * 1.777 / ratio)
+        input_size = max(round(shorter / PATCH), 1) * PATCH
+    scale = input_size / min(height, width)
+    sides = [max(round(side * scale / PATCH) * PATCH, input_size) for side in (height, width)]
+    return NetworkSize(*sides)
+
+
+def network_input(frame: Frame, size: NetworkSize) -> Tensor:
+    """A frame uint8 (H, W, 3), RGB, as the network takes it: float32 (3, *size), normalised."""
+    x = frame.astype(np.float32) / 255
+    x = cv2.resize(x, (size.width, size.height), interpolation=cv2.INTER_CUBIC)
+    x = np.ascontiguousarray(((x - _MEAN) / _STD).transpose(2, 0, 1))
+    return torch.from_numpy(x)
+
+
+class DepthWindows:
+    """Takes the frames of one clip and gives each one's depth as soon as its windows are done.
+
+    What it holds does not grow with the clip: one window of inputs and one of depth.
+
+    `network` maps float32 (1, 32, 3, h, w), normalised, to relative inverse depth (1, 32, h, w),
+    >= 0; on a GPU it runs in half precision where that is safe. It must lie on `device`.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        *,
+        input_size: int = INPUT_SIZE,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._network, self._input_size = network, input_size
+        self._device = torch.device(device)
+        self._shape: tuple[int, ...] = ()
+        self._size = NetworkSize(0, 0)
+        self._inputs = torch.empty(0)
+        self._filled = 0
+        self._owed = 0
+        self._references: list[FloatArray] = []
+        self._unblended: FloatArray | None = None
+
+    def add(self, frame: Frame) -> list[FloatArray]:
+        """Take the next frame, uint8 (H, W, 3) RGB; the depth that is done by it, often none.
+
+        Maps are float32 (H, W), >= 0, relative inverse depth, in the order of the frames.
+
+        Raises:
+            ValueError: The frame is not like the first, or no picture.
+        """
+        if not self._shape:
+            self._start(frame)
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise ValueError(f"a frame of {frame.dtype} {frame.shape} after {self._shape}")
+        self._inputs[self._filled] = network_input(frame, self._size)
+        self._filled += 1
+        self._owed += 1
+        if self._filled < WINDOW:
+            return []
+        done = self._next_window()
+        self._unblended = done[-BLEND:].copy()
+        self._inputs[: len(KEY_FRAMES)] = self._inputs[list(KEY_FRAMES)]
+        self._filled = len(KEY_FRAMES)
+        return self._paid(done[:-BLEND])
+
+    def finish(self) -> list[FloatArray]:
+        """The depth of the frames still owed; afterwards a new clip may begin.
+
+        The last window is filled up with the last frame. There always is one: whatever the clip's
+        length, the last 8 frames at least were left to be blended.
+        """
+        if not self._filled:
+            return []
+        self._inputs[self._filled :] = self._inputs[self._filled - 1].clone()
+        done = self._paid(self._next_window()[: self._owed])
+        self._shape, self._filled = (), 0
+        self._references, self._unblended = [], None
+        return done
+
+    def _start(self, frame: Frame) -> None:
+        if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise ValueError(f"no picture: {frame.shape}")
+        height, width, _ = frame.shape
+        self._size = network_size(height, width, self._input_size)
+        self._inputs = torch.empty(WINDOW, 3, *self._size)
+        self._shape = frame.shape
+
+    def _paid(self, depth: FloatArray) -> list[FloatArray]:
+        self._owed -= len(depth)
+        return list(depth)
+
+    def _next_window(self) -> FloatArray:
+        """Depth of the window, aligned and blended, from the first frame that is owed."""
+        depth = self._infer()
+        first = 0
+        if self._unblended is None:
+            self._references = list(depth[list(KEY_FRAMES[:_ALIGNED])].copy())
+        else:
+            scale, shift = scale_and_shift(depth[:_ALIGNED], np.stack(self._references))
+            depth *= np.float32(scale)
+            depth += np.float32(shift)
+            np.maximum(depth, 0, out=depth)
+            later = np.linspace(0, 1, BLEND, dtype=np.float32)[:, None, None]
+            mixed = depth[_ALIGNED : len(KEY_FRAMES)]
+            mixed += (1 - later) * (self._unblended - mixed)
+            self._references[1:] = depth[list(KEY_FRAMES[1:_ALIGNED])].copy()
+            first = _ALIGNED
+        return depth[first:]
+
+    @torch.no_grad()
+    def _infer(self) -> FloatArray:
+        """The network's depth of the window at the frames' size: float32 (32, H, W)."""
+        half = self._device.type == "cuda"
+        with torch.autocast(self._device.type, torch.float16 if half else None, enabled=half):
+            depth = self._network(self._inputs[None].to(self._device))
+        depth = functional.interpolate(
+            depth.float(), size=self._shape[:2], mode="bilinear", align_corners=True
+        )[0]
+        if not depth.isfinite().all():  # would spread over the rest of the clip
+            raise FloatingPointError("the network's depth is not finite")
+        return depth.cpu().numpy()
+
+
+def scale_and_shift(depth: FloatArray, target: FloatArray) -> tuple[float, float]:
+    """Scale a and shift b for which a * depth + b is nearest to `target`, in least squares.
+
+    Flat depth tells nothing of its scale and keeps it: (1, 0), as upstream.
+    """
+    x, y = depth.astype(np.float64).ravel(), target.astype(np.float64).ravel()
+    mean = x.mean()
+    x -= mean
+    spread = float(x @ x)
+    if spread == 0:
+        return 1.0, 0.0
+    scale = float(x @ y) / spread
+    return scale, float(y.mean() - scale * mean)
+
+
+def clip_depth(
+    network: Callable[[Tensor], Tensor],
+    frames: Iterable[Frame],
+    *,
+    input_size: int = INPUT_SIZE,
+    device: torch.device | str = "cpu",
+) -> Iterator[FloatArray]:
+    """Depth of every frame of a clip, one after the other; see `DepthWindows`."""
+    windows = DepthWindows(network, input_size=input_size, device=device)
+    for frame in frames:
+        yield from windows.add(frame)
+    yield from windows.finish()
