@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 from benchmark.editions import edition_names
+from benchmark.media_params import Media, PoseMedia, SkeletonMedia
 from benchmark.schema import Strict, read_yaml
 
 if TYPE_CHECKING:
@@ -27,54 +28,6 @@ class EditionUse(Strict):
     """Damaged videos that one goes on without, by name. Their clips are in no training and no
     score, and a submission answers them with the most frequent class."""
 
-
-# ---------------------------------------------------------------- media: stage prepare
-
-
-class SkeletonMedia(Strict):
-    """Keypoints of every clip as one array."""
-
-    kind: Literal["skeleton"]
-    edition: str
-    layout: Literal["openpose36", "own"]
-    """Which points of the raw file are kept and how they are joined: MM-Gesture's 36 of OpenPose's
-    137, or the archive's own (data set `folder`)."""
-    shards: Positive
-    """In how many files the keypoints lie; an interrupted preparation goes on at the next one."""
-
-
-class PoseMedia(Strict):
-    """Keypoints found in the raw videos by MediaPipe (docs/skeletons-from-video.md)."""
-
-    kind: Literal["pose"]
-    edition: str
-    layout: Literal["openpose36"]
-    """Which of the 137 points that are found are kept."""
-    pose: str
-    """Path of the pose model; the three files are yours, none comes with the harness."""
-    hands: str | None
-    """Path of the hand model; null for no hands."""
-    face: str | None
-    """Path of the face model; null for no face."""
-    shards: Positive
-
-
-class RgbMedia(Strict):
-    """Clips cut out of the raw videos, resized, as short closed-GOP H.264 in tar shards."""
-
-    kind: Literal["rgb"]
-    edition: str
-    short_side: Positive
-    """Pixels of the shorter side of the stored frames."""
-    gop: Positive
-    """Frames between key frames."""
-    crf: Annotated[int, Field(ge=0, le=51)]
-    """Quality of H.264: 0 loses nothing, 18 is hard to tell from the source."""
-    shards: Positive
-    """In how many tar files the clips lie."""
-
-
-Media: TypeAlias = Annotated[SkeletonMedia | PoseMedia | RgbMedia, Field(discriminator="kind")]
 
 # ---------------------------------------------------------------- inputs of a network
 
@@ -138,7 +91,8 @@ class VideoInput(Strict):
     """Frames of a stored video modality."""
 
     kind: Literal["video"]
-    modality: Literal["rgb"]
+    modality: Literal["rgb", "taylor", "flow"]
+    """The kind of its media."""
     frames: Positive
     sampling: Annotated[UniformSampling | IntervalSampling, Field(discriminator="kind")]
     size: Positive
@@ -327,15 +281,7 @@ class Params(Strict):
     def _names_exist(self) -> Params:
         """Every name used somewhere is defined somewhere; all faults in one message."""
         sources = {**self.experiments, **self.fusions}
-        faults = list(_unknown_editions(self))
-        for key, experiment in self.experiments.items():
-            media = self.media.get(experiment.media)
-            if media is None:
-                faults.append(f"experiments.{key}.media: no entry '{experiment.media}' in media")
-            elif media.edition != experiment.edition:
-                faults.append(f"experiments.{key}.media: belongs to edition '{media.edition}'")
-            if experiment.recipe not in self.recipes:
-                faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
+        faults = [*_unknown_editions(self), *_experiment_faults(self)]
         for key, fusion in self.fusions.items():
             if key in self.experiments:
                 faults.append(f"fusions.{key}: an experiment has the same name")
@@ -352,6 +298,29 @@ class Params(Strict):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def _reads(spec: Input, media: Media) -> bool:
+    """Whether an input is of the kind of its media."""
+    if isinstance(spec, SkeletonInput):
+        return isinstance(media, SkeletonMedia | PoseMedia)
+    return spec.modality == media.kind
+
+
+def _experiment_faults(params: Params) -> list[str]:
+    """Names that an experiment uses and nobody defines, and media that its input cannot read."""
+    faults = []
+    for key, experiment in params.experiments.items():
+        media = params.media.get(experiment.media)
+        if media is None:
+            faults.append(f"experiments.{key}.media: no entry '{experiment.media}' in media")
+        elif not _reads(experiment.input, media):
+            faults.append(f"experiments.{key}.media: its input cannot read kind '{media.kind}'")
+        elif media.edition != experiment.edition:
+            faults.append(f"experiments.{key}.media: belongs to edition '{media.edition}'")
+        if experiment.recipe not in params.recipes:
+            faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
+    return faults
 
 
 def _unknown_editions(params: Params) -> list[str]:

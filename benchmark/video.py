@@ -185,7 +185,10 @@ def write_video(
 class VideoWriter:
     """`write_video` frame by frame, for those who cannot hold a whole clip in memory."""
 
-    def __init__(self, file: BinaryIO, fps: float, *, crf: int, gop: int, preset: str) -> None:
+    def __init__(
+        self, file: BinaryIO, fps: float, *, crf: int, gop: int, preset: str,
+        pixels: str = "yuv420p",
+    ) -> None:  # fmt: skip
         self.frames = 0
         self._open = True
         self._container = av.open(file, "w", format="mp4")
@@ -193,7 +196,7 @@ class VideoWriter:
         options = {"crf": str(crf), "g": str(gop), "preset": preset, "x264-params": _X264}
         rate = Fraction(fps).limit_denominator(1001)
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
-        self._stream.pix_fmt = "yuv420p"
+        self._stream.pix_fmt = pixels
         self._stream.thread_count = 1
 
     def __enter__(self) -> Self:

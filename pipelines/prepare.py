@@ -8,7 +8,7 @@ import click
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.params import PoseMedia, RgbMedia, SkeletonMedia
+from benchmark.media_params import FlowMedia, PoseMedia, RgbMedia, SkeletonMedia, TaylorMedia
 from benchmark.workers import usable_cores
 from pipelines._stage import entry, existing, path, stage
 
@@ -42,6 +42,14 @@ def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
             from benchmark.modalities import rgb
 
             rgb.prepare(spec, raw, edition, clips, out, workers=usable_cores())
+        case TaylorMedia():
+            from benchmark.modalities import taylor
+
+            taylor.prepare(spec, raw, edition, clips, out, workers=usable_cores())
+        case FlowMedia():
+            from benchmark.modalities import flow
+
+            flow.prepare(spec, raw, edition, clips, out, workers=usable_cores())
         case _:
             assert_never(spec)
     click.echo(f"wrote {out}: {len(clips)} clips")

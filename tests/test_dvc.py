@@ -24,6 +24,7 @@ CANNOT_CHANGE_A_NUMBER = {
     "benchmark.files",
     "benchmark.modalities",
     "benchmark.models",
+    "benchmark.media_params",
     "benchmark.params",
     "benchmark.run_record",
     "benchmark.saved_views",

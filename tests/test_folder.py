@@ -17,10 +17,10 @@ from benchmark.datasets import raw_keypoints, read_archive
 from benchmark.datasets.folder import describe
 from benchmark.editions import Edition
 from benchmark.errors import BenchmarkError
+from benchmark.media_params import RgbMedia, SkeletonMedia
 from benchmark.modalities import rgb, skeleton
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.video_media import PackedVideos
-from benchmark.params import RgbMedia, SkeletonMedia
 from benchmark.schema import read_yaml
 
 

@@ -22,9 +22,9 @@ from benchmark.clips import Clips
 from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.errors import ManyFaults
+from benchmark.media_params import RgbMedia
 from benchmark.modalities import rgb, shards
 from benchmark.modalities.video_media import PackedVideos
-from benchmark.params import RgbMedia
 from benchmark.video import probe, read_frames
 
 MIMIC = read_edition("mimic")
@@ -290,7 +290,7 @@ from pathlib import Path
 from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.modalities import rgb
-from benchmark.params import RgbMedia
+from benchmark.media_params import RgbMedia
 raw, out = map(Path, sys.argv[1:])
 edition = read_edition("mimic")
 clips = read_archive(raw, edition, left_out=(), workers=1)

@@ -17,10 +17,10 @@ from benchmark.datasets.folder import describe
 from benchmark.datasets.mimic.gestures import Gesture
 from benchmark.errors import ArchiveError
 from benchmark.layouts import OPENPOSE36
+from benchmark.media_params import PoseMedia
 from benchmark.modalities import pose
 from benchmark.modalities.mediapipe_points import MissingExtra
 from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.params import PoseMedia
 from benchmark.video import write_video
 
 MODEL = os.environ.get("MGBENCH_POSE_MODEL")

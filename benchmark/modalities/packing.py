@@ -6,13 +6,14 @@ import io
 import tarfile
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
 
 from benchmark.datasets import advice, raw_media
 from benchmark.errors import ArchiveError
+from benchmark.media_params import RgbMedia
 from benchmark.modalities import media as media_table
 from benchmark.modalities import shards
 from benchmark.modalities.media import Medium, write_media
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from benchmark.clips import Clip, Clips
     from benchmark.datasets.raw_files import RawFile
     from benchmark.editions import Edition
+    from benchmark.media_params import VideoMedia
     from benchmark.modalities.shards import Shard
-    from benchmark.params import RgbMedia
-
-    VideoMedia: TypeAlias = RgbMedia
 
     Frame: TypeAlias = NDArray[np.uint8]
 
 PRESET = "medium"
+Number = TypeVar("Number", np.uint8, np.float32)
 
 
 class Extraction(Protocol):
@@ -193,14 +193,19 @@ def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
 
 def _begin(clip: Clip, spec: VideoMedia, extraction: Extraction) -> _Packing:
     buffer = io.BytesIO()
-    writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET)
+    # Three channels that do not look like a photograph lose too much in halved colours.
+    pixels = "yuv420p" if isinstance(spec, RgbMedia) else "yuv444p"
+    writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=pixels)
     return _Packing(clip, extraction, buffer, writer)
 
 
-def resized(frame: Frame, short_side: int) -> Frame:
-    """The frame with its shorter side brought to `short_side`, sides even (4:2:0 needs it)."""
+def resized(frame: NDArray[Number], short_side: int) -> NDArray[Number]:
+    """The frame (H, W, ...) with its shorter side brought to `short_side`, sides even.
+
+    H.264 with halved colours needs even sides. Values and type are kept.
+    """
     height, width = frame.shape[:2]
     scale = short_side / min(height, width)
     size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(frame, size, interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(frame, size, interpolation=how), frame.dtype)

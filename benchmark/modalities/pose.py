@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from benchmark.datasets.raw_files import RawFile
     from benchmark.editions import Edition
     from benchmark.layouts import Layout
+    from benchmark.media_params import PoseMedia
     from benchmark.modalities.shards import Shard
-    from benchmark.params import PoseMedia
 
 
 def prepare(

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from benchmark.clips import Clips
     from benchmark.editions import Edition
+    from benchmark.media_params import RgbMedia
     from benchmark.modalities.packing import Frame
-    from benchmark.params import RgbMedia
 
 
 def prepare(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from benchmark.datasets.keypoints import RawKeypoints
     from benchmark.editions import Edition
     from benchmark.layouts import Layout
+    from benchmark.media_params import SkeletonMedia
     from benchmark.modalities.shards import Shard
-    from benchmark.params import SkeletonMedia
 
 
 def prepare(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 import cv2
 import numpy as np
 
+from benchmark.modalities.flow_components import NO_MOTION
 from benchmark.modalities.sampling import interval_frames, interval_starts, segment_frames
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.params import IntervalSampling, UniformSampling
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 class VideoViews:
     """Views of clips for training (one, random) and for test (all, fixed).
 
-    A view is uint8 (frames, size, size, 3); the network normalises it on the device.
+    A view is uint8 (frames, size, size, 3); the network normalises it on the device. `components`
+    says that channel 0 is motion to the right, which a mirror turns.
     """
 
     def __init__(
-        self, spec: VideoInput, folder: Path, clips: Clips, *, cache_gib: float = 0.0
-    ) -> None:
+        self, spec: VideoInput, folder: Path, clips: Clips, *, cache_gib: float = 0.0,
+        components: bool = False,
+    ) -> None:  # fmt: skip
         self._spec = spec
+        self._components = components
         self.layout = None
         self._videos = PackedVideos(folder, clips, cache_gib=cache_gib)
 
@@ -45,7 +49,7 @@ class VideoViews:
             frames.shape[2], frames.shape[1], spec.crop_area, spec.crop_ratio, rng
         )
         view = scaled(frames[:, top : top + height, left : left + width], spec.size, spec.size)
-        return np.ascontiguousarray(view[:, :, ::-1]) if rng.random() < spec.flip else view
+        return mirrored(view, components=self._components) if rng.random() < spec.flip else view
 
     def test(self, clip_id: str, *, quick: bool) -> Frames:
         """Fixed views; the first start and the centre only if `quick`.
@@ -121,3 +125,11 @@ def _crop(frames: Frames, size: int, place: float) -> Frames:
     height, width = frames.shape[1:3]
     left, top = round((width - size) * place), round((height - size) * place)
     return frames[:, top : top + size, left : left + size]
+
+
+def mirrored(view: Frames, *, components: bool) -> Frames:
+    """The left-right mirror; of flow components the motion along x changes its sign too."""
+    turned = np.ascontiguousarray(view[:, :, ::-1])
+    if components:
+        turned[..., 0] = (2 * NO_MOTION - turned[..., 0].astype(np.int16)).clip(0, 255)
+    return turned

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from benchmark.errors import FormatError
 from benchmark.files import replacing, replacing_folder
-from benchmark.params import Backbone, Input, Media
+from benchmark.media_params import Media
+from benchmark.params import Backbone, Input
 from benchmark.schema import Strict, read_yaml
 
 if TYPE_CHECKING:

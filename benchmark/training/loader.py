@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.media_params import FlowMedia, PoseMedia, RgbMedia, SkeletonMedia, TaylorMedia
 from benchmark.modalities.sampling import rng_for
-from benchmark.params import PoseMedia, RgbMedia, SkeletonInput, SkeletonMedia, VideoInput
+from benchmark.params import SkeletonInput, VideoInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from benchmark.clips import Clips
+    from benchmark.media_params import Media
     from benchmark.modalities.skeleton_views import SkeletonViews
     from benchmark.modalities.video_views import VideoViews
-    from benchmark.params import Input, Media
+    from benchmark.params import Input
 
     Views = SkeletonViews | VideoViews
 
@@ -45,10 +47,11 @@ def build_views(
             from benchmark.modalities.skeleton_views import SkeletonViews
 
             return SkeletonViews(spec, folder, clips)
-        case VideoInput(), RgbMedia():
+        case VideoInput(), RgbMedia() | TaylorMedia() | FlowMedia():
             from benchmark.modalities.video_views import VideoViews
 
-            return VideoViews(spec, folder, clips, cache_gib=cache_gib)
+            components = isinstance(media, FlowMedia) and media.rendering == "components"
+            return VideoViews(spec, folder, clips, cache_gib=cache_gib, components=components)
         case _:
             raise TypeError(f"input {spec.kind} cannot read media {media.kind}")
 

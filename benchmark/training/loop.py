@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from benchmark.clips import Clips
+    from benchmark.media_params import Media
     from benchmark.models.recogniser import Recogniser
-    from benchmark.params import Experiment, Media, Recipe
+    from benchmark.params import Experiment, Recipe
     from benchmark.training.checkpoint import Checkpoints
     from benchmark.training.loader import Batch, Views
 

@@ -104,7 +104,7 @@ def main(rounds: int) -> None:
         )  # fmt: skip
         click.echo(
             f"{stream:<6} ours {ours:6.1f} ms, mmaction2 {other:6.1f} ms: {other / ours:4.1f} times "
-            f"as fast; dense on this CPU {base:6.1f} ms; largest difference {difference:.1e}"
+            f"as fast; dense on this CPU {base:.1f} ms; largest difference {difference:.1e}"
         )
 
 

@@ -22,10 +22,11 @@ from benchmark.datasets.mimic.plan import plan
 from benchmark.datasets.mimic.shoot import Shooting
 from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.editions import read_edition
+from benchmark.media_params import RgbMedia
 from benchmark.modalities import rgb
 from benchmark.modalities.video_views import VideoViews
 from benchmark.models.video_input import VideoStep
-from benchmark.params import DatasetNorm, IntervalSampling, RgbMedia, VideoInput
+from benchmark.params import DatasetNorm, IntervalSampling, VideoInput
 from benchmark.video import write_video
 
 if TYPE_CHECKING:
