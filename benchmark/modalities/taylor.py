@@ -102,39 +102,53 @@ def taylor(block: Floats, terms: int) -> Floats:
     return values
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+# Every inner loop goes along x, so that the compiler takes many pixels at once.
+
+
+@njit(cache=True, nogil=True)
 def _series(block: Floats, factorials: Floats, values: Floats) -> None:
-    """Row by row, every inner loop along x: so the compiler takes many pixels at once."""
     length, height, width = block.shape
     terms = len(factorials)
-    differences, sums = (
-        np.empty((terms + 3, width), np.float32),
-        np.empty((terms, width), np.float32),
-    )
-    power = np.empty(width, np.float32)
-    share = np.float32(1 / length)
+    differences = np.empty((terms + 3, width), np.float32)
+    sums = np.empty((terms, width), np.float32)
     for y in range(height):
-        for j in range(terms + 3):
-            for x in range(width):
-                differences[j, x] = block[j, y, x]
-        for m in range(1, terms + 3):  # row m holds the m-th difference at the end
-            for j in range(terms + 2, m - 1, -1):
-                for x in range(width):
-                    differences[j, x] -= differences[j - 1, x]
-        sums[:] = 0
-        for j in range(length):
-            power[:] = 1
-            for i in range(terms):
-                scale = np.float32(1) / factorials[i]
-                for x in range(width):
-                    sums[i, x] += power[x] * scale
-                    power[x] *= block[j, y, x] - block[0, y, x]
+        _differences(block, y, differences)
+        _sums(block, y, factorials, sums)
         for c in range(3):
             for x in range(width):
                 total = np.float32(0)
                 for i in range(terms):
                     total += sums[i, x] * differences[i + c + 1, x]
-                values[y, x, c] = total * share
+                values[y, x, c] = total / length
+
+
+@njit(cache=True, nogil=True)
+def _differences(block: Floats, y: int, differences: Floats) -> None:
+    """Row m of `differences` (M, W) becomes the m-th forward difference of row y."""
+    count, width = differences.shape
+    for j in range(count):
+        for x in range(width):
+            differences[j, x] = block[j, y, x]
+    for m in range(1, count):
+        for j in range(count - 1, m - 1, -1):
+            for x in range(width):
+                differences[j, x] -= differences[j - 1, x]
+
+
+@njit(cache=True, nogil=True)
+def _sums(block: Floats, y: int, factorials: Floats, sums: Floats) -> None:
+    """Row i of `sums` (K, W) becomes the sum over the block of (row y - first row y)^i / i!."""
+    terms, width = sums.shape
+    power = np.empty(width, np.float32)
+    sums[:] = 0
+    sums[0] = len(block)  # every power of 0 is 1
+    for j in range(1, len(block)):
+        power[:] = 1
+        for i in range(1, terms):
+            scale = np.float32(1) / factorials[i]
+            for x in range(width):
+                power[x] *= block[j, y, x] - block[0, y, x]
+                sums[i, x] += power[x] * scale
 
 
 def positive(values: Floats, axis: tuple[int, int] | None) -> Frame:

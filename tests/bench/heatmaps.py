@@ -103,7 +103,7 @@ def main(rounds: int) -> None:
             milliseconds(dense, rounds),
         )  # fmt: skip
         click.echo(
-            f"{stream:<6} ours {ours:6.1f} ms, mmaction2 {other:6.1f} ms: {other / ours:4.1f} times "
+            f"{stream:<6} ours {ours:5.1f} ms, mmaction2 {other:5.1f} ms: {other / ours:.1f} times "
             f"as fast; dense on this CPU {base:.1f} ms; largest difference {difference:.1e}"
         )
 

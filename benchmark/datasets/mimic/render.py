@@ -53,16 +53,19 @@ class Renderer:
     def __init__(
         self, figure: Figure, scene: Scene, rng: np.random.Generator, *, width: int, height: int
     ) -> None:
-        self._mesh = join([*figure.parts, *scene.parts])
+        self.mesh = join([*figure.parts, *scene.parts])
+        """All that is drawn; the body's vertices come first."""
         self._rig = read_rig()
         self._texture = figure.texture
         self._scene = scene
         s = raster.SUPERSAMPLE
-        num_vertices = len(self._mesh.rest)
+        num_vertices = len(self.mesh.rest)
         self._to_frame = np.array([s, s, 1], np.float32)
-        self._acted, self._place, self._normal, self._point, self._light = (
-            np.zeros((num_vertices, 3), np.float32) for _ in range(5)
+        self._acted, self._place, self._normal, self._light = (
+            np.zeros((num_vertices, 3), np.float32) for _ in range(4)
         )
+        self.points = np.zeros((num_vertices, 3), np.float32)
+        """(V, 3) the mesh in the frame drawn last: x, y in samples, depth in metres."""
         self._rgb = np.zeros((height * s, width * s, 3), np.float32)
         self._depth = np.empty((height * s, width * s), np.float32)
         self._out = np.empty((height, width, 3), np.uint8)
@@ -72,7 +75,7 @@ class Renderer:
 
     def draw(self, shot: Shot) -> Frame:
         """Draw one frame."""
-        mesh, rig = self._mesh, self._rig
+        mesh, rig = self.mesh, self._rig
         screen = shot.camera.astype(np.float32).copy()
         screen[12:] *= raster.SUPERSAMPLE
         raster.apply_actions(
@@ -83,18 +86,18 @@ class Renderer:
             self._acted, mesh.normals, mesh.bone_idx, mesh.bone_w, shot.matrices.astype(np.float32),
             self._place, self._normal,
         )  # fmt: skip
-        raster.project_vertices(self._place, screen, self._point)
+        raster.project_vertices(self._place, screen, self.points)
         raster.light_vertices(self._normal, self._scene.lights, self._light)
         self._depth.fill(raster.FAR)
         raster.fill_triangles(
-            self._point, self._light, mesh.faces, mesh.face_uv, mesh.group, shot.hidden,
+            self.points, self._light, mesh.faces, mesh.face_uv, mesh.group, shot.hidden,
             self._texture, self._rgb, self._depth,
         )  # fmt: skip
         raster.resolve(
             self._rgb, self._depth, self._scene.backdrop, shot.view, self._scene.shadow,
             self._noise, shot.noise_at % _NOISE_LENGTH, self._gain, self._out, self._out_depth,
         )  # fmt: skip
-        skin = self._point[: len(self._rig.main_bone)] / self._to_frame
+        skin = self.points[: len(self._rig.main_bone)] / self._to_frame
         return Frame(self._out, self._out_depth, skin)
 
     @staticmethod

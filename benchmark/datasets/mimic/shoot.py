@@ -59,7 +59,7 @@ class Shooting:
         self.camera: Camera = film(
             self._chance("camera"), video.num_frames, spec.width, spec.height
         )
-        self._renderer = Renderer(
+        self.renderer = Renderer(
             figure, scene, self._chance("noise"), width=spec.width, height=spec.height
         )
         self._points = keypoints.find_points(self.body)
@@ -72,15 +72,18 @@ class Shooting:
     def _chance(self, purpose: str) -> np.random.Generator:
         return generator(self._spec.seed, purpose, self._video.number)
 
-    def draw(self, frame: int) -> Frame:
-        """Draw one frame and note its exact points. The arrays are reused by the next call."""
+    def shot(self, frame: int) -> Shot:
+        """What the renderer is given for one frame."""
         side = int(self.acting.pen[frame])
         hidden = Renderer.hidden(*(g for s, g in _PEN_GROUPS.items() if s != side))
-        shot = Shot(
+        return Shot(
             self.acting.matrices[frame], self.acting.actions[frame], self.camera.rows[frame],
             self.camera.view[frame], hidden, frame * 7919,
         )  # fmt: skip
-        picture = self._renderer.draw(shot)
+
+    def draw(self, frame: int) -> Frame:
+        """Draw one frame and note its exact points. The arrays are reused by the next call."""
+        picture = self.renderer.draw(self.shot(frame))
         exact = keypoints.exact_points(
             self._points, self._places[frame], picture.skin, self.camera.rows[frame]
         )
