@@ -1,0 +1,173 @@
+"""A depth network of 0.4 M parameters: relative inverse depth of a seated person from one frame.
+
+It knows what `tiny_depth_training` shows it, generated people behind a desk, and nothing else.
+Legend: T frames, H W frame, h w working size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import safetensors.torch
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.errors import FormatError
+from benchmark.files import replacing_folder
+from benchmark.schema import Strict, read_yaml
+from benchmark.tiny_depth_spec import TinyDepthSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+WEIGHTS = "weights.safetensors"
+CARD = "depth.json"
+FORMAT = "tiny-depth/1"
+FRAMES_AT_ONCE = 16
+"""Bounds the memory of `TinyDepth.depth`."""
+
+
+class DepthCard(Strict):
+    """depth.json: all that is needed to build the network, and where its weights come from."""
+
+    format: str = Field(pattern=f"^{FORMAT}$")
+    spec: TinyDepthSpec
+    people: MimicSpec
+    """Only people of its train split were shown."""
+    loss: float
+    """Mean over the last tenth of the training steps."""
+    blake2b: str
+    """Digest of the weights' file."""
+
+
+class DepthNet(nn.Module):
+    """U-Net from RGB and position to relative inverse depth, at any height and width.
+
+    Depth within the frame follows much from where a thing is (a desk is low and near), which
+    convolutions cannot know: two channels tell them.
+    """
+
+    def __init__(self, channels: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        a, b, c, d = channels
+        self.down = nn.ModuleList(
+            nn.Sequential(_conv(i, o, 2), _conv(o, o, 1)) for i, o in ((5, a), (a, b), (b, c))
+        )
+        self.bottom = nn.Sequential(_conv(c, d, 2), _conv(d, d, 1))
+        self.up = nn.ModuleList(_conv(i, o, 1) for i, o in ((d + c, c), (c + b, b), (b + a, a)))
+        self.last = nn.Sequential(nn.Conv2d(a, 4, 3, padding=1), nn.PixelShuffle(2))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Float32 (T, h, w) of float32 (T, 3, h, w) in [0, 1]; below 0 stands for the backdrop."""
+        height, width = frames.shape[2:]
+        skips = [torch.cat([frames - 0.5, _position(frames)], 1)]
+        for block in self.down:
+            skips.append(block(skips[-1]))
+        y = self.bottom(skips[-1])
+        for block, skip in zip(self.up, reversed(skips[1:]), strict=True):
+            y = block(torch.cat([_to_size_of(skip, y), skip], 1))
+        return self.last(y)[:, 0, :height, :width]
+
+
+def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _position(frames: Tensor) -> Tensor:
+    """(T, 2, h, w): -1 left to 1 right, -1 top to 1 bottom."""
+    count, _, height, width = frames.shape
+    x = torch.linspace(-1, 1, width, device=frames.device).expand(height, width)
+    y = torch.linspace(-1, 1, height, device=frames.device)[:, None].expand(height, width)
+    return torch.stack([x, y]).expand(count, 2, height, width)
+
+
+def _to_size_of(larger: Tensor, smaller: Tensor) -> Tensor:
+    return functional.interpolate(smaller, size=larger.shape[-2:], mode="nearest")
+
+
+class TinyDepth:
+    """A trained network, ready to look at frames."""
+
+    def __init__(self, card: DepthCard, net: DepthNet) -> None:
+        self.card = card
+        self._net = net.eval()
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The network that `tiny_depth_training.train` wrote to `folder`.
+
+        Raises:
+            ParamsError: The card is missing or breaks its schema.
+            FormatError: The weights are missing or damaged, or do not belong to the card.
+        """
+        card = read_yaml(folder / CARD, DepthCard)
+        net = DepthNet(card.spec.channels)
+        path = folder / WEIGHTS
+        try:
+            data = path.read_bytes()
+            _check_digest(path, data, card.blake2b)
+            net.load_state_dict(safetensors.torch.load(data), strict=True)
+        except (OSError, safetensors.SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise FormatError(path, f"cannot be loaded ({reason})", do="Train it again") from None
+        return cls(card, net)
+
+    @torch.inference_mode()
+    def depth(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Relative inverse depth, float32 (T, H, W) >= 0, of RGB frames uint8 (T, H, W, 3).
+
+        About 0 at the backdrop, 1 at a sitting person's pelvis, more what is nearer. Every frame is
+        looked at alone; frames are worked on at the height the network was trained at.
+        """
+        out = np.empty(frames.shape[:3], np.float32)
+        for start in range(0, len(frames), FRAMES_AT_ONCE):
+            part = slice(start, start + FRAMES_AT_ONCE)
+            out[part] = self._some(torch.from_numpy(np.ascontiguousarray(frames[part]))).numpy()
+        return out
+
+    def _some(self, frames: Tensor) -> Tensor:
+        size = frames.shape[1:3]
+        height = self.card.spec.height
+        working = (height, max(16, round(height * size[1] / size[0])))
+        pictures = frames.permute(0, 3, 1, 2).float() / 255
+        if working != tuple(size):
+            pictures = functional.interpolate(
+                pictures, working, mode="bilinear", antialias=True, align_corners=False
+            )
+        depth = self._net(pictures).clamp(min=0)[:, None]
+        return functional.interpolate(depth, size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def write_depth_net(folder: Path, card: DepthCard, net: DepthNet) -> None:
+    """Weights, without metadata, which would not be byte-stable, and card as one folder."""
+    tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    data = safetensors.torch.save(tensors)
+    card = card.model_copy(update={"blake2b": _digest(data)})
+    with replacing_folder(folder) as work:
+        (work / WEIGHTS).write_bytes(data)
+        text = json.dumps(card.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+        (work / CARD).write_text(text, "utf-8")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _check_digest(path: Path, data: bytes, wanted: str) -> None:
+    if _digest(data) != wanted:
+        raise FormatError(
+            path, "is damaged or not of its card", expected=f"blake2b {wanted}",
+            found=_digest(data), do="Train it again",
+        )  # fmt: skip

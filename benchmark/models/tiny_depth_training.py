@@ -1,0 +1,186 @@
+"""Train the tiny depth network on generated people, of whom exact depth is known."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.datasets.mimic.chance import generator
+from benchmark.datasets.mimic.gestures import Gesture
+from benchmark.datasets.mimic.plan import Performance, Video, plan
+from benchmark.datasets.mimic.raster import FAR
+from benchmark.datasets.mimic.shoot import Shooting
+from benchmark.models.tiny_depth import FORMAT, DepthCard, DepthNet, write_depth_net
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.datasets.mimic.spec import MimicSpec
+    from benchmark.tiny_depth_spec import TinyDepthSpec
+
+log = logging.getLogger(__name__)
+
+_FIRST_TAKE = 100_000
+"""Number of the first take: no video of the data set has its clothes, place or noise."""
+_LEAD, _CAP_SHARE = 4, 0.2
+_WEIGHT_DECAY, _WARMUP = 0.01, 0.05
+
+
+class Examples(NamedTuple):
+    """Frames with the truth about them. Legend: N frames."""
+
+    frames: NDArray[np.uint8]
+    """(N, h, w, 3) RGB."""
+    targets: NDArray[np.float32]
+    """(N, h, w) relative inverse depth."""
+
+
+def train(spec: TinyDepthSpec, people: MimicSpec, out: Path) -> DepthCard:
+    """Film takes of `people`'s train split, train on them, write weights and card to `out`.
+
+    The bytes depend on the two specs (and on the machine's arithmetic) alone.
+    """
+    begun = time.perf_counter()
+    examples = film_examples(spec, people)
+    filmed = time.perf_counter()
+    log.info("tiny depth: %d frames filmed in %.0f s", len(examples.frames), filmed - begun)
+    net, losses = fit(spec, examples)
+    tail = losses[-max(1, len(losses) // 10) :]
+    card = DepthCard(
+        format=FORMAT, spec=spec, people=people, loss=round(float(np.mean(tail)), 6), blake2b=""
+    )
+    write_depth_net(out, card, net)
+    log.info("tiny depth: loss %.4f after %.0f s", card.loss, time.perf_counter() - filmed)
+    return card
+
+
+def plan_takes(spec: TinyDepthSpec, people: MimicSpec) -> tuple[Video, ...]:
+    """Short videos of one gesture each, by people of the train split in turn."""
+    identities = [video.identity for video in plan(people) if video.split == "train"]
+    takes = []
+    for k in range(spec.takes):
+        rng = generator(spec.seed, "depth take", k)
+        gesture = Gesture(int(rng.integers(len(Gesture))))
+        cap = gesture is Gesture.TOUCH_HAT or bool(rng.random() < _CAP_SHARE)
+        last = _LEAD + round(1.3 * people.fps)
+        performance = Performance(gesture, _LEAD, last)
+        name, identity = str(_FIRST_TAKE + k), identities[k % len(identities)]
+        takes.append(Video(name, "train", identity, cap, (performance,), last + _LEAD))
+    return tuple(takes)
+
+
+def film_examples(spec: TinyDepthSpec, people: MimicSpec) -> Examples:
+    """Random frames of every take at the network's working size."""
+    camera = people.model_copy(update={"width": spec.width, "height": spec.height})
+    num_frames = spec.takes * spec.frames_per_take
+    frames = np.empty((num_frames, spec.height, spec.width, 3), np.uint8)
+    targets = np.empty((num_frames, spec.height, spec.width), np.float32)
+    at = 0
+    for k, take in enumerate(plan_takes(spec, people)):
+        shooting = Shooting(camera, take)
+        rng = generator(spec.seed, "depth frames", k)
+        for frame in rng.choice(take.num_frames, spec.frames_per_take, replace=False):
+            picture = shooting.draw(int(frame))
+            frames[at] = picture.rgb
+            targets[at] = relative_inverse(
+                picture.depth, shooting.camera.rows[frame], spec.backdrop_metres
+            )
+            at += 1
+    return Examples(frames, targets)
+
+
+def relative_inverse(
+    depth: NDArray[np.float32], camera: NDArray[np.float32], backdrop_metres: float
+) -> NDArray[np.float32]:
+    """Inverse depth (H, W), shifted and scaled to 0 at the backdrop and 1 at the pelvis' distance.
+
+    Neither scale nor distance can be seen in one picture, so they are taken out of the target.
+
+    Args:
+        depth: (H, W) metres; `raster.FAR` or inf on the backdrop.
+        camera: (15,) row of `scene.Camera`.
+        backdrop_metres: How far behind the pelvis, the origin, the backdrop counts.
+    """
+    distance = -float(camera[6:9] @ camera[9:12])
+    zero = 1 / (distance + backdrop_metres)
+    inverse = np.where(depth < FAR, 1 / depth, zero)
+    return (np.maximum(inverse - zero, 0) / (1 / distance - zero)).astype(np.float32)
+
+
+def fit(spec: TinyDepthSpec, examples: Examples) -> tuple[DepthNet, list[float]]:
+    """A trained network and the loss of every step. Leaves torch's generator as it was."""
+    with _alone(spec):
+        net = DepthNet(spec.channels).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(net.parameters(), lr=spec.lr, weight_decay=_WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, spec.lr, total_steps=spec.steps + 1, pct_start=_WARMUP
+        )
+        losses = []
+        for frames, targets in _batches(spec, examples):
+            loss = depth_loss(net(frames), targets, spec.edge_weight)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+    return net.eval(), losses
+
+
+def depth_loss(depth: Tensor, target: Tensor, edge_weight: float) -> Tensor:
+    """Mean absolute error of the depth, plus that of its steps to the next pixels at two scales.
+
+    At the backdrop, 0, all that is below is right: it is cut off later.
+
+    Source: the gradient matching of MiDaS (Ranftl et al., TPAMI 2022, equation 11), whose scale
+    and shift are already taken out of the target here.
+    """
+    error = torch.where(target > 0, depth, depth.clamp(min=0)) - target
+    edges = error.new_zeros(())
+    for stride in (1, 2):
+        part = error[:, ::stride, ::stride]
+        edges = edges + part.diff(dim=1).abs().mean() + part.diff(dim=2).abs().mean()
+    return error.abs().mean() + edge_weight * edges
+
+
+def _batches(spec: TinyDepthSpec, examples: Examples) -> Iterator[tuple[Tensor, Tensor]]:
+    """Flipped, relit batches; every frame is seen once before any is seen again."""
+    rng = generator(spec.seed, "depth batches", 0)
+    order = np.empty(0, np.int64)
+    for _ in range(spec.steps):
+        while len(order) < spec.batch_size:
+            order = np.concatenate([order, rng.permutation(len(examples.frames))])
+        mine, order = order[: spec.batch_size], order[spec.batch_size :]
+        frames = torch.from_numpy(examples.frames[mine]).permute(0, 3, 1, 2).float() / 255
+        targets = torch.from_numpy(examples.targets[mine])
+        shape = (spec.batch_size, 1, 1, 1)
+        gamma = torch.from_numpy(rng.uniform(0.75, 1.35, shape).astype(np.float32))
+        gain = rng.uniform(0.85, 1.15, (spec.batch_size, 3, 1, 1)).astype(np.float32)
+        frames = (frames**gamma * torch.from_numpy(gain)).clamp(0, 1)
+        flipped = torch.from_numpy(rng.random(spec.batch_size) < 0.5)
+        frames = torch.where(flipped[:, None, None, None], frames.flip(3), frames)
+        targets = torch.where(flipped[:, None, None], targets.flip(2), targets)
+        yield frames.contiguous(memory_format=torch.channels_last), targets
+
+
+@contextmanager
+def _alone(spec: TinyDepthSpec) -> Iterator[None]:
+    """Seeded, deterministic, on the spec's threads; all as before afterwards."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        torch.set_num_threads(spec.threads)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(strict)
+            torch.set_num_threads(threads)

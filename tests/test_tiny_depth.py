@@ -1,0 +1,109 @@
+"""The tiny depth network: it learns, twice the same, and only from people it may see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REPO
+
+from benchmark.datasets.mimic.plan import plan
+from benchmark.datasets.mimic.raster import FAR
+from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.errors import FormatError, ParamsError
+from benchmark.models.tiny_depth import CARD, WEIGHTS, TinyDepth
+from benchmark.models.tiny_depth_training import (
+    film_examples,
+    fit,
+    plan_takes,
+    relative_inverse,
+    train,
+)  # fmt: skip
+from benchmark.params import read_params
+from benchmark.tiny_depth_spec import TinyDepthSpec
+
+_SPEC = TinyDepthSpec(
+    seed=0, height=36, width=64, channels=(8, 8, 16, 16), takes=3, frames_per_take=4, steps=25,
+    batch_size=4, lr=0.01, edge_weight=0.5, backdrop_metres=1.0, threads=1,
+)  # fmt: skip
+_PEOPLE = MimicSpec(
+    seed=3, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2, test_people=2,
+    width=160, height=90, fps=25, crf=28,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("depth") / "net"
+    train(_SPEC, _PEOPLE, folder)
+    return folder
+
+
+def test_a_few_steps_lower_the_loss():
+    _, losses = fit(_SPEC, film_examples(_SPEC, _PEOPLE))
+    assert len(losses) == _SPEC.steps
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
+
+
+def test_two_trainings_write_the_same_bytes(trained, tmp_path):
+    train(_SPEC, _PEOPLE, tmp_path / "again")
+    for name in (WEIGHTS, CARD):
+        assert (trained / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_another_seed_gives_other_weights(trained, tmp_path):
+    train(_SPEC.model_copy(update={"seed": 1, "steps": 1}), _PEOPLE, tmp_path / "other")
+    assert (trained / WEIGHTS).read_bytes() != (tmp_path / "other" / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(3, 36, 64), (2, 37, 61), (1, 91, 33), (17, 20, 90), (0, 8, 9)])
+def test_depth_has_the_frames_shape_and_is_not_negative(trained, shape):
+    frames = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    depth = TinyDepth.load(trained).depth(frames)
+    assert depth.shape == shape
+    assert depth.dtype == np.float32
+    assert np.isfinite(depth).all()
+    assert (depth >= 0).all()
+
+
+def test_a_frame_s_depth_depends_on_no_other_frame(trained):
+    frames = np.random.default_rng(1).integers(0, 256, (18, 36, 64, 3), np.uint8)
+    net = TinyDepth.load(trained)
+    np.testing.assert_allclose(net.depth(frames)[17], net.depth(frames[17:])[0], atol=1e-5)
+
+
+def test_only_train_people_are_shown_and_in_places_of_their_own():
+    people = read_params(REPO / "params.yaml").mimic
+    videos = plan(people)
+    allowed = {video.identity for video in videos if video.split == "train"}
+    takes = plan_takes(_SPEC.model_copy(update={"takes": 100}), people)
+    assert {take.identity for take in takes} == allowed
+    assert not {take.number for take in takes} & {video.number for video in videos}
+    assert len({take.number for take in takes}) == 100
+
+
+def test_the_target_is_0_at_the_backdrop_and_1_at_the_pelvis():
+    camera = np.zeros(15, np.float32)
+    camera[6:9], camera[9:12] = [0, 1, 0], [0.3, -2.5, 0.1]
+    depth = np.array([[FAR, np.inf, 2.5, 2.0, 3.5, 9.0]], np.float32)
+    target = relative_inverse(depth, camera, 1.0)[0]
+    np.testing.assert_allclose(target[[0, 1, 2, 4, 5]], [0, 0, 1, 0, 0], atol=1e-6)
+    assert target[3] > 1.5
+
+
+def test_damaged_weights_are_named(trained, tmp_path):
+    data = bytearray((trained / WEIGHTS).read_bytes())
+    for name, damaged in (("cut", data[:-9]), ("changed", data[:-1] + bytes([data[-1] ^ 1]))):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / CARD).write_bytes((trained / CARD).read_bytes())
+        (folder / WEIGHTS).write_bytes(bytes(damaged))
+        with pytest.raises(FormatError, match=r"weights\.safetensors: is damaged.*Train it again"):
+            TinyDepth.load(folder)
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
+        TinyDepth.load(folder)
+    (folder / CARD).unlink()
+    with pytest.raises(ParamsError, match=r"depth\.json: no such file"):
+        TinyDepth.load(folder)
