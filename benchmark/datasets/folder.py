@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -25,7 +24,7 @@ from benchmark.files import inside
 from benchmark.workers import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
     from benchmark.editions import Split
@@ -70,8 +69,10 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_clips(root: Path, *, left_out: Collection[str] = ()) -> list[OwnClip]:
-    """The rows of `clips.csv`, in file order; a left-out video need not be there.
+def read_clips(root: Path, *, left_out: Collection[str] | None = ()) -> list[OwnClip]:
+    """The rows of `clips.csv`, in file order.
+
+    Every video must be there but those in `left_out`; None looks for none of them.
 
     Raises:
         ManyFaults: Every row that breaks the form, whose video is not there, or that contradicts
@@ -136,7 +137,9 @@ def _check_header(path: Path, header: list[str]) -> None:
         )
 
 
-def _parse(where: str, row: dict[str, str], root: Path, left_out: Collection[str]) -> OwnClip:
+def _parse(
+    where: str, row: dict[str, str], root: Path, left_out: Collection[str] | None
+) -> OwnClip:
     clip_id, split = row["clip_id"], row["split"]
     if not SAFE_ID.fullmatch(clip_id):
         expected = "letters, digits, '_', '-' and '.', at most 100"
@@ -171,7 +174,9 @@ def _frame(where: str, name: str, text: str) -> int | None:
     return number
 
 
-def _media(where: str, root: Path, cell: str, left_out: Collection[str]) -> tuple[str, RawFile]:
+def _media(
+    where: str, root: Path, cell: str, left_out: Collection[str] | None
+) -> tuple[str, RawFile]:
     """The video's name, in one spelling, and its file."""
     try:
         path = inside(root, cell)
@@ -182,7 +187,7 @@ def _media(where: str, root: Path, cell: str, left_out: Collection[str]) -> tupl
         is_there = bool(cell) and path.is_file()
     except OSError:  # a name that no file can have
         is_there = False
-    if not is_there and name not in left_out:
+    if not is_there and left_out is not None and name not in left_out:
         expected = f"a file below {root}"
         raise ArchiveError(where, "no such video", expected=expected, found=cell[:200])
     return name, RawFile(path)
@@ -190,21 +195,7 @@ def _media(where: str, root: Path, cell: str, left_out: Collection[str]) -> tupl
 
 def raw_media(root: Path) -> dict[str, RawFile]:
     """The file of each video; one that is left out may be missing."""
-    every = _Everything()
-    return {row.video: row.media for row in read_clips(root, left_out=every)}
-
-
-class _Everything(Collection[str]):
-    """Every name is in it: whoever only wants to know where files lie checks nothing."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+    return {row.video: row.media for row in read_clips(root, left_out=None)}
 
 
 def raw_keypoints(root: Path) -> Arrays | None:

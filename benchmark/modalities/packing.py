@@ -52,6 +52,18 @@ class Extraction(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Places:
+    """What is packed, and where to."""
+
+    raw: Path
+    edition: Edition
+    clips: Clips
+    out: Path
+    knobs: str
+    """Everything but code and raw files that the result hangs on, as JSON."""
+
+
 def pack(
     spec: VideoMedia,
     places: Places,
@@ -84,18 +96,6 @@ def pack(
     )
     write_media(packed, work, places.clips, spec=places.knobs)
     shards.finish(work, places.out, [media_table.FILE, *(shard.name for shard in plan)])
-
-
-@dataclass(frozen=True)
-class Places:
-    """What is packed, and where to."""
-
-    raw: Path
-    edition: Edition
-    clips: Clips
-    out: Path
-    knobs: str
-    """Everything but code and raw files that the result hangs on, as JSON."""
 
 
 def _write_shard(
