@@ -1,0 +1,74 @@
+"""Keypoints of every clip -> `keypoints-*.npy` float32 (sum of frames, J, 3), and their layout."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from benchmark import layouts
+from benchmark.datasets import advice
+from benchmark.modalities import media as media_table
+from benchmark.modalities import shards
+from benchmark.modalities.media import Medium, write_media
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.clips import Clip
+    from benchmark.layouts import Layout
+    from benchmark.modalities.packing import Places
+    from benchmark.modalities.shards import Shard
+
+    Keypoints: TypeAlias = NDArray[np.float32]
+    OfVideo: TypeAlias = Callable[[list[Clip]], Iterable[tuple[Clip, Keypoints]]]
+
+
+def pack_keypoints(
+    places: Places,
+    points: Layout,
+    of_video: OfVideo,
+    stamps: Callable[[Sequence[Clip]], list[object]],
+    *,
+    number: int,
+    workers: int,
+) -> None:
+    """Write the points of `points` of every clip into `number` shards of `places.out`.
+
+    `of_video` (importable by name) gives each clip of one video with its float32 (T, N, 3) of all
+    points of the source; `stamps` changes when the raw files of some clips do.
+
+    Raises:
+        ManyFaults: Every video whose keypoints cannot be had.
+    """
+    work = shards.work_folder(places.out)
+    plan = shards.keyed(
+        shards.plan_shards(places.clips, number, "keypoints-{:03d}.npy"),
+        stamps,
+        places.knobs + points.model_dump_json(),
+    )
+    write = partial(_write_shard, of_video=of_video, kept=list(points.points))
+    what, do = f"prepare {places.out.name}", advice(places.edition)
+    made = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
+    write_media(made, work, places.clips, spec=places.knobs)
+    layouts.write_layout(points, work)
+    names = [shard.name for shard in plan]
+    shards.finish(work, places.out, [media_table.FILE, layouts.FILE, *names])
+
+
+def _write_shard(shard: Shard, path: Path, *, of_video: OfVideo, kept: list[int]) -> list[Medium]:
+    parts, media, offset = [], [], 0
+    for clips, faults in shards.collect_videos(shard):
+        with faults.collected():
+            for clip, found in of_video(clips):
+                parts.append(found[:, kept])
+                size = (clip.frames, clip.frames, clip.height, clip.width)
+                media.append(Medium(clip.clip_id, shard.name, offset, *size))
+                offset += clip.frames
+    with path.open("wb") as file:  # np.save would add an ending to the name
+        np.save(file, np.concatenate(parts))
+    return media
