@@ -118,24 +118,19 @@ class DepthWindows:
         self._inputs[self._filled] = network_input(frame, self._size)
         self._filled += 1
         self._owed += 1
-        if self._filled < WINDOW:
-            return []
-        done = self._next_window()
-        self._unblended = done[-BLEND:].copy()
-        self._inputs[: len(KEY_FRAMES)] = self._inputs[list(KEY_FRAMES)]
-        self._filled = len(KEY_FRAMES)
-        return self._paid(done[:-BLEND])
+        return self._step() if self._filled == WINDOW else []
 
     def finish(self) -> list[FloatArray]:
         """The depth of the frames still owed; afterwards a new clip may begin.
 
-        The last window is filled up with the last frame. There always is one: whatever the clip's
-        length, the last 8 frames at least were left to be blended.
+        Windows are filled up with the last frame, until nothing is left to be blended.
         """
-        if not self._filled:
-            return []
-        self._inputs[self._filled :] = self._inputs[self._filled - 1].clone()
-        done = self._paid(self._next_window()[: self._owed])
+        done: list[FloatArray] = []
+        if self._owed:
+            last = self._inputs[self._filled - 1].clone()
+            while self._owed:
+                self._inputs[self._filled :] = last
+                done += self._step()
         self._shape, self._filled = (), 0
         self._references, self._unblended = [], None
         return done
@@ -148,9 +143,15 @@ class DepthWindows:
         self._inputs = torch.empty(WINDOW, 3, *self._size)
         self._shape = frame.shape
 
-    def _paid(self, depth: FloatArray) -> list[FloatArray]:
-        self._owed -= len(depth)
-        return list(depth)
+    def _step(self) -> list[FloatArray]:
+        """Run the full window and begin the next; the depth that no later window changes."""
+        depth = self._next_window()
+        self._unblended = depth[-BLEND:].copy()
+        self._inputs[: len(KEY_FRAMES)] = self._inputs[list(KEY_FRAMES)]
+        self._filled = len(KEY_FRAMES)
+        done = list(depth[:-BLEND][: self._owed])
+        self._owed -= len(done)
+        return done
 
     def _next_window(self) -> FloatArray:
         """Depth of the window, aligned and blended, from the first frame that is owed."""
