@@ -110,16 +110,18 @@ def _series(block: Floats, factorials: Floats, values: Floats) -> None:
     length, height, width = block.shape
     terms = len(factorials)
     differences = np.empty((terms + 3, width), np.float32)
-    sums = np.empty((terms, width), np.float32)
+    sums, total = np.empty((terms, width), np.float32), np.empty(width, np.float32)
+    share = np.float32(1 / length)
     for y in range(height):
         _differences(block, y, differences)
         _sums(block, y, factorials, sums)
         for c in range(3):
+            total[:] = 0
+            for i in range(terms):
+                for x in range(width):
+                    total[x] += sums[i, x] * differences[i + c + 1, x]
             for x in range(width):
-                total = np.float32(0)
-                for i in range(terms):
-                    total += sums[i, x] * differences[i + c + 1, x]
-                values[y, x, c] = total / length
+                values[y, x, c] = total[x] * share
 
 
 @njit(cache=True, nogil=True)
