@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,13 @@ def a_clip(clip_id: str, **changes: object) -> Clip:
         "left_out": False,
     }  # fmt: skip
     return Clip(**row | changes)
+
+
+def mgbench(
+    folder: Path, *arguments: str, more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command as a user in `folder` runs it, with `more` in the environment."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("mgbench"), *arguments],
+        cwd=folder, env=os.environ | (more or {}), capture_output=True, text=True, check=False,
+    )  # fmt: skip

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPO
+from conftest import REPO, mgbench
 
 
 @pytest.fixture
@@ -19,13 +18,6 @@ def project(tmp_path: Path) -> Path:
     shutil.copytree(REPO / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     return tmp_path
-
-
-def mgbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("mgbench"), *arguments],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 def test_status_of_a_new_project_says_that_nothing_ran(project: Path) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPO
+from conftest import REPO, mgbench
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
 from benchmark.datasets import raw_keypoints, read_archive
@@ -289,11 +287,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def new(project: Path, name: str, source: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("mgbench"), "edition", "new", name, "--from", str(source)],
-        cwd=project, env={**os.environ, "PYTHONPATH": str(project)}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+    here = {"PYTHONPATH": str(project)}
+    return mgbench(project, "edition", "new", name, "--from", str(source), more=here)
 
 
 def test_edition_new_writes_the_edition_and_links_the_folder(root: Path, project: Path) -> None:

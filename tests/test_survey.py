@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPO
+from conftest import REPO, mgbench
 from own_clips import write_folder
 from tiny_archive import (
     FRAMES,
@@ -219,13 +217,6 @@ def test_subjects_in_two_splits_are_a_note(tmp_path: Path) -> None:
     clips: Clips = read_archive(root, own, left_out=(), workers=1)
     found = texts(take_survey(root, own, clips, workers=1), "note")
     assert "1 subjects are in several splits, the first: s0" in found
-
-
-def mgbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("mgbench"), *arguments],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 def test_data_check_says_what_it_saw_and_fails_on_damage(raw: Path, tmp_path: Path) -> None:

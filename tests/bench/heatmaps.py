@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 import torch
+from filming import one_person
 
-from benchmark.datasets.mimic.plan import plan
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.layouts import OPENPOSE36
 from benchmark.modalities.skeleton_views import person_box, to_box
 from benchmark.models.heatmaps import dense_joints, dense_limbs, joint_volumes, limb_volumes
@@ -30,11 +28,7 @@ FRAMES, SIZE, SIGMA = 48, 56, 0.6
 
 def a_view() -> torch.Tensor:
     """Keypoints of a generated person in heat-map pixels: float32 (1, 48, 36, 3)."""
-    spec = MimicSpec(
-        seed=0, train_clips=4, val_clips=1, test_clips=1, train_people=1, val_people=1,
-        test_people=1, width=320, height=180, fps=25, crf=23,
-    )  # fmt: skip
-    shooting = Shooting(spec, next(video for video in plan(spec) if video.split == "train"))
+    shooting = one_person(320, 180, 4)
     for _ in shooting.frames():
         pass
     points = shooting.detections()[:FRAMES, list(OPENPOSE36.points)].astype(np.float32)

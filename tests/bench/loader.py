@@ -16,11 +16,9 @@ import click
 import cv2
 import numpy as np
 import torch
+from filming import one_person
 
 from benchmark.clips import Clip, Clips
-from benchmark.datasets.mimic.plan import plan
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.editions import read_edition
 from benchmark.media_params import RgbMedia
 from benchmark.modalities import rgb
@@ -45,13 +43,8 @@ INPUT = VideoInput(
 
 def film(clips: int, frames: int) -> NDArray[np.uint8]:
     """A generated person in 1280x720: uint8 (clips * frames, 720, 1280, 3)."""
-    spec = MimicSpec(
-        seed=0, train_clips=3 * clips, val_clips=1, test_clips=1, train_people=1, val_people=1,
-        test_people=1, width=1280, height=720, fps=25, crf=23,
-    )  # fmt: skip
-    video = next(video for video in plan(spec) if video.split == "train")
-    wanted = min(clips * frames, video.num_frames)
-    shooting = Shooting(spec, video)
+    shooting = one_person(1280, 720, 3 * clips)
+    wanted = min(clips * frames, len(shooting.exact))
     return np.stack([shooting.draw(k).rgb.copy() for k in range(wanted)])
 
 

@@ -14,10 +14,8 @@ import click
 import cv2
 import numpy as np
 import torch
+from filming import one_person
 
-from benchmark.datasets.mimic.plan import plan
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.media_params import DisFlow, FlowMedia, SparseToDenseFlow, TaylorMedia
 from benchmark.modalities.flow import FlowExtraction
 from benchmark.modalities.rgb import Resizing
@@ -35,11 +33,7 @@ TERMS, WINDOW = 3, 6
 
 def film(width: int, height: int, count: int) -> NDArray[np.uint8]:
     """A generated person: uint8 (count, H, W, 3)."""
-    spec = MimicSpec(
-        seed=0, train_clips=12, val_clips=1, test_clips=1, train_people=1, val_people=1,
-        test_people=1, width=width, height=height, fps=25, crf=23,
-    )  # fmt: skip
-    shooting = Shooting(spec, next(video for video in plan(spec) if video.split == "train"))
+    shooting = one_person(width, height, 12)
     return np.stack([shooting.draw(k).rgb.copy() for k in range(count)])
 
 
