@@ -84,6 +84,10 @@ class FaultList:
             raise ManyFaults(where, self.found, do=do)
 
 
+class MissingExtra(BenchmarkError):
+    """A library that only some uses need is not installed, or does not load."""
+
+
 class ClipUnreadable(BenchmarkError):
     """The media of one clip cannot be read."""
 

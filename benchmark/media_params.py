@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from benchmark.schema import Strict
+from benchmark.weights import WeightsFile
 
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 
@@ -97,10 +98,27 @@ class RaftFlow(Strict):
 
     kind: Literal["raft"]
     size: Literal["small", "large"]
-    weights: str
-    """Path of the state dict, as torchvision publishes it."""
+    weights: WeightsFile
+    """The state dict, as torchvision publishes it."""
     updates: Positive
     """Refinements; 12 as published."""
+
+
+class MemFlow(Strict):
+    """MemFlow (Dong and Fu, CVPR 2024) of ptlflow: sees the motion of earlier frames."""
+
+    kind: Literal["memflow"]
+    weights: WeightsFile
+    """A checkpoint of the authors (.pth) or of ptlflow (.ckpt)."""
+    updates: Positive
+    """Refinements; 15 as published."""
+    window: Annotated[int, Field(ge=2)]
+    """Frames after which the memory of earlier ones is emptied."""
+
+
+FlowBackend: TypeAlias = Annotated[
+    DisFlow | SparseToDenseFlow | RaftFlow | MemFlow, Field(discriminator="kind")
+]
 
 
 class FlowMedia(Strict):
@@ -108,7 +126,7 @@ class FlowMedia(Strict):
 
     kind: Literal["flow"]
     edition: str
-    backend: Annotated[DisFlow | SparseToDenseFlow | RaftFlow, Field(discriminator="kind")]
+    backend: FlowBackend
     work_side: Positive
     """Shorter side in pixels at which flow is found, before it is stored smaller."""
     rendering: Literal["components", "wheel"]
@@ -122,7 +140,83 @@ class FlowMedia(Strict):
     shards: Positive
 
 
-VideoMedia: TypeAlias = RgbMedia | TaylorMedia | FlowMedia
+class TinyDepthBackend(Strict):
+    """The network of stage `tiny_depth`: knows generated people and nothing else."""
+
+    kind: Literal["tiny"]
+    network: str
+    """Folder that the stage writes."""
+
+
+class DepthAnythingBackend(Strict):
+    """Depth Anything (Yang et al., 2024, versions 1 and 2) of transformers, frame by frame."""
+
+    kind: Literal["depth_anything"]
+    weights: WeightsFile
+    """model.safetensors, with its config.json beside it."""
+    input_size: Annotated[int, Field(gt=0, multiple_of=14)]
+    """Pixels of the short side that the network sees; 518 as published."""
+
+
+class VideoDepthAnythingBackend(Strict):
+    """Video Depth Anything (Chen et al., CVPR 2025): windows of 32 frames, on one scale a clip."""
+
+    kind: Literal["video_depth_anything"]
+    weights: WeightsFile
+    """video_depth_anything_vits.pth (Apache-2.0); _vitb and _vitl are for research only."""
+    input_size: Annotated[int, Field(gt=0, multiple_of=14)]
+    """Pixels of the short side that the network sees; 518 as published."""
+
+
+DepthBackend: TypeAlias = Annotated[
+    TinyDepthBackend | DepthAnythingBackend | VideoDepthAnythingBackend,
+    Field(discriminator="kind"),
+]
+
+
+class FixedScale(Strict):
+    """Given: right for networks whose scale is known."""
+
+    kind: Literal["fixed"]
+    low: float
+    """Inverse depth that becomes 0."""
+    high: float
+    """Inverse depth that becomes 255."""
+
+    @model_validator(mode="after")
+    def _goes_up(self) -> FixedScale:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
+class SampledScale(Strict):
+    """Quantiles over some training clips, found before anything is stored."""
+
+    kind: Literal["sampled"]
+    clips: Positive
+    """Training clips that are looked at, evenly spread over the index."""
+    quantile: Annotated[float, Field(gt=0.5, le=1)]
+    """Becomes 255; one minus it becomes 0."""
+
+
+class DepthMedia(Strict):
+    """Relative inverse depth as grey: what is near is light."""
+
+    kind: Literal["depth"]
+    edition: str
+    backend: DepthBackend
+    work_side: Positive
+    """Shorter side in pixels of the frames that the backend is given."""
+    scale: Annotated[FixedScale | SampledScale, Field(discriminator="kind")]
+    """Inverse depth that 0 and 255 stand for, the same in the whole data set."""
+    short_side: Positive
+    gop: Positive
+    crf: Annotated[int, Field(ge=0, le=51)]
+    shards: Positive
+
+
+VideoMedia: TypeAlias = RgbMedia | TaylorMedia | FlowMedia | DepthMedia
 """What is stored as clips of H.264."""
 
 Media: TypeAlias = Annotated[SkeletonMedia | PoseMedia | VideoMedia, Field(discriminator="kind")]

@@ -16,9 +16,13 @@ from benchmark.errors import BenchmarkError, ManyFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from multiprocessing.sharedctypes import Synchronized
     from types import FrameType
 
 PR_SET_PDEATHSIG = 1
+
+_number = 0
+"""Of this process among the workers of its pool."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,8 +42,17 @@ def die_with_parent() -> None:
         ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _start_worker() -> None:
+def worker_number() -> int:
+    """0, 1, ... within a pool of workers; 0 elsewhere."""
+    return _number
+
+
+def _start_worker(started: Synchronized[int]) -> None:
     """Ctrl-C reaches the whole group; the parent alone decides what it means."""
+    global _number
+    with started.get_lock():
+        _number = started.value
+        started.value += 1
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
@@ -85,8 +98,9 @@ def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=context, initializer=_start_worker
-    )
+        min(workers, len(items)), mp_context=context, initializer=_start_worker,
+        initargs=(context.Value("i", 0),),
+    )  # fmt: skip
     try:
         futures = {pool.submit(_work, function, item): i for i, item in enumerate(items)}
         for future in as_completed(futures):

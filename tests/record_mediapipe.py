@@ -25,7 +25,7 @@ from benchmark.datasets.mimic.gestures import Gesture
 from benchmark.datasets.mimic.plan import Performance, Video
 from benchmark.datasets.mimic.shoot import Shooting
 from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.modalities.mediapipe_points import (
+from benchmark.modalities.pose.mediapipe_points import (
     Landmarks,
     PointsFinder,
     PoseModels,

@@ -20,7 +20,7 @@ FRONT_DOORS = {
     "mmengine": {"benchmark/models/mmaction.py"},
     "decord": {"benchmark/modalities/video_media.py"},
     "av": {"benchmark/video.py"},
-    "mediapipe": {"benchmark/modalities/mediapipe_points.py"},
+    "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
     "timm": {"benchmark/training/optimisation.py"},
     "python_calamine": {"benchmark/datasets/openpose.py"},
 }

@@ -10,14 +10,14 @@ import pytest
 import torch
 from test_video_depth_anything import TINY, randomised
 
-from benchmark.models.depth_windows import (
+from benchmark.modalities.depth.video_depth_anything import VideoDepthAnything
+from benchmark.modalities.depth.windows import (
     DepthWindows,
     clip_depth,
     network_input,
     network_size,
     scale_and_shift,
 )
-from benchmark.models.video_depth_anything import VideoDepthAnything
 
 # Sizes and pixels
 

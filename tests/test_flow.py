@@ -12,14 +12,15 @@ import torch
 from benchmark.datasets import read_archive
 from benchmark.datasets.folder import describe
 from benchmark.errors import ArchiveError
-from benchmark.media_params import DisFlow, FlowMedia, RaftFlow, SparseToDenseFlow
+from benchmark.media_params import DisFlow, FlowBackend, FlowMedia, RaftFlow, SparseToDenseFlow
 from benchmark.modalities import flow
 from benchmark.modalities.flow import FlowExtraction, wheel
-from benchmark.modalities.flow_backends import pair_flow, provenance
+from benchmark.modalities.flow.finder import flow_finder
 from benchmark.modalities.flow_components import NO_MOTION, components, vectors
 from benchmark.modalities.media import read_media
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.modalities.video_views import mirrored
+from benchmark.weights import WeightsFile, sha256
 
 H, W = 72, 128
 CLASSICAL = {
@@ -51,11 +52,17 @@ def moving(dx: float, dy: float, count: int) -> list[np.ndarray]:
     return frames
 
 
+def pair_flow(backend: FlowBackend, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    finder = flow_finder(backend)
+    (found,) = [*finder.add(one), *finder.add(other), *finder.finish()]
+    return found
+
+
 @pytest.mark.parametrize("name", CLASSICAL)
 @pytest.mark.parametrize(("dx", "dy"), [(2.0, 0.0), (0.0, -1.5), (-3.0, 2.0), (0.5, 0.25)])
 def test_flow_is_the_motion_in_pixels_x_right_y_down(name: str, dx: float, dy: float) -> None:
     one, other = moving(dx, dy, 2)
-    found = pair_flow(CLASSICAL[name])(one, other)[12:-12, 12:-12]
+    found = pair_flow(CLASSICAL[name], one, other)[12:-12, 12:-12]
     assert found.shape == (H - 24, W - 24, 2)
     np.testing.assert_allclose(np.median(found, (0, 1)), [dx, dy], atol=0.15)
 
@@ -170,27 +177,29 @@ def raft_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def raft(path: Path) -> RaftFlow:
-    return RaftFlow(kind="raft", size="small", weights=str(path), updates=2)
+    weights = WeightsFile(path=str(path), sha256=sha256(path) if path.is_file() else "0" * 64)
+    return RaftFlow(kind="raft", size="small", weights=weights, updates=2)
 
 
-def test_raft_runs_on_any_size_with_the_published_keys_and_keeps_the_hash(
-    raft_weights: Path,
-) -> None:
+def test_raft_runs_on_any_size_with_the_published_keys(raft_weights: Path) -> None:
     one, other = moving(2, 1, 2)
-    found = pair_flow(raft(raft_weights))(one[:, :101], other[:, :101])
+    found = pair_flow(raft(raft_weights), one[:, :101], other[:, :101])
     assert found.shape == (H, 101, 2)
     assert np.isfinite(found).all()
-    assert (
-        len(
-            __import__("json").loads(provenance(spec(backend=raft(raft_weights))))["weights_sha256"]
-        )
-        == 64
-    )
+
+
+def test_other_weights_than_the_pinned_ones_are_refused(tmp_path: Path, raft_weights: Path) -> None:
+    pinned = raft(raft_weights)
+    copy = tmp_path / "copy.pth"
+    copy.write_bytes(raft_weights.read_bytes() + b"!")
+    weights = pinned.weights.model_copy(update={"path": str(copy)})
+    with pytest.raises(ArchiveError, match="not the file whose hash is in params"):
+        flow_finder(pinned.model_copy(update={"weights": weights}))
 
 
 def test_missing_or_foreign_weights_are_named_and_nothing_in_them_runs(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"none\.pth: no such weights"):
-        pair_flow(raft(tmp_path / "none.pth"))
+        flow_finder(raft(tmp_path / "none.pth"))
 
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:
@@ -200,5 +209,5 @@ def test_missing_or_foreign_weights_are_named_and_nothing_in_them_runs(tmp_path:
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     for name in ("evil.pth", "other.pth"):
         with pytest.raises(ArchiveError, match=f"{name}: not the weights of raft_small"):
-            pair_flow(raft(tmp_path / name))
+            flow_finder(raft(tmp_path / name))
     assert not (tmp_path / "ran").exists()

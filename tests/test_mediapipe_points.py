@@ -14,8 +14,8 @@ from conftest import REPO
 from record_mediapipe import CLIPS, FPS, drawn, figures, mapped, swapped_hands
 
 from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.errors import ArchiveError, BenchmarkError
-from benchmark.modalities.mediapipe_points import (
+from benchmark.errors import ArchiveError, BenchmarkError, MissingExtra
+from benchmark.modalities.pose.mediapipe_points import (
     BODY,
     BODY25,
     FACE,
@@ -23,7 +23,6 @@ from benchmark.modalities.mediapipe_points import (
     LEFT_HAND,
     RIGHT_HAND,
     Landmarks,
-    MissingExtra,
     PointsFinder,
     PoseModels,
     Square,

@@ -275,7 +275,7 @@ def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(
         return shards.keyed(plan, lambda _: [], "knobs")[0].key
 
     before, read = key(), Path.read_bytes
-    for name in ("packing.py", "rgb.py", "skeleton.py", "raw_files.py", "video.py", "layouts.py"):
+    for name in ("packing.py", "raft.py", "openpose.py", "raw_files.py", "video.py", "layouts.py"):
         with monkeypatch.context() as patch:
             more = {name: b"#"}
             patch.setattr(Path, "read_bytes", lambda p, more=more: read(p) + more.get(p.name, b""))

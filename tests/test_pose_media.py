@@ -19,7 +19,7 @@ from benchmark.errors import ArchiveError
 from benchmark.layouts import OPENPOSE36
 from benchmark.media_params import PoseMedia
 from benchmark.modalities import pose
-from benchmark.modalities.mediapipe_points import MissingExtra
+from benchmark.modalities.pose.mediapipe_points import MissingExtra
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.video import write_video
 

@@ -12,8 +12,8 @@ from benchmark.datasets.mimic.plan import plan
 from benchmark.datasets.mimic.raster import FAR
 from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.errors import FormatError, ParamsError
-from benchmark.models.tiny_depth import CARD, WEIGHTS, TinyDepth
-from benchmark.models.tiny_depth_training import (
+from benchmark.modalities.depth.tiny import CARD, WEIGHTS, TinyDepth
+from benchmark.modalities.depth.tiny_training import (
     film_examples,
     fit,
     plan_takes,

@@ -22,9 +22,14 @@ from conftest import REPO
 from timm.models.vision_transformer import VisionTransformer
 
 from benchmark.errors import ArchiveError
-from benchmark.models.dinov2 import DinoV2
-from benchmark.models.motion_module import MotionModule
-from benchmark.models.video_depth_anything import SIZES, Size, VideoDepthAnything, load_weights
+from benchmark.modalities.depth.dinov2 import DinoV2
+from benchmark.modalities.depth.motion_module import MotionModule
+from benchmark.modalities.depth.video_depth_anything import (
+    SIZES,
+    Size,
+    VideoDepthAnything,
+    load_weights,
+)
 
 TINY = Size(32, 4, 2, (0, 1, 2, 3), 32, (32, 32, 64, 64))
 PUBLISHED_MILLIONS = {"vits": 28.4, "vitb": 113.1, "vitl": 381.8}

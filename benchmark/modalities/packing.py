@@ -199,6 +199,11 @@ def _begin(clip: Clip, spec: VideoMedia, extraction: Extraction) -> _Packing:
     return _Packing(clip, extraction, buffer, writer)
 
 
+def shrunk(frame: Frame, short_side: int) -> Frame:
+    """`resized`, but what is no larger stays as it is."""
+    return resized(frame, short_side) if min(frame.shape[:2]) > short_side else frame
+
+
 def resized(frame: NDArray[Number], short_side: int) -> NDArray[Number]:
     """The frame (H, W, ...) with its shorter side brought to `short_side`, sides even.
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Write: TypeAlias = Callable[["Shard", Path], list[Medium]]
 
 
-LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless")
+LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless", "torch")
 """Another release may decode or resize to other bytes."""
 
 
@@ -87,9 +87,9 @@ def _code() -> str:
     home = Path(benchmark.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(
-        [*home.glob("modalities/*.py"), *home.glob("datasets/*.py"), *home.glob("*.py")]
+        [*home.glob("modalities/**/*.py"), *home.glob("datasets/*.py"), *home.glob("*.py")]
     ):
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(path.relative_to(home).as_posix().encode() + path.read_bytes())
     return digest.hexdigest() + ",".join(f"{name} {version(name)}" for name in LIBRARIES)
 
 

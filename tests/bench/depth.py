@@ -24,8 +24,8 @@ from benchmark.datasets.mimic.plan import plan
 from benchmark.datasets.mimic.raster import FAR
 from benchmark.datasets.mimic.shoot import Shooting
 from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.models.tiny_depth import TinyDepth
-from benchmark.models.tiny_depth_training import film_examples, train
+from benchmark.modalities.depth.tiny import TinyDepth
+from benchmark.modalities.depth.tiny_training import film_examples, train
 from benchmark.params import read_params
 from benchmark.tiny_depth_spec import TinyDepthSpec
 

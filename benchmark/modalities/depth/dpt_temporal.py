@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmark.models.dinov2 import PATCH
-from benchmark.models.motion_module import MotionModule
+from benchmark.modalities.depth.dinov2 import PATCH
+from benchmark.modalities.depth.motion_module import MotionModule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

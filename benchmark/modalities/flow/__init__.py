@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmark.modalities.flow_backends import pair_flow, provenance
+from benchmark.modalities.flow.finder import flow_finder
 from benchmark.modalities.flow_components import components
-from benchmark.modalities.packing import Places, pack, resized
+from benchmark.modalities.packing import Places, pack, resized, shrunk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,8 +34,8 @@ def prepare(
         ArchiveError: A weights file is missing or damaged.
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    pair_flow(spec.backend)  # a damaged file is said once, not once a video
-    places = Places(raw, edition, clips, out, provenance(spec))
+    flow_finder(spec.backend)  # a damaged file is said once, not once a video
+    places = Places(raw, edition, clips, out, spec.model_dump_json())
     pack(spec, places, partial(FlowExtraction, spec), workers=workers)
 
 
@@ -46,26 +47,27 @@ class FlowExtraction:
 
     def __init__(self, spec: FlowMedia) -> None:
         self._spec = spec
-        self._flow = pair_flow(spec.backend)
-        self._before: Frame | None = None
+        self._finder = flow_finder(spec.backend)
+        self._shape = (0, 0)
         self._last: Frame | None = None
 
-    def add(self, frame: Frame) -> tuple[Frame, ...]:
-        """The flow to this frame; nothing for the first one."""
-        small = min(frame.shape[:2]) > self._spec.work_side
-        frame = resized(frame, self._spec.work_side) if small else frame
-        before, self._before = self._before, frame
-        if before is None:
-            return ()
-        self._last = self._render(self._flow(before, frame))
-        return (self._last,)
+    def add(self, frame: Frame) -> list[Frame]:
+        """The flows that are finished by this frame; none by the first one."""
+        frame = shrunk(frame, self._spec.work_side)
+        self._shape = frame.shape[:2]
+        return self._take(self._finder.add(frame))
 
-    def finish(self) -> tuple[Frame, ...]:
-        """The last flow once more."""
-        if self._last is None and self._before is not None:
-            height, width = self._before.shape[:2]
-            self._last = self._render(np.zeros((height, width, 2), np.float32))
-        return () if self._last is None else (self._last,)
+    def finish(self) -> list[Frame]:
+        """What the finder still owes, and the last flow once more."""
+        found = self._take(self._finder.finish())
+        if self._last is None:
+            self._last = self._render(np.zeros((*self._shape, 2), np.float32))
+        return [*found, self._last]
+
+    def _take(self, flows: Sequence[Vectors]) -> list[Frame]:
+        found = [self._render(flow) for flow in flows]
+        self._last = found[-1] if found else self._last
+        return found
 
     def _render(self, flow: Vectors) -> Frame:
         flow = resized(flow, self._spec.short_side)

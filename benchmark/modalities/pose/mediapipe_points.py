@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from benchmark.errors import ArchiveError, BenchmarkError
+from benchmark.errors import ArchiveError, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,10 +54,6 @@ _REACH, _NAME = 2.0, 0.5
 _HEAD = slice(0, 11)
 _ROOM = 2.0
 """Side of the square in which a face is looked for, as a multiple of the head's landmarks."""
-
-
-class MissingExtra(BenchmarkError):
-    """A library that only some uses need is not installed, or does not load."""
 
 
 class PoseModels(NamedTuple):

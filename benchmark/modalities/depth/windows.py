@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from benchmark.models.dinov2 import PATCH
+from benchmark.modalities.depth.dinov2 import PATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

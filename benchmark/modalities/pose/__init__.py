@@ -13,8 +13,8 @@ from benchmark.datasets import raw_media
 from benchmark.errors import ArchiveError
 from benchmark.layouts import choose
 from benchmark.modalities.keypoint_packing import pack_keypoints
-from benchmark.modalities.mediapipe_points import PointsFinder, PoseModels, model_hashes
 from benchmark.modalities.packing import Places
+from benchmark.modalities.pose.mediapipe_points import PointsFinder, PoseModels, model_hashes
 from benchmark.video import read_frames
 
 if TYPE_CHECKING:

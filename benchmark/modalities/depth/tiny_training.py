@@ -16,7 +16,7 @@ from benchmark.datasets.mimic.gestures import Gesture
 from benchmark.datasets.mimic.plan import Performance, Video, plan
 from benchmark.datasets.mimic.raster import FAR
 from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.models.tiny_depth import FORMAT, DepthCard, DepthNet, write_depth_net
+from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,9 @@ import torch
 from torch import nn
 
 from benchmark.errors import ArchiveError
-from benchmark.models.dinov2 import PATCH, DinoV2
-from benchmark.models.dpt_temporal import TemporalDpt
-from benchmark.models.motion_module import MAX_FRAMES
+from benchmark.modalities.depth.dinov2 import PATCH, DinoV2
+from benchmark.modalities.depth.dpt_temporal import TemporalDpt
+from benchmark.modalities.depth.motion_module import MAX_FRAMES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,28 @@
+"""Where the networks of extractors run: each worker process on a GPU of its own, in turn."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmark.workers import usable_cores, worker_number
+
+PROCESSES_A_GPU = 3
+"""While one decodes or encodes, another computes."""
+
+
+def own_device() -> torch.device:
+    """The GPU of this process, or the CPU with one thread.
+
+    Several threads add up in another order: the bytes would depend on the number of workers.
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda", worker_number() % torch.cuda.device_count())
+    torch.set_num_threads(1)
+    return torch.device("cpu")
+
+
+def network_workers() -> int:
+    """How many processes a network should be spread over."""
+    if torch.cuda.is_available():
+        return min(usable_cores(), PROCESSES_A_GPU * torch.cuda.device_count())
+    return usable_cores()

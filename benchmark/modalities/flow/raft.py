@@ -1,0 +1,69 @@
+"""RAFT of torchvision, with a file of weights as torchvision publishes it.
+
+Source: Teed and Deng, RAFT: Recurrent All-Pairs Field Transforms for Optical Flow, ECCV 2020.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torchvision.models.optical_flow import raft_large, raft_small
+
+from benchmark.errors import ArchiveError
+from benchmark.modalities.devices import own_device
+from benchmark.weights import WeightsFile, verified
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.media_params import RaftFlow
+
+    Frame: TypeAlias = NDArray[np.uint8]
+    Vectors: TypeAlias = NDArray[np.float32]
+
+STEP = 8
+"""RAFT sees an eighth of the resolution."""
+LEAST = 128
+"""Pixels of a side that its pyramid needs."""
+
+
+class Raft:
+    """Flow of a pair of frames.
+
+    Raises:
+        ArchiveError: The file of weights is missing, another one than pinned, or not RAFT's.
+    """
+
+    def __init__(self, backend: RaftFlow) -> None:
+        self._updates = backend.updates
+        self._network = _network(backend.size, backend.weights.path, backend.weights.sha256)
+
+    @torch.inference_mode()
+    def __call__(self, one: Frame, other: Frame) -> Vectors:
+        """Pixels from `one` to `other`, float32 (H, W, 2)."""
+        device = own_device()
+        pair = torch.from_numpy(np.stack([one, other])).to(device).permute(0, 3, 1, 2) / 127.5 - 1
+        height, width = pair.shape[2:]
+        sides = [max(LEAST, -(-side // STEP) * STEP) for side in (height, width)]
+        padding = (0, sides[1] - width, 0, sides[0] - height)
+        pair = torch.nn.functional.pad(pair, padding, mode="replicate")
+        flow = self._network(pair[:1], pair[1:], num_flow_updates=self._updates)[-1][0]
+        return flow[:, :height, :width].permute(1, 2, 0).float().cpu().numpy()
+
+
+@cache
+def _network(size: Literal["small", "large"], weights: str, sha256: str) -> torch.nn.Module:
+    """One a process."""
+    path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"torchvision's raft_{size}")
+    network = (raft_small if size == "small" else raft_large)(weights=None)
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # whatever a foreign file does to its reader
+        first = str(error).splitlines()[0][:200]
+        raise ArchiveError(
+            path, f"not the weights of raft_{size}", expected="torchvision's", found=first
+        ) from error
+    return network.eval().to(own_device())
