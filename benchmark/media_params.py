@@ -140,7 +140,7 @@ class FlowMedia(Strict):
     shards: Positive
 
 
-class TinyDepthBackend(Strict):
+class TinyBackend(Strict):
     """The network of stage `tiny_depth`: knows generated people and nothing else."""
 
     kind: Literal["tiny"]
@@ -153,9 +153,11 @@ class DepthAnythingBackend(Strict):
 
     kind: Literal["depth_anything"]
     weights: WeightsFile
-    """model.safetensors, with its config.json beside it."""
+    """model.safetensors as published."""
+    config: WeightsFile
+    """config.json as published: versions 1 and 2 have the same tensors and take other layers."""
     input_size: Annotated[int, Field(gt=0, multiple_of=14)]
-    """Pixels of the short side that the network sees; 518 as published."""
+    """Pixels of the side that is fitted, see docs/modalities.md; 518 as published."""
 
 
 class VideoDepthAnythingBackend(Strict):
@@ -169,7 +171,7 @@ class VideoDepthAnythingBackend(Strict):
 
 
 DepthBackend: TypeAlias = Annotated[
-    TinyDepthBackend | DepthAnythingBackend | VideoDepthAnythingBackend,
+    TinyBackend | DepthAnythingBackend | VideoDepthAnythingBackend,
     Field(discriminator="kind"),
 ]
 

@@ -8,8 +8,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 from benchmark.editions import edition_names
-from benchmark.media_params import Media, PoseMedia, SkeletonMedia
+from benchmark.media_params import DepthMedia, Media, PoseMedia, SkeletonMedia, TinyBackend
 from benchmark.schema import Strict, read_yaml
+from benchmark.tiny_depth_spec import TinyDepthSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,12 @@ class DatasetNorm(Strict):
     std: tuple[float, float, float]
 
 
+class TrainSplitNorm(Strict):
+    """As `dataset`, with the media's own numbers over the training clips (media.parquet)."""
+
+    kind: Literal["train_split"]
+
+
 class StillRemoved(Strict):
     """Each pixel minus its own mean over the view: what does not move is 0.
 
@@ -91,7 +98,7 @@ class VideoInput(Strict):
     """Frames of a stored video modality."""
 
     kind: Literal["video"]
-    modality: Literal["rgb", "taylor", "flow"]
+    modality: Literal["rgb", "taylor", "flow", "depth"]
     """The kind of its media."""
     frames: Positive
     sampling: Annotated[UniformSampling | IntervalSampling, Field(discriminator="kind")]
@@ -105,7 +112,9 @@ class VideoInput(Strict):
     crop_ratio: tuple[float, float]
     """Range of width / height of the random crop in training."""
     flip: Share
-    normalisation: Annotated[DatasetNorm | StillRemoved, Field(discriminator="kind")]
+    normalisation: Annotated[
+        DatasetNorm | TrainSplitNorm | StillRemoved, Field(discriminator="kind")
+    ]
     views: Positive
     """Temporal views in test."""
     crops: Literal[1, 3]
@@ -270,18 +279,26 @@ class Params(Strict):
     mimic_ma52: ActionsSpec
     editions: dict[str, EditionUse]
     """The editions that stage `index` reads."""
+    tiny_depth: TinyDepthSpec
     media: dict[Name, Media]
+    estimates: dict[Name, DepthMedia]
+    """More media: those that the network of stage `tiny_depth` makes."""
     recipes: dict[Name, Recipe]
     experiments: dict[Name, Experiment]
     fusions: dict[Name, Fusion]
     table: Table
     submissions: dict[Name, Submission]
 
+    @property
+    def all_media(self) -> dict[Name, Media]:
+        """Media of the archives and estimated ones."""
+        return {**self.media, **self.estimates}
+
     @model_validator(mode="after")
     def _names_exist(self) -> Params:
         """Every name used somewhere is defined somewhere; all faults in one message."""
         sources = {**self.experiments, **self.fusions}
-        faults = [*_unknown_editions(self), *_experiment_faults(self)]
+        faults = [*_unknown_editions(self), *_media_faults(self), *_experiment_faults(self)]
         for key, fusion in self.fusions.items():
             if key in self.experiments:
                 faults.append(f"fusions.{key}: an experiment has the same name")
@@ -307,13 +324,31 @@ def _reads(spec: Input, media: Media) -> bool:
     return spec.modality == media.kind
 
 
+def _media_faults(params: Params) -> list[str]:
+    """Each entry belongs where the stage that makes it looks for it."""
+    faults = [
+        f"estimates.{key}: media has an entry of the same name"
+        for key in params.estimates
+        if key in params.media
+    ]
+    for section in ("media", "estimates"):
+        for key, spec in getattr(params, section).items():
+            ours = isinstance(spec, DepthMedia) and isinstance(spec.backend, TinyBackend)
+            if ours != (section == "estimates"):
+                right = "estimates" if ours else "media"
+                faults.append(f"{section}.{key}.backend: belongs into section {right}")
+    return faults
+
+
 def _experiment_faults(params: Params) -> list[str]:
     """Names that an experiment uses and nobody defines, and media that its input cannot read."""
     faults = []
     for key, experiment in params.experiments.items():
-        media = params.media.get(experiment.media)
+        media = params.all_media.get(experiment.media)
         if media is None:
-            faults.append(f"experiments.{key}.media: no entry '{experiment.media}' in media")
+            faults.append(
+                f"experiments.{key}.media: no entry '{experiment.media}' in media or estimates"
+            )
         elif not _reads(experiment.input, media):
             faults.append(f"experiments.{key}.media: its input cannot read kind '{media.kind}'")
         elif media.edition != experiment.edition:
@@ -326,7 +361,7 @@ def _experiment_faults(params: Params) -> list[str]:
 def _unknown_editions(params: Params) -> list[str]:
     known = edition_names()
     used = {f"editions.{name}": name for name in params.editions}
-    for section in ("media", "experiments", "fusions", "submissions"):
+    for section in ("media", "estimates", "experiments", "fusions", "submissions"):
         entries = getattr(params, section)
         used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
     used["table.edition"] = params.table.edition

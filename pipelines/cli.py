@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from pipelines._stage import USER_FAULT, mistakes_shown
 from pipelines.data_commands import data, edition
+from pipelines.weights_commands import weights
 
 PORT = 5000
 
@@ -26,6 +27,7 @@ def main() -> None:
 
 main.add_command(data)
 main.add_command(edition)
+main.add_command(weights)
 
 
 @main.command()

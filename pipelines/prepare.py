@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.media_params import FlowMedia, PoseMedia, RgbMedia, SkeletonMedia, TaylorMedia
+from benchmark.modalities import prepare
 from benchmark.workers import usable_cores
 from pipelines._stage import entry, existing, path, stage
 
@@ -29,29 +29,7 @@ def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
     spec = entry(params.media, "media", name)
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
-    match spec:
-        case SkeletonMedia():
-            from benchmark.modalities import skeleton
-
-            skeleton.prepare(spec, raw, edition, clips, out, workers=usable_cores())
-        case PoseMedia():
-            from benchmark.modalities import pose
-
-            pose.prepare(spec, raw, edition, clips, out, workers=usable_cores())
-        case RgbMedia():
-            from benchmark.modalities import rgb
-
-            rgb.prepare(spec, raw, edition, clips, out, workers=usable_cores())
-        case TaylorMedia():
-            from benchmark.modalities import taylor
-
-            taylor.prepare(spec, raw, edition, clips, out, workers=usable_cores())
-        case FlowMedia():
-            from benchmark.modalities import flow
-
-            flow.prepare(spec, raw, edition, clips, out, workers=usable_cores())
-        case _:
-            assert_never(spec)
+    prepare(spec, raw, edition, clips, out, workers=usable_cores())
     click.echo(f"wrote {out}: {len(clips)} clips")
 
 

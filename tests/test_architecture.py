@@ -21,6 +21,8 @@ FRONT_DOORS = {
     "decord": {"benchmark/modalities/video_media.py"},
     "av": {"benchmark/video.py"},
     "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
+    "ptlflow": {"benchmark/modalities/flow/memflow.py"},
+    "transformers": {"benchmark/modalities/depth/depth_anything.py"},
     "timm": {"benchmark/training/optimisation.py"},
     "python_calamine": {"benchmark/datasets/openpose.py"},
 }

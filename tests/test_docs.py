@@ -71,7 +71,7 @@ def test_every_format_named_in_code_is_described() -> None:
     formats = (REPO / "docs/formats.md").read_text("utf-8")
     for name in (
         "clips/2",
-        "media/1",
+        "media/2",
         "model/1",
         "probabilities/1",
         "fusion/1",

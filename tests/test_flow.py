@@ -16,6 +16,7 @@ from benchmark.media_params import DisFlow, FlowBackend, FlowMedia, RaftFlow, Sp
 from benchmark.modalities import flow
 from benchmark.modalities.flow import FlowExtraction, wheel
 from benchmark.modalities.flow.finder import flow_finder
+from benchmark.modalities.flow.sparse_to_dense import sparse_to_dense
 from benchmark.modalities.flow_components import NO_MOTION, components, vectors
 from benchmark.modalities.media import read_media
 from benchmark.modalities.video_media import PackedVideos
@@ -65,6 +66,27 @@ def test_flow_is_the_motion_in_pixels_x_right_y_down(name: str, dx: float, dy: f
     found = pair_flow(CLASSICAL[name], one, other)[12:-12, 12:-12]
     assert found.shape == (H - 24, W - 24, 2)
     np.testing.assert_allclose(np.median(found, (0, 1)), [dx, dy], atol=0.15)
+
+
+@pytest.mark.parametrize("shift", [(2.0, 0.0), (0.5, 0.25), (-3.0, 2.0)])
+def test_sparse_to_dense_is_opencvs_where_enough_points_are_followed(
+    shift: tuple[float, float],
+) -> None:
+    one, other = (cv2.resize(frame, None, fx=2, fy=2) for frame in moving(*shift, 2))
+    wanted = cv2.optflow.calcOpticalFlowSparseToDense(one, other)
+    np.testing.assert_array_equal(sparse_to_dense(one, other), wanted)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (16, 24), (48, 64), (48, 66)])
+def test_sparse_to_dense_of_small_and_flat_frames_is_finite(size: tuple[int, int]) -> None:
+    flat = np.full((*size, 3), 30, np.uint8)
+    dotted = flat.copy()
+    dotted[2:5, 2:5] = 200
+    for one, other in ((flat, flat), (flat, dotted), (dotted, np.roll(dotted, 1, 1))):
+        found = sparse_to_dense(one, other)
+        assert found.shape == (*size, 2)
+        assert np.isfinite(found).all()
+    assert (sparse_to_dense(flat, flat) == 0).all()
 
 
 def extract(frames: list[np.ndarray], made: FlowMedia) -> list[np.ndarray]:

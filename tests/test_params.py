@@ -34,7 +34,7 @@ def test_the_shipped_params_are_sound() -> None:
 
 
 def test_a_typo_is_named_with_its_path_and_the_key_meant(tmp_path: Path) -> None:
-    found = fault(edited(tmp_path, ("batch_size:", "batch_sise:")))
+    found = fault(edited(tmp_path, ("batch_size: 8\n    grad", "batch_sise: 8\n    grad")))
     assert "recipes.pose_small.batch_sise: unknown key; did you mean 'batch_size'?" in found
     assert "recipes.pose_small.batch_size: missing" in found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import REPO
@@ -13,6 +14,7 @@ from benchmark.datasets.mimic.raster import FAR
 from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.errors import FormatError, ParamsError
 from benchmark.modalities.depth.tiny import CARD, WEIGHTS, TinyDepth
+from benchmark.modalities.depth.tiny_judging import film_unseen, judge
 from benchmark.modalities.depth.tiny_training import (
     film_examples,
     fit,
@@ -36,24 +38,29 @@ _PEOPLE = MimicSpec(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("depth") / "net"
-    train(_SPEC, _PEOPLE, folder)
+    train(_SPEC, _PEOPLE, folder, picture=folder.parent / "people.png", report=unseen)
     return folder
 
 
+def unseen(step: int, values: object) -> None:
+    """A report that nobody reads."""
+
+
 def test_a_few_steps_lower_the_loss():
-    _, losses = fit(_SPEC, film_examples(_SPEC, _PEOPLE))
+    _, losses = fit(_SPEC, film_examples(_SPEC, _PEOPLE), unseen)
     assert len(losses) == _SPEC.steps
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
 
 
 def test_two_trainings_write_the_same_bytes(trained, tmp_path):
-    train(_SPEC, _PEOPLE, tmp_path / "again")
+    train(_SPEC, _PEOPLE, tmp_path / "again", picture=tmp_path / "people.png", report=unseen)
     for name in (WEIGHTS, CARD):
         assert (trained / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
 def test_another_seed_gives_other_weights(trained, tmp_path):
-    train(_SPEC.model_copy(update={"seed": 1, "steps": 1}), _PEOPLE, tmp_path / "other")
+    other = _SPEC.model_copy(update={"seed": 1, "steps": 1})
+    train(other, _PEOPLE, tmp_path / "other", picture=tmp_path / "people.png", report=unseen)
     assert (trained / WEIGHTS).read_bytes() != (tmp_path / "other" / WEIGHTS).read_bytes()
 
 
@@ -107,3 +114,28 @@ def test_damaged_weights_are_named(trained, tmp_path):
     (folder / CARD).unlink()
     with pytest.raises(ParamsError, match=r"depth\.json: no such file"):
         TinyDepth.load(folder)
+
+
+def test_the_run_is_told_the_loss_and_the_worth_on_people_of_val_beside_a_mean_map(tmp_path):
+    told: dict[str, list[tuple[int, float]]] = {}
+
+    def report(step: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            told.setdefault(name, []).append((step, value))
+
+    train(_SPEC, _PEOPLE, tmp_path / "net", picture=tmp_path / "people.png", report=report)
+    scores = {"spearman", "spearman_frame", "error", "error_frame"}
+    assert set(told) == {"train/loss"} | {f"{m}/{s}" for m in ("val", "mean_map") for s in scores}
+    assert told["train/loss"][0][0] == 25
+    assert cv2.imread(str(tmp_path / "people.png")).shape == (6 * 90, 3 * 160, 3)
+
+
+def test_judging_gives_full_marks_to_the_truth_on_any_scale_and_none_to_a_constant():
+    seen = film_unseen(_PEOPLE, {"val"}, 1.0, 2)
+    assert len(seen.frames) == 2 * _PEOPLE.val_people
+    perfect, blind = judge(7 * seen.inverse - 2, seen), judge(np.ones_like(seen.inverse), seen)
+    assert perfect.spearman == pytest.approx(1)
+    assert perfect.error_frame == pytest.approx(0, abs=1e-6)
+    assert blind.spearman == 0
+    assert blind.error > 0.05
+    assert 0.1 < seen.figure.mean() < 0.9

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from benchmark.workers import usable_cores, worker_number
+
+if TYPE_CHECKING:
+    import torch
 
 PROCESSES_A_GPU = 3
 """While one decodes or encodes, another computes."""
@@ -15,6 +18,8 @@ def own_device() -> torch.device:
 
     Several threads add up in another order: the bytes would depend on the number of workers.
     """
+    import torch
+
     if torch.cuda.is_available():
         return torch.device("cuda", worker_number() % torch.cuda.device_count())
     torch.set_num_threads(1)
@@ -23,6 +28,8 @@ def own_device() -> torch.device:
 
 def network_workers() -> int:
     """How many processes a network should be spread over."""
+    import torch
+
     if torch.cuda.is_available():
         return min(usable_cores(), PROCESSES_A_GPU * torch.cuda.device_count())
     return usable_cores()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from benchmark.clips import Clips
 
-FORMAT = "media/1"
+FORMAT = "media/2"
 FILE = "media.parquet"
 
 COLUMNS = pa.schema(
@@ -28,6 +28,8 @@ COLUMNS = pa.schema(
         pa.field("frames", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
+        pa.field("sums", pa.list_(pa.int64())),
+        pa.field("squares", pa.list_(pa.int64())),
     ]
 )
 
@@ -45,6 +47,10 @@ class Medium(NamedTuple):
     frames: int
     height: int
     width: int
+    sums: list[int] | None = None
+    """Sum of the stored values of each channel, before encoding; None for keypoints."""
+    squares: list[int] | None = None
+    """Sum of their squares."""
 
 
 def write_media(media: Sequence[Medium], folder: Path, clips: Clips, *, spec: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
@@ -17,6 +17,7 @@ from benchmark.media_params import RgbMedia
 from benchmark.modalities import media as media_table
 from benchmark.modalities import shards
 from benchmark.modalities.media import Medium, write_media
+from benchmark.modalities.statistics import ChannelCounts
 from benchmark.video import VideoWriter, read_frames
 
 if TYPE_CHECKING:
@@ -116,10 +117,12 @@ def _write_shard(
                     data = packed.buffer.getvalue()
                     offset, size = _add(tar, f"{packed.clip.clip_id}.mp4", data)
                     height, width = packed.shape
-                    frames = packed.writer.frames
                     media.append(
-                        Medium(packed.clip.clip_id, shard.name, offset, size, frames, height, width)
-                    )
+                        Medium(
+                            packed.clip.clip_id, shard.name, offset, size, packed.writer.frames,
+                            height, width, packed.counts.sums(), packed.counts.squares(),
+                        )
+                    )  # fmt: skip
     return media
 
 
@@ -140,6 +143,7 @@ class _Packing:
     extraction: Extraction
     buffer: io.BytesIO
     writer: VideoWriter
+    counts: ChannelCounts = field(default_factory=ChannelCounts)
     shape: tuple[int, int] = (0, 0)
     """Height and width of its frames."""
 
@@ -153,6 +157,7 @@ class _Packing:
     def _write(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
             self.writer.add(frame)
+            self.counts.add(frame)
             self.shape = (frame.shape[0], frame.shape[1])
 
 

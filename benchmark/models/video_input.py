@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 import torch
 from torch import Tensor, nn
 
-from benchmark.params import DatasetNorm, StillRemoved
+from benchmark.params import DatasetNorm, StillRemoved, TrainSplitNorm
 
 if TYPE_CHECKING:
     from benchmark.params import VideoInput
@@ -25,6 +25,8 @@ class VideoStep(nn.Module):
         match norm:
             case DatasetNorm():
                 mean, std = norm.mean, norm.std
+            case TrainSplitNorm():
+                raise TypeError("training puts the numbers in its place")
             case StillRemoved():
                 mean, std = (0.0,) * 3, (norm.scale,) * 3
             case _:

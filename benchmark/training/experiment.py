@@ -19,6 +19,7 @@ from benchmark.files import write_text
 from benchmark.tracking import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import FORMAT, Checkpoints, ModelCard, write_model
 from benchmark.training.loop import Task, Trained, train
+from benchmark.training.normalisation import with_numbers
 
 if TYPE_CHECKING:
     from benchmark.clips import Clips
@@ -51,12 +52,14 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
     """
     root = find_root()
     experiment = params.experiments[name]
+    spec = with_numbers(experiment.input, places.media, clips)
+    experiment = experiment.model_copy(update={"input": spec})
     edition = read_edition(experiment.edition)
     recipe = params.recipes[experiment.recipe]
     task = Task(
         experiment=experiment,
         recipe=recipe,
-        media=params.media[experiment.media],
+        media=params.all_media[experiment.media],
         media_folder=places.media,
         clips=clips,
         num_classes=len(edition.classes),

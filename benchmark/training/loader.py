@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from benchmark.media_params import FlowMedia, PoseMedia, RgbMedia, SkeletonMedia, TaylorMedia
+from benchmark.media_params import (
+    DepthMedia,
+    FlowMedia,
+    PoseMedia,
+    RgbMedia,
+    SkeletonMedia,
+    TaylorMedia,
+)
 from benchmark.modalities.sampling import rng_for
 from benchmark.params import SkeletonInput, VideoInput
 
@@ -47,7 +54,7 @@ def build_views(
             from benchmark.modalities.skeleton_views import SkeletonViews
 
             return SkeletonViews(spec, folder, clips)
-        case VideoInput(), RgbMedia() | TaylorMedia() | FlowMedia():
+        case VideoInput(), RgbMedia() | TaylorMedia() | FlowMedia() | DepthMedia():
             from benchmark.modalities.video_views import VideoViews
 
             components = isinstance(media, FlowMedia) and media.rendering == "components"

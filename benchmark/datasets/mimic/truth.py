@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmark.datasets.mimic import trace
+from benchmark.datasets.mimic.assets import read_rig
 from benchmark.datasets.mimic.raster import SUPERSAMPLE
 from benchmark.datasets.mimic.shoot import Shooting
 
@@ -69,6 +70,12 @@ def follow_shooting(shooting: Shooting, start: int = 0, stop: int | None = None)
         later = _draw(shooting, frame + 1)
         yield _truth(shooting, frame, drawn, later)
         drawn = later
+
+
+def person_mask(shooting: Shooting, frame: int) -> NDArray[np.bool_]:
+    """(H, W) where the body is what is seen, not hair, cap, pen, desk or backdrop."""
+    face = _draw(shooting, frame).face[::SUPERSAMPLE, ::SUPERSAMPLE]
+    return (face >= 0) & (face < len(read_rig().faces))
 
 
 def _draw(shooting: Shooting, frame: int) -> _Drawn:

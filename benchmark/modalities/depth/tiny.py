@@ -1,6 +1,6 @@
 """A depth network of 0.4 M parameters: relative inverse depth of a seated person from one frame.
 
-It knows what `tiny_depth_training` shows it, generated people behind a desk, and nothing else.
+It knows what `tiny_training` shows it, generated people behind a desk, and nothing else.
 Legend: T frames, H W frame, h w working size.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -20,13 +22,16 @@ from torch.nn import functional
 from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.errors import FormatError
 from benchmark.files import replacing_folder
+from benchmark.modalities.devices import own_device
 from benchmark.schema import Strict, read_yaml
 from benchmark.tiny_depth_spec import TinyDepthSpec
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from benchmark.media_params import TinyBackend
 
 WEIGHTS = "weights.safetensors"
 CARD = "depth.json"
@@ -102,11 +107,16 @@ class TinyDepth:
 
     def __init__(self, card: DepthCard, net: DepthNet) -> None:
         self.card = card
-        self._net = net.eval()
+        self._net, self._device = net.eval(), torch.device("cpu")
+
+    def to(self, device: torch.device) -> Self:
+        """Let it work there."""
+        self._net, self._device = self._net.to(device), device
+        return self
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The network that `tiny_depth_training.train` wrote to `folder`.
+        """The network that `tiny_training.train` wrote to `folder`.
 
         Raises:
             ParamsError: The card is missing or breaks its schema.
@@ -134,7 +144,8 @@ class TinyDepth:
         out = np.empty(frames.shape[:3], np.float32)
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             part = slice(start, start + FRAMES_AT_ONCE)
-            out[part] = self._some(torch.from_numpy(np.ascontiguousarray(frames[part]))).numpy()
+            some = torch.from_numpy(np.ascontiguousarray(frames[part])).to(self._device)
+            out[part] = self._some(some).cpu().numpy()
         return out
 
     def _some(self, frames: Tensor) -> Tensor:
@@ -148,6 +159,34 @@ class TinyDepth:
             )
         depth = self._net(pictures).clamp(min=0)[:, None]
         return functional.interpolate(depth, size, mode="bilinear", align_corners=False)[:, 0]
+
+
+class TinyDepthFinder:
+    """The depth of one clip, some frames at a time."""
+
+    def __init__(self, backend: TinyBackend) -> None:
+        self._network = load(backend.network)
+        self._waiting: list[NDArray[np.uint8]] = []
+
+    def add(self, frame: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
+        """Maps, float32 (H, W), once enough frames, uint8 (H, W, 3), have come."""
+        self._waiting.append(frame)
+        return self.finish() if len(self._waiting) == FRAMES_AT_ONCE else ()
+
+    def finish(self) -> Sequence[NDArray[np.float32]]:
+        """Maps of the frames that wait."""
+        frames, self._waiting = self._waiting, []
+        return list(self._network.depth(np.stack(frames))) if frames else ()
+
+
+@cache
+def load(folder: str) -> TinyDepth:
+    """One network a process, on its device.
+
+    Raises:
+        ParamsError, FormatError: See `TinyDepth.load`.
+    """
+    return TinyDepth.load(Path(folder)).to(own_device())
 
 
 def write_depth_net(folder: Path, card: DepthCard, net: DepthNet) -> None:

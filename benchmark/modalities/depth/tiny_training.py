@@ -5,21 +5,31 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from benchmark.datasets.mimic.chance import generator
 from benchmark.datasets.mimic.gestures import Gesture
 from benchmark.datasets.mimic.plan import Performance, Video, plan
 from benchmark.datasets.mimic.raster import FAR
 from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
+from benchmark.modalities.depth.tiny import (
+    FORMAT,
+    DepthCard,
+    DepthNet,
+    TinyDepth,
+    write_depth_net,
+)
+from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
+from benchmark.pictures import write_png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,10 +37,14 @@ if TYPE_CHECKING:
     from benchmark.datasets.mimic.spec import MimicSpec
     from benchmark.tiny_depth_spec import TinyDepthSpec
 
+    Report: TypeAlias = Callable[[int, Mapping[str, float]], None]
+
 log = logging.getLogger(__name__)
 
 _FIRST_TAKE = 100_000
 """Number of the first take: no video of the data set has its clothes, place or noise."""
+REPORT_STEPS = 25
+FRAMES_A_PERSON = 4
 _LEAD, _CAP_SHARE = 4, 0.2
 _WEIGHT_DECAY, _WARMUP = 0.01, 0.05
 
@@ -44,23 +58,45 @@ class Examples(NamedTuple):
     """(N, h, w) relative inverse depth."""
 
 
-def train(spec: TinyDepthSpec, people: MimicSpec, out: Path) -> DepthCard:
+def train(
+    spec: TinyDepthSpec, people: MimicSpec, out: Path, *, picture: Path, report: Report
+) -> DepthCard:
     """Film takes of `people`'s train split, train on them, write weights and card to `out`.
 
-    The bytes depend on the two specs (and on the machine's arithmetic) alone.
+    The bytes depend on the two specs (and on the machine's arithmetic) alone. `report` is given the
+    loss on the way, and in the end what the network is worth on people of the val split, some of
+    whom `picture` shows, beside a map that knows only the mean.
     """
     begun = time.perf_counter()
     examples = film_examples(spec, people)
     filmed = time.perf_counter()
     log.info("tiny depth: %d frames filmed in %.0f s", len(examples.frames), filmed - begun)
-    net, losses = fit(spec, examples)
+    net, losses = fit(spec, examples, report)
     tail = losses[-max(1, len(losses) // 10) :]
     card = DepthCard(
         format=FORMAT, spec=spec, people=people, loss=round(float(np.mean(tail)), 6), blake2b=""
     )
-    write_depth_net(out, card, net)
     log.info("tiny depth: loss %.4f after %.0f s", card.loss, time.perf_counter() - filmed)
+    _judge(TinyDepth(card, net), examples, picture, report)
+    write_depth_net(out, card, net)
     return card
+
+
+def mean_map(examples: Examples, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The mean target of all examples, at `size` (height, width): knows nothing of a frame."""
+    mean = examples.targets.mean(0)
+    return np.asarray(cv2.resize(mean, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _judge(net: TinyDepth, examples: Examples, picture: Path, report: Report) -> None:
+    spec, people = net.card.spec, net.card.people
+    seen = film_unseen(people, {"val"}, spec.backdrop_metres, FRAMES_A_PERSON)
+    guesses = net.depth(seen.frames)
+    flat = mean_map(examples, guesses.shape[1:])
+    for name, found in (("val", guesses), ("mean_map", np.broadcast_to(flat, guesses.shape))):
+        scores = judge(found, seen)._asdict()
+        report(spec.steps, {f"{name}/{key}": round(value, 4) for key, value in scores.items()})
+    write_png(picture, sheet(seen, guesses))
 
 
 def plan_takes(spec: TinyDepthSpec, people: MimicSpec) -> tuple[Video, ...]:
@@ -85,7 +121,8 @@ def film_examples(spec: TinyDepthSpec, people: MimicSpec) -> Examples:
     frames = np.empty((num_frames, spec.height, spec.width, 3), np.uint8)
     targets = np.empty((num_frames, spec.height, spec.width), np.float32)
     at = 0
-    for k, take in enumerate(plan_takes(spec, people)):
+    takes = plan_takes(spec, people)
+    for k, take in enumerate(tqdm(takes, "film people", unit="take", disable=None)):
         shooting = Shooting(camera, take)
         rng = generator(spec.seed, "depth frames", k)
         for frame in rng.choice(take.num_frames, spec.frames_per_take, replace=False):
@@ -116,7 +153,7 @@ def relative_inverse(
     return (np.maximum(inverse - zero, 0) / (1 / distance - zero)).astype(np.float32)
 
 
-def fit(spec: TinyDepthSpec, examples: Examples) -> tuple[DepthNet, list[float]]:
+def fit(spec: TinyDepthSpec, examples: Examples, report: Report) -> tuple[DepthNet, list[float]]:
     """A trained network and the loss of every step. Leaves torch's generator as it was."""
     with _alone(spec):
         net = DepthNet(spec.channels).to(memory_format=torch.channels_last)
@@ -125,13 +162,16 @@ def fit(spec: TinyDepthSpec, examples: Examples) -> tuple[DepthNet, list[float]]
             optimizer, spec.lr, total_steps=spec.steps + 1, pct_start=_WARMUP
         )
         losses = []
-        for frames, targets in _batches(spec, examples):
+        batches = _batches(spec, examples)
+        for frames, targets in tqdm(batches, "tiny depth", spec.steps, unit="step", disable=None):
             loss = depth_loss(net(frames), targets, spec.edge_weight)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))
+            if len(losses) % REPORT_STEPS == 0:
+                report(len(losses), {"train/loss": float(np.mean(losses[-REPORT_STEPS:]))})
     return net.eval(), losses
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from functools import cache
 from pickle import UnpicklingError  # noqa: TID251 - the name of what torch raises, nothing more
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,11 +22,16 @@ from benchmark.errors import ArchiveError
 from benchmark.modalities.depth.dinov2 import PATCH, DinoV2
 from benchmark.modalities.depth.dpt_temporal import TemporalDpt
 from benchmark.modalities.depth.motion_module import MAX_FRAMES
+from benchmark.modalities.depth.windows import DepthWindows
+from benchmark.modalities.devices import own_device
+from benchmark.weights import WeightsFile, verified
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from benchmark.media_params import VideoDepthAnythingBackend
 
 
 class Size(NamedTuple):
@@ -105,6 +111,26 @@ def load_weights(path: Path) -> VideoDepthAnything:
     _check_tensors(path, network.state_dict(), found)
     network.load_state_dict({name: x.float() for name, x in found.items()}, assign=True)
     return network.eval().requires_grad_(False)
+
+
+class VideoDepthAnythingFinder(DepthWindows):
+    """The depth of one clip with the pinned network, on this process' device.
+
+    Raises:
+        ArchiveError: The file is missing, another one than pinned, or not such weights.
+    """
+
+    def __init__(self, backend: VideoDepthAnythingBackend) -> None:
+        network = _network(backend.weights.path, backend.weights.sha256)
+        super().__init__(network, input_size=backend.input_size, device=own_device())
+
+
+@cache
+def _network(weights: str, sha256: str) -> VideoDepthAnything:
+    """One a process."""
+    pinned = WeightsFile(path=weights, sha256=sha256)
+    path = verified(pinned, expected="weights of Video Depth Anything")
+    return load_weights(path).to(own_device())
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from benchmark.media_params import MemFlow, RaftFlow
+from benchmark.modalities.devices import network_workers
 from benchmark.modalities.flow.finder import flow_finder
 from benchmark.modalities.flow_components import components
 from benchmark.modalities.packing import Places, pack, resized, shrunk
@@ -36,6 +38,8 @@ def prepare(
     """
     flow_finder(spec.backend)  # a damaged file is said once, not once a video
     places = Places(raw, edition, clips, out, spec.model_dump_json())
+    if isinstance(spec.backend, RaftFlow | MemFlow):
+        workers = min(workers, network_workers())
     pack(spec, places, partial(FlowExtraction, spec), workers=workers)
 
 
@@ -70,6 +74,8 @@ class FlowExtraction:
         return found
 
     def _render(self, flow: Vectors) -> Frame:
+        if not np.isfinite(flow).all():
+            raise FloatingPointError(f"flow of {self._spec.backend.kind} is not finite")
         flow = resized(flow, self._spec.short_side)
         match self._spec.rendering:
             case "components":

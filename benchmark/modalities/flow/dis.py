@@ -1,6 +1,6 @@
 """Dense inverse search: fast, good from a quarter of a pixel on.
 
-Source: Kroeger, Timofte, Dai and Van Gool, Fast Optical Flow using Dense Inverse Search, ECCV 2016;
+Source: Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016;
 the code is OpenCV's.
 """
 

@@ -1,0 +1,37 @@
+"""Stage estimate: as prepare, for media that a network of an earlier stage makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.clips import read_clips
+from benchmark.editions import read_edition
+from benchmark.modalities import prepare
+from benchmark.workers import usable_cores
+from pipelines._stage import entry, existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="MEDIA")
+@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--out", type=path, required=True, help="Folder of the prepared clips.")
+@stage
+def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
+    """Make the entry MEDIA of params.yaml's estimates."""
+    spec = entry(params.estimates, "estimates", name)
+    edition = read_edition(spec.edition)
+    clips = read_clips(index, edition)
+    prepare(spec, raw, edition, clips, out, workers=usable_cores())
+    click.echo(f"wrote {out}: {len(clips)} clips")
+
+
+if __name__ == "__main__":
+    main()

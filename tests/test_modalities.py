@@ -1,0 +1,233 @@
+"""What every video modality owes, whatever makes it; and depth, whose scale is one for all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from own_clips import write_folder
+
+from benchmark.clips import Clips
+from benchmark.datasets import read_archive
+from benchmark.datasets.folder import describe
+from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.editions import Edition
+from benchmark.media_params import (
+    DepthMedia,
+    DisFlow,
+    FixedScale,
+    FlowMedia,
+    RgbMedia,
+    SampledScale,
+    SparseToDenseFlow,
+    TaylorMedia,
+    TinyBackend,
+    VideoDepthAnythingBackend,
+    VideoMedia,
+)
+from benchmark.modalities import prepare
+from benchmark.modalities.depth import DepthExtraction, Levels, grey
+from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
+from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
+from benchmark.modalities.media import FILE, read_media
+from benchmark.modalities.statistics import train_statistics
+from benchmark.modalities.video_media import PackedVideos
+from benchmark.params import DatasetNorm, TrainSplitNorm, VideoInput
+from benchmark.tiny_depth_spec import TinyDepthSpec
+from benchmark.training.normalisation import with_numbers
+from benchmark.weights import WeightsFile, sha256
+
+SIDE = 32
+STORED = {"edition": "own", "short_side": SIDE, "gop": 4, "crf": 4, "shards": 2}
+FLOW = {"kind": "flow", "work_side": 48, "rendering": "components", "limit": 8.0, **STORED}
+DEPTH = {
+    "kind": "depth", "work_side": 48, "scale": FixedScale(kind="fixed", low=0.0, high=2.0),
+    **STORED,
+}  # fmt: skip
+KINDS = (
+    "rgb", "taylor paper", "taylor mm_gesture", "taylor signed", "flow dis", "flow wheel",
+    "flow sparse_to_dense", "depth tiny", "depth video_depth_anything",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("raw") / "own")
+
+
+@pytest.fixture(scope="module")
+def own(raw: Path) -> Edition:
+    return describe("own", raw)
+
+
+@pytest.fixture(scope="module")
+def clips(raw: Path, own: Edition) -> Clips:
+    """All clips; one of them is cut to one frame, one to three."""
+    found = list(read_archive(raw, own, left_out=(), workers=1))
+    for k, frames in ((0, 1), (3, 3)):
+        found[k] = replace(found[k], end_frame=found[k].start_frame + frames)
+    return Clips("own", tuple(found))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyBackend:
+    folder = tmp_path_factory.mktemp("tiny") / "net"
+    torch.manual_seed(0)
+    spec = TinyDepthSpec(
+        seed=0, height=32, width=64, channels=(4, 4, 8, 8), takes=1, frames_per_take=1, steps=1,
+        batch_size=1, lr=0.1, edge_weight=0.0, backdrop_metres=1.0, threads=1,
+    )  # fmt: skip
+    people = MimicSpec(
+        seed=0, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2,
+        test_people=2, width=160, height=90, fps=25, crf=28,
+    )  # fmt: skip
+    card = DepthCard(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
+    net = DepthNet(spec.channels)
+    torch.nn.init.constant_(net.last[0].bias, 1.0)  # about in the middle of the scale
+    write_depth_net(folder, card, net)
+    return TinyBackend(kind="tiny", network=str(folder))
+
+
+@pytest.fixture(scope="module")
+def video_depth(tmp_path_factory: pytest.TempPathFactory) -> VideoDepthAnythingBackend:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vda") / "video_depth_anything_vits.pth"
+    network = VideoDepthAnything(SIZES["vits"])
+    torch.nn.init.constant_(network.head.scratch.output_conv2[2].bias, 1.0)  # not all is far
+    torch.save(network.state_dict(), path)
+    weights = WeightsFile(path=str(path), sha256=sha256(path))
+    return VideoDepthAnythingBackend(kind="video_depth_anything", weights=weights, input_size=28)
+
+
+@pytest.fixture(scope="module")
+def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str, VideoMedia]:
+    dis = DisFlow(kind="dis", preset="fast")
+    sparse = SparseToDenseFlow(kind="sparse_to_dense")
+    sampled = SampledScale(kind="sampled", clips=3, quantile=0.99)
+    found: dict[str, VideoMedia] = {
+        f"taylor {variant}": TaylorMedia(
+            kind="taylor", variant=variant, terms=3, window=6, **STORED
+        )
+        for variant in ("paper", "mm_gesture", "signed")
+    }
+    return found | {
+        "rgb": RgbMedia(kind="rgb", **STORED),
+        "flow dis": FlowMedia(backend=dis, **FLOW),
+        "flow wheel": FlowMedia(backend=dis, **FLOW | {"rendering": "wheel"}),
+        "flow sparse_to_dense": FlowMedia(backend=sparse, **FLOW),
+        "depth tiny": DepthMedia(backend=tiny, **DEPTH),
+        "depth video_depth_anything": DepthMedia(backend=video_depth, **DEPTH | {"scale": sampled}),
+    }
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_clip_is_stored_whole_and_the_same_bytes_come_from_one_worker_or_two(
+    name: str, specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+) -> None:
+    if name == "depth video_depth_anything":  # 28 M parameters on a CPU
+        clips = Clips("own", tuple(clips)[:6])
+    for workers in (1, 2):
+        prepare(specs[name], raw, own, clips, tmp_path / f"{workers}", workers=workers)
+    files = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "2").iterdir())
+    for file in files:
+        assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes(), file
+    videos = PackedVideos(tmp_path / "1", clips)
+    for clip in clips:
+        frames = videos.read(clip.clip_id, np.arange(clip.frames))
+        assert frames.shape == (clip.frames, SIDE, 44, 3), clip.clip_id
+    kept = json.loads(pq.read_schema(tmp_path / "1" / FILE).metadata[b"spec"])
+    wanted = specs[name].model_dump(mode="json")
+    assert json.loads(json.dumps(wanted)).items() <= json.loads(json.dumps(kept)).items()
+
+
+def test_statistics_are_those_of_the_stored_training_frames_and_of_no_other_split(
+    specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+) -> None:
+    prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
+    media = read_media(tmp_path / "rgb", clips)
+    found = train_statistics(media, clips)
+    videos = PackedVideos(tmp_path / "rgb", clips)
+    pixels = np.concatenate(
+        [
+            videos.read(clip.clip_id, np.arange(clip.frames)).reshape(-1, 3)
+            for clip in clips.split("train")
+        ]
+    ).astype(float)
+    np.testing.assert_allclose(found.mean, pixels.mean(0), atol=1.5)  # encoding loses a little
+    np.testing.assert_allclose(found.std, pixels.std(0), atol=1.5)
+    others = {
+        clip: medium._replace(sums=[0, 0, 0], squares=[0, 0, 0])
+        for clip, medium in media.items()
+        if clip in set(clips.split("val").ids) | set(clips.split("test").ids)
+    }
+    assert train_statistics(media | others, clips) == found
+    first = clips.split("train").ids[0]
+    changed = {first: media[first]._replace(sums=[0, 0, 0])}
+    assert train_statistics(media | changed, clips) != found
+
+
+def test_a_normalisation_by_the_train_split_becomes_its_numbers(
+    specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+) -> None:
+    prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
+    spec = VideoInput.model_validate(
+        {
+            "kind": "video", "modality": "rgb", "frames": 4, "sampling": {"kind": "uniform"},
+            "size": 32, "resize": 32, "region": "frame", "crop_area": (0.5, 1.0),
+            "crop_ratio": (0.9, 1.1), "flip": 0.5, "normalisation": {"kind": "train_split"},
+            "views": 1, "crops": 1,
+        }
+    )  # fmt: skip
+    assert isinstance(spec.normalisation, TrainSplitNorm)
+    made = with_numbers(spec, tmp_path / "rgb", clips)
+    assert isinstance(made, VideoInput)
+    mean, std = train_statistics(read_media(tmp_path / "rgb", clips), clips)
+    assert made.normalisation == DatasetNorm(kind="dataset", mean=mean, std=std)
+    assert with_numbers(made, tmp_path / "nowhere", clips) is made
+
+
+# Depth
+
+
+def test_grey_is_one_scale_for_all_and_clips_to_it() -> None:
+    depth = np.array([[0.0, 0.5, 1.0, 2.0, 9.0, -1.0]], np.float32)
+    found = grey(depth, Levels(0.0, 2.0))
+    assert found.shape == (1, 6, 3)
+    assert (found == found[..., :1]).all()
+    assert found[0, :, 0].tolist() == [0, 64, 128, 255, 255, 0]
+
+
+@pytest.mark.parametrize("length", [1, 16, 17])
+def test_depth_gives_as_many_frames_as_it_takes_in_order(tiny: TinyBackend, length: int) -> None:
+    spec = DepthMedia(backend=tiny, **DEPTH)
+    frames = np.random.default_rng(0).integers(0, 255, (length, 48, 64, 3)).astype(np.uint8)
+    extraction = DepthExtraction(spec, Levels(0, 2))
+    found = [out for frame in frames for out in extraction.add(frame)]
+    found += extraction.finish()
+    assert len(found) == length
+    alone = DepthExtraction(spec, Levels(0, 2))
+    last = [*alone.add(frames[-1]), *alone.finish()][0]
+    assert np.abs(found[-1].astype(int) - last).max() <= 1
+
+
+def test_a_sampled_scale_is_the_quantiles_over_training_clips_and_is_kept(
+    specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+) -> None:
+    spec = specs["depth tiny"].model_copy(
+        update={"scale": SampledScale(kind="sampled", clips=4, quantile=0.9)}
+    )
+    prepare(spec, raw, own, clips, tmp_path / "all", workers=1)
+    kept = json.loads(pq.read_schema(tmp_path / "all" / FILE).metadata[b"spec"])
+    assert kept["levels"]["low"] < kept["levels"]["high"]
+    assert len(kept["network"]) == 32
+    rows = [replace(clip, label=None) if clip.split == "test" else clip for clip in clips]
+    some = Clips("own", tuple(clip for clip in rows if clip.split != "test"))
+    prepare(spec, raw, own, some, tmp_path / "some", workers=1)
+    again = json.loads(pq.read_schema(tmp_path / "some" / FILE).metadata[b"spec"])
+    assert again["levels"] == kept["levels"]  # no test clip had a part in it
