@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help reproduce test unit lint ui clean
+.PHONY: help reproduce extras test unit lint ui clean
 help:
 	@echo "make reproduce   environment, all results of the default edition, the submission file"
 	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
+	@echo "make extras      packages of optional backends (the tests use them)"
 	@echo "make ui          the runs in MLflow, on loopback"
 
 reproduce: $(VENV)/.installed
@@ -15,13 +16,15 @@ reproduce: $(VENV)/.installed
 	mgbench sync
 	mgbench results
 
-test: $(VENV)/.installed lint unit
+extras: $(VENV)/.extras
+
+test: lint unit
 	pytest -m slow
 
-unit: $(VENV)/.installed
+unit: $(VENV)/.extras
 	pytest -m "not slow" -n 2
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.extras
 	ruff check .
 	ruff format --check .
 	basedpyright
@@ -39,4 +42,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.extras: requirements-extras.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-extras.lock
 	touch $@

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from pipelines._stage import USER_FAULT, mistakes_shown
 from pipelines.data_commands import data, edition
+from pipelines.modality_commands import modality
 from pipelines.weights_commands import weights
 
 PORT = 5000
@@ -27,6 +28,7 @@ def main() -> None:
 
 main.add_command(data)
 main.add_command(edition)
+main.add_command(modality)
 main.add_command(weights)
 
 

@@ -106,7 +106,8 @@ def test_import_rules_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_lock_names_no_registry_and_pins_everything() -> None:
-    lines = (REPO / "requirements.lock").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-extras.lock"])
+def test_a_lock_names_no_registry_and_pins_everything(name: str) -> None:
+    lines = (REPO / name).read_text("utf-8").splitlines()
     packages = [line for line in lines if not line.startswith("#")]
     assert all(line.count("==") == 1 and "://" not in line for line in packages)

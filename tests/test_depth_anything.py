@@ -20,6 +20,8 @@ import pytest
 import safetensors.torch
 import torch
 from conftest import REPO
+
+pytest.importorskip("transformers", reason="optional: make extras")
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, DPTImageProcessor
 
 from benchmark.errors import ArchiveError, MissingExtra

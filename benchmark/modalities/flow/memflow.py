@@ -1,0 +1,248 @@
+"""The front door to ptlflow: MemFlow, optical flow that remembers the motion of earlier frames.
+
+ptlflow is an optional extra and imported only where a network is made. Of ptlflow we take the
+network, its forward pass and its memory, neither its loader of checkpoints (it downloads) nor its
+registry of models. The weights are the authors' .pth or ptlflow's .ckpt; both hold the same
+tensors, and ptlflow's names begin with `network.`.
+
+Source: Dong and Fu, MemFlow: Optical Flow Estimation and Prediction with Memory, CVPR 2024;
+github.com/DQiaole/MemFlow, inference.py and configs/; ptlflow 0.4.2, models/memflow.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
+from io import StringIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+import torch
+
+from benchmark.errors import ArchiveError, MissingExtra
+from benchmark.modalities.devices import own_device
+from benchmark.weights import WeightsFile, verified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from benchmark.media_params import MemFlow
+
+    Frame: TypeAlias = NDArray[np.uint8]
+    Vectors: TypeAlias = NDArray[np.float32]
+
+INSTALL = (
+    "pip install --no-deps ptlflow==0.4.2 lightning==2.6.6 torchmetrics==1.9.0 "
+    "jsonargparse==4.53.0 loguru==0.7.3"
+)
+"""Without --no-deps pip would put a second OpenCV over ours."""
+
+STEP = 8
+"""MemFlow sees an eighth of the resolution."""
+LEAST = 128
+"""Pixels of a side: at fewer its coarsest map of correlations is one row, and flow not a number."""
+
+TRAINED_AT = {"things": (400, 720), "sintel": (368, 768), "kitti": (288, 960), "spring": (368, 768)}
+"""Word in the name of a published file: height and width, pixels, of what it was trained on."""
+
+FRAMES_KEPT = {"max_mid_term_frames": 2, "min_mid_term_frames": 1}
+"""As in the authors' configs: as soon as the memory holds two frames it drops the older one, so a
+frame sees itself and the one before. ptlflow's own default keeps both."""
+
+_DO = "See docs/weights.md for the files that fit"
+_KINDS = "MemFlowNet_{things,sintel,kitti,spring}.pth or ptlflow's memflow-*.ckpt"
+
+
+class MemFlowFinder:
+    """Finds the flow of one clip pair by pair, in order.
+
+    A pair's flow leans on what the network remembers of the pair before, and so on back to the
+    first pair of its window: pair t is in window t // `window`, and each window starts with an
+    empty memory. The memory itself holds one frame, whatever the window; the window bounds how far
+    back a flow depends on the clip. There is no warm start, as in the authors' inference.py.
+
+    The network is shared by the process, and the clips of a video overlap: each finder brings its
+    own memory.
+
+    Raises:
+        ArchiveError: The file of weights is missing, another one than pinned, or not MemFlow's.
+        MissingExtra: ptlflow is not installed.
+    """
+
+    def __init__(self, backend: MemFlow) -> None:
+        self._path = backend.weights.path
+        self._network = _network(self._path, backend.weights.sha256)
+        self._updates, self._window = backend.updates, backend.window
+        self._before: Frame | None = None
+        self._pairs = 0
+        self._memory: Any = None
+
+    def add(self, frame: Frame) -> Sequence[Vectors]:
+        """The flow to this frame, uint8 (H, W, 3) RGB; nothing for the first one.
+
+        Raises:
+            ArchiveError: What the weights give is no finite number.
+        """
+        before, self._before = self._before, frame
+        if before is None:
+            return ()
+        flow = self._flow(before, frame)
+        self._pairs += 1
+        return (flow,)
+
+    def finish(self) -> Sequence[Vectors]:
+        """Nothing is owed."""
+        return ()
+
+    @torch.inference_mode()
+    def _flow(self, one: Frame, other: Frame) -> Vectors:
+        device, network = own_device(), self._network
+        padding = paddings(*one.shape[:2])
+        images = torch.from_numpy(np.stack([one, other])[..., ::-1].copy())  # ptlflow wants BGR
+        images = images.to(device).permute(0, 3, 1, 2) / 255
+        images = torch.nn.functional.pad(images, padding, mode="replicate")[None]
+        network.decoder_depth = self._updates
+        network.memory = self._memory
+        # Unless told that more follows, ptlflow remembers nothing.
+        where = {"is_seq_start": self._pairs % self._window == 0, "is_seq_end": False}
+        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
+            flow = network({"images": images, "meta": where})["flows"][0, 0]
+        self._memory = network.memory
+        left, _, top, _ = padding
+        height, width = one.shape[:2]
+        found = flow[:, top : top + height, left : left + width].permute(1, 2, 0).float()
+        if not found.isfinite().all():
+            raise ArchiveError(
+                self._path, f"the flow of pair {self._pairs} is not finite", expected=_KINDS, do=_DO
+            )
+        return found.cpu().numpy()
+
+
+def paddings(height: int, width: int) -> tuple[int, int, int, int]:
+    """Pixels to add left, right, above, below: half on each side, as the authors do."""
+    rows, columns = (max(LEAST, -(-side // STEP) * STEP) - side for side in (height, width))
+    return columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
+
+
+def load_network(path: Path) -> Any:
+    """MemFlow of ptlflow with the weights of a published file, ready for inference on the CPU.
+
+    Raises:
+        ArchiveError: The file is damaged or not MemFlow's.
+        MissingExtra: ptlflow is not installed.
+    """
+    checkpoint = _read_checkpoint(path)
+    with _quiet():
+        kind = _memflow()
+        network = kind(train_avg_length=checkpoint.mean_keys, **FRAMES_KEPT)
+    _check_tensors(path, network.network.state_dict(), checkpoint.tensors)
+    network.network.load_state_dict(checkpoint.tensors)
+    return network.eval().requires_grad_(False)
+
+
+@cache
+def _network(weights: str, sha256: str) -> Any:
+    """One a process."""
+    path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"MemFlow's: {_KINDS}")
+    return load_network(path).to(own_device())
+
+
+class _Checkpoint(NamedTuple):
+    tensors: Mapping[str, Tensor]
+    """By the authors' names."""
+    mean_keys: float
+    """How many keys the attention saw on average in training: it is scaled by that."""
+
+
+def _read_checkpoint(path: Path) -> _Checkpoint:
+    """What a file of torch.save holds, without running anything that it says."""
+    try:
+        content: Any = torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # whatever a foreign file does to its reader
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ArchiveError(path, "cannot be read", expected=_KINDS, found=reason, do=_DO) from None
+    tensors: Any = content
+    for nest in ("model", "state_dict"):  # the authors' training, ptlflow
+        if isinstance(tensors, dict) and isinstance(tensors.get(nest), dict):
+            tensors = tensors[nest]
+    if not isinstance(tensors, dict) or not all(
+        isinstance(name, str) and isinstance(x, torch.Tensor) for name, x in tensors.items()
+    ):
+        raise ArchiveError(path, "holds something else than named tensors", expected=_KINDS, do=_DO)
+    for prefix in ("module.", "network."):  # of data-parallel training, of ptlflow
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): x for name, x in tensors.items()}
+    return _Checkpoint(tensors, _mean_keys(path, content))
+
+
+def _mean_keys(path: Path, content: Mapping[str, Any]) -> float:
+    """The number that ptlflow writes into its files; the authors' say it by their names.
+
+    They trained on clips of three frames: attention over the keys of one frame, then of two.
+    """
+    settings = content.get("hyper_parameters")
+    if isinstance(settings, dict) and isinstance(settings.get("train_avg_length"), int | float):
+        return float(settings["train_avg_length"])
+    words = path.stem.replace("-", "_").lower().split("_")
+    named = [name for name in TRAINED_AT if name in words]
+    if len(named) != 1:
+        raise ArchiveError(
+            path, "the name does not say what the weights were trained on", expected=_KINDS,
+            do="Keep the published name: the attention is scaled by it",
+        )  # fmt: skip
+    return math.prod(TRAINED_AT[named[0]]) // STEP**2 * (1 + 2) / 2
+
+
+def _check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raise if a tensor is missing, left over, of another shape, or holds no finite numbers."""
+    faults = {
+        "missing": [name for name in wanted if name not in found],
+        "unexpected": [name for name in found if name not in wanted],
+        "of another shape": [
+            f"{name} {tuple(found[name].shape)} for {tuple(x.shape)}"
+            for name, x in wanted.items()
+            if name in found and found[name].shape != x.shape
+        ],
+        "not finite": [name for name, x in found.items() if not x.isfinite().all()],
+    }
+    said = [f"{len(names)} {kind}, first {names[0]}" for kind, names in faults.items() if names]
+    if said:
+        raise ArchiveError(
+            path, "not the weights of MemFlow", expected=_KINDS, found="; ".join(said), do=_DO
+        )
+
+
+def _memflow() -> Any:
+    """The class of ptlflow.
+
+    Raises:
+        MissingExtra: ptlflow, or a package that it needs, is not installed.
+    """
+    try:
+        from ptlflow.models.memflow.memflow import MemFlow as PtlflowMemFlow
+    except ImportError as error:
+        raise MissingExtra(
+            "ptlflow", "the flow of MemFlow needs this optional package",
+            expected="ptlflow 0.4.2", found=str(error), do=f"Install it: {INSTALL}",
+        ) from error  # fmt: skip
+    return PtlflowMemFlow
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """On import ptlflow loads all of its networks, and many tell what they would like to have."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(StringIO()), catch_warnings():
+            simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

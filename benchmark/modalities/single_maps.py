@@ -1,0 +1,83 @@
+"""Joint and limb heat maps of one video file, from a sheet of OpenPose or by MediaPipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from benchmark.datasets.openpose import NUM_POINTS, read_openpose
+from benchmark.errors import ArchiveError
+from benchmark.layouts import OPENPOSE36
+from benchmark.modalities.skeleton_views import person_box, to_box
+from benchmark.modalities.viewing import maps_picture
+from benchmark.models.heatmaps import joint_volumes, limb_volumes
+from benchmark.video import probe, read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.modalities.packing import Frame
+    from benchmark.modalities.pose.mediapipe_points import PoseModels
+    from benchmark.modalities.single import Span
+
+    Points = NDArray[np.float32]
+
+
+def sheet_points(sheet: Path, span: Span) -> Points:
+    """The rows of a sheet, one a frame: float32 (T, 137, 3).
+
+    Raises:
+        ArchiveError: The sheet is damaged or too short.
+    """
+    points = read_openpose(sheet)
+    if len(points) < span.end:
+        raise ArchiveError(
+            sheet, "too short", expected=f"{span.end} rows, one a frame", found=str(len(points))
+        )
+    return points[span.start : span.end]
+
+
+def found_points(video: Path, models: PoseModels, span: Span) -> Points:
+    """What MediaPipe finds, tracked from the first frame of the span: float32 (T, 137, 3)."""
+    from benchmark.modalities.pose.mediapipe_points import PointsFinder
+
+    found = []
+    with PointsFinder(models, probe(video).fps) as finder:
+        for number, frame in enumerate(read_frames(video)):
+            if number >= span.end:
+                break
+            if number >= span.start:
+                found.append(finder.points(frame))
+    return np.stack(found) if found else np.zeros((0, NUM_POINTS, 3), np.float32)
+
+
+class Maps:
+    """The maps of a clip, as a network in test sees them, but of every frame."""
+
+    def __init__(
+        self, stream: Literal["joint", "limb"], points: Points, shape: tuple[float, float],
+        *, size: int, sigma: float,
+    ) -> None:  # fmt: skip
+        kept = points[:, list(OPENPOSE36.points)]
+        self._points = to_box(kept, person_box(kept, shape), size)
+        self._stream, self._size, self._sigma = stream, size, sigma
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Each frame's float32 (size, size, C), 0 to 1."""
+        edges = torch.tensor(OPENPOSE36.edges)
+        for row in self._points:
+            view = torch.from_numpy(row)[None, None]
+            if self._stream == "joint":
+                volume = joint_volumes(view, self._size, self._sigma)
+            else:
+                volume = limb_volumes(view, edges, self._size, self._sigma)
+            yield volume[0, :, 0].permute(1, 2, 0).contiguous().numpy()
+
+    def picture(self, values: NDArray[np.float32]) -> Frame:
+        """The strongest map at each pixel."""
+        return maps_picture(values)

@@ -1,0 +1,46 @@
+"""Modalities as pictures for people: colours mean the same in every frame and every clip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Frame: TypeAlias = NDArray[np.uint8]
+    Floats: TypeAlias = NDArray[np.float32]
+
+MAP_SIDE = 224
+"""Least pixels of a side of a heat map's picture."""
+
+
+def flow_picture(flow: Floats, limit: float) -> Frame:
+    """Middlebury's colours: hue is the direction, full saturation `limit` px; uint8 (H, W, 3).
+
+    `flow` is float32 (H, W, 2); what does not move is white.
+    """
+    import torch
+    from torchvision.utils import flow_to_image
+
+    speed = np.linalg.norm(flow, axis=2, keepdims=True)
+    slowed = flow * np.minimum(1, limit / np.maximum(speed, 1e-6))
+    # It scales by the fastest pixel: a row of pixels at the limit makes that the same everywhere.
+    fastest = np.zeros((1, *flow.shape[1:]), np.float32)
+    fastest[..., 0] = limit
+    rows = np.concatenate([slowed, fastest]).astype(np.float32)
+    picture = flow_to_image(torch.from_numpy(rows.transpose(2, 0, 1).copy()))
+    return np.ascontiguousarray(picture.numpy().transpose(1, 2, 0)[:-1])
+
+
+def maps_picture(maps: Floats) -> Frame:
+    """The strongest of the heat maps (H, W, C) at each pixel, dark to light: uint8 (H', W', 3).
+
+    Scaled up by a whole number, so that pixels stay to be seen.
+    """
+    strongest = np.rint(maps.max(axis=2).clip(0, 1) * 255).astype(np.uint8)
+    picture = cv2.applyColorMap(strongest, cv2.COLORMAP_INFERNO)[..., ::-1]
+    times = max(1, -(-MAP_SIDE // min(picture.shape[:2])))
+    return np.ascontiguousarray(picture.repeat(times, axis=0).repeat(times, axis=1))
