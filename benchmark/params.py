@@ -8,7 +8,16 @@ from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 from benchmark.editions import edition_names
-from benchmark.media_params import DepthMedia, Media, PoseMedia, SkeletonMedia, TinyBackend
+from benchmark.media_params import (
+    DepthMedia,
+    FlowMedia,
+    Media,
+    PoseMedia,
+    RgbMedia,
+    SkeletonMedia,
+    TaylorMedia,
+    TinyBackend,
+)
 from benchmark.schema import Strict, read_yaml
 from benchmark.tiny_depth_spec import TinyDepthSpec
 
@@ -264,6 +273,18 @@ class Table(Strict):
     """Bootstrap resamples of videos for the 95 % intervals."""
 
 
+class Sheets(Strict):
+    """Pictures of clips in several modalities side by side."""
+
+    edition: str
+    skeleton: Name | None
+    """The entry of media whose joint and limb maps are shown; null for none."""
+    videos: tuple[Name, ...]
+    """Entries of media or estimates, from top to bottom."""
+    moments: Positive
+    """Frames shown of each clip."""
+
+
 class Submission(Strict):
     """One file for the leaderboard."""
 
@@ -283,6 +304,7 @@ class Params(Strict):
     media: dict[Name, Media]
     estimates: dict[Name, DepthMedia]
     """More media: those that the network of stage `tiny_depth` makes."""
+    sheets: dict[Name, Sheets]
     recipes: dict[Name, Recipe]
     experiments: dict[Name, Experiment]
     fusions: dict[Name, Fusion]
@@ -337,6 +359,17 @@ def _media_faults(params: Params) -> list[str]:
             if ours != (section == "estimates"):
                 right = "estimates" if ours else "media"
                 faults.append(f"{section}.{key}.backend: belongs into section {right}")
+    for key, sheets in params.sheets.items():
+        known = params.all_media
+        for kinds, names in (
+            ((SkeletonMedia, PoseMedia), [sheets.skeleton] if sheets.skeleton else []),
+            ((RgbMedia, TaylorMedia, FlowMedia, DepthMedia), sheets.videos),
+        ):
+            faults += [
+                f"sheets.{key}: '{name}' is no such media of edition '{sheets.edition}'"
+                for name in names
+                if not isinstance(known.get(name), kinds) or known[name].edition != sheets.edition
+            ]
     return faults
 
 
@@ -361,7 +394,7 @@ def _experiment_faults(params: Params) -> list[str]:
 def _unknown_editions(params: Params) -> list[str]:
     known = edition_names()
     used = {f"editions.{name}": name for name in params.editions}
-    for section in ("media", "estimates", "experiments", "fusions", "submissions"):
+    for section in ("media", "estimates", "sheets", "experiments", "fusions", "submissions"):
         entries = getattr(params, section)
         used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
     used["table.edition"] = params.table.edition

@@ -11,7 +11,7 @@ import click
 from benchmark.errors import ParamsError
 from benchmark.media_params import TaylorMedia
 from benchmark.params import read_params
-from pipelines._stage import PARAMS, existing, mistakes_shown, path
+from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +46,13 @@ def modality() -> None:
 @click.option("--media", "name", help="Entry of params.yaml; else the first of this kind.")
 @click.option("--variant", type=click.Choice(["paper", "mm_gesture", "signed"]), help="Of taylor.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="Of flow or depth.")
-@click.option("--short-side", type=click.IntRange(8), default=256, show_default=True)
+@click.option(
+    "--short-side",
+    type=click.IntRange(8),
+    default=256,
+    show_default=True,
+    help="At most; nothing is made larger than the video.",
+)
 @click.option("--start", type=click.IntRange(0), default=0, help="First frame.")
 @click.option("--end", type=click.IntRange(1), help="Frame after the last.")
 @click.option("--keypoints", type=existing, help="OpenPose's sheet of the video, for maps.")
@@ -77,10 +83,12 @@ def _frames(
     backend: str | None, short_side: int, **others: Any,
 ) -> Made:  # fmt: skip
     from benchmark.modalities.single import make, maker, spec_of
+    from benchmark.video import probe
 
     _only("keypoints, pose, hands and face", "maps", [others[k] for k in _SOURCES])
     spec = spec_of(kind, read_params(PARAMS).all_media, name=name, backend=backend)
-    changes: dict[str, Any] = {"short_side": short_side}
+    info = probe(video)
+    changes: dict[str, Any] = {"short_side": min(short_side, info.width, info.height)}
     if isinstance(spec, TaylorMedia):
         changes["variant"] = variant or spec.variant
     else:
@@ -122,3 +130,27 @@ def _maps(
 def _only(options: str, kinds: str, given: list[object]) -> None:
     if any(value is not None for value in given):
         raise ParamsError(f"--{options}", f"only for {kinds}")
+
+
+@modality.command()
+@click.argument("clip_id")
+@click.option("--sheets", "name", help="Entry of params.yaml's sheets; else the first.")
+@click.option("--out", type=path, required=True, help="The picture, a PNG.")
+def sheet(clip_id: str, name: str | None, out: Path) -> None:
+    """Show CLIP_ID in all prepared modalities side by side."""
+    from benchmark.clips import read_clips
+    from benchmark.editions import read_edition
+    from benchmark.evaluation.figures import save
+    from benchmark.survey.sheets import Source, clip_figure
+
+    with mistakes_shown():
+        params = read_params(PARAMS)
+        spec = entry(params.sheets, "sheets", name or next(iter(params.sheets), ""))
+        edition = read_edition(spec.edition)
+        folder = Path("data") / spec.edition
+        clips = read_clips(folder / "clips.parquet", edition)
+        clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
+        if clip is None:
+            raise ParamsError("CLIP_ID", f"no clip {clip_id} in edition {edition.name}")
+        save(clip_figure(Source(spec, folder, params.all_media, clips), edition, clip), out)
+    click.echo(f"wrote {out}")

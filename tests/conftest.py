@@ -18,7 +18,7 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 REPO = Path(__file__).parents[1]
 STAGES = (
     "synthesize", "synthesize_ma52", "index", "survey", "prepare", "tiny_depth", "estimate",
-    "train", "predict", "evaluate", "fuse", "table", "submit",
+    "sheets", "train", "predict", "evaluate", "fuse", "table", "submit",
 )  # fmt: skip
 
 

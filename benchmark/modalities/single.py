@@ -122,12 +122,11 @@ class _Stored:
         from benchmark.modalities.rgb import Resizing
         from benchmark.modalities.taylor import TaylorExtraction
 
-        self._side = spec.short_side
         taylor = isinstance(spec, TaylorMedia)
         self._extraction = TaylorExtraction(spec) if taylor else Resizing(spec.short_side)
 
     def add(self, frame: Frame) -> Sequence[Values]:
-        return tuple(self._extraction.add(_even(frame, self._side)))
+        return tuple(self._extraction.add(frame))
 
     def finish(self) -> Sequence[Values]:
         return tuple(self._extraction.finish())
@@ -148,7 +147,7 @@ class _Flow:
         self._shape: tuple[int, ...] = ()
 
     def add(self, frame: Frame) -> Sequence[Values]:
-        frame = _even(frame, self._side)
+        frame = resized(frame, self._side)
         self._shape = frame.shape[:2]
         return self._take(self._finder.add(frame))
 
@@ -176,7 +175,7 @@ class _Depth:
         self._levels: Levels | None = None
 
     def add(self, frame: Frame) -> Sequence[Values]:
-        return [depth[..., None] for depth in self._finder.add(_even(frame, self._side))]
+        return [depth[..., None] for depth in self._finder.add(resized(frame, self._side))]
 
     def finish(self) -> Sequence[Values]:
         return [depth[..., None] for depth in self._finder.finish()]
@@ -192,11 +191,6 @@ class _Depth:
                 low, high = float(values.min()), float(values.max())
                 self._levels = Levels(low, high if high > low else low + 1)
         return grey(values[..., 0], self._levels)
-
-
-def _even(frame: Frame, short_side: int) -> Frame:
-    """No larger than asked for, with the even sides that a video needs."""
-    return resized(frame, min(short_side, *frame.shape[:2]))
 
 
 def span_of(video: Path, start: int, end: int | None) -> Span:

@@ -1,0 +1,151 @@
+"""A clip in all its modalities over time, as one picture: from the prepared media."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from benchmark.evaluation.figures import plain, save
+from benchmark.files import replacing_folder, write_text
+from benchmark.media_params import FlowMedia
+from benchmark.modalities.flow_components import vectors
+from benchmark.modalities.skeleton_media import SkeletonReader
+from benchmark.modalities.skeleton_views import person_box, to_box
+from benchmark.modalities.video_media import PackedVideos
+from benchmark.modalities.viewing import flow_picture, maps_picture
+from benchmark.models.heatmaps import joint_volumes, limb_volumes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmark.clips import Clip, Clips
+    from benchmark.editions import Edition
+    from benchmark.media_params import Media
+    from benchmark.params import Sheets
+
+    Frames: TypeAlias = NDArray[np.uint8]
+
+MAP_SIZE, SIGMA = 56, 0.6
+"""Of the heat maps, as in the paper."""
+SATURATED_PX = 2.0
+"""Motion that is fully coloured; micro-gestures hardly get there, and faster motion stays so."""
+PAGE = "sheets.html"
+
+
+class Row(NamedTuple):
+    """One modality at the chosen moments."""
+
+    name: str
+    pictures: list[Frames]
+    """uint8 (H, W, 3) each."""
+
+
+class Source(NamedTuple):
+    """Where the modalities of an edition lie."""
+
+    spec: Sheets
+    folder: Path
+    """Has a folder of this name for each entry of media."""
+    media: dict[str, Media]
+    clips: Clips
+
+
+def clip_rows(source: Source, clip: Clip) -> tuple[list[Row], list[int]]:
+    """Every modality that the sheet has, and the frames of the clip that are shown.
+
+    Raises:
+        FormatError: Media are missing.
+    """
+    count = min(source.spec.moments, clip.frames)
+    frames = (np.arange(count) + 0.5) * clip.frames / count
+    frames = frames.astype(np.int64)
+    rows = []
+    if source.spec.skeleton is not None:
+        rows += _maps(source, clip, frames)
+    for name in source.spec.videos:
+        spec = source.media[name]
+        found = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
+        if isinstance(spec, FlowMedia) and spec.rendering == "components":
+            pictures = [flow_picture(vectors(f, spec.limit), SATURATED_PX) for f in found]
+        else:
+            pictures = list(found)
+        rows.append(Row(name, pictures))
+    return rows, frames.tolist()
+
+
+def _maps(source: Source, clip: Clip, frames: NDArray[np.int64]) -> list[Row]:
+    reader = SkeletonReader(source.folder / str(source.spec.skeleton), source.clips)
+    points = reader.read(clip.clip_id)[frames]
+    points = to_box(points, person_box(points, (clip.width, clip.height)), MAP_SIZE)
+    view, edges = torch.from_numpy(points)[None], torch.tensor(reader.layout.edges)
+    found = {
+        "joint": joint_volumes(view, MAP_SIZE, SIGMA),
+        "limb": limb_volumes(view, edges.reshape(-1, 2), MAP_SIZE, SIGMA),
+    }
+    return [
+        Row(name, [maps_picture(maps.numpy()) for maps in volume[0].permute(1, 2, 3, 0)])
+        for name, volume in found.items()
+    ]
+
+
+def sheet_figure(rows: Sequence[Row], frames: Sequence[int], title: str) -> Figure:
+    """Modalities below each other, time to the right."""
+    figure = Figure(
+        figsize=(1.5 + 1.75 * len(frames), 0.6 + 1.15 * len(rows)), layout="constrained"
+    )
+    figure.suptitle(title, x=0.01, ha="left", size=10)
+    for r, row in enumerate(rows):
+        for c, picture in enumerate(row.pictures):
+            axes = figure.add_subplot(len(rows), len(frames), r * len(frames) + c + 1)
+            axes.imshow(picture)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            if c == 0:
+                axes.set_ylabel(row.name, size=9)
+            if r == 0:
+                axes.set_title(f"frame {frames[c]}", size=8)
+    return figure
+
+
+def clip_figure(source: Source, edition: Edition, clip: Clip) -> Figure:
+    """The sheet of one clip."""
+    rows, frames = clip_rows(source, clip)
+    label = "no label" if clip.label is None else plain(edition.classes[clip.label])
+    title = f"{label}   {clip.clip_id}, {clip.frames} frames, {clip.frames / clip.fps:.1f} s"
+    return sheet_figure(rows, frames, title)
+
+
+def one_of_each_class(clips: Clips) -> list[Clip]:
+    """The first training clip of every class, in the order of the classes."""
+    found: dict[int, Clip] = {}
+    for clip in clips.split("train"):
+        if clip.label is not None:
+            found.setdefault(clip.label, clip)
+    return [found[label] for label in sorted(found)]
+
+
+def write_sheets(source: Source, edition: Edition, out: Path) -> list[Path]:
+    """Write `out` anew: a sheet of one clip of each class, and a page of all; the files made."""
+    names = []
+    with replacing_folder(out) as work:
+        for clip in one_of_each_class(source.clips):
+            name = f"{clip.label:02d}.png"
+            save(clip_figure(source, edition, clip), work / name)
+            names.append((name, edition.classes[clip.label or 0], clip.clip_id))
+        environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+            undefined=StrictUndefined, keep_trailing_newline=True,
+        )  # fmt: skip
+        page = environment.get_template(f"{PAGE}.j2").render(
+            edition=edition, sheets=names, saturated=SATURATED_PX
+        )
+        write_text(work / PAGE, page)
+    return [out / PAGE, *(out / name for name, _, _ in names)]

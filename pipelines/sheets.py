@@ -1,0 +1,49 @@
+"""Stage sheets: a clip of each class in all modalities, as pictures and a page; one MLflow run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.clips import read_clips
+from benchmark.editions import read_edition
+from benchmark.survey.sheets import Source, write_sheets
+from benchmark.tracking import DATA, find_root, track
+from pipelines._stage import entry, existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="SHEETS")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--media", type=existing, required=True, help="Folder of all prepared media.")
+@click.option("--out", type=path, required=True, help="Folder of the pictures.")
+@click.option("--record", type=path, required=True, help="The run's record.")
+@stage
+def main(params: Params, name: str, index: Path, media: Path, out: Path, record: Path) -> None:
+    """Show the modalities of the entry SHEETS of params.yaml's sheets."""
+    spec = entry(params.sheets, "sheets", name)
+    edition = read_edition(spec.edition)
+    source = Source(spec, media, params.all_media, read_clips(index, edition))
+    root = find_root()
+    artifacts: list[Path] = []
+    with track(
+        root,
+        experiment=DATA,
+        name=f"modalities {name}",
+        params={"sheets": spec.model_dump(mode="json")},
+        tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"},
+        record=record,
+        artifacts=artifacts,
+    ):
+        artifacts += write_sheets(source, edition, out)
+    click.echo(f"wrote {artifacts[0]} and {len(artifacts) - 1} sheets")
+
+
+if __name__ == "__main__":
+    main()
