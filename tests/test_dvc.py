@@ -27,6 +27,7 @@ CANNOT_CHANGE_A_NUMBER = {
     "benchmark.models",
     "benchmark.media_params",
     "benchmark.params",
+    "benchmark.recipe_params",
     "benchmark.run_record",
     "benchmark.saved_views",
     "benchmark.schema",

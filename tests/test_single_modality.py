@@ -225,7 +225,8 @@ def test_sheets_show_one_training_clip_of_each_class_and_a_page_names_them(
 
 def test_the_clips_of_the_sheets_are_of_the_train_split() -> None:
     rows = [
-        a_clip("0001_0", split="val", label=1), a_clip("0002_0", label=1), a_clip("0003_0", label=1),
+        a_clip("0001_0", split="val", label=1), a_clip("0002_0", label=1),
+        a_clip("0003_0", label=1),
         a_clip("0004_0", label=0), a_clip("0005_0", split="test", label=None),
     ]  # fmt: skip
     found = one_of_each_class(Clips("own", tuple(rows)))

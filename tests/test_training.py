@@ -18,7 +18,8 @@ from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.errors import FormatError, TrainingError
 from benchmark.modalities import rgb, skeleton
-from benchmark.params import AdamW, Params, Sgd, read_params
+from benchmark.params import Params, read_params
+from benchmark.recipe_params import AdamW, Sgd
 from benchmark.training.checkpoint import Checkpoints, ModelCard, load_weights, write_model
 from benchmark.training.experiment import Places, _key
 from benchmark.training.loader import EpochOrder

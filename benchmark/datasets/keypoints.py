@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmark.datasets.openpose import NUM_POINTS, read_openpose
+from benchmark.datasets.openpose import read_openpose
 from benchmark.errors import ArchiveError, FaultList
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ class Sheets:
     files: dict[str, RawFile]
     """By video."""
 
-    num_points = NUM_POINTS
     own_layout: Layout | None = None
 
     def only(self, clips: Sequence[Clip]) -> Sheets:
@@ -52,7 +51,10 @@ class Sheets:
         Raises:
             ArchiveError: The sheet is damaged or shorter than a clip.
         """
-        sheet = self.read(clips[0].video)
+        yield from self.cut(self.read(clips[0].video), clips)
+
+    def cut(self, sheet: Keypoints, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
+        """As `of_video`, of a sheet that was read already."""
         end = max(clip.end_frame for clip in clips)
         if len(sheet) < end:
             raise ArchiveError(

@@ -152,8 +152,12 @@ def _look(job: _Job, *, points: Layout | None) -> VideoSurvey:
     rows = None
     if source is not None and points is not None:
         with faults.collected():
-            rows = len(source.read(first.video)) if isinstance(source, Sheets) else None
-            for clip, found in source.of_video(clips):
+            if isinstance(source, Sheets):
+                sheet = source.read(first.video)
+                rows, pairs = len(sheet), source.cut(sheet, clips)
+            else:
+                pairs = source.of_video(clips)
+            for clip, found in pairs:
                 keypoints[clip.clip_id] = found[:, list(points.points)]
     samples: list[Sample] = []
     with faults.collected():

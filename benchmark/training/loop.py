@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from benchmark.clips import Clips
     from benchmark.media_params import Media
     from benchmark.models.recogniser import Recogniser
-    from benchmark.params import Experiment, Recipe
+    from benchmark.params import Experiment
+    from benchmark.recipe_params import Recipe
     from benchmark.training.checkpoint import Checkpoints
     from benchmark.training.loader import Batch, Views
 

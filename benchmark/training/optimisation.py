@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 import torch
 from timm.scheduler.cosine_lr import CosineLRScheduler
 
-from benchmark.params import AdamW, Sgd
+from benchmark.recipe_params import AdamW, Sgd
 
 if TYPE_CHECKING:
     from benchmark.models.recogniser import Recogniser
-    from benchmark.params import Recipe
+    from benchmark.recipe_params import Recipe
 
 WARMUP_START = 0.1
 """Share of the learning rate at the first step of the warm-up (mmaction2's Swin recipes)."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmark.clips import Clips
     from benchmark.editions import Split
-    from benchmark.params import Recipe
+    from benchmark.recipe_params import Recipe
 
 
 def predict(

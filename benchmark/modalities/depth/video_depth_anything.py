@@ -24,7 +24,7 @@ from benchmark.modalities.depth.dpt_temporal import TemporalDpt
 from benchmark.modalities.depth.motion_module import MAX_FRAMES
 from benchmark.modalities.depth.windows import DepthWindows
 from benchmark.modalities.devices import own_device
-from benchmark.weights import WeightsFile, verified
+from benchmark.weights import WeightsFile, tensor_faults, verified
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,8 @@ def load_weights(path: Path) -> VideoDepthAnything:
         )
     with torch.device("meta"):  # every tensor comes from the file: nothing to initialise
         network = VideoDepthAnything(size)
-    _check_tensors(path, network.state_dict(), found)
+    if said := tensor_faults(network.state_dict(), found):
+        raise ArchiveError(path, f"tensors do not fit the network: {said}", do=_DO)
     network.load_state_dict({name: x.float() for name, x in found.items()}, assign=True)
     return network.eval().requires_grad_(False)
 
@@ -158,22 +159,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     ):
         raise ArchiveError(path, "holds something else than named tensors", do=_DO)
     return content
-
-
-def _check_tensors(path: Path, wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    """Raise if a tensor is missing, left over, of another shape, or holds no finite numbers."""
-    faults = {
-        "missing": [name for name in wanted if name not in found],
-        "unexpected": [name for name in found if name not in wanted],
-        "of another shape": [
-            f"{name} {tuple(found[name].shape)} for {tuple(x.shape)}"
-            for name, x in wanted.items()
-            if name in found and found[name].shape != x.shape
-        ],
-        "not finite": [
-            name for name, x in found.items() if not (x.is_floating_point() and x.isfinite().all())
-        ],
-    }
-    said = [f"{len(names)} {kind}, first {names[0]}" for kind, names in faults.items() if names]
-    if said:
-        raise ArchiveError(path, f"tensors do not fit the network: {'; '.join(said)}", do=_DO)

@@ -24,7 +24,7 @@ import torch
 
 from benchmark.errors import ArchiveError, MissingExtra
 from benchmark.modalities.devices import own_device
-from benchmark.weights import WeightsFile, verified
+from benchmark.weights import WeightsFile, tensor_faults, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -142,7 +142,8 @@ def load_network(path: Path) -> Any:
     with _quiet():
         kind = _memflow()
         network = kind(train_avg_length=checkpoint.mean_keys, **FRAMES_KEPT)
-    _check_tensors(path, network.network.state_dict(), checkpoint.tensors)
+    if said := tensor_faults(network.network.state_dict(), checkpoint.tensors):
+        raise ArchiveError(path, "not the weights of MemFlow", expected=_KINDS, found=said, do=_DO)
     network.network.load_state_dict(checkpoint.tensors)
     return network.eval().requires_grad_(False)
 
@@ -198,25 +199,6 @@ def _mean_keys(path: Path, content: Mapping[str, Any]) -> float:
             do="Keep the published name: the attention is scaled by it",
         )  # fmt: skip
     return math.prod(TRAINED_AT[named[0]]) // STEP**2 * (1 + 2) / 2
-
-
-def _check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Raise if a tensor is missing, left over, of another shape, or holds no finite numbers."""
-    faults = {
-        "missing": [name for name in wanted if name not in found],
-        "unexpected": [name for name in found if name not in wanted],
-        "of another shape": [
-            f"{name} {tuple(found[name].shape)} for {tuple(x.shape)}"
-            for name, x in wanted.items()
-            if name in found and found[name].shape != x.shape
-        ],
-        "not finite": [name for name, x in found.items() if not x.isfinite().all()],
-    }
-    said = [f"{len(names)} {kind}, first {names[0]}" for kind, names in faults.items() if names]
-    if said:
-        raise ArchiveError(
-            path, "not the weights of MemFlow", expected=_KINDS, found="; ".join(said), do=_DO
-        )
 
 
 def _memflow() -> Any:
