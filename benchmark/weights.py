@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import StringConstraints
 
 from benchmark.errors import ArchiveError
 from benchmark.schema import Strict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
 
 CHUNK = 2**22
 
@@ -56,22 +51,3 @@ def sha256(path: Path) -> str:
         while block := file.read(CHUNK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def tensor_faults(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """What keeps tensors from being a network's, in words; empty if nothing does.
-
-    Missing ones, ones left over, of another shape, and numbers that are not finite.
-    """
-    faults = {
-        "missing": [name for name in wanted if name not in found],
-        "unexpected": [name for name in found if name not in wanted],
-        "of another shape": [
-            f"{name} {tuple(found[name].shape)} for {tuple(x.shape)}"
-            for name, x in wanted.items()
-            if name in found and found[name].shape != x.shape
-        ],
-        "not finite": [name for name, x in found.items() if not x.isfinite().all()],
-    }
-    said = [f"{len(names)} {kind}, first {names[0]}" for kind, names in faults.items() if names]
-    return "; ".join(said)

@@ -24,6 +24,7 @@ CANNOT_CHANGE_A_NUMBER = {
     "benchmark.evaluation.figures",
     "benchmark.files",
     "benchmark.modalities",
+    "benchmark.modalities.tensors",
     "benchmark.models",
     "benchmark.media_params",
     "benchmark.params",

@@ -24,7 +24,8 @@ from benchmark.modalities.depth.dpt_temporal import TemporalDpt
 from benchmark.modalities.depth.motion_module import MAX_FRAMES
 from benchmark.modalities.depth.windows import DepthWindows
 from benchmark.modalities.devices import own_device
-from benchmark.weights import WeightsFile, tensor_faults, verified
+from benchmark.modalities.tensors import tensor_faults
+from benchmark.weights import WeightsFile, verified
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,8 @@ import torch
 
 from benchmark.errors import ArchiveError, MissingExtra
 from benchmark.modalities.devices import own_device
-from benchmark.weights import WeightsFile, tensor_faults, verified
+from benchmark.modalities.tensors import tensor_faults
+from benchmark.weights import WeightsFile, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
