@@ -26,7 +26,7 @@ from benchmark.media_params import (
     TaylorMedia,
 )
 from benchmark.modalities.packing import resized
-from benchmark.modalities.viewing import flow_picture
+from benchmark.modalities.viewing import SATURATED_PX, flow_picture
 from benchmark.video import VideoWriter, probe, read_frames
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class _Flow:
         from benchmark.modalities.flow.finder import flow_finder
 
         self._finder = flow_finder(spec.backend)
-        self._side, self._limit = spec.short_side, spec.limit
+        self._side = spec.short_side
         self._last: Values | None = None
         self._shape: tuple[int, ...] = ()
 
@@ -161,7 +161,7 @@ class _Flow:
         return flows
 
     def picture(self, values: Values) -> Frame:
-        return flow_picture(values, self._limit)
+        return flow_picture(values, SATURATED_PX)
 
 
 class _Depth:

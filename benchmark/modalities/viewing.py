@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     Frame: TypeAlias = NDArray[np.uint8]
     Floats: TypeAlias = NDArray[np.float32]
 
+SATURATED_PX = 2.0
+"""Motion of a pixel and frame that is fully coloured; micro-gestures hardly get there."""
 MAP_SIDE = 224
 """Least pixels of a side of a heat map's picture."""
 

@@ -17,7 +17,7 @@ from benchmark.modalities.flow_components import vectors
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.skeleton_views import person_box, to_box
 from benchmark.modalities.video_media import PackedVideos
-from benchmark.modalities.viewing import flow_picture, maps_picture
+from benchmark.modalities.viewing import SATURATED_PX, flow_picture, maps_picture
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 MAP_SIZE, SIGMA = 56, 0.6
 """Of the heat maps, as in the paper."""
-SATURATED_PX = 2.0
-"""Motion that is fully coloured; micro-gestures hardly get there, and faster motion stays so."""
 PAGE = "sheets.html"
 
 
