@@ -125,14 +125,18 @@ def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str
     }
 
 
+SPREAD = {"taylor signed", "flow dis", "depth tiny"}
+"""Made by two processes too, which take seconds to start; test_media does so with RGB."""
+
+
 @pytest.mark.parametrize("name", KINDS)
-def test_every_clip_is_stored_whole_and_the_same_bytes_come_from_one_worker_or_two(
+def test_every_clip_is_stored_whole_and_comes_out_the_same_again(
     name: str, specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     if name == "depth video_depth_anything":  # 28 M parameters on a CPU
         clips = Clips("own", tuple(clips)[:6])
-    for workers in (1, 2):
-        prepare(specs[name], raw, own, clips, tmp_path / f"{workers}", workers=workers)
+    prepare(specs[name], raw, own, clips, tmp_path / "1", workers=1)
+    prepare(specs[name], raw, own, clips, tmp_path / "2", workers=2 if name in SPREAD else 1)
     files = sorted(path.name for path in (tmp_path / "1").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "2").iterdir())
     for file in files:
