@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
+from benchmark.run_record import new_record, write_records
 from benchmark.survey.sheets import Source, write_sheets
-from benchmark.tracking import DATA, find_root, track
+from benchmark.sync import log_records
+from benchmark.tracking import DATA, find_root
 from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
@@ -27,22 +30,26 @@ if TYPE_CHECKING:
 @stage
 def main(params: Params, name: str, index: Path, media: Path, out: Path, record: Path) -> None:
     """Show the modalities of the entry SHEETS of params.yaml's sheets."""
+    start = time.time_ns() // 1_000_000
     spec = entry(params.sheets, "sheets", name)
     edition = read_edition(spec.edition)
     source = Source(spec, media, params.all_media, read_clips(index, edition))
+    files = write_sheets(source, edition, out)
     root = find_root()
-    artifacts: list[Path] = []
-    with track(
+    run = new_record(
         root,
         experiment=DATA,
         name=f"modalities {name}",
+        start_ms=start,
+        end_ms=time.time_ns() // 1_000_000,
         params={"sheets": spec.model_dump(mode="json")},
         tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"},
-        record=record,
-        artifacts=artifacts,
-    ):
-        artifacts += write_sheets(source, edition, out)
-    click.echo(f"wrote {artifacts[0]} and {len(artifacts) - 1} sheets")
+        metrics={"sheets": len(files) - 1},
+        artifacts=files,
+    )
+    log_records(root, [run])
+    write_records(record, [run])
+    click.echo(f"wrote {files[0]} and {len(files) - 1} sheets")
 
 
 if __name__ == "__main__":

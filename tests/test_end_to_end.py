@@ -36,6 +36,7 @@ TINY = {
     ("mimic_ma52",): {
         "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
     },
+    ("tiny_depth",): {"takes": 8, "frames_per_take": 2, "steps": 20},
     ("recipes", "pose_small"): {"epochs": 2},
     ("recipes", "swin_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("table",): {"resamples": 200},
@@ -122,8 +123,9 @@ def shown(root: Path) -> list[tuple[str, str]]:
 ALL_RUNS = sorted(
     (name, "FINISHED")
     for name in (
-        "data mimic", "data mimic_ma52", "train@joint", "train@rgb", "table mimic", "01 joint",
-        "02 rgb", "03 joint+rgb uniform", "04 joint+rgb convex",
+        "data mimic", "data mimic_ma52", "tiny_depth", "modalities mimic", "train@joint",
+        "train@rgb", "table mimic", "01 joint", "02 rgb", "03 joint+rgb uniform",
+        "04 joint+rgb convex",
     )
 )  # fmt: skip
 
@@ -167,6 +169,9 @@ def test_mlflow_shows_every_run_once(done: Path) -> None:
     client = mlflow.MlflowClient()
     artifacts = {item.path for item in client.list_artifacts(joint.info.run_id)}
     assert {"confusion.png", "history.png", "history.csv"} <= artifacts
+    sheets = client.list_artifacts(by_name["modalities mimic"].info.run_id)
+    assert {"sheets.html", "00.png"} <= {item.path for item in sheets}
+    assert [item.path for item in client.list_artifacts(by_name["tiny_depth"].info.run_id)]
     assert len(client.get_metric_history(joint.info.run_id, "val/top1")) == 2
 
 
