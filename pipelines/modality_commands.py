@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from benchmark.modalities.single import Span
+    from benchmark.video import VideoInfo
 
 MAPS = ("joint", "limb")
 VIDEOS = ("rgb", "taylor", "flow", "depth")
@@ -69,25 +70,24 @@ def make(kind: str, video: Path, out: Path, start: int, end: int | None, **knobs
     with mistakes_shown():
         if out.suffix not in {".npz", ".mp4"}:
             raise ParamsError(out, "not a known ending", expected=".npz or .mp4", found=out.suffix)
-        span = span_of(video, start, end)
-        made = (_maps if kind in MAPS else _frames)(kind, video, span, **knobs)
+        info = probe(video)
+        span = span_of(video, info.frames, start, end)
+        made = (_maps if kind in MAPS else _frames)(kind, video, info, span, **knobs)
         if out.suffix == ".npz":
             write_arrays(out, made.values, span, made.knobs)
         else:
-            write_pictures(out, made.picture, made.values, probe(video).fps)
+            write_pictures(out, made.picture, made.values, info.fps)
     click.echo(f"wrote {out}: {kind} of frames {span.start} to {span.end - 1} of {video}")
 
 
 def _frames(
-    kind: str, video: Path, span: Span, *, name: str | None, variant: str | None,
+    kind: str, video: Path, info: VideoInfo, span: Span, *, name: str | None, variant: str | None,
     backend: str | None, short_side: int, **others: Any,
 ) -> Made:  # fmt: skip
-    from benchmark.modalities.single import make, maker, spec_of
-    from benchmark.video import probe
+    from benchmark.modalities.single import frames_of, make, maker, spec_of
 
     _only("keypoints, pose, hands and face", "maps", [others[k] for k in _SOURCES])
     spec = spec_of(kind, read_params(PARAMS).all_media, name=name, backend=backend)
-    info = probe(video)
     changes: dict[str, Any] = {"short_side": min(short_side, info.width, info.height)}
     if isinstance(spec, TaylorMedia):
         changes["variant"] = variant or spec.variant
@@ -95,7 +95,7 @@ def _frames(
         _only("variant", "taylor", [variant])
     spec = spec.model_copy(update=changes)
     making = maker(spec)
-    return Made(make(making, video, span), making.picture, spec.model_dump_json())
+    return Made(make(making, frames_of(video, span)), making.picture, spec.model_dump_json())
 
 
 _SOURCES = ("keypoints", "pose", "hands", "face")
@@ -103,12 +103,12 @@ _CHOICES = ("name", "variant", "backend")
 
 
 def _maps(
-    kind: str, video: Path, span: Span, *, keypoints: Path | None, pose: Path | None,
-    hands: Path | None, face: Path | None, map_size: int, sigma: float, **others: Any,
+    kind: str, video: Path, info: VideoInfo, span: Span, *, keypoints: Path | None,
+    pose: Path | None, hands: Path | None, face: Path | None, map_size: int, sigma: float, **others: Any,
 ) -> Made:  # fmt: skip
     from benchmark.modalities.pose.mediapipe_points import PoseModels
+    from benchmark.modalities.single import frames_of
     from benchmark.modalities.single_maps import Maps, found_points, sheet_points
-    from benchmark.video import probe
 
     _only("media, variant and backend", "videos", [others[k] for k in _CHOICES])
     if (keypoints is None) == (pose is None):
@@ -119,8 +119,8 @@ def _maps(
     if keypoints is not None:
         points = sheet_points(keypoints, span)
     else:
-        points = found_points(video, PoseModels(pose or Path(), hands, face), span)
-    info = probe(video)
+        models = PoseModels(pose or Path(), hands, face)
+        points = found_points(frames_of(video, span), models, info.fps)
     stream = "joint" if kind == "joint" else "limb"
     maps = Maps(stream, points, (info.width, info.height), size=map_size, sigma=sigma)
     knobs = {"kind": kind, "size": map_size, "sigma": sigma}

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from bomb import Bomb
 
 from benchmark.datasets import read_archive
 from benchmark.datasets.folder import describe
@@ -223,11 +224,7 @@ def test_missing_or_foreign_weights_are_named_and_nothing_in_them_runs(tmp_path:
     with pytest.raises(ArchiveError, match=r"none\.pth: no such weights"):
         flow_finder(raft(tmp_path / "none.pth"))
 
-    class Evil:
-        def __reduce__(self) -> tuple[object, ...]:
-            return (Path.touch, (tmp_path / "ran",))
-
-    torch.save(Evil(), tmp_path / "evil.pth")
+    torch.save(Bomb(tmp_path / "ran"), tmp_path / "evil.pth")
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     for name in ("evil.pth", "other.pth"):
         with pytest.raises(ArchiveError, match=f"{name}: not the weights of raft_small"):

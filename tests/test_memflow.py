@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bomb import Bomb
 from conftest import REPO
 
 from benchmark.errors import ArchiveError, MissingExtra
@@ -343,14 +344,6 @@ def test_a_damaged_or_missing_file_is_refused(weights: Path, tmp_path: Path) -> 
     )
     with pytest.raises(ArchiveError, match=r"not the file whose hash is in params\.yaml"):
         flow_finder(other)
-
-
-class Bomb:
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.target,)
 
 
 def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path) -> None:

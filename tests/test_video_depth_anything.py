@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bomb import Bomb
 from conftest import REPO
 from timm.models.vision_transformer import VisionTransformer
 
@@ -258,18 +259,17 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(path)
 
 
+def test_whole_numbers_in_the_place_of_weights_are_refused(tmp_path: Path) -> None:
+    tensors, path = dict(stored("vits")), tmp_path / "whole.pth"
+    tensors["pretrained.cls_token"] = torch.zeros(1, 1, 384, dtype=torch.int32)
+    torch.save(tensors, path)
+    assert "1 not finite, first pretrained.cls_token" in refusal(path)
+
+
 def test_the_metric_network_is_refused_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "metric_video_depth_anything_vits.pth"
     torch.save(stored("vits"), path)
     assert "metric" in refusal(path)
-
-
-class Bomb:
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.target,)
 
 
 def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path) -> None:

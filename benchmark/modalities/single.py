@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zipfile
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, assert_never
 
 import numpy as np
@@ -27,7 +28,7 @@ from benchmark.media_params import (
 )
 from benchmark.modalities.packing import resized
 from benchmark.modalities.viewing import SATURATED_PX, flow_picture
-from benchmark.video import VideoWriter, probe, read_frames
+from benchmark.video import VideoWriter, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -193,13 +194,12 @@ class _Depth:
         return grey(values[..., 0], self._levels)
 
 
-def span_of(video: Path, start: int, end: int | None) -> Span:
-    """The frames asked for, checked.
+def span_of(video: Path, frames: int, start: int, end: int | None) -> Span:
+    """The part asked for of a video of so many frames.
 
     Raises:
-        ArchiveError: The video cannot be read, or has no such frames.
+        ArchiveError: The video has no such frames.
     """
-    frames = probe(video).frames
     span = Span(start, frames if end is None else end)
     if not 0 <= span.start < span.end <= frames:
         raise ArchiveError(
@@ -209,21 +209,22 @@ def span_of(video: Path, start: int, end: int | None) -> Span:
     return span
 
 
-def make(making: Maker, video: Path, span: Span) -> Iterator[Values]:
-    """The values of each frame of the span, in order, with progress.
+def frames_of(video: Path, span: Span) -> Iterator[Frame]:
+    """The frames of the span, in order, with progress.
 
     Raises:
         ArchiveError: The video is damaged or ends early.
     """
-    bar = tqdm(total=span.end - span.start, desc=video.name, unit="frame", disable=None)
-    with bar:
-        for number, frame in enumerate(read_frames(video)):
-            if number >= span.end:
-                break
-            if number >= span.start:
-                yield from making.add(frame)
-                bar.update()
-        yield from making.finish()
+    frames = islice(read_frames(video), *span)
+    total = span.end - span.start
+    yield from tqdm(frames, desc=video.name, total=total, unit="frame", disable=None)
+
+
+def make(making: Maker, frames: Iterable[Frame]) -> Iterator[Values]:
+    """The values of each frame, in order."""
+    for frame in frames:
+        yield from making.add(frame)
+    yield from making.finish()
 
 
 def write_arrays(out: Path, values: Iterable[Values], span: Span, knobs: str) -> None:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from benchmark.datasets.openpose import NUM_POINTS, read_openpose
+from benchmark.datasets.openpose import read_openpose
 from benchmark.errors import ArchiveError
 from benchmark.layouts import OPENPOSE36
 from benchmark.modalities.skeleton_views import person_box, to_box
 from benchmark.modalities.viewing import maps_picture
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
-from benchmark.video import probe, read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -42,18 +41,12 @@ def sheet_points(sheet: Path, span: Span) -> Points:
     return points[span.start : span.end]
 
 
-def found_points(video: Path, models: PoseModels, span: Span) -> Points:
-    """What MediaPipe finds, tracked from the first frame of the span: float32 (T, 137, 3)."""
+def found_points(frames: Iterable[Frame], models: PoseModels, fps: float) -> Points:
+    """What MediaPipe finds, tracked from the first of the frames: float32 (T, 137, 3)."""
     from benchmark.modalities.pose.mediapipe_points import PointsFinder
 
-    found = []
-    with PointsFinder(models, probe(video).fps) as finder:
-        for number, frame in enumerate(read_frames(video)):
-            if number >= span.end:
-                break
-            if number >= span.start:
-                found.append(finder.points(frame))
-    return np.stack(found) if found else np.zeros((0, NUM_POINTS, 3), np.float32)
+    with PointsFinder(models, fps) as finder:
+        return np.stack([finder.points(frame) for frame in frames])
 
 
 class Maps:

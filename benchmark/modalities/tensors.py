@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def tensor_faults(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """What keeps tensors from being a network's, in words; empty if nothing does.
 
-    Missing ones, ones left over, of another shape, and numbers that are not finite.
+    Missing ones, ones left over, of another shape, and what is no finite number where the network
+    has one.
     """
     faults = {
         "missing": [name for name in wanted if name not in found],
@@ -23,7 +24,12 @@ def tensor_faults(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
             for name, x in wanted.items()
             if name in found and found[name].shape != x.shape
         ],
-        "not finite": [name for name, x in found.items() if not x.isfinite().all()],
+        "not finite": [
+            name
+            for name, x in found.items()
+            if not x.isfinite().all()
+            or (name in wanted and wanted[name].is_floating_point() > x.is_floating_point())
+        ],
     }
     said = [f"{len(names)} {kind}, first {names[0]}" for kind, names in faults.items() if names]
     return "; ".join(said)
