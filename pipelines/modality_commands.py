@@ -104,7 +104,8 @@ _CHOICES = ("name", "variant", "backend")
 
 def _maps(
     kind: str, video: Path, info: VideoInfo, span: Span, *, keypoints: Path | None,
-    pose: Path | None, hands: Path | None, face: Path | None, map_size: int, sigma: float, **others: Any,
+    pose: Path | None, hands: Path | None,
+    face: Path | None, map_size: int, sigma: float, **others: Any,
 ) -> Made:  # fmt: skip
     from benchmark.modalities.pose.mediapipe_points import PoseModels
     from benchmark.modalities.single import frames_of
