@@ -55,6 +55,24 @@ class RgbMedia(Strict):
     """In how many tar files the clips lie."""
 
 
+class PersonMedia(Strict):
+    """RGB clips cut to the square around the person, and the keypoints in the same pixels.
+
+    The square is that of PoseConv3D's compact crop, over all frames of a clip; where it leaves the
+    picture it is black.
+    """
+
+    kind: Literal["person"]
+    edition: str
+    layout: Literal["openpose36", "own"]
+    """Of the keypoints, as in media of kind `skeleton`."""
+    side: Annotated[int, Field(gt=0, multiple_of=2)]
+    """Pixels of a side of the stored frames; H.264 with halved colours needs it even."""
+    gop: Positive
+    crf: Annotated[int, Field(ge=0, le=51)]
+    shards: Positive
+
+
 class TaylorMedia(Strict):
     """Taylor videos: where a clip moves, and how that changes (Wang et al., ICML 2024)."""
 
@@ -221,4 +239,6 @@ class DepthMedia(Strict):
 VideoMedia: TypeAlias = RgbMedia | TaylorMedia | FlowMedia | DepthMedia
 """What is stored as clips of H.264."""
 
-Media: TypeAlias = Annotated[SkeletonMedia | PoseMedia | VideoMedia, Field(discriminator="kind")]
+Media: TypeAlias = Annotated[
+    SkeletonMedia | PoseMedia | PersonMedia | VideoMedia, Field(discriminator="kind")
+]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
+from benchmark.backbone_params import Backbone, RgbPoseConv3d
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 from benchmark.editions import edition_names
+from benchmark.input_params import Input, RgbPoseInput, SkeletonInput
 from benchmark.media_params import (
     DepthMedia,
     FlowMedia,
     Media,
+    PersonMedia,
     PoseMedia,
     RgbMedia,
     SkeletonMedia,
@@ -21,6 +25,7 @@ from benchmark.media_params import (
 from benchmark.recipe_params import Recipe
 from benchmark.schema import Strict, read_yaml
 from benchmark.tiny_depth_spec import TinyDepthSpec
+from benchmark.weights import WeightsFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,131 +45,6 @@ class EditionUse(Strict):
     score, and a submission answers them with the most frequent class."""
 
 
-# ---------------------------------------------------------------- inputs of a network
-
-
-class SkeletonInput(Strict):
-    """Heat-map volumes, made on the device from keypoints."""
-
-    kind: Literal["skeleton"]
-    stream: Literal["joint", "limb"]
-    """A map of each joint, or of each limb."""
-    frames: Positive
-    """Frames of one view, sampled uniformly over the clip."""
-    size: Positive
-    """Height and width of the heat maps in training, after a random crop."""
-    test_size: Positive
-    """Height and width in test, where the whole person is seen."""
-    sigma: Annotated[float, Field(gt=0)]
-    """Standard deviation of a joint's Gaussian in heat-map pixels."""
-    crop_area: tuple[Share, Share]
-    """Range of the random crop's share of the area in training."""
-    flip: Share
-    """Probability of a left-right flip in training."""
-    views: Positive
-    """Temporal views in test; each also flipped where `flip_views`."""
-    flip_views: bool
-
-
-class DatasetNorm(Strict):
-    """Channels minus `mean`, over `std`, on the scale 0 to 255."""
-
-    kind: Literal["dataset"]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-
-class TrainSplitNorm(Strict):
-    """As `dataset`, with the media's own numbers over the training clips (media.parquet)."""
-
-    kind: Literal["train_split"]
-
-
-class StillRemoved(Strict):
-    """Each pixel minus its own mean over the view: what does not move is 0.
-
-    With few training clips, clothes and backgrounds are learnt by heart before any movement is.
-    """
-
-    kind: Literal["still_removed"]
-    scale: Annotated[float, Field(gt=0)]
-    """Grey levels that become 1; well above the camera's noise, so that noise stays small."""
-
-
-class UniformSampling(Strict):
-    """One frame of each of as many equal segments: random in training, fixed in test."""
-
-    kind: Literal["uniform"]
-
-
-class IntervalSampling(Strict):
-    """Frames at a fixed distance; past the end the clip starts again."""
-
-    kind: Literal["interval"]
-    interval: Positive
-
-
-class VideoInput(Strict):
-    """Frames of a stored video modality."""
-
-    kind: Literal["video"]
-    modality: Literal["rgb", "taylor", "flow", "depth"]
-    """The kind of its media."""
-    frames: Positive
-    sampling: Annotated[UniformSampling | IntervalSampling, Field(discriminator="kind")]
-    size: Positive
-    """Height and width of the network's input."""
-    resize: Positive
-    """Shorter side that frames are brought to before the centre crop of test."""
-    region: Literal["frame", "centre"]
-    """What training views are cropped from: the whole frame, or its central square."""
-    crop_area: tuple[Share, Share]
-    crop_ratio: tuple[float, float]
-    """Range of width / height of the random crop in training."""
-    flip: Share
-    normalisation: Annotated[
-        DatasetNorm | TrainSplitNorm | StillRemoved, Field(discriminator="kind")
-    ]
-    views: Positive
-    """Temporal views in test."""
-    crops: Literal[1, 3]
-    """Spatial views in test: the centre, or left, centre and right."""
-
-
-Input: TypeAlias = Annotated[SkeletonInput | VideoInput, Field(discriminator="kind")]
-
-# ---------------------------------------------------------------- backbones
-
-
-class PoseConv3d(Strict):
-    """SlowOnly ResNet3d over heat maps (Duan et al., CVPR 2022)."""
-
-    kind: Literal["pose_conv3d"]
-    base_channels: Positive
-    stem_stride: Literal[1, 2]
-    """Spatial stride of the first convolution; 1 in the paper."""
-    stage_blocks: tuple[Positive, ...]
-    spatial_strides: tuple[Positive, ...]
-    temporal_strides: tuple[Positive, ...]
-    inflate: tuple[Literal[0, 1], ...]
-    dropout: Share
-
-
-class VideoSwin(Strict):
-    """Video Swin transformer (Liu et al., CVPR 2022)."""
-
-    kind: Literal["video_swin"]
-    embed_dims: Positive
-    depths: tuple[Positive, ...]
-    num_heads: tuple[Positive, ...]
-    patch_size: tuple[Positive, Positive, Positive]
-    window_size: tuple[Positive, Positive, Positive]
-    drop_path: Share
-    dropout: Share
-
-
-Backbone: TypeAlias = Annotated[PoseConv3d | VideoSwin, Field(discriminator="kind")]
-
 # ---------------------------------------------------------------- experiments
 
 
@@ -176,7 +56,24 @@ class Experiment(Strict):
     """The entry of `media` that it reads."""
     input: Input
     backbone: Backbone
+    start: Name
+    """Whose weights it starts from: `scratch`, or an experiment, a merge or published ones."""
     recipe: Name
+
+
+class Merge(Strict):
+    """Two experiments as the two pathways of one network, to start from."""
+
+    rgb: Name
+    pose: Name
+
+
+class Published(Strict):
+    """A file of weights that the user brings, to start from (docs/weights.md)."""
+
+    layout: Literal["mmaction", "swin_2d", "swin_3d"]
+    """How its tensors are named: mmaction2 and PYSKL, a 2-D Swin, torchvision's Video Swin."""
+    file: WeightsFile
 
 
 # ---------------------------------------------------------------- fusion, table, submission
@@ -246,6 +143,8 @@ class Submission(Strict):
 class Params(Strict):
     """The whole of params.yaml."""
 
+    profile: Literal["default", "paper"]
+    """Which of the two complete sets of knobs this one comes from."""
     seed: int
     mimic: MimicSpec
     mimic_ma52: ActionsSpec
@@ -258,6 +157,8 @@ class Params(Strict):
     sheets: dict[Name, Sheets]
     recipes: dict[Name, Recipe]
     experiments: dict[Name, Experiment]
+    merges: dict[Name, Merge]
+    published: dict[Name, Published]
     fusions: dict[Name, Fusion]
     table: Table
     submissions: dict[Name, Submission]
@@ -271,7 +172,8 @@ class Params(Strict):
     def _names_exist(self) -> Params:
         """Every name used somewhere is defined somewhere; all faults in one message."""
         sources = {**self.experiments, **self.fusions}
-        faults = [*_unknown_editions(self), *_media_faults(self), *_experiment_faults(self)]
+        checks = (_unknown_editions, _media_faults, _experiment_faults, _start_faults)
+        faults = [fault for check in checks for fault in check(self)]
         for key, fusion in self.fusions.items():
             if key in self.experiments:
                 faults.append(f"fusions.{key}: an experiment has the same name")
@@ -294,6 +196,8 @@ def _reads(spec: Input, media: Media) -> bool:
     """Whether an input is of the kind of its media."""
     if isinstance(spec, SkeletonInput):
         return isinstance(media, SkeletonMedia | PoseMedia)
+    if isinstance(spec, RgbPoseInput):
+        return isinstance(media, PersonMedia)
     return spec.modality == media.kind
 
 
@@ -339,6 +243,47 @@ def _experiment_faults(params: Params) -> list[str]:
             faults.append(f"experiments.{key}.media: belongs to edition '{media.edition}'")
         if experiment.recipe not in params.recipes:
             faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
+        faults += [f"experiments.{key}.{fault}" for fault in _pathway_faults(experiment)]
+    return faults
+
+
+def _pathway_faults(experiment: Experiment) -> list[str]:
+    """Two inputs go with two pathways, and their frames with the ratio between them."""
+    spec, backbone = experiment.input, experiment.backbone
+    if isinstance(spec, RgbPoseInput) != isinstance(backbone, RgbPoseConv3d):
+        return [f"backbone: kind '{backbone.kind}' cannot take input '{spec.kind}'"]
+    if not isinstance(spec, RgbPoseInput) or not isinstance(backbone, RgbPoseConv3d):
+        return []
+    if spec.pose_frames != spec.rgb_frames * backbone.speed_ratio:
+        return [
+            f"input.pose_frames: must be rgb_frames * backbone.speed_ratio "
+            f"({spec.rgb_frames * backbone.speed_ratio})"
+        ]
+    return []
+
+
+def _start_faults(params: Params) -> list[str]:
+    """Starts that nobody makes, names made twice, and experiments that start from each other."""
+    made = ["scratch", *params.experiments, *params.merges, *params.published]
+    faults = [f"'{name}' is made twice: experiments, merges and published share their names"
+              for name in sorted({name for name in made if made.count(name) > 1})]  # fmt: skip
+    before = {key: [experiment.start] for key, experiment in params.experiments.items()}
+    for key, merge in params.merges.items():
+        before[key] = [merge.rgb, merge.pose]
+        faults += [
+            f"merges.{key}.{path}: no experiment '{name}'"
+            for path, name in (("rgb", merge.rgb), ("pose", merge.pose))
+            if name not in params.experiments
+        ]
+    faults += [
+        f"experiments.{key}.start: no '{experiment.start}' in experiments, merges or published"
+        for key, experiment in params.experiments.items()
+        if experiment.start not in made
+    ]
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        faults.append("experiments: start from each other: " + " -> ".join(error.args[1]))
     return faults
 
 

@@ -21,19 +21,17 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="EXPERIMENT")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--media", type=existing, required=True, help="Folder of the prepared clips.")
+@click.option("--start", type=existing, required=True, help="Folder of the first weights.")
 @click.option("--out", type=path, required=True, help="Folder of the model.")
 @click.option("--reports", type=path, required=True, help="Folder of curves and pictures.")
 @click.option("--record", type=path, required=True, help="The run's record.")
 @stage
-def main(
-    params: Params, name: str, index: Path, media: Path, out: Path, reports: Path, record: Path
-) -> None:
+def main(params: Params, name: str, index: Path, **places: Path) -> None:
     """Train EXPERIMENT, going on where an earlier call was stopped."""
     experiment = entry(params.experiments, "experiments", name)
     edition = read_edition(experiment.edition)
-    places = Places(media=media, out=out, reports=reports, record=record)
-    run(name, params, read_clips(index, edition), places)
-    click.echo(f"wrote {out}, {reports} and {record}")
+    run(name, params, read_clips(index, edition), Places(**places))
+    click.echo("wrote {out}, {reports} and {record}".format(**places))
 
 
 if __name__ == "__main__":

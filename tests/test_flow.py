@@ -15,13 +15,13 @@ from benchmark.datasets.folder import describe
 from benchmark.errors import ArchiveError
 from benchmark.media_params import DisFlow, FlowBackend, FlowMedia, RaftFlow, SparseToDenseFlow
 from benchmark.modalities import flow
+from benchmark.modalities.crops import mirrored_frames
 from benchmark.modalities.flow import FlowExtraction, wheel
 from benchmark.modalities.flow.finder import flow_finder
 from benchmark.modalities.flow.sparse_to_dense import sparse_to_dense
 from benchmark.modalities.flow_components import NO_MOTION, components, vectors
 from benchmark.modalities.media import read_media
 from benchmark.modalities.video_media import PackedVideos
-from benchmark.modalities.video_views import mirrored
 from benchmark.weights import WeightsFile, sha256
 
 H, W = 72, 128
@@ -132,16 +132,16 @@ def test_components_round_to_half_a_step_and_clip_at_the_limit() -> None:
 
 def test_a_mirror_turns_the_motion_along_x_and_keeps_the_one_along_y() -> None:
     stored = components(np.full((1, H, W, 2), (3.0, -2.0), np.float32)[0], 8.0)[None]
-    turned = vectors(mirrored(stored, components=True)[0], 8.0)
+    turned = vectors(mirrored_frames(stored, components=True)[0], 8.0)
     np.testing.assert_allclose(turned[..., 0], -3, atol=0.1)
     np.testing.assert_allclose(turned[..., 1], -2, atol=0.1)
     picture = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
-    np.testing.assert_array_equal(mirrored(picture, components=False), picture[:, :, ::-1])
+    np.testing.assert_array_equal(mirrored_frames(picture, components=False), picture[:, :, ::-1])
 
 
 def test_the_flow_of_the_mirrored_video_is_the_mirrored_flow() -> None:
     frames = moving(2.0, 1.0, 2)
-    one = mirrored(extract(frames, spec())[0][None], components=True)[0]
+    one = mirrored_frames(extract(frames, spec())[0][None], components=True)[0]
     other = extract([np.ascontiguousarray(frame[:, ::-1]) for frame in frames], spec())[0]
     middle = (slice(12, -12), slice(12, -12), slice(0, 2))
     assert np.abs(one[middle].astype(int) - other[middle]).mean() < 1.5

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.layouts import OPENPOSE36
-from benchmark.modalities.skeleton_views import mirrored
+from benchmark.modalities.crops import mirrored_points
 from benchmark.models.heatmaps import dense_joints, dense_limbs, joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def test_a_mirrored_view_gives_the_mirrored_map_of_the_other_side(stream: str, w
     points[..., :2] = points[..., :2].clip(4, SIZE - 5).round()
     one = WAYS[stream][way](torch.from_numpy(points)[None], 0.6)[0]
     # A mirror at the centre of the pixels, so that it falls on pixels again.
-    other = WAYS[stream][way](torch.from_numpy(mirrored(points, SIZE - 1, OPENPOSE36))[None], 0.6)[
+    other = WAYS[stream][way](torch.from_numpy(mirrored_points(points, SIZE - 1, OPENPOSE36))[None], 0.6)[
         0
     ]
     swap = list(OPENPOSE36.swap)

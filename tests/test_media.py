@@ -15,6 +15,7 @@ from benchmark.clips import Clips
 from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
+from benchmark.input_params import DatasetNorm
 from benchmark.layouts import OPENPOSE36
 from benchmark.media_params import RgbMedia, SkeletonMedia
 from benchmark.modalities import rgb, skeleton
@@ -24,7 +25,7 @@ from benchmark.modalities.skeleton_views import SkeletonViews
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.modalities.video_views import VideoViews
 from benchmark.models.video_input import VideoStep
-from benchmark.params import DatasetNorm, read_params
+from benchmark.params import read_params
 
 MIMIC = read_edition("mimic")
 PARAMS = read_params(REPO / "params.yaml")

@@ -17,18 +17,20 @@ from benchmark.datasets import read_archive
 from benchmark.datasets.folder import describe
 from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.editions import Edition
+from benchmark.input_params import DatasetNorm, TrainSplitNorm, VideoInput
 from benchmark.media_params import (
     DepthMedia,
     DisFlow,
     FixedScale,
     FlowMedia,
+    Media,
+    PersonMedia,
     RgbMedia,
     SampledScale,
     SparseToDenseFlow,
     TaylorMedia,
     TinyBackend,
     VideoDepthAnythingBackend,
-    VideoMedia,
 )
 from benchmark.modalities import prepare
 from benchmark.modalities.depth import DepthExtraction, Levels, grey
@@ -37,7 +39,6 @@ from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAny
 from benchmark.modalities.media import FILE, read_media
 from benchmark.modalities.statistics import train_statistics
 from benchmark.modalities.video_media import PackedVideos
-from benchmark.params import DatasetNorm, TrainSplitNorm, VideoInput
 from benchmark.tiny_depth_spec import TinyDepthSpec
 from benchmark.training.normalisation import with_numbers
 from benchmark.weights import WeightsFile, sha256
@@ -51,7 +52,7 @@ DEPTH = {
 }  # fmt: skip
 KINDS = (
     "rgb", "taylor paper", "taylor mm_gesture", "taylor signed", "flow dis", "flow wheel",
-    "flow sparse_to_dense", "depth tiny", "depth video_depth_anything",
+    "flow sparse_to_dense", "depth tiny", "depth video_depth_anything", "person",
 )  # fmt: skip
 
 
@@ -71,6 +72,8 @@ def clips(raw: Path, own: Edition) -> Clips:
     found = list(read_archive(raw, own, left_out=(), workers=1))
     for k, frames in ((0, 1), (3, 3)):
         found[k] = replace(found[k], end_frame=found[k].start_frame + frames)
+        points = raw / f"skeletons/{found[k].clip_id}.npy"
+        np.save(points, np.load(points)[:frames])
     return Clips("own", tuple(found))
 
 
@@ -105,11 +108,11 @@ def video_depth(tmp_path_factory: pytest.TempPathFactory) -> VideoDepthAnythingB
 
 
 @pytest.fixture(scope="module")
-def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str, VideoMedia]:
+def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str, Media]:
     dis = DisFlow(kind="dis", preset="fast")
     sparse = SparseToDenseFlow(kind="sparse_to_dense")
     sampled = SampledScale(kind="sampled", clips=3, quantile=0.99)
-    found: dict[str, VideoMedia] = {
+    found: dict[str, Media] = {
         f"taylor {variant}": TaylorMedia(
             kind="taylor", variant=variant, terms=3, window=6, **STORED
         )
@@ -122,36 +125,47 @@ def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str
         "flow sparse_to_dense": FlowMedia(backend=sparse, **FLOW),
         "depth tiny": DepthMedia(backend=tiny, **DEPTH),
         "depth video_depth_anything": DepthMedia(backend=video_depth, **DEPTH | {"scale": sampled}),
+        "person": PersonMedia(
+            kind="person", edition="own", layout="own", side=SIDE, gop=4, crf=4, shards=2
+        ),
     }
 
 
-SPREAD = {"taylor signed", "flow dis", "depth tiny"}
+SPREAD = {"taylor signed", "flow dis", "depth tiny", "person"}
 """Made by two processes too, which take seconds to start; test_media does so with RGB."""
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*") if path.is_file()
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_clip_is_stored_whole_and_comes_out_the_same_again(
-    name: str, specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+    name: str, specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     if name == "depth video_depth_anything":  # 28 M parameters on a CPU
         clips = Clips("own", tuple(clips)[:6])
     prepare(specs[name], raw, own, clips, tmp_path / "1", workers=1)
     prepare(specs[name], raw, own, clips, tmp_path / "2", workers=2 if name in SPREAD else 1)
-    files = sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert files == sorted(path.name for path in (tmp_path / "2").iterdir())
-    for file in files:
-        assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes(), file
-    videos = PackedVideos(tmp_path / "1", clips)
+    made, again = files_of(tmp_path / "1"), files_of(tmp_path / "2")
+    assert made.keys() == again.keys()
+    assert [file for file in made if made[file] != again[file]] == []
+    folder = tmp_path / "1" / ("video" if name == "person" else "")
+    videos = PackedVideos(folder, clips)
     for clip in clips:
         frames = videos.read(clip.clip_id, np.arange(clip.frames))
-        assert frames.shape == (clip.frames, SIDE, 44, 3), clip.clip_id
-    kept = json.loads(pq.read_schema(tmp_path / "1" / FILE).metadata[b"spec"])
+        width = SIDE if name == "person" else 44
+        assert frames.shape == (clip.frames, SIDE, width, 3), clip.clip_id
+    kept = json.loads(pq.read_schema(folder / FILE).metadata[b"spec"])
     wanted = specs[name].model_dump(mode="json")
     assert json.loads(json.dumps(wanted)).items() <= json.loads(json.dumps(kept)).items()
 
 
 def test_statistics_are_those_of_the_stored_training_frames_and_of_no_other_split(
-    specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+    specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
     media = read_media(tmp_path / "rgb", clips)
@@ -177,7 +191,7 @@ def test_statistics_are_those_of_the_stored_training_frames_and_of_no_other_spli
 
 
 def test_a_normalisation_by_the_train_split_becomes_its_numbers(
-    specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+    specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
     spec = VideoInput.model_validate(
@@ -221,7 +235,7 @@ def test_depth_gives_as_many_frames_as_it_takes_in_order(tiny: TinyBackend, leng
 
 
 def test_a_sampled_scale_is_the_quantiles_over_training_clips_and_is_kept(
-    specs: dict[str, VideoMedia], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+    specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     spec = specs["depth tiny"].model_copy(
         update={"scale": SampledScale(kind="sampled", clips=4, quantile=0.9)}

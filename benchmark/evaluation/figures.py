@@ -43,6 +43,35 @@ class Bar:
     fusion: bool
 
 
+@dataclass(frozen=True)
+class Sample:
+    """One clip of `samples_figure`."""
+
+    clip: str
+    frames: NDArray[np.uint8]
+    """uint8 (T, H, W, 3)."""
+    label: str
+    answer: str
+    share: float
+    """Probability of the answer, in [0, 1]."""
+    right: bool
+
+
+def samples_figure(samples: Sequence[Sample]) -> Figure:
+    """One row a clip: its frames, what it is, and what was answered."""
+    figure = Figure(figsize=(12, 0.6 + 1.25 * max(len(samples), 1)), layout="constrained")
+    rows = figure.subplots(max(len(samples), 1), 1, squeeze=False)[:, 0]
+    for axes in rows:
+        axes.set_axis_off()
+    for axes, sample in zip(rows, samples, strict=False):
+        axes.imshow(np.concatenate(list(sample.frames), axis=1), aspect="equal")
+        mark, colour = ("✓", GREEN) if sample.right else ("✗", VERMILION)
+        text = f"{mark} {plain(sample.answer)}  {100 * sample.share:.0f} %"
+        text += "" if sample.right else f"   (is: {plain(sample.label)})"
+        axes.set_title(f"{text}   {plain(sample.clip)}", loc="left", size=9, color=colour)
+    return figure
+
+
 def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Clips by label (row) and answer (column): counts as numbers, shares of the row as colour.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from benchmark.media_params import (
     DepthMedia,
     FlowMedia,
+    PersonMedia,
     PoseMedia,
     RgbMedia,
     SkeletonMedia,
@@ -42,6 +43,10 @@ def prepare(
             from benchmark.modalities import pose
 
             pose.prepare(spec, raw, edition, clips, out, workers=workers)
+        case PersonMedia():
+            from benchmark.modalities import person
+
+            person.prepare(spec, raw, edition, clips, out, workers=workers)
         case RgbMedia():
             from benchmark.modalities import rgb
 

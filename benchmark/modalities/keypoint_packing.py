@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from benchmark import layouts
-from benchmark.datasets import advice
+from benchmark.datasets import advice, raw_keypoints
+from benchmark.errors import ArchiveError
 from benchmark.modalities import media as media_table
 from benchmark.modalities import shards
 from benchmark.modalities.media import Medium, write_media
@@ -20,12 +21,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.clips import Clip
+    from benchmark.datasets.keypoints import RawKeypoints
+    from benchmark.editions import Edition
     from benchmark.layouts import Layout
     from benchmark.modalities.packing import Places
     from benchmark.modalities.shards import Shard
 
     Keypoints: TypeAlias = NDArray[np.float32]
     OfVideo: TypeAlias = Callable[[list[Clip]], Iterable[tuple[Clip, Keypoints]]]
+
+
+def given_keypoints(raw: Path, edition: Edition, *, or_else: str) -> RawKeypoints:
+    """The keypoints that come with the archive; `or_else` is what one can do besides giving them.
+
+    Raises:
+        ArchiveError: It brings none.
+    """
+    source = raw_keypoints(raw, edition)
+    if source is None:
+        raise ArchiveError(
+            raw, "the archive brings no keypoints", do=f"Give them (docs/own-clips.md){or_else}"
+        )
+    return source
 
 
 def pack_keypoints(
@@ -46,6 +63,27 @@ def pack_keypoints(
         ManyFaults: Every video whose keypoints cannot be had.
     """
     work = shards.work_folder(places.out)
+    names = pack_keypoints_into(
+        work, places, points, of_video, stamps, number=number, workers=workers
+    )
+    shards.finish(work, places.out, names)
+
+
+def pack_keypoints_into(
+    work: Path,
+    places: Places,
+    points: Layout,
+    of_video: OfVideo,
+    stamps: Callable[[Sequence[Clip]], list[object]],
+    *,
+    number: int,
+    workers: int,
+) -> list[str]:
+    """As `pack_keypoints`, but into `work`, unfinished; the names of the files that belong to it.
+
+    Raises:
+        ManyFaults: Every video whose keypoints cannot be had.
+    """
     plan = shards.keyed(
         shards.plan_shards(places.clips, number, "keypoints-{:03d}.npy"),
         stamps,
@@ -56,8 +94,7 @@ def pack_keypoints(
     made = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
     write_media(made, work, places.clips, spec=places.knobs)
     layouts.write_layout(points, work)
-    names = [shard.name for shard in plan]
-    shards.finish(work, places.out, [media_table.FILE, layouts.FILE, *names])
+    return [media_table.FILE, layouts.FILE, *(shard.name for shard in plan)]
 
 
 def _write_shard(shard: Shard, path: Path, *, of_video: OfVideo, kept: list[int]) -> list[Medium]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.datasets import advice, raw_media
 from benchmark.errors import ArchiveError
-from benchmark.media_params import RgbMedia
+from benchmark.media_params import PersonMedia, RgbMedia
 from benchmark.modalities import media as media_table
 from benchmark.modalities import shards
 from benchmark.modalities.media import Medium, write_media
@@ -21,7 +21,7 @@ from benchmark.modalities.statistics import ChannelCounts
 from benchmark.video import VideoWriter, read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from benchmark.modalities.shards import Shard
 
     Frame: TypeAlias = NDArray[np.uint8]
+    Spec: TypeAlias = VideoMedia | PersonMedia
 
 PRESET = "medium"
 Number = TypeVar("Number", np.uint8, np.float32)
@@ -79,11 +80,39 @@ def pack(
     Raises:
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    files = raw_media(places.raw, places.edition)
     work = shards.work_folder(places.out)
+    begin = partial(_of_any_clip, start)
+    names = pack_into(work, spec, places, begin, more_stamps=lambda _: [], workers=workers)
+    shards.finish(work, places.out, names)
+
+
+def _of_any_clip(start: Callable[[], Extraction], _clip: Clip) -> Extraction:
+    return start()
+
+
+def pack_into(
+    work: Path,
+    spec: Spec,
+    places: Places,
+    start: Callable[[Clip], Extraction],
+    *,
+    more_stamps: Callable[[Sequence[Clip]], list[object]],
+    workers: int,
+) -> list[str]:
+    """As `pack`, but into `work`, left unfinished; the names of the files that belong to it.
+
+    `start` may hang on the clip: `more_stamps` changes when what it takes for some clips does.
+
+    Raises:
+        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
+    """
+    files = raw_media(places.raw, places.edition)
     plan = shards.keyed(
         shards.plan_shards(places.clips, spec.shards, "shard-{:03d}.tar"),
-        lambda some: [files[name].stamp() for name in dict.fromkeys(c.video for c in some)],
+        lambda some: [
+            *(files[name].stamp() for name in dict.fromkeys(c.video for c in some)),
+            *more_stamps(some),
+        ],
         places.knobs,
     )
     write = partial(_write_shard, spec=spec, files=files, start=start)
@@ -96,16 +125,16 @@ def pack(
         do=advice(places.edition),
     )
     write_media(packed, work, places.clips, spec=places.knobs)
-    shards.finish(work, places.out, [media_table.FILE, *(shard.name for shard in plan)])
+    return [media_table.FILE, *(shard.name for shard in plan)]
 
 
 def _write_shard(
     shard: Shard,
     path: Path,
     *,
-    spec: VideoMedia,
+    spec: Spec,
     files: dict[str, RawFile],
-    start: Callable[[], Extraction],
+    start: Callable[[Clip], Extraction],
 ) -> list[Medium]:
     """Write one tar; where each of its clips lies."""
     cv2.setNumThreads(1)
@@ -162,7 +191,7 @@ class _Packing:
 
 
 def _cut(
-    file: RawFile, clips: list[Clip], spec: VideoMedia, start: Callable[[], Extraction]
+    file: RawFile, clips: list[Clip], spec: Spec, start: Callable[[Clip], Extraction]
 ) -> Iterator[_Packing]:
     """Each clip once its last frame is in; clips may overlap."""
     waiting = sorted(clips, key=lambda clip: clip.start_frame)
@@ -172,7 +201,8 @@ def _cut(
         try:
             for number, frame in enumerate(read_frames(path)):
                 while waiting and waiting[0].start_frame == number:
-                    begun.append(_begin(waiting.pop(0), spec, start()))
+                    clip = waiting.pop(0)
+                    begun.append(_begin(clip, spec, start(clip)))
                 for packing in begun:
                     packing.add(frame)
                 for packing in [p for p in begun if p.clip.end_frame == number + 1]:
@@ -196,10 +226,10 @@ def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
     return ArchiveError(f"{len(names)} clip(s), {some}", f"cannot be cut: {why}")
 
 
-def _begin(clip: Clip, spec: VideoMedia, extraction: Extraction) -> _Packing:
+def _begin(clip: Clip, spec: Spec, extraction: Extraction) -> _Packing:
     buffer = io.BytesIO()
     # Three channels that do not look like a photograph lose too much in halved colours.
-    pixels = "yuv420p" if isinstance(spec, RgbMedia) else "yuv444p"
+    pixels = "yuv420p" if isinstance(spec, RgbMedia | PersonMedia) else "yuv444p"
     writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=pixels)
     return _Packing(clip, extraction, buffer, writer)
 
@@ -217,5 +247,14 @@ def resized(frame: NDArray[Number], short_side: int) -> NDArray[Number]:
     height, width = frame.shape[:2]
     scale = short_side / min(height, width)
     size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return _brought_to(frame, size, smaller=scale < 1)
+
+
+def squared(frame: NDArray[Number], side: int) -> NDArray[Number]:
+    """The frame (H, W, ...) as a square of `side`, its ratio not kept; values and type are."""
+    return _brought_to(frame, (side, side), smaller=side < max(frame.shape[:2]))
+
+
+def _brought_to(frame: NDArray[Number], size: tuple[int, int], *, smaller: bool) -> NDArray[Number]:
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(frame, size, interpolation=how), frame.dtype)

@@ -10,6 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+TEST_SEED = 255
+"""Seed of the frames of test views, PYSKL's."""
+
 
 def rng_for(*key: object) -> np.random.Generator:
     """A generator that depends on the values of `key` alone (seed, purpose, epoch, clip ...)."""
@@ -39,6 +42,22 @@ def uniform_frames(
         return np.arange(length) + np.cumsum(skip)[:-1]
     edges = np.arange(length + 1) * num_frames // length
     return edges[:-1] + rng.integers(0, np.diff(edges))
+
+
+def looped_view(num_frames: int, length: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The frames of a training view: `uniform_frames` from anywhere."""
+    start = train_start(num_frames, length, rng)
+    return uniform_frames(num_frames, length, rng, start=start)
+
+
+def looped_views(
+    num_frames: int, length: int, views: int, rng: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """The frames of each test view: `uniform_frames` from starts spread over a short clip."""
+    return [
+        uniform_frames(num_frames, length, rng, start=start)
+        for start in test_starts(num_frames, length, views)
+    ]
 
 
 def train_start(num_frames: int, length: int, rng: np.random.Generator) -> int:

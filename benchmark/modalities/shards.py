@@ -116,9 +116,13 @@ def make_shards(
 
 
 def finish(work: Path, out: Path, keep: Sequence[str]) -> None:
-    """Give the finished work its name; only the files `keep` belong to it."""
-    for path in work.iterdir():
-        if path.name not in keep:
+    """Give the finished work its name; only the files `keep` belong to it, named from `work`."""
+    kept = {work / name for name in keep}
+    for path in sorted(work.rglob("*"), reverse=True):  # what lies in a folder before the folder
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path not in kept:
             path.unlink()
     if out.exists():
         shutil.rmtree(out)

@@ -20,6 +20,7 @@ from benchmark.media_params import (
     DepthMedia,
     FixedScale,
     FlowMedia,
+    PersonMedia,
     PoseMedia,
     RgbMedia,
     SkeletonMedia,
@@ -80,6 +81,11 @@ def spec_of(
     """
     if name is not None and name not in known:
         raise ParamsError("media", f"no entry '{name}'", expected=", ".join(known))
+    if kind == "person":
+        raise ParamsError(
+            "kind person", "needs the keypoints of a whole clip: no single file has them",
+            expected="rgb, taylor, flow or depth",
+        )  # fmt: skip
     entries = {name: known[name]} if name else known
     found = [spec for spec in entries.values() if spec.kind == kind]
     if backend == "sparse_to_dense" and found and isinstance(found[0], FlowMedia):  # has no knobs
@@ -89,7 +95,7 @@ def spec_of(
             spec for spec in found
             if isinstance(spec, FlowMedia | DepthMedia) and spec.backend.kind == backend
         ]  # fmt: skip
-    if not found or isinstance(found[0], SkeletonMedia | PoseMedia):
+    if not found or isinstance(found[0], SkeletonMedia | PoseMedia | PersonMedia):
         what = f"kind {kind}" + (f" with backend {backend}" if backend else "")
         raise ParamsError(
             f"media {name}" if name else "media", f"no entry of {what}",

@@ -10,7 +10,7 @@ import torch
 from benchmark.datasets.openpose import read_openpose
 from benchmark.errors import ArchiveError
 from benchmark.layouts import OPENPOSE36
-from benchmark.modalities.skeleton_views import person_box, to_box
+from benchmark.modalities.person_box import person_box, to_box
 from benchmark.modalities.viewing import maps_picture
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 

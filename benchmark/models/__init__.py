@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
-from benchmark.params import PoseConv3d, SkeletonInput, VideoInput, VideoSwin
+from benchmark.backbone_params import MmactionBackbone, PoseConv3d, RgbPoseConv3d, VideoSwin
+from benchmark.input_params import RgbPoseInput, SkeletonInput, VideoInput
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from benchmark.backbone_params import Backbone
+    from benchmark.input_params import Input
     from benchmark.layouts import Layout
     from benchmark.models.recogniser import Recogniser
-    from benchmark.params import Backbone, Input
+
+
+class _Entry(NamedTuple):
+    """What comes before the backbone."""
+
+    step: nn.Module
+    channels: int
+    """Of the volumes that it gives; of two, of the heat maps."""
 
 
 def build(
@@ -19,9 +29,12 @@ def build(
 ) -> Recogniser:
     """The network of an experiment, freshly initialised from torch's global generator.
 
-    `layout` is that of the keypoints, for an input of skeletons.
+    `layout` is that of the keypoints, for an input that has some.
+
+    Raises:
+        TrainingError: The backbone and the input do not go together.
     """
-    step, in_channels = _input_step(spec, layout)
+    step, in_channels = _entry(spec, layout)
     match backbone:
         case PoseConv3d():
             from benchmark.models import pose_conv3d
@@ -29,27 +42,50 @@ def build(
             return pose_conv3d.build(
                 backbone, step, in_channels=in_channels, num_classes=num_classes
             )
+        case RgbPoseConv3d():
+            from benchmark.models import rgb_pose_conv3d
+
+            if not isinstance(spec, RgbPoseInput):
+                raise TypeError("two pathways need two inputs")
+            return rgb_pose_conv3d.build(
+                backbone, spec, step, in_channels=in_channels, num_classes=num_classes
+            )
         case VideoSwin():
             from benchmark.models import video_swin
 
-            return video_swin.build(backbone, step, num_classes=num_classes)
+            return video_swin.build(
+                backbone, step, in_channels=in_channels, num_classes=num_classes
+            )
+        case MmactionBackbone():
+            from benchmark.models import any_mmaction
+
+            if isinstance(spec, RgbPoseInput):
+                raise TypeError("one pathway takes one input")
+            sides = {spec.size, spec.test_size} if isinstance(spec, SkeletonInput) else {spec.size}
+            volumes = [any_mmaction.Volume(in_channels, spec.frames, side) for side in sides]
+            return any_mmaction.build(backbone, step, volumes=volumes, num_classes=num_classes)
         case _:
             assert_never(backbone)
 
 
-def _input_step(spec: Input, layout: Layout | None) -> tuple[nn.Module, int]:
-    """The step and the channels of what it gives."""
+def _entry(spec: Input, layout: Layout | None) -> _Entry:
+    if isinstance(spec, VideoInput):
+        from benchmark.models.video_input import CHANNELS, VideoStep
+
+        return _Entry(VideoStep(spec.normalisation), CHANNELS)
+    from benchmark.models.rgb_pose_input import RgbPoseStep
+    from benchmark.models.skeleton_input import SkeletonStep, map_channels
+
+    if layout is None:
+        raise TypeError("an input of skeletons needs their layout")
+    channels = map_channels(spec.stream, layout)
     match spec:
         case SkeletonInput():
-            from benchmark.models.skeleton_input import SkeletonStep
-
-            if layout is None:
-                raise TypeError("an input of skeletons needs their layout")
-            channels = layout.points if spec.stream == "joint" else layout.edges
-            return SkeletonStep(spec, layout), len(channels)
-        case VideoInput():
-            from benchmark.models.video_input import VideoStep
-
-            return VideoStep(spec), 3
+            sizes = (spec.size, spec.test_size)
+            return _Entry(
+                SkeletonStep(spec.stream, layout, sizes=sizes, sigma=spec.sigma), channels
+            )
+        case RgbPoseInput():
+            return _Entry(RgbPoseStep(spec, layout), channels)
         case _:
             assert_never(spec)

@@ -1,4 +1,4 @@
-"""PoseConv3D: a slim SlowOnly ResNet over heat-map volumes (Duan et al., CVPR 2022)."""
+"""PoseConv3D: a SlowOnly ResNet over heat-map volumes (Duan et al., CVPR 2022), or over frames."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from benchmark.models.recogniser import Head, Recogniser
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.params import PoseConv3d
+    from benchmark.backbone_params import PoseConv3d
 
 EXPANSION = 4
 """Channels out of a bottleneck block over its width."""
 
 
 def build(spec: PoseConv3d, step: nn.Module, *, in_channels: int, num_classes: int) -> Recogniser:
-    """The network from scratch: `in_channels` heat maps -> `num_classes` logits."""
+    """The network from scratch: `in_channels` maps or colours -> `num_classes` logits."""
     width = spec.base_channels * 2 ** (len(spec.stage_blocks) - 1) * EXPANSION
     head = Head(width, num_classes, spec.dropout)
     return Recogniser(step, slow_only(spec, in_channels=in_channels), head)

@@ -5,12 +5,19 @@ State-dict keys are mmaction2's (`backbone.*`, `cls_head.fc_cls.*`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from torch import Tensor
+
+class Mix(NamedTuple):
+    """Which clips of a batch are mixed (mixup)."""
+
+    share: Tensor
+    """float (B,): of the clip itself."""
+    partner: Tensor
+    """int64 (B,): the clip that makes up the rest."""
 
 
 class Head(nn.Module):
@@ -19,24 +26,53 @@ class Head(nn.Module):
     def __init__(self, in_channels: int, num_classes: int, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.fc_cls = nn.Linear(in_channels, num_classes)
-        nn.init.normal_(self.fc_cls.weight, std=0.01)  # I3DHead of mmaction2
-        nn.init.zeros_(self.fc_cls.bias)
+        self.fc_cls = classifier(in_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, H, W) -> logits (B, K)."""
-        return self.fc_cls(self.dropout(x.mean(dim=(2, 3, 4))))
+        """Features (B, C) or (B, C, T, H, W) -> logits (B, 1, K)."""
+        return self.fc_cls(self.dropout(x if x.ndim == 2 else x.mean(dim=(2, 3, 4))))[:, None]
+
+
+class TwoHeads(nn.Module):
+    """A head for each pathway, RGB first (RGBPoseHead of mmaction2)."""
+
+    def __init__(self, in_channels: tuple[int, int], num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.fc_rgb = classifier(in_channels[0], num_classes)
+        self.fc_pose = classifier(in_channels[1], num_classes)
+
+    def forward(self, x: tuple[Tensor, Tensor]) -> Tensor:
+        """Features (B, C, T, H, W) of both -> logits (B, 2, K)."""
+        rgb, pose = (self.dropout(path.mean(dim=(2, 3, 4))) for path in x)
+        return torch.stack([self.fc_rgb(rgb), self.fc_pose(pose)], dim=1)
+
+
+def classifier(in_channels: int, num_classes: int) -> nn.Linear:
+    """The last layer, initialised as in mmaction2's I3DHead and RGBPoseHead."""
+    layer = nn.Linear(in_channels, num_classes)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 class Recogniser(nn.Module):
-    """One stream."""
+    """A network with one head, or with two."""
 
-    def __init__(self, step: nn.Module, backbone: nn.Module, head: Head) -> None:
+    def __init__(self, step: nn.Module, backbone: nn.Module, head: Head | TwoHeads) -> None:
         super().__init__()
         self.input_step = step
         self.backbone = backbone
         self.cls_head = head
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Views as the loader gives them (B, ...) -> logits (B, K)."""
-        return self.cls_head(self.backbone(self.input_step(x)))
+    def forward(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Tensor:
+        """Views as the loader gives them, each (B, ...) -> logits (B, heads, K)."""
+        volumes = self.input_step(*x)
+        if mix is not None:
+            volumes = tuple(_mixed(volume, mix) for volume in volumes)
+        return self.cls_head(self.backbone(*volumes))
+
+
+def _mixed(volume: Tensor, mix: Mix) -> Tensor:
+    share = mix.share.to(volume.dtype).view(-1, *[1] * (volume.ndim - 1))
+    return volume[mix.partner].lerp_(volume, share)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, assert_never
 import torch
 from torch import Tensor, nn
 
-from benchmark.params import DatasetNorm, StillRemoved, TrainSplitNorm
+from benchmark.input_params import DatasetNorm, StillRemoved, TrainSplitNorm
 
 if TYPE_CHECKING:
-    from benchmark.params import VideoInput
+    from benchmark.input_params import Normalisation
+
+CHANNELS = 3
 
 
 class VideoStep(nn.Module):
@@ -19,24 +21,23 @@ class VideoStep(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: VideoInput) -> None:
+    def __init__(self, norm: Normalisation) -> None:
         super().__init__()
-        norm = spec.normalisation
         match norm:
             case DatasetNorm():
                 mean, std = norm.mean, norm.std
             case TrainSplitNorm():
                 raise TypeError("training puts the numbers in its place")
             case StillRemoved():
-                mean, std = (0.0,) * 3, (norm.scale,) * 3
+                mean, std = (0.0,) * CHANNELS, (norm.scale,) * CHANNELS
             case _:
                 assert_never(norm)
         self._still_removed = isinstance(norm, StillRemoved)
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor) -> tuple[Tensor]:
         x = frames.float()
         if self._still_removed:
             x = x - x.mean(dim=1, keepdim=True)
-        return ((x - self.mean) / self.std).permute(0, 4, 1, 2, 3).contiguous()
+        return (((x - self.mean) / self.std).permute(0, 4, 1, 2, 3).contiguous(),)

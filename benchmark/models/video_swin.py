@@ -10,10 +10,11 @@ from benchmark.models.recogniser import Head, Recogniser
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.params import VideoSwin
+    from benchmark.backbone_params import VideoSwin
 
 
-def build(spec: VideoSwin, step: nn.Module, *, num_classes: int) -> Recogniser:
-    """The network from scratch: 3 channels -> `num_classes` logits."""
+def build(spec: VideoSwin, step: nn.Module, *, in_channels: int, num_classes: int) -> Recogniser:
+    """The network from scratch: `in_channels` colours or maps -> `num_classes` logits."""
     width = spec.embed_dims * 2 ** (len(spec.depths) - 1)
-    return Recogniser(step, swin_3d(spec), Head(width, num_classes, spec.dropout))
+    head = Head(width, num_classes, spec.dropout)
+    return Recogniser(step, swin_3d(spec, in_channels=in_channels), head)

@@ -14,8 +14,8 @@ from benchmark.evaluation.figures import plain, save
 from benchmark.files import replacing_folder, write_text
 from benchmark.media_params import FlowMedia
 from benchmark.modalities.flow_components import vectors
+from benchmark.modalities.person_box import person_box, to_box
 from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.modalities.skeleton_views import person_box, to_box
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.modalities.viewing import SATURATED_PX, flow_picture, maps_picture
 from benchmark.models.heatmaps import joint_volumes, limb_volumes

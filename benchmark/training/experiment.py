@@ -14,22 +14,35 @@ import torch
 
 from benchmark.editions import read_edition
 from benchmark.evaluation import figures
+from benchmark.evaluation.classes import by_class
 from benchmark.evaluation.metrics import confusion, score
 from benchmark.files import write_text
 from benchmark.tracking import TRAIN, Run, find_root, track
-from benchmark.training.checkpoint import FORMAT, Checkpoints, ModelCard, write_model
-from benchmark.training.loop import Task, Trained, train
+from benchmark.training.checkpoint import Checkpoints
+from benchmark.training.loop import train
+from benchmark.training.model_files import FORMAT, ModelCard, write_model
 from benchmark.training.normalisation import with_numbers
+from benchmark.training.processes import device_name, launch
+from benchmark.training.samples import samples
+from benchmark.training.task import Task
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from benchmark.clips import Clips
     from benchmark.editions import Edition
     from benchmark.params import Params
+    from benchmark.training.task import Trained
 
 HISTORY = "history.csv"
 CURVES = "history.png"
 CONFUSION = "confusion.png"
-COLUMNS = ("epoch", "train/loss", "train/top1", "val/loss", "val/top1", "lr")
+CLASSES = "classes.csv"
+SAMPLES = "samples.png"
+COLUMNS = (
+    "epoch", "train/loss", "train/top1", "val/loss", "val/top1", "val/macro_f1", "val/mean_acc",
+    "lr",
+)  # fmt: skip
 """Of history.csv. Throughput goes to MLflow only: it would change the file's bytes."""
 PERCENT = 100
 
@@ -38,6 +51,7 @@ class Places(NamedTuple):
     """What a training reads and writes."""
 
     media: Path
+    start: Path
     out: Path
     reports: Path
     record: Path
@@ -47,53 +61,62 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
     """Train experiment `name`, going on where an earlier call was stopped.
 
     Raises:
-        TrainingError: The loss is not finite.
-        FormatError: The media cannot be read.
+        TrainingError: The loss is not finite, or the processes cannot share a step.
+        FormatError: The media or the weights to start from cannot be read.
     """
     root = find_root()
-    experiment = params.experiments[name]
-    spec = with_numbers(experiment.input, places.media, clips)
-    experiment = experiment.model_copy(update={"input": spec})
-    edition = read_edition(experiment.edition)
-    recipe = params.recipes[experiment.recipe]
-    task = Task(
-        experiment=experiment,
-        recipe=recipe,
-        media=params.all_media[experiment.media],
-        media_folder=places.media,
-        clips=clips,
-        num_classes=len(edition.classes),
-        seed=params.seed,
-    )
+    task = build_task(name, params, clips, places)
+    fabric = launch(task.recipe)
     checkpoints = Checkpoints(root / ".ckpt", name, *_key(task, places))
-    artifacts = [places.reports / file for file in (HISTORY, CURVES, CONFUSION)]
+    if not fabric.is_global_zero:
+        train(task, fabric, checkpoints, lambda epoch, row: None)
+        return
+    edition = read_edition(task.experiment.edition)
+    artifacts = [places.reports / file for file in (HISTORY, CURVES, CONFUSION, CLASSES, SAMPLES)]
     with track(
         root,
         experiment=TRAIN,
         name=f"train@{name}",
-        params=_knobs(name, task),
+        params=_knobs(name, task, fabric),
         tags={"kind": "training", "edition": f"{edition.name}/{edition.version}"},
         record=places.record,
         artifacts=artifacts,
     ) as tracked:
-        trained = train(task, checkpoints, lambda epoch, row: _report(tracked, epoch, row))
+        trained = train(task, fabric, checkpoints, lambda epoch, row: _report(tracked, epoch, row))
+        tracked.tag("start", trained.start)
         _write(trained, task, edition, name, places)
         _final(tracked, trained, task)
     checkpoints.clear()
 
 
+def build_task(name: str, params: Params, clips: Clips, places: Places) -> Task:
+    """Experiment `name` of params.yaml with everything that it names."""
+    experiment = params.experiments[name]
+    spec = with_numbers(experiment.input, places.media, clips)
+    experiment = experiment.model_copy(update={"input": spec})
+    return Task(
+        experiment=experiment,
+        recipe=params.recipes[experiment.recipe],
+        media=params.all_media[experiment.media],
+        media_folder=places.media,
+        start_folder=places.start,
+        clips=clips,
+        classes=read_edition(experiment.edition).classes,
+        seed=params.seed,
+    )
+
+
 def _key(task: Task, places: Places) -> tuple[str, ...]:
     """Everything that the result hangs on, as text: knobs, clips, media, code, torch."""
-    media = sorted(
-        (path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in places.media.iterdir()
-    )
+    read = [path for place in (places.media, places.start) for path in sorted(place.rglob("*"))]
+    files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in read]
     return (
         task.experiment.model_dump_json(),
         task.recipe.model_dump_json(),
         task.media.model_dump_json(),
         str(task.seed),
         repr(task.clips),
-        repr(media),
+        repr(files),
         _code(),
         torch.__version__,
     )
@@ -108,7 +131,7 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _knobs(name: str, task: Task) -> dict[str, object]:
+def _knobs(name: str, task: Task, fabric: Fabric) -> dict[str, object]:
     return {
         "experiment": name,
         "edition": task.experiment.edition,
@@ -117,13 +140,17 @@ def _knobs(name: str, task: Task) -> dict[str, object]:
         "input": task.experiment.input.model_dump(mode="json"),
         "backbone": task.experiment.backbone.model_dump(mode="json"),
         "recipe": {"name": task.experiment.recipe, **task.recipe.model_dump(mode="json")},
+        "lr": task.recipe.lr,
+        "start": task.experiment.start,
+        "device": device_name(fabric.device),
+        "processes": fabric.world_size,
     }
 
 
 def _report(tracked: Run, epoch: int, row: dict[str, float]) -> None:
     """One epoch to MLflow: scores in per cent, two decimals."""
     shown = {key: value for key, value in row.items() if key != "epoch"}
-    for key in ("train/top1", "val/top1"):
+    for key in ("train/top1", "val/top1", "val/macro_f1", "val/mean_acc", "wait_share", "mfu"):
         shown[key] = round(PERCENT * shown[key], 2)
     tracked.metrics(epoch, shown)
 
@@ -139,13 +166,18 @@ def _write(trained: Trained, task: Task, edition: Edition, name: str, places: Pl
     """Curves and pictures first, the model last: it says that the training is complete."""
     history = trained.progress.history
     write_text(places.reports / HISTORY, _csv(history))
-    curves = figures.history_figure(
-        pd.DataFrame(history), losses=["train/loss", "val/loss"], scores=["train/top1", "val/top1"]
-    )
+    scores = ["train/top1", "val/top1", "val/macro_f1"]
+    losses = ["train/loss", "val/loss"]
+    curves = figures.history_figure(pd.DataFrame(history), losses=losses, scores=scores)
     figures.save(curves, places.reports / CURVES)
     labels = task.clips.split("val").labels()
+    metrics = score(trained.val, labels)
     matrix = confusion(trained.val, labels, len(edition.classes))
     figures.save(figures.confusion_figure(matrix, edition.classes), places.reports / CONFUSION)
+    known = by_class(trained.val, labels, task.clips.split("train").labels(), edition.classes)
+    write_text(places.reports / CLASSES, known.to_csv(index=False, float_format="%.4f"))
+    seen = figures.samples_figure(samples(task, trained.val))
+    figures.save(seen, places.reports / SAMPLES)
     card = ModelCard(
         format=FORMAT,
         experiment=name,
@@ -154,9 +186,11 @@ def _write(trained: Trained, task: Task, edition: Edition, name: str, places: Pl
         media=task.media,
         input=task.experiment.input,
         backbone=task.experiment.backbone,
+        start=trained.start,
         seed=task.seed,
         epoch=trained.epoch,
-        val_top1=score(trained.val, labels).top1,
+        metric=task.recipe.keep.metric,
+        val_metric=getattr(metrics, task.recipe.keep.metric),
     )
     write_model(places.out, card, trained.weights)
 

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.input_params import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.media_params import (
     DepthMedia,
     FlowMedia,
+    PersonMedia,
     PoseMedia,
     RgbMedia,
     SkeletonMedia,
     TaylorMedia,
 )
 from benchmark.modalities.sampling import rng_for
-from benchmark.params import SkeletonInput, VideoInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from benchmark.clips import Clips
+    from benchmark.input_params import Input
     from benchmark.media_params import Media
+    from benchmark.modalities.rgb_pose_views import RgbPoseViews
     from benchmark.modalities.skeleton_views import SkeletonViews
     from benchmark.modalities.video_views import VideoViews
-    from benchmark.params import Input
+    from benchmark.modalities.viewed import Viewed
+    from benchmark.training.order import EpochOrder, Key
 
-    Views = SkeletonViews | VideoViews
+    Views = SkeletonViews | VideoViews | RgbPoseViews
+    Arrays = tuple[NDArray[np.generic], ...]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """`x` is (B, V, ...), one view of each clip in training; `label` int64 (B,) or None."""
+class TrainBatch(NamedTuple):
+    """One random view of each clip."""
 
     clip_id: list[str]
-    x: Tensor
-    label: Tensor | None
+    x: tuple[Tensor, ...]
+    """One tensor for each input of the network: (B, ...)."""
+    label: Tensor
+    """int64 (B,)."""
+
+
+class TestBatch(NamedTuple):
+    """The distinct views of some clips, one after the other."""
+
+    clip_id: list[str]
+    x: tuple[Tensor, ...]
+    """One tensor for each input of the network: (V, ...), V views of all the clips."""
+    clip: Tensor
+    """Place in `clip_id` of the clip that a view is of: int64 (V,)."""
+    weight: Tensor
+    """Share of the view in its clip's mean: float32 (V,)."""
 
 
 def build_views(
@@ -54,81 +71,88 @@ def build_views(
             from benchmark.modalities.skeleton_views import SkeletonViews
 
             return SkeletonViews(spec, folder, clips)
+        case VideoInput(), PersonMedia():
+            from benchmark.modalities.video_views import VideoViews
+
+            return VideoViews(spec, folder / "video", clips, cache_gib=cache_gib)
         case VideoInput(), RgbMedia() | TaylorMedia() | FlowMedia() | DepthMedia():
             from benchmark.modalities.video_views import VideoViews
 
             components = isinstance(media, FlowMedia) and media.rendering == "components"
             return VideoViews(spec, folder, clips, cache_gib=cache_gib, components=components)
+        case RgbPoseInput(), PersonMedia():
+            from benchmark.modalities.rgb_pose_views import RgbPoseViews
+
+            return RgbPoseViews(spec, folder, clips, cache_gib=cache_gib)
         case _:
             raise TypeError(f"input {spec.kind} cannot read media {media.kind}")
 
 
-class TrainClips(Dataset[tuple[str, "np.ndarray", int]]):
-    """One random view a clip. An item's key is (row, epoch, repeat): all that it depends on."""
+class TrainClips(Dataset[tuple[str, "Arrays", int]]):
+    """One random view a clip."""
 
     def __init__(self, views: Views, clips: Clips, seed: int) -> None:
         self._views, self._seed = views, seed
         self._ids, self._labels = clips.ids, clips.labels()
 
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[str, np.ndarray, int]:
+    def __getitem__(self, key: Key) -> tuple[str, Arrays, int]:
         row, epoch, repeat = key
         clip = self._ids[row]
         rng = rng_for(self._seed, "view", epoch, repeat, clip)
-        return clip, self._views.train(clip, rng)[None], int(self._labels[row])
+        return clip, self._views.train(clip, rng), int(self._labels[row])
 
     def __len__(self) -> int:
         return len(self._ids)
 
 
-class TestClips(Dataset[tuple[str, "np.ndarray", int]]):
-    """Fixed views of every clip; label -1 stands for none and never leaves the loader."""
+class TestClips(Dataset[tuple[str, "Viewed"]]):
+    """The fixed views of every clip; the first one only if `quick`."""
 
-    def __init__(self, views: Views, clips: Clips, *, quick: bool) -> None:
-        self._views, self._ids, self._quick = views, clips.ids, quick
+    def __init__(self, views: Views, ids: Sequence[str], *, quick: bool) -> None:
+        self._views, self._ids, self._quick = views, list(ids), quick
 
-    def __getitem__(self, row: int) -> tuple[str, np.ndarray, int]:
-        return self._ids[row], self._views.test(self._ids[row], quick=self._quick), -1
+    def __getitem__(self, row: int) -> tuple[str, Viewed]:
+        return self._ids[row], self._views.test(self._ids[row], quick=self._quick)
 
     def __len__(self) -> int:
         return len(self._ids)
-
-
-class EpochOrder:
-    """Batches of keys of one epoch: every clip `repeats` times, shuffled by (seed, epoch)."""
-
-    def __init__(self, num_clips: int, batch_size: int, repeats: int, seed: int) -> None:
-        self._num_clips, self._batch_size = num_clips, batch_size
-        self._repeats, self._seed = repeats, seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return math.ceil(self._num_clips * self._repeats / self._batch_size)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
-        rng = rng_for(self._seed, "order", self.epoch)
-        order = rng.permutation(self._num_clips * self._repeats)
-        keys = [(int(i % self._num_clips), self.epoch, int(i // self._num_clips)) for i in order]
-        for start in range(0, len(keys), self._batch_size):
-            yield keys[start : start + self._batch_size]
 
 
 def train_loader(clips: TrainClips, order: EpochOrder, *, workers: int) -> DataLoader[Any]:
-    """Batches of one view a clip, in the order of `order`'s epoch."""
+    """The forward passes of `order`'s epoch as `TrainBatch`es."""
     return DataLoader(
         clips,
         batch_sampler=order,
-        collate_fn=_collate,
+        collate_fn=_train_batch,
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )
 
 
 def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoader[Any]:
-    """Batches of all views of `batch_size` clips, in the clips' order."""
-    return DataLoader(clips, batch_size=batch_size, collate_fn=_collate, num_workers=workers)
+    """All views of `batch_size` clips as a `TestBatch`, in the clips' order."""
+    return DataLoader(
+        clips,
+        batch_size=batch_size,
+        collate_fn=_test_batch,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
-def _collate(items: Sequence[tuple[str, np.ndarray, int]]) -> Batch:
-    ids, views, labels = zip(*items, strict=True)
-    label = torch.tensor(labels) if min(labels) >= 0 else None
-    return Batch(list(ids), torch.from_numpy(np.stack(views)), label)
+def _train_batch(items: Sequence[tuple[str, Arrays, int]]) -> TrainBatch:
+    ids, arrays, labels = zip(*items, strict=True)
+    x = tuple(torch.from_numpy(np.stack(parts)) for parts in zip(*arrays, strict=True))
+    return TrainBatch(list(ids), x, torch.tensor(labels))
+
+
+def _test_batch(items: Sequence[tuple[str, Viewed]]) -> TestBatch:
+    ids, viewed = zip(*items, strict=True)
+    parts = zip(*(one.views for one in viewed), strict=True)
+    x = tuple(torch.from_numpy(np.concatenate(part)) for part in parts)
+    counts = torch.tensor([len(one.weight) for one in viewed])
+    clip = torch.arange(len(ids)).repeat_interleave(counts)
+    weight = torch.from_numpy(np.concatenate([one.weight for one in viewed]))
+    return TestBatch(list(ids), x, clip, weight)

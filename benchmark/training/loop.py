@@ -4,214 +4,211 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
-from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from benchmark.errors import TrainingError
 from benchmark.evaluation.metrics import score
-from benchmark.models import build
 from benchmark.training.checkpoint import Progress
 from benchmark.training.forward import probabilities
-from benchmark.training.loader import (
-    EpochOrder,
-    TestClips,
-    TrainClips,
-    build_views,
-    test_loader,
-    train_loader,
-)
-from benchmark.training.optimisation import build_optimizer, build_schedule
-from benchmark.training.seeding import make_deterministic
+from benchmark.training.meter import Meter
+from benchmark.training.processes import summed
+from benchmark.training.setup import build_parts
+from benchmark.training.stepping import Stepper
+from benchmark.training.stopping import Stopping
+from benchmark.training.task import Trained
+from benchmark.training.throughput import Utilisation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import numpy as np
+    from lightning_fabric import Fabric
     from numpy.typing import NDArray
-    from torch import Tensor
-    from torch.utils.data import DataLoader
 
-    from benchmark.clips import Clips
-    from benchmark.media_params import Media
-    from benchmark.models.recogniser import Recogniser
-    from benchmark.params import Experiment
-    from benchmark.recipe_params import Recipe
     from benchmark.training.checkpoint import Checkpoints
-    from benchmark.training.loader import Batch, Views
+    from benchmark.training.task import Task
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Task:
-    """All that a training hangs on."""
-
-    experiment: Experiment
-    recipe: Recipe
-    media: Media
-    media_folder: Path
-    clips: Clips
-    num_classes: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The kept weights and what they say of validation, one view a clip."""
-
-    progress: Progress
-    weights: dict[str, torch.Tensor]
-    epoch: int
-    val: NDArray[np.float32]
+Row = dict[str, float]
 
 
 def train(
-    task: Task, checkpoints: Checkpoints, report: Callable[[int, dict[str, float]], None]
+    task: Task, fabric: Fabric, checkpoints: Checkpoints, report: Callable[[int, Row], None]
 ) -> Trained:
-    """Train to the last epoch, going on where an earlier call was stopped.
+    """Train to the end, going on where an earlier call was stopped.
 
-    `report(epoch, metrics)` is called for every epoch, also for those of an earlier call.
+    `report(epoch, metrics)` is called for every epoch, also for those of an earlier call. Every
+    process of `fabric` calls this; all return the same.
 
     Raises:
-        TrainingError: The loss is not finite; names the clips of the batch.
+        TrainingError: The loss is not finite; the clips of the pass are written down.
+        FormatError: The media or the weights to start from cannot be read.
     """
-    trainer = _Trainer(task)
-    trainer.resume(checkpoints)
-    for row in trainer.progress.history:
-        report(int(row["epoch"]), row)
-    while trainer.progress.epoch < task.recipe.epochs:
-        row = trainer.epoch()
-        checkpoints.save(trainer.progress, trainer.state())
-        report(trainer.progress.epoch, row)
-    return trainer.finish()
+    with Stopping(fabric) as stopping:
+        trainer = Trainer(task, fabric, checkpoints, stopping)
+        trainer.resume()
+        for row in trainer.progress.history:
+            report(int(row["epoch"]), row)
+        while not trainer.finished:
+            row = trainer.epoch()
+            report(trainer.progress.epoch, row)
+        return trainer.finish()
 
 
-class _Trainer:
-    """Network, optimiser, schedule and data of one training."""
+class Trainer:
+    """One training under way."""
 
-    def __init__(self, task: Task) -> None:
-        make_deterministic(task.seed, threads=task.recipe.threads)
-        self._recipe = task.recipe
-        self._fabric = Fabric(accelerator="auto", devices=1, precision=task.recipe.precision)
-        views = build_views(
-            task.experiment.input,
-            task.media,
-            task.media_folder,
-            task.clips,
-            cache_gib=task.recipe.cache_gib,
-        )
-        self._model = build(
-            task.experiment.backbone,
-            task.experiment.input,
-            views.layout,
-            num_classes=task.num_classes,
-        )
-        optimizer = build_optimizer(task.recipe, self._model)
-        self._net, self._optimizer = self._fabric.setup(self._model, optimizer)
-        self._order, self._batches, self._val = _batches(task, views)
-        self._schedule = build_schedule(task.recipe, optimizer, len(self._order))
+    def __init__(
+        self, task: Task, fabric: Fabric, checkpoints: Checkpoints, stopping: Stopping
+    ) -> None:
+        self._recipe, self._seed, self._fabric = task.recipe, task.seed, fabric
+        self._checkpoints, self._stopping = checkpoints, stopping
+        self._parts = build_parts(task, fabric)
+        self._stepper = Stepper(self._parts, task.recipe, task.seed)
         self._val_labels = task.clips.split("val").labels()
+        self._utilisation = Utilisation(self._parts, task.recipe)
+        self._saved = time.monotonic()
         self.progress = Progress()
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds besides the progress."""
-        return {"model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
+    # ---------------------------------------------------------------- stop and go
 
-    def resume(self, checkpoints: Checkpoints) -> None:
+    def resume(self) -> None:
         """Take over the last checkpoint, if there is one."""
-        if (saved := checkpoints.load()) is None:
+        if (saved := self._checkpoints.load()) is None:
             return
         self.progress, state = saved
-        self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        log.info("going on after epoch %d of %d", self.progress.epoch, self._recipe.epochs)
+        self._parts.load_state(state)
+        done = f"step {self.progress.step} of epoch {self.progress.epoch + 1}"
+        log.info("going on after %s of %d epochs", done, self._recipe.epochs)
 
-    def epoch(self) -> dict[str, float]:
+    def _save(self) -> None:
+        """Write a checkpoint: one process writes, all wait for it."""
+        state = self._parts.state()
+        if self._fabric.is_global_zero:
+            self._checkpoints.save(self.progress, state)
+        self._fabric.barrier()
+        self._saved = time.monotonic()
+
+    def _stop_if_wanted(self) -> None:
+        if self._stopping.wanted():
+            self._save()
+            self._stopping.leave()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch, or the last one worth its time, is over."""
+        done, patience = self.progress.epoch, self._recipe.keep.patience
+        stale = patience is not None and done - self.progress.best_epoch >= patience
+        return done >= self._recipe.epochs or (done > 0 and stale)
+
+    # ---------------------------------------------------------------- an epoch
+
+    def epoch(self) -> Row:
         """Train and validate one epoch; its row of history.csv."""
-        self._order.epoch = self.progress.epoch
-        row = self._pass() | _validation(self._validate(), self._val_labels)
-        _advance(self.progress, row, self._model)
+        speed = self._pass_over_clips()
+        self._stop_if_wanted()
+        sums = torch.tensor(self.progress.sums, dtype=torch.float64)
+        loss, right, clips = summed(self._fabric, sums).tolist()
+        row = {"train/loss": loss / clips, "train/top1": right / clips, **speed}
+        self._advance(row | self._validation())
+        self._save()
+        return self.progress.history[-1]
+
+    def _pass_over_clips(self) -> Row:
+        """The steps of the epoch that are not done yet; what they say of speed and memory."""
+        parts, progress = self._parts, self.progress
+        parts.order.epoch, parts.order.first_step = progress.epoch, progress.step
+        meter = Meter(self._fabric.device, progress.sums)
+        batches = meter.waiting(parts.batches)
+        bar = tqdm(
+            range(progress.step, parts.order.steps),
+            desc=f"epoch {progress.epoch + 1}/{self._recipe.epochs}",
+            initial=progress.step, total=parts.order.steps, unit="step",
+            disable=None if self._fabric.is_global_zero else True,
+        )  # fmt: skip
+        parts.model.train()
+        for step in bar:
+            self._stepper.step(progress.epoch * parts.order.steps + step, batches, meter)
+            self._check(meter, keep=len(parts.order.own_passes))
+            progress.step = step + 1
+            stop = self._stopping.wanted()
+            if stop or self._due():
+                progress.sums = meter.sums
+                self._save()
+            if stop:
+                self._stopping.leave()
+        self._check(meter, keep=0)
+        progress.sums = meter.sums
+        return self._speed(meter)
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._saved > 60 * self._recipe.checkpoint_minutes
+
+    def _check(self, meter: Meter, *, keep: int) -> None:
+        """Stop at a loss that is not finite, with the clips written down.
+
+        Raises:
+            TrainingError: It is not.
+        """
+        if (seen := meter.not_finite(keep=keep)) is None:
+            return
+        path = self._checkpoints.note_clips(seen.step, seen.loss.item(), seen.clips)
+        named = ", ".join(seen.clips[:5])
+        raise TrainingError(
+            f"step {seen.step}", f"the loss is {seen.loss.item()}; clips: {named}",
+            do=f"All clips of the pass are in {path}. Lower the learning rate, or look at them",
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- validation
+
+    def _validation(self) -> Row:
+        metrics = score(self._validate(), self._val_labels)
+        names = ("top1", "macro_f1", "mean_acc")
+        return {"val/loss": metrics.log_loss} | {f"val/{n}": getattr(metrics, n) for n in names}
+
+    def _validate(self) -> NDArray[np.float32]:
+        """Probabilities of the validation clips, one view each, shared out to the processes."""
+        own = probabilities(
+            self._fabric, self._parts.kept, self._parts.val,
+            views_at_once=self._recipe.forward_size, check=self._stop_if_wanted,
+        )  # fmt: skip
+        return self._parts.gathered(own, len(self._val_labels))
+
+    def _advance(self, row: Row) -> None:
+        """Count the epoch, keep its row, and its weights if they are the best so far."""
+        progress, keep = self.progress, self._recipe.keep
+        progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
+        row["epoch"] = progress.epoch
+        row["lr"] = max(float(group["lr"]) for group in self._parts.optimizer.param_groups)
+        progress.history.append(row)
+        log.info("epoch %d: %s", progress.epoch, {k: round(v, 4) for k, v in row.items()})
+        if row[f"val/{keep.metric}"] > progress.best_value:
+            progress.best_value, progress.best_epoch = row[f"val/{keep.metric}"], progress.epoch
+            if keep.epoch == "best":
+                progress.best_weights = _copied(self._parts.kept)
+
+    def _speed(self, meter: Meter) -> Row:
+        """Clips a second of all processes, waiting time, and memory where there is a GPU."""
+        own = meter.speed()
+        clips_s = own["clips_s"] * self._fabric.world_size
+        row = {"clips_s": clips_s, "wait_share": own["wait_share"]}
+        row["mfu"] = self._utilisation.of(clips_s)
+        if self._fabric.device.type == "cuda":
+            row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
         return row
 
     def finish(self) -> Trained:
         """Load the weights that the recipe keeps and score them once more."""
-        epoch = self.progress.epoch
-        if self._recipe.keep == "best":
-            self._model.load_state_dict(self.progress.best_weights)
+        epoch, kept = self.progress.epoch, self._parts.kept
+        if self._recipe.keep.epoch == "best":
+            kept.load_state_dict(self.progress.best_weights)
             epoch = self.progress.best_epoch
-        weights = {name: tensor.detach().cpu() for name, tensor in self._model.state_dict().items()}
-        return Trained(self.progress, weights, epoch, self._validate())
-
-    def _validate(self) -> NDArray[np.float32]:
-        return probabilities(self._fabric, self._net, self._val)
-
-    def _pass(self) -> dict[str, float]:
-        """One pass over the training clips."""
-        self._net.train()
-        began, first = time.perf_counter(), self.progress.epoch * len(self._batches)
-        title = f"epoch {self.progress.epoch + 1}/{self._recipe.epochs}"
-        total_loss, correct, seen = 0.0, 0, 0
-        bar = tqdm(self._batches, desc=title, unit="step", disable=None)
-        for step, batch in enumerate(bar, start=first):
-            self._schedule.step_update(step)
-            logits, label, loss = self._step(batch, step)
-            total_loss += loss * len(label)
-            correct += int((logits.argmax(1) == label).sum())
-            seen += len(label)
-        return {
-            "train/loss": total_loss / seen,
-            "train/top1": correct / seen,
-            "lr": max(float(group["lr"]) for group in self._optimizer.param_groups),
-            "clips_s": seen / (time.perf_counter() - began),
-        }
-
-    def _step(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, float]:
-        """One update: logits (B, K), labels (B,), loss."""
-        x, label = self._fabric.to_device((batch.x[:, 0], batch.label))
-        logits = self._net(x)
-        loss = cross_entropy(logits, label, label_smoothing=self._recipe.label_smoothing)
-        if not torch.isfinite(loss):
-            clips = ", ".join(batch.clip_id)
-            raise TrainingError(f"step {step}", f"the loss is {loss.item()}; clips: {clips}")
-        self._fabric.backward(loss)
-        if self._recipe.grad_clip is not None:
-            self._fabric.clip_gradients(self._net, self._optimizer, max_norm=self._recipe.grad_clip)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return logits.detach(), label, loss.item()
+        return Trained(self.progress, _copied(kept), epoch, self._validate(), self._parts.start)
 
 
-def _batches(task: Task, views: Views) -> tuple[EpochOrder, DataLoader[Any], DataLoader[Any]]:
-    """Order and batches of training, and batches of validation, over the same views."""
-    recipe, train_clips, val_clips = task.recipe, task.clips.split("train"), task.clips.split("val")
-    order = EpochOrder(len(train_clips), recipe.batch_size, recipe.repeats, task.seed)
-    workers = recipe.loader_workers
-    return (
-        order,
-        train_loader(TrainClips(views, train_clips, task.seed), order, workers=workers),
-        test_loader(
-            TestClips(views, val_clips, quick=True), batch_size=recipe.batch_size, workers=workers
-        ),
-    )
-
-
-def _validation(p: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
-    metrics = score(p, labels)
-    return {"val/loss": metrics.log_loss, "val/top1": metrics.top1}
-
-
-def _advance(progress: Progress, row: dict[str, float], model: Recogniser) -> None:
-    """Count the epoch, keep its row, and its weights if they are the best so far."""
-    progress.epoch += 1
-    row["epoch"] = progress.epoch
-    progress.history.append(row)
-    log.info("epoch %d: %s", progress.epoch, {k: round(v, 4) for k, v in row.items()})
-    if row["val/top1"] > progress.best_top1:
-        progress.best_top1, progress.best_epoch = row["val/top1"], progress.epoch
-        progress.best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+def _copied(model: torch.nn.Module) -> dict[str, Any]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmark.input_params import DatasetNorm, RgbPoseInput, TrainSplitNorm, VideoInput
 from benchmark.modalities.media import read_media
 from benchmark.modalities.statistics import train_statistics
-from benchmark.params import DatasetNorm, TrainSplitNorm, VideoInput
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.clips import Clips
-    from benchmark.params import Input
+    from benchmark.input_params import Input
+
+FLATTEST = 1.0
+"""Least standard deviation in grey levels: a channel that never moves, such as the third of flow
+components, holds the codec's noise alone, and that is not to be blown up."""
 
 
 def with_numbers(spec: Input, media: Path, clips: Clips) -> Input:
@@ -20,9 +24,14 @@ def with_numbers(spec: Input, media: Path, clips: Clips) -> Input:
 
     They go into the model's card, so that prediction needs no training clip.
     """
-    if not isinstance(spec, VideoInput) or not isinstance(spec.normalisation, TrainSplitNorm):
+    if not isinstance(spec, VideoInput | RgbPoseInput):
         return spec
+    if not isinstance(spec.normalisation, TrainSplitNorm):
+        return spec
+    if isinstance(spec, RgbPoseInput) or spec.modality == "person":
+        media = media / "video"
     mean, std = train_statistics(read_media(media, clips), clips)
+    std = (max(std[0], FLATTEST), max(std[1], FLATTEST), max(std[2], FLATTEST))
     return spec.model_copy(
         update={"normalisation": DatasetNorm(kind="dataset", mean=mean, std=std)}
     )

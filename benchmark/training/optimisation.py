@@ -1,70 +1,106 @@
-"""Optimiser and learning-rate schedule of a recipe. The only module that imports timm."""
+"""Optimiser, learning rate and mean weights of a recipe. The only module that imports timm."""
 
 from __future__ import annotations
 
+import math
+import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, assert_never
 
 import torch
-from timm.scheduler.cosine_lr import CosineLRScheduler
+from timm.utils.model_ema import ModelEmaV3
 
-from benchmark.recipe_params import AdamW, Sgd
+from benchmark.recipe_params import AdamW, Cosine, Sgd, Steps
 
 if TYPE_CHECKING:
-    from benchmark.models.recogniser import Recogniser
+    from torch import nn
+
     from benchmark.recipe_params import Recipe
 
-WARMUP_START = 0.1
-"""Share of the learning rate at the first step of the warm-up (mmaction2's Swin recipes)."""
+BLOCK = re.compile(r"^(backbone\.(?:\w+\.)*?)(layers?\d*\.\d+(?:\.blocks\.\d+)?)\.")
+"""Pathway and block that a parameter belongs to, such as layer2.0 or layers.1.blocks.0."""
 
 
-def build_optimizer(recipe: Recipe, model: Recogniser) -> torch.optim.Optimizer:
-    """The optimiser with its parameter groups."""
+def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser with its parameter groups, each at its full learning rate."""
     spec = recipe.optimizer
     match spec:
         case Sgd():
             return torch.optim.SGD(
                 model.parameters(),
-                lr=spec.lr,
+                lr=recipe.lr,
                 momentum=spec.momentum,
                 weight_decay=spec.weight_decay,
             )
         case AdamW():
-            return torch.optim.AdamW(_groups(spec, model), lr=spec.lr)
+            return torch.optim.AdamW(_groups(spec, recipe.lr, model), lr=recipe.lr)
         case _:
             assert_never(spec)
 
 
-def _groups(spec: AdamW, model: Recogniser) -> list[dict[str, Any]]:
-    """Backbone and head, each with and without decay.
+def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
+    """Parameters of equal learning rate and decay together.
 
     Source: Swin's recipe: no decay for norms, biases of one dimension and position-bias tables.
+    Layer decay as in BEiT (Bao et al., 2022): `layer_decay` to the number of blocks above.
     """
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+    above = _blocks_above([name for name, _ in model.named_parameters()])
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         decays = parameter.ndim > 1 and "relative_position_bias_table" not in name
-        groups.setdefault((name.startswith("backbone."), decays), []).append(parameter)
+        factor = 1.0
+        if name.startswith("backbone."):
+            factor = spec.backbone_lr * spec.layer_decay ** above[name]
+        key = (lr * factor, spec.weight_decay if decays else 0.0)
+        groups.setdefault(key, []).append(parameter)
     return [
-        {
-            "params": parameters,
-            "lr": spec.lr * (spec.backbone_lr if in_backbone else 1),
-            "weight_decay": spec.weight_decay if decays else 0.0,
-        }
-        for (in_backbone, decays), parameters in groups.items()
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
     ]
 
 
-def build_schedule(
-    recipe: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int
-) -> CosineLRScheduler:
-    """Linear warm-up, then a cosine to 0, both by step: call `step_update(step)` after each."""
+def _blocks_above(names: list[str]) -> dict[str, int]:
+    """Blocks of its pathway from a parameter to the head, its own one included.
+
+    What stands before the first block is the stem and has one more; what stands after it in no
+    block (a last norm, what joins pathways) counts as the last one.
+    """
+    blocks: dict[str, list[str]] = {}
+    place: dict[str, tuple[str, int]] = {}
+    for name in names:
+        match = BLOCK.match(name)
+        path = match[1] if match else name[: name.rfind(".", 0, name.rfind(".")) + 1]
+        seen = blocks.setdefault(path, [])
+        if match and match[2] not in seen:
+            seen.append(match[2])
+        place[name] = path, len(seen)
+    return {
+        name: 1 if not BLOCK.match(name) and number else len(blocks[path]) - number + 1
+        for name, (path, number) in place.items()
+    }
+
+
+def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """What every learning rate is multiplied by at a step, counted from 0.
+
+    A pure function: a training that goes on needs no state of a schedule. Warm-up and schedule are
+    multiplied, as in mmengine (LinearLR and CosineAnnealingLR over the same epochs).
+    """
+    schedule = recipe.schedule
+    match schedule:
+        case Cosine():
+            done = step if schedule.by == "step" else step // steps_per_epoch * steps_per_epoch
+            share = done / (recipe.epochs * steps_per_epoch)
+            factor = (1 + math.cos(math.pi * share)) / 2
+        case Steps():
+            factor = schedule.factor ** bisect_right(schedule.epochs, step // steps_per_epoch)
+        case _:
+            assert_never(schedule)
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
-    lowest = min(float(group["lr"]) for group in optimizer.param_groups)
-    return CosineLRScheduler(
-        optimizer,
-        t_initial=recipe.epochs * steps_per_epoch - warmup,
-        lr_min=0.0,
-        warmup_t=warmup,
-        warmup_lr_init=WARMUP_START * lowest,
-        warmup_prefix=True,
-        t_in_epochs=False,
-    )
+    if step < warmup:
+        factor *= recipe.warmup_start + (1 - recipe.warmup_start) * step / warmup
+    return factor
+
+
+class MeanWeights(ModelEmaV3):
+    """An exponential mean of a model's weights and buffers; `update(model)` after each step."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightning_fabric import Fabric
-
 from benchmark.models import build
 from benchmark.predictions import Probabilities
-from benchmark.training.checkpoint import load_weights, read_card
 from benchmark.training.forward import probabilities
 from benchmark.training.loader import TestClips, build_views, test_loader
-from benchmark.training.seeding import make_deterministic
+from benchmark.training.model_files import load_weights, read_card
+from benchmark.training.processes import alone
+from benchmark.training.seeding import set_up_torch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from benchmark.clips import Clips
     from benchmark.editions import Split
     from benchmark.recipe_params import Recipe
+
+CLIPS_AT_ONCE = 2
+"""Clips whose views are read together; few, because a clip can have a dozen large views."""
 
 
 def predict(
@@ -31,14 +33,15 @@ def predict(
         ClipUnreadable: The stored media of a clip are damaged.
     """
     card = read_card(model_folder)
-    make_deterministic(card.seed, threads=recipe.threads)
+    set_up_torch(card.seed, threads=recipe.threads, deterministic=recipe.deterministic)
     views = build_views(card.input, card.media, media_folder, clips)
     model = build(card.backbone, card.input, views.layout, num_classes=len(card.classes))
     load_weights(model_folder, model)
-    fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
+    fabric = alone(recipe)
+    fabric.setup_module(model)
     rows = clips.split(split)
-    dataset = TestClips(views, rows, quick=False)
-    batch_size = max(1, recipe.batch_size // card.input.views)
-    batches = test_loader(dataset, batch_size=batch_size, workers=recipe.loader_workers)
-    p = probabilities(fabric, fabric.setup(model), batches)
+    dataset = TestClips(views, rows.ids, quick=False)
+    at_once = max(CLIPS_AT_ONCE, recipe.forward_size // card.input.views)
+    batches = test_loader(dataset, batch_size=at_once, workers=recipe.loader_workers)
+    p = probabilities(fabric, model, batches, views_at_once=recipe.forward_size)
     return Probabilities(card.edition, split, card.experiment, card.classes, tuple(rows.ids), p)

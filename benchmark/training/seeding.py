@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import torch
 
+from benchmark.errors import TrainingError
 
-def make_deterministic(seed: int, *, threads: int) -> None:
-    """Seed torch's global generator and refuse nondeterministic kernels.
+BROKEN = "2.9."
+"""Releases of torch whose 3-D convolutions take many times the memory and time of others."""
+
+
+def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
+    """Seed torch's global generator and choose its kernels.
 
     The number of CPU threads belongs to the result: sums are split by it.
+
+    Raises:
+        TrainingError: This torch is known to be broken for 3-D networks.
     """
+    if torch.__version__.startswith(BROKEN):
+        raise TrainingError(
+            "torch",
+            f"{torch.__version__} is slow and hungry in 3-D convolutions",
+            do="Install the version of requirements.lock, or any but 2.9",
+        )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(deterministic)
     # It would write NaN into every new tensor first; nothing here reads memory before filling it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = not deterministic
+    if not deterministic:
+        torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions take by default
+
+
+def seed_pass(seed: int, step: int, number: int) -> None:
+    """Seed what is random in one forward pass (dropout, drop path, mixup).
+
+    It hangs on the pass alone: not on the process that makes it, nor on whether training was
+    stopped before.
+    """
+    text = f"{seed}/pass/{step}/{number}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    torch.manual_seed(int.from_bytes(digest, "big") >> 1)

@@ -17,7 +17,7 @@ import torch
 from filming import one_person
 
 from benchmark.layouts import OPENPOSE36
-from benchmark.modalities.skeleton_views import person_box, to_box
+from benchmark.modalities.person_box import person_box, to_box
 from benchmark.models.heatmaps import dense_joints, dense_limbs, joint_volumes, limb_volumes
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from benchmark.media_params import RgbMedia
 from benchmark.modalities import rgb
 from benchmark.modalities.video_views import VideoViews
 from benchmark.models.video_input import VideoStep
-from benchmark.params import DatasetNorm, IntervalSampling, VideoInput
+from benchmark.input_params import DatasetNorm, IntervalSampling, VideoInput
 from benchmark.video import write_video
 
 if TYPE_CHECKING:

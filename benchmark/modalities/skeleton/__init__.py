@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.datasets import raw_keypoints
-from benchmark.errors import ArchiveError
 from benchmark.layouts import choose
-from benchmark.modalities.keypoint_packing import pack_keypoints
+from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints
 from benchmark.modalities.packing import Places
 
 if TYPE_CHECKING:
@@ -28,14 +26,8 @@ def prepare(
         ManyFaults: Every file that is damaged, or shorter than a clip of its video.
         ParamsError: The archive's skeletons do not have this layout.
     """
-    source = raw_keypoints(raw, edition)
-    if source is None:
-        raise ArchiveError(
-            raw,
-            "the archive brings no keypoints",
-            do="Give them (docs/own-clips.md), or find them in the videos: media of kind 'pose' "
-            "(docs/skeletons-from-video.md)",
-        )
+    or_else = ", or find them in the videos: media of kind 'pose' (docs/skeletons-from-video.md)"
+    source = given_keypoints(raw, edition, or_else=or_else)
     points = choose(spec.layout, source.own_layout)
     places = Places(raw, edition, clips, out, spec.model_dump_json())
     pack_keypoints(

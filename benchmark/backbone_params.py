@@ -1,0 +1,95 @@
+"""Which network: the numbers of its layers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, JsonValue
+
+from benchmark.schema import Strict
+
+Positive: TypeAlias = Annotated[int, Field(gt=0)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Stride: TypeAlias = Literal[1, 2]
+Inflate: TypeAlias = Literal[0, 1]
+
+
+class PoseConv3d(Strict):
+    """SlowOnly ResNet3d over heat maps or frames (Duan et al., CVPR 2022)."""
+
+    kind: Literal["pose_conv3d"]
+    base_channels: Positive
+    stem_stride: Stride
+    """Spatial stride of the first convolution."""
+    pool_stride: Stride
+    """Spatial stride of the pooling after it."""
+    stage_blocks: tuple[Positive, ...]
+    spatial_strides: tuple[Positive, ...]
+    temporal_strides: tuple[Positive, ...]
+    inflate: tuple[Inflate, ...]
+    dropout: Share
+
+
+class RgbPathway(Strict):
+    """The slow pathway: few frames, many channels."""
+
+    base_channels: Positive
+    stage_blocks: tuple[Positive, Positive, Positive, Positive]
+    inflate: tuple[Inflate, Inflate, Inflate, Inflate]
+
+
+class PosePathway(Strict):
+    """The fast pathway over heat maps."""
+
+    base_channels: Positive
+    stem_stride: Stride
+    stage_blocks: tuple[Positive, Positive, Positive]
+    inflate: tuple[Inflate, Inflate, Inflate]
+
+
+class RgbPoseConv3d(Strict):
+    """Two PoseConv3D, of frames and of heat maps, with lateral connections both ways."""
+
+    kind: Literal["rgb_pose_conv3d"]
+    speed_ratio: Positive
+    """Heat maps over RGB frames of a view."""
+    channel_ratio: Positive
+    """Channels of the RGB pathway over those of the pose pathway, where they meet."""
+    rgb: RgbPathway
+    pose: PosePathway
+    dropout: Share
+
+
+class VideoSwin(Strict):
+    """Video Swin transformer (Liu et al., CVPR 2022)."""
+
+    kind: Literal["video_swin"]
+    embed_dims: Positive
+    depths: tuple[Positive, ...]
+    num_heads: tuple[Positive, ...]
+    patch_size: tuple[Positive, Positive, Positive]
+    window_size: tuple[Positive, Positive, Positive]
+    drop_path: Share
+    dropout: Share
+    recompute: bool
+    """Compute activations again in the backward pass: less memory, about a third more time."""
+
+
+class MmactionBackbone(Strict):
+    """Any other backbone of mmaction2's recognisers, by the name of its class."""
+
+    kind: Literal["any_mmaction"]
+    name: str
+    """A class of mmaction.models.backbones, such as X3D."""
+    arguments: dict[str, JsonValue]
+    """What it is built with, as in mmaction2's configurations."""
+    channels: Positive
+    """Of its features; of several outputs, all channels together."""
+    time: Literal["axis", "batch"]
+    """How it takes the frames: as an axis (3-D networks), or as more images (2-D networks)."""
+    dropout: Share
+
+
+Backbone: TypeAlias = Annotated[
+    PoseConv3d | RgbPoseConv3d | VideoSwin | MmactionBackbone, Field(discriminator="kind")
+]

@@ -1,0 +1,43 @@
+"""The complete sets of knobs that come with the harness, and how two experiments differ."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.params import read_params
+from benchmark.run_record import flatten
+
+if TYPE_CHECKING:
+    from benchmark.params import Params
+
+PAPER = Path(__file__).with_name("paper.yaml")
+
+
+@cache
+def paper() -> Params:
+    """Every number of MM-Gesture, for iMiGUE."""
+    return read_params(PAPER)
+
+
+def resolved(params: Params, name: str) -> dict[str, Any]:
+    """Experiment `name` with the entries that it names in their place."""
+    experiment = params.experiments[name]
+    recipe = params.recipes[experiment.recipe]
+    found = experiment.model_dump(mode="json")
+    found["media"] = {"name": experiment.media} | params.all_media[experiment.media].model_dump(
+        mode="json"
+    )
+    found["recipe"] = {"name": experiment.recipe} | recipe.model_dump(mode="json")
+    return found | {"lr_after_scaling": recipe.lr}
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(key, ours, theirs) of every value that differs; a dash where there is none."""
+    one, other = flatten(ours), flatten(theirs)
+    return [
+        (key, one.get(key, "-"), other.get(key, "-"))
+        for key in dict.fromkeys([*one, *other])
+        if one.get(key) != other.get(key)
+    ]

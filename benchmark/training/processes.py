@@ -1,0 +1,73 @@
+"""Which devices train together: one process for each, through Lightning Fabric."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
+
+from benchmark.errors import TrainingError
+
+if TYPE_CHECKING:
+    from benchmark.recipe_params import Recipe
+
+
+def launch(recipe: Recipe) -> Fabric:
+    """The processes of one training: what `torchrun` started, else one for each visible GPU.
+
+    Without a GPU it is this process alone. `CUDA_VISIBLE_DEVICES` chooses among GPUs.
+
+    Raises:
+        TrainingError: The forward passes of a step cannot be shared out evenly.
+    """
+    local, nodes = _shape()
+    total = local * nodes
+    if recipe.passes % total:
+        raise TrainingError(
+            f"{total} processes",
+            f"a step has {recipe.passes} forward passes, which they cannot share evenly",
+            expected="batch_size / forward_size to be a multiple of the processes",
+            do="Change the recipe, or choose GPUs with CUDA_VISIBLE_DEVICES",
+        )
+    # Buffers are equal already: `RunningStatistics` sees to it once a step.
+    strategy = DDPStrategy(broadcast_buffers=False) if total > 1 else "auto"
+    fabric = Fabric(
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
+        devices=local,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=recipe.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def alone(recipe: Recipe) -> Fabric:
+    """This process with one device."""
+    return Fabric(accelerator="auto", devices=1, precision=recipe.precision)
+
+
+def summed(fabric: Fabric, own: Tensor) -> Tensor:
+    """The sum over all processes, on this one's device."""
+    if fabric.world_size == 1:
+        return own
+    found = fabric.all_reduce(own.to(fabric.device), reduce_op="sum")
+    assert isinstance(found, Tensor)
+    return found
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself, such as NVIDIA H100 80GB HBM3; cpu for a CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _shape() -> tuple[int, int]:
+    """Processes of this machine, and machines."""
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        return local, int(os.environ["WORLD_SIZE"]) // local
+    return max(torch.cuda.device_count(), 1), 1

@@ -1,0 +1,112 @@
+"""How fast an experiment trains here, and what holds it up."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from benchmark.training.meter import Meter
+from benchmark.training.processes import alone, device_name
+from benchmark.training.setup import build_parts
+from benchmark.training.stepping import Stepper
+from benchmark.training.throughput import Utilisation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmark.training.loader import TrainBatch
+    from benchmark.training.setup import Parts
+    from benchmark.training.task import Task
+
+
+class Speeds(NamedTuple):
+    """Clips a second of one process with one device, and what the device does meanwhile."""
+
+    device: str
+    end_to_end: float
+    """Reading clips and training, as `train` does."""
+    synthetic: float
+    """Training on one batch that lies on the device: nothing to wait for."""
+    loader: float
+    """Reading clips alone."""
+    gflops_per_clip: float
+    """Multiply-adds of one forward pass, in 10^9."""
+    mfu: float
+    """Of `synthetic`."""
+    memory_gib: float
+    """Peak of the device; 0 on a CPU."""
+
+
+def measure(task: Task, *, seconds: float) -> Speeds:
+    """Measure for about `seconds` each; weights are trained a little and thrown away.
+
+    Raises:
+        FormatError: The media or the weights to start from cannot be read.
+    """
+    fabric = alone(task.recipe)
+    parts = build_parts(task, fabric)
+    stepper = Stepper(parts, task.recipe, task.seed)
+    utilisation = Utilisation(parts, task.recipe)
+    endless = _endless(parts)
+    first = [_on_device(next(endless), fabric.device) for _ in parts.order.own_passes]
+    same = itertools.cycle(first)
+    parts.model.train()
+    loader = _rate(lambda: sum(len(next(endless).clip_id) for _ in first), seconds, fabric.device)
+    synthetic = _trained(parts, stepper, same, seconds)
+    end_to_end = _trained(parts, stepper, endless, seconds)
+    cuda = fabric.device.type == "cuda"
+    return Speeds(
+        device=device_name(fabric.device),
+        end_to_end=end_to_end,
+        synthetic=synthetic,
+        loader=loader,
+        gflops_per_clip=utilisation.flops / 2e9,
+        mfu=utilisation.of(synthetic),
+        memory_gib=torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
+    )
+
+
+def _trained(
+    parts: Parts, stepper: Stepper, batches: Iterator[TrainBatch], seconds: float
+) -> float:
+    """Clips a second of training steps."""
+    meter = Meter(parts.fabric.device, [0.0, 0.0, 0.0])
+
+    def once() -> int:
+        stepper.step(0, batches, meter)
+        meter.not_finite(keep=len(parts.order.own_passes))
+        return parts.order.clips_of(0)
+
+    return _rate(once, seconds, parts.fabric.device)
+
+
+def _rate(once: Callable[[], int], seconds: float, device: torch.device) -> float:
+    """Clips a second of calls that say how many clips they took; the first two do not count."""
+    for _ in range(2):
+        once()
+    _wait(device)
+    began, clips = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        clips += once()
+    _wait(device)
+    return clips / (time.perf_counter() - began)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _endless(parts: Parts) -> Iterator[TrainBatch]:
+    """The batches of one epoch after another."""
+    for epoch in itertools.count():
+        parts.order.epoch = epoch
+        yield from parts.batches
+
+
+def _on_device(batch: TrainBatch, device: torch.device) -> TrainBatch:
+    x = tuple(tensor.to(device) for tensor in batch.x)
+    return batch._replace(x=x, label=batch.label.to(device))

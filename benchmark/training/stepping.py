@@ -1,0 +1,69 @@
+"""One update of the weights: the passes of a step, then the optimiser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.training.losses import draw_mix
+from benchmark.training.optimisation import lr_factor
+from benchmark.training.seeding import seed_pass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from benchmark.recipe_params import Recipe
+    from benchmark.training.loader import TrainBatch
+    from benchmark.training.meter import Meter
+    from benchmark.training.setup import Parts
+
+
+class Stepper:
+    """Moves the weights of one training, step by step."""
+
+    def __init__(self, parts: Parts, recipe: Recipe, seed: int) -> None:
+        self._parts, self._recipe, self._seed = parts, recipe, seed
+
+    def step(self, number: int, batches: Iterator[TrainBatch], meter: Meter) -> None:
+        """Update `number`, counted from 0 over all epochs, with the next batches."""
+        parts, fabric = self._parts, self._parts.fabric
+        factor = lr_factor(self._recipe, number, parts.order.steps)
+        for group, rate in zip(parts.optimizer.param_groups, parts.rates, strict=True):
+            group["lr"] = rate * factor
+        clips = parts.order.clips_of(number % parts.order.steps)
+        passes = parts.order.own_passes
+        parts.statistics.begin_step()
+        for place in passes:
+            batch = next(batches)
+            seed_pass(self._seed, number, place)
+            with fabric.no_backward_sync(parts.net, enabled=place != passes[-1]):
+                loss = self._forward(batch, meter, number)
+                # The gradients of processes are averaged, those of passes added.
+                fabric.backward(loss * (len(batch.clip_id) / clips * fabric.world_size))
+            parts.statistics.end_pass()
+        parts.statistics.end_step()
+        self._update()
+
+    def _forward(self, batch: TrainBatch, meter: Meter, number: int) -> Tensor:
+        """The mean loss of one pass."""
+        device = self._parts.fabric.device
+        x = tuple(tensor.to(device, non_blocking=True) for tensor in batch.x)
+        label = batch.label.to(device, non_blocking=True)
+        mix = draw_mix(self._recipe.mixup, len(batch.clip_id), device)
+        logits = self._parts.net(x, mix)
+        loss = self._parts.loss(logits, label, mix)
+        meter.add(number, loss, logits, label, batch.clip_id)
+        return loss
+
+    def _update(self) -> None:
+        parts, limit = self._parts, self._recipe.grad_clip
+        if limit is not None:
+            # Under 16-mixed an infinite gradient is no mistake: the scaler skips the step.
+            parts.fabric.clip_gradients(
+                parts.net, parts.optimizer, max_norm=limit, error_if_nonfinite=False
+            )
+        parts.optimizer.step()
+        parts.optimizer.zero_grad()
+        if parts.mean is not None:
+            parts.mean.update(parts.model)

@@ -1,0 +1,102 @@
+"""`mgbench recipe` and `mgbench profile`: what an experiment is, and how fast it trains."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+from ruamel.yaml import YAML
+
+from benchmark.errors import ParamsError
+from benchmark.params import read_params
+from pipelines._stage import PARAMS, entry, mistakes_shown
+
+
+@click.group()
+def recipe() -> None:
+    """Look at recipes, and choose between the two sets of them."""
+
+
+@recipe.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Print experiment NAME with its recipe, and where it differs from the paper's."""
+    from benchmark.profiles import differences, paper, resolved
+
+    with mistakes_shown():
+        params = read_params(PARAMS)
+        entry(params.experiments, "experiments", name)
+        ours = resolved(params, name)
+        yaml = YAML()
+        yaml.indent(mapping=2, sequence=4, offset=2)
+        yaml.dump({name: ours}, sys.stdout)
+        if name not in paper().experiments:
+            click.echo(f"\nThe paper has no experiment '{name}'.")
+            return
+        rows = differences(ours, resolved(paper(), name))
+    if not rows:
+        click.echo("\nThe same as the paper's.")
+        return
+    click.echo(f"\n{len(rows)} differences from the paper's (here -> paper):")
+    width = max(len(key) for key, _, _ in rows)
+    for key, here, there in rows:
+        click.echo(f"  {key:<{width}}  {here} -> {there}")
+
+
+@recipe.command()
+@click.argument("profile", type=click.Choice(["default", "paper"]))
+def use(profile: str) -> None:
+    """Make PROFILE the project's params.yaml; the present one is kept beside it."""
+    from benchmark.profiles import PAPER
+
+    with mistakes_shown():
+        present = read_params(PARAMS).profile
+        if present == profile:
+            click.echo(f"{PARAMS} is of profile '{profile}' already")
+            return
+        kept = _kept(present)
+        source = _kept(profile) if _kept(profile).is_file() or profile == "default" else PAPER
+        if not source.is_file():
+            raise ParamsError(source, "no such file", do=f"Get {PARAMS} back with Git")
+        shutil.copyfile(PARAMS, kept)
+        shutil.copyfile(source, PARAMS)
+    click.echo(f"{PARAMS} is now profile '{profile}'; '{present}' is kept in {kept}")
+
+
+def _kept(profile: str) -> Path:
+    return PARAMS.with_name(f"params.{profile}.yaml")
+
+
+@click.command()
+@click.argument("name", metavar="EXPERIMENT")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True, help="For each speed."
+)
+def profile(name: str, seconds: float) -> None:
+    """Measure how fast EXPERIMENT trains here: end to end, on ready tensors, reading alone."""
+    from benchmark.clips import read_clips
+    from benchmark.editions import read_edition
+    from benchmark.training.experiment import Places, build_task
+    from benchmark.training.profiling import measure
+
+    with mistakes_shown():
+        params = read_params(PARAMS)
+        experiment = entry(params.experiments, "experiments", name)
+        data = Path("data", experiment.edition)
+        clips = read_clips(data / "clips.parquet", read_edition(experiment.edition))
+        places = Places(
+            media=data / experiment.media, start=Path("models", experiment.start),
+            out=Path(), reports=Path(), record=Path(),
+        )  # fmt: skip
+        speeds = measure(build_task(name, params, clips, places), seconds=seconds)
+    click.echo(f"{name} on {speeds.device}, one process")
+    share = speeds.end_to_end / speeds.synthetic
+    click.echo(f"end to end          {speeds.end_to_end:8.2f} clips/s   {share:.2f} of synthetic")
+    click.echo(f"synthetic           {speeds.synthetic:8.2f} clips/s   on one ready batch")
+    click.echo(f"loader alone        {speeds.loader:8.2f} clips/s")
+    click.echo(f"forward pass        {speeds.gflops_per_clip:8.2f} G multiply-adds a clip")
+    click.echo(f"MFU of synthetic    {100 * speeds.mfu:8.1f} %")
+    if speeds.memory_gib:
+        click.echo(f"memory at its peak  {speeds.memory_gib:8.2f} GiB")

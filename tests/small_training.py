@@ -1,0 +1,85 @@
+"""Every experiment of params.yaml on a tiny real archive, for tests of training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from conftest import REPO
+from tiny_archive import write_archive
+
+from benchmark.clips import Clips
+from benchmark.datasets import read_archive
+from benchmark.editions import read_edition
+from benchmark.media_params import DepthMedia, Media
+from benchmark.modalities import prepare
+from benchmark.params import read_params
+from benchmark.training.checkpoint import Checkpoints
+from benchmark.training.loop import train
+from benchmark.training.normalisation import with_numbers
+from benchmark.training.processes import alone
+from benchmark.training.starts import write_scratch
+from benchmark.training.task import Task, Trained
+
+MIMIC = read_edition("mimic")
+PARAMS = read_params(REPO / "params.yaml")
+
+
+class Prepared:
+    """A raw archive of a few clips and the media of every experiment, made when first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.raw = write_archive(root / "raw")
+        self.clips: Clips = read_archive(self.raw, MIMIC, left_out=(), workers=1)
+        write_scratch(root / "scratch")
+
+    def media(self, name: str) -> tuple[Media, Path]:
+        """The spec and the folder of media `name` of params.yaml."""
+        spec = PARAMS.all_media[name]
+        # Pictures of another modality serve as well where a network would be needed.
+        if isinstance(spec, DepthMedia) or spec.edition != "mimic":
+            spec = PARAMS.media["rgb"]
+            name = "rgb"
+        folder = self.root / name
+        if not folder.exists():
+            prepare(spec, self.raw, MIMIC, self.clips, folder, workers=1)
+        return spec, folder
+
+    def task(self, name: str, **recipe: object) -> Task:
+        """Experiment `name`, started from nothing, with changes to its recipe."""
+        experiment = PARAMS.experiments[name]
+        media, folder = self.media(experiment.media)
+        changes = {
+            "epochs": 2, "warmup_epochs": 0.5, "batch_size": 5, "forward_size": 5, "threads": 1,
+        }  # fmt: skip
+        task = Task(
+            experiment=experiment,
+            recipe=PARAMS.recipes[experiment.recipe].model_copy(update=changes | recipe),
+            media=media,
+            media_folder=folder,
+            start_folder=self.root / "scratch",
+            clips=self.clips,
+            classes=MIMIC.classes,
+            seed=3,
+        )
+        spec = with_numbers(experiment.input, folder, self.clips)
+        return replace(task, experiment=experiment.model_copy(update={"input": spec}))
+
+
+def run(task: Task, root: Path, *, stop_after: int | None = None) -> tuple[Trained, list[int]]:
+    """Train on the CPU with checkpoints under `root`; the epochs that were reported."""
+    reported: list[int] = []
+
+    def report(epoch: int, row: dict[str, float]) -> None:
+        reported.append(epoch)
+        if epoch == stop_after:
+            raise KeyboardInterrupt
+
+    return train(task, alone(task.recipe), Checkpoints(root, "x", "key"), report), reported
+
+
+def same_weights(one: Trained, other: Trained) -> bool:
+    """Whether every tensor has the same bits."""
+    return all(torch.equal(one.weights[key], other.weights[key]) for key in one.weights)
