@@ -38,8 +38,14 @@ def flops_of_clip(parts: Parts) -> int:
     """Operations (two a multiply-add) of the forward pass of one training view."""
     _, arrays, _ = parts.batches.dataset[(0, 0, 0)]
     x = tuple(torch.from_numpy(one)[None].to(parts.fabric.device) for one in arrays)
+    return flops_of_forward(parts, x)
+
+
+def flops_of_forward(parts: Parts, x: tuple[Tensor, ...]) -> int:
+    """Operations of the forward pass over a batch, by torch's own counter."""
     was = parts.model.training
     parts.model.eval()
+    parts.model.input_step.train()  # heat maps of the training size, nothing else moves
     with torch.no_grad(), parts.fabric.autocast(), FlopCounterMode(display=False) as counter:
         parts.model(x)
     parts.model.train(was)

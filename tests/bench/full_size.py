@@ -1,0 +1,182 @@
+"""Every experiment of profile `paper` at its full size: builds, steps, predicts; speed on a GPU.
+
+On random tensors of the right shape, so that neither iMiGUE nor weights are needed. On a CPU one
+step takes up to a minute and some GB of memory:
+
+    python tests/bench/full_size.py --steps 2 --forward 1
+    python tests/bench/full_size.py --only joint --only swin_rgb --seconds 10
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import time
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+import torch
+
+from benchmark.input_params import RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.layouts import OPENPOSE36
+from benchmark.models import build
+from benchmark.profiles import paper
+from benchmark.training.batch_norms import RunningStatistics
+from benchmark.training.loader import TrainBatch
+from benchmark.training.losses import Loss
+from benchmark.training.meter import Meter
+from benchmark.training.optimisation import build_optimizer
+from benchmark.training.order import EpochOrder
+from benchmark.training.processes import alone, device_name
+from benchmark.training.seeding import set_up_torch
+from benchmark.training.setup import Parts
+from benchmark.training.stepping import Stepper
+from benchmark.training.throughput import TRAINING, flops_of_forward, peak_flops
+
+if TYPE_CHECKING:
+    from benchmark.input_params import Input
+    from benchmark.params import Experiment
+    from benchmark.recipe_params import Recipe
+
+CLASSES = {"imigue": 32, "ma52": 52}
+
+
+def views(spec: Input, clips: int, *, test: bool) -> tuple[torch.Tensor, ...]:
+    """Random views of the right shapes."""
+
+    def frames(length: int, size: int) -> torch.Tensor:
+        return torch.randint(0, 256, (clips, length, size, size, 3), dtype=torch.uint8)
+
+    def points(length: int, size: int) -> torch.Tensor:
+        return torch.rand(clips, length, 36, 3) * torch.tensor([size, size, 1.0])
+
+    match spec:
+        case SkeletonInput():
+            return (points(spec.frames, spec.test_size if test else spec.size),)
+        case VideoInput():
+            return (frames(spec.frames, spec.size),)
+        case RgbPoseInput():
+            size = spec.test_size if test else spec.size
+            maps = round(size * spec.map_scale)
+            return frames(spec.rgb_frames, size), points(spec.pose_frames, maps)
+
+
+def parts_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> Parts:
+    """The parts of a training over one random batch."""
+    fabric = alone(recipe)
+    set_up_torch(1, threads=torch.get_num_threads(), deterministic=recipe.deterministic)
+    model = build(experiment.backbone, experiment.input, OPENPOSE36, num_classes=num_classes)
+    optimizer = build_optimizer(recipe, model)
+    rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
+    net, optimizer = fabric.setup(model, optimizer)
+    labels = np.arange(recipe.batch_size) % num_classes
+    x = views(experiment.input, recipe.forward_size, test=False)
+    label = torch.arange(recipe.forward_size) % num_classes
+    batch = TrainBatch(
+        [f"clip{row}" for row in range(recipe.forward_size)],
+        tuple(one.to(fabric.device) for one in x),
+        label.to(fabric.device),
+    )
+    return Parts(
+        fabric=fabric, model=model, net=net, mean=None, optimizer=optimizer, rates=rates,
+        loss=Loss(recipe, labels, num_classes, fabric.device),
+        statistics=RunningStatistics(model, recipe.passes, fabric),
+        order=EpochOrder(labels, recipe, 1),
+        batches=[batch], val=[], start="scratch",  # pyright: ignore[reportArgumentType]
+    )  # fmt: skip
+
+
+def steps_of(parts: Parts, recipe: Recipe, steps: int, seconds: float) -> tuple[int, float, float]:
+    """Clips, seconds and last loss of timed steps, after one that is not timed."""
+    stepper, meter = Stepper(parts, recipe, 1), Meter(parts.fabric.device, [0.0, 0.0, 0.0])
+    batches = itertools.cycle(parts.batches)
+    clips, began = 0, 0.0
+    for number in itertools.count():
+        if number == 1:
+            _wait()
+            clips, began = 0, time.perf_counter()
+        stepper.step(0, batches, meter)
+        seen = meter.not_finite(keep=1)
+        assert seen is None, "the loss is not finite"
+        clips += recipe.batch_size
+        _wait()
+        if number >= max(steps - 1, 1) and time.perf_counter() - began >= seconds:
+            break
+    return clips, time.perf_counter() - began, meter.sums[0] / meter.sums[2]
+
+
+@torch.no_grad()
+def predicted(parts: Parts, experiment: Experiment, clips: int) -> float:
+    """Views a second of the forward pass at test size; the second of two calls."""
+    parts.model.eval()
+    x = tuple(one.to(parts.fabric.device) for one in views(experiment.input, clips, test=True))
+    for _ in range(2):
+        _wait()
+        began = time.perf_counter()
+        with parts.fabric.autocast():
+            p = parts.model(x).float().softmax(2).mean(1)
+        assert p.isfinite().all()
+        _wait()
+    return clips / (time.perf_counter() - began)
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+@click.command()
+@click.option("--only", multiple=True, help="An experiment; may be repeated.")
+@click.option("--steps", default=2, show_default=True, help="At least as many steps of each.")
+@click.option("--seconds", default=0.0, show_default=True, help="And for at least as long.")
+@click.option("--forward", type=int, help="Clips of a forward pass, instead of the recipe's.")
+@click.option("--batch", type=int, help="Clips of a step; without it one forward pass.")
+@click.option("--precision", help="Instead of the recipe's.")
+def main(
+    only: tuple[str, ...], steps: int, seconds: float, forward: int | None, batch: int | None,
+    precision: str | None,
+) -> None:  # fmt: skip
+    """Print a row for each experiment."""
+    torch.backends.cudnn.benchmark = True
+    params = paper()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    click.echo(f"torch {torch.__version__} on {device_name(device)}")
+    click.echo(
+        "experiment      precision    M params  G MACs  clips/pass  clips/s  GiB     MFU %"
+        "  test views/s  mean loss"
+    )
+    for name in only or params.experiments:
+        experiment = params.experiments[name]
+        recipe = params.recipes[experiment.recipe]
+        size = forward or recipe.forward_size
+        changes = {"forward_size": size, "batch_size": batch or size}
+        changes |= {"precision": precision} if precision else {}
+        if device.type == "cpu":
+            changes |= {"precision": "32-true"}
+        recipe = recipe.model_copy(update=changes)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        parts = parts_of(experiment, recipe, CLASSES[experiment.edition])
+        weights = sum(parameter.numel() for parameter in parts.model.parameters())
+        one = tuple(part[:1] for part in parts.batches[0].x)  # pyright: ignore[reportIndexIssue]
+        flops = flops_of_forward(parts, one)
+        clips, passed, loss = steps_of(parts, recipe, steps, seconds)
+        views_s = predicted(parts, experiment, size)
+        gib = (
+            torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda"
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        )  # fmt: skip
+        used = TRAINING * flops * clips / passed / peak_flops(device, recipe.precision)
+        click.echo(
+            f"{name:<15} {recipe.precision:<11} {weights / 1e6:9.2f} {flops / 2e9:7.1f}"
+            f" {size:11d} {clips / passed:8.2f} {gib:6.2f} {100 * used:7.1f} {views_s:13.1f}"
+            f" {loss:9.3f}"
+        )
+        del parts
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main()
