@@ -1,119 +1,278 @@
-"""Every backbone: shape, gradients, determinism, keys, and parity with mmaction2's recogniser."""
+"""Every backbone: shape, gradients, determinism, mixing, and parity with mmaction2's recognisers."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from conftest import REPO
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
+from benchmark.backbone_params import Backbone, MmactionBackbone, RgbPoseConv3d, VideoSwin
+from benchmark.input_params import DatasetNorm, Input, SkeletonInput, VideoInput
 from benchmark.layouts import OPENPOSE36
 from benchmark.models import build
-from benchmark.models.recogniser import Recogniser
-from benchmark.params import Experiment, read_params
+from benchmark.models.recogniser import Mix, Recogniser
+from benchmark.params import read_params
 
-PARAMS = read_params(REPO / "params.yaml")
 CLASSES = 32
+NORM = DatasetNorm(kind="dataset", mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
 
 
-def network(name: str) -> Recogniser:
-    experiment = PARAMS.experiments[name]
-    torch.manual_seed(0)
-    return build(experiment.backbone, experiment.input, OPENPOSE36, num_classes=CLASSES)
+class Network(NamedTuple):
+    """What decides about a network."""
+
+    backbone: Backbone
+    spec: Input
+
+    def build(self) -> Recogniser:
+        torch.manual_seed(0)
+        return build(self.backbone, self.spec, OPENPOSE36, num_classes=CLASSES)
+
+    def views(self, count: int, seed: int = 1) -> tuple[Tensor, ...]:
+        """As the loader gives them, of the training size."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def frames(length: int) -> Tensor:
+            shape = (count, length, self.spec.size, self.spec.size, 3)
+            return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+        def keypoints(length: int, side: float) -> Tensor:
+            x = torch.rand(count, length, 36, 3, generator=generator)
+            return x * torch.tensor([side, side, 1.0])
+
+        if isinstance(self.spec, VideoInput):
+            return (frames(self.spec.frames),)
+        if isinstance(self.spec, SkeletonInput):
+            return (keypoints(self.spec.frames, self.spec.size),)
+        side = self.spec.size * self.spec.map_scale
+        return frames(self.spec.rgb_frames), keypoints(self.spec.pose_frames, side)
 
 
-def views(experiment: Experiment, count: int) -> torch.Tensor:
-    spec = experiment.input
-    generator = torch.Generator().manual_seed(1)
-    if spec.kind == "skeleton":
-        x = torch.rand(count, spec.frames, 36, 3, generator=generator)
-        return x * torch.tensor([spec.size, spec.size, 1.0])
-    shape = (count, spec.frames, spec.size, spec.size, 3)
-    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+def networks() -> dict[str, Network]:
+    """Those of params.yaml, each once, and what the specs allow besides."""
+    found: dict[str, Network] = {}
+    for name, experiment in read_params(REPO / "params.yaml").experiments.items():
+        spec = experiment.input
+        if isinstance(spec, VideoInput):
+            same = {"modality": "rgb", "sampling": {"kind": "uniform"}, "normalisation": NORM}
+            spec = spec.model_copy(update=same)
+        network = Network(experiment.backbone, spec)
+        if network not in found.values():
+            found[name] = network
+    found["x3d over rgb"] = Network(
+        MmactionBackbone(
+            kind="any_mmaction", name="X3D", arguments={"gamma_w": 0.5}, channels=216,
+            time="axis", dropout=0.2,
+        ),
+        found["swin_rgb" if "swin_rgb" in found else "swin_ma52"].spec,
+    )  # fmt: skip
+    found["swin over heat maps"] = Network(
+        VideoSwin(
+            kind="video_swin", embed_dims=24, depths=(2, 1), num_heads=(2, 4),
+            patch_size=(2, 4, 4), window_size=(2, 3, 3), drop_path=0.1, dropout=0.1,
+            recompute=True,
+        ),
+        found["joint"].spec,
+    )  # fmt: skip
+    return found
 
 
-every_experiment = pytest.mark.parametrize("name", PARAMS.experiments)
+NETWORKS = networks()
+every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
 
 
-@every_experiment
-def test_logits_have_one_column_a_class_and_are_finite(name: str) -> None:
-    logits = network(name)(views(PARAMS.experiments[name], 2))
-    assert logits.shape == (2, CLASSES)
+def alive(net: Recogniser) -> Recogniser:
+    """In evaluation, where no drop path cuts a block off, and no residual branch starts at 0."""
+    for parameter in net.eval().parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter)
+    return net
+
+
+@every_network
+def test_logits_have_an_axis_of_heads_and_one_of_classes(network: Network) -> None:
+    logits = network.build()(network.views(2))
+    heads = 2 if isinstance(network.backbone, RgbPoseConv3d) else 1
+    assert logits.shape == (2, heads, CLASSES)
     assert logits.isfinite().all()
 
 
-@every_experiment
-def test_the_gradient_reaches_every_parameter(name: str) -> None:
-    net = network(name).eval()  # in training a drop path may cut a block off
-    for parameter in net.parameters():  # the last norm of a residual branch starts at 0
-        if not parameter.any():
-            torch.nn.init.normal_(parameter)
-    net(views(PARAMS.experiments[name], 2)).square().sum().backward()
+@every_network
+def test_the_gradient_reaches_every_parameter(network: Network) -> None:
+    net = alive(network.build())
+    net(network.views(2)).square().sum().backward()
     dead = [key for key, p in net.named_parameters() if p.grad is None or not p.grad.abs().any()]
     assert dead == []
 
 
-@every_experiment
-def test_evaluation_is_deterministic_and_does_not_mix_clips(name: str) -> None:
-    net, x = network(name).eval(), views(PARAMS.experiments[name], 3)
+@every_network
+def test_evaluation_is_deterministic_and_does_not_mix_clips(network: Network) -> None:
+    net, x = alive(network.build()), network.views(3)
     with torch.no_grad():
-        together, alone = net(x), torch.cat([net(one[None]) for one in x])
+        together = net(x)
+        alone = torch.cat([net(tuple(part[k : k + 1] for part in x)) for k in range(3)])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+    assert not torch.equal(together[0], together[1])
 
 
-@every_experiment
-def test_the_same_seed_builds_the_same_network(name: str) -> None:
-    one, other = network(name).state_dict(), network(name).state_dict()
+@every_network
+def test_the_same_seed_builds_the_same_network(network: Network) -> None:
+    one, other = network.build().state_dict(), network.build().state_dict()
+    assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def mmaction_recogniser(backbone: dict[str, Any], in_channels: int) -> torch.nn.Module:
+@pytest.mark.parametrize("name", ["joint", "rgb_joint"])
+@torch.no_grad()
+def test_mixing_mixes_the_volumes_of_partners(name: str) -> None:
+    net, x = NETWORKS[name].build().eval(), NETWORKS[name].views(3)
+    share, partner = torch.tensor([1.0, 0.25, 0.5]), torch.tensor([2, 0, 2])
+    mixed = [
+        torch.stack([s * v[k] + (1 - s) * v[p] for k, (s, p) in enumerate(zip(share, partner))])
+        for v in net.input_step(*x)
+    ]
+    expected = net.cls_head(net.backbone(*mixed))
+    torch.testing.assert_close(net(x, Mix(share, partner)), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(net(x, Mix(share, partner))[0], net(x)[0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stream", ["joint", "limb"])
+def test_maps_beside_frames_have_the_sides_of_training_and_of_test(stream: str) -> None:
+    network = NETWORKS["rgb_joint"]
+    spec = network.spec.model_copy(update={"stream": stream, "size": 64, "test_size": 80})
+    network = Network(network.backbone, spec)
+    net, (frames, keypoints) = network.build(), network.views(1)
+    rgb, maps = net.input_step(frames, keypoints)
+    assert rgb.shape == (1, 3, 6, 64, 64)
+    assert maps.shape == (1, 36, 12, 32, 32)
+    net.eval()
+    assert net.input_step(frames, keypoints)[1].shape == (1, 36, 12, 40, 40)
+
+
+def test_recomputing_changes_nothing() -> None:
+    network, found = NETWORKS["swin over heat maps"], []
+    for recompute in (False, True):
+        spec = network.backbone.model_copy(update={"recompute": recompute, "drop_path": 0.5})
+        net = Network(spec, network.spec).build().train()
+        torch.manual_seed(3)  # for the paths that are dropped
+        net(network.views(4)).square().sum().backward()
+        found.append([p.grad for p in net.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+# ---------------------------------------------------------------- mmaction2's recognisers
+
+
+def theirs(
+    kind: str, backbone: dict[str, Any], head: dict[str, Any], **more: Any
+) -> torch.nn.Module:
+    """A recogniser of mmaction2, every tensor of it random, in evaluation."""
     from benchmark.models import mmaction
 
     mmaction._backbones()
     from mmaction.registry import MODELS
-    from mmengine.registry import init_default_scope
+    from mmengine.registry import DefaultScope
 
-    init_default_scope("mmaction")
-    head = {"type": "I3DHead", "in_channels": in_channels, "num_classes": CLASSES}
-    return MODELS.build({"type": "Recognizer3D", "backbone": backbone, "cls_head": head})
+    config = {"type": kind, "backbone": backbone, "cls_head": {"num_classes": CLASSES, **head}}
+    with DefaultScope.overwrite_default_scope("mmaction"):
+        net = MODELS.build({**config, **more})
+    generator = torch.Generator().manual_seed(5)
+    for name, x in net.state_dict().items():
+        if name.endswith("running_var"):
+            x.uniform_(0.5, 1.5, generator=generator)
+        elif x.is_floating_point():
+            x.normal_(0, (x.numel() / len(x)) ** -0.5 if x.ndim > 1 else 0.3, generator=generator)
+            x.add_(1 if x.ndim == 1 and name.endswith("weight") else 0)
+    net.eval()
+    return net
+
+
+SLOW_ONLY = {
+    "type": "ResNet3dSlowOnly", "depth": 50, "pretrained": None, "in_channels": 36,
+    "base_channels": 16, "num_stages": 3, "out_indices": (2,), "stage_blocks": (2, 2, 2),
+    "conv1_stride_s": 2, "pool1_stride_s": 1, "inflate": (1, 1, 1), "spatial_strides": (2, 2, 2),
+    "temporal_strides": (1, 1, 1), "dilations": (1, 1, 1),
+}  # fmt: skip
+SLOW_ONLY_RGB = {
+    "type": "ResNet3dSlowOnly", "depth": 50, "pretrained": None, "base_channels": 16,
+    "stage_blocks": (1, 2, 2, 1), "inflate": (0, 1, 1, 1),
+}  # fmt: skip
+SWIN = {
+    "type": "SwinTransformer3D",
+    "arch": {"embed_dims": 48, "depths": [2, 2, 2], "num_heads": [3, 6, 12]},
+    "pretrained": None, "pretrained2d": False, "patch_size": (2, 4, 4),
+    "window_size": (4, 3, 3), "out_indices": (2,),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("name", "backbone", "in_channels"),
+    ("name", "backbone", "width"),
     [
-        (
-            "joint",
-            {
-                "type": "ResNet3dSlowOnly", "depth": 50, "pretrained": None, "in_channels": 36,
-                "base_channels": 16, "num_stages": 3, "out_indices": (2,),
-                "stage_blocks": (2, 2, 2), "conv1_stride_s": 2, "pool1_stride_s": 1,
-                "inflate": (1, 1, 1), "spatial_strides": (2, 2, 2),
-                "temporal_strides": (1, 1, 1), "dilations": (1, 1, 1),
-            },
-            256,
-        ),
-        (
-            "rgb",
-            {
-                "type": "SwinTransformer3D",
-                "arch": {"embed_dims": 48, "depths": [2, 2, 2], "num_heads": [3, 6, 12]},
-                "pretrained": None, "pretrained2d": False, "patch_size": (2, 4, 4),
-                "window_size": (4, 3, 3), "out_indices": (2,),
-            },
-            192,
-        ),
+        ("joint", SLOW_ONLY, 256), ("limb", SLOW_ONLY, 256), ("rgb", SLOW_ONLY_RGB, 512),
+        ("swin_ma52", SWIN, 192),
     ],
 )  # fmt: skip
+@torch.no_grad()
 def test_weights_of_mmactions_recogniser_load_and_give_its_logits(
-    name: str, backbone: dict[str, Any], in_channels: int
+    name: str, backbone: dict[str, Any], width: int
 ) -> None:
-    theirs = mmaction_recogniser(backbone, in_channels).eval()
-    ours = network(name).eval()
-    ours.load_state_dict(theirs.state_dict(), strict=True)
-    x = views(PARAMS.experiments[name], 2)
-    with torch.no_grad():
-        volume = ours.input_step(x)
-        expected = theirs.cls_head(theirs.backbone(volume))
-        torch.testing.assert_close(ours(x), expected, atol=1e-5, rtol=1e-5)
+    net = theirs("Recognizer3D", backbone, {"type": "I3DHead", "in_channels": width})
+    ours, x = NETWORKS[name].build().eval(), NETWORKS[name].views(2)
+    ours.load_state_dict(net.state_dict(), strict=True)
+    expected = net.cls_head(net.backbone(*ours.input_step(*x)))
+    assert expected.std() > 0.1
+    torch.testing.assert_close(ours(x)[:, 0], expected, atol=1e-5, rtol=1e-5)
+
+
+def two_pathways() -> torch.nn.Module:
+    both = {"lateral": True, "fusion_kernel": 7, "conv1_kernel": (1, 7, 7), "with_pool2": False}
+    backbone = {
+        "type": "RGBPoseConv3D", "pretrained": None, "speed_ratio": 2, "channel_ratio": 2,
+        "rgb_pathway": both | {
+            "num_stages": 4, "lateral_infl": 1, "lateral_activate": (0, 0, 1, 1),
+            "base_channels": 16, "stage_blocks": (1, 2, 2, 1), "inflate": (0, 1, 1, 1),
+        },
+        "pose_pathway": both | {
+            "num_stages": 3, "stage_blocks": (2, 2, 2), "lateral_inv": True, "lateral_infl": 16,
+            "lateral_activate": (0, 1, 1), "in_channels": 36, "base_channels": 16,
+            "out_indices": (2,), "conv1_stride_s": 2, "conv1_stride_t": 1, "pool1_stride_s": 1,
+            "pool1_stride_t": 1, "inflate": (1, 1, 1), "spatial_strides": (2, 2, 2),
+            "temporal_strides": (1, 1, 1), "dilations": (1, 1, 1),
+        },
+    }  # fmt: skip
+    head = {"type": "RGBPoseHead", "in_channels": [512, 256], "dropout": 0.2}
+    return theirs("MMRecognizer3D", backbone, head | {"loss_weights": [1.0, 1.0]})
+
+
+@torch.no_grad()
+def test_weights_of_mmactions_two_pathways_load_and_give_its_logits_and_loss() -> None:
+    from mmaction.structures import ActionDataSample
+
+    net, network = two_pathways(), NETWORKS["rgb_joint"]
+    ours, x = network.build().eval(), network.views(3)
+    ours.load_state_dict(net.state_dict(), strict=True)
+    frames, maps = ours.input_step(*x)
+    views = {"imgs": frames[:, None], "heatmap_imgs": maps[:, None]}
+    expected, _ = net.extract_feat(views, stage="head")
+    logits = ours(x)
+    assert expected["rgb"].std() > 0.1
+    assert expected["pose"].std() > 0.1
+    torch.testing.assert_close(logits[:, 0], expected["rgb"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits[:, 1], expected["pose"], atol=1e-5, rtol=1e-5)
+    labels = torch.tensor([3, 0, 31])  # its loss fails at a batch of as many clips as classes
+    samples = [ActionDataSample().set_gt_label(int(label)) for label in labels]
+    losses = net.cls_head.loss_by_feat(expected, samples)
+    found = cross_entropy(logits[:, 0], labels) + cross_entropy(logits[:, 1], labels)
+    torch.testing.assert_close(found, losses["rgb_loss_cls"] + losses["pose_loss_cls"])
+
+
+def test_heads_start_as_those_of_mmaction2() -> None:
+    for name, layers in (("joint", ["fc_cls"]), ("rgb_joint", ["fc_rgb", "fc_pose"])):
+        head = NETWORKS[name].build().cls_head
+        for layer in layers:
+            linear = getattr(head, layer)
+            assert not linear.bias.any()
+            assert linear.weight.std().item() == pytest.approx(0.01, rel=0.1)
