@@ -1,4 +1,4 @@
-"""Every backbone: shape, gradients, determinism, mixing, and parity with mmaction2's recognisers."""
+"""Every backbone: shape, gradients, determinism, mixing; parity with mmaction2's recognisers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def networks() -> dict[str, Network]:
             found[name] = network
     found["x3d over rgb"] = Network(
         MmactionBackbone(
-            kind="any_mmaction", name="X3D", arguments={"gamma_w": 0.5}, channels=216,
+            kind="any_mmaction", name="X3D", arguments={"gamma_w": 0.5}, channels=128,
             time="axis", dropout=0.2,
         ),
         found["swin_rgb" if "swin_rgb" in found else "swin_ma52"].spec,
@@ -131,7 +131,9 @@ def test_mixing_mixes_the_volumes_of_partners(name: str) -> None:
     net, x = NETWORKS[name].build().eval(), NETWORKS[name].views(3)
     share, partner = torch.tensor([1.0, 0.25, 0.5]), torch.tensor([2, 0, 2])
     mixed = [
-        torch.stack([s * v[k] + (1 - s) * v[p] for k, (s, p) in enumerate(zip(share, partner))])
+        torch.stack(
+            [s * v[k] + (1 - s) * v[p] for k, (s, p) in enumerate(zip(share, partner, strict=True))]
+        )
         for v in net.input_step(*x)
     ]
     expected = net.cls_head(net.backbone(*mixed))

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from benchmark.recipe_params import Recipe
 
-BLOCK = re.compile(r"^(backbone\.(?:\w+\.)*?)(layers?\d*\.\d+(?:\.blocks\.\d+)?)\.")
+PLACE = re.compile(
+    r"(?P<path>backbone\.(?:\w+_path\.)?)"
+    r"(?:(?P<block>(?:\w+\.)*?(?:layers?|blocks)\d*\.\d+(?:\.blocks\.\d+|(?!\.downsample)))\.)?"
+)
 """Pathway and block that a parameter belongs to, such as layer2.0 or layers.1.blocks.0."""
 
 
@@ -49,7 +52,7 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
     for name, parameter in model.named_parameters():
         decays = parameter.ndim > 1 and "relative_position_bias_table" not in name
         factor = 1.0
-        if name.startswith("backbone."):
+        if name in above:
             factor = spec.backbone_lr * spec.layer_decay ** above[name]
         key = (lr * factor, spec.weight_decay if decays else 0.0)
         groups.setdefault(key, []).append(parameter)
@@ -60,24 +63,20 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
 
 
 def _blocks_above(names: list[str]) -> dict[str, int]:
-    """Blocks of its pathway from a parameter to the head, its own one included.
+    """Blocks of its pathway from a parameter of the backbone to the head, its own one included.
 
-    What stands before the first block is the stem and has one more; what stands after it in no
-    block (a last norm, what joins pathways) counts as the last one.
+    The stem has one more than the first block. What stands in no block (the halving of a Swin's
+    map, a last norm, what joins pathways) counts as the block before it.
     """
     blocks: dict[str, list[str]] = {}
     place: dict[str, tuple[str, int]] = {}
     for name in names:
-        match = BLOCK.match(name)
-        path = match[1] if match else name[: name.rfind(".", 0, name.rfind(".")) + 1]
-        seen = blocks.setdefault(path, [])
-        if match and match[2] not in seen:
-            seen.append(match[2])
-        place[name] = path, len(seen)
-    return {
-        name: 1 if not BLOCK.match(name) and number else len(blocks[path]) - number + 1
-        for name, (path, number) in place.items()
-    }
+        if match := PLACE.match(name):
+            seen = blocks.setdefault(match["path"], [])
+            if match["block"] and match["block"] not in seen:
+                seen.append(match["block"])
+            place[name] = match["path"], len(seen)
+    return {name: len(blocks[path]) - number + 1 for name, (path, number) in place.items()}
 
 
 def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
@@ -96,9 +95,10 @@ def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
             factor = schedule.factor ** bisect_right(schedule.epochs, step // steps_per_epoch)
         case _:
             assert_never(schedule)
-    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    warmup = int(recipe.warmup_epochs * steps_per_epoch)
     if step < warmup:
-        factor *= recipe.warmup_start + (1 - recipe.warmup_start) * step / warmup
+        risen = step / max(warmup - 1, 1)  # its last step is at the full rate
+        factor *= recipe.warmup_start + (1 - recipe.warmup_start) * risen
     return factor
 
 
