@@ -2,94 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
-from conftest import REPO
-from torch import Tensor
+from small_networks import CLASSES, NETWORKS, Network, alive, theirs
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cross_entropy
 
-from benchmark.backbone_params import Backbone, MmactionBackbone, RgbPoseConv3d, VideoSwin
-from benchmark.input_params import DatasetNorm, Input, SkeletonInput, VideoInput
-from benchmark.layouts import OPENPOSE36
-from benchmark.models import build
-from benchmark.models.recogniser import Mix, Recogniser
-from benchmark.params import read_params
+from benchmark.backbone_params import RgbPoseConv3d
+from benchmark.models.recogniser import Mix
 
-CLASSES = 32
-NORM = DatasetNorm(kind="dataset", mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
-
-
-class Network(NamedTuple):
-    """What decides about a network."""
-
-    backbone: Backbone
-    spec: Input
-
-    def build(self) -> Recogniser:
-        torch.manual_seed(0)
-        return build(self.backbone, self.spec, OPENPOSE36, num_classes=CLASSES)
-
-    def views(self, count: int, seed: int = 1) -> tuple[Tensor, ...]:
-        """As the loader gives them, of the training size."""
-        generator = torch.Generator().manual_seed(seed)
-
-        def frames(length: int) -> Tensor:
-            shape = (count, length, self.spec.size, self.spec.size, 3)
-            return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-
-        def keypoints(length: int, side: float) -> Tensor:
-            x = torch.rand(count, length, 36, 3, generator=generator)
-            return x * torch.tensor([side, side, 1.0])
-
-        if isinstance(self.spec, VideoInput):
-            return (frames(self.spec.frames),)
-        if isinstance(self.spec, SkeletonInput):
-            return (keypoints(self.spec.frames, self.spec.size),)
-        side = self.spec.size * self.spec.map_scale
-        return frames(self.spec.rgb_frames), keypoints(self.spec.pose_frames, side)
-
-
-def networks() -> dict[str, Network]:
-    """Those of params.yaml, each once, and what the specs allow besides."""
-    found: dict[str, Network] = {}
-    for name, experiment in read_params(REPO / "params.yaml").experiments.items():
-        spec = experiment.input
-        if isinstance(spec, VideoInput):
-            same = {"modality": "rgb", "sampling": {"kind": "uniform"}, "normalisation": NORM}
-            spec = spec.model_copy(update=same)
-        network = Network(experiment.backbone, spec)
-        if network not in found.values():
-            found[name] = network
-    found["x3d over rgb"] = Network(
-        MmactionBackbone(
-            kind="any_mmaction", name="X3D", arguments={"gamma_w": 0.5}, channels=128,
-            time="axis", dropout=0.2,
-        ),
-        found["swin_rgb" if "swin_rgb" in found else "swin_ma52"].spec,
-    )  # fmt: skip
-    found["swin over heat maps"] = Network(
-        VideoSwin(
-            kind="video_swin", embed_dims=24, depths=(2, 1), num_heads=(2, 4),
-            patch_size=(2, 4, 4), window_size=(2, 3, 3), drop_path=0.1, dropout=0.1,
-            recompute=True,
-        ),
-        found["joint"].spec,
-    )  # fmt: skip
-    return found
-
-
-NETWORKS = networks()
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
-
-
-def alive(net: Recogniser) -> Recogniser:
-    """In evaluation, where no drop path cuts a block off, and no residual branch starts at 0."""
-    for parameter in net.eval().parameters():
-        if not parameter.any():
-            torch.nn.init.normal_(parameter)
-    return net
 
 
 @every_network
@@ -154,42 +78,22 @@ def test_maps_beside_frames_have_the_sides_of_training_and_of_test(stream: str) 
     assert net.input_step(frames, keypoints)[1].shape == (1, 36, 12, 40, 40)
 
 
-def test_recomputing_changes_nothing() -> None:
-    network, found = NETWORKS["swin over heat maps"], []
+def test_recomputing_keeps_less_and_changes_nothing() -> None:
+    network, found, kept = NETWORKS["swin over heat maps"], [], []
     for recompute in (False, True):
         spec = network.backbone.model_copy(update={"recompute": recompute, "drop_path": 0.5})
-        net = Network(spec, network.spec).build().train()
+        net, numbers = Network(spec, network.spec).build().train(), []
         torch.manual_seed(3)  # for the paths that are dropped
-        net(network.views(4)).square().sum().backward()
+        with saved_tensors_hooks(lambda x, n=numbers: n.append(x.numel()) or x, lambda x: x):
+            logits = net(network.views(4))
+        logits.square().sum().backward()
         found.append([p.grad for p in net.parameters()])
+        kept.append(sum(numbers))
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+    assert kept[1] < 0.7 * kept[0]
 
 
 # ---------------------------------------------------------------- mmaction2's recognisers
-
-
-def theirs(
-    kind: str, backbone: dict[str, Any], head: dict[str, Any], **more: Any
-) -> torch.nn.Module:
-    """A recogniser of mmaction2, every tensor of it random, in evaluation."""
-    from benchmark.models import mmaction
-
-    mmaction._backbones()
-    from mmaction.registry import MODELS
-    from mmengine.registry import DefaultScope
-
-    config = {"type": kind, "backbone": backbone, "cls_head": {"num_classes": CLASSES, **head}}
-    with DefaultScope.overwrite_default_scope("mmaction"):
-        net = MODELS.build({**config, **more})
-    generator = torch.Generator().manual_seed(5)
-    for name, x in net.state_dict().items():
-        if name.endswith("running_var"):
-            x.uniform_(0.5, 1.5, generator=generator)
-        elif x.is_floating_point():
-            x.normal_(0, (x.numel() / len(x)) ** -0.5 if x.ndim > 1 else 0.3, generator=generator)
-            x.add_(1 if x.ndim == 1 and name.endswith("weight") else 0)
-    net.eval()
-    return net
 
 
 SLOW_ONLY = {

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.errors import BenchmarkError
 from benchmark.input_params import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.media_params import (
     DepthMedia,
@@ -21,7 +26,7 @@ from benchmark.media_params import (
 from benchmark.modalities.sampling import rng_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
 
     Views = SkeletonViews | VideoViews | RgbPoseViews
     Arrays = tuple[NDArray[np.generic], ...]
+
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TrainBatch(NamedTuple):
@@ -66,6 +74,8 @@ def build_views(
     spec: Input, media: Media, folder: Path, clips: Clips, *, cache_gib: float = 0.0
 ) -> Views:
     """The views of an experiment's input over its media, with memory for decoded clips."""
+    # Its threads do not survive a fork: a process that reads clips would wait for them for ever.
+    cv2.setNumThreads(0)
     match spec, media:
         case SkeletonInput(), SkeletonMedia() | PoseMedia():
             from benchmark.modalities.skeleton_views import SkeletonViews
@@ -88,7 +98,30 @@ def build_views(
             raise TypeError(f"input {spec.kind} cannot read media {media.kind}")
 
 
-class TrainClips(Dataset[tuple[str, "Arrays", int]]):
+class Batches(DataLoader[Any]):
+    """Batches of clips. What a worker finds wrong with a clip is raised here, as it is.
+
+    It travels in the batch's place: torch would make a `RuntimeError` of it.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The batches, in order."""
+        for batch in super().__iter__():
+            if isinstance(batch, BenchmarkError):
+                raise batch
+            yield batch
+
+
+class _Clips(Dataset[Any]):
+    def __getitems__(self, keys: Sequence[Any]) -> list[Any] | BenchmarkError:
+        """What torch asks for in the place of one item after the other."""
+        try:
+            return [self[key] for key in keys]
+        except BenchmarkError as error:
+            return error
+
+
+class TrainClips(_Clips):
     """One random view a clip."""
 
     def __init__(self, views: Views, clips: Clips, seed: int) -> None:
@@ -105,7 +138,7 @@ class TrainClips(Dataset[tuple[str, "Arrays", int]]):
         return len(self._ids)
 
 
-class TestClips(Dataset[tuple[str, "Viewed"]]):
+class TestClips(_Clips):
     """The fixed views of every clip; the first one only if `quick`."""
 
     def __init__(self, views: Views, ids: Sequence[str], *, quick: bool) -> None:
@@ -120,11 +153,12 @@ class TestClips(Dataset[tuple[str, "Viewed"]]):
 
 def train_loader(clips: TrainClips, order: EpochOrder, *, workers: int) -> DataLoader[Any]:
     """The forward passes of `order`'s epoch as `TrainBatch`es."""
-    return DataLoader(
+    return Batches(
         clips,
         batch_sampler=order,
         collate_fn=_train_batch,
         num_workers=workers,
+        worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
@@ -132,23 +166,45 @@ def train_loader(clips: TrainClips, order: EpochOrder, *, workers: int) -> DataL
 
 def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoader[Any]:
     """All views of `batch_size` clips as a `TestBatch`, in the clips' order."""
-    return DataLoader(
+    return Batches(
         clips,
         batch_size=batch_size,
         collate_fn=_test_batch,
         num_workers=workers,
+        worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
 
 
-def _train_batch(items: Sequence[tuple[str, Arrays, int]]) -> TrainBatch:
+def _start_worker(number: int) -> None:
+    """Leave signals to the training process, which finishes its step and then stops its workers.
+
+    Ctrl-C and many a SIGTERM reach all processes of a group; a step needs its clips until its end.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    threading.Thread(target=_heed_parent, daemon=True).start()
+
+
+def _heed_parent() -> None:
+    while signal.sigwaitinfo(_STOPS).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
+def _train_batch(
+    items: Sequence[tuple[str, Arrays, int]] | BenchmarkError,
+) -> TrainBatch | BenchmarkError:
+    if isinstance(items, BenchmarkError):
+        return items
     ids, arrays, labels = zip(*items, strict=True)
     x = tuple(torch.from_numpy(np.stack(parts)) for parts in zip(*arrays, strict=True))
     return TrainBatch(list(ids), x, torch.tensor(labels))
 
 
-def _test_batch(items: Sequence[tuple[str, Viewed]]) -> TestBatch:
+def _test_batch(items: Sequence[tuple[str, Viewed]] | BenchmarkError) -> TestBatch | BenchmarkError:
+    if isinstance(items, BenchmarkError):
+        return items
     ids, viewed = zip(*items, strict=True)
     parts = zip(*(one.views for one in viewed), strict=True)
     x = tuple(torch.from_numpy(np.concatenate(part)) for part in parts)

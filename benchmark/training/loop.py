@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from tqdm import tqdm
@@ -14,7 +16,7 @@ from benchmark.evaluation.metrics import score
 from benchmark.training.checkpoint import Progress
 from benchmark.training.forward import probabilities
 from benchmark.training.meter import Meter
-from benchmark.training.processes import summed
+from benchmark.training.processes import any_of, gathered, summed
 from benchmark.training.setup import build_parts
 from benchmark.training.stepping import Stepper
 from benchmark.training.stopping import Stopping
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.training.checkpoint import Checkpoints
+    from benchmark.training.meter import Seen
     from benchmark.training.task import Task
 
 log = logging.getLogger(__name__)
@@ -82,19 +85,25 @@ class Trainer:
             return
         self.progress, state = saved
         self._parts.load_state(state)
+        if not self._fabric.is_global_zero:
+            self.progress.sums = [0.0, 0.0, 0.0]  # the first process goes on with those of all
         done = f"step {self.progress.step} of epoch {self.progress.epoch + 1}"
         log.info("going on after %s of %d epochs", done, self._recipe.epochs)
 
     def _save(self) -> None:
         """Write a checkpoint: one process writes, all wait for it."""
-        state = self._parts.state()
+        state, sums = self._parts.state(), self._sums().tolist()
         if self._fabric.is_global_zero:
-            self._checkpoints.save(self.progress, state)
+            self._checkpoints.save(replace(self.progress, sums=sums), state)
         self._fabric.barrier()
         self._saved = time.monotonic()
 
+    def _sums(self) -> torch.Tensor:
+        """The sums of all processes."""
+        return summed(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
+
     def _stop_if_wanted(self) -> None:
-        if self._stopping.wanted():
+        if any(any_of(self._fabric, self._stopping.wanted)):
             self._save()
             self._stopping.leave()
 
@@ -111,8 +120,7 @@ class Trainer:
         """Train and validate one epoch; its row of history.csv."""
         speed = self._pass_over_clips()
         self._stop_if_wanted()
-        sums = torch.tensor(self.progress.sums, dtype=torch.float64)
-        loss, right, clips = summed(self._fabric, sums).tolist()
+        loss, right, clips = self._sums().tolist()
         row = {"train/loss": loss / clips, "train/top1": right / clips, **speed}
         self._advance(row | self._validation())
         self._save()
@@ -133,33 +141,43 @@ class Trainer:
         parts.model.train()
         for step in bar:
             self._stepper.step(progress.epoch * parts.order.steps + step, batches, meter)
-            self._check(meter, keep=len(parts.order.own_passes))
             progress.step = step + 1
-            stop = self._stopping.wanted()
-            if stop or self._due():
+            seen = meter.not_finite(keep=len(parts.order.own_passes))
+            failed, stop, save = any_of(
+                self._fabric, seen is not None, self._stopping.wanted, self._due()
+            )
+            if failed:
+                self._fail(seen)
+            if stop or save:
                 progress.sums = meter.sums
                 self._save()
             if stop:
                 self._stopping.leave()
-        self._check(meter, keep=0)
+        seen = meter.not_finite(keep=0)
+        if any(any_of(self._fabric, seen is not None)):
+            self._fail(seen)
         progress.sums = meter.sums
         return self._speed(meter)
 
     def _due(self) -> bool:
         return time.monotonic() - self._saved > 60 * self._recipe.checkpoint_minutes
 
-    def _check(self, meter: Meter, *, keep: int) -> None:
-        """Stop at a loss that is not finite, with the clips written down.
+    def _fail(self, own: Seen | None) -> NoReturn:
+        """Stop at losses that are not finite, with the clips written down.
 
         Raises:
-            TrainingError: It is not.
+            TrainingError: In the first process, which speaks for all.
         """
-        if (seen := meter.not_finite(keep=keep)) is None:
-            return
-        path = self._checkpoints.note_clips(seen.step, seen.loss.item(), seen.clips)
-        named = ", ".join(seen.clips[:5])
+        told = None if own is None else (own.step, own.loss.item(), own.clips)
+        found = [seen for seen in gathered(self._fabric, told) if seen is not None]
+        if not self._fabric.is_global_zero:
+            raise SystemExit(0)
+        step, loss, _ = found[0]
+        clips = [clip for *_, some in found for clip in some]
+        path = self._checkpoints.note_clips(step, loss, clips)
+        named = ", ".join(clips[:5])
         raise TrainingError(
-            f"step {seen.step}", f"the loss is {seen.loss.item()}; clips: {named}",
+            f"step {step}", f"the loss is {loss}; clips: {named}",
             do=f"All clips of the pass are in {path}. Lower the learning rate, or look at them",
         )  # fmt: skip
 
@@ -176,6 +194,10 @@ class Trainer:
             self._fabric, self._parts.kept, self._parts.val,
             views_at_once=self._recipe.forward_size, check=self._stop_if_wanted,
         )  # fmt: skip
+        # Every process asks as often as the one with the most batches: they answer together.
+        most = -(-len(self._val_labels) // self._fabric.world_size)
+        for _ in range(math.ceil(most / self._recipe.forward_size) - len(self._parts.val)):
+            self._stop_if_wanted()
         return self._parts.gathered(own, len(self._val_labels))
 
     def _advance(self, row: Row) -> None:

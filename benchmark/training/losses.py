@@ -77,4 +77,4 @@ def draw_mix(mixup: Mixup | None, clips: int, device: torch.device) -> Mix | Non
     alpha = torch.full((clips,), mixup.alpha)
     share = torch.distributions.Beta(alpha, alpha).sample()
     partner = torch.randperm(clips)
-    return Mix(share.to(device), partner.to(device))
+    return Mix(share.to(device, non_blocking=True), partner.to(device, non_blocking=True))

@@ -20,6 +20,8 @@ class Seen(NamedTuple):
 
     step: int
     loss: Tensor
+    """On the CPU, from `arrived` on."""
+    arrived: torch.cuda.Event | None
     clips: list[str]
 
 
@@ -52,15 +54,17 @@ class Meter:
         number = torch.full_like(loss, len(label))
         self._sums += torch.stack([loss * len(label), right, number]).double()
         self._clips += len(label)
-        self._last.append(Seen(step, loss, ids))
+        self._last.append(Seen(step, *_on_its_way(loss), ids))
 
     def not_finite(self, *, keep: int = 1) -> Seen | None:
         """The oldest noted pass whose loss is not finite; the newest `keep` are not looked at yet.
 
-        Reading a loss waits for the device; that of the step before has mostly arrived.
+        The loss of the step before has mostly arrived, while the device is at the next one.
         """
         while len(self._last) > keep:
             seen = self._last.pop(0)
+            if seen.arrived is not None:
+                seen.arrived.synchronize()
             if not torch.isfinite(seen.loss):
                 return seen
         return None
@@ -74,3 +78,12 @@ class Meter:
         """Clips a second of this process, and the share of its time spent waiting for clips."""
         passed = time.perf_counter() - self._began
         return {"clips_s": self._clips / passed, "wait_share": self._waited / passed}
+
+
+def _on_its_way(loss: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """A copy on the CPU, and what says that it is there: asking the tensor waits for all work."""
+    if not loss.is_cuda:
+        return loss, None
+    copy, arrived = loss.to("cpu", non_blocking=True), torch.cuda.Event()
+    arrived.record()
+    return copy, arrived

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from benchmark.models import build
 from benchmark.training.batch_norms import RunningStatistics
@@ -21,10 +20,12 @@ from benchmark.training.loader import (
 from benchmark.training.losses import Loss
 from benchmark.training.optimisation import MeanWeights, build_optimizer
 from benchmark.training.order import EpochOrder
+from benchmark.training.processes import gathered
 from benchmark.training.seeding import set_up_torch
 from benchmark.training.starts import start_from
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric import Fabric
     from numpy.typing import NDArray
     from torch.utils.data import DataLoader
@@ -79,15 +80,11 @@ class Parts:
 
     def gathered(self, own: NDArray[np.float32], number: int) -> NDArray[np.float32]:
         """Rows that were dealt to the processes in turn, in order again: (number, K)."""
-        world = self.fabric.world_size
-        if world == 1:
-            return own
-        shapes: list[Any] = [None] * world
-        torch.distributed.all_gather_object(shapes, own)
-        columns = max(part.shape[1] for part in shapes)
-        found = np.empty((number, columns), np.float32)
-        for rank, part in enumerate(shapes):
-            found[rank::world] = part
+        parts = gathered(self.fabric, own)
+        found = np.empty((number, max(part.shape[1] for part in parts)), np.float32)
+        for rank, part in enumerate(parts):
+            if len(part):
+                found[rank :: len(parts)] = part
         return found
 
 

@@ -1,14 +1,11 @@
-"""Ctrl-C and SIGTERM are taken at the next safe moment; a second one at once."""
+"""Ctrl-C and SIGTERM are taken at the next safe moment; a later one at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
-
-import torch
-
-from benchmark.training.processes import summed
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -16,6 +13,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
+SAME_SECONDS = 1.0
+"""Signals so close together are one: a scheduler and a launcher under it both pass it on."""
 
 
 class Stopping:
@@ -24,6 +23,7 @@ class Stopping:
     def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
         self._caught: int | None = None
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
@@ -38,16 +38,28 @@ class Stopping:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._caught is not None:
-            self.leave()
-        self._caught = number
+        now = time.monotonic()
+        if self._caught is None:
+            self._caught, self._since = number, now
+        elif now - self._since > SAME_SECONDS:
+            self._raise()
 
+    @property
     def wanted(self) -> bool:
-        """Whether any process was told to stop; all of them agree."""
-        return bool(summed(self._fabric, torch.tensor(float(self._caught is not None))))
+        """Whether this process was told to stop."""
+        return self._caught is not None
 
     def leave(self) -> NoReturn:
-        """Do what the signal asks for."""
+        """Do what the signal asks for, when all processes are ready.
+
+        The first one speaks for all: a launcher that sees another one fail would kill it before it
+        has marked its run.
+        """
+        if not self._fabric.is_global_zero:
+            raise SystemExit(0)
+        self._raise()
+
+    def _raise(self) -> NoReturn:
         if self._caught == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + (self._caught or signal.SIGTERM))

@@ -132,10 +132,11 @@ def _wait() -> None:
 @click.option("--seconds", default=0.0, show_default=True, help="And for at least as long.")
 @click.option("--forward", type=int, help="Clips of a forward pass, instead of the recipe's.")
 @click.option("--batch", type=int, help="Clips of a step; without it one forward pass.")
+@click.option("--compiled", is_flag=True, help="The backbone through torch.compile.")
 @click.option("--precision", help="Instead of the recipe's.")
 def main(
     only: tuple[str, ...], steps: int, seconds: float, forward: int | None, batch: int | None,
-    precision: str | None,
+    precision: str | None, compiled: bool,
 ) -> None:  # fmt: skip
     """Print a row for each experiment."""
     torch.backends.cudnn.benchmark = True
@@ -158,6 +159,8 @@ def main(
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         parts = parts_of(experiment, recipe, CLASSES[experiment.edition])
+        if compiled:
+            parts.model.backbone.compile()
         weights = sum(parameter.numel() for parameter in parts.model.parameters())
         one = tuple(part[:1] for part in parts.batches[0].x)  # pyright: ignore[reportIndexIssue]
         flops = flops_of_forward(parts, one)

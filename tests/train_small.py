@@ -1,0 +1,180 @@
+"""Small trainings in a process of their own, or in several under torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from conftest import REPO
+from small_training import MIMIC, Prepared
+
+from benchmark.clips import read_clips, write_clips
+from benchmark.errors import BenchmarkError
+from benchmark.params import Experiment
+from benchmark.recipe_params import Recipe
+from benchmark.training.checkpoint import Checkpoints
+from benchmark.training.loop import train
+from benchmark.training.meter import Meter
+from benchmark.training.model_files import write_tensors
+from benchmark.training.processes import launch
+from benchmark.training.stepping import Stepper
+from benchmark.training.task import Task, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+
+class Call(NamedTuple):
+    """One training that another process is to make."""
+
+    task: Task
+    root: Path
+    """For its checkpoints and for what comes of it."""
+    pause: int = -1
+    """Say so after this step, and wait for a line."""
+    stop: tuple[int, int] = (-1, -1)
+    """After this step, send SIGTERM to the process of this rank."""
+    infinite: tuple[int, int] = (-1, -1)
+    """At this step, measure an infinite loss in the process of this rank."""
+
+
+# ---------------------------------------------------------------- the test's side
+
+
+def command(prepared: Prepared, *calls: Call) -> list[str]:
+    """What python runs to make these trainings, one after the other."""
+    write_clips(prepared.clips, prepared.root / "clips.parquet", MIMIC)
+    asked = [
+        call._asdict()
+        | {
+            "task": [call.task.experiment.model_dump_json(), call.task.recipe.model_dump_json()],
+            "root": str(call.root),
+        }
+        for call in calls
+    ]
+    return [__file__, str(prepared.root), json.dumps(asked)]
+
+
+class Child:
+    """A process in a session of its own, whose lines one can wait for."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=REPO, start_new_session=True, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.pid = self._process.pid
+        self.said: list[str] = []
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def wait_for(self, line: str) -> None:
+        """Read until it says `line`."""
+        for said in self._process.stdout:
+            self.said.append(said)
+            if said.strip() == line:
+                return
+        raise AssertionError(f"it never said {line!r}, but: {''.join(self.said)}")
+
+    def go_on(self) -> None:
+        """End its pause."""
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def wait(self) -> int:
+        """Its exit code."""
+        for said in self._process.stdout:
+            self.said.append(said)
+        return self._process.wait()
+
+
+# ---------------------------------------------------------------- the process's side
+
+
+class Ready(Prepared):
+    """What the test has prepared."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.raw = root, root / "raw"
+        self.clips = read_clips(root / "clips.parquet", MIMIC)
+
+    def task_of(self, experiment: str, recipe: str) -> Task:
+        wanted = Experiment.model_validate_json(experiment)
+        media, folder = self.media(wanted.media)
+        return Task(
+            experiment=wanted,
+            recipe=Recipe.model_validate_json(recipe),
+            media=media,
+            media_folder=folder,
+            start_folder=self.root / "scratch",
+            clips=self.clips,
+            classes=MIMIC.classes,
+            seed=3,
+        )
+
+
+CALL: list[Call] = []
+"""The one under way."""
+RANK = int(os.environ.get("RANK", "0"))
+STEP, ADD = Stepper.step, Meter.add
+
+
+def _step(self: Stepper, number: int, batches: Iterator, meter: Meter) -> None:
+    STEP(self, number, batches, meter)
+    if number == CALL[-1].pause:
+        print(f"after step {number}", flush=True)  # noqa: T201
+        sys.stdin.readline()
+    if [number, RANK] == [*CALL[-1].stop]:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _add(self: Meter, step: int, loss: Tensor, *others: object) -> None:
+    ADD(self, step, loss * float("inf") if [step, RANK] == [*CALL[-1].infinite] else loss, *others)
+
+
+def _write(trained: Trained, root: Path) -> None:
+    """What each process says of the training."""
+    folder = root / f"rank-{RANK}"
+    folder.mkdir()
+    write_tensors(folder / "weights.safetensors", trained.weights)
+    (folder / "history.json").write_text(json.dumps(trained.progress.history), "utf-8")
+    np.save(folder / "val.npy", trained.val)
+
+
+def main() -> None:
+    prepared = Ready(Path(sys.argv[1]))
+    Stepper.step, Meter.add = _step, _add
+    for asked in json.loads(sys.argv[2]):
+        task = prepared.task_of(*asked["task"])
+        call = Call(**(asked | {"task": task, "root": Path(asked["root"])}))
+        CALL.append(call)
+        try:
+            trained = train(
+                task, launch(task.recipe), Checkpoints(call.root, "x", "key"), lambda *_: None
+            )
+        except SystemExit as leave:
+            said = f"left with {leave.code}"
+        except BenchmarkError as error:
+            said = f"failed: {error}"
+        else:
+            said = "trained"
+            _write(trained, call.root)
+        print(said, flush=True)  # noqa: T201
+        (call.root / f"said-{RANK}.txt").write_text(said, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
