@@ -18,7 +18,8 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 REPO = Path(__file__).parents[1]
 STAGES = (
     "synthesize", "synthesize_ma52", "index", "survey", "prepare", "tiny_depth", "estimate",
-    "sheets", "train", "predict", "evaluate", "fuse", "table", "submit",
+    "sheets", "scratch", "published", "merge", "train", "predict", "evaluate", "fuse", "table",
+    "submit",
 )  # fmt: skip
 
 

@@ -72,7 +72,8 @@ def test_every_format_named_in_code_is_described() -> None:
     for name in (
         "clips/2",
         "media/2",
-        "model/1",
+        "model/2",
+        "start/1",
         "probabilities/1",
         "fusion/1",
         "runs/1",

@@ -11,8 +11,10 @@ import pytest
 from conftest import REPO, STAGES
 from ruamel.yaml import YAML
 
+from benchmark.backbone_params import Backbone
+from benchmark.input_params import Input
 from benchmark.media_params import Media
-from benchmark.params import Backbone, Input, read_params
+from benchmark.params import read_params
 
 CANNOT_CHANGE_A_NUMBER = {
     # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.
@@ -26,6 +28,8 @@ CANNOT_CHANGE_A_NUMBER = {
     "benchmark.modalities",
     "benchmark.modalities.tensors",
     "benchmark.models",
+    "benchmark.backbone_params",
+    "benchmark.input_params",
     "benchmark.media_params",
     "benchmark.params",
     "benchmark.recipe_params",
@@ -120,7 +124,12 @@ def test_every_path_of_code_in_deps_exists(stage: str) -> None:
 
 def test_fuse_and_table_list_every_experiment_and_fusion_of_params() -> None:
     params = read_params(REPO / "params.yaml")
-    experiments = {f"predictions/{e}/{s}.parquet" for e in params.experiments for s in PREDICTED}
+    of_table = [
+        name
+        for name, experiment in params.experiments.items()
+        if experiment.edition == params.table.edition
+    ]
+    experiments = {f"predictions/{e}/{s}.parquet" for e in of_table for s in PREDICTED}
     fusions = {f"predictions/{f}/{s}.parquet" for f in params.fusions for s in PREDICTED}
     for stage, wanted in (("fuse", experiments), ("table", experiments | fusions)):
         listed = {dep for dep in body(stage)["deps"] if dep.endswith(".parquet")}

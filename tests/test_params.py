@@ -34,7 +34,7 @@ def test_the_shipped_params_are_sound() -> None:
 
 
 def test_a_typo_is_named_with_its_path_and_the_key_meant(tmp_path: Path) -> None:
-    found = fault(edited(tmp_path, ("batch_size: 8\n    grad", "batch_sise: 8\n    grad")))
+    found = fault(edited(tmp_path, ("batch_size: 8\n    forward", "batch_sise: 8\n    forward")))
     assert "recipes.pose_small.batch_sise: unknown key; did you mean 'batch_size'?" in found
     assert "recipes.pose_small.batch_size: missing" in found
 
@@ -62,11 +62,15 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             "experiments.joint.recipe: no recipe 'pose_big'",
         ),
         (
-            "members: [joint, rgb]",
-            "members: [joint, limb]",
+            "members: [rgb_joint, rgb_limb,",
+            "members: [rgb_joint, nobody,",
             "fusions.uniform.members: no experiment",
         ),
         ("source: rgb}", "source: flow}", "table row 'rgb': no 'flow' in experiments or fusions"),
+        ("start: scratch", "start: nothing", "experiments.joint.start: no 'nothing' in"),
+        ("{rgb: rgb, pose: joint}", "{rgb: rgb, pose: hands}", "merged_joint.pose: no experiment"),
+        ("start: scratch", "start: rgb_joint", "start from each other"),
+        ("pose_frames: 12", "pose_frames: 11", "rgb_frames * backbone.speed_ratio (12)"),
         ("media: skeleton", "media: bones", "experiments.joint.media: no entry 'bones' in media"),
     ],
 )
@@ -79,6 +83,11 @@ def test_a_name_that_is_not_defined_is_refused(
 def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:
     found = fault(edited(tmp_path, ("warmup_epochs: 0.5", "warmup_epochs: 8.0")))
     assert "recipes.pose_small: warmup_epochs must be below epochs (8)" in found
+
+
+def test_a_step_that_does_not_hold_whole_passes_is_refused(tmp_path: Path) -> None:
+    found = fault(edited(tmp_path, ("forward_size: 8", "forward_size: 3")))
+    assert "recipes.pose_small: batch_size must be a multiple of forward_size (3)" in found
 
 
 def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:

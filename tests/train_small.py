@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +21,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.params import Experiment
 from benchmark.recipe_params import Recipe
 from benchmark.training.checkpoint import Checkpoints
-from benchmark.training.loop import train
+from benchmark.training.loop import Trainer, train
 from benchmark.training.meter import Meter
 from benchmark.training.model_files import write_tensors
 from benchmark.training.processes import launch
@@ -44,9 +46,23 @@ class Call(NamedTuple):
     """After this step, send SIGTERM to the process of this rank."""
     infinite: tuple[int, int] = (-1, -1)
     """At this step, measure an infinite loss in the process of this rank."""
+    late: int = -1
+    """The rank of the one process whose clock says, after each step, that a checkpoint is due."""
 
 
 # ---------------------------------------------------------------- the test's side
+
+
+def slim(prepared: Prepared, name: str, **recipe: object) -> Task:
+    """An experiment of params.yaml with few channels, and with drop path where it can be."""
+    task = prepared.task(name, **recipe)
+    changes = {
+        "pose_conv3d": {"base_channels": 4, "stage_blocks": (1, 1, 1)},
+        "video_swin": {"embed_dims": 12, "drop_path": 0.3},
+    }
+    backbone = task.experiment.backbone
+    backbone = backbone.model_copy(update=changes[backbone.kind])
+    return replace(task, experiment=task.experiment.model_copy(update={"backbone": backbone}))
 
 
 def command(prepared: Prepared, *calls: Call) -> list[str]:
@@ -129,7 +145,9 @@ class Ready(Prepared):
 CALL: list[Call] = []
 """The one under way."""
 RANK = int(os.environ.get("RANK", "0"))
-STEP, ADD = Stepper.step, Meter.add
+STEP, ADD, DUE = Stepper.step, Meter.add, Trainer._due
+TIMEOUT_SECONDS = 100
+"""Processes that wait for each other would do so for half an hour."""
 
 
 def _step(self: Stepper, number: int, batches: Iterator, meter: Meter) -> None:
@@ -145,6 +163,10 @@ def _add(self: Meter, step: int, loss: Tensor, *others: object) -> None:
     ADD(self, step, loss * float("inf") if [step, RANK] == [*CALL[-1].infinite] else loss, *others)
 
 
+def _due(self: Trainer) -> bool:
+    return DUE(self) if CALL[-1].late < 0 else CALL[-1].late == RANK
+
+
 def _write(trained: Trained, root: Path) -> None:
     """What each process says of the training."""
     folder = root / f"rank-{RANK}"
@@ -155,8 +177,9 @@ def _write(trained: Trained, root: Path) -> None:
 
 
 def main() -> None:
+    faulthandler.dump_traceback_later(TIMEOUT_SECONDS, exit=True)
     prepared = Ready(Path(sys.argv[1]))
-    Stepper.step, Meter.add = _step, _add
+    Stepper.step, Meter.add, Trainer._due = _step, _add, _due
     for asked in json.loads(sys.argv[2]):
         task = prepared.task_of(*asked["task"])
         call = Call(**(asked | {"task": task, "root": Path(asked["root"])}))
@@ -173,7 +196,8 @@ def main() -> None:
             said = "trained"
             _write(trained, call.root)
         print(said, flush=True)  # noqa: T201
-        (call.root / f"said-{RANK}.txt").write_text(said, "utf-8")
+        with (call.root / f"said-{RANK}.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{said}\n")
 
 
 if __name__ == "__main__":

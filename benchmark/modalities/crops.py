@@ -75,6 +75,7 @@ def scaled(frames: Frames, width: int, height: int) -> Frames:
 
 
 def short_side(frames: Frames, side: int) -> Frames:
+    """Every frame resized to a shorter side of `side` pixels, its ratio kept."""
     height, width = frames.shape[1:3]
     scale = side / min(height, width)
     return scaled(frames, max(side, round(width * scale)), max(side, round(height * scale)))

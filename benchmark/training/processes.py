@@ -47,7 +47,7 @@ def launch(recipe: Recipe) -> Fabric:
             do="Change the recipe, or choose GPUs with CUDA_VISIBLE_DEVICES",
         )
     # Buffers are equal already: `RunningStatistics` sees to it once a step.
-    strategy = DDPStrategy(broadcast_buffers=False) if total > 1 else "auto"
+    strategy = DDPStrategy(forward_sync_buffers=False) if total > 1 else "auto"
     fabric = Fabric(
         accelerator=_accelerator(),
         devices=local,
