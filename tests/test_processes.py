@@ -1,9 +1,10 @@
-"""One training shared by two processes under torchrun, on the CPU."""
+"""One training shared by two processes under torchrun, on the CPU; processes that read clips."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,10 +21,11 @@ from small_training import Prepared, run
 from train_small import Call, command, slim
 
 from benchmark.clips import Clips
-from benchmark.errors import TrainingError
+from benchmark.errors import ClipUnreadable, TrainingError
+from benchmark.modalities.media import read_media
 from benchmark.recipe_params import AdamW, ClassBalanced, ClassWeighted, Ema, Mixup
 from benchmark.training import setup
-from benchmark.training.processes import launch
+from benchmark.training.processes import alone, launch
 from benchmark.training.seeding import set_up_torch
 from benchmark.training.task import Task, Trained
 
@@ -170,6 +172,42 @@ def test_more_processes_than_validation_clips_leave_some_without_any(
     monkeypatch.setattr(setup, "gathered", lambda fabric, part: others)
     three = SimpleNamespace(fabric=SimpleNamespace(world_size=3))
     np.testing.assert_array_equal(setup.Parts.gathered(three, own, 1), own)
+
+
+# ---------------------------------------------------------------- reading clips, precision
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_clip_is_the_same_fault_whichever_process_reads_it(
+    workers: int, swin: Task, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(swin.media_folder, tmp_path / "media"))
+    clip = swin.clips.split("train").ids[-1]
+    row = read_media(folder, swin.clips)[clip]
+    with (folder / row.shard).open("r+b") as file:
+        file.seek(row.offset)
+        file.write(bytes(row.size))
+    recipe = swin.recipe.model_copy(update={"loader_workers": workers, "epochs": 1})
+    task = replace(swin, media_folder=folder, recipe=recipe)
+    with pytest.raises(ClipUnreadable, match=f"^clip {clip} in {row.shard}: "):
+        run(task, tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_half_precision_begins_inside_the_network(precision: str, joint: Task) -> None:
+    class Network(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.extend((x, super().forward(x)))
+            return seen[-1]
+
+    seen: list[torch.Tensor] = []
+    recipe = joint.recipe.model_copy(update={"precision": precision})
+    fabric = alone(recipe)
+    keypoints = torch.full((1, 4), 47.3, device=fabric.device)
+    result = fabric.setup_module(Network(4, 2))(keypoints)
+    assert torch.equal(seen[0], keypoints)  # bfloat16 would make 47.25 of it
+    assert seen[1].dtype == (torch.bfloat16 if precision == "bf16-mixed" else torch.float16)
+    assert result.dtype == torch.float32
 
 
 # ---------------------------------------------------------------- refused
