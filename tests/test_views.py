@@ -131,6 +131,20 @@ def test_probabilities_over_distinct_views_equal_those_over_all(
     assert np.abs(first - found).max() > 1e-3, "the network does not tell views apart"
 
 
+def test_the_probabilities_of_a_view_are_the_mean_over_the_heads(prepared: Prepared) -> None:
+    class Network(torch.nn.Module):
+        def forward(self, x: tuple[torch.Tensor, ...]) -> torch.Tensor:
+            return logits.expand(len(x[0]), 2, 3)
+
+    logits = torch.tensor([[2.0, 0.0, -1.0], [-3.0, 1.0, 1.0]])
+    task = task_of(prepared, "swin_rgb")
+    clips = loader.TestClips(views_of(task), prepared.clips.split("val").ids, quick=True)
+    batches = loader.test_loader(clips, batch_size=4, workers=0)
+    found = probabilities(alone(task.recipe), Network(), batches, views_at_once=3)
+    assert found.shape == (6, 3)
+    np.testing.assert_allclose(found, logits.softmax(1).mean(0).expand(6, 3), atol=1e-6)
+
+
 LONG = {
     "swin_rgb": {"frames": 2, "views": 4, "crops": 3},
     "joint": {"frames": 6, "views": 4},

@@ -1,7 +1,7 @@
 """The only module that imports mmaction2 (1.2.0) and mmengine: a source of backbones.
 
 mmaction2 has been without a release since 2023. What stands between it and today's torch and
-numpy is mended here before its first import; nothing else of the program is touched. See
+numpy is mended here at its first import; nothing else of the program is touched. See
 `docs/decisions/0003-mmaction2-as-a-source-of-backbones.md`.
 """
 

@@ -34,8 +34,8 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     # It would write NaN into every new tensor first; nothing here reads memory before filling it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     torch.backends.cudnn.benchmark = not deterministic
-    if not deterministic:
-        torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions take by default
+    # TF32, as cuDNN's convolutions take by default.
+    torch.set_float32_matmul_precision("highest" if deterministic else "high")
 
 
 def seed_pass(seed: int, step: int, number: int) -> None:

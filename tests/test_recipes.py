@@ -1,0 +1,96 @@
+"""The two profiles, and the commands that show and choose them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import REPO, mgbench
+
+from benchmark.params import read_params
+from benchmark.profiles import PAPER, differences, paper, resolved
+from benchmark.recipe_params import LinearScaling
+
+DEFAULT = read_params(REPO / "params.yaml")
+# Name: learning rate, clips of a step, weight decay, epochs, repeats (MM-Gesture's configurations).
+PUBLISHED = {
+    "joint": (0.05, 256, 3e-4, 24, 10),
+    "limb": (0.2, 256, 3e-4, 24, 10),
+    "rgb": (0.15, 208, 1e-4, 18, 10),
+    "rgb_joint": (0.0075, 48, 1e-4, 20, 1),
+    "rgb_limb": (0.0075, 48, 1e-4, 20, 1),
+    "swin_ma52": (1e-3, 40, 0.02, 30, 1),
+    "swin_rgb": (1e-3, 32, 0.05, 30, 1),
+    "swin_rgb_star": (1e-3, 40, 0.02, 30, 1),
+    "swin_taylor": (1e-3, 24, 0.05, 30, 1),
+    "swin_flow": (1e-3, 24, 0.05, 30, 1),
+    "swin_depth": (1e-3, 24, 0.05, 30, 1),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copy(REPO / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def test_both_profiles_have_the_same_names_so_that_one_graph_serves_both() -> None:
+    for section in ("experiments", "merges", "fusions", "submissions"):
+        assert getattr(DEFAULT, section).keys() == getattr(paper(), section).keys(), section
+    assert {row.source for row in DEFAULT.table.rows} == {row.source for row in paper().table.rows}
+    assert (DEFAULT.profile, paper().profile) == ("default", "paper")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_papers_recipe_has_the_published_numbers(name: str) -> None:
+    recipe = paper().recipes[paper().experiments[name].recipe]
+    spec = recipe.optimizer
+    found = (recipe.lr, recipe.batch_size, spec.weight_decay, recipe.epochs, recipe.repeats)
+    assert found == pytest.approx(PUBLISHED[name])
+    assert recipe.passes == 8, "one forward pass for each of eight GPUs"
+
+
+def test_every_experiment_of_the_paper_is_checked_above() -> None:
+    assert PUBLISHED.keys() == paper().experiments.keys()
+
+
+def test_the_learning_rate_follows_another_batch_by_the_named_rule() -> None:
+    recipe = paper().recipes["pose_limb"].model_copy(update={"batch_size": 64})
+    assert isinstance(recipe.lr_scaling, LinearScaling)
+    assert recipe.lr == pytest.approx(0.05)
+
+
+def test_differences_name_what_only_one_side_has() -> None:
+    found = {key: (one, other) for key, one, other in differences(
+        {"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3, "d": 4}})}  # fmt: skip
+    assert found == {"b.c": ("2", "3"), "b.d": ("-", "4")}
+    assert differences(resolved(paper(), "joint"), resolved(paper(), "joint")) == []
+
+
+def test_show_prints_the_recipe_and_what_differs_from_the_paper(project: Path) -> None:
+    shown = mgbench(project, "recipe", "show", "joint")
+    assert shown.returncode == 0, shown.stderr
+    assert "kind: pose_conv3d" in shown.stdout
+    assert "input.frames                   12 -> 48" in shown.stdout
+    wrong = mgbench(project, "recipe", "show", "joints")
+    assert wrong.returncode == 2
+    assert "no 'joints'; expected one of joint, limb" in wrong.stderr
+
+
+def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None:
+    before = (project / "params.yaml").read_bytes()
+    assert mgbench(project, "recipe", "use", "paper").returncode == 0
+    assert (project / "params.yaml").read_bytes() == PAPER.read_bytes()
+    shown = mgbench(project, "recipe", "show", "joint")
+    assert shown.stdout.endswith("The same as the paper's.\n")
+    assert mgbench(project, "recipe", "use", "default").returncode == 0
+    assert (project / "params.yaml").read_bytes() == before
+    assert "already" in mgbench(project, "recipe", "use", "default").stdout
+
+
+def test_profile_of_an_experiment_without_data_says_what_to_run(project: Path) -> None:
+    found = mgbench(project, "profile", "joint")
+    assert found.returncode == 2
+    assert "clips.parquet" in found.stderr
+    assert "Traceback" not in found.stderr
