@@ -110,9 +110,8 @@ def test_a_mirrored_view_gives_the_mirrored_map_of_the_other_side(stream: str, w
     points[..., :2] = points[..., :2].clip(4, SIZE - 5).round()
     one = WAYS[stream][way](torch.from_numpy(points)[None], 0.6)[0]
     # A mirror at the centre of the pixels, so that it falls on pixels again.
-    other = WAYS[stream][way](torch.from_numpy(mirrored_points(points, SIZE - 1, OPENPOSE36))[None], 0.6)[
-        0
-    ]
+    turned = torch.from_numpy(mirrored_points(points, SIZE - 1, OPENPOSE36))
+    other = WAYS[stream][way](turned[None], 0.6)[0]
     swap = list(OPENPOSE36.swap)
     if stream == "limb":
         sides = [frozenset(edge) for edge in OPENPOSE36.edges]

@@ -149,8 +149,8 @@ def test_media_without_a_table_are_refused(tmp_path: Path, clips: Clips) -> None
 def test_skeleton_views_keep_unseen_points_at_the_origin(points: Path, clips: Clips) -> None:
     views = SkeletonViews(PARAMS.experiments["joint"].input, points, clips)
     for view in (
-        *views.test("0011_0", quick=False),
-        *(views.train("0011_0", np.random.default_rng(seed)) for seed in range(8)),
+        *views.test("0011_0", quick=False).views[0],
+        *(views.train("0011_0", np.random.default_rng(seed))[0] for seed in range(8)),
     ):
         unseen = view[..., 2] == 0
         assert unseen.any()
@@ -159,7 +159,7 @@ def test_skeleton_views_keep_unseen_points_at_the_origin(points: Path, clips: Cl
 
 def test_the_flipped_test_view_mirrors_the_one_before(points: Path, clips: Clips) -> None:
     spec = PARAMS.experiments["joint"].input
-    views = SkeletonViews(spec, points, clips).test("0011_0", quick=False)
+    (views,) = SkeletonViews(spec, points, clips).test("0011_0", quick=False).views
     assert len(views) == 2 * spec.views
     seen = views[0][..., 2] > 0
     np.testing.assert_allclose(
@@ -173,21 +173,21 @@ def test_all_seen_points_of_a_test_view_lie_in_the_heat_map(points: Path, clips:
     spec = PARAMS.experiments["joint"].input
     views = SkeletonViews(spec, points, clips)
     for clip in clips.ids:
-        view = views.test(clip, quick=True)[0]
+        view = views.test(clip, quick=True).views[0]
         seen = view[view[..., 2] > 0]
         assert seen[:, :2].min() >= 0
         assert seen[:, :2].max() <= spec.test_size
 
 
 def test_video_views_have_the_size_of_the_spec(packed: Path, clips: Clips) -> None:
-    spec = PARAMS.experiments["rgb"].input
+    spec = PARAMS.experiments["swin_rgb"].input
     views = VideoViews(spec, packed, clips)
     shape = (spec.frames, spec.size, spec.size, 3)
-    assert views.train("0011_0", np.random.default_rng(0)).shape == shape
-    assert views.test("0011_0", quick=False).shape == (spec.views * spec.crops, *shape)
+    assert views.train("0011_0", np.random.default_rng(0))[0].shape == shape
+    assert views.test("0011_0", quick=False).views[0].shape == (spec.views * spec.crops, *shape)
     three = VideoViews(spec.model_copy(update={"crops": 3, "views": 2}), packed, clips)
-    assert three.test("0011_0", quick=False).shape == (6, *shape)
-    assert three.test("0011_0", quick=True).shape == (1, *shape)
+    assert three.test("0011_0", quick=False).views[0].shape == (6, *shape)
+    assert three.test("0011_0", quick=True).views[0].shape == (1, *shape)
 
 
 def test_kept_clips_are_the_decoded_ones_and_never_outgrow_their_memory(
@@ -203,11 +203,11 @@ def test_kept_clips_are_the_decoded_ones_and_never_outgrow_their_memory(
 
 
 def test_what_stands_still_is_removed_where_the_spec_says_so() -> None:
-    spec = PARAMS.experiments["rgb"].input
+    spec = PARAMS.experiments["swin_rgb"].input
     assert spec.normalisation.kind == "still_removed"
     frames = torch.full((1, spec.frames, 4, 4, 3), 90, dtype=torch.uint8)
     frames[0, 2, 1, 1] = 190
-    volume = VideoStep(spec)(frames)
+    (volume,) = VideoStep(spec.normalisation)(frames)
     assert volume.shape == (1, 3, spec.frames, 4, 4)
     assert volume[0, :, :, 0, 0].abs().max() == 0
     moved = 100 / spec.normalisation.scale * (1 - 1 / spec.frames)
@@ -216,13 +216,12 @@ def test_what_stands_still_is_removed_where_the_spec_says_so() -> None:
 
 def test_dataset_normalisation_takes_the_channels_apart() -> None:
     norm = DatasetNorm(kind="dataset", mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 5.0))
-    spec = PARAMS.experiments["rgb"].input.model_copy(update={"normalisation": norm})
-    volume = VideoStep(spec)(torch.full((1, 2, 1, 1, 3), 40, dtype=torch.uint8))
+    (volume,) = VideoStep(norm)(torch.full((1, 2, 1, 1, 3), 40, dtype=torch.uint8))
     assert volume[0, :, 0, 0, 0].tolist() == [30.0, 10.0, 2.0]
 
 
 def test_training_views_depend_on_the_generator_alone(packed: Path, clips: Clips) -> None:
-    views = VideoViews(PARAMS.experiments["rgb"].input, packed, clips)
-    one, same, other = (views.train("0011_1", np.random.default_rng(seed)) for seed in (1, 1, 2))
+    views = VideoViews(PARAMS.experiments["swin_rgb"].input, packed, clips)
+    one, same, other = (views.train("0011_1", np.random.default_rng(seed))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()

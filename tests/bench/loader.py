@@ -20,11 +20,11 @@ from filming import one_person
 
 from benchmark.clips import Clip, Clips
 from benchmark.editions import read_edition
+from benchmark.input_params import DatasetNorm, IntervalSampling, VideoInput
 from benchmark.media_params import RgbMedia
 from benchmark.modalities import rgb
 from benchmark.modalities.video_views import VideoViews
 from benchmark.models.video_input import VideoStep
-from benchmark.input_params import DatasetNorm, IntervalSampling, VideoInput
 from benchmark.video import write_video
 
 if TYPE_CHECKING:
@@ -105,12 +105,12 @@ def main(clips: int, frames: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         index = prepare(root, film(clips, frames), frames)
-        views, step = VideoViews(INPUT, root / "rgb", index), VideoStep(INPUT)
+        views, step = VideoViews(INPUT, root / "rgb", index), VideoStep(INPUT.normalisation)
         peer = peer_pipeline()
         mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (MEAN, STD))
 
         def ours(clip: str) -> torch.Tensor:
-            return step(torch.from_numpy(views.test(clip, quick=True)))
+            return step(torch.from_numpy(views.test(clip, quick=True).views[0]))[0]
 
         def theirs(clip: str) -> torch.Tensor:
             item = {"filename": str(root / f"cuts/{clip}.mp4"), "start_index": 0, "modality": "RGB"}
