@@ -160,7 +160,7 @@ def test_skeleton_views_keep_unseen_points_at_the_origin(points: Path, clips: Cl
 def test_the_flipped_test_view_mirrors_the_one_before(points: Path, clips: Clips) -> None:
     spec = PARAMS.experiments["joint"].input
     (views,) = SkeletonViews(spec, points, clips).test("0011_0", quick=False).views
-    assert len(views) == 2 * spec.views
+    assert len(views) == 2, "a clip as long as a view has one set of frames"
     seen = views[0][..., 2] > 0
     np.testing.assert_allclose(
         views[1][:, list(OPENPOSE36.swap), 0][seen],
