@@ -23,7 +23,7 @@ from train_small import Call, command, slim
 from benchmark.clips import Clips
 from benchmark.errors import ClipUnreadable, TrainingError
 from benchmark.modalities.media import read_media
-from benchmark.recipe_params import AdamW, ClassBalanced, ClassWeighted, Ema, Mixup
+from benchmark.recipe_params import AdamW, ClassBalanced, ClassWeighted, Ema, Mixup, Sgd
 from benchmark.training import setup
 from benchmark.training.processes import alone, launch
 from benchmark.training.seeding import set_up_torch
@@ -42,6 +42,7 @@ TORCHRUN = (
     "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
     "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1",
 )  # fmt: skip
+SGD = Sgd(kind="sgd", lr=0.1, momentum=0.9, weight_decay=0.01)
 STEPS = 3
 TIMED = {"clips_s", "wait_share", "mfu", "gpu_gib"}
 
@@ -172,6 +173,20 @@ def test_more_processes_than_validation_clips_leave_some_without_any(
     monkeypatch.setattr(setup, "gathered", lambda fabric, part: others)
     three = SimpleNamespace(fabric=SimpleNamespace(world_size=3))
     np.testing.assert_array_equal(setup.Parts.gathered(three, own, 1), own)
+
+
+def test_a_step_in_unequal_passes_is_the_step_over_all_its_clips(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    plain = {"mixup": None, "ema": None, "optimizer": SGD, "epochs": 1}
+    task = slim(prepared, "swin_rgb", **(SHARED | plain))
+    still = task.experiment.backbone.model_copy(update={"dropout": 0.0, "drop_path": 0.0})
+    task = replace(task, experiment=task.experiment.model_copy(update={"backbone": still}))
+    whole = task.recipe.model_copy(update={"forward_size": 4})
+    split, _ = run(task, tmp_path / "split")  # nine clips: two clips, then one
+    joined, _ = run(replace(task, recipe=whole), tmp_path / "joined")
+    for key, value in joined.weights.items():
+        torch.testing.assert_close(split.weights[key], value, atol=1e-5, rtol=1e-4)
 
 
 # ---------------------------------------------------------------- reading clips, precision
