@@ -249,7 +249,7 @@ def test_two_projects_from_nothing_give_the_same_bytes(done: Path, tmp_path: Pat
     for name in (
         "predictions/joint/test.parquet", "predictions/rgb_joint/test.parquet",
         "predictions/swin_rgb_star/test.parquet",
-        "predictions/convex/val.parquet", "submissions/final/prediction.csv",
+        "predictions/uniform/val.parquet", "submissions/final/prediction.csv",
         "submissions/final/prediction.zip",
     ):  # fmt: skip
         assert (other / name).read_bytes() == (done / name).read_bytes(), name
