@@ -95,8 +95,8 @@ def keep_only(root: Path, kept: tuple[str, ...]) -> None:
     for name in gone:
         del params["experiments"][name]
     starts = {experiment["start"] for experiment in params["experiments"].values()}
-    for name in set(PARAMS.merges) - starts:
-        del params["merges"][name]
+    merges = params["merges"].items()
+    params["merges"] = {name: dict(merge) for name, merge in merges if name in starts}
     for fusion in params["fusions"].values():
         fusion["members"] = [member for member in fusion["members"] if member not in gone]
     rows = params["table"]["rows"]
@@ -257,7 +257,7 @@ def test_two_projects_from_nothing_give_the_same_bytes(done: Path, tmp_path: Pat
 
 def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
     """docs/own-clips.md, step by step."""
-    root = project(tmp_path / "project", kept=("joint", "swin_rgb"))
+    root = project(tmp_path / "project", kept=("joint", "swin_rgb", "swin_flow"))
     write_folder(tmp_path / "clips")
     made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
     assert "3 classes" in made.stdout
