@@ -14,7 +14,8 @@ from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.media_params import DepthMedia, Media
 from benchmark.modalities import prepare
-from benchmark.params import read_params
+from benchmark.params import Experiment, read_params
+from benchmark.recipe_params import Recipe
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.normalisation import with_numbers
@@ -50,13 +51,20 @@ class Prepared:
     def task(self, name: str, **recipe: object) -> Task:
         """Experiment `name`, started from nothing, with changes to its recipe."""
         experiment = PARAMS.experiments[name]
-        media, folder = self.media(experiment.media)
         changes = {
             "epochs": 2, "warmup_epochs": 0.5, "batch_size": 5, "forward_size": 5, "threads": 1,
         }  # fmt: skip
-        task = Task(
+        changed = PARAMS.recipes[experiment.recipe].model_copy(update=changes | recipe)
+        task = self.task_with(experiment, changed)
+        spec = with_numbers(experiment.input, task.media_folder, self.clips)
+        return replace(task, experiment=experiment.model_copy(update={"input": spec}))
+
+    def task_with(self, experiment: Experiment, recipe: Recipe) -> Task:
+        """Any experiment with any recipe, started from nothing."""
+        media, folder = self.media(experiment.media)
+        return Task(
             experiment=experiment,
-            recipe=PARAMS.recipes[experiment.recipe].model_copy(update=changes | recipe),
+            recipe=recipe,
             media=media,
             media_folder=folder,
             start_folder=self.root / "scratch",
@@ -64,8 +72,6 @@ class Prepared:
             classes=MIMIC.classes,
             seed=3,
         )
-        spec = with_numbers(experiment.input, folder, self.clips)
-        return replace(task, experiment=experiment.model_copy(update={"input": spec}))
 
 
 def run(task: Task, root: Path, *, stop_after: int | None = None) -> tuple[Trained, list[int]]:

@@ -128,17 +128,8 @@ class Ready(Prepared):
         self.clips = read_clips(root / "clips.parquet", MIMIC)
 
     def task_of(self, experiment: str, recipe: str) -> Task:
-        wanted = Experiment.model_validate_json(experiment)
-        media, folder = self.media(wanted.media)
-        return Task(
-            experiment=wanted,
-            recipe=Recipe.model_validate_json(recipe),
-            media=media,
-            media_folder=folder,
-            start_folder=self.root / "scratch",
-            clips=self.clips,
-            classes=MIMIC.classes,
-            seed=3,
+        return self.task_with(
+            Experiment.model_validate_json(experiment), Recipe.model_validate_json(recipe)
         )
 
 

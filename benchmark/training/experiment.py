@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from benchmark.clips import Clips
-    from benchmark.editions import Edition
+    from benchmark.evaluation.metrics import Metrics
     from benchmark.params import Params
     from benchmark.training.task import Trained
 
@@ -84,8 +84,11 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
     ) as tracked:
         trained = train(task, fabric, checkpoints, lambda epoch, row: _report(tracked, epoch, row))
         tracked.tag("start", trained.start)
-        _write(trained, task, edition, name, places)
-        _final(tracked, trained, task)
+        metrics = score(trained.val, task.clips.split("val").labels())
+        _write_reports(trained, task, places)
+        # The model last: it says that the training is complete.
+        write_model(places.out, _card(name, trained, task, metrics), trained.weights)
+        _final(tracked, trained, metrics)
     checkpoints.clear()
 
 
@@ -155,15 +158,14 @@ def _report(tracked: Run, epoch: int, row: dict[str, float]) -> None:
     tracked.metrics(epoch, shown)
 
 
-def _final(tracked: Run, trained: Trained, task: Task) -> None:
-    metrics = score(trained.val, task.clips.split("val").labels())
+def _final(tracked: Run, trained: Trained, metrics: Metrics) -> None:
     names = ("top1", "top5", "macro_f1", "mean_acc")
     scores = {name: round(PERCENT * getattr(metrics, name), 2) for name in names}
     tracked.metrics(trained.epoch, scores)
 
 
-def _write(trained: Trained, task: Task, edition: Edition, name: str, places: Places) -> None:
-    """Curves and pictures first, the model last: it says that the training is complete."""
+def _write_reports(trained: Trained, task: Task, places: Places) -> None:
+    """Curves, tables and pictures."""
     history = trained.progress.history
     write_text(places.reports / HISTORY, _csv(history))
     scores = ["train/top1", "val/top1", "val/macro_f1"]
@@ -171,18 +173,20 @@ def _write(trained: Trained, task: Task, edition: Edition, name: str, places: Pl
     curves = figures.history_figure(pd.DataFrame(history), losses=losses, scores=scores)
     figures.save(curves, places.reports / CURVES)
     labels = task.clips.split("val").labels()
-    metrics = score(trained.val, labels)
-    matrix = confusion(trained.val, labels, len(edition.classes))
-    figures.save(figures.confusion_figure(matrix, edition.classes), places.reports / CONFUSION)
-    known = by_class(trained.val, labels, task.clips.split("train").labels(), edition.classes)
+    matrix = confusion(trained.val, labels, len(task.classes))
+    figures.save(figures.confusion_figure(matrix, task.classes), places.reports / CONFUSION)
+    known = by_class(trained.val, labels, task.clips.split("train").labels(), task.classes)
     write_text(places.reports / CLASSES, known.to_csv(index=False, float_format="%.4f"))
     seen = figures.samples_figure(samples(task, trained.val))
     figures.save(seen, places.reports / SAMPLES)
-    card = ModelCard(
+
+
+def _card(name: str, trained: Trained, task: Task, metrics: Metrics) -> ModelCard:
+    return ModelCard(
         format=FORMAT,
         experiment=name,
-        edition=edition.name,
-        classes=edition.classes,
+        edition=task.experiment.edition,
+        classes=task.classes,
         media=task.media,
         input=task.experiment.input,
         backbone=task.experiment.backbone,
@@ -192,7 +196,6 @@ def _write(trained: Trained, task: Task, edition: Edition, name: str, places: Pl
         metric=task.recipe.keep.metric,
         val_metric=getattr(metrics, task.recipe.keep.metric),
     )
-    write_model(places.out, card, trained.weights)
 
 
 def _csv(history: list[dict[str, float]]) -> str:

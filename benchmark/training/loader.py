@@ -26,7 +26,7 @@ from benchmark.media_params import (
 from benchmark.modalities.sampling import rng_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -104,6 +104,19 @@ class Batches(DataLoader[Any]):
     It travels in the batch's place: torch would make a `RuntimeError` of it.
     """
 
+    def __init__(
+        self, clips: _Clips, collate: Callable[[Any], Any], *, workers: int, **order: Any
+    ) -> None:
+        super().__init__(
+            clips,
+            collate_fn=collate,
+            num_workers=workers,
+            worker_init_fn=_start_worker,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            **order,
+        )
+
     def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The batches, in order."""
         for batch in super().__iter__():
@@ -153,28 +166,12 @@ class TestClips(_Clips):
 
 def train_loader(clips: TrainClips, order: EpochOrder, *, workers: int) -> DataLoader[Any]:
     """The forward passes of `order`'s epoch as `TrainBatch`es."""
-    return Batches(
-        clips,
-        batch_sampler=order,
-        collate_fn=_train_batch,
-        num_workers=workers,
-        worker_init_fn=_start_worker,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
+    return Batches(clips, _train_batch, workers=workers, batch_sampler=order)
 
 
 def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoader[Any]:
     """All views of `batch_size` clips as a `TestBatch`, in the clips' order."""
-    return Batches(
-        clips,
-        batch_size=batch_size,
-        collate_fn=_test_batch,
-        num_workers=workers,
-        worker_init_fn=_start_worker,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
+    return Batches(clips, _test_batch, workers=workers, batch_size=batch_size)
 
 
 def _start_worker(number: int) -> None:

@@ -68,7 +68,7 @@ class Trainer:
     def __init__(
         self, task: Task, fabric: Fabric, checkpoints: Checkpoints, stopping: Stopping
     ) -> None:
-        self._recipe, self._seed, self._fabric = task.recipe, task.seed, fabric
+        self._recipe, self._fabric = task.recipe, fabric
         self._checkpoints, self._stopping = checkpoints, stopping
         self._parts = build_parts(task, fabric)
         self._stepper = Stepper(self._parts, task.recipe, task.seed)

@@ -51,8 +51,13 @@ def write_model(folder: Path, card: ModelCard, weights: dict[str, torch.Tensor])
     """Weights (without metadata: that would not be byte-stable) and card, as one folder."""
     with replacing_folder(folder) as work:
         write_tensors(work / WEIGHTS, weights)
-        text = json.dumps(card.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-        (work / CARD).write_text(text, "utf-8")
+        write_card(work / CARD, card)
+
+
+def write_card(path: Path, card: Strict) -> None:
+    """A card as JSON, its keys sorted."""
+    text = json.dumps(card.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    path.write_text(text, "utf-8")
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -15,6 +14,7 @@ from benchmark.training.model_files import (
     WEIGHTS,
     read_card,
     read_weights,
+    write_card,
     write_tensors,
 )
 from benchmark.weights import verified
@@ -73,8 +73,7 @@ def _write(out: Path, card: StartCard, tensors: dict[str, torch.Tensor] | None) 
     with replacing_folder(out) as work:
         if tensors is not None:
             write_tensors(work / WEIGHTS, tensors)
-        text = json.dumps(card.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-        (work / START).write_text(text, "utf-8")
+        write_card(work / START, card)
 
 
 def start_from(folder: Path, model: Recogniser, classes: tuple[str, ...]) -> str:
