@@ -6,10 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, JsonValue
 
-from benchmark.schema import Strict
+from benchmark.schema import Positive, Share, Strict
 
-Positive: TypeAlias = Annotated[int, Field(gt=0)]
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Stride: TypeAlias = Literal[1, 2]
 Inflate: TypeAlias = Literal[0, 1]
 

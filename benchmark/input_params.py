@@ -6,10 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from benchmark.schema import Strict
+from benchmark.schema import Positive, Share, Strict
 
-Positive: TypeAlias = Annotated[int, Field(gt=0)]
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Stream: TypeAlias = Literal["joint", "limb"]
 
 # ---------------------------------------------------------------- normalisation and sampling

@@ -6,10 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from benchmark.schema import Strict
+from benchmark.schema import Positive, Strict
 from benchmark.weights import WeightsFile
-
-Positive: TypeAlias = Annotated[int, Field(gt=0)]
 
 
 class SkeletonMedia(Strict):

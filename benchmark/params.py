@@ -23,7 +23,7 @@ from benchmark.media_params import (
     TinyBackend,
 )
 from benchmark.recipe_params import Recipe
-from benchmark.schema import Strict, read_yaml
+from benchmark.schema import Positive, Share, Strict, read_yaml
 from benchmark.tiny_depth_spec import TinyDepthSpec
 from benchmark.weights import WeightsFile
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-Positive: TypeAlias = Annotated[int, Field(gt=0)]
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 # ---------------------------------------------------------------- editions: stage index
 

@@ -7,10 +7,8 @@ from typing import Annotated, Literal, TypeAlias, assert_never
 
 from pydantic import Field, model_validator
 
-from benchmark.schema import Strict
+from benchmark.schema import Positive, Share, Strict
 
-Positive: TypeAlias = Annotated[int, Field(gt=0)]
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 KeepMetric: TypeAlias = Literal["top1", "macro_f1", "mean_acc"]

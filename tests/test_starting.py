@@ -1,4 +1,4 @@
-"""Foreign weights: read without harm, renamed, adapted in shape, and put whole into a network."""
+"""Foreign weights: renamed, adapted in shape, and put whole into a network."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from bomb import Bomb
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.backbone_params import (
@@ -23,7 +20,7 @@ from benchmark.backbone_params import (
     RgbPoseConv3d,
     VideoSwin,
 )
-from benchmark.errors import ArchiveError, FormatError
+from benchmark.errors import FormatError
 from benchmark.models import mmaction
 from benchmark.models.recogniser import Head, Recogniser, TwoHeads
 from benchmark.models.starting import Filled, converted, fill, merged, read_tensors
@@ -380,98 +377,6 @@ def test_the_wrong_layout_is_refused_and_the_right_one_named(layout: Any, says: 
         converted(timm_swin(2).state_dict(), layout, where="file.pth")
     with pytest.raises(FormatError, match="layout is none of"):
         converted({"fc.weight": torch.zeros(1)}, layout, where="file.pth")
-
-
-# ---------------------------------------------------------------- files
-
-
-def unreadable(path: Path) -> str:
-    with pytest.raises(ArchiveError) as caught:
-        read_tensors(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    return str(caught.value)
-
-
-TENSORS = {"backbone.a": torch.ones(2), "cls_head.b": torch.zeros(3, 1)}
-
-
-@pytest.mark.parametrize("nest", ["state_dict", "model", "model_state", None])
-@pytest.mark.parametrize("prefix", ["module.", ""])
-@pytest.mark.parametrize("zipped", [True, False])
-def test_tensors_are_found_in_what_is_around_them(
-    tmp_path: Path, nest: str | None, prefix: str, zipped: bool
-) -> None:
-    named = {prefix + name: nn.Parameter(x) for name, x in TENSORS.items()}
-    content = {nest: named, "epoch": 3} if nest else named
-    torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
-    assert same(read_tensors(tmp_path / "x.pth"), TENSORS)
-
-
-def test_safetensors_are_read(tmp_path: Path) -> None:
-    save_file(TENSORS, tmp_path / "x.safetensors")
-    assert same(read_tensors(tmp_path / "x.safetensors"), TENSORS)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_checkpoint_of_openmmlab_loads_with_all_that_is_in_it(
-    tmp_path: Path, zipped: bool
-) -> None:
-    from mmengine.logging import HistoryBuffer
-
-    weight = nn.Parameter(torch.ones(2))
-    optimiser = torch.optim.AdamW([weight])
-    weight.sum().backward()
-    optimiser.step()
-    content = {
-        "meta": {"epoch": 1, "cfg": "model = {}", "best": np.float64(0.5), "at": np.arange(2)},
-        "message_hub": {"log_scalars": {"train/loss": HistoryBuffer([1.0, 2.0], [1, 1])}},
-        "state_dict": TENSORS,
-        "optimizer": optimiser.state_dict(),
-    }
-    torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
-    assert same(read_tensors(tmp_path / "x.pth"), TENSORS)
-
-
-class Reaching:
-    """Asks for an attribute when it is unpickled, and calls nothing."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (torch.Tensor, "no such attribute")
-
-
-def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
-    path, mark = tmp_path / "bomb.pth", tmp_path / "went-off"
-    for content in (Bomb(mark), {"state_dict": TENSORS, "meta": Bomb(mark)}):
-        for zipped in (True, False):
-            torch.save(content, path, _use_new_zipfile_serialization=zipped)
-            assert "cannot be read" in unreadable(path)
-            assert not mark.exists()
-    torch.load(path, weights_only=False)
-    assert mark.exists()  # it is a real one
-
-
-def test_no_attribute_is_looked_up_for_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "x.pth"
-    torch.save({"state_dict": TENSORS, "meta": Reaching()}, path)
-    assert same(read_tensors(path), TENSORS)
-    with pytest.raises(AttributeError):
-        torch.load(path, weights_only=False)
-    with pytest.raises(Exception, match="getattr"):  # nor is the name allowed to others now
-        torch.load(path, weights_only=True)
-
-
-@pytest.mark.filterwarnings("ignore:Validating sparse")
-def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.pth"
-    one, sparse = torch.ones(1), torch.eye(2).to_sparse()
-    others = ([one], {}, one, {"state_dict": {"a": {"b": one}}}, {1: one}, {"a": sparse})
-    for content in (*others, {"a": torch.ones(1, device="meta")}):
-        torch.save(content, path)
-        assert "holds something else than named tensors" in unreadable(path)
-    for name in ("x.pth", "x.safetensors"):
-        for damaged in (b"", b"not a file of torch"):
-            (tmp_path / name).write_bytes(damaged)
-            assert "cannot be read" in unreadable(tmp_path / name)
 
 
 def test_the_log_line_counts_everything() -> None:
