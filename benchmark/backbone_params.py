@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from benchmark.schema import Positive, Share, Strict
 
@@ -26,6 +26,16 @@ class PoseConv3d(Strict):
     temporal_strides: tuple[Positive, ...]
     inflate: tuple[Inflate, ...]
     dropout: Share
+
+    @model_validator(mode="after")
+    def _fits(self) -> PoseConv3d:
+        stages = len(self.stage_blocks)
+        if not 1 <= stages <= 4:
+            raise ValueError(f"stage_blocks has {stages} stages; a ResNet has 1 to 4")
+        for name in ("spatial_strides", "temporal_strides", "inflate"):
+            if (found := len(getattr(self, name))) != stages:
+                raise ValueError(f"{name} has {found} numbers for {stages} stages")
+        return self
 
 
 class RgbPathway(Strict):
@@ -71,6 +81,19 @@ class VideoSwin(Strict):
     dropout: Share
     recompute: bool
     """Compute activations again in the backward pass: less memory, about a third more time."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> VideoSwin:
+        if len(self.depths) != len(self.num_heads):
+            raise ValueError(
+                f"num_heads has {len(self.num_heads)} numbers for {len(self.depths)} depths"
+            )
+        for stage, heads in enumerate(self.num_heads):
+            if (width := self.embed_dims * 2**stage) % heads:
+                raise ValueError(
+                    f"{heads} heads cannot share the {width} channels of stage {stage + 1}"
+                )
+        return self
 
 
 class MmactionBackbone(Strict):

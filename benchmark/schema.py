@@ -59,6 +59,8 @@ def validate(where: Path, raw: Any, model: type[M]) -> M:
 def _line(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> str:
     """One fault as `path.to.key: what is wrong (got value)`."""
     location = list(_walkable(fault["loc"], raw))
+    if fault["type"] == "missing":
+        location.append(fault["loc"][-1])
     path = ".".join(str(part) for part in location) or "the file"
     if fault["type"] == "extra_forbidden":
         known = _known_names(model)
@@ -73,11 +75,9 @@ def _line(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> str:
 
 def _walkable(location: tuple[int | str, ...], raw: Any) -> Iterator[int | str]:
     """Drop the union tags that pydantic puts into a location but no file contains."""
-    for index, part in enumerate(location):
+    for part in location:
         if _has(raw, part):
             raw = raw[part]
-            yield part
-        elif index == len(location) - 1:
             yield part
 
 

@@ -50,6 +50,8 @@ TINY = {
     ("recipes", "swin_ma52_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("table",): {"resamples": 200},
 }  # fmt: skip
+OPTIONAL = ("lightning", "ptlflow", "torchmetrics", "transformers")
+"""Packages of requirements-extras.lock that these projects go without, as most users do."""
 CODE = (
     "benchmark",
     "pipelines",
@@ -116,6 +118,8 @@ def project(root: Path, *, kept: tuple[str, ...]) -> Path:
         else:
             shutil.copy(source, root / name)
     shutil.copytree(REPO / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
+    for name in OPTIONAL:
+        (root / f"{name}.py").write_text(f'raise ImportError("no {name} here")\n', "utf-8")
     for keys, values in TINY.items():
         change(root, keys, values)
     keep_only(root, kept)
@@ -243,21 +247,28 @@ def test_one_knob_of_one_experiment_reruns_that_experiment_only(done: Path) -> N
     assert "Stage 'train@joint' is cached - skipping run" in again
 
 
-def test_two_projects_from_nothing_give_the_same_bytes(done: Path, tmp_path: Path) -> None:
-    other = project(tmp_path / "other", kept=KEPT)
-    command(other, "dvc", "repro", "submit")
-    for name in (
-        "predictions/joint/test.parquet", "predictions/rgb_joint/test.parquet",
-        "predictions/swin_rgb_star/test.parquet",
-        "predictions/uniform/val.parquet", "submissions/final/prediction.csv",
-        "submissions/final/prediction.zip",
-    ):  # fmt: skip
-        assert (other / name).read_bytes() == (done / name).read_bytes(), name
+def results(root: Path) -> dict[str, str]:
+    """What dvc.lock says of every output but the records of runs, which hold times."""
+    lock = YAML(typ="safe").load(root / "dvc.lock")
+    outs = [out for stage in lock["stages"].values() for out in stage["outs"]]
+    return {out["path"]: out["md5"] for out in outs if not out["path"].startswith("runs/")}
+
+
+def test_stages_that_draw_numbers_make_the_same_bytes_when_they_run_again(done: Path) -> None:
+    before = results(done)
+    again = (
+        "synthesize", "synthesize_ma52", "tiny_depth", "train@joint", "predict@joint",
+        "train@rgb_joint", "predict@rgb_joint", "train@swin_rgb_star", "predict@swin_rgb_star",
+        "fuse@uniform", "table", "submit@final",
+    )  # fmt: skip
+    out = command(done, "dvc", "repro", "--force", "--single-item", *again).stdout
+    assert out.count("Running stage") == len(again)
+    assert results(done) == before
 
 
 def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
     """docs/own-clips.md, step by step."""
-    root = project(tmp_path / "project", kept=("joint", "swin_rgb", "swin_flow"))
+    root = project(tmp_path / "project", kept=("joint", "swin_flow"))
     write_folder(tmp_path / "clips")
     made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
     assert "3 classes" in made.stdout

@@ -80,6 +80,37 @@ def test_a_name_that_is_not_defined_is_refused(
     assert message in fault(edited(tmp_path, (old, new)))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "spatial_strides: [2, 2, 2]",
+            "spatial_strides: [2, 2]",
+            "experiments.joint.backbone: spatial_strides has 2 numbers for 3 stages",
+        ),
+        (
+            "stage_blocks: [2, 2, 2]\n",
+            "stage_blocks: [2, 2, 2, 2, 2]\n",
+            "experiments.joint.backbone: stage_blocks has 5 stages; a ResNet has 1 to 4",
+        ),
+        (
+            "num_heads: [3, 6, 12]",
+            "num_heads: [3, 6]",
+            "experiments.swin_ma52.backbone: num_heads has 2 numbers for 3 depths",
+        ),
+        (
+            "num_heads: [3, 6, 12]",
+            "num_heads: [3, 5, 12]",
+            "experiments.swin_ma52.backbone: 5 heads cannot share the 96 channels of stage 2",
+        ),
+    ],
+)
+def test_a_network_whose_numbers_do_not_fit_is_refused_before_it_is_built(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    assert message in fault(edited(tmp_path, (old, new)))
+
+
 def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:
     found = fault(edited(tmp_path, ("warmup_epochs: 0.5", "warmup_epochs: 8.0")))
     assert "recipes.pose_small: warmup_epochs must be below epochs (8)" in found

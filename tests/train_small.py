@@ -174,6 +174,7 @@ def main() -> None:
     for asked in json.loads(sys.argv[2]):
         task = prepared.task_of(*asked["task"])
         call = Call(**(asked | {"task": task, "root": Path(asked["root"])}))
+        call.root.mkdir(exist_ok=True)
         CALL.append(call)
         try:
             trained = train(

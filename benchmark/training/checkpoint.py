@@ -30,6 +30,8 @@ class Progress:
     best_epoch: int = 0
     best_value: float = -1.0
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    val: torch.Tensor | None = None
+    """Of the epoch whose weights are kept: probabilities of validation, float32 (N, K)."""
 
 
 class Checkpoints:

@@ -102,9 +102,12 @@ class Trainer:
         """The sums of all processes."""
         return summed(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
 
-    def _stop_if_wanted(self) -> None:
-        if any(any_of(self._fabric, self._stopping.wanted)):
+    def _heed(self) -> None:
+        """Between steps: save if it is time, and stop if any process was told to."""
+        stop, save = any_of(self._fabric, self._stopping.wanted, self._due())
+        if stop or save:
             self._save()
+        if stop:
             self._stopping.leave()
 
     @property
@@ -119,10 +122,10 @@ class Trainer:
     def epoch(self) -> Row:
         """Train and validate one epoch; its row of history.csv."""
         speed = self._pass_over_clips()
-        self._stop_if_wanted()
+        self._heed()
         loss, right, clips = self._sums().tolist()
         row = {"train/loss": loss / clips, "train/top1": right / clips, **speed}
-        self._advance(row | self._validation())
+        self._advance(row, self._validate())
         self._save()
         return self.progress.history[-1]
 
@@ -183,35 +186,35 @@ class Trainer:
 
     # ---------------------------------------------------------------- validation
 
-    def _validation(self) -> Row:
-        metrics = score(self._validate(), self._val_labels)
-        names = ("top1", "macro_f1", "mean_acc")
-        return {"val/loss": metrics.log_loss} | {f"val/{n}": getattr(metrics, n) for n in names}
-
     def _validate(self) -> NDArray[np.float32]:
         """Probabilities of the validation clips, one view each, shared out to the processes."""
         own = probabilities(
             self._fabric, self._parts.kept, self._parts.val,
-            views_at_once=self._recipe.forward_size, check=self._stop_if_wanted,
+            views_at_once=self._recipe.forward_size, check=self._heed,
         )  # fmt: skip
         # Every process asks as often as the one with the most batches: they answer together.
         most = -(-len(self._val_labels) // self._fabric.world_size)
         for _ in range(math.ceil(most / self._recipe.forward_size) - len(self._parts.val)):
-            self._stop_if_wanted()
+            self._heed()
         return self._parts.gathered(own, len(self._val_labels))
 
-    def _advance(self, row: Row) -> None:
+    def _advance(self, row: Row, val: NDArray[np.float32]) -> None:
         """Count the epoch, keep its row, and its weights if they are the best so far."""
         progress, keep = self.progress, self._recipe.keep
+        metrics = score(val, self._val_labels)
+        row["val/loss"] = metrics.log_loss
+        row |= {f"val/{name}": getattr(metrics, name) for name in ("top1", "macro_f1", "mean_acc")}
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
         row["epoch"] = progress.epoch
         row["lr"] = max(float(group["lr"]) for group in self._parts.optimizer.param_groups)
         progress.history.append(row)
         log.info("epoch %d: %s", progress.epoch, {k: round(v, 4) for k, v in row.items()})
-        if row[f"val/{keep.metric}"] > progress.best_value:
+        if better := row[f"val/{keep.metric}"] > progress.best_value:
             progress.best_value, progress.best_epoch = row[f"val/{keep.metric}"], progress.epoch
             if keep.epoch == "best":
                 progress.best_weights = _copied(self._parts.kept)
+        if better or keep.epoch == "last":
+            progress.val = torch.from_numpy(val)
 
     def _speed(self, meter: Meter) -> Row:
         """Clips a second of all processes, waiting time, and memory where there is a GPU."""
@@ -224,12 +227,13 @@ class Trainer:
         return row
 
     def finish(self) -> Trained:
-        """Load the weights that the recipe keeps and score them once more."""
-        epoch, kept = self.progress.epoch, self._parts.kept
-        if self._recipe.keep.epoch == "best":
-            kept.load_state_dict(self.progress.best_weights)
-            epoch = self.progress.best_epoch
-        return Trained(self.progress, _copied(kept), epoch, self._validate(), self._parts.start)
+        """The weights that the recipe keeps, and what they said of validation."""
+        progress = self.progress
+        assert progress.val is not None, "a recipe has an epoch"
+        epoch, weights = progress.best_epoch, progress.best_weights
+        if self._recipe.keep.epoch == "last":
+            epoch, weights = progress.epoch, _copied(self._parts.kept)
+        return Trained(progress, weights, epoch, progress.val.numpy(), self._parts.start)
 
 
 def _copied(model: torch.nn.Module) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -87,7 +88,15 @@ def any_of(fabric: Fabric, *own: bool) -> tuple[bool, ...]:
     """Of each question whether any process says yes, so that all do the same."""
     if fabric.world_size == 1:
         return own
-    return tuple(found > 0 for found in summed(fabric, torch.tensor(own).float()).tolist())
+    yes = torch.tensor(own, dtype=torch.int32)
+    torch.distributed.all_reduce(yes, group=_between_cpus())
+    return tuple(found > 0 for found in yes.tolist())
+
+
+@cache
+def _between_cpus() -> Any:
+    """What is asked at every step goes past the devices: they would have to end their work."""
+    return torch.distributed.new_group(backend="gloo")
 
 
 def gathered(fabric: Fabric, own: Any) -> list[Any]:
