@@ -107,7 +107,9 @@ class TinyDepth:
 
     def __init__(self, card: DepthCard, net: DepthNet) -> None:
         self.card = card
-        self._net, self._device = net.eval(), torch.device("cpu")
+        # A fifth faster on a CPU in this order.
+        self._net = net.eval().to(memory_format=torch.channels_last)
+        self._device = torch.device("cpu")
 
     def to(self, device: torch.device) -> Self:
         """Let it work there."""
