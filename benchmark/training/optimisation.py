@@ -27,6 +27,9 @@ PLACE = re.compile(
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     """The optimiser with its parameter groups, each at its full learning rate."""
     spec = recipe.optimizer
+    # One kernel for all tensors: a twentieth to a tenth of a small network's step on a CPU. The
+    # scaler of 16-mixed cannot clip gradients before such a kernel.
+    fused = recipe.precision != "16-mixed"
     match spec:
         case Sgd():
             return torch.optim.SGD(
@@ -34,9 +37,10 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
                 lr=recipe.lr,
                 momentum=spec.momentum,
                 weight_decay=spec.weight_decay,
+                fused=fused,
             )
         case AdamW():
-            return torch.optim.AdamW(_groups(spec, recipe.lr, model), lr=recipe.lr)
+            return torch.optim.AdamW(_groups(spec, recipe.lr, model), lr=recipe.lr, fused=fused)
         case _:
             assert_never(spec)
 

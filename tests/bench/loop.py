@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import itertools
 import time
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 import click
 import torch
-from conftest import REPO
 from full_size import parts_of
 from tqdm import tqdm
 
@@ -101,7 +101,7 @@ def compare(experiment: Experiment, recipe: Recipe, rounds: int, steps: int) -> 
 @click.option("--steps", default=5, show_default=True, help="Of a round.")
 def main(only: tuple[str, ...], rounds: int, steps: int) -> None:
     """Print milliseconds a step of both, and what ours takes more."""
-    params = read_params(REPO / "params.yaml")
+    params = read_params(Path("params.yaml"))
     click.echo("experiment        ours ms   bare ms   more")
     for name in only or params.experiments:
         experiment = params.experiments[name]

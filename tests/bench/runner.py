@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
-from conftest import REPO
 
 from benchmark.backbone_params import PoseConv3d, VideoSwin
 from benchmark.clips import read_clips
@@ -58,14 +57,14 @@ class Curve(NamedTuple):
 
 def task_of(name: str, epochs: int, start: Path, seed: int) -> Task:
     """An experiment of params.yaml with a recipe that both sides can follow."""
-    params = read_params(REPO / "params.yaml")
+    params = read_params(Path("params.yaml"))
     experiment = params.experiments[name]
     edition = read_edition(experiment.edition)
     spec = experiment.input
     if isinstance(spec, VideoInput):
         spec = spec.model_copy(update={"normalisation": NORM})
     recipe = params.recipes[experiment.recipe]
-    folder = REPO / "data" / experiment.edition
+    folder = Path("data", experiment.edition)
     return Task(
         experiment=experiment.model_copy(update={"input": spec}),
         recipe=recipe.model_copy(update={"epochs": epochs, "warmup_epochs": 0.0}),
