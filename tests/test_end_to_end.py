@@ -269,6 +269,7 @@ def test_stages_that_draw_numbers_make_the_same_bytes_when_they_run_again(done: 
 def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
     """docs/own-clips.md, step by step."""
     root = project(tmp_path / "project", kept=("joint", "swin_flow"))
+    change(root, ("experiments", "swin_flow"), {"start": "scratch"})
     write_folder(tmp_path / "clips")
     made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
     assert "3 classes" in made.stdout

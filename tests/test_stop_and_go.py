@@ -250,10 +250,11 @@ def test_checkpoints_are_no_closer_together_than_the_recipe_says(
     monkeypatch.setattr(
         Checkpoints, "save", lambda self, progress, state: saved.append(progress.step)
     )
-    for minutes, steps in ((5.0, [0]), (1e-9, [1, 2, 3, 0])):
-        saved.clear()
-        run(slim(prepared, "joint", **EVERYTHING, checkpoint_minutes=minutes), tmp_path)
-        assert [step for step, _ in groupby(saved)] == steps * 2
+    run(slim(prepared, "joint", **EVERYTHING, checkpoint_minutes=5.0), tmp_path)
+    assert saved == [0, 0]
+    saved.clear()
+    run(slim(prepared, "joint", **EVERYTHING, checkpoint_minutes=1e-9), tmp_path)
+    assert [step for step, _ in groupby(saved)] == [1, 2, 3, 0] * 2
     assert saved.count(STEPS) > 2 * 2, "while it validates, too"
 
 
