@@ -113,7 +113,7 @@ def test_a_network_whose_numbers_do_not_fit_is_refused_before_it_is_built(
 
 def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:
     found = fault(edited(tmp_path, ("warmup_epochs: 0.5", "warmup_epochs: 8.0")))
-    assert "recipes.pose_small: warmup_epochs must be below epochs (8)" in found
+    assert "recipes.pose_small: warmup_epochs must be below epochs (5)" in found
 
 
 def test_a_step_that_does_not_hold_whole_passes_is_refused(tmp_path: Path) -> None:
