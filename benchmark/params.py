@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from benchmark.backbone_params import Backbone, RgbPoseConv3d
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 from benchmark.editions import edition_names
+from benchmark.fusion_params import Fixed, FusionRule, Temperature
 from benchmark.input_params import Input, RgbPoseInput, SkeletonInput
 from benchmark.media_params import (
     DepthMedia,
@@ -23,7 +24,7 @@ from benchmark.media_params import (
     TinyBackend,
 )
 from benchmark.recipe_params import Recipe
-from benchmark.schema import Positive, Share, Strict, read_yaml
+from benchmark.schema import Positive, Strict, read_yaml
 from benchmark.tiny_depth_spec import TinyDepthSpec
 from benchmark.weights import WeightsFile
 
@@ -77,29 +78,13 @@ class Published(Strict):
 # ---------------------------------------------------------------- fusion, table, submission
 
 
-class Uniform(Strict):
-    """The mean of the members' probabilities."""
-
-    kind: Literal["uniform"]
-
-
-class Convex(Strict):
-    """Weights on the simplex that minimise log-loss on validation, shrunk towards uniform."""
-
-    kind: Literal["convex"]
-    shrinkage: Share
-    """0: the fitted weights; 1: uniform ones."""
-
-
-FusionRule: TypeAlias = Annotated[Uniform | Convex, Field(discriminator="kind")]
-
-
 class Fusion(Strict):
     """Several members made one."""
 
     edition: str
     members: tuple[Name, ...] = Field(min_length=2)
     rule: FusionRule
+    temperature: Temperature
 
 
 class TableRow(Strict):
@@ -178,6 +163,8 @@ class Params(Strict):
             for member in fusion.members:
                 if member not in self.experiments:
                     faults.append(f"fusions.{key}.members: no experiment '{member}'")
+            if isinstance(fusion.rule, Fixed) and set(fusion.rule.weights) != set(fusion.members):
+                faults.append(f"fusions.{key}.rule.weights: must name exactly the members")
         users = [(f"table row '{row.name}'", row.source) for row in self.table.rows]
         users += [(f"submissions.{key}", entry.source) for key, entry in self.submissions.items()]
         faults += [

@@ -15,7 +15,7 @@ from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.figures import Bar
 from benchmark.evaluation.metrics import Metrics, correctness, majority, score
 from benchmark.evaluation.significance import McNemar, mcnemar
-from benchmark.params import FusionRule
+from benchmark.fusion_params import FusionRule
 from benchmark.schema import Strict
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from pipelines._stage import USER_FAULT, mistakes_shown
 from pipelines.data_commands import data, edition
 from pipelines.modality_commands import modality
 from pipelines.recipe_commands import profile, recipe
+from pipelines.scores_commands import evaluate, fuse, scores
 from pipelines.weights_commands import weights
 
 PORT = 5000
@@ -29,9 +30,12 @@ def main() -> None:
 
 main.add_command(data)
 main.add_command(edition)
+main.add_command(evaluate)
+main.add_command(fuse)
 main.add_command(modality)
 main.add_command(profile)
 main.add_command(recipe)
+main.add_command(scores)
 main.add_command(weights)
 
 

@@ -10,7 +10,8 @@ from benchmark.clips import read_clips
 from benchmark.editions import read_edition
 from benchmark.predictions import read_probabilities, write_probabilities
 from pipelines._stage import entry, existing, path, stage
-from submission.fusion import fit_fusion, fuse, write_fitted
+from submission.fitted import write_fitted
+from submission.fusion import apply, fit_fusion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +30,11 @@ def main(params: Params, name: str, index: Path, members: Path, out: Path) -> No
     fusion = entry(params.fusions, "fusions", name)
     val_clips = read_clips(index, read_edition(fusion.edition)).split("val")
     val = [read_probabilities(members / member / "val.parquet") for member in fusion.members]
-    fitted = fit_fusion(fusion.rule, val, val_clips)
+    fitted = fit_fusion(fusion.rule, fusion.temperature, val, val_clips)
     test = [read_probabilities(members / member / "test.parquet") for member in fusion.members]
     write_fitted(fitted, out / "weights.json")
-    write_probabilities(fuse(val, fitted.weights, source=name), out / "val.parquet")
-    write_probabilities(fuse(test, fitted.weights, source=name), out / "test.parquet")
+    write_probabilities(apply(fitted, val, source=name), out / "val.parquet")
+    write_probabilities(apply(fitted, test, source=name), out / "test.parquet")
     weights = ", ".join(f"{member} {weight:.3f}" for member, weight in fitted.weights.items())
     click.echo(f"wrote {out}: {weights}")
 

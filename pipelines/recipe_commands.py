@@ -78,14 +78,16 @@ def profile(name: str, seconds: float) -> None:
     """Measure how fast EXPERIMENT trains here: end to end, on ready tensors, reading alone."""
     from benchmark.clips import read_clips
     from benchmark.editions import read_edition
-    from benchmark.training.experiment import Places, build_task
-    from benchmark.training.profiling import measure
 
     with mistakes_shown():
         params = read_params(PARAMS)
         experiment = entry(params.experiments, "experiments", name)
         data = Path("data", experiment.edition)
         clips = read_clips(data / "clips.parquet", read_edition(experiment.edition))
+        # Seconds to import: not before it is known that there are clips.
+        from benchmark.training.experiment import Places, build_task
+        from benchmark.training.profiling import measure
+
         places = Places(
             media=data / experiment.media, start=Path("models", experiment.start),
             out=Path(), reports=Path(), record=Path(),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.predictions import read_probabilities
 from benchmark.results import Entry
-from submission.fusion import read_fitted
+from submission.fitted import read_fitted
 
 if TYPE_CHECKING:
     from pathlib import Path

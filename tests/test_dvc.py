@@ -32,6 +32,7 @@ CANNOT_CHANGE_A_NUMBER = {
     "benchmark.input_params",
     "benchmark.media_params",
     "benchmark.params",
+    "benchmark.fusion_params",
     "benchmark.recipe_params",
     "benchmark.run_record",
     "benchmark.saved_views",

@@ -20,7 +20,7 @@ from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.figures import Bar, confusion_figure, history_figure, results_figure, save
 from benchmark.evaluation.metrics import correctness, score
 from benchmark.evaluation.significance import McNemar, mcnemar
-from benchmark.params import Convex, Uniform
+from benchmark.fusion_params import Convex, Uniform
 from benchmark.predictions import Probabilities, read_probabilities
 from benchmark.results import (
     Answers,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MAP_SIZE, SIGMA = 56, 0.6
 """Of the heat maps, as in the paper."""
+GAP = 1.03
+"""Width of a moment's place over that of the widest picture."""
 PAGE = "sheets.html"
 
 
@@ -94,23 +96,39 @@ def _maps(source: Source, clip: Clip, frames: NDArray[np.int64]) -> list[Row]:
 
 
 def sheet_figure(rows: Sequence[Row], frames: Sequence[int], title: str) -> Figure:
-    """Modalities below each other, time to the right."""
+    """Modalities below each other, time to the right.
+
+    A row is one picture: matplotlib takes a second to arrange a hundred.
+    """
     figure = Figure(
         figsize=(1.5 + 1.75 * len(frames), 0.6 + 1.15 * len(rows)), layout="constrained"
     )
     figure.suptitle(title, x=0.01, ha="left", size=10)
+    shapes = [picture.shape for row in rows for picture in row.pictures]
+    ratio = GAP * max(width / height for height, width, _ in shapes)
     for r, row in enumerate(rows):
-        for c, picture in enumerate(row.pictures):
-            axes = figure.add_subplot(len(rows), len(frames), r * len(frames) + c + 1)
-            axes.imshow(picture)
+        axes = figure.add_subplot(len(rows), 1, r + 1)
+        cells = [_framed(picture, ratio) for picture in row.pictures]
+        axes.imshow(np.concatenate(cells, axis=1))
+        width = cells[0].shape[1]
+        middles = [width * (place + 0.5) for place in range(len(cells))]
+        if r == 0:
+            axes.set_xticks(middles, [f"frame {frame}" for frame in frames], size=8)
+        else:
             axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
-            if c == 0:
-                axes.set_ylabel(row.name, size=9)
-            if r == 0:
-                axes.set_title(f"frame {frames[c]}", size=8)
+        axes.xaxis.tick_top()
+        axes.set_yticks([])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_ylabel(row.name, size=9)
     return figure
+
+
+def _framed(picture: Frames, ratio: float) -> Frames:
+    """With white at its sides, until it is `ratio` times as wide as high."""
+    missing = max(round(ratio * picture.shape[0]) - picture.shape[1], 0)
+    sides = (missing // 2, missing - missing // 2)
+    return np.pad(picture, ((0, 0), sides, (0, 0)), constant_values=255)
 
 
 def clip_figure(source: Source, edition: Edition, clip: Clip) -> Figure:

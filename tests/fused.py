@@ -1,0 +1,85 @@
+"""Members of a fusion, made up: skill, noise and an order of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+from conftest import a_clip
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from benchmark.clips import Clips
+from benchmark.fusion_params import (
+    Convex,
+    Fixed,
+    FusionRule,
+    Geometric,
+    Greedy,
+    Search,
+    Stacking,
+    Uniform,
+)
+from benchmark.predictions import Probabilities
+from submission.fusion import fit_fusion
+
+PROPERTY = settings(max_examples=20, deadline=None, derandomize=True)
+SEEDS = st.integers(0, 2**32 - 1)
+CLASSES = tuple("abcdef")
+CONVEX = Convex(kind="convex", shrinkage=0.0)
+KINDS = (
+    "uniform", "fixed", "geometric", "convex", "half convex", "greedy", "search", "stacking",
+)  # fmt: skip
+
+
+def rule_for(kind: str, members: list[Probabilities]) -> FusionRule:
+    """A rule of each kind."""
+    fixed = {member.source: 1.0 + index for index, member in enumerate(members)}
+    rules: dict[str, FusionRule] = {
+        "uniform": Uniform(kind="uniform"),
+        "fixed": Fixed(kind="fixed", weights=fixed),
+        "geometric": Geometric(kind="geometric"),
+        "convex": CONVEX,
+        "half convex": Convex(kind="convex", shrinkage=0.5),
+        "greedy": Greedy(kind="greedy", metric="macro_f1", rounds=8),
+        "search": Search(kind="search", metric="top1", evaluations=40, seed=1),
+        "stacking": Stacking(kind="stacking", c=0.01),
+    }
+    return rules[kind]
+
+
+def make(seed: int, num_members: int = 3, n: int = 40) -> tuple[list[Probabilities], np.ndarray]:
+    """Members of different skill, each with its rows in an order of its own; labels by clip."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, len(CLASSES), n)
+    ids = np.array([f"v{row // 8}_{row:03d}" for row in range(n)])
+    members = []
+    for index in range(num_members):
+        logit = rng.normal(0, 1 + index, (n, len(CLASSES)))
+        logit[np.arange(n), label] += rng.uniform(0, 3)
+        p = np.exp(logit)
+        p = (p / p.sum(axis=1, keepdims=True)).astype(np.float32)
+        order = rng.permutation(n)
+        members.append(
+            Probabilities("mimic", "val", f"m{index}", CLASSES, tuple(ids[order]), p[order])
+        )
+    return members, label
+
+
+def labels_of(label: np.ndarray) -> dict[str, int]:
+    return {f"v{row // 8}_{row:03d}": int(value) for row, value in enumerate(label)}
+
+
+def clips_of(label: np.ndarray) -> Clips:
+    rows = [a_clip(clip, label=value, split="val") for clip, value in labels_of(label).items()]
+    return Clips("mimic", tuple(rows))
+
+
+def some_weights(seed: int, members: list[Probabilities]) -> dict[str, float]:
+    drawn = np.random.default_rng(seed).exponential(size=len(members))
+    return dict(zip([member.source for member in members], drawn.tolist(), strict=True))
+
+
+def fit_weights(
+    rule: FusionRule, members: list[Probabilities], labels: dict[str, int]
+) -> dict[str, float]:
+    rows = [a_clip(clip, label=value, split="val") for clip, value in labels.items()]
+    return fit_fusion(rule, "none", members, Clips("mimic", tuple(rows))).weights
