@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.backbone_params import Backbone, RgbPoseConv3d
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
-from benchmark.editions import edition_names
+from benchmark.editions import edition_names, read_edition
 from benchmark.fusion_params import Fixed, FusionRule, Temperature
 from benchmark.input_params import Input, RgbPoseInput, SkeletonInput
 from benchmark.media_params import (
@@ -91,8 +91,18 @@ class TableRow(Strict):
     """One row of the results table."""
 
     name: str
-    source: Name
+    source: Name | None = None
     """The experiment or fusion that the row scores."""
+    members: tuple[Name, ...] | None = None
+    """In its place: experiments that the row fuses with equal weights."""
+    published: float | None = None
+    """Top-1 in per cent that the paper reports for this step, where its data are the row's."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> TableRow:
+        if (self.source is None) == (self.members is None):
+            raise ValueError(f"row '{self.name}' needs either source or members")
+        return self
 
 
 class Table(Strict):
@@ -165,13 +175,25 @@ class Params(Strict):
                     faults.append(f"fusions.{key}.members: no experiment '{member}'")
             if isinstance(fusion.rule, Fixed) and set(fusion.rule.weights) != set(fusion.members):
                 faults.append(f"fusions.{key}.rule.weights: must name exactly the members")
-        users = [(f"table row '{row.name}'", row.source) for row in self.table.rows]
+        users = [
+            (f"table row '{row.name}'", name)
+            for row in self.table.rows
+            for name in (row.members or (row.source,))
+            if name is not None
+        ]
         users += [(f"submissions.{key}", entry.source) for key, entry in self.submissions.items()]
         faults += [
             f"{user}: no '{name}' in experiments or fusions"
             for user, name in users
             if name not in sources
         ]
+        edition = self.table.edition
+        if edition in edition_names() and not read_edition(edition).comparable:
+            faults += [
+                f"table row '{row.name}': published numbers are not of edition '{edition}'"
+                for row in self.table.rows
+                if row.published is not None
+            ]
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -1,11 +1,9 @@
-"""The results table: a row a system and split, and the pages that show it."""
+"""The results table: a row a system and split, scored and compared."""
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -14,8 +12,8 @@ from benchmark.errors import MismatchError
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.figures import Bar
 from benchmark.evaluation.metrics import Metrics, correctness, majority, score
-from benchmark.evaluation.significance import McNemar, mcnemar
-from benchmark.fusion_params import FusionRule
+from benchmark.evaluation.significance import McNemar, holm, mcnemar
+from benchmark.fusion_params import FusionRule, Uniform
 from benchmark.schema import Strict
 
 if TYPE_CHECKING:
@@ -25,28 +23,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.clips import Clips
-    from benchmark.editions import Edition
     from benchmark.predictions import Probabilities
 
 SIGNIFICANT = 0.05
-"""A p-value below this, with an interval without 0, counts as distinguishable from noise."""
+"""A corrected p-value below this, with an interval without 0, is more than noise."""
+
+Role: TypeAlias = Literal["best single", "uniform"]
+"""What the other row of a comparison is: the single stream with the best top-1 of the split, or
+the fusion with equal weights that has the most members."""
 
 
-class Versus(Strict):
-    """A fusion against the best single stream of its table, on the same clips."""
+class Comparison(Strict):
+    """One row against another one, on the same clips."""
 
+    role: Role
     name: str
-    """The row with the best top-1 among the single streams of this split."""
+    """The other row's."""
     difference: Annotated[float, Field(ge=-1, le=1)]
-    """Top-1 of the fusion minus that of the single stream."""
+    """Top-1 of the row minus that of the other."""
     interval: Interval
     """Of the difference, both scored on the same resampled videos."""
     test: McNemar
-    """`first` is the fusion, `second` the single stream."""
+    """`first` is the row, `second` the other one."""
+    holm: Annotated[float, Field(ge=0, le=1)]
+    """The test's p-value, corrected for all comparisons of the split."""
 
-    def distinguishable(self) -> bool:
-        """Whether both the clip-wise test and the video-wise interval tell the two apart."""
-        return self.test.p_value < SIGNIFICANT and self.interval.excludes_zero()
+    def verdict(self) -> Literal["better", "worse", "noise"]:
+        """Better or worse where both the clip-wise test and the video-wise interval say so."""
+        if self.holm >= SIGNIFICANT or not self.interval.excludes_zero():
+            return "noise"
+        return "better" if self.difference > 0 else "worse"
 
 
 class ResultRow(Strict):
@@ -69,8 +75,10 @@ class ResultRow(Strict):
     num_videos: Annotated[int, Field(gt=0)]
     majority: Annotated[float, Field(ge=0, le=1)]
     """Top-1 of always answering the largest class of the training split."""
-    versus: Versus | None
-    """Null for a single stream, and where the table has none for this split."""
+    published: float | None
+    """Top-1 in per cent that the paper reports for this step."""
+    comparisons: tuple[Comparison, ...]
+    """With the best single stream and with equal weights, unless the row is that itself."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,8 @@ class Entry:
     """Null for a single stream."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Member -> weight; empty for a single stream."""
+    published: float | None = None
+    """Top-1 in per cent that the paper reports."""
 
 
 @dataclass(frozen=True)
@@ -139,36 +149,79 @@ def score_rows(
     """
     p = [_joined(entry, answers) for entry in entries]
     correct = [correctness(each, answers.label) for each in p]
+    compared = _comparisons(entries, correct, answers, resampling)
+    return [
+        ResultRow(
+            index=index + 1,
+            name=entry.name,
+            source=entry.probabilities.source,
+            split=answers.split,
+            members=tuple(sorted(entry.weights)),
+            rule=entry.rule,
+            weights=dict(entry.weights) or None,
+            metrics=score(p[index], answers.label),
+            interval=interval(
+                correct[index],
+                answers.videos,
+                resamples=resampling.resamples,
+                seed=resampling.seed,
+            ),
+            num_videos=len(set(answers.videos)),
+            majority=majority(answers.train_label, answers.label),
+            published=entry.published,
+            comparisons=compared[index],
+        )
+        for index, entry in enumerate(entries)
+    ]
+
+
+def _references(
+    entries: Sequence[Entry], correct: Sequence[NDArray[np.bool_]]
+) -> list[tuple[Role, int]]:
+    """The rows that others are compared with; of equally good or large ones the first."""
+    found: list[tuple[Role, int]] = []
     singles = [index for index, entry in enumerate(entries) if entry.rule is None]
-    best = max(singles, key=lambda index: correct[index].sum()) if singles else None
-    rows = []
-    for index, entry in enumerate(entries):
-        versus = None
-        if entry.rule is not None and best is not None:
-            pair = (correct[index], correct[best])
-            versus = _versus(entries[best].name, pair, answers, resampling)
-        rows.append(
-            ResultRow(
-                index=index + 1,
-                name=entry.name,
-                source=entry.probabilities.source,
-                split=answers.split,
-                members=tuple(sorted(entry.weights)),
-                rule=entry.rule,
-                weights=dict(entry.weights) or None,
-                metrics=score(p[index], answers.label),
-                interval=interval(
-                    correct[index],
-                    answers.videos,
-                    resamples=resampling.resamples,
-                    seed=resampling.seed,
-                ),
-                num_videos=len(set(answers.videos)),
-                majority=majority(answers.train_label, answers.label),
-                versus=versus,
+    if singles:
+        found.append(("best single", max(singles, key=lambda index: correct[index].sum())))
+    even = [index for index, entry in enumerate(entries) if isinstance(entry.rule, Uniform)]
+    if even:
+        found.append(("uniform", max(even, key=lambda index: len(entries[index].weights))))
+    return found
+
+
+def _comparisons(
+    entries: Sequence[Entry],
+    correct: Sequence[NDArray[np.bool_]],
+    answers: Answers,
+    resampling: Resampling,
+) -> list[tuple[Comparison, ...]]:
+    """Of each row, with p-values corrected for all of them together."""
+    pairs: list[tuple[int, Role, int]] = [
+        (index, role, other)
+        for index in range(len(entries))
+        for role, other in _references(entries, correct)
+        if other != index
+    ]
+    tests = [mcnemar(correct[index], correct[other]) for index, _, other in pairs]
+    corrected = holm([test.p_value for test in tests])
+    found: list[list[Comparison]] = [[] for _ in entries]
+    for (index, role, other), test, p_value in zip(pairs, tests, corrected, strict=True):
+        own, others = correct[index], correct[other]
+        bounds = paired_interval(
+            own, others, answers.videos, resamples=resampling.resamples, seed=resampling.seed
+        )
+        difference = (int(own.sum()) - int(others.sum())) / len(own)
+        found[index].append(
+            Comparison(
+                role=role,
+                name=entries[other].name,
+                difference=difference,
+                interval=bounds,
+                test=test,
+                holm=p_value,
             )
         )
-    return rows
+    return [tuple(some) for some in found]
 
 
 def bars(rows: Sequence[ResultRow]) -> list[Bar]:
@@ -185,44 +238,6 @@ def bars(rows: Sequence[ResultRow]) -> list[Bar]:
     ]
 
 
-def to_csv(rows: Sequence[ResultRow]) -> str:
-    """results.csv: fractions with 6 decimals, empty where a row has no such value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for place, row in enumerate(rows):
-        cells = _cells(row)
-        if place == 0:
-            writer.writerow(cells)
-        writer.writerow(
-            f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells.values()
-        )
-    return text.getvalue()
-
-
-def to_markdown(rows: Sequence[ResultRow], edition: Edition, resampling: Resampling) -> str:
-    """RESULTS.md: a block for validation and one for test, each with its comparisons in words."""
-    lines = [f"# Results: {edition.title}", ""]
-    if not edition.comparable:
-        lines += [
-            "> **Generated data.** Every clip behind these numbers was made by a program. They say"
-            " that the software works and are",
-            "> never comparable with results on iMiGUE, neither ours nor published ones.",
-            "",
-        ]
-    lines += [f"Edition `{edition.name}`, version {edition.version}. Written by `dvc repro`.", ""]
-    val = [row for row in rows if row.split == "val"]
-    test = [row for row in rows if row.split == "test"]
-    lines += ["## Validation", "", *_block(val)]
-    if val:
-        lines += [
-            "Fusion weights are fitted on these clips, and a recipe may keep the epoch that is best"
-            " on them, so these numbers flatter.",
-            "",
-        ]
-    lines += ["## Test", "", *_block(test), "## How to read this", "", *_notes(resampling)]
-    return "\n".join(lines) + "\n"
-
-
 def _joined(entry: Entry, answers: Answers) -> NDArray[np.float32]:
     """Probabilities (N, K) in the order of the answers."""
     probabilities = entry.probabilities
@@ -233,120 +248,3 @@ def _joined(entry: Entry, answers: Answers) -> NDArray[np.float32]:
                 f"row '{entry.name}'", f"another {key}", expected=expected, found=found
             )
     return probabilities.aligned(answers.clip_id).p
-
-
-def _versus(
-    name: str,
-    pair: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    answers: Answers,
-    resampling: Resampling,
-) -> Versus:
-    fusion, single = pair
-    bounds = paired_interval(
-        fusion, single, answers.videos, resamples=resampling.resamples, seed=resampling.seed
-    )
-    return Versus(
-        name=name,
-        difference=(int(fusion.sum()) - int(single.sum())) / len(fusion),
-        interval=bounds,
-        test=mcnemar(fusion, single),
-    )
-
-
-def _cells(row: ResultRow) -> dict[str, object]:
-    versus = row.versus
-    return {
-        "index": row.index,
-        "name": row.name,
-        "source": row.source,
-        "split": row.split,
-        "rule": row.rule.kind if row.rule else None,
-        "members": "+".join(row.members),
-        "weights": " ".join(
-            f"{key}={value:.6f}" for key, value in sorted((row.weights or {}).items())
-        ),
-        **row.metrics.model_dump(),
-        "top1_low": row.interval.low,
-        "top1_high": row.interval.high,
-        "num_videos": row.num_videos,
-        "majority": row.majority,
-        "versus": versus.name if versus else None,
-        "difference": versus.difference if versus else None,
-        "difference_low": versus.interval.low if versus else None,
-        "difference_high": versus.interval.high if versus else None,
-        "only_fusion": versus.test.only_first if versus else None,
-        "only_single": versus.test.only_second if versus else None,
-        "p_value": versus.test.p_value if versus else None,
-    }
-
-
-def _block(rows: Sequence[ResultRow]) -> list[str]:
-    if not rows:
-        return [
-            "No answers here: a split that the edition withholds is scored by its leaderboard.",
-            "",
-        ]
-    first = rows[0]
-    lines = [
-        f"{first.metrics.n} clips of {first.num_videos} videos. Always answering the largest class"
-        f" of the training split gives {_percent(first.majority)} % top-1.",
-        "",
-        "| # | system | top-1 % | 95 % interval | top-5 % | macro-F1 % | mean acc. % | log-loss"
-        " | ECE % |",
-        "|--:|---|--:|:-:|--:|--:|--:|--:|--:|",
-        *(_table_row(row) for row in rows),
-        "",
-    ]
-    sentences = [f"- {_sentence(row, row.versus)}" for row in rows if row.versus]
-    return [*lines, *sentences, ""] if sentences else lines
-
-
-def _table_row(row: ResultRow) -> str:
-    m = row.metrics
-    cells = [
-        f"{row.index:02d}",
-        row.name.replace("|", "\\|"),
-        _percent(m.top1),
-        f"{_percent(row.interval.low)} to {_percent(row.interval.high)}",
-        _percent(m.top5),
-        _percent(m.macro_f1),
-        _percent(m.mean_acc),
-        f"{m.log_loss:.3f}",
-        _percent(m.ece),
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def _sentence(row: ResultRow, versus: Versus) -> str:
-    """Says in words whether the fusion beats the best single stream."""
-    weights = ", ".join(f"{key} {value:.3f}" for key, value in sorted((row.weights or {}).items()))
-    points = f"{abs(100 * versus.difference):.2f} points"
-    compared = f"{points} above" if versus.difference > 0 else f"{points} below"
-    if versus.difference == 0:
-        compared = "level with"
-    verdict = "distinguishable" if versus.distinguishable() else "**not** distinguishable"
-    return (
-        f"**{row.name}** ({weights}) is {compared} the best single stream, {versus.name}: the"
-        f" difference is {verdict} from noise (95 % interval {100 * versus.interval.low:+.2f} to"
-        f" {100 * versus.interval.high:+.2f} points; clips right in the fusion only:"
-        f" {versus.test.only_first}, in the single stream only: {versus.test.only_second}; exact"
-        f" McNemar p = {versus.test.p_value:.3f})."
-    )
-
-
-def _notes(resampling: Resampling) -> list[str]:
-    return [
-        f"- Intervals: percentile bootstrap, {resampling.resamples} resamples of whole videos, seed"
-        f" {resampling.seed}. Clips of one video share a person,",
-        "  so resampling clips would give intervals that are too narrow.",
-        f"- A difference counts as distinguishable from noise only where McNemar's p is below"
-        f" {SIGNIFICANT} and the interval of the difference",
-        "  leaves out 0. The best single stream is the best on the same clips, which favours it."
-        " Clips of one video are not independent, so p alone is too hopeful.",
-        "- Macro-F1 and mean accuracy run over the classes that occur in the split's labels.",
-        "- Log-loss in nats (probabilities at least 1e-7); ECE over 15 bins of equal width.",
-    ]
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from benchmark.evaluation import figures
 from benchmark.files import write_text
-from benchmark.results import Resampling, ResultRow, bars, to_csv, to_markdown
+from benchmark.results import Resampling, ResultRow, bars
+from benchmark.results_page import to_csv, to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

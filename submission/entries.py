@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmark.fusion_params import Uniform
 from benchmark.predictions import read_probabilities
 from benchmark.results import Entry
 from submission.fitted import read_fitted
+from submission.fusion import fuse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.editions import Split
-    from benchmark.params import Params
+    from benchmark.params import Params, TableRow
+    from benchmark.predictions import Probabilities
 
 
 def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
@@ -20,13 +23,21 @@ def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
 
     Raises:
         FormatError: A file is missing or breaks its schema.
+        MismatchError: The members of a row disagree.
     """
-    entries = []
-    for row in params.table.rows:
-        found = read_probabilities(folder / row.source / f"{split}.parquet")
+
+    def read(name: str) -> Probabilities:
+        return read_probabilities(folder / name / f"{split}.parquet")
+
+    def entry(row: TableRow) -> Entry:
+        if row.members is not None:
+            even = dict.fromkeys(row.members, 1 / len(row.members))
+            fused = fuse([read(name) for name in row.members], even, source="+".join(row.members))
+            return Entry(row.name, fused, Uniform(kind="uniform"), even, row.published)
+        assert row.source is not None, "a row has one of both"
         if (fusion := params.fusions.get(row.source)) is None:
-            entries.append(Entry(row.name, found))
-        else:
-            weights = read_fitted(folder / row.source / "weights.json").weights
-            entries.append(Entry(row.name, found, fusion.rule, weights))
-    return entries
+            return Entry(row.name, read(row.source), published=row.published)
+        weights = read_fitted(folder / row.source / "weights.json").weights
+        return Entry(row.name, read(row.source), fusion.rule, weights, row.published)
+
+    return [entry(row) for row in params.table.rows]

@@ -71,6 +71,17 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         ("{rgb: rgb, pose: joint}", "{rgb: rgb, pose: hands}", "merged_joint.pose: no experiment"),
         ("start: scratch", "start: rgb_joint", "start from each other"),
         ("pose_frames: 12", "pose_frames: 11", "rgb_frames * backbone.speed_ratio (12)"),
+        (
+            "{name: all uniform, source: uniform}",
+            "{name: all uniform, source: uniform, published: 72.644}",
+            "table row 'all uniform': published numbers are not of edition 'mimic'",
+        ),
+        ("members: [joint, limb]}", "members: [joint, hand]}", "row 'joint + limb': no 'hand' in"),
+        (
+            "        rgb_joint: 0.5\n",
+            "",
+            "fusions.winner.rule.weights: must name exactly the members",
+        ),
         ("media: skeleton", "media: bones", "experiments.joint.media: no entry 'bones' in media"),
     ],
 )

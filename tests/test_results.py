@@ -19,20 +19,19 @@ from benchmark.errors import FormatError, MismatchError
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.figures import Bar, confusion_figure, history_figure, results_figure, save
 from benchmark.evaluation.metrics import correctness, score
-from benchmark.evaluation.significance import McNemar, mcnemar
+from benchmark.evaluation.significance import McNemar, holm, mcnemar
 from benchmark.fusion_params import Convex, Uniform
 from benchmark.predictions import Probabilities, read_probabilities
 from benchmark.results import (
     Answers,
+    Comparison,
     Entry,
     Resampling,
     ResultRow,
-    Versus,
     bars,
     score_rows,
-    to_csv,
-    to_markdown,
 )
+from benchmark.results_page import to_csv, to_markdown
 from submission.fusion import fuse
 
 if TYPE_CHECKING:
@@ -104,28 +103,35 @@ def test_each_row_scores_its_probabilities_joined_by_clip_id(
     assert rows[0].num_videos == 5
 
 
-def test_a_fusion_is_compared_with_the_best_single_stream_of_the_same_clips(
+def test_every_row_is_compared_with_the_best_single_stream_and_with_equal_weights(
     rows: list[ResultRow], entries: list[Entry], answers: Answers
 ) -> None:
+    named = [[(one.role, one.name) for one in row.comparisons] for row in rows]
+    best, even = ("best single", "joint"), ("uniform", "joint+rgb, uniform")
+    assert named == [[best, even], [even], [best, even], [best]]
     joint, fused = (
         correctness(entries[i].probabilities.aligned(answers.clip_id).p, answers.label)
         for i in (1, 2)
     )
-    assert rows[0].versus is None
-    assert rows[1].versus is None
-    versus = rows[2].versus
-    assert versus is not None
-    assert versus.name == "joint"
-    assert versus.difference == pytest.approx(fused.mean() - joint.mean())
-    assert versus.test == mcnemar(fused, joint)
-    bounds = paired_interval(fused, joint, answers.videos, resamples=500, seed=7)
-    assert versus.interval == bounds
+    found = rows[2].comparisons[0]
+    assert found.difference == pytest.approx(fused.mean() - joint.mean())
+    assert found.test == mcnemar(fused, joint)
+    assert found.interval == paired_interval(fused, joint, answers.videos, resamples=500, seed=7)
 
 
-def test_a_table_of_fusions_alone_compares_nothing(entries: list[Entry], answers: Answers) -> None:
-    rows = score_rows(entries[2:], answers, RESAMPLING)
-    assert [row.versus for row in rows] == [None, None]
-    assert "single stream, " not in to_markdown(rows, MIMIC, RESAMPLING)
+def test_p_values_are_corrected_for_all_comparisons_of_the_split(rows: list[ResultRow]) -> None:
+    every = [one for row in rows for one in row.comparisons]
+    assert len(every) == 6
+    assert [one.holm for one in every] == holm([one.test.p_value for one in every])
+    assert any(one.holm > one.test.p_value for one in every)
+
+
+def test_a_table_of_one_fusion_alone_compares_nothing(
+    entries: list[Entry], answers: Answers
+) -> None:
+    rows = score_rows(entries[2:3], answers, RESAMPLING)
+    assert [row.comparisons for row in rows] == [()]
+    assert "in words" not in to_markdown(rows, MIMIC, RESAMPLING)
 
 
 def test_rows_survive_the_json_round_trip(rows: list[ResultRow]) -> None:
@@ -166,23 +172,29 @@ def test_answers_come_from_the_index_where_it_has_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("p_value", "low", "high", "told_apart"),
-    [(0.01, 0.01, 0.05, True), (0.06, 0.01, 0.05, False), (0.01, 0.0, 0.05, False)],
+    ("p_value", "low", "high", "says"),
+    [
+        (0.01, 0.01, 0.05, "better, beyond noise"),
+        (0.01, -0.05, -0.01, "worse, beyond noise"),
+        (0.06, 0.01, 0.05, "not distinguishable from noise"),
+        (0.01, 0.0, 0.05, "not distinguishable from noise"),
+    ],
 )
 def test_a_difference_must_pass_both_tests(
-    p_value: float, low: float, high: float, told_apart: bool, rows: list[ResultRow]
+    p_value: float, low: float, high: float, says: str, rows: list[ResultRow]
 ) -> None:
-    versus = Versus(
+    one = Comparison(
+        role="best single",
         name="joint",
-        difference=0.03,
+        difference=low + 0.02,
         interval=Interval(low=low, high=high),
-        test=McNemar(only_first=9, only_second=2, p_value=p_value),
+        test=McNemar(only_first=9, only_second=2, p_value=0.001),
+        holm=p_value,
     )
-    assert versus.distinguishable() == told_apart
-    page = to_markdown([rows[2].model_copy(update={"versus": versus})], MIMIC, RESAMPLING)
-    assert ("difference is **not** distinguishable from noise" in page) == (not told_apart)
-    assert ("difference is distinguishable from noise" in page) == told_apart
-    assert "is 3.00 points above the best single stream, joint" in page
+    page = to_markdown([rows[2].model_copy(update={"comparisons": (one,)})], MIMIC, RESAMPLING)
+    shown = f"| {100 * (low + 0.02):+.2f} |"
+    assert f"| joint+rgb | joint (the best single stream) {shown}" in page
+    assert f"| 9, 2 | 0.001 | {p_value:.3f} | {says} |" in page
 
 
 def test_results_page_equals_the_golden_one(rows: list[ResultRow]) -> None:
@@ -206,7 +218,7 @@ def test_the_page_has_a_block_for_each_split(rows: list[ResultRow]) -> None:
     validation, rest = page.split("## Test")
     assert "flatter" in validation
     assert "flatter" not in rest
-    assert validation.count("| joint |") == rest.count("| joint |") == 1
+    assert validation.count("| 02 | joint |") == rest.count("| 02 | joint |") == 1
     assert "scored by its leaderboard" not in page
     assert "scored by its leaderboard" in to_markdown(rows, MIMIC, RESAMPLING)
 
@@ -217,7 +229,9 @@ def test_csv_has_one_line_a_row_with_plain_fractions(rows: list[ResultRow]) -> N
     for line, row in zip(lines, rows, strict=True):
         assert line["top1"] == f"{row.metrics.top1:.6f}"
         assert line["n"] == "60"
-        assert (line["p_value"] == "") == (row.versus is None)
+        roles = {one.role for one in row.comparisons}
+        assert (line["best_single_p"] == "") == ("best single" not in roles)
+        assert (line["uniform_holm"] == "") == ("uniform" not in roles)
     assert lines[2]["weights"] == "joint=0.750000 rgb=0.250000"
     assert lines[2]["rule"] == "convex"
     assert to_csv([]) == ""

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats import contingency_tables
+from statsmodels.stats.multitest import multipletests
 
 from benchmark.errors import FormatError
-from benchmark.evaluation.significance import mcnemar
+from benchmark.evaluation.significance import holm, mcnemar
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -52,3 +54,27 @@ def test_the_worked_example_of_sixty_discordant_clips() -> None:
 def test_mcnemar_refuses_different_or_no_clips(first: int, second: int) -> None:
     with pytest.raises(FormatError, match=r"^McNemar test: needs the answers of two systems"):
         mcnemar(np.ones(first, bool), np.ones(second, bool))
+
+
+# ---------------------------------------------------------------- several tests at once
+
+
+def test_holm_of_the_worked_example() -> None:
+    # Smallest times four, next times three, ...; never below the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+@PROPERTY
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+    expected = multipletests(p_values, method="holm")[1]
+    np.testing.assert_allclose(holm(p_values), expected, atol=1e-12)
+
+
+@PROPERTY
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))
+def test_mcnemar_is_that_of_statsmodels(both: int, first: int, second: int) -> None:
+    if both + first + second:
+        expected = contingency_tables.mcnemar([[both, first], [second, 0]], exact=True).pvalue
+        assert mcnemar(*pair(both, first, second)).p_value == pytest.approx(expected)

@@ -12,6 +12,8 @@ from benchmark.errors import FormatError
 from benchmark.schema import Strict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -48,3 +50,15 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     told_apart = only_first + only_second
     p_value = float(binomtest(only_first, told_apart).pvalue) if told_apart else 1.0
     return McNemar(only_first=only_first, only_second=only_second, p_value=p_value)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values that hold for all tests together, in the same order; none above 1.
+
+    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand J Stat 6, 1979.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.arange(len(p_values), 0, -1) * np.asarray(p_values, np.float64)[order]
+    found = np.empty(len(p_values))
+    found[order] = np.minimum(np.maximum.accumulate(steps), 1) if len(p_values) else steps
+    return found.tolist()
