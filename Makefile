@@ -22,7 +22,7 @@ test: lint unit
 	pytest -m slow
 
 unit: $(VENV)/.extras
-	pytest -m "not slow" -n 2
+	pytest -m "not slow" -n 2 --dist loadfile
 
 lint: $(VENV)/.extras
 	ruff check .

@@ -277,7 +277,7 @@ def test_stages_that_draw_numbers_make_the_same_bytes_when_they_run_again(done: 
 
 def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
     """docs/own-clips.md, step by step."""
-    root = project(tmp_path / "project", kept=("joint", "swin_flow"))
+    root = project(tmp_path / "project", kept=("joint", "swin_rgb", "swin_flow"))
     change(root, ("experiments", "swin_flow"), {"start": "scratch"})
     write_folder(tmp_path / "clips")
     made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
@@ -307,7 +307,7 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert note["left_out"] == ["test1-0", "test1-1"]
     assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["left_out_answer"])}
     page = (root / "RESULTS.md").read_text("utf-8")
-    assert page.count("| 05 | all convex |") == 1, "validation only: nobody knows test"
+    assert page.count("| 06 | all convex |") == 1, "validation only: nobody knows test"
     assert (root / "reports/data/own/report.html").is_file()
 
 
