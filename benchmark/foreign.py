@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from benchmark.errors import FormatError
 from benchmark.foreign_pickles import read_pickle
@@ -70,8 +71,7 @@ def as_probabilities(
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         raise FormatError(where, f"row {row} holds a number that is not finite")
     if logits:
-        z = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return (z / z.sum(axis=1, keepdims=True)).astype(np.float32)
+        return softmax(scores, axis=1).astype(np.float32)
     sums = scores.sum(axis=1)
     bad = (scores < 0).any(axis=1) | (np.abs(sums - 1) > TOLERANCE)
     if bad.any():

@@ -196,10 +196,11 @@ def _comparisons(
     resampling: Resampling,
 ) -> list[tuple[Comparison, ...]]:
     """Of each row, with p-values corrected for all of them together."""
+    references = _references(entries, correct)
     pairs: list[tuple[int, Role, int]] = [
         (index, role, other)
         for index in range(len(entries))
-        for role, other in _references(entries, correct)
+        for role, other in references
         if other != index
     ]
     tests = [mcnemar(correct[index], correct[other]) for index, _, other in pairs]

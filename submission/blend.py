@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR
 
@@ -29,9 +30,7 @@ class Stack:
 
     def __call__(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of the known classes: (M, N, K) -> (N, S)."""
-        z = stack_features(p) @ self.coefficients.T + self.intercept
-        z = np.exp(z - z.max(axis=1, keepdims=True))
-        return z / z.sum(axis=1, keepdims=True)
+        return softmax(stack_features(p) @ self.coefficients.T + self.intercept, axis=1)
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,7 @@ def tempered(p: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """
     if temperature == 1:
         return p
-    z = _logs(p) / temperature
-    z = np.exp(z - z.max(axis=-1, keepdims=True))
-    return z / z.sum(axis=-1, keepdims=True)
+    return softmax(_logs(p) / temperature, axis=-1)
 
 
 def stack_features(p: NDArray[np.float64]) -> NDArray[np.float64]:

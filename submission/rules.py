@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
+from scipy.special import softmax
 from sklearn.metrics import f1_score
 
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR, log_loss
@@ -147,10 +148,6 @@ def _search(rule: Search, p: Weights, label: NDArray[np.int64]) -> tuple[Weights
     import cma
 
     of = cost(rule.metric, label)
-
-    def softmax(z: Weights) -> Weights:
-        z = np.exp(z - z.max())
-        return z / z.sum()
 
     uniform = np.zeros(len(p))
     best, least = softmax(uniform), of(weighted_mean(p, softmax(uniform)))

@@ -60,5 +60,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = np.argsort(p_values, kind="stable")
     steps = np.arange(len(p_values), 0, -1) * np.asarray(p_values, np.float64)[order]
     found = np.empty(len(p_values))
-    found[order] = np.minimum(np.maximum.accumulate(steps), 1) if len(p_values) else steps
+    found[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return found.tolist()
