@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from benchmark.errors import FormatError, ParamsError
+from benchmark.errors import ParamsError
 from benchmark.files import write_text
-from benchmark.schema import Strict
+from benchmark.schema import Strict, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,13 +76,7 @@ def read_layout(folder: Path) -> Layout:
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    path = folder / FILE
-    try:
-        return Layout.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise FormatError(path, "no such file", do="Run 'dvc repro prepare'") from None
-    except ValidationError as error:
-        raise FormatError(path, f"not a layout ({error.error_count()} faults)") from None
+    return read_json(folder / FILE, Layout, what="a layout", do="Run 'dvc repro prepare'")
 
 
 def _swap(count: int, pairs: tuple[tuple[int, int], ...]) -> tuple[int, ...]:

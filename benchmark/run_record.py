@@ -20,14 +20,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     StringConstraints,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from benchmark.errors import FormatError
 from benchmark.files import write_text
-from benchmark.schema import Strict
+from benchmark.schema import Strict, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,19 +126,8 @@ def read_records(path: Path) -> tuple[RunRecord, ...]:
     Raises:
         FormatError: The file is missing, is damaged or breaks the schema.
     """
-    try:
-        return RunsFile.model_validate_json(path.read_bytes()).runs
-    except FileNotFoundError:
-        raise FormatError(path, "no such file", do="Rerun its stage, or 'dvc pull'") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FormatError(
-            path,
-            f"{error.error_count()} fault(s), the first at {where}: {first['msg']}",
-            expected="run records of format 'runs/1'",
-            do="Get the file back with 'dvc checkout', or delete it and rerun its stage",
-        ) from None
+    do = "Get it back with 'dvc checkout', or delete it and rerun its stage"
+    return read_json(path, RunsFile, what="run records of format 'runs/1'", do=do).runs
 
 
 def new_record(  # noqa: PLR0913 - one keyword for each field of the record

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from benchmark.errors import ParamsError
+from benchmark.errors import FormatError, ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,26 @@ def read_yaml(path: Path, model: type[M]) -> M:
     except YAMLError as error:
         raise ParamsError(path, f"not valid YAML: {error}") from None
     return validate(path, raw, model)
+
+
+def read_json(path: Path, model: type[M], *, what: str, do: str) -> M:
+    """Read a JSON file that a stage has written; `what` names it in the message ("a layout").
+
+    Raises:
+        FormatError: The file is missing or breaks the schema; `do` says how to get a good one.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise FormatError(path, "no such file", do=do) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise FormatError(
+            path,
+            f"not {what}: {error.error_count()} fault(s), the first at {key}: {first['msg']}",
+            do=do,
+        ) from None
 
 
 def validate(where: Path, raw: Any, model: type[M]) -> M:

@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from benchmark.errors import FormatError
 from benchmark.files import write_text
 from benchmark.fusion_params import FusionRule, Temperature
-from benchmark.schema import Share, Strict
+from benchmark.schema import Share, Strict, read_json
 from submission.blend import Blend, Stack
 
 if TYPE_CHECKING:
@@ -123,11 +122,5 @@ def read_fitted(path: Path) -> FittedFusion:
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    if not path.is_file():
-        raise FormatError(path, "no such file", do="Run 'dvc repro' for the stage that makes it")
-    try:
-        return FittedFusion.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FormatError(path, f"not fitted weights: {key}: {first['msg']}") from None
+    do = "Run 'dvc repro' for the stage that makes it"
+    return read_json(path, FittedFusion, what="fitted weights", do=do)

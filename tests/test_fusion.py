@@ -189,10 +189,10 @@ def test_weights_file_survives_the_round_trip_and_has_stable_bytes(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("fusion/2", "fusion/1", "not fitted weights: format: Input should be 'fusion/2'"),
-        ('"val"', '"test"', "not fitted weights: fitted_on: Input should be 'val' or 'oof'"),
-        ('"num_clips"', '"clips"', "not fitted weights: num_clips: Field required"),
-        ("{", "", "not fitted weights: the file: Invalid JSON"),
+        ("fusion/2", "fusion/1", "format: Input should be 'fusion/2'"),
+        ('"val"', '"test"', "fitted_on: Input should be 'val' or 'oof'"),
+        ('"num_clips"', '"clips"', "num_clips: Field required"),
+        ("{", "", "the file: Invalid JSON"),
     ],
 )
 def test_broken_weights_file_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -202,7 +202,8 @@ def test_broken_weights_file_is_refused(old: str, new: str, message: str, tmp_pa
     path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
     with pytest.raises(FormatError) as error:
         read_fitted(path)
-    assert str(error.value).startswith(f"{path}: {message}")
+    assert str(error.value).startswith(f"{path}: not fitted weights")
+    assert f"the first at {message}" in str(error.value)
 
 
 def test_missing_weights_file_is_named(tmp_path: Path) -> None:

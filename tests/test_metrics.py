@@ -171,7 +171,9 @@ def test_reading_broken_metrics_names_the_file_and_the_key(tmp_path: Path) -> No
     path.write_text(path.read_text("utf-8").replace('"top5"', '"top6"'), "utf-8")
     with pytest.raises(FormatError) as error:
         read_metrics(path)
-    assert str(error.value).startswith(f"{path}: not a metrics file: top5: Field required")
+    assert str(error.value).startswith(
+        f"{path}: not a metrics file: 2 fault(s), the first at top5: Field required"
+    )
 
 
 def test_metrics_of_the_golden_probabilities_are_the_golden_metrics(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from benchmark.errors import FormatError
 from benchmark.evaluation.calibration import calibration
 from benchmark.files import write_text
-from benchmark.schema import Strict
+from benchmark.schema import Strict, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,14 +144,8 @@ def read_metrics(path: Path) -> Metrics:
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    if not path.is_file():
-        raise FormatError(path, "no such file", do="Run 'dvc repro' for the stage that makes it")
-    try:
-        return Metrics.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FormatError(path, f"not a metrics file: {key}: {first['msg']}") from None
+    do = "Run 'dvc repro' for the stage that makes it"
+    return read_json(path, Metrics, what="a metrics file", do=do)
 
 
 def _check(p: NDArray[np.floating], label: NDArray[np.int64]) -> None:
