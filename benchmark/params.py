@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
-from benchmark.backbone_params import Backbone, RgbPoseConv3d
+from benchmark.backbone_params import Backbone
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
-from benchmark.editions import edition_names, read_edition
-from benchmark.fusion_params import Fixed, FusionRule, Temperature
-from benchmark.input_params import Input, RgbPoseInput, SkeletonInput
-from benchmark.media_params import (
-    DepthMedia,
-    FlowMedia,
-    Media,
-    PersonMedia,
-    PoseMedia,
-    RgbMedia,
-    SkeletonMedia,
-    TaylorMedia,
-    TinyBackend,
-)
+from benchmark.fusion_params import FusionRule, Temperature
+from benchmark.input_params import Input
+from benchmark.media_params import DepthMedia, Media
+from benchmark.params_faults import names_faults
 from benchmark.recipe_params import Recipe
-from benchmark.schema import Positive, Strict, read_yaml
+from benchmark.schema import Positive, Share, Strict, read_yaml
 from benchmark.tiny_depth_spec import TinyDepthSpec
 from benchmark.weights import WeightsFile
 
@@ -32,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+MOST_MEMBERS = 16
+"""Experiments whose subsets are all scored: 65,535, a minute for 5,000 clips of 32 classes."""
 
 # ---------------------------------------------------------------- editions: stage index
 
@@ -58,6 +50,8 @@ class Experiment(Strict):
     start: Name
     """Whose weights it starts from: `scratch`, or an experiment, a merge or published ones."""
     recipe: Name
+    seed: int | None = None
+    """In the place of the seed of all: for an experiment that repeats another one."""
 
 
 class Merge(Strict):
@@ -95,6 +89,8 @@ class TableRow(Strict):
     """The experiment or fusion that the row scores."""
     members: tuple[Name, ...] | None = None
     """In its place: experiments that the row fuses with equal weights."""
+    repeats: tuple[Name, ...] = ()
+    """Experiments that are `source` with other seeds: the row says how far they scatter."""
     published: float | None = None
     """Top-1 in per cent that the paper reports for this step, where its data are the row's."""
 
@@ -102,6 +98,8 @@ class TableRow(Strict):
     def _one_of_both(self) -> TableRow:
         if (self.source is None) == (self.members is None):
             raise ValueError(f"row '{self.name}' needs either source or members")
+        if self.repeats and self.source is None:
+            raise ValueError(f"row '{self.name}': only a source can be repeated")
         return self
 
 
@@ -112,6 +110,24 @@ class Table(Strict):
     rows: tuple[TableRow, ...] = Field(min_length=1)
     resamples: Positive
     """Bootstrap resamples of videos for the 95 % intervals."""
+    subsets: tuple[Name, ...] = Field(max_length=MOST_MEMBERS)
+    """Experiments whose every subset is scored with equal weights; none for no such list."""
+    leaderboard: dict[str, Share]
+    """A name -> what the leaderboard gave your file, as a fraction; shown beside published ones."""
+
+
+class Analysis(Strict):
+    """What a system confuses and how its members complement each other."""
+
+    edition: str
+    source: Name
+    """The experiment or fusion whose confusion and calibration are shown."""
+    members: tuple[Name, ...] = Field(min_length=2, max_length=MOST_MEMBERS)
+    """Experiments that are compared with each other."""
+    media: Name
+    """The entry of media whose frames show the hardest clips; of skeletons there is no picture."""
+    hardest: Positive
+    """How many of them."""
 
 
 class Sheets(Strict):
@@ -130,7 +146,11 @@ class Submission(Strict):
     """One file for the leaderboard."""
 
     edition: str
+    challenge: str
+    """Whose form it has: a file in benchmark/challenges, or an edition."""
     source: Name
+    transductive: bool
+    """Whether the unlabelled test clips took part in training or fusing: you say so."""
 
 
 class Params(Strict):
@@ -154,6 +174,7 @@ class Params(Strict):
     published: dict[Name, Published]
     fusions: dict[Name, Fusion]
     table: Table
+    analysis: Analysis
     submissions: dict[Name, Submission]
 
     @property
@@ -164,144 +185,9 @@ class Params(Strict):
     @model_validator(mode="after")
     def _names_exist(self) -> Params:
         """Every name used somewhere is defined somewhere; all faults in one message."""
-        sources = {**self.experiments, **self.fusions}
-        checks = (_unknown_editions, _media_faults, _experiment_faults, _start_faults)
-        faults = [fault for check in checks for fault in check(self)]
-        for key, fusion in self.fusions.items():
-            if key in self.experiments:
-                faults.append(f"fusions.{key}: an experiment has the same name")
-            for member in fusion.members:
-                if member not in self.experiments:
-                    faults.append(f"fusions.{key}.members: no experiment '{member}'")
-            if isinstance(fusion.rule, Fixed) and set(fusion.rule.weights) != set(fusion.members):
-                faults.append(f"fusions.{key}.rule.weights: must name exactly the members")
-        users = [
-            (f"table row '{row.name}'", name)
-            for row in self.table.rows
-            for name in (row.members or (row.source,))
-            if name is not None
-        ]
-        users += [(f"submissions.{key}", entry.source) for key, entry in self.submissions.items()]
-        faults += [
-            f"{user}: no '{name}' in experiments or fusions"
-            for user, name in users
-            if name not in sources
-        ]
-        edition = self.table.edition
-        if edition in edition_names() and not read_edition(edition).comparable:
-            faults += [
-                f"table row '{row.name}': published numbers are not of edition '{edition}'"
-                for row in self.table.rows
-                if row.published is not None
-            ]
-        if faults:
+        if faults := names_faults(self):
             raise ValueError("; ".join(faults))
         return self
-
-
-def _reads(spec: Input, media: Media) -> bool:
-    """Whether an input is of the kind of its media."""
-    if isinstance(spec, SkeletonInput):
-        return isinstance(media, SkeletonMedia | PoseMedia)
-    if isinstance(spec, RgbPoseInput):
-        return isinstance(media, PersonMedia)
-    return spec.modality == media.kind
-
-
-def _media_faults(params: Params) -> list[str]:
-    """Each entry belongs where the stage that makes it looks for it."""
-    faults = [
-        f"estimates.{key}: media has an entry of the same name"
-        for key in params.estimates
-        if key in params.media
-    ]
-    for section in ("media", "estimates"):
-        for key, spec in getattr(params, section).items():
-            ours = isinstance(spec, DepthMedia) and isinstance(spec.backend, TinyBackend)
-            if ours != (section == "estimates"):
-                right = "estimates" if ours else "media"
-                faults.append(f"{section}.{key}.backend: belongs into section {right}")
-    for key, sheets in params.sheets.items():
-        known = params.all_media
-        for kinds, names in (
-            ((SkeletonMedia, PoseMedia), [sheets.skeleton] if sheets.skeleton else []),
-            ((RgbMedia, TaylorMedia, FlowMedia, DepthMedia), sheets.videos),
-        ):
-            faults += [
-                f"sheets.{key}: '{name}' is no such media of edition '{sheets.edition}'"
-                for name in names
-                if not isinstance(known.get(name), kinds) or known[name].edition != sheets.edition
-            ]
-    return faults
-
-
-def _experiment_faults(params: Params) -> list[str]:
-    """Names that an experiment uses and nobody defines, and media that its input cannot read."""
-    faults = []
-    for key, experiment in params.experiments.items():
-        media = params.all_media.get(experiment.media)
-        if media is None:
-            faults.append(
-                f"experiments.{key}.media: no entry '{experiment.media}' in media or estimates"
-            )
-        elif not _reads(experiment.input, media):
-            faults.append(f"experiments.{key}.media: its input cannot read kind '{media.kind}'")
-        elif media.edition != experiment.edition:
-            faults.append(f"experiments.{key}.media: belongs to edition '{media.edition}'")
-        if experiment.recipe not in params.recipes:
-            faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
-        faults += [f"experiments.{key}.{fault}" for fault in _pathway_faults(experiment)]
-    return faults
-
-
-def _pathway_faults(experiment: Experiment) -> list[str]:
-    """Two inputs go with two pathways, and their frames with the ratio between them."""
-    spec, backbone = experiment.input, experiment.backbone
-    if isinstance(spec, RgbPoseInput) != isinstance(backbone, RgbPoseConv3d):
-        return [f"backbone: kind '{backbone.kind}' cannot take input '{spec.kind}'"]
-    if not isinstance(spec, RgbPoseInput) or not isinstance(backbone, RgbPoseConv3d):
-        return []
-    if spec.pose_frames != spec.rgb_frames * backbone.speed_ratio:
-        return [
-            f"input.pose_frames: must be rgb_frames * backbone.speed_ratio "
-            f"({spec.rgb_frames * backbone.speed_ratio})"
-        ]
-    return []
-
-
-def _start_faults(params: Params) -> list[str]:
-    """Starts that nobody makes, names made twice, and experiments that start from each other."""
-    made = ["scratch", *params.experiments, *params.merges, *params.published]
-    faults = [f"'{name}' is made twice: experiments, merges and published share their names"
-              for name in sorted({name for name in made if made.count(name) > 1})]  # fmt: skip
-    before = {key: [experiment.start] for key, experiment in params.experiments.items()}
-    for key, merge in params.merges.items():
-        before[key] = [merge.rgb, merge.pose]
-        faults += [
-            f"merges.{key}.{path}: no experiment '{name}'"
-            for path, name in (("rgb", merge.rgb), ("pose", merge.pose))
-            if name not in params.experiments
-        ]
-    faults += [
-        f"experiments.{key}.start: no '{experiment.start}' in experiments, merges or published"
-        for key, experiment in params.experiments.items()
-        if experiment.start not in made
-    ]
-    try:
-        TopologicalSorter(before).prepare()
-    except CycleError as error:
-        faults.append("experiments: start from each other: " + " -> ".join(error.args[1]))
-    return faults
-
-
-def _unknown_editions(params: Params) -> list[str]:
-    known = edition_names()
-    used = {f"editions.{name}": name for name in params.editions}
-    for section in ("media", "estimates", "sheets", "experiments", "fusions", "submissions"):
-        entries = getattr(params, section)
-        used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
-    used["table.edition"] = params.table.edition
-    return [f"{where}: no edition '{name}'" for where, name in used.items() if name not in known]
 
 
 def read_params(path: Path) -> Params:

@@ -77,6 +77,8 @@ class ResultRow(Strict):
     """Top-1 of always answering the largest class of the training split."""
     published: float | None
     """Top-1 in per cent that the paper reports for this step."""
+    seeds: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    """Top-1 of the row and of its repeats with other seeds; empty where there are none."""
     comparisons: tuple[Comparison, ...]
     """With the best single stream and with equal weights, unless the row is that itself."""
 
@@ -117,6 +119,14 @@ class Answers:
         return cls(clips.edition, split, tuple(part.ids), tuple(part.videos), label, train_label)
 
 
+def known_answers(clips: Clips, test: NDArray[np.int64] | None) -> list[Answers]:
+    """Those of validation and, where somebody here knows its labels `test`, of test."""
+    truths = [Answers.of(clips, "val")]
+    if test is not None:
+        truths.append(Answers.of(clips, "test", test))
+    return truths
+
+
 @dataclass(frozen=True)
 class Entry:
     """One system that asks for a row."""
@@ -129,6 +139,8 @@ class Entry:
     """Member -> weight; empty for a single stream."""
     published: float | None = None
     """Top-1 in per cent that the paper reports."""
+    repeats: Sequence[Probabilities] = ()
+    """The same experiment with other seeds."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,7 @@ def score_rows(
     Raises:
         MismatchError: An entry is of another edition or split, or of other clips.
     """
-    p = [_joined(entry, answers) for entry in entries]
+    p = [_joined(entry.name, entry.probabilities, answers) for entry in entries]
     correct = [correctness(each, answers.label) for each in p]
     compared = _comparisons(entries, correct, answers, resampling)
     return [
@@ -169,6 +181,7 @@ def score_rows(
             num_videos=len(set(answers.videos)),
             majority=majority(answers.train_label, answers.label),
             published=entry.published,
+            seeds=_seeds(entry, correct[index], answers),
             comparisons=compared[index],
         )
         for index, entry in enumerate(entries)
@@ -239,13 +252,20 @@ def bars(rows: Sequence[ResultRow]) -> list[Bar]:
     ]
 
 
-def _joined(entry: Entry, answers: Answers) -> NDArray[np.float32]:
-    """Probabilities (N, K) in the order of the answers."""
-    probabilities = entry.probabilities
+def _seeds(entry: Entry, correct: NDArray[np.bool_], answers: Answers) -> tuple[float, ...]:
+    """Top-1 of a row and of its repeats."""
+    if not entry.repeats:
+        return ()
+    repeats = [
+        correctness(_joined(entry.name, one, answers), answers.label) for one in entry.repeats
+    ]
+    return tuple(float(one.mean()) for one in (correct, *repeats))
+
+
+def _joined(row: str, probabilities: Probabilities, answers: Answers) -> NDArray[np.float32]:
+    """Its probabilities in the order of the answers."""
     for key in ("edition", "split"):
         found, expected = getattr(probabilities, key), getattr(answers, key)
         if found != expected:
-            raise MismatchError(
-                f"row '{entry.name}'", f"another {key}", expected=expected, found=found
-            )
+            raise MismatchError(f"row '{row}'", f"another {key}", expected=expected, found=found)
     return probabilities.aligned(answers.clip_id).p

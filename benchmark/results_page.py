@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, get_args
 
 from benchmark.results import SIGNIFICANT, Role
@@ -84,6 +85,7 @@ def _cells(row: ResultRow) -> dict[str, object]:
         "num_videos": row.num_videos,
         "majority": row.majority,
         "published": row.published,
+        "seeds": " ".join(f"{share:.6f}" for share in row.seeds),
         **compared,
     }
 
@@ -108,8 +110,9 @@ def _block(rows: Sequence[ResultRow]) -> list[str]:
     ]
     weights = [f"- **{_cell(row.name)}**: {_weights(row)}" for row in rows if row.weights]
     compared = [_comparison_row(row, one) for row in rows for one in row.comparisons]
-    if weights:
-        lines += [*weights, ""]
+    seeds = [f"- **{_cell(row.name)}**: {_scatter(row.seeds)}" for row in rows if row.seeds]
+    if weights or seeds:
+        lines += [*weights, *seeds, ""]
     if compared:
         lines += [
             "| system | against | points | 95 % interval | right only here, only there | p"
@@ -164,6 +167,13 @@ def _weights(row: ResultRow) -> str:
     kind = row.rule.kind if row.rule else "single"
     given = ", ".join(f"{key} {value:.3f}" for key, value in sorted((row.weights or {}).items()))
     return f"{kind}; {given}"
+
+
+def _scatter(seeds: Sequence[float]) -> str:
+    """Top-1 of each seed, their mean and standard deviation."""
+    each = ", ".join(map(_percent, seeds))
+    spread = f"{_percent(mean(seeds))}, standard deviation {_percent(stdev(seeds))}"
+    return f"{len(seeds)} seeds give {each} % (mean {spread})"
 
 
 def _cell(text: str) -> str:

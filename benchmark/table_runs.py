@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from benchmark.run_record import RunRecord, Table, new_record
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from benchmark.results import ResultRow
 
 PERCENT = 100
+SHORT = {"best single": "vs_single", "uniform": "vs_even"}
+"""Metrics of a comparison: points of top-1; with _p, its p-value with Holm's correction."""
 
 
 def table_records(
@@ -88,16 +91,25 @@ def _metrics(by_split: Mapping[str, ResultRow]) -> dict[str, float]:
             "top5": row.metrics.top5,
             "macro_f1": row.metrics.macro_f1,
             "mean_acc": row.metrics.mean_acc,
+            "ece": row.metrics.ece,
         }
         found |= {prefix + name: round(PERCENT * value, 2) for name, value in scores.items()}
+        found[f"{prefix}log_loss"] = round(row.metrics.log_loss, 4)
+        if row.seeds:
+            found[f"{prefix}seeds_mean"] = round(PERCENT * mean(row.seeds), 2)
+            found[f"{prefix}seeds_sd"] = round(PERCENT * stdev(row.seeds), 2)
+        for one in row.comparisons:
+            against = SHORT[one.role]
+            found[f"{prefix}{against}"] = round(PERCENT * one.difference, 2)
+            found[f"{prefix}{against}_p"] = round(one.holm, 4)
     return found
 
 
 def _table(lines: Mapping[int, Mapping[str, ResultRow]]) -> Table:
     metrics = {index: _metrics(by_split) for index, by_split in lines.items()}
-    columns = list(next(iter(metrics.values())))
+    columns = list(dict.fromkeys(column for found in metrics.values() for column in found))
     rows = [
-        (_name(lines[index]), *(found[column] for column in columns))
+        (_name(lines[index]), *(found.get(column) for column in columns))
         for index, found in metrics.items()
     ]
     return Table(columns=("row", *columns), rows=tuple(rows))

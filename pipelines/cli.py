@@ -14,9 +14,12 @@ from ruamel.yaml import YAML
 
 from pipelines._stage import USER_FAULT, mistakes_shown
 from pipelines.data_commands import data, edition
+from pipelines.doctor_command import doctor
 from pipelines.modality_commands import modality
+from pipelines.predict_command import predict
 from pipelines.recipe_commands import profile, recipe
 from pipelines.scores_commands import evaluate, fuse, scores
+from pipelines.submit_commands import submit
 from pipelines.weights_commands import weights
 
 PORT = 5000
@@ -29,13 +32,16 @@ def main() -> None:
 
 
 main.add_command(data)
+main.add_command(doctor)
 main.add_command(edition)
 main.add_command(evaluate)
 main.add_command(fuse)
 main.add_command(modality)
+main.add_command(predict)
 main.add_command(profile)
 main.add_command(recipe)
 main.add_command(scores)
+main.add_command(submit)
 main.add_command(weights)
 
 

@@ -9,6 +9,7 @@ import click
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
 from benchmark.predictions import read_probabilities, write_probabilities
+from benchmark.weights import sha256
 from pipelines._stage import entry, existing, path, stage
 from submission.fitted import write_fitted
 from submission.fusion import apply, fit_fusion
@@ -31,8 +32,10 @@ def main(params: Params, name: str, index: Path, members: Path, out: Path) -> No
     val_clips = read_clips(index, read_edition(fusion.edition)).split("val")
     val = [read_probabilities(members / member / "val.parquet") for member in fusion.members]
     fitted = fit_fusion(fusion.rule, fusion.temperature, val, val_clips)
-    test = [read_probabilities(members / member / "test.parquet") for member in fusion.members]
-    write_fitted(fitted, out / "weights.json")
+    files = {member: members / member / "test.parquet" for member in fusion.members}
+    test = [read_probabilities(file) for file in files.values()]
+    hashes = {member: sha256(file) for member, file in files.items()}
+    write_fitted(fitted.model_copy(update={"test_files": hashes}), out / "weights.json")
     write_probabilities(apply(fitted, val, source=name), out / "val.parquet")
     write_probabilities(apply(fitted, test, source=name), out / "test.parquet")
     weights = ", ".join(f"{member} {weight:.3f}" for member, weight in fitted.weights.items())

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
-from benchmark.editions import Edition, Split, listed_ids, read_edition
+from benchmark.challenges import NumberedIds, published_ids, read_challenge
+from benchmark.editions import Split, listed_ids, read_edition
 from benchmark.errors import FormatError, ParamsError
 from benchmark.files import write_text
 from pipelines._stage import existing, mistakes_shown, path
@@ -21,8 +22,7 @@ from pipelines._stage import existing, mistakes_shown, path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FOREIGN = "foreign"
-"""Edition of scores that belong to none."""
+    from benchmark.challenges import Challenge
 
 
 @click.group()
@@ -33,7 +33,7 @@ def scores() -> None:
 @scores.command("import")
 @click.argument("file", type=existing)
 @click.option("--out", type=path, required=True, help="The probabilities to write (.parquet).")
-@click.option("--edition", "edition_name", help="Whose clips and classes they are.")
+@click.option("--edition", "edition_name", help="Whose clips and classes they are, or a challenge.")
 @click.option("--split", type=click.Choice(get_args(Split)), help="Of the edition.")
 @click.option("--num-classes", type=click.IntRange(2), help="In the place of an edition.")
 @click.option("--ids", "ids_file", type=existing, help="CSV: the clip of each row, in order.")
@@ -48,7 +48,7 @@ def import_(
 
     Nothing in FILE is run.
     """
-    from benchmark.foreign import as_probabilities, read_ids, read_scores
+    from benchmark.foreign import FOREIGN, as_probabilities, read_ids, read_scores
     from benchmark.predictions import Probabilities, write_probabilities
 
     with mistakes_shown():
@@ -58,7 +58,8 @@ def import_(
                 expected="either --edition and --split, or --num-classes",
             )  # fmt: skip
         found = read_scores(file, stream=stream)
-        edition = None if edition_name is None else read_edition(edition_name)
+        challenge = None if edition_name is None else read_challenge(edition_name)
+        edition = None if challenge is None else read_edition(challenge.edition)
         classes = edition.classes if edition else tuple(map(str, range(num_classes or 0)))
         if found.p.shape[1] != len(classes):
             raise FormatError(
@@ -67,7 +68,7 @@ def import_(
             )  # fmt: skip
         ids = tuple(read_ids(ids_file)) if ids_file else found.ids
         if ids is None:
-            ids = _ids_of(edition, split, len(found.p))
+            ids = _ids_of(challenge, split, len(found.p))
         if len(ids) != len(found.p):
             raise FormatError(
                 file, "not one row a clip", expected=f"{len(ids)} rows", found=str(len(found.p))
@@ -83,10 +84,13 @@ def import_(
             click.echo(f"wrote {labels_out}")
 
 
-def _ids_of(edition: Edition | None, split: Split | None, rows: int) -> tuple[str, ...]:
-    """Of the index or of the leaderboard's list; without an edition, row numbers."""
-    if edition is None or split is None:
+def _ids_of(challenge: Challenge | None, split: Split | None, rows: int) -> tuple[str, ...]:
+    """Of the leaderboard's list or of the index; without an edition, row numbers."""
+    if challenge is None or split is None:
         return tuple(f"row{row:06d}" for row in range(rows))
+    edition = read_edition(challenge.edition)
+    if split == "test" and isinstance(challenge.ids, NumberedIds):
+        return tuple(published_ids(challenge) or ())
     index = Path("data", edition.name, "clips.parquet")
     if index.is_file():
         from benchmark.clips import read_clips

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.challenges import read_challenge
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
 from benchmark.predictions import check_against, read_probabilities
+from benchmark.run_record import write_records
+from benchmark.sync import log_records
+from benchmark.tracking import find_root
 from pipelines._stage import entry, existing, path, stage
+from submission.answers import wanted_clips
+from submission.note import ingredients_of, submission_record
 from submission.writer import write_submission
 
 if TYPE_CHECKING:
@@ -23,17 +30,23 @@ if TYPE_CHECKING:
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--test", type=existing, required=True, help="Probabilities of the test split.")
 @click.option("--out", type=path, required=True, help="Folder of the CSV and its zip.")
+@click.option("--record", type=path, required=True, help="The run's record.")
 @stage
-def main(params: Params, name: str, index: Path, test: Path, out: Path) -> None:
-    """Write SUBMISSION, read it back and check it against its edition."""
-    edition = read_edition(entry(params.submissions, "submissions", name).edition)
+def main(params: Params, name: str, index: Path, test: Path, out: Path, record: Path) -> None:
+    """Write SUBMISSION, read it back and check it against its challenge."""
+    spec = entry(params.submissions, "submissions", name)
+    challenge, edition = read_challenge(spec.challenge), read_edition(spec.edition)
     clips = read_clips(index, edition)
     found = read_probabilities(test)
-    rows = clips.split("test")
-    check_against(found, rows, edition.classes)
-    written = write_submission(found, clips, edition, out)
-    guessed = f", {len(rows.left_out)} of them left out and guessed" if rows.left_out else ""
-    click.echo(f"wrote {written} and its zip: {len(rows.listed)} rows, checked{guessed}")
+    check_against(found, clips.split("test"), edition.classes)
+    made_of = ingredients_of(test, spec.source, transductive=spec.transductive)
+    note = write_submission(found, wanted_clips(challenge, clips), challenge, made_of, out)
+    root = find_root()
+    records = [submission_record(root, note, out, time.time_ns() // 1_000_000)]
+    log_records(root, records)
+    write_records(record, records)
+    guessed = f", {len(note.left_out)} of them left out and guessed" if note.left_out else ""
+    click.echo(f"wrote {out}: {', '.join(note.files)}, {note.clips} clips, checked{guessed}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
             return Entry(row.name, fused, Uniform(kind="uniform"), even, row.published)
         assert row.source is not None, "a row has one of both"
         if (fusion := params.fusions.get(row.source)) is None:
-            return Entry(row.name, read(row.source), published=row.published)
+            repeats = [read(name) for name in row.repeats]
+            return Entry(row.name, read(row.source), published=row.published, repeats=repeats)
         weights = read_fitted(folder / row.source / "weights.json").weights
         return Entry(row.name, read(row.source), fusion.rule, weights, row.published)
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.files import write_text
 from benchmark.fusion_params import FusionRule, Temperature
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-FORMAT = "fusion/2"
+FORMAT = "fusion/3"
 
 Degrees = Annotated[float, Field(gt=0)]
 
@@ -49,7 +49,7 @@ class StackCard(Strict):
 class FittedFusion(Strict):
     """A rule, what it gave, and what that is worth."""
 
-    format: Literal["fusion/2"]
+    format: Literal["fusion/3"]
     edition: str
     rule: FusionRule
     temperature: Temperature
@@ -75,6 +75,8 @@ class FittedFusion(Strict):
     """After, scored on the clips that it was fitted on, so it flatters."""
     nested: Estimate
     """Each video scored by a fit on all other videos: the honest one of the three."""
+    test_files: dict[str, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]]
+    """Member -> SHA-256 of its probabilities of test; empty where no stage has fused files."""
 
     def blend(self) -> Blend:
         """What it does to its members, in the order of their names."""

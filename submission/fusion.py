@@ -114,6 +114,7 @@ def fit_fusion(
         uniform=_estimate(uniform(p), label),
         fitted=_estimate(found.blend(p), label),
         nested=_estimate(_nested(refit, p, label, video), label),
+        test_files={},
     )
 
 

@@ -62,10 +62,10 @@ def fit(
     """Fit `rule` with temperatures around it; `names` are the members', in the order of `p`."""
     before = None
     if temperature in {"before", "both"}:
-        before = np.array([_temperature(one, label) for one in p])
+        before = np.array([fit_temperature(one, label) for one in p])
         p = np.stack([tempered(one, t) for one, t in zip(p, before, strict=True)])
     blend, evaluations = _fit(rule, names, p, label)
-    after = _temperature(blend(p), label) if temperature in {"after", "both"} else 1.0
+    after = fit_temperature(blend(p), label) if temperature in {"after", "both"} else 1.0
     whole = Blend(blend.weights, blend.geometric, before, after, blend.stack)
     return Fit(whole, evaluations)
 
@@ -182,7 +182,7 @@ def _stack(rule: Stacking, p: Weights, label: NDArray[np.int64]) -> Stack | None
     return Stack(known.astype(np.int64), coefficients, intercept)
 
 
-def _temperature(p: Weights, label: NDArray[np.int64]) -> float:
+def fit_temperature(p: Weights, label: NDArray[np.int64]) -> float:
     """The temperature of least log-loss; one number for all classes, so absent ones keep rank."""
     found = minimize_scalar(
         lambda log_t: log_loss(tempered(p, math.exp(log_t)), label),

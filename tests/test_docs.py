@@ -75,10 +75,10 @@ def test_every_format_named_in_code_is_described() -> None:
         "model/2",
         "start/1",
         "probabilities/1",
-        "fusion/2",
+        "fusion/3",
         "runs/1",
         "survey/1",
-        "submission/1",
+        "submission/2",
     ):
         assert f"`{name}`" in formats
 

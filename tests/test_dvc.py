@@ -20,6 +20,7 @@ CANNOT_CHANGE_A_NUMBER = {
     # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.
     "benchmark",
     "benchmark.datasets",
+    "benchmark.challenges",
     "benchmark.editions",
     "benchmark.errors",
     "benchmark.evaluation",
@@ -32,6 +33,7 @@ CANNOT_CHANGE_A_NUMBER = {
     "benchmark.input_params",
     "benchmark.media_params",
     "benchmark.params",
+    "benchmark.params_faults",
     "benchmark.fusion_params",
     "benchmark.recipe_params",
     "benchmark.run_record",
@@ -132,9 +134,16 @@ def test_fuse_and_table_list_every_experiment_and_fusion_of_params() -> None:
     ]
     experiments = {f"predictions/{e}/{s}.parquet" for e in of_table for s in PREDICTED}
     fusions = {f"predictions/{f}/{s}.parquet" for f in params.fusions for s in PREDICTED}
-    for stage, wanted in (("fuse", experiments), ("table", experiments | fusions)):
+    every = experiments | fusions
+    for stage, wanted in (("fuse", experiments), ("table", every), ("analyse", every)):
         listed = {dep for dep in body(stage)["deps"] if dep.endswith(".parquet")}
         assert {dep for dep in listed if dep.startswith("predictions/")} == wanted
+
+
+def test_submit_lists_the_weights_of_every_fusion() -> None:
+    fusions = read_params(REPO / "params.yaml").fusions
+    wanted = {f"predictions/{fusion}/weights.json" for fusion in fusions}
+    assert {dep for dep in body("submit")["deps"] if dep.endswith("weights.json")} == wanted
 
 
 def test_no_output_disables_the_run_cache_of_a_costly_stage() -> None:

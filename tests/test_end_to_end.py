@@ -108,6 +108,8 @@ def keep_only(root: Path, kept: tuple[str, ...]) -> None:
         weights = fusion["rule"].get("weights", {})
         for name in gone & set(weights):
             del weights[name]
+    for section, key in (("analysis", "members"), ("table", "subsets")):
+        params[section][key] = [name for name in params[section][key] if name not in gone]
     rows = params["table"]["rows"]
     params["table"]["rows"] = [
         row for row in rows if not gone & {row.get("source"), *row.get("members", ())}
@@ -167,6 +169,7 @@ ALL_RUNS = sorted(
     (name, "FINISHED")
     for name in (
         "data mimic", "data mimic_ma52", "tiny_depth", "modalities mimic", "table mimic",
+        "analysis mimic", "mimic final",
         *(f"train@{name}" for name in KEPT),
         *(f"{place:02} {name}" for place, name in enumerate(ROWS, 1)),
     )

@@ -189,7 +189,7 @@ def test_weights_file_survives_the_round_trip_and_has_stable_bytes(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("fusion/2", "fusion/1", "format: Input should be 'fusion/2'"),
+        ("fusion/3", "fusion/2", "format: Input should be 'fusion/3'"),
         ('"val"', '"test"', "fitted_on: Input should be 'val' or 'oof'"),
         ('"num_clips"', '"clips"', "num_clips: Field required"),
         ("{", "", "the file: Invalid JSON"),

@@ -11,76 +11,56 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import a_clip
+from golden_rows import (
+    GOLDEN,
+    MIMIC,
+    RESAMPLING,
+    entries_of,
+    joint_stream,
+    read_answers,
+    rgb_stream,
+)
 from matplotlib.text import Text
 
 from benchmark.clips import Clips
-from benchmark.editions import read_edition
 from benchmark.errors import FormatError, MismatchError
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.figures import Bar, confusion_figure, history_figure, results_figure, save
 from benchmark.evaluation.metrics import correctness, score
 from benchmark.evaluation.significance import McNemar, holm, mcnemar
-from benchmark.fusion_params import Convex, Uniform
-from benchmark.predictions import Probabilities, read_probabilities
+from benchmark.predictions import Probabilities
 from benchmark.results import (
     Answers,
     Comparison,
     Entry,
-    Resampling,
     ResultRow,
     bars,
     score_rows,
 )
 from benchmark.results_page import to_csv, to_markdown
-from submission.fusion import fuse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GOLDEN = Path(__file__).parent / "golden"
-
-MIMIC = read_edition("mimic")
-RESAMPLING = Resampling(resamples=500, seed=7)
-
 
 @pytest.fixture(scope="module")
 def answers() -> Answers:
-    with (GOLDEN / "answers-val.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    label = np.array([int(row["label"]) for row in rows])
-    ids, videos = (tuple(row[key] for row in rows) for key in ("clip_id", "video"))
-    return Answers("mimic", "val", ids, videos, label, np.array([0, 0, 31]))
+    return read_answers()
 
 
 @pytest.fixture(scope="module")
 def joint() -> Probabilities:
-    return read_probabilities(GOLDEN / "probabilities-val.parquet")
+    return joint_stream()
 
 
 @pytest.fixture(scope="module")
 def rgb(joint: Probabilities) -> Probabilities:
-    """A weaker stream: its answers for a third of the clips are other clips' answers."""
-    p = joint.p.copy()
-    p[::3] = p[::3][::-1]
-    return replace(joint, source="rgb", p=p)
+    return rgb_stream(joint)
 
 
 @pytest.fixture(scope="module")
 def entries(joint: Probabilities, rgb: Probabilities) -> list[Entry]:
-    weights = {"joint": 0.75, "rgb": 0.25}
-    fused = fuse([rgb, joint], weights, source="both")
-    even = {"joint": 0.5, "rgb": 0.5}
-    return [
-        Entry("rgb | swin", rgb),
-        Entry("joint", joint),
-        Entry("joint+rgb", fused, Convex(kind="convex", shrinkage=0.5), weights),
-        Entry(
-            "joint+rgb, uniform",
-            fuse([joint, rgb], even, source="uniform"),
-            Uniform(kind="uniform"),
-            even,
-        ),
-    ]
+    return entries_of(joint, rgb)
 
 
 @pytest.fixture(scope="module")

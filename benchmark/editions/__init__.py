@@ -6,13 +6,17 @@ One YAML file an edition, beside this module; `docs/formats.md` describes every 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from benchmark.errors import ParamsError
 from benchmark.files import inside
 from benchmark.schema import Strict, read_yaml
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
@@ -78,6 +82,13 @@ class Edition(Strict):
             if len(counts) != len(self.classes):
                 raise ValueError(f"label_counts.{split} must have one number a class")
         return self
+
+    def group_of(self) -> NDArray[np.int64]:
+        """Index of the body part of each class, int64 (K,); body parts in the file's order."""
+        group = np.empty(len(self.classes), np.int64)
+        for index, members in enumerate(self.groups.values()):
+            group[list(members)] = index
+        return group
 
 
 def read_edition(name: str) -> Edition:

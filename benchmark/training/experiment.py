@@ -105,7 +105,7 @@ def build_task(name: str, params: Params, clips: Clips, places: Places) -> Task:
         start_folder=places.start,
         clips=clips,
         classes=read_edition(experiment.edition).classes,
-        seed=params.seed,
+        seed=params.seed if experiment.seed is None else experiment.seed,
     )
 
 

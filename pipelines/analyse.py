@@ -1,0 +1,89 @@
+"""Stage analyse: confusion, calibration, complementarity and the hardest clips; one MLflow run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.analysis_files import Analysed, Frames, write_analysis
+from benchmark.clips import read_clips
+from benchmark.editions import read_edition
+from benchmark.files import replacing_folder
+from benchmark.predictions import read_probabilities
+from benchmark.results import known_answers
+from benchmark.run_record import new_record, write_records
+from benchmark.sealed import test_labels
+from benchmark.sync import log_records
+from benchmark.tracking import TABLE, find_root
+from pipelines._stage import existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.evaluation.complementarity import Complementarity
+    from benchmark.params import Params
+
+VIDEOS = {"rgb", "taylor", "flow", "depth"}
+"""Kinds of media that are frames of whole clips."""
+
+
+@click.command()
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
+@click.option("--answers", type=path, required=True, help="Sealed answers of test, if any.")
+@click.option("--media", type=existing, required=True, help="Folder of all prepared media.")
+@click.option("--out", type=path, required=True, help="Folder of pictures and tables.")
+@click.option("--record", type=path, required=True, help="The run's record.")
+@stage
+def main(
+    params: Params, index: Path, probabilities: Path, answers: Path, media: Path, out: Path,
+    record: Path,
+) -> None:  # fmt: skip
+    """Analyse what params.yaml's section analysis names."""
+    start = time.time_ns() // 1_000_000
+    spec = params.analysis
+    edition = read_edition(spec.edition)
+    clips = read_clips(index, edition)
+    drawn = params.all_media[spec.media].kind in VIDEOS
+    frames = Frames(media / spec.media, clips) if drawn else None
+    metrics: dict[str, float] = {}
+    with replacing_folder(out) as work:
+        for truth in known_answers(clips, test_labels(answers, clips, edition)):
+            file = f"{truth.split}.parquet"
+            source = read_probabilities(probabilities / spec.source / file)
+            members = [read_probabilities(probabilities / name / file) for name in spec.members]
+            found = Analysed(source, members, truth)
+            known = write_analysis(
+                found, edition, work / truth.split, frames=frames, shown=spec.hardest
+            )
+            metrics |= _metrics(known, "" if truth.split == "val" else f"{truth.split}_")
+    root = find_root()
+    run = new_record(
+        root,
+        experiment=TABLE,
+        name=f"analysis {edition.name}",
+        start_ms=start,
+        end_ms=time.time_ns() // 1_000_000,
+        params={"analysis": spec.model_dump(mode="json")},
+        tags={"kind": "analysis", "edition": f"{edition.name}/{edition.version}"},
+        metrics=metrics,
+        artifacts=sorted(file for file in out.rglob("*") if file.is_file()),
+    )
+    log_records(root, [run])
+    write_records(record, [run])
+    click.echo(f"wrote {out}: {', '.join(sorted(part.name for part in out.iterdir()))}")
+
+
+def _metrics(known: Complementarity, prefix: str) -> dict[str, float]:
+    """Per cent; what each member adds on average over all orders."""
+    found = {"oracle": known.oracle, "equal_weights": known.fused}
+    found |= {
+        f"adds.{name}": float(gain) for name, gain in zip(known.names, known.shapley, strict=True)
+    }
+    return {prefix + name: round(100 * value, 2) for name, value in found.items()}
+
+
+if __name__ == "__main__":
+    main()

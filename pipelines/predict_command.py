@@ -1,0 +1,108 @@
+"""`mgbench predict`: what a trained system sees in any video."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.errors import ParamsError
+from pipelines._stage import existing, mistakes_shown, path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.modalities.single import Span
+    from benchmark.video import VideoInfo
+
+
+@click.command()
+@click.argument("video", type=existing)
+@click.option("--with", "name", default="convex", show_default=True, help="Fusion or experiment.")
+@click.option("--out", type=path, help="Folder for JSON, CSV, timeline and annotated video.")
+@click.option("--start", type=click.FloatRange(0), help="First second; else the beginning.")
+@click.option("--end", type=click.FloatRange(0), help="Last second; else the end.")
+@click.option("--window", type=click.FloatRange(0.1), help="Slide: seconds seen at once.")
+@click.option("--step", type=click.FloatRange(0.05), help="Seconds between windows; else half one.")
+@click.option("--skeleton", type=existing, help=".npy (frames, points, 3), or OpenPose's sheet.")
+@click.option("--pose", type=existing, help="MediaPipe's models in its place: pose,")
+@click.option("--hands", type=existing, help="hands,")
+@click.option("--face", type=existing, help="and face.")
+def predict(
+    video: Path, name: str, out: Path | None, start: float | None, end: float | None,
+    window: float | None, step: float | None, skeleton: Path | None, pose: Path | None,
+    hands: Path | None, face: Path | None,
+) -> None:  # fmt: skip
+    """Say which gestures VIDEO shows: the whole, a part, or window by window."""
+    from benchmark.video import probe
+    from pipelines.recognition import needs_points, open_system, recognise
+    from pipelines.recognition_files import write_all
+
+    with mistakes_shown():
+        info = probe(video)
+        spans = _windows(video, info, start, end, window, step)
+        system = open_system(name)
+        points = _points(video, info, skeleton, pose, hands, face)
+        left = [key for key, card in system.cards.items() if needs_points(card)]
+        if points is None and left:
+            system = system.without_points()
+            click.echo(f"no skeleton: goes without {', '.join(left)}", err=True)
+        found = recognise(system, video, spans, points)
+        for one in found:
+            click.echo(f"{one.start_s:.2f} to {one.end_s:.2f} s")
+            for label, p in one.top(5):
+                click.echo(f"  {100 * p:5.1f} %  {label}")
+        calibrated = system.temperature is not None
+        if not calibrated:
+            click.echo("not calibrated: no probabilities of validation here", err=True)
+        if not system.edition.comparable:
+            click.echo(f"trained on generated data ({system.edition.name})", err=True)
+        if out is not None:
+            files = write_all(found, video, out, system=name, calibrated=calibrated)
+            click.echo(f"wrote {out}: {', '.join(files)}")
+
+
+def _windows(
+    video: Path, info: VideoInfo, start: float | None, end: float | None, window: float | None,
+    step: float | None,
+) -> list[Span]:  # fmt: skip
+    """In frames; the last window ends with the part."""
+    from benchmark.modalities.single import Span, span_of
+    from pipelines.recognition import sliding
+
+    if step is not None and window is None:
+        raise ParamsError("--step", "only with --window")
+    last = info.frames if end is None else min(info.frames, round(end * info.fps))
+    whole = span_of(video, info.frames, round((start or 0) * info.fps), last)
+    if window is None:
+        return [whole]
+    length = max(1, round(window * info.fps))
+    apart = max(1, round((step or window / 2) * info.fps))
+    parts = sliding(whole.end - whole.start, length, apart)
+    return [Span(whole.start + part.start, whole.start + part.end) for part in parts]
+
+
+def _points(
+    video: Path, info: VideoInfo, skeleton: Path | None, pose: Path | None, hands: Path | None,
+    face: Path | None,
+) -> NDArray[np.float32] | None:  # fmt: skip
+    """Of every frame of the video: given, found by MediaPipe, or None."""
+    from benchmark.modalities.single import Span, frames_of
+    from pipelines.recognition import read_points
+
+    if skeleton is not None and pose is not None:
+        raise ParamsError("--skeleton, --pose", "points have one source")
+    if skeleton is not None:
+        return read_points(skeleton)
+    if pose is None:
+        if hands or face:
+            raise ParamsError("--hands, --face", "only with --pose")
+        return None
+    from benchmark.modalities.pose.mediapipe_points import PoseModels
+    from benchmark.modalities.single_maps import found_points
+
+    frames = frames_of(video, Span(0, info.frames))
+    return found_points(frames, PoseModels(pose, hands, face), info.fps)

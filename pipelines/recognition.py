@@ -1,0 +1,223 @@
+"""Gestures in any video file, by a trained experiment or fusion of this project.
+
+system = open_system("convex")
+found = recognise(system, Path("talk.mp4"))
+print(found[0].top(3))
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import chdir
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from benchmark.clips import read_clips
+from benchmark.editions import Edition, read_edition
+from benchmark.errors import BenchmarkError, ParamsError
+from benchmark.layouts import OPENPOSE36, Layout, read_layout
+from benchmark.media_params import PersonMedia, SkeletonMedia
+from benchmark.modalities.single import Span
+from benchmark.params import Params, read_params
+from benchmark.predictions import Probabilities, read_probabilities
+from benchmark.tracking import find_root
+from benchmark.training.model_files import ModelCard, read_card
+from benchmark.training.prediction import predict
+from benchmark.video import probe
+from pipelines._video_archive import VideoArchive, video_archive
+from submission.blend import Blend, tempered
+from submission.fitted import read_fitted
+from submission.fusion import blended
+from submission.rules import fit_temperature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class System:
+    """A trained experiment or fusion, ready for videos."""
+
+    name: str
+    root: Path
+    """The project."""
+    params: Params
+    edition: Edition
+    cards: dict[str, ModelCard]
+    """Member -> its card; one member for a single stream."""
+    blend: Blend
+    """Takes the members in the order of their names."""
+    temperature: float | None
+    """Fitted on validation so that probabilities are shares of right answers; None: not fitted."""
+
+    @property
+    def layout(self) -> Layout | None:
+        """The points that its members know; None where they need none."""
+        for name, card in self.cards.items():
+            if needs_points(card):
+                media = self.params.experiments[name].media
+                folder = self.root / "data" / card.edition / media
+                own = getattr(card.media, "layout", "openpose36") == "own"
+                keypoints = folder / "keypoints" if isinstance(card.media, PersonMedia) else folder
+                return read_layout(keypoints) if own else OPENPOSE36
+        return None
+
+    def without_points(self) -> System:
+        """The members that need no skeleton, their weights in the same ratios.
+
+        Raises:
+            ParamsError: Every member needs one.
+        """
+        names = sorted(self.cards)
+        kept = [row for row, name in enumerate(names) if not needs_points(self.cards[name])]
+        if not kept:
+            raise ParamsError(
+                self.name, "every member needs a skeleton",
+                do="Give --skeleton or MediaPipe's --pose: docs/skeletons-from-video.md",
+            )  # fmt: skip
+        weights = self.blend.weights[kept]
+        if not weights.any():
+            weights = np.ones(len(kept))
+        before = None if self.blend.before is None else self.blend.before[kept]
+        blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
+        return replace(
+            self, cards={names[row]: self.cards[names[row]] for row in kept}, blend=blend
+        )
+
+
+class Recognised(NamedTuple):
+    """What is seen in one window of a video."""
+
+    span: Span
+    """Frames, half-open."""
+    start_s: float
+    end_s: float
+    p: NDArray[np.float64]
+    """Probability of each class: float64 (K,), summing to 1."""
+    classes: tuple[str, ...]
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The most probable classes with their probabilities, best first."""
+        order = np.argsort(-self.p, kind="stable")[:count]
+        return [(self.classes[index], float(self.p[index])) for index in order]
+
+
+def needs_points(card: ModelCard) -> bool:
+    """Whether a network looks at a given skeleton, or at the square around it."""
+    return isinstance(card.media, SkeletonMedia | PersonMedia)
+
+
+def open_system(name: str, root: Path | None = None) -> System:
+    """The experiment or fusion called `name` of the project at `root` (or around here).
+
+    Raises:
+        ParamsError: There is none of that name, or its model is not there.
+        FormatError: A file of it is missing or damaged.
+    """
+    root = root or find_root()
+    params = read_params(root / "params.yaml")
+    if name in params.fusions:
+        members = params.fusions[name].members
+        blend = read_fitted(root / "predictions" / name / "weights.json").blend()
+    elif name in params.experiments:
+        members, blend = (name,), Blend(np.ones(1))
+    else:
+        known = ", ".join([*params.fusions, *params.experiments])
+        raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {known}")
+    cards = {member: read_card(root / "models" / member) for member in members}
+    edition = read_edition(next(iter(cards.values())).edition)
+    temperature = _temperature(name, root, edition)
+    return System(name, root, params, edition, cards, blend, temperature)
+
+
+def _temperature(name: str, root: Path, edition: Edition) -> float | None:
+    """Of least log-loss on validation, where its probabilities are there."""
+    val = root / "predictions" / name / "val.parquet"
+    index = root / "data" / edition.name / "clips.parquet"
+    if not val.is_file() or not index.is_file():
+        return None
+    clips = read_clips(index, edition).split("val")
+    p = read_probabilities(val).aligned(clips.ids).p.astype(np.float64)
+    return fit_temperature(p, clips.labels())
+
+
+def sliding(frames: int, length: int, step: int) -> list[Span]:
+    """Windows of `length` frames, `step` apart; the last one ends with the video."""
+    if length >= frames:
+        return [Span(0, frames)]
+    starts = [*range(0, frames - length, step), frames - length]
+    return [Span(start, start + length) for start in starts]
+
+
+def recognise(
+    system: System, video: Path, windows: Sequence[Span] | None = None,
+    points: NDArray[np.float32] | None = None,
+) -> list[Recognised]:  # fmt: skip
+    """What `system` sees in each window of `video`, or in the whole of it.
+
+    `points` are the skeleton: float32 (T, J, 3) of x px, y px, confidence, a row for each frame of
+    the video; J is that of the networks, or OpenPose's 137. Without it, members that need one are
+    left out.
+
+    Raises:
+        ArchiveError: The video is damaged, or the points do not fit.
+        ParamsError: Every member needs points, and there are none.
+    """
+    if points is None and any(map(needs_points, system.cards.values())):
+        system = system.without_points()
+    info = probe(video)
+    spans = list(windows or [Span(0, info.frames)])
+    with tempfile.TemporaryDirectory(prefix="mgbench-") as name:
+        work = Path(name)
+        (work / "raw").mkdir()
+        archive = video_archive(work / "raw", video, spans, system.edition, points, system.layout)
+        # Networks that make media, such as depth, are named by their place in the project.
+        with chdir(system.root):
+            p = _fused(system, archive, work)
+    if system.temperature is not None:
+        p = tempered(p, system.temperature)
+    return [
+        Recognised(span, span.start / info.fps, span.end / info.fps, row, system.edition.classes)
+        for span, row in zip(spans, p, strict=True)
+    ]
+
+
+def _fused(system: System, archive: VideoArchive, work: Path) -> NDArray[np.float64]:
+    """Probabilities of each window: float64 (W, K)."""
+    made: dict[str, Path] = {}
+    found: list[Probabilities] = []
+    for name, card in system.cards.items():
+        key = card.media.model_dump_json()
+        if key not in made:
+            made[key] = archive.media(card.media, work / f"media{len(made)}")
+        recipe = system.params.recipes[system.params.experiments[name].recipe]
+        one = predict(system.root / "models" / name, made[key], archive.clips, "test", recipe)
+        found.append(replace(one, source=name))
+    ids = archive.clips.split("test").ids
+    return blended(found, system.blend, source=system.name).aligned(ids).p.astype(np.float64)
+
+
+def read_points(path: Path) -> NDArray[np.float32]:
+    """A skeleton: .npy float32 (T, J, 3), or a sheet of OpenPose (.xlsx).
+
+    Raises:
+        BenchmarkError: The file is of neither form.
+    """
+    if path.suffix == ".xlsx":
+        from benchmark.datasets.openpose import read_openpose
+
+        return read_openpose(path)
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise BenchmarkError(path, f"not a skeleton ({error})", expected=".npy or .xlsx") from None
+    if points.ndim != 3 or points.shape[2] != 3:
+        raise BenchmarkError(
+            path, "not a skeleton", expected="(frames, points, 3)", found=str(points.shape)
+        )
+    return points.astype(np.float32)

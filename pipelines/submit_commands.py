@@ -1,0 +1,191 @@
+"""`mgbench submit`: files for leaderboards, from the probabilities of any program."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.errors import BenchmarkError, ParamsError
+from pipelines._stage import existing, mistakes_shown, path
+
+if TYPE_CHECKING:
+    from benchmark.challenges import Challenge
+    from benchmark.clips import Clips
+    from submission.answers import Wanted
+    from submission.note import SubmissionNote
+
+EDITION = "A challenge, such as miga2025, or an edition."
+
+edition_option = click.option("--edition", "name", required=True, help=EDITION)
+ids_option = click.option(
+    "--ids", "ids_file", type=existing, help="CSV: the clips that it asks for, in order."
+)
+
+
+@click.group()
+def submit() -> None:
+    """Files for leaderboards."""
+
+
+@submit.command("list")
+def list_() -> None:
+    """Name every challenge, its file, and what of it is assumed."""
+    from benchmark.challenges import challenge_names, read_challenge
+
+    for name in challenge_names():
+        challenge = read_challenge(name)
+        assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
+        click.echo(f"{name:<12} {challenge.form.file:<15} {challenge.title}{assumed}")
+
+
+@submit.command()
+@click.argument("file", type=existing)
+@edition_option
+@click.option("--out", type=path, required=True, help="Folder to write, replaced as a whole.")
+@ids_option
+@click.option("--transductive", is_flag=True, help="Test clips took part in training or fusing.")
+def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive: bool) -> None:
+    """Write probabilities FILE as the CSV and zip that the leaderboard takes."""
+    from benchmark.predictions import read_probabilities
+    from submission.note import ingredients_of
+    from submission.writer import write_submission
+
+    with mistakes_shown():
+        challenge, wanted = _wanted(name, ids_file)
+        found = read_probabilities(file)
+        made_of = ingredients_of(file, found.source, transductive=transductive)
+        note = write_submission(found, wanted, challenge, made_of, out)
+        click.echo(f"wrote {out}: {', '.join(note.files)}, {note.clips} clips, checked")
+        if note.assumed:
+            click.echo(f"nobody has confirmed this of the form: {note.assumed}")
+        _record(note, out)
+
+
+def _record(note: SubmissionNote, out: Path) -> None:
+    """Keep it as a run where a project is; `mgbench ui` shows it."""
+    from benchmark.run_record import write_records
+    from benchmark.tracking import find_root
+    from submission.note import submission_record
+
+    try:
+        root = find_root()
+    except BenchmarkError:
+        click.echo("outside of a project: no run is kept, submission.json tells all")
+        return
+    now = time.time_ns() // 1_000_000
+    record = root / "runs" / f"submission-{note.challenge}-{out.resolve().name}.json"
+    write_records(record, [submission_record(root, note, out, now)])
+    click.echo(f"its run: {record.relative_to(root)}, shown by 'mgbench ui' or 'mgbench sync'")
+
+
+def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
+    """The challenge and the clips that it asks for, by its list, the index or `ids_file`."""
+    from benchmark.challenges import EditionIds, read_challenge
+    from benchmark.foreign import read_ids
+    from submission.answers import wanted_clips
+
+    challenge = read_challenge(name)
+    suffix = challenge.form.id_suffix
+    named = [clip.removesuffix(suffix) for clip in read_ids(ids_file)] if ids_file else None
+    own = isinstance(challenge.ids, EditionIds) and named is None
+    clips = _index(challenge.edition) if own else None
+    return challenge, wanted_clips(challenge, clips, named)
+
+
+def _index(edition: str) -> Clips | None:
+    file = Path("data", edition, "clips.parquet")
+    if not file.is_file():
+        return None
+    from benchmark.clips import read_clips
+    from benchmark.editions import read_edition
+
+    return read_clips(file, read_edition(edition))
+
+
+@submit.command()
+@click.argument("file", type=existing)
+@edition_option
+@ids_option
+def check(file: Path, name: str, ids_file: Path | None) -> None:
+    """Name every fault of FILE, a CSV or the zip of one, and how to mend it."""
+    with mistakes_shown():
+        click.echo(_checked(file, name, ids_file))
+
+
+def _checked(file: Path, name: str, ids_file: Path | None) -> str:
+    from benchmark.editions import read_edition
+    from submission.checking import check_submission
+
+    challenge, wanted = _wanted(name, ids_file)
+    check_submission(file, wanted.ids, challenge.form, read_edition(challenge.edition))
+    return f"{file}: {len(wanted.ids)} clips, as {challenge.name} takes them"
+
+
+@submit.command()
+@click.argument("file", type=existing)
+@edition_option
+@ids_option
+@click.option("--competition", help="Kaggle's name of it, where the challenge's file has none.")
+@click.option("--message", default="mgbench", show_default=True, help="Shown beside the score.")
+@click.option("--send", is_flag=True, help="Really send it; without this, only check and say.")
+def upload(
+    file: Path, name: str, ids_file: Path | None, competition: str | None, message: str, send: bool
+) -> None:
+    """Check FILE and send it to Kaggle; the key is the one of Kaggle's client."""
+    from benchmark.challenges import Kaggle, read_challenge
+    from submission import kaggle
+
+    with mistakes_shown():
+        click.echo(_checked(file, name, ids_file))
+        place = read_challenge(name).place
+        if not isinstance(place, Kaggle):
+            raise ParamsError(
+                f"challenge {name}", "does not take files through Kaggle", found=place.page,
+                do="Upload the zip on its page",
+            )  # fmt: skip
+        if (target := competition or place.competition) is None:
+            raise ParamsError(
+                f"challenge {name}", "the name of its competition is not known",
+                do="Give it with --competition, as in the address of its page",
+            )  # fmt: skip
+        if not send:
+            click.echo(f"would send it to {target} as '{message}': add --send to do it")
+            return
+        click.echo(f"Kaggle: {kaggle.upload(file, target, message)}")
+
+
+@submit.command()
+@click.argument("one", type=existing)
+@click.argument("two", type=existing)
+@click.option("--edition", "name", help=f"{EDITION} Shows names of classes.")
+def diff(one: Path, two: Path, name: str | None) -> None:
+    """Say how many answers of ONE and TWO differ, and between which classes."""
+    from submission.differences import MOVES, differences
+
+    with mistakes_shown():
+        names, column = _names(name)
+        found = differences(one, two, column=column)
+        share = 100 * found.different / found.clips
+        click.echo(f"{found.different} of {found.clips} answers differ ({share:.2f} %)")
+        for first, second, clips in found.moves[:MOVES]:
+            click.echo(f"{clips:>6}  {names.get(first, first)} -> {names.get(second, second)}")
+        if len(found.moves) > MOVES:
+            rest = sum(clips for *_, clips in found.moves[MOVES:])
+            click.echo(f"{rest:>6}  between {len(found.moves) - MOVES} other pairs")
+
+
+def _names(name: str | None) -> tuple[dict[str, str], int]:
+    """Answer -> the same with the name of its class, and the column of classes."""
+    if name is None:
+        return {}, 0
+    from benchmark.challenges import read_challenge
+    from benchmark.editions import read_edition
+
+    challenge = read_challenge(name)
+    form, classes = challenge.form, read_edition(challenge.edition).classes
+    column = next(i for i, one in enumerate(form.columns) if one.level == "class")
+    numbers = enumerate(classes, form.label_base)
+    return {str(number): f"{number} {label}" for number, label in numbers}, column

@@ -1,0 +1,107 @@
+"""submission.json: what a submission is made of, beside its file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from benchmark.files import write_text
+from benchmark.fusion_params import FusionRule
+from benchmark.run_record import RunRecord, new_record
+from benchmark.schema import Positive, Share, Strict, read_json
+from benchmark.tracking import SUBMISSION
+from benchmark.weights import sha256
+from submission.fitted import read_fitted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTE = "submission.json"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Ingredients(Strict):
+    """What the answers come from."""
+
+    source: str
+    """The experiment, fusion or file."""
+    probabilities: Sha256
+    """Of the file that holds them."""
+    rule: FusionRule | None
+    """Null for a single stream, and for scores whose fusion nobody noted."""
+    weights: dict[str, Share]
+    """Member -> weight; empty for a single stream."""
+    members: dict[str, Sha256]
+    """Member -> hash of its probabilities of test; empty where nobody noted them."""
+    transductive: bool
+    """Whether the unlabelled test clips took part in training or fusing, as their maker says."""
+
+
+class SubmissionNote(Strict):
+    """Format `submission/2`."""
+
+    format: Literal["submission/2"]
+    challenge: str
+    edition: str
+    assumed: str | None
+    """What nobody has confirmed of the challenge's form."""
+    clips: Positive
+    left_out: tuple[str, ...]
+    """Clips of videos that cannot be read."""
+    left_out_answer: Annotated[int, Field(ge=0)] | None
+    """The class that these get; null where there are none."""
+    ingredients: Ingredients
+    files: dict[str, Sha256]
+    """The CSV and its zip."""
+
+
+def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> Ingredients:
+    """What `probabilities` was made of: the weights.json beside it tells, if there is one.
+
+    Raises:
+        FormatError: weights.json breaks its schema.
+    """
+    weights = probabilities.with_name("weights.json")
+    fitted = read_fitted(weights) if weights.is_file() else None
+    return Ingredients(
+        source=source,
+        probabilities=sha256(probabilities),
+        rule=fitted.rule if fitted else None,
+        weights=fitted.weights if fitted else {},
+        members=fitted.test_files if fitted else {},
+        transductive=transductive,
+    )
+
+
+def write_note(note: SubmissionNote, folder: Path) -> None:
+    """Write `folder`/submission.json."""
+    write_text(folder / NOTE, note.model_dump_json(indent=1) + "\n")
+
+
+def read_note(folder: Path) -> SubmissionNote:
+    """Read `folder`/submission.json.
+
+    Raises:
+        FormatError: The file is missing or breaks its schema.
+    """
+    do = "Write the submission with 'mgbench submit write'"
+    return read_json(folder / NOTE, SubmissionNote, what="the note of a submission", do=do)
+
+
+def submission_record(root: Path, note: SubmissionNote, folder: Path, now_ms: int) -> RunRecord:
+    """The submission in `folder` as an MLflow run of the project at `root`."""
+    within = folder.resolve().is_relative_to(root)
+    artifacts = [folder.resolve() / name for name in (*note.files, NOTE)] if within else []
+    return new_record(
+        root,
+        experiment=SUBMISSION,
+        name=f"{note.challenge} {folder.name}",
+        start_ms=now_ms,
+        end_ms=now_ms,
+        params=note.model_dump(mode="json", exclude={"format", "left_out"}),
+        tags={"kind": "submission"},
+        metrics={"clips": note.clips, "left_out": len(note.left_out)},
+        artifacts=artifacts,
+    )

@@ -1,0 +1,58 @@
+"""Every subset of experiments, fused with equal weights and scored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.errors import MismatchError
+from benchmark.evaluation.subsets import SubsetScore, names_of, subset_counts
+from submission.fusion import check_members
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmark.predictions import Probabilities
+    from benchmark.results import Answers
+
+
+def sweep(
+    members: Mapping[str, Sequence[Probabilities]], truths: Sequence[Answers]
+) -> list[SubsetScore]:
+    """All subsets, the best on the first split first; of equal ones the smaller.
+
+    `members` maps each split of `truths` to the same experiments' probabilities.
+
+    Raises:
+        MismatchError: Two experiments cannot be joined, or are not the same in each split.
+        FormatError: There are too many.
+    """
+    stacks = []
+    names: list[str] = []
+    for truth in truths:
+        ordered = sorted(members[truth.split], key=lambda member: member.source)
+        check_members(ordered)
+        found = [member.source for member in ordered]
+        if names and found != names:
+            raise MismatchError(
+                f"subsets on {truth.split}", "other members", expected=", ".join(names),
+                found=", ".join(found),
+            )  # fmt: skip
+        names = found
+        stacks.append([member.aligned(truth.clip_id).p.astype(np.float64) for member in ordered])
+    p = np.concatenate([np.stack(stack) for stack in stacks], axis=1)
+    counts = subset_counts(p, [truth.label for truth in truths])
+    rows = [
+        SubsetScore(
+            names_of(subset, names),
+            {
+                truth.split: int(n) / len(truth.label)
+                for truth, n in zip(truths, right, strict=True)
+            },
+        )
+        for subset, right in enumerate(counts)
+        if subset
+    ]
+    first = truths[0].split
+    return sorted(rows, key=lambda row: (-row.top1[first], len(row.members), row.members))

@@ -1,0 +1,95 @@
+"""What an analysis writes: tables that agree with scikit-learn, pictures that show them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from golden_rows import MIMIC, joint_stream, read_answers
+from sklearn.metrics import confusion_matrix
+
+from benchmark.analysis_files import Analysed, by_group, write_analysis
+from benchmark.editions import edition_names, read_edition
+from benchmark.errors import MismatchError
+from benchmark.evaluation.analysis_figures import calibration_figure
+from benchmark.evaluation.calibration import calibration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def found() -> Analysed:
+    joint = joint_stream()
+    other = replace(joint, source="other", p=np.roll(joint.p, 1, axis=0))
+    return Analysed(joint, [joint, other], read_answers())
+
+
+@pytest.fixture(scope="module")
+def folder(found: Analysed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("analysis") / "val"
+    write_analysis(found, MIMIC, out, frames=None, shown=3)
+    return out
+
+
+@pytest.mark.parametrize("name", edition_names())
+def test_body_parts_are_those_of_the_edition(name: str) -> None:
+    edition = read_edition(name)
+    rng = np.random.default_rng(0)
+    label, answer = rng.integers(0, len(edition.classes), (2, 500))
+    names = {c: part for part, classes in edition.groups.items() for c in classes}
+    matrix = confusion_matrix(label, answer, labels=range(len(edition.classes)))
+    wanted = confusion_matrix(
+        [names[c] for c in label], [names[c] for c in answer], labels=list(edition.groups)
+    )
+    np.testing.assert_array_equal(by_group(matrix, edition.group_of()), wanted)
+
+
+def test_every_table_and_picture_is_there(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "body_parts.csv", "body_parts.png", "calibration.png", "complementarity.csv",
+        "complementarity.png", "confusion.csv", "confusion.png", "hardest.csv",
+    ]  # fmt: skip
+
+
+def test_confusions_count_every_clip_once(folder: Path, found: Analysed) -> None:
+    for name in ("confusion.csv", "body_parts.csv"):
+        table = pd.read_csv(folder / name, index_col="label")
+        assert table.to_numpy().sum() == len(found.truth.label)
+
+
+def test_members_are_told_with_their_top1(folder: Path, found: Analysed) -> None:
+    table = pd.read_csv(folder / "complementarity.csv", index_col="member")
+    label, ids = found.truth.label, found.truth.clip_id
+    for member in found.members:
+        top1 = (member.aligned(ids).p.argmax(1) == label).mean()
+        assert table.loc[member.source, "top1"] == pytest.approx(top1, abs=1e-6)
+    assert table["differs_joint"]["joint"] == 0
+
+
+def test_the_list_of_hard_clips_holds_all_with_their_labels(folder: Path, found: Analysed) -> None:
+    table = pd.read_csv(folder / "hardest.csv")
+    assert sorted(table["clip_id"]) == sorted(found.truth.clip_id)
+    assert table["members_right"].is_monotonic_increasing
+    label = dict(zip(found.truth.clip_id, found.truth.label, strict=True))
+    assert all(
+        MIMIC.classes[label[clip]] == name
+        for clip, name in zip(table["clip_id"], table["label"], strict=True)
+    )
+
+
+def test_the_calibration_picture_names_the_error_and_shows_each_bin() -> None:
+    sure = calibration(np.array([0.95, 0.9, 0.3]), np.array([True, False, True]))
+    top, bottom = calibration_figure(sure, "x_$y").axes
+    assert top.get_title("left") == rf"x_\$y: ECE {100 * sure.ece:.2f} %"
+    heights = [bar.get_height() for bar in bottom.patches]
+    assert heights == sure.count.tolist()
+
+
+def test_probabilities_of_another_split_are_refused(found: Analysed, tmp_path: Path) -> None:
+    wrong = replace(found, source=replace(found.source, split="test"))
+    with pytest.raises(MismatchError, match="analysis of joint: another split"):
+        write_analysis(wrong, MIMIC, tmp_path / "x", frames=None, shown=3)

@@ -1,0 +1,161 @@
+"""`mgbench submit` outside of any project and inside one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REPO, mgbench
+
+from benchmark.challenges import challenge_names, read_challenge
+from benchmark.editions import listed_ids, read_edition
+from benchmark.predictions import write_probabilities
+from benchmark.run_record import read_records
+from benchmark.weights import sha256
+from submissions import sure
+
+MIGA = read_challenge("miga2025")
+IDS = tuple(listed_ids(read_edition("imigue"), "test") or ())
+
+
+@pytest.fixture(scope="module")
+def probabilities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4,562 answers, one class after the other."""
+    path = tmp_path_factory.mktemp("p") / "mine.parquet"
+    write_probabilities(sure(IDS[::-1], [k % 32 for k in range(len(IDS))], MIGA), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, probabilities: Path) -> Path:
+    folder = tmp_path_factory.mktemp("w")
+    done = mgbench(
+        folder, "submit", "write", str(probabilities), "--edition", "miga2025", "--out", "try1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "wrote try1: prediction.csv, prediction.zip, 4562 clips, checked" in done.stdout
+    assert "outside of a project" in done.stdout
+    return folder / "try1"
+
+
+def test_list_names_every_challenge_and_says_what_is_assumed(tmp_path: Path) -> None:
+    lines = mgbench(tmp_path, "submit", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == challenge_names()
+    assumed = {line.split()[0] for line in lines if "(assumed: " in line}
+    assert assumed == {"miga2024", "miga2026", "mac2024"}
+
+
+def test_the_csv_names_the_official_clips_in_their_order(written: Path) -> None:
+    header, *rows = (written / "prediction.csv").read_text("utf-8").splitlines()
+    assert header == "Id,Target"
+    assert [row.split(",")[0] for row in rows] == list(IDS)
+    assert rows[0].endswith(f",{(len(IDS) - 1) % 32}")
+
+
+def test_the_note_says_what_it_is_made_of(written: Path, probabilities: Path) -> None:
+    note = json.loads((written / "submission.json").read_text("utf-8"))
+    assert note["ingredients"]["probabilities"] == sha256(probabilities)
+    assert note["ingredients"]["transductive"] is False
+    assert note["files"]["prediction.csv"] == sha256(written / "prediction.csv")
+
+
+def test_check_takes_what_was_written_and_names_what_is_not_right(written: Path) -> None:
+    for name in ("prediction.csv", "prediction.zip"):
+        done = mgbench(written, "submit", "check", name, "--edition", "miga2025")
+        assert done.returncode == 0, done.stderr
+        assert "4562 clips, as miga2025 takes them" in done.stdout
+    done = mgbench(written, "submit", "check", "prediction.csv", "--edition", "miga2023")
+    assert done.returncode == 2
+    assert "line 1: a header; found 'Id,Target'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_inside_a_project_a_run_is_kept(tmp_path: Path, probabilities: Path) -> None:
+    shutil.copy(REPO / "params.yaml", tmp_path / "params.yaml")
+    done = mgbench(
+        tmp_path, "submit", "write", str(probabilities), "--edition", "miga2025",
+        "--out", "submissions/try1", "--transductive",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (record,) = read_records(tmp_path / "runs/submission-miga2025-try1.json")
+    assert record.experiment == "mmgesture/submission"
+    assert record.params["ingredients.transductive"] == "true"
+    assert record.params["challenge"] == "miga2025"
+    assert "submissions/try1/prediction.csv" in record.artifacts
+
+
+def test_an_unknown_challenge_is_named_with_the_known_ones(
+    tmp_path: Path, probabilities: Path
+) -> None:
+    done = mgbench(
+        tmp_path, "submit", "write", str(probabilities), "--edition", "miga", "--out", "o"
+    )
+    assert done.returncode == 2
+    assert "no challenge 'miga'; expected one of" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_diff_says_how_many_answers_differ_and_between_which_classes(
+    tmp_path: Path, written: Path
+) -> None:
+    lines = (written / "prediction.csv").read_text("utf-8").splitlines()
+    changed = [line.rpartition(",")[0] + ",31" if line.endswith(",30") else line for line in lines]
+    (tmp_path / "other.csv").write_text("\n".join(changed) + "\n", "utf-8")
+    count = sum(line.endswith(",30") for line in lines)
+    done = mgbench(
+        tmp_path, "submit", "diff", str(written / "prediction.zip"), "other.csv",
+        "--edition", "miga2025",
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        f"{count} of 4562 answers differ ({100 * count / 4562:.2f} %)",
+        f"{count:>6}  30 shaking shoulders -> 31 illustrative hand gestures",
+    ]
+
+
+def test_diff_of_files_of_other_clips_is_refused(tmp_path: Path, written: Path) -> None:
+    (tmp_path / "other.csv").write_text("Id,Target\n0001_0,3\n", "utf-8")
+    done = mgbench(tmp_path, "submit", "diff", str(written / "prediction.csv"), "other.csv")
+    assert done.returncode == 2
+    assert "not the clips of" in done.stderr
+
+
+def test_upload_without_send_only_checks_and_says_where(written: Path) -> None:
+    done = mgbench(written, "submit", "upload", "prediction.csv", "--edition", "miga2025")
+    assert done.returncode == 0, done.stderr
+    assert "would send it to the-3rd-mi-ga-ijcai-challenge-track-1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("miga2026", "the name of its competition is not known. Give it with --competition"),
+        ("miga2023", "line 1: a header"),
+    ],
+)
+def test_upload_refuses_where_it_cannot_go(name: str, message: str, written: Path) -> None:
+    done = mgbench(written, "submit", "upload", "prediction.csv", "--edition", name, "--send")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_scores_of_another_program_become_a_submission_of_mac2025(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(52), 1138)
+    np.save(tmp_path / "scores.npy", scores)
+    for arguments in (
+        ("scores", "import", "scores.npy", "--out", "p.parquet", "--edition", "mac2025",
+         "--split", "test"),
+        ("submit", "write", "p.parquet", "--edition", "mac2025", "--out", "mac"),
+        ("submit", "check", "mac/submission.zip", "--edition", "mac2025"),
+    ):  # fmt: skip
+        done = mgbench(tmp_path, *arguments)
+        assert done.returncode == 0, done.stderr
+    row = (tmp_path / "mac/prediction.csv").read_text("utf-8").splitlines()[1].split(",")
+    best = np.argsort(-scores[0])[:5]
+    assert row[:6] == ["test0000.mp4", *map(str, best)]
+    starts = np.array([0, 5, 11, 24, 32, 38, 48])
+    assert row[6:] == [str(np.searchsorted(starts, action, "right") - 1) for action in best]
