@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FOREIGN = "foreign"
-"""Edition of scores that belong to none."""
-
 SCORES = ("pred_score", "pred_scores")
 """Where dumps of mmaction2 keep a clip's scores: since 1.2, and before."""
 LABELS = ("gt_label", "gt_labels")

@@ -68,6 +68,12 @@ def wilson(correct: int, clips: int) -> Interval:
     return Interval(low=float(found.low), high=float(found.high))
 
 
+def leaderboard_lines(edition: str, own: Mapping[str, float]) -> list[str]:
+    """As `leaderboard_page`; none where nothing is published for the edition."""
+    board = board_of(edition)
+    return [] if board is None else leaderboard_page(board, own)
+
+
 def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
     """Lines of Markdown: published results and one's `own`, name -> fraction, best first."""
     rows = [

@@ -1,4 +1,4 @@
-"""The results table as MLflow runs: one parent, one child a row."""
+"""The results table as MLflow runs, one parent and one child a row; and its analysis as one run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.editions import Edition
+    from benchmark.evaluation.complementarity import Complementarity
+    from benchmark.params import Analysis
     from benchmark.results import ResultRow
 
 PERCENT = 100
@@ -56,6 +58,35 @@ def table_records(
         for index, by_split in lines.items()
     ]
     return [parent, *children]
+
+
+def analysis_record(
+    root: Path, spec: Analysis, edition: Edition, known: Mapping[str, Complementarity], out: Path
+) -> RunRecord:
+    """One run with every file of `out`; per cent, what each member adds among them.
+
+    `known` maps a split to what its members know.
+    """
+    now = time.time_ns() // 1_000_000
+    metrics: dict[str, float] = {}
+    for split, found in known.items():
+        shares = {"oracle": found.oracle, "equal_weights": found.fused}
+        shares |= dict(
+            zip((f"adds.{name}" for name in found.names), found.shapley.tolist(), strict=True)
+        )
+        prefix = "" if split == "val" else f"{split}_"
+        metrics |= {prefix + name: round(PERCENT * share, 2) for name, share in shares.items()}
+    return new_record(
+        root,
+        experiment=TABLE,
+        name=f"analysis {edition.name}",
+        start_ms=now,
+        end_ms=now,
+        params={"analysis": spec.model_dump(mode="json")},
+        tags={"kind": "analysis", "edition": f"{edition.name}/{edition.version}"},
+        metrics=metrics,
+        artifacts=sorted(file for file in out.rglob("*") if file.is_file()),
+    )
 
 
 def _any(by_split: Mapping[str, ResultRow]) -> ResultRow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -13,20 +12,19 @@ from benchmark.editions import read_edition
 from benchmark.files import replacing_folder
 from benchmark.predictions import read_probabilities
 from benchmark.results import known_answers
-from benchmark.run_record import new_record, write_records
+from benchmark.run_record import write_records
 from benchmark.sealed import test_labels
 from benchmark.sync import log_records
-from benchmark.tracking import TABLE, find_root
+from benchmark.table_runs import analysis_record
+from benchmark.tracking import find_root
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.evaluation.complementarity import Complementarity
     from benchmark.params import Params
 
 VIDEOS = {"rgb", "taylor", "flow", "depth"}
-"""Kinds of media that are frames of whole clips."""
 
 
 @click.command()
@@ -42,47 +40,26 @@ def main(
     record: Path,
 ) -> None:  # fmt: skip
     """Analyse what params.yaml's section analysis names."""
-    start = time.time_ns() // 1_000_000
     spec = params.analysis
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
     drawn = params.all_media[spec.media].kind in VIDEOS
     frames = Frames(media / spec.media, clips) if drawn else None
-    metrics: dict[str, float] = {}
+    known = {}
     with replacing_folder(out) as work:
         for truth in known_answers(clips, test_labels(answers, clips, edition)):
             file = f"{truth.split}.parquet"
             source = read_probabilities(probabilities / spec.source / file)
             members = [read_probabilities(probabilities / name / file) for name in spec.members]
             found = Analysed(source, members, truth)
-            known = write_analysis(
+            known[truth.split] = write_analysis(
                 found, edition, work / truth.split, frames=frames, shown=spec.hardest
             )
-            metrics |= _metrics(known, "" if truth.split == "val" else f"{truth.split}_")
     root = find_root()
-    run = new_record(
-        root,
-        experiment=TABLE,
-        name=f"analysis {edition.name}",
-        start_ms=start,
-        end_ms=time.time_ns() // 1_000_000,
-        params={"analysis": spec.model_dump(mode="json")},
-        tags={"kind": "analysis", "edition": f"{edition.name}/{edition.version}"},
-        metrics=metrics,
-        artifacts=sorted(file for file in out.rglob("*") if file.is_file()),
-    )
+    run = analysis_record(root, spec, edition, known, out)
     log_records(root, [run])
     write_records(record, [run])
-    click.echo(f"wrote {out}: {', '.join(sorted(part.name for part in out.iterdir()))}")
-
-
-def _metrics(known: Complementarity, prefix: str) -> dict[str, float]:
-    """Per cent; what each member adds on average over all orders."""
-    found = {"oracle": known.oracle, "equal_weights": known.fused}
-    found |= {
-        f"adds.{name}": float(gain) for name, gain in zip(known.names, known.shapley, strict=True)
-    }
-    return {prefix + name: round(100 * value, 2) for name, value in found.items()}
+    click.echo(f"wrote {out}: {', '.join(known)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING
 
 import click
@@ -11,23 +10,16 @@ import numpy as np
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
 from benchmark.files import write_text
-from benchmark.predictions import read_probabilities
-from benchmark.report.gallery import Streams, choose, playable, shown
-from benchmark.report.page import Galleries, Sources, render
+from benchmark.report.gallery import Archive, gallery
+from benchmark.report.page import Sources, provenance, render
 from benchmark.results import known_answers
-from benchmark.run_record import origin
 from benchmark.sealed import test_labels
-from benchmark.tracking import find_root
-from benchmark.weights import sha256
 from pipelines._stage import PARAMS, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.clips import Clips
-    from benchmark.editions import Edition
     from benchmark.params import Params
-    from benchmark.results import Answers
 
 
 @click.command()
@@ -46,10 +38,9 @@ def main(
     spec = params.analysis
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
-    galleries = [
-        _gallery(params, truth, edition, probabilities, raw, clips)
-        for truth in known_answers(clips, test_labels(answers, clips, edition))
-    ]
+    truths = known_answers(clips, test_labels(answers, clips, edition))
+    archive = Archive(raw, edition, clips)
+    galleries = [gallery(spec, truth, probabilities, archive) for truth in truths]
     sheets = next((key for key, one in params.sheets.items() if one.edition == edition.name), None)
     sources = Sources(
         table=reports / "table",
@@ -61,56 +52,10 @@ def main(
     train = np.bincount(clips.split("train").labels(), minlength=len(edition.classes))
     text = render(
         sources, edition, list(params.experiments), galleries=galleries,
-        provenance=_provenance(params, edition, probabilities), train=train,
+        provenance=provenance(params, edition, PARAMS, probabilities), train=train,
     )  # fmt: skip
     write_text(out, text)
     click.echo(f"wrote {out}: {len(text) / 2**20:.1f} MiB, needs nothing beside it")
-
-
-def _gallery(
-    params: Params, truth: Answers, edition: Edition, folder: Path, raw: Path, clips: Clips
-) -> Galleries:
-    """The clips of one split that play in the page."""
-    spec = params.analysis
-
-    def read(name: str) -> np.ndarray:
-        found = read_probabilities(folder / name / f"{truth.split}.parquet")
-        return found.aligned(truth.clip_id).p.astype(np.float64)
-
-    members = np.stack([read(name) for name in spec.members])
-    best = int((members.argmax(2) == truth.label).sum(1).argmax())
-    streams = Streams(read(spec.source), members, members[best], spec.members[best])
-    hard, better = choose(streams, truth, spec.hardest)
-    ids = [truth.clip_id[row] for row, _ in (*hard, *better)]
-    videos = playable(raw, edition, clips, ids)
-    return Galleries(
-        truth.split,
-        shown(hard, streams.fused, truth, edition, videos),
-        shown(better, streams.fused, truth, edition, videos),
-    )
-
-
-def _provenance(params: Params, edition: Edition, folder: Path) -> dict[str, str]:
-    """Code, machine, knobs and the hashes of what was scored."""
-    tags = origin(find_root())
-    dirty = " with changes" if tags["git.dirty"] == "true" else ""
-    files = {name: folder / name / "val.parquet" for name in (*params.experiments, *params.fusions)}
-    return {
-        "edition": f"{edition.name}, version {edition.version}; {edition.source}",
-        "commit": tags["git.commit"] + dirty,
-        "machine": f"{platform.system()} {platform.machine()}, Python {tags['python']}",
-        "packages": ", ".join(
-            f"{key.removeprefix('version.')} {value}"
-            for key, value in tags.items()
-            if key.startswith("version.")
-        ),
-        "params.yaml": f"SHA-256 {sha256(PARAMS)}, profile {params.profile}, seed {params.seed}",
-        **{
-            f"predictions/{name}/val.parquet": f"SHA-256 {sha256(file)}"
-            for name, file in files.items()
-            if file.is_file()
-        },
-    }
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import click
 
 from benchmark.challenges import NumberedIds, published_ids, read_challenge
-from benchmark.editions import Split, listed_ids, read_edition
+from benchmark.editions import FOREIGN, Split, listed_ids, read_edition
 from benchmark.errors import FormatError, ParamsError
 from benchmark.files import write_text
 from pipelines._stage import existing, mistakes_shown, path
@@ -48,7 +48,7 @@ def import_(
 
     Nothing in FILE is run.
     """
-    from benchmark.foreign import FOREIGN, as_probabilities, read_ids, read_scores
+    from benchmark.foreign import as_probabilities, read_ids, read_scores
     from benchmark.predictions import Probabilities, write_probabilities
 
     with mistakes_shown():

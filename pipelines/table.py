@@ -8,8 +8,7 @@ import click
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.leaderboards import board_of, leaderboard_page
-from benchmark.predictions import read_probabilities
+from benchmark.leaderboards import leaderboard_lines
 from benchmark.results import Resampling, known_answers, score_rows
 from benchmark.results_files import Page, write_table
 from benchmark.run_record import write_records
@@ -22,12 +21,9 @@ from submission.entries import read_entries
 from submission.sweep import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from benchmark.params import Params
-    from benchmark.results import Answers, ResultRow
-    from submission.sweep import SubsetScore
 
 
 @click.command()
@@ -55,35 +51,15 @@ def main(
     rows = []
     for truth in truths:
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
-    subsets = _subsets(params, probabilities, truths)
-    files = write_table(Page(rows, edition, resampling, subsets, _boards(params, rows)), out, page)
+    subsets = sweep(params.table.subsets, probabilities, truths)
+    own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
+    boards = leaderboard_lines(edition.name, {**own, **params.table.leaderboard})
+    files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)
     root = find_root()
     records = table_records(root, rows, edition, files)
     log_records(root, records)
     write_records(record, records)
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
-
-
-def _subsets(params: Params, folder: Path, truths: Sequence[Answers]) -> list[SubsetScore]:
-    """Of the experiments that params.yaml names for it."""
-    if not params.table.subsets:
-        return []
-    members = {
-        truth.split: [
-            read_probabilities(folder / name / f"{truth.split}.parquet")
-            for name in params.table.subsets
-        ]
-        for truth in truths
-    }
-    return sweep(members, truths)
-
-
-def _boards(params: Params, rows: Sequence[ResultRow]) -> list[str]:
-    """Published results beside one's own: scores of the leaderboard, and those of known answers."""
-    if (board := board_of(params.table.edition)) is None:
-        return []
-    own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
-    return leaderboard_page(board, {**own, **params.table.leaderboard})
 
 
 if __name__ == "__main__":

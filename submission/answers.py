@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.challenges import published_ids
+from benchmark.editions import FOREIGN
 from benchmark.errors import MismatchError
-from benchmark.foreign import FOREIGN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

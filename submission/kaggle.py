@@ -59,7 +59,7 @@ def _client() -> Any:
 
 def _reason(error: Exception) -> str:
     """What the server said, in the body of its answer or in the client's own words."""
-    response = getattr(error, "response", None)
+    response: Any = getattr(error, "response", None)
     try:
         return str(response.json()["message"])
     except (AttributeError, ValueError, KeyError, TypeError):

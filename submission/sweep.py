@@ -8,19 +8,41 @@ import numpy as np
 
 from benchmark.errors import MismatchError
 from benchmark.evaluation.subsets import SubsetScore, names_of, subset_counts
+from benchmark.predictions import read_probabilities
 from submission.fusion import check_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from benchmark.predictions import Probabilities
     from benchmark.results import Answers
 
 
-def sweep(
+def sweep(names: Sequence[str], folder: Path, truths: Sequence[Answers]) -> list[SubsetScore]:
+    """All subsets of the experiments `names`, whose probabilities lie below `folder`.
+
+    The best on the first split comes first, of equal ones the smaller. No names, no subsets.
+
+    Raises:
+        FormatError: A file is missing or breaks its schema, or there are too many experiments.
+        MismatchError: Two experiments cannot be joined.
+    """
+    if not names:
+        return []
+    members = {
+        truth.split: [
+            read_probabilities(folder / name / f"{truth.split}.parquet") for name in names
+        ]
+        for truth in truths
+    }
+    return sweep_of(members, truths)
+
+
+def sweep_of(
     members: Mapping[str, Sequence[Probabilities]], truths: Sequence[Answers]
 ) -> list[SubsetScore]:
-    """All subsets, the best on the first split first; of equal ones the smaller.
+    """The same of probabilities that are read.
 
     `members` maps each split of `truths` to the same experiments' probabilities.
 

@@ -21,7 +21,7 @@ REPO = Path(__file__).parents[1]
 STAGES = (
     "synthesize", "synthesize_ma52", "index", "survey", "prepare", "tiny_depth", "estimate",
     "sheets", "scratch", "published", "merge", "train", "predict", "evaluate", "fuse", "table",
-    "analyse", "submit",
+    "analyse", "report", "submit",
 )  # fmt: skip
 
 

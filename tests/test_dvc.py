@@ -135,7 +135,12 @@ def test_fuse_and_table_list_every_experiment_and_fusion_of_params() -> None:
     experiments = {f"predictions/{e}/{s}.parquet" for e in of_table for s in PREDICTED}
     fusions = {f"predictions/{f}/{s}.parquet" for f in params.fusions for s in PREDICTED}
     every = experiments | fusions
-    for stage, wanted in (("fuse", experiments), ("table", every), ("analyse", every)):
+    for stage, wanted in (
+        ("fuse", experiments),
+        ("table", every),
+        ("analyse", every),
+        ("report", every),
+    ):
         listed = {dep for dep in body(stage)["deps"] if dep.endswith(".parquet")}
         assert {dep for dep in listed if dep.startswith("predictions/")} == wanted
 

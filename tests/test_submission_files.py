@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.challenges import challenge_names, published_ids, read_challenge
+from benchmark.editions import FOREIGN
 from benchmark.errors import MismatchError, SubmissionError
-from benchmark.foreign import FOREIGN
 from submission.answers import Wanted, wanted_clips
 from submission.checking import check_submission
 from submission.note import NOTE, read_note

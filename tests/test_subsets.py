@@ -17,7 +17,7 @@ from benchmark.predictions import Probabilities
 from benchmark.results import Answers
 from benchmark.results_subsets import subsets_csv, subsets_section
 from submission.fusion import fuse
-from submission.sweep import sweep
+from submission.sweep import sweep_of
 
 MIMIC = read_edition("mimic")
 PROPERTY = settings(max_examples=15, deadline=None, derandomize=True)
@@ -50,7 +50,7 @@ def test_every_subset_scores_as_its_fusion_does(seed: int, members: int) -> None
     )
     labels = {"val": rng.integers(0, 32, 30), "test": rng.integers(0, 32, 20)}
     truths = [answers_of(val, "val", labels["val"]), answers_of(test, "test", labels["test"])]
-    rows = sweep({"val": val[::-1], "test": test}, truths)
+    rows = sweep_of({"val": val[::-1], "test": test}, truths)
     assert len(rows) == 2**members - 1
     assert len({row.members for row in rows}) == len(rows)
     for row in rows:
@@ -63,7 +63,7 @@ def test_every_subset_scores_as_its_fusion_does(seed: int, members: int) -> None
 def test_subsets_come_best_first_and_the_smaller_one_of_equals() -> None:
     p = np.repeat(scores(0, 1, 10), 3, axis=0)
     val = as_probabilities(p, "val", "v")
-    rows = sweep({"val": val}, [answers_of(val, "val", p[0].argmax(1))])
+    rows = sweep_of({"val": val}, [answers_of(val, "val", p[0].argmax(1))])
     assert [len(row.members) for row in rows] == [1, 1, 1, 2, 2, 2, 3]
     lines = subsets_csv(rows).splitlines()
     assert lines[:2] == ["rank,members,number,val_top1", "1,m0,1,1.000000"]

@@ -23,6 +23,9 @@ Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 """Every split, in the order in which pages list them."""
 
+FOREIGN = "foreign"
+"""In the place of an edition's name, for scores that belong to none."""
+
 FOLDER = Path(__file__).parent
 
 

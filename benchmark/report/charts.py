@@ -63,7 +63,8 @@ def classes_figure(
     shown = [f"{100 * recall[k]:.0f}" if clips[k] else "no clip" for k in order]
     axes.bar_label(bars, shown, size=8, padding=2)
     labels = [
-        f"{plain(names[k])}  (n={clips[k]}" + (f", train {train[k]})" if train is not None else ")")
+        f"{plain(names[int(k)])}  (n={clips[k]}"
+        + (f", train {train[k]})" if train is not None else ")")
         for k in order
     ]
     axes.set_yticks(places, labels, size=8)

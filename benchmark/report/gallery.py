@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.datasets import raw_media
 from benchmark.evaluation.complementarity import hardest
+from benchmark.predictions import read_probabilities
 from benchmark.video import VideoWriter, read_frames
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from benchmark.clips import Clip, Clips
     from benchmark.editions import Edition
+    from benchmark.params import Analysis
     from benchmark.results import Answers
 
 SHORT_SIDE = 180
@@ -41,6 +43,23 @@ class Shown(NamedTuple):
     """An mp4 as a data URI."""
 
 
+class Archive(NamedTuple):
+    """Where the frames come from."""
+
+    raw: Path
+    edition: Edition
+    clips: Clips
+    """The whole index."""
+
+
+class Gallery(NamedTuple):
+    """Clips of one split that play in the page."""
+
+    split: str
+    hardest: list[Shown]
+    improved: list[Shown]
+
+
 class Streams(NamedTuple):
     """Probabilities of one split in the order of the answers."""
 
@@ -52,6 +71,29 @@ class Streams(NamedTuple):
     """Of the best single stream: (N, K)."""
     name: str
     """What that stream is called."""
+
+
+def gallery(spec: Analysis, truth: Answers, folder: Path, archive: Archive) -> Gallery:
+    """The clips of one split; `folder` holds all probabilities.
+
+    Raises:
+        FormatError: A file of probabilities is missing or breaks its schema.
+        ArchiveError: A video is missing or damaged.
+    """
+
+    def read(name: str) -> NDArray[np.float64]:
+        found = read_probabilities(folder / name / f"{truth.split}.parquet")
+        return found.aligned(truth.clip_id).p.astype(np.float64)
+
+    members = np.stack([read(name) for name in spec.members])
+    best = int((members.argmax(2) == truth.label).sum(1).argmax())
+    streams = Streams(read(spec.source), members, members[best], spec.members[best])
+    hard, better = choose(streams, truth, spec.hardest)
+    videos = playable(archive, [truth.clip_id[row] for row, _ in (*hard, *better)])
+    hardest, improved = (
+        shown(chosen, streams.fused, truth, archive.edition, videos) for chosen in (hard, better)
+    )
+    return Gallery(truth.split, hardest, improved)
 
 
 def choose(
@@ -101,14 +143,14 @@ def shown(
     ]
 
 
-def playable(raw: Path, edition: Edition, clips: Clips, ids: Sequence[str]) -> dict[str, str]:
+def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
     """Clip id -> a small mp4 of it as a data URI; each video is decoded once.
 
     Raises:
         ArchiveError: A video is missing or damaged.
     """
-    wanted = [clip for clip in clips if clip.clip_id in set(ids)]
-    files = raw_media(raw, edition)
+    wanted = [clip for clip in archive.clips if clip.clip_id in set(ids)]
+    files = raw_media(archive.raw, archive.edition)
     found: dict[str, str] = {}
     for video in sorted({clip.video for clip in wanted}):
         own = [clip for clip in wanted if clip.video == video]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from benchmark.evaluation.figures import DPI
 from benchmark.report.charts import classes_figure, curves_figure
 from benchmark.results import SIGNIFICANT
+from benchmark.run_record import PACKAGES, origin
+from benchmark.weights import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmark.editions import Edition
-    from benchmark.report.gallery import Shown
+    from benchmark.params import Params
+    from benchmark.report.gallery import Gallery
 
 TEMPLATE = "report.html.j2"
 SHEETS = 3
@@ -48,17 +52,9 @@ class Sources(NamedTuple):
     """survey.json of the data."""
 
 
-class Galleries(NamedTuple):
-    """Clips of one split that play in the page."""
-
-    split: str
-    hardest: list[Shown]
-    improved: list[Shown]
-
-
 def render(
     sources: Sources, edition: Edition, experiments: Sequence[str],
-    *, galleries: Sequence[Galleries], provenance: Mapping[str, str], train: np.ndarray,
+    *, galleries: Sequence[Gallery], provenance: Mapping[str, str], train: np.ndarray,
 ) -> str:  # fmt: skip
     """The page; `train` counts the training clips of each class, int64 (K,)."""
     table = pd.read_csv(sources.table / "table.csv")
@@ -115,6 +111,26 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         )
         verdict = "noise" if not sure else "better" if points > 0 else "worse"
     return {**row, "verdict": verdict, "points": points}
+
+
+def provenance(params: Params, edition: Edition, knobs: Path, folder: Path) -> dict[str, str]:
+    """Code, machine, knobs and the hashes of the probabilities below `folder`."""
+    tags = origin(Path.cwd())
+    dirty = " with changes" if tags["git.dirty"] == "true" else ""
+    files = {name: folder / name / "val.parquet" for name in (*params.experiments, *params.fusions)}
+    versions = {key.removeprefix("version."): value for key, value in tags.items()}
+    return {
+        "edition": f"{edition.name}, version {edition.version}; {edition.source}",
+        "commit": tags["git.commit"] + dirty,
+        "machine": f"{platform.system()} {platform.machine()}, Python {tags['python']}",
+        "packages": ", ".join(f"{name} {versions[name]}" for name in PACKAGES),
+        "params.yaml": f"SHA-256 {sha256(knobs)}, profile {params.profile}, seed {params.seed}",
+        **{
+            f"predictions/{name}/val.parquet": f"SHA-256 {sha256(file)}"
+            for name, file in files.items()
+            if file.is_file()
+        },
+    }
 
 
 def _sheets(folder: Path | None, edition: Edition) -> list[tuple[str, str]]:

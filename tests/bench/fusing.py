@@ -61,7 +61,7 @@ import click
 import numpy as np
 from benchmark.predictions import read_probabilities
 from benchmark.results import Answers
-from submission.sweep import sweep
+from submission.sweep import sweep_of
 folder = Path(sys.argv[1])
 members, truths = {}, []
 for split in ("val", "test"):
@@ -69,7 +69,7 @@ for split in ("val", "test"):
     ids = members[split][0].clip_id
     label = np.load(folder / f"{split}.npy")
     truths.append(Answers("imigue", split, ids, ids, label, label))
-print(len(sweep(members, truths)))
+print(len(sweep_of(members, truths)))
 """
 
 
