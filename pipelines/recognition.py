@@ -214,8 +214,9 @@ def read_points(path: Path) -> NDArray[np.float32]:
         return read_openpose(path)
     try:
         points = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise BenchmarkError(path, f"not a skeleton ({error})", expected=".npy or .xlsx") from None
+    except (ValueError, EOFError, OSError):
+        expected = ".npy of numbers, or OpenPose's .xlsx"
+        raise BenchmarkError(path, "not a skeleton", expected=expected) from None
     if points.ndim != 3 or points.shape[2] != 3:
         raise BenchmarkError(
             path, "not a skeleton", expected="(frames, points, 3)", found=str(points.shape)

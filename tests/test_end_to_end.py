@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 from conftest import REPO
 from own_clips import write_folder
@@ -26,6 +27,7 @@ from ruamel.yaml import YAML
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
 from benchmark.params import read_params
+from benchmark.predictions import read_probabilities
 
 pytestmark = pytest.mark.slow
 
@@ -191,6 +193,55 @@ def test_the_submission_is_what_the_challenge_takes(done: Path) -> None:
             archive.read("prediction.csv")
             == (done / "submissions/final/prediction.csv").read_bytes()
         )
+
+
+BY_HAND = """
+import json, sys
+import numpy as np
+from pathlib import Path
+from benchmark.clips import read_clips
+from benchmark.modalities.single import Span
+from pipelines.recognition import open_system, read_points, recognise
+from dataclasses import replace
+system = replace(open_system("convex"), temperature=None)
+clips = [c for c in read_clips(Path("data/mimic/clips.parquet"), system.edition).split("test")]
+own = [clip for clip in clips if clip.video == clips[0].video]
+raw = Path("data/raw/mimic")
+video = next(raw.rglob(f"{own[0].video}.mp4"))
+points = read_points(next(raw.rglob(f"{own[0].video}_openpose.xlsx")))
+windows = [Span(clip.start_frame, clip.end_frame) for clip in own]
+found = recognise(system, video, windows, points)
+print(json.dumps({clip.clip_id: one.p.tolist() for clip, one in zip(own, found)}))
+"""
+
+
+def test_a_video_by_hand_gets_what_the_stages_predict_of_its_clips(done: Path) -> None:
+    """Three lines of Python, on the raw video and its sheet, against `dvc repro`."""
+    told = json.loads(command(done, sys.executable, "-c", BY_HAND).stdout.splitlines()[-1])
+    assert len(told) >= 4
+    whole = read_probabilities(done / "predictions/convex/test.parquet")
+    row = {clip: place for place, clip in enumerate(whole.clip_id)}
+    for clip, p in told.items():
+        np.testing.assert_allclose(p, whole.p[row[clip]], atol=2e-3)
+
+
+def test_predict_writes_what_it_sees(done: Path) -> None:
+    video = next((done / "data/raw/mimic").rglob("imigue_rgb_phase2/**/*.mp4"))
+    command(done, "mgbench", "predict", str(video), "--window", "2", "--end", "5", "--out", "seen")
+    told = json.loads((done / "seen/recognised.json").read_text("utf-8"))
+    assert len(told["windows"]) == 4
+    assert told["calibrated"] is True
+    names = {path.name for path in (done / "seen").iterdir()}
+    assert names == {"recognised.json", "recognised.csv", "timeline.png", "annotated.mp4"}
+
+
+def test_the_report_needs_nothing_beside_it(done: Path) -> None:
+    page = (done / "reports/report.html").read_text("utf-8")
+    assert re.findall(r'(?:src|href)="(?!data:|#)([^"]{0,40})', page) == []
+    assert page.count("data:video/mp4") >= 16
+    for name in ROWS:
+        assert name in page
+    assert "never comparable with results on iMiGUE" in page
 
 
 def test_the_page_has_every_row_and_says_what_the_data_are(done: Path) -> None:

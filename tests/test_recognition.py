@@ -1,0 +1,151 @@
+"""Windows of a video, and the files that say what was seen in them; networks are in end-to-end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.editions import read_edition
+from benchmark.errors import ArchiveError, BenchmarkError
+from benchmark.layouts import OPENPOSE36
+from benchmark.media_params import RgbMedia, SkeletonMedia
+from benchmark.modalities.single import Span
+from benchmark.modalities.skeleton_media import SkeletonReader
+from benchmark.modalities.video_media import PackedVideos
+from benchmark.video import probe, read_frames, write_video
+from pipelines._video_archive import video_archive
+from pipelines.recognition import Recognised, read_points, sliding
+from pipelines.recognition_files import timeline_figure, to_csv, to_json, write_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
+MIMIC = read_edition("mimic")
+CLASSES = ("wave", "nod", "still")
+RGB = RgbMedia(kind="rgb", edition="mimic", short_side=48, gop=4, crf=18, shards=8)
+SKELETON = SkeletonMedia(kind="skeleton", edition="mimic", layout="openpose36", shards=8)
+
+
+@PROPERTY
+@given(frames=st.integers(1, 200), length=st.integers(1, 250), step=st.integers(1, 90))
+def test_windows_cover_the_video_from_end_to_end_at_even_steps(
+    frames: int, length: int, step: int
+) -> None:
+    windows = sliding(frames, length, step)
+    assert windows[0].start == 0
+    assert windows[-1].end == frames
+    assert {span.end - span.start for span in windows} == {min(length, frames)}
+    starts = np.array([span.start for span in windows])
+    assert (np.diff(starts)[:-1] == step).all()
+    assert (np.diff(starts) > 0).all()
+    if step <= length:
+        seen = {frame for span in windows for frame in range(*span)}
+        assert seen == set(range(frames))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 frames whose grey level is their number times 8."""
+    path = tmp_path_factory.mktemp("v") / "grey.mp4"
+    write_video(path, [np.full((48, 64, 3), 8 * k, np.uint8) for k in range(30)], 10, crf=5, gop=5)
+    return path
+
+
+WINDOWS = [Span(0, 12), Span(6, 18), Span(18, 30)]
+
+
+def test_overlapping_windows_hold_their_own_frames(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    archive = video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, None, None)
+    folder = archive.media(RGB, tmp_path / "media")
+    packed = PackedVideos(folder, archive.clips)
+    for clip, span in zip(archive.clips.split("test").ids, WINDOWS, strict=True):
+        assert packed.num_frames(clip) == span.end - span.start
+        levels = packed.read(clip, np.arange(12)).mean((1, 2, 3))
+        np.testing.assert_allclose(levels, [8 * k for k in range(*span)], atol=3)
+
+
+def test_the_points_of_openpose_are_cut_to_those_that_networks_know(
+    video: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0.1, 1, (30, 137, 3)).astype(np.float32)
+    (tmp_path / "raw").mkdir()
+    archive = video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points, OPENPOSE36)
+    folder = archive.media(SKELETON, tmp_path / "media")
+    reader = SkeletonReader(folder, archive.clips)
+    assert reader.layout.edges == OPENPOSE36.edges
+    assert reader.layout.swap == OPENPOSE36.swap
+    for clip, span in zip(archive.clips.split("test").ids, WINDOWS, strict=True):
+        wanted = points[span.start : span.end][:, list(OPENPOSE36.points)]
+        np.testing.assert_array_equal(reader.read(clip), wanted)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((30, 25, 3), "expected 36 points or 137; found 25"), ((29, 36, 3), "expected 30 rows")],
+)
+def test_points_of_another_kind_or_too_few_are_refused(
+    shape: tuple[int, ...], message: str, video: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "raw").mkdir()
+    points = np.zeros(shape, np.float32)
+    with pytest.raises(ArchiveError, match=message):
+        video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points, OPENPOSE36)
+
+
+def test_a_skeleton_that_would_run_something_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "bad.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "flat.npy", np.zeros((3, 2)))
+    with pytest.raises(BenchmarkError, match="not a skeleton; expected .npy of numbers"):
+        read_points(tmp_path / "bad.npy")
+    with pytest.raises(BenchmarkError, match=r"expected \(frames, points, 3\); found \(3, 2\)"):
+        read_points(tmp_path / "flat.npy")
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Recognised]:
+    p = np.array([[0.2, 0.7, 0.1], [0.5, 0.3, 0.2]])
+    return [
+        Recognised(Span(0, 20), 0.0, 2.0, p[0], CLASSES),
+        Recognised(Span(10, 30), 1.0, 3.0, p[1], CLASSES),
+    ]
+
+
+def test_json_and_csv_say_the_same(found: list[Recognised]) -> None:
+    told = json.loads(to_json(found, video="a.mp4", system="convex", calibrated=True))
+    assert (told["format"], told["calibrated"]) == ("recognised/1", True)
+    assert [window["top"][0] for window in told["windows"]] == [
+        {"class": "nod", "p": 0.7}, {"class": "wave", "p": 0.5},
+    ]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    assert [(row["start_s"], row["class"]) for row in rows if row["rank"] == "1"] == [
+        ("0.000", "nod"), ("1.000", "wave"),
+    ]  # fmt: skip
+    assert [row["end_frame"] for row in rows[:1]] == ["20"]
+
+
+def test_the_timeline_draws_the_classes_over_time(found: list[Recognised]) -> None:
+    (axes,) = timeline_figure(found, "a_$b.mp4").axes
+    drawn = {line.get_label(): line for line in axes.lines}
+    assert list(drawn["nod"].get_xdata()) == [1.0, 2.0]
+    assert list(drawn["nod"].get_ydata()) == [70, 30]
+
+
+def test_all_files_are_written_and_the_video_is_whole(
+    found: list[Recognised], video: Path, tmp_path: Path
+) -> None:
+    files = write_all(found, video, tmp_path / "out", system="convex", calibrated=False)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(files)
+    info = probe(tmp_path / "out/annotated.mp4")
+    assert (info.frames, info.height, info.fps) == (30, 240, 10)
+    first = next(read_frames(tmp_path / "out/annotated.mp4"))
+    assert first[:40].max() > 200, "white letters on a black frame"
