@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,9 @@ def video_archive(
     """
     (root / video.name).symlink_to(video.resolve())
     lines = ["clip_id,split,label,video,start_frame,end_frame"]
-    ids = [f"w{number:06d}" for number in range(len(windows))]
+    # Which frames a view takes hangs on the clip's id: as in iMiGUE, the video and a number.
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", video.stem).lstrip(".-")[:80] or "video"
+    ids = [f"{stem}_{number}" for number in range(len(windows))]
     lines += [
         f"{clip},test,,{video.name},{span.start},{span.end}"
         for clip, span in zip(ids, windows, strict=True)

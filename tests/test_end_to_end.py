@@ -222,7 +222,7 @@ def test_a_video_by_hand_gets_what_the_stages_predict_of_its_clips(done: Path) -
     whole = read_probabilities(done / "predictions/convex/test.parquet")
     row = {clip: place for place, clip in enumerate(whole.clip_id)}
     for clip, p in told.items():
-        np.testing.assert_allclose(p, whole.p[row[clip]], atol=2e-3)
+        np.testing.assert_allclose(p, whole.p[row[clip]], atol=1e-6)
 
 
 def test_predict_writes_what_it_sees(done: Path) -> None:
