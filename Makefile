@@ -19,7 +19,7 @@ reproduce: $(VENV)/.installed
 extras: $(VENV)/.extras
 
 test: lint unit
-	pytest -m slow
+	pytest -m slow -n 2 --dist loadfile
 
 unit: $(VENV)/.extras
 	pytest -m "not slow" -n 2 --dist loadfile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from benchmark.clips import Clip
 
 # Two test processes share the cores: threads that spin while they wait make torch 30 times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
@@ -23,6 +26,12 @@ STAGES = (
     "sheets", "scratch", "published", "merge", "train", "predict", "evaluate", "fuse", "table",
     "analyse", "report", "submit",
 )  # fmt: skip
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: a full collection of garbage need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -20,126 +20,22 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
-from conftest import REPO
-from own_clips import write_folder
 from ruamel.yaml import YAML
+from tiny_project import PARAMS, change, command, project, ran
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.params import read_params
 from benchmark.predictions import read_probabilities
 
 pytestmark = pytest.mark.slow
 
-PARAMS = read_params(REPO / "params.yaml")
-KEPT = ("joint", "rgb", "rgb_joint", "swin_ma52", "swin_rgb_star")
-"""Every way to start: from nothing, from two merged, from another edition. Their number is time."""
+KEPT = ("joint", "rgb", "rgb_joint", "swin_rgb")
+"""From nothing and from two merged, all kinds of input. Their number is time."""
 ROWS = [
     row.name
     for row in PARAMS.table.rows
     if {row.source, *(row.members or ())} - {None} <= {*KEPT, *PARAMS.fusions}
 ]
-
-TINY = {
-    ("mimic",): {
-        "train_clips": 40, "val_clips": 16, "test_clips": 16,
-        "train_people": 4, "val_people": 2, "test_people": 2,
-    },
-    ("mimic_ma52",): {
-        "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
-    },
-    ("tiny_depth",): {"takes": 8, "frames_per_take": 2, "steps": 20},
-    ("recipes", "pose_small"): {"epochs": 2},
-    ("recipes", "rgb_small"): {"epochs": 1, "warmup_epochs": 0.5},
-    ("recipes", "rgb_pose_small"): {"epochs": 1, "warmup_epochs": 0.5},
-    ("recipes", "swin_small"): {"epochs": 1, "warmup_epochs": 0.5},
-    ("recipes", "swin_ma52_small"): {"epochs": 1, "warmup_epochs": 0.5},
-    ("table",): {"resamples": 200},
-}  # fmt: skip
-OPTIONAL = ("lightning", "ptlflow", "torchmetrics", "transformers")
-"""Packages of requirements-extras.lock that these projects go without, as most users do."""
-CODE = (
-    "benchmark",
-    "pipelines",
-    "submission",
-    "dvc.yaml",
-    "params.yaml",
-    ".dvcignore",
-    ".gitignore",
-)
-
-
-def command(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    bin_folder = Path(sys.executable).parent
-    environment = {
-        **os.environ,
-        "PATH": f"{bin_folder}:{os.environ['PATH']}",
-        "PYTHONPATH": str(root),
-        "NUMBA_CACHE_DIR": str(root / ".numba"),
-    }
-    done = subprocess.run(
-        arguments, cwd=root, env=environment, capture_output=True, text=True, check=False
-    )
-    if check:
-        assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def change(root: Path, keys: tuple[str, ...], values: dict[str, Any]) -> None:
-    yaml = YAML()
-    params = yaml.load(root / "params.yaml")
-    section = params
-    for key in keys:
-        section = section[key]
-    section.update(values)
-    yaml.dump(params, root / "params.yaml")
-
-
-def keep_only(root: Path, kept: tuple[str, ...]) -> None:
-    """Take all but some experiments out of params.yaml and dvc.yaml, as a user would."""
-    gone = set(PARAMS.experiments) - set(kept)
-    yaml = YAML()
-    params = yaml.load(root / "params.yaml")
-    for name in gone:
-        del params["experiments"][name]
-    starts = {experiment["start"] for experiment in params["experiments"].values()}
-    merges = params["merges"].items()
-    params["merges"] = {name: dict(merge) for name, merge in merges if name in starts}
-    for fusion in params["fusions"].values():
-        fusion["members"] = [member for member in fusion["members"] if member not in gone]
-        weights = fusion["rule"].get("weights", {})
-        for name in gone & set(weights):
-            del weights[name]
-    for section, key in (("analysis", "members"), ("table", "subsets")):
-        params[section][key] = [name for name in params[section][key] if name not in gone]
-    rows = params["table"]["rows"]
-    params["table"]["rows"] = [
-        row for row in rows if not gone & {row.get("source"), *row.get("members", ())}
-    ]
-    yaml.dump(params, root / "params.yaml")
-    lines = (root / "dvc.yaml").read_text("utf-8").splitlines(keepends=True)
-    listed = [line for line in lines if not any(f"predictions/{name}/" in line for name in gone)]
-    (root / "dvc.yaml").write_text("".join(listed), "utf-8")
-
-
-def project(root: Path, *, kept: tuple[str, ...]) -> Path:
-    root.mkdir()
-    for name in CODE:
-        source = REPO / name
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, root / name)
-    shutil.copytree(REPO / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
-    for name in OPTIONAL:
-        (root / f"{name}.py").write_text(f'raise ImportError("no {name} here")\n', "utf-8")
-    for keys, values in TINY.items():
-        change(root, keys, values)
-    keep_only(root, kept)
-    command(root, "git", "init", "-q")
-    command(root, "git", "add", "-A")
-    command(root, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "tiny")
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -148,12 +44,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = project(tmp_path_factory.mktemp("e2e") / "project", kept=KEPT)
     command(root, "dvc", "repro")
     return root
-
-
-def ran(root: Path) -> list[str]:
-    """The stages that a repro runs."""
-    out = command(root, "dvc", "repro").stdout
-    return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
 
 
 def runs(root: Path) -> list[Any]:
@@ -170,7 +60,7 @@ def shown(root: Path) -> list[tuple[str, str]]:
 ALL_RUNS = sorted(
     (name, "FINISHED")
     for name in (
-        "data mimic", "data mimic_ma52", "tiny_depth", "modalities mimic", "table mimic",
+        "data mimic", "tiny_depth", "modalities mimic", "table mimic",
         "analysis mimic", "mimic final",
         *(f"train@{name}" for name in KEPT),
         *(f"{place:02} {name}" for place, name in enumerate(ROWS, 1)),
@@ -303,7 +193,7 @@ def test_one_knob_of_one_experiment_reruns_that_experiment_only(done: Path) -> N
     found = ran(done)
     assert {"train@joint", "predict@joint"} <= set(found)
     assert {"merge@merged_joint", "train@rgb_joint"} <= set(found), "what started from it"
-    assert not {stage for stage in found if stage.endswith(("@rgb", "@swin_rgb_star"))}
+    assert not {stage for stage in found if stage.endswith(("@rgb", "@swin_rgb"))}
     assert not {"synthesize", "index@mimic", "prepare@skeleton", "prepare@rgb"} & set(found)
     (done / "params.yaml").write_text(before, "utf-8")
     again = command(done, "dvc", "repro").stdout
@@ -320,49 +210,12 @@ def results(root: Path) -> dict[str, str]:
 def test_stages_that_draw_numbers_make_the_same_bytes_when_they_run_again(done: Path) -> None:
     before = results(done)
     again = (
-        "synthesize", "synthesize_ma52", "tiny_depth", "train@joint", "predict@joint",
-        "train@rgb_joint", "predict@rgb_joint", "train@swin_rgb_star", "predict@swin_rgb_star",
-        "fuse@uniform", "table", "submit@final",
+        "synthesize", "train@rgb_joint", "predict@rgb_joint", "train@swin_rgb",
+        "predict@swin_rgb", "fuse@uniform", "table", "submit@final",
     )  # fmt: skip
     out = command(done, "dvc", "repro", "--force", "--single-item", *again).stdout
     assert out.count("Running stage") == len(again)
     assert results(done) == before
-
-
-def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
-    """docs/own-clips.md, step by step."""
-    root = project(tmp_path / "project", kept=("joint", "swin_rgb", "swin_flow"))
-    change(root, ("experiments", "swin_flow"), {"start": "scratch"})
-    write_folder(tmp_path / "clips")
-    made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
-    assert "3 classes" in made.stdout
-    checked = command(root, "mgbench", "data", "check", "own").stdout
-    assert "ok    train: 6 videos, 12 clips" in checked
-    text = re.sub(r"edition: mimic\b", "edition: own", (root / "params.yaml").read_text("utf-8"))
-    text = text.replace("  mimic: {left", "  own: {left")
-    text = text.replace("layout: openpose36", "layout: own")
-    (root / "params.yaml").write_text(text, "utf-8")
-    for video in ("media/train5.mp4", "media/test1.mp4"):
-        (tmp_path / "clips" / video).write_bytes(b"damaged on its way")
-    failed = command(root, "dvc", "repro", "index@own", check=False)
-    assert failed.returncode != 0
-    assert failed.stderr.count("not a readable video") == 2
-    assert "list a video under editions.own.left_out" in failed.stderr
-    left_out = "own: {left_out: [media/train5.mp4, media/test1.mp4]}"
-    (root / "params.yaml").write_text(text.replace("own: {left_out: []}", left_out), "utf-8")
-    command(root, "dvc", "repro", "table", "submit", "survey@own")
-    assert not (root / "data/raw/mimic").exists()
-    with (root / "submissions/final/prediction.csv").open(newline="") as file:
-        header, *rows = list(csv.reader(file))
-    assert header == ["Id", "Target"]
-    assert [row[0] for row in rows] == [f"test{k}-{part}" for k in range(4) for part in (0, 1)]
-    assert {row[1] for row in rows} <= {"0", "1", "2"}
-    note = json.loads((root / "submissions/final/submission.json").read_text("utf-8"))
-    assert note["left_out"] == ["test1-0", "test1-1"]
-    assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["left_out_answer"])}
-    page = (root / "RESULTS.md").read_text("utf-8")
-    assert page.count("| 06 | all convex |") == 1, "validation only: nobody knows test"
-    assert (root / "reports/data/own/report.html").is_file()
 
 
 def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(done: Path) -> None:

@@ -29,6 +29,8 @@ from benchmark.training.processes import alone, launch
 from benchmark.training.seeding import set_up_torch
 from benchmark.training.task import Task, Trained
 
+pytestmark = pytest.mark.slow
+
 SHARED = {
     "batch_size": 4,
     "forward_size": 2,

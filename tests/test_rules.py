@@ -17,7 +17,7 @@ from fused import (
     make,
     rule_for,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gmean
 from sklearn.linear_model import LogisticRegression
@@ -45,7 +45,7 @@ from submission.fusion import apply, fit_fusion, fuse
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@PROPERTY
+@settings(PROPERTY, max_examples=8)
 @given(seed=SEEDS, num_members=st.integers(1, 5))
 def test_every_rule_gives_weights_on_the_simplex_and_probabilities(
     kind: str, seed: int, num_members: int

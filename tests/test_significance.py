@@ -65,7 +65,7 @@ def test_holm_of_the_worked_example() -> None:
     assert holm([]) == []
 
 
-@PROPERTY
+@settings(PROPERTY, max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
     expected = multipletests(p_values, method="holm")[1]

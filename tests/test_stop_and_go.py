@@ -34,6 +34,8 @@ from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.stepping import Stepper
 from benchmark.training.task import Task, Trained
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = {
     "batch_size": 4,
     "forward_size": 2,

@@ -1,0 +1,129 @@
+"""A copy of the project, small enough to run from nothing in minutes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import REPO
+from ruamel.yaml import YAML
+
+from benchmark.params import read_params
+
+PARAMS = read_params(REPO / "params.yaml")
+TINY = {
+    ("mimic",): {
+        "train_clips": 40, "val_clips": 16, "test_clips": 16,
+        "train_people": 4, "val_people": 2, "test_people": 2,
+    },
+    ("mimic_ma52",): {
+        "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
+    },
+    ("tiny_depth",): {"takes": 8, "frames_per_take": 2, "steps": 20},
+    ("recipes", "pose_small"): {"epochs": 2},
+    ("recipes", "rgb_small"): {"epochs": 1, "warmup_epochs": 0.5},
+    ("recipes", "rgb_pose_small"): {"epochs": 1, "warmup_epochs": 0.5},
+    ("recipes", "swin_small"): {"epochs": 1, "warmup_epochs": 0.5},
+    ("recipes", "swin_ma52_small"): {"epochs": 1, "warmup_epochs": 0.5},
+    ("table",): {"resamples": 200},
+}  # fmt: skip
+OPTIONAL = ("lightning", "ptlflow", "torchmetrics", "transformers")
+"""Packages of requirements-extras.lock that these projects go without, as most users do."""
+CODE = (
+    "benchmark",
+    "pipelines",
+    "submission",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+)
+
+
+def command(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    bin_folder = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PYTHONPATH": str(root),
+        "NUMBA_CACHE_DIR": str(root / ".numba"),
+    }
+    done = subprocess.run(
+        arguments, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def change(root: Path, keys: tuple[str, ...], values: dict[str, Any]) -> None:
+    yaml = YAML()
+    params = yaml.load(root / "params.yaml")
+    section = params
+    for key in keys:
+        section = section[key]
+    section.update(values)
+    yaml.dump(params, root / "params.yaml")
+
+
+def keep_only(root: Path, kept: tuple[str, ...]) -> None:
+    """Take all but some experiments out of params.yaml and dvc.yaml, as a user would."""
+    gone = set(PARAMS.experiments) - set(kept)
+    yaml = YAML()
+    params = yaml.load(root / "params.yaml")
+    for name in gone:
+        del params["experiments"][name]
+    if not any(one["edition"] == "mimic_ma52" for one in params["experiments"].values()):
+        del params["editions"]["mimic_ma52"], params["media"]["rgb_ma52"]
+        graph = (root / "dvc.yaml").read_text("utf-8")
+        start, end = graph.index("  synthesize_ma52:\n"), graph.index("  index:\n")
+        (root / "dvc.yaml").write_text(graph[:start] + graph[end:], "utf-8")
+    starts = {experiment["start"] for experiment in params["experiments"].values()}
+    merges = params["merges"].items()
+    params["merges"] = {name: dict(merge) for name, merge in merges if name in starts}
+    for fusion in params["fusions"].values():
+        fusion["members"] = [member for member in fusion["members"] if member not in gone]
+        weights = fusion["rule"].get("weights", {})
+        for name in gone & set(weights):
+            del weights[name]
+    for section, key in (("analysis", "members"), ("table", "subsets")):
+        params[section][key] = [name for name in params[section][key] if name not in gone]
+    rows = params["table"]["rows"]
+    params["table"]["rows"] = [
+        row for row in rows if not gone & {row.get("source"), *row.get("members", ())}
+    ]
+    yaml.dump(params, root / "params.yaml")
+    paths = [f"{folder}/{name}/" for folder in ("predictions", "reports") for name in gone]
+    lines = (root / "dvc.yaml").read_text("utf-8").splitlines(keepends=True)
+    listed = [line for line in lines if not any(path in line for path in paths)]
+    (root / "dvc.yaml").write_text("".join(listed), "utf-8")
+
+
+def project(root: Path, *, kept: tuple[str, ...]) -> Path:
+    root.mkdir()
+    for name in CODE:
+        source = REPO / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    shutil.copytree(REPO / ".dvc", root / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
+    for name in OPTIONAL:
+        (root / f"{name}.py").write_text(f'raise ImportError("no {name} here")\n', "utf-8")
+    for keys, values in TINY.items():
+        change(root, keys, values)
+    keep_only(root, kept)
+    command(root, "git", "init", "-q")
+    command(root, "git", "add", "-A")
+    command(root, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "tiny")
+    return root
+
+
+def ran(root: Path) -> list[str]:
+    """The stages that a repro runs."""
+    out = command(root, "dvc", "repro").stdout
+    return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
