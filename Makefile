@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help reproduce extras test unit lint ui clean
+.PHONY: help reproduce extras test unit lint ui docs clean
 help:
 	@echo "make reproduce   environment, all results of the default edition, the submission file"
 	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
 	@echo "make extras      packages of optional backends (the tests use them)"
+	@echo "make docs        the documentation as a site, into site/"
 	@echo "make ui          the runs in MLflow, on loopback"
 
 reproduce: $(VENV)/.installed
@@ -30,6 +31,9 @@ lint: $(VENV)/.extras
 	basedpyright
 	lint-imports
 	codespell
+
+docs: $(VENV)/.extras
+	mkdocs build --strict --quiet
 
 ui: $(VENV)/.installed
 	mgbench ui

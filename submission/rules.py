@@ -13,7 +13,8 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import f1_score
 
-from benchmark.evaluation.metrics import PROBABILITY_FLOOR, log_loss
+from benchmark.evaluation.floor import PROBABILITY_FLOOR
+from benchmark.evaluation.metrics import log_loss
 from benchmark.fusion_params import (
     Convex,
     Fixed,

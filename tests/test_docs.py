@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import REPO, STAGES
 from ruamel.yaml import YAML
+from write_cli_page import PAGE, page
 
 from benchmark.evaluation.metrics import Metrics
 from pipelines.cli import main
@@ -81,6 +82,10 @@ def test_every_format_named_in_code_is_described() -> None:
         "submission/2",
     ):
         assert f"`{name}`" in formats
+
+
+def test_the_page_of_commands_is_fresh() -> None:
+    assert PAGE.read_text("utf-8") == page()
 
 
 def test_every_metric_is_a_documented_key() -> None:

@@ -123,7 +123,7 @@ def project(root: Path, *, kept: tuple[str, ...]) -> Path:
     return root
 
 
-def ran(root: Path) -> list[str]:
-    """The stages that a repro runs."""
-    out = command(root, "dvc", "repro").stdout
+def ran(root: Path, *targets: str) -> list[str]:
+    """The stages that a repro of `targets`, or of all, runs."""
+    out = command(root, "dvc", "repro", *targets).stdout
     return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]

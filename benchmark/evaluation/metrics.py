@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from benchmark.errors import FormatError
 from benchmark.evaluation.calibration import calibration
+from benchmark.evaluation.floor import PROBABILITY_FLOOR
 from benchmark.files import write_text
 from benchmark.schema import Strict, read_json
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-PROBABILITY_FLOOR = 1e-7
-"""Least probability whose logarithm is taken: a certain miss costs 16.1 nats, not infinity."""
 
 
 class Metrics(Strict):
