@@ -63,8 +63,10 @@ def machine() -> Iterator[Finding]:
 
 
 def _gpu() -> Finding:
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("note", "GPU", f"torch does not load ({error})")
     if not torch.cuda.is_available():
         text = "none that torch sees: the default edition needs none, full-size recipes do"
         return Finding("note", "GPU", text)
@@ -99,9 +101,9 @@ def _decoder() -> Finding:
 
     import numpy as np
 
-    from benchmark.video import read_frames, write_video
-
     try:
+        from benchmark.video import read_frames, write_video
+
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "test.mp4")
             write_video(path, [np.full((32, 32, 3), 99, np.uint8)] * 4, 25, crf=18, gop=4)
@@ -140,8 +142,10 @@ def _store(root: Path) -> Finding:
     if not file.is_file():
         return Finding("note", "MLflow", "no runs yet", "mgbench sync")
     try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as store:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
             (runs,) = store.execute("SELECT count(*) FROM runs").fetchone()
+    except sqlite3.OperationalError as error:
+        return Finding("note", "MLflow", f"{file} cannot be read now ({error})")
     except sqlite3.DatabaseError as error:
         mend = f"mv {file} {file}.broken; mgbench sync"
         return Finding("fault", "MLflow", f"{file} is damaged ({error})", mend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -92,15 +93,21 @@ def read_ids(path: Path) -> list[str]:
     Raises:
         FormatError: The file is missing or empty.
     """
-    if not path.is_file():
-        raise FormatError(path, "no such file")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        ids = [row[0].strip() for row in csv.reader(file) if row and row[0].strip()]
+    ids = [row[0].strip() for row in _rows(path) if row and row[0].strip()]
     if ids and ids[0].lower() in {"id", "clip_id", "vid"}:
         ids = ids[1:]
     if not ids:
         raise FormatError(path, "no ids")
     return ids
+
+
+def _rows(path: Path) -> list[list[str]]:
+    if not path.is_file():
+        raise FormatError(path, "no such file")
+    try:
+        return list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(path, f"not a CSV in UTF-8 ({error})") from None
 
 
 def read_labels(path: Path, ids: Sequence[str]) -> NDArray[np.int64]:
@@ -109,21 +116,18 @@ def read_labels(path: Path, ids: Sequence[str]) -> NDArray[np.int64]:
     Raises:
         FormatError: A clip has no label, or a line is not `clip_id,label`.
     """
-    if not path.is_file():
-        raise FormatError(path, "no such file")
     found: dict[str, int] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for line, row in enumerate(csv.reader(file), 1):
-            if line == 1 and row and not row[-1].strip().lstrip("-").isdigit():
-                continue
-            try:
-                clip, label = row
-                found[clip] = int(label)
-            except ValueError:
-                raise FormatError(
-                    f"{path}, line {line}", "not a label", expected="clip_id,label",
-                    found=",".join(row)[:60],
-                ) from None  # fmt: skip
+    for line, row in enumerate(_rows(path), 1):
+        if line == 1 and row and not row[-1].strip().lstrip("-").isdigit():
+            continue
+        try:
+            clip, label = row
+            found[clip] = int(label)
+        except ValueError:
+            raise FormatError(
+                f"{path}, line {line}", "not a label", expected="clip_id,label",
+                found=",".join(row)[:60],
+            ) from None  # fmt: skip
     missing = [clip for clip in ids if clip not in found]
     if missing:
         raise FormatError(path, f"{len(missing)} clip(s) have no label, the first is {missing[0]}")

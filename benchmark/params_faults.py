@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from benchmark.backbone_params import RgbPoseConv3d
-from benchmark.challenges import challenge_names, read_challenge
+from benchmark.challenges import NumberedIds, challenge_names, read_challenge
 from benchmark.editions import edition_names, read_edition
 from benchmark.fusion_params import Fixed
 from benchmark.input_params import RgbPoseInput, SkeletonInput
@@ -193,12 +193,19 @@ def _challenge_faults(params: Params) -> list[str]:
             faults.append(f"submissions.{key}.challenge: no challenge '{entry.challenge}'")
         elif (asks := read_challenge(entry.challenge).edition) != entry.edition:
             faults.append(f"submissions.{key}.challenge: asks for edition '{asks}'")
+        elif isinstance(read_challenge(entry.challenge).ids, NumberedIds):
+            faults.append(
+                f"submissions.{key}.challenge: '{entry.challenge}' has clips of its own: import"
+                " scores of them, then 'mgbench submit write'"
+            )
     return faults
 
 
 def _analysis_faults(params: Params) -> list[str]:
     """Media of hard clips that are unknown or of other data."""
     spec = params.analysis
+    if spec.edition != params.table.edition:
+        return [f"analysis.edition: must be the table's, '{params.table.edition}'"]
     media = params.all_media.get(spec.media)
     if media is not None and media.edition == spec.edition:
         return []
@@ -216,8 +223,12 @@ def _repeat_faults(params: Params) -> list[str]:
                 faults.append(f"table row '{row.name}'.repeats: no experiment '{name}' to repeat")
             elif repeat.model_copy(update={"seed": source.seed}) != source:
                 faults.append(f"table row '{row.name}'.repeats: '{name}' differs in more than seed")
-            elif repeat.seed == source.seed:
-                faults.append(f"table row '{row.name}'.repeats: '{name}' has the same seed")
+        trained = [params.experiments[name] for name in (row.source, *row.repeats)
+                   if name in params.experiments]  # fmt: skip
+        seeds = [params.seed if one.seed is None else one.seed for one in trained]
+        if row.repeats and len(set(seeds)) < len(seeds):
+            told = ", ".join(map(str, seeds))
+            faults.append(f"table row '{row.name}'.repeats: seeds must differ (they are {told})")
     return faults
 
 

@@ -32,6 +32,10 @@ RUNS = "runs"
 RESTORING = "restoring"
 """Tag of a run that is being written: one that keeps it was broken off, and is thrown away."""
 TABLE_FILE = "results_table.json"
+MODELS = "models/"
+LINKED = "dvc.model"
+"""Tag of a run whose model is shown: DVC's hash of it."""
+MODEL_PARAMS = ("edition", "media", "backbone.kind", "start", "recipe.name")
 
 
 class SyncReport(NamedTuple):
@@ -50,6 +54,8 @@ class Known(NamedTuple):
 
     run_id: str
     tags: Mapping[str, str]
+    active: bool = True
+    """False for one that was deleted in the UI: it takes no more tags."""
 
 
 def sync(root: Path, *, lock: Path) -> SyncReport:
@@ -72,7 +78,10 @@ def sync(root: Path, *, lock: Path) -> SyncReport:
         for path, records in files.items():
             created += _fill(store, root, records, known, {"restored": "true"})
             for record in records:
-                _tag(store, known[record.run_key], outputs.get(path, {}))
+                run, made = known[record.run_key], outputs.get(path, {})
+                if run.active:
+                    _tag(store, run, made)
+                    _link_models(store, run, record, made)
     save_views(root)
     present = sum(len(records) for records in files.values()) - created
     return SyncReport(created, present, closed)
@@ -93,7 +102,8 @@ def _known(store: Store) -> dict[str, Known]:
     for run in tracking.search(store, "", deleted=True):
         tags = run.data.tags
         if "run_key" in tags:
-            known[tags["run_key"]] = Known(run.info.run_id, tags)
+            active = run.info.lifecycle_stage == "active"
+            known[tags["run_key"]] = Known(run.info.run_id, tags, active)
         elif RESTORING in tags and run.info.lifecycle_stage == "active" and store.home:
             # We hold the lock, so nobody is writing it; on a server somebody may be.
             log.warning("run '%s' was written in part only: writing it anew", run.info.run_name)
@@ -143,6 +153,24 @@ def _tag(store: Store, run: Known, tags: Mapping[str, str]) -> None:
     new = {key: value for key, value in tags.items() if run.tags.get(key) != value}
     if new:
         tracking.write(store, run.run_id, tags=new)
+
+
+def _link_models(store: Store, run: Known, record: RunRecord, made: Mapping[str, str]) -> None:
+    """Show the models of a run under Models, as a name and DVC's hash: DVC keeps the weights."""
+    for tag, md5 in made.items():
+        path = tag.removeprefix("dvc.out.")
+        if not path.startswith(MODELS) or run.tags.get(LINKED) == md5:
+            continue
+        model = store.client.create_logged_model(
+            tracking.experiment_id(store, record.experiment),
+            name=path.removeprefix(MODELS),
+            source_run_id=run.run_id,
+            tags={"dvc.path": path, "dvc.md5": md5, "get": f"dvc pull {path}"},
+            params={key: record.params[key] for key in MODEL_PARAMS if key in record.params},
+            model_type="recogniser",
+        )
+        store.client.finalize_logged_model(model.model_id, "READY")
+        tracking.write(store, run.run_id, tags={LINKED: md5})
 
 
 def _outputs(root: Path, lock: Path) -> Iterator[tuple[Path, dict[str, str]]]:

@@ -60,13 +60,16 @@ def video_archive(
     Raises:
         ArchiveError: The video is damaged, or the points are not those of the layout.
     """
-    (root / video.name).symlink_to(video.resolve())
+    # Its own name may hold commas, quotes or worse.
+    ending = video.suffix.lower() if video.suffix.isascii() and video.suffix[1:].isalnum() else ""
+    name = f"video{ending}"
+    (root / name).symlink_to(video.resolve())
     lines = ["clip_id,split,label,video,start_frame,end_frame"]
     # Which frames a view takes hangs on the clip's id: as in iMiGUE, the video and a number.
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", video.stem).lstrip(".-")[:80] or "video"
     ids = [f"{stem}_{number}" for number in range(len(windows))]
     lines += [
-        f"{clip},test,,{video.name},{span.start},{span.end}"
+        f"{clip},test,,{name},{span.start},{span.end}"
         for clip, span in zip(ids, windows, strict=True)
     ]
     write_text(root / CLIPS, "\n".join(lines) + "\n")

@@ -40,8 +40,12 @@ def _project() -> Iterator[Finding]:
 
     try:
         root = find_root()
-        params = read_params(root / "params.yaml")
     except BenchmarkError as error:
         yield checks.Finding("note", "project", str(error))
+        return
+    try:
+        params = read_params(root / "params.yaml")
+    except BenchmarkError as error:
+        yield checks.Finding("fault", "params.yaml", str(error), "mend what it names")
         return
     yield from checks.project(root, params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from benchmark.modalities.single import Span
     from benchmark.video import VideoInfo
+
+ANNOTATED = "annotated.mp4"
 
 
 @click.command()
@@ -42,14 +45,18 @@ def predict(
     from pipelines.recognition_files import write_all
 
     with mistakes_shown():
+        _check_out(out, video)
         info = probe(video)
         spans = _windows(video, info, start, end, window, step)
         system = open_system(name)
-        points = _points(video, info, skeleton, pose, hands, face)
         left = [key for key, card in system.cards.items() if needs_points(card)]
+        if not left and (skeleton or pose):
+            raise ParamsError("--skeleton, --pose", f"no member of '{name}' looks at a skeleton")
+        points = _points(video, info, skeleton, pose, hands, face)
         if points is None and left:
             system = system.without_points()
             click.echo(f"no skeleton: goes without {', '.join(left)}", err=True)
+        used = dict(zip(sorted(system.cards), system.blend.weights.tolist(), strict=True))
         found = recognise(system, video, spans, points)
         for one in found:
             click.echo(f"{one.start_s:.2f} to {one.end_s:.2f} s")
@@ -61,8 +68,18 @@ def predict(
         if not system.edition.comparable:
             click.echo(f"trained on generated data ({system.edition.name})", err=True)
         if out is not None:
-            files = write_all(found, video, out, system=name, calibrated=calibrated)
+            files = write_all(found, video, out, system=name, members=used, calibrated=calibrated)
             click.echo(f"wrote {out}: {', '.join(files)}")
+
+
+def _check_out(out: Path | None, video: Path) -> None:
+    """Before the work, not after it."""
+    if out is None:
+        return
+    if out.exists() and not out.is_dir():
+        raise ParamsError("--out", f"{out} is a file", expected="a folder")
+    if (out / ANNOTATED).resolve() == video.resolve():
+        raise ParamsError("--out", f"would replace {video}", expected="another folder")
 
 
 def _windows(
@@ -73,6 +90,9 @@ def _windows(
     from benchmark.modalities.single import Span, span_of
     from pipelines.recognition import sliding
 
+    given = [seconds for seconds in (start, end, window, step) if seconds is not None]
+    if not all(map(math.isfinite, given)):
+        raise ParamsError("--start, --end, --window, --step", "no finite numbers of seconds")
     if step is not None and window is None:
         raise ParamsError("--step", "only with --window")
     last = info.frames if end is None else min(info.frames, round(end * info.fps))

@@ -12,12 +12,13 @@ from contextlib import chdir
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
 from benchmark.clips import read_clips
 from benchmark.editions import Edition, read_edition
-from benchmark.errors import BenchmarkError, ParamsError
+from benchmark.errors import ArchiveError, MismatchError, ParamsError
 from benchmark.layouts import OPENPOSE36, Layout, read_layout
 from benchmark.media_params import PersonMedia, SkeletonMedia
 from benchmark.modalities.single import Span
@@ -71,23 +72,21 @@ class System:
         """The members that need no skeleton, their weights in the same ratios.
 
         Raises:
-            ParamsError: Every member needs one.
+            ParamsError: Every member needs one, or those that do not have no weight.
         """
         names = sorted(self.cards)
         kept = [row for row, name in enumerate(names) if not needs_points(self.cards[name])]
-        if not kept:
-            raise ParamsError(
-                self.name, "every member needs a skeleton",
-                do="Give --skeleton or MediaPipe's --pose: docs/skeletons-from-video.md",
-            )  # fmt: skip
         weights = self.blend.weights[kept]
         if not weights.any():
-            weights = np.ones(len(kept))
+            raise ParamsError(
+                self.name, "every member that has a weight needs a skeleton",
+                do="Give --skeleton or MediaPipe's --pose: docs/skeletons-from-video.md",
+            )  # fmt: skip
         before = None if self.blend.before is None else self.blend.before[kept]
         blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
-        return replace(
-            self, cards={names[row]: self.cards[names[row]] for row in kept}, blend=blend
-        )
+        cards = {names[row]: self.cards[names[row]] for row in kept}
+        temperature = _temperature(self.root, self.edition, list(cards), blend)
+        return replace(self, cards=cards, blend=blend, temperature=temperature)
 
 
 class Recognised(NamedTuple):
@@ -118,12 +117,20 @@ def open_system(name: str, root: Path | None = None) -> System:
     Raises:
         ParamsError: There is none of that name, or its model is not there.
         FormatError: A file of it is missing or damaged.
+        MismatchError: Its weights were fitted for other members.
     """
-    root = root or find_root()
+    root = (root or find_root()).resolve()
     params = read_params(root / "params.yaml")
     if name in params.fusions:
         members = params.fusions[name].members
-        blend = read_fitted(root / "predictions" / name / "weights.json").blend()
+        fitted = read_fitted(root / "predictions" / name / "weights.json")
+        if sorted(members) != sorted(fitted.weights):
+            raise MismatchError(
+                f"predictions/{name}/weights.json", "of other members than params.yaml names",
+                expected=", ".join(sorted(members)), found=", ".join(sorted(fitted.weights)),
+                do=f"Run 'dvc repro fuse@{name}'",
+            )  # fmt: skip
+        blend = fitted.blend()
     elif name in params.experiments:
         members, blend = (name,), Blend(np.ones(1))
     else:
@@ -131,18 +138,22 @@ def open_system(name: str, root: Path | None = None) -> System:
         raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {known}")
     cards = {member: read_card(root / "models" / member) for member in members}
     edition = read_edition(next(iter(cards.values())).edition)
-    temperature = _temperature(name, root, edition)
+    temperature = _temperature(root, edition, members, blend)
     return System(name, root, params, edition, cards, blend, temperature)
 
 
-def _temperature(name: str, root: Path, edition: Edition) -> float | None:
-    """Of least log-loss on validation, where its probabilities are there."""
-    val = root / "predictions" / name / "val.parquet"
+def _temperature(
+    root: Path, edition: Edition, members: Sequence[str], blend: Blend
+) -> float | None:
+    """Of least log-loss on validation, where the members' probabilities are there."""
+    files = [root / "predictions" / name / "val.parquet" for name in members]
     index = root / "data" / edition.name / "clips.parquet"
-    if not val.is_file() or not index.is_file():
+    if not index.is_file() or not all(file.is_file() for file in files):
         return None
     clips = read_clips(index, edition).split("val")
-    p = read_probabilities(val).aligned(clips.ids).p.astype(np.float64)
+    val = [replace(read_probabilities(file), source=name)
+           for name, file in zip(members, files, strict=True)]  # fmt: skip
+    p = blended(val, blend, source="val").aligned(clips.ids).p.astype(np.float64)
     return fit_temperature(p, clips.labels())
 
 
@@ -206,19 +217,21 @@ def read_points(path: Path) -> NDArray[np.float32]:
     """A skeleton: .npy float32 (T, J, 3), or a sheet of OpenPose (.xlsx).
 
     Raises:
-        BenchmarkError: The file is of neither form.
+        ArchiveError: The file is of neither form, or damaged.
     """
-    if path.suffix == ".xlsx":
+    if path.suffix.lower() == ".xlsx":
         from benchmark.datasets.openpose import read_openpose
 
         return read_openpose(path)
     try:
         points = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+    except (ValueError, EOFError, OSError, BadZipFile):
+        points = None
+    if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
         expected = ".npy of numbers, or OpenPose's .xlsx"
-        raise BenchmarkError(path, "not a skeleton", expected=expected) from None
+        raise ArchiveError(path, "not a skeleton", expected=expected)
     if points.ndim != 3 or points.shape[2] != 3:
-        raise BenchmarkError(
+        raise ArchiveError(
             path, "not a skeleton", expected="(frames, points, 3)", found=str(points.shape)
         )
     return points.astype(np.float32)

@@ -18,7 +18,7 @@ from benchmark.files import replacing, write_text
 from benchmark.video import VideoWriter, probe, read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,13 +34,20 @@ LOWEST = 240
 """Height to which small videos are drawn larger, so that text can be read."""
 
 
-def to_json(found: Sequence[Recognised], *, video: str, system: str, calibrated: bool) -> str:
-    """Every window with its best classes and all probabilities (format `recognised/1`)."""
+def to_json(
+    found: Sequence[Recognised], *, video: str, system: str, members: Mapping[str, float],
+    calibrated: bool,
+) -> str:  # fmt: skip
+    """Every window with its best classes and all probabilities (format `recognised/1`).
+
+    `members` maps those that answered to their weights.
+    """
     return json.dumps(
         {
             "format": "recognised/1",
             "video": video,
             "system": system,
+            "members": dict(members),
             "calibrated": calibrated,
             "classes": list(found[0].classes),
             "windows": [
@@ -144,12 +151,18 @@ def _annotated(frame: NDArray[np.uint8], one: Recognised, scale: float) -> NDArr
 
 
 def write_all(
-    found: Sequence[Recognised], video: Path, out: Path, *, system: str, calibrated: bool
+    found: Sequence[Recognised],
+    video: Path,
+    out: Path,
+    *,
+    system: str,
+    members: Mapping[str, float],
+    calibrated: bool,
 ) -> list[str]:
     """Write everything into the folder `out`; the names of the files."""
     write_text(
         out / "recognised.json",
-        to_json(found, video=video.name, system=system, calibrated=calibrated),
+        to_json(found, video=video.name, system=system, members=members, calibrated=calibrated),
     )
     write_text(out / "recognised.csv", to_csv(found))
     save(timeline_figure(found, f"{video.name}, by {system}"), out / "timeline.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.errors import BenchmarkError, ParamsError
+from benchmark.tracking import find_root
 from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from submission.answers import Wanted
     from submission.note import SubmissionNote
 
+NOTE = "submission.json"
 EDITION = "A challenge, such as miga2025, or an edition."
 
 edition_option = click.option("--edition", "name", required=True, help=EDITION)
@@ -55,6 +58,8 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
 
     with mistakes_shown():
         challenge, wanted = _wanted(name, ids_file)
+        out = out.resolve()
+        _check_folder(out, {challenge.form.file, challenge.form.zip, NOTE})
         found = read_probabilities(file)
         made_of = ingredients_of(file, found.source, transductive=transductive)
         note = write_submission(found, wanted, challenge, made_of, out)
@@ -64,10 +69,25 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
         _record(note, out)
 
 
+def _check_folder(out: Path, ours: set[str]) -> None:
+    """Refuse a folder that holds anything but an earlier submission: it is replaced as a whole."""
+    held = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    others = [name for name in held if name not in ours]
+    if held and NOTE not in held:
+        others = held
+    wrong = ", ".join(others[:3]) or ("a file" if out.exists() and not out.is_dir() else "")
+    if out == Path.cwd():
+        wrong = "this folder"
+    if wrong:
+        raise ParamsError(
+            "--out", f"{out} is not a folder of one submission", expected="a new folder",
+            found=wrong,
+        )  # fmt: skip
+
+
 def _record(note: SubmissionNote, out: Path) -> None:
     """Keep it as a run where a project is; `mgbench ui` shows it."""
     from benchmark.run_record import write_records
-    from benchmark.tracking import find_root
     from submission.note import submission_record
 
     try:
@@ -76,7 +96,9 @@ def _record(note: SubmissionNote, out: Path) -> None:
         click.echo("outside of a project: no run is kept, submission.json tells all")
         return
     now = time.time_ns() // 1_000_000
-    record = root / "runs" / f"submission-{note.challenge}-{out.resolve().name}.json"
+    # Two folders of one name, in different places, are two submissions.
+    place = hashlib.sha256(str(out).encode()).hexdigest()[:8]
+    record = root / "runs" / f"submission-{note.challenge}-{out.name}-{place}.json"
     write_records(record, [submission_record(root, note, out, now)])
     click.echo(f"its run: {record.relative_to(root)}, shown by 'mgbench ui' or 'mgbench sync'")
 
@@ -96,7 +118,10 @@ def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
 
 
 def _index(edition: str) -> Clips | None:
-    file = Path("data", edition, "clips.parquet")
+    try:
+        file = find_root() / "data" / edition / "clips.parquet"
+    except BenchmarkError:
+        return None
     if not file.is_file():
         return None
     from benchmark.clips import read_clips
@@ -169,7 +194,11 @@ def diff(one: Path, two: Path, name: str | None) -> None:
         names, column = _names(name)
         found = differences(one, two, column=column)
         share = 100 * found.different / found.clips
-        click.echo(f"{found.different} of {found.clips} answers differ ({share:.2f} %)")
+        click.echo(
+            f"{found.different} of {found.clips} clips are answered otherwise ({share:.2f} %)"
+        )
+        if (rest := found.different - sum(clips for *_, clips in found.moves)) > 0:
+            click.echo(f"{rest:>6}  in other columns alone")
         for first, second, clips in found.moves[:MOVES]:
             click.echo(f"{clips:>6}  {names.get(first, first)} -> {names.get(second, second)}")
         if len(found.moves) > MOVES:

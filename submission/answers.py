@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.challenges import published_ids
-from benchmark.editions import FOREIGN
+from benchmark.editions import FOREIGN, read_edition
 from benchmark.errors import MismatchError
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Wanted:
     ids: tuple[str, ...]
     left_out: frozenset[str] = frozenset()
     """Those that nobody predicts: their video cannot be read."""
-    guess: int | None = None
-    """The class that these get: the one that is most frequent in training."""
+    guess: tuple[int, ...] | None = None
+    """The classes that these get, by rank: the most frequent one in training first."""
 
 
 def wanted_clips(
@@ -59,7 +59,9 @@ def wanted_clips(
         raise MismatchError(f"clips of challenge {challenge.name}", f"{twice} comes twice")
     if clips is None or test is None or not test.left_out:
         return Wanted(ids)
-    guess = int(np.bincount(clips.split("train").labels()).argmax())
+    count = len(read_edition(challenge.edition).classes)
+    frequent = np.bincount(clips.split("train").labels(), minlength=count)
+    guess = tuple(np.argsort(-frequent, kind="stable").tolist())
     return Wanted(ids, frozenset(clip.clip_id for clip in test.left_out) & set(ids), guess)
 
 
@@ -69,7 +71,7 @@ def answers(
     """The columns of the file, int64 (N, C), in the order of `wanted.ids`.
 
     A column holds the class of its rank, or the body part of that class; of equally probable
-    classes the lower index comes first. Clips that are left out get their guess in each column.
+    classes the lower index comes first. Clips that are left out get the guess of each rank.
 
     Raises:
         MismatchError: The probabilities are of other data, a split with labels, or other clips.
@@ -86,7 +88,7 @@ def answers(
     ranked = dict(
         zip(predicted, np.argsort(-named.aligned(predicted).p, 1, "stable")[:, :depth], strict=True)
     )
-    guess = np.full(depth, -1 if wanted.guess is None else wanted.guess)
+    guess = np.array((wanted.guess or ())[:depth])
     order = np.stack([ranked.get(clip, guess) for clip in wanted.ids])
     group = edition.group_of()
     columns = [

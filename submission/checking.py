@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.errors import SubmissionError
@@ -49,50 +50,69 @@ def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Editio
 def _faults_of_file(
     path: Path, ids: Sequence[str], form: Form, edition: Edition
 ) -> Iterator[SubmissionError]:
+    faults, data = bytes_of(path, form)
+    yield from faults
+    if data is not None:
+        name = f"{path.name}/{form.file}" if path.suffix == ".zip" else path.name
+        yield from faults_of_csv(name, data, ids, form, edition)
+
+
+def bytes_of(path: Path, form: Form | None) -> tuple[list[SubmissionError], bytes | None]:
+    """What is wrong with a file as such, and the bytes of its CSV if they can be had.
+
+    Without a form, a zip is right if it holds one CSV.
+    """
     if not path.is_file():
-        yield SubmissionError(path, "no such file", do="Write it with 'mgbench submit write'")
-    elif path.stat().st_size > LARGEST:
-        yield SubmissionError(path.name, "far too large", expected=f"at most {LARGEST} bytes")
-    elif path.suffix != ".zip":
-        yield from faults_of_csv(path.name, path.read_bytes(), ids, form, edition)
-    else:
-        faults, data = _unpacked(path, form)
-        yield from faults
-        if data is not None:
-            yield from faults_of_csv(f"{path.name}/{form.file}", data, ids, form, edition)
+        missing = SubmissionError(path, "no such file", do="Write it with 'mgbench submit write'")
+        return [missing], None
+    if path.stat().st_size > LARGEST:
+        large = SubmissionError(path.name, "far too large", expected=f"at most {LARGEST} bytes")
+        return [large], None
+    if path.suffix != ".zip":
+        return [], path.read_bytes()
+    return _unpacked(path, form)
 
 
-def _unpacked(path: Path, form: Form) -> tuple[list[SubmissionError], bytes | None]:
+def _unpacked(path: Path, form: Form | None) -> tuple[list[SubmissionError], bytes | None]:
     """What is wrong with a zip, and its CSV if that can be had."""
-    again = f"Zip {form.file} alone, without its folder: zip -j {form.zip} {form.file}"
+    file, packed = (form.file, form.zip) if form else ("the CSV", path.name)
+    again = f"Zip {file} alone, without its folder: zip -j {packed} {file}"
     faults: list[SubmissionError] = []
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            found = next((name for name in names if name.split("/")[-1] == form.file), None)
-            if names != [form.file]:
+            found = _member(names, form)
+            if names != [found] or (form and found != form.file):
                 nested = found is not None and "/" in found
-                wrong = f"{form.file} lies in a folder" if nested else f"not {form.file} alone"
+                wrong = f"{file} lies in a folder" if nested else f"not {file} alone"
                 listed = ", ".join(names[:3]) or "nothing"
                 faults.append(
-                    SubmissionError(path.name, wrong, expected=form.file, found=listed, do=again)
+                    SubmissionError(path.name, wrong, expected=file, found=listed, do=again)
                 )
             if found is None:
                 return faults, None
             if archive.getinfo(found).file_size > LARGEST:
                 return [*faults, SubmissionError(path.name, "unpacks to far too much")], None
             return faults, archive.read(found)
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as error:
+        return [*faults, SubmissionError(path.name, f"not a whole zip ({error})", do=again)], None
     except RuntimeError:  # what zipfile says of a password
         return [*faults, SubmissionError(path.name, "has a password", do=again)], None
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        return [*faults, SubmissionError(path.name, f"not a whole zip ({error})", do=again)], None
+
+
+def _member(names: Sequence[str], form: Form | None) -> str | None:
+    """The entry that is meant: of the form's name in any folder, or the first CSV."""
+    if form is not None:
+        return next((name for name in names if name.split("/")[-1] == form.file), None)
+    plain = [name for name in names if name.endswith(".csv") and "__MACOSX" not in name]
+    return plain[0] if plain else None
 
 
 def faults_of_csv(
     name: str, data: bytes, ids: Sequence[str], form: Form, edition: Edition
 ) -> Iterator[SubmissionError]:
     """Everything that is wrong with the bytes of a CSV; `name` is what messages call it."""
-    faults, text = _text(name, data)
+    faults, text = text_of(name, data)
     yield from faults
     if not text:
         return
@@ -116,7 +136,7 @@ def faults_of_csv(
     yield from id_faults(name, [(row.number, row.cells[0]) for row in whole], wanted)
 
 
-def _text(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
+def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
     """What is wrong with the bytes, and the text with line feeds, if there is one."""
     save = "Save it as UTF-8 without a byte order mark"
     if not data:

@@ -58,13 +58,17 @@ class SubmissionNote(Strict):
 
 
 def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> Ingredients:
-    """What `probabilities` was made of: the weights.json beside it tells, if there is one.
+    """What `probabilities` was made of: the weights.json of the fusion that wrote it tells.
+
+    It counts for `predictions/<source>/test.parquet` alone: another file in that folder has
+    another origin.
 
     Raises:
         FormatError: weights.json breaks its schema.
     """
     weights = probabilities.with_name("weights.json")
-    fitted = read_fitted(weights) if weights.is_file() else None
+    own = probabilities.name == "test.parquet" and probabilities.resolve().parent.name == source
+    fitted = read_fitted(weights) if own and weights.is_file() else None
     return Ingredients(
         source=source,
         probabilities=sha256(probabilities),

@@ -58,7 +58,7 @@ def write_submission(
             assumed=challenge.assumed,
             clips=len(wanted.ids),
             left_out=tuple(sorted(wanted.left_out)),
-            left_out_answer=wanted.guess if wanted.left_out else None,
+            left_out_answer=wanted.guess[0] if wanted.left_out and wanted.guess else None,
             ingredients=ingredients,
             files={name: sha256(work / name) for name in (form.file, form.zip)},
         )

@@ -211,6 +211,16 @@ def test_a_broken_zip_is_named(tmp_path: Path) -> None:
     assert "mine.zip: not a whole zip" in refused(path)
 
 
+def test_a_zip_with_a_damaged_member_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("prediction.csv", GOOD * 50)
+    data = bytearray(path.read_bytes())
+    data[50:60] = b"\xff" * 10
+    path.write_bytes(data)
+    assert "mine.zip: not a whole zip" in refused(path)
+
+
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "mine.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

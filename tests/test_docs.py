@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from conftest import REPO, STAGES
 from ruamel.yaml import YAML
 from write_cli_page import PAGE, page
+from write_pipeline_picture import PICTURE, write
 
 from benchmark.evaluation.metrics import Metrics
-from pipelines.cli import main
+from pipelines.cli import SECTIONS, main
 
 PAGES = [
     REPO / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "NOTICE")
@@ -44,6 +45,10 @@ def test_every_mgbench_command_has_a_help_line_and_is_in_the_readme() -> None:
         assert command.help, name
         assert name in shown
         assert f"mgbench {name}" in readme
+
+
+def test_every_command_is_in_one_section_of_the_help() -> None:
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(main.commands)
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:`|^)make ([a-z]+)", TEXT, re.M))))
@@ -82,6 +87,11 @@ def test_every_format_named_in_code_is_described() -> None:
         "submission/2",
     ):
         assert f"`{name}`" in formats
+
+
+def test_the_picture_of_the_pipeline_is_fresh(tmp_path: Path) -> None:
+    write(tmp_path / "pipeline.svg")
+    assert PICTURE.read_bytes() == (tmp_path / "pipeline.svg").read_bytes()
 
 
 def test_the_page_of_commands_is_fresh() -> None:

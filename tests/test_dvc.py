@@ -145,6 +145,12 @@ def test_fuse_and_table_list_every_experiment_and_fusion_of_params() -> None:
         assert {dep for dep in listed if dep.startswith("predictions/")} == wanted
 
 
+def test_the_report_lists_the_learning_curves_of_every_experiment() -> None:
+    params = read_params(REPO / "params.yaml")
+    wanted = {f"reports/{name}/history.csv" for name in params.experiments}
+    assert {dep for dep in body("report")["deps"] if dep.endswith("history.csv")} == wanted
+
+
 def test_submit_lists_the_weights_of_every_fusion() -> None:
     fusions = read_params(REPO / "params.yaml").fusions
     wanted = {f"predictions/{fusion}/weights.json" for fusion in fusions}

@@ -18,9 +18,11 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import browser
 import mlflow
 import numpy as np
 import pytest
+from conftest import REPO
 from ruamel.yaml import YAML
 from tiny_project import PARAMS, change, command, project, ran
 
@@ -122,8 +124,18 @@ def test_predict_writes_what_it_sees(done: Path) -> None:
     told = json.loads((done / "seen/recognised.json").read_text("utf-8"))
     assert len(told["windows"]) == 4
     assert told["calibrated"] is True
+    assert told["members"] == {"swin_rgb": 1.0}, "the only one that needs no skeleton"
     names = {path.name for path in (done / "seen").iterdir()}
     assert names == {"recognised.json", "recognised.csv", "timeline.png", "annotated.mp4"}
+
+
+def test_every_cell_of_the_notebook_runs(done: Path) -> None:
+    notebook = json.loads((REPO / "docs/compare-fusions.ipynb").read_text("utf-8"))
+    assert [cell["outputs"] for cell in notebook["cells"] if "outputs" in cell] == [[]] * 5
+    code = "\n".join(cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    said = command(done, sys.executable, "-c", code).stdout
+    assert "nested" in said
+    assert (done / "submissions/notebook/prediction.csv").is_file()
 
 
 def test_the_report_needs_nothing_beside_it(done: Path) -> None:
@@ -133,6 +145,49 @@ def test_the_report_needs_nothing_beside_it(done: Path) -> None:
     for name in ROWS:
         assert name in page
     assert "never comparable with results on iMiGUE" in page
+
+
+SORTED = """
+const table = document.querySelector("table.sortable");
+const column = () => [...table.tBodies[0].rows].map(row => parseFloat(row.cells[2].textContent));
+table.tHead.rows[0].cells[2].click();
+const down = column();
+table.tHead.rows[0].cells[2].click();
+const links = [...document.querySelectorAll("nav a")];
+return {down, up: column(), links: links.length,
+        lost: links.filter(a => !document.querySelector(a.getAttribute("href"))).map(a => a.href)};
+"""
+PLAYED = """
+const videos = [...document.querySelectorAll("video")];
+const played = [];
+for (const video of videos) {
+  await video.play();
+  await new Promise(done => video.addEventListener("timeupdate", done, {once: true}));
+  played.push(video.duration > 0.2 && video.videoWidth > 0);
+}
+return played;
+"""
+WIDTH = "return [document.documentElement.scrollWidth, innerWidth]"
+needs_chromium = pytest.mark.skipif(browser.CHROMIUM is None, reason="needs chromium")
+
+
+@needs_chromium
+def test_the_report_sorts_links_and_plays_in_a_browser(done: Path, tmp_path: Path) -> None:
+    page = done / "reports/report.html"
+    told = browser.ask(page, SORTED, tmp_path)
+    assert told["down"] == sorted(told["down"], reverse=True)
+    assert told["up"] == sorted(told["up"])
+    assert (told["lost"], told["links"]) == ([], 7)
+    played = browser.ask(page, PLAYED, tmp_path)
+    assert len(played) >= 16
+    assert all(played)
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [500, 1400])
+def test_the_report_is_no_wider_than_a_screen(done: Path, tmp_path: Path, width: int) -> None:
+    wide, window = browser.ask(done / "reports/report.html", WIDTH, tmp_path, width=width)
+    assert wide <= window
 
 
 def test_the_page_has_every_row_and_says_what_the_data_are(done: Path) -> None:

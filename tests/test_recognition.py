@@ -73,6 +73,14 @@ def test_overlapping_windows_hold_their_own_frames(video: Path, tmp_path: Path) 
         np.testing.assert_allclose(levels, [8 * k for k in range(*span)], atol=3)
 
 
+def test_a_video_may_be_called_anything(video: Path, tmp_path: Path) -> None:
+    odd = tmp_path / 'talk, part "1"\n.MP4'
+    odd.write_bytes(video.read_bytes())
+    (tmp_path / "raw").mkdir()
+    archive = video_archive(tmp_path / "raw", odd, WINDOWS, MIMIC, None, None)
+    assert archive.clips.split("test").ids == [f"talk__part__1___{k}" for k in range(3)]
+
+
 def test_the_points_of_openpose_are_cut_to_those_that_networks_know(
     video: Path, tmp_path: Path
 ) -> None:
@@ -105,8 +113,11 @@ def test_points_of_another_kind_or_too_few_are_refused(
 def test_a_skeleton_that_would_run_something_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "bad.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(tmp_path / "flat.npy", np.zeros((3, 2)))
-    with pytest.raises(BenchmarkError, match="not a skeleton; expected .npy of numbers"):
-        read_points(tmp_path / "bad.npy")
+    np.savez(tmp_path / "many.npz", a=np.zeros(3))
+    np.save(tmp_path / "words.npy", np.array([["a", "b", "c"]]))
+    for name in ("bad.npy", "many.npz", "words.npy"):
+        with pytest.raises(BenchmarkError, match="not a skeleton; expected .npy of numbers"):
+            read_points(tmp_path / name)
     with pytest.raises(BenchmarkError, match=r"expected \(frames, points, 3\); found \(3, 2\)"):
         read_points(tmp_path / "flat.npy")
 
@@ -121,7 +132,9 @@ def found() -> list[Recognised]:
 
 
 def test_json_and_csv_say_the_same(found: list[Recognised]) -> None:
-    told = json.loads(to_json(found, video="a.mp4", system="convex", calibrated=True))
+    told = json.loads(
+        to_json(found, video="a.mp4", system="convex", members={"joint": 1.0}, calibrated=True)
+    )
     assert (told["format"], told["calibrated"]) == ("recognised/1", True)
     assert [window["top"][0] for window in told["windows"]] == [
         {"class": "nod", "p": 0.7}, {"class": "wave", "p": 0.5},
@@ -143,7 +156,7 @@ def test_the_timeline_draws_the_classes_over_time(found: list[Recognised]) -> No
 def test_all_files_are_written_and_the_video_is_whole(
     found: list[Recognised], video: Path, tmp_path: Path
 ) -> None:
-    files = write_all(found, video, tmp_path / "out", system="convex", calibrated=False)
+    files = write_all(found, video, tmp_path / "out", system="c", members={}, calibrated=False)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(files)
     info = probe(tmp_path / "out/annotated.mp4")
     assert (info.frames, info.height, info.fps) == (30, 240, 10)

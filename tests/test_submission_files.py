@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.challenges import challenge_names, published_ids, read_challenge
+from benchmark.challenges import Column, challenge_names, published_ids, read_challenge
 from benchmark.editions import FOREIGN
 from benchmark.errors import MismatchError, SubmissionError
 from submission.answers import Wanted, wanted_clips
@@ -113,6 +113,21 @@ def test_left_out_clips_are_answered_with_the_most_frequent_class_and_listed(
     assert lines[1:] == ["0201_3,2", "0201_11,5", "0200_7,1"]
     note = read_note(folder)
     assert (note.left_out, note.left_out_answer, note.clips) == (("0201_11",), 5, 3)
+
+
+def test_left_out_clips_get_the_most_frequent_classes_by_rank(tmp_path: Path) -> None:
+    form = MIMIC.form.model_copy(
+        update={
+            "header": ("id", "one", "two"),
+            "columns": (Column(level="class", rank=1), Column(level="class", rank=2)),
+        }
+    )
+    challenge = MIMIC.model_copy(update={"form": form})
+    wanted = wanted_clips(challenge, index(IDS, left_out=("0201_11",)))
+    given_ = sure((IDS[2], IDS[0]), [1, 2])
+    write_submission(given_, wanted, challenge, MADE_OF, tmp_path / "s")
+    lines = (tmp_path / "s/prediction.csv").read_text("utf-8").splitlines()
+    assert lines[2] == "0201_11,5,2", "class 5 twice in training, class 2 and 7 once"
 
 
 def test_the_note_names_the_files_by_their_hashes_and_what_is_assumed(tmp_path: Path) -> None:

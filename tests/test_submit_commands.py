@@ -80,7 +80,8 @@ def test_inside_a_project_a_run_is_kept(tmp_path: Path, probabilities: Path) -> 
         "--out", "submissions/try1", "--transductive",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    (record,) = read_records(tmp_path / "runs/submission-miga2025-try1.json")
+    (file,) = (tmp_path / "runs").glob("submission-miga2025-try1-*.json")
+    (record,) = read_records(file)
     assert record.experiment == "mmgesture/submission"
     assert record.params["ingredients.transductive"] == "true"
     assert record.params["challenge"] == "miga2025"
@@ -98,6 +99,19 @@ def test_an_unknown_challenge_is_named_with_the_known_ones(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path, probabilities: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    arguments = ("submit", "write", str(probabilities), "--edition", "miga2025", "--out")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/prediction.csv").write_text("of another program")
+    for out in ("mine", ".", "theirs"):
+        done = mgbench(tmp_path, *arguments, out)
+        assert done.returncode == 2
+        assert "is not a folder of one submission" in done.stderr
+    assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"
+
+
 def test_diff_says_how_many_answers_differ_and_between_which_classes(
     tmp_path: Path, written: Path
 ) -> None:
@@ -110,9 +124,25 @@ def test_diff_says_how_many_answers_differ_and_between_which_classes(
         "--edition", "miga2025",
     )  # fmt: skip
     assert done.stdout.splitlines() == [
-        f"{count} of 4562 answers differ ({100 * count / 4562:.2f} %)",
+        f"{count} of 4562 clips are answered otherwise ({100 * count / 4562:.2f} %)",
         f"{count:>6}  30 shaking shoulders -> 31 illustrative hand gestures",
     ]
+
+
+def test_diff_counts_every_column_and_reads_any_zip_and_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Id,pred_label_1,pred_label_2\nx,1,5\ny,1,6\nz,0,2\n", "utf-8")
+    (tmp_path / "b.csv").write_text("Id,pred_label_1,pred_label_2\nx,1,7\ny,1,6\nz,1,8\n", "utf-8")
+    lines = mgbench(tmp_path, "submit", "diff", "a.csv", "b.csv").stdout.splitlines()
+    assert lines[0].startswith("2 of 3 clips are answered otherwise")
+    assert lines[1:] == ["     1  in other columns alone", "     1  0 -> 1"]
+
+
+@pytest.mark.parametrize("text", ["", "Id,Target\n", "Id,Target\nx,1\nx,2\n", "x\n"])
+def test_diff_of_what_is_no_submission_says_so(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text, "utf-8")
+    done = mgbench(tmp_path, "submit", "diff", "a.csv", "a.csv")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 def test_diff_of_files_of_other_clips_is_refused(tmp_path: Path, written: Path) -> None:

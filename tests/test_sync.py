@@ -217,6 +217,39 @@ def test_the_hashes_of_dvc_are_noted_where_they_belong_to_the_record(root: Path)
     assert tags() == {"dvc.out.models/joint": "0123.dir", "dvc.out.runs/train-joint.json": md5}
 
 
+def test_a_model_is_shown_once_by_its_place_and_hash_in_dvc(root: Path) -> None:
+    md5 = hashlib.md5((root / "runs/train-joint.json").read_bytes()).hexdigest()
+    (root / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  train@joint:\n    cmd: x\n    outs:\n"
+        "    - path: models/joint\n      md5: 0123.dir\n"
+        f"    - path: runs/train-joint.json\n      md5: {md5}\n"
+    )
+    for _ in range(2):
+        sync(root, lock=root / "dvc.lock")
+    store = tracking.open_store(root)
+    (run,) = tracking.search(store, "", tracking.TRAIN)
+    (model,) = store.client.search_logged_models([run.info.experiment_id])
+    assert (model.name, model.source_run_id, str(model.status)) == (
+        "joint", run.info.run_id, "READY",
+    )  # fmt: skip
+    assert model.tags["dvc.path"] == "models/joint"
+    assert model.tags["dvc.md5"] == "0123.dir"
+
+
+def test_a_run_deleted_in_the_ui_takes_no_hashes_and_no_model(root: Path) -> None:
+    store = tracking.open_store(root)
+    (run,) = tracking.search(store, "", tracking.TRAIN)
+    store.client.delete_run(run.info.run_id)
+    md5 = hashlib.md5((root / "runs/train-joint.json").read_bytes()).hexdigest()
+    (root / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  train@joint:\n    cmd: x\n    outs:\n"
+        "    - path: models/joint\n      md5: 0123.dir\n"
+        f"    - path: runs/train-joint.json\n      md5: {md5}\n"
+    )
+    sync(root, lock=root / "dvc.lock")
+    assert store.client.search_logged_models([run.info.experiment_id]) == []
+
+
 def test_a_damaged_record_stops_the_sync_before_it_begins(root: Path) -> None:
     path = root / "runs/table.json"
     path.write_text(path.read_text()[:-40])

@@ -93,7 +93,7 @@ def _split(
         "videos": first["num_videos"],
         "majority": first["majority"],
         "best": best,
-        "rows": [_row(row) for row in rows],
+        "rows": [_row(row, {other["best_single"] for other in rows}) for row in rows],
         "picture": file_uri(sources.table / "pictures" / f"{split}.png"),
         "pictures": [(title, file_uri(folder / name)) for name, title in PICTURES.items()],
         "recall": figure_uri(classes_figure(classes, edition.classes, train)),
@@ -101,8 +101,8 @@ def _split(
     }  # fmt: skip
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """A line of the table, with what its comparison with the best single stream says."""
+def _row(row: dict[str, Any], best: set[Any]) -> dict[str, Any]:
+    """A line of the table, with what its comparison with a row of `best` says."""
     verdict, points = "", None
     if isinstance(row["best_single"], str):
         points = row["best_single_difference"]
@@ -110,7 +110,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
             row["best_single_low"] > 0 or row["best_single_high"] < 0
         )
         verdict = "noise" if not sure else "better" if points > 0 else "worse"
-    return {**row, "verdict": verdict, "points": points}
+    return {**row, "verdict": verdict, "points": points, "best": row["name"] in best}
 
 
 def provenance(params: Params, edition: Edition, knobs: Path, folder: Path) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""The MLflow UI as `mgbench ui` opens it, in a browser: the results table and the trainings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import browser
+import pytest
+from conftest import REPO
+from golden_rows import MIMIC, golden_rows
+
+from benchmark import tracking
+from benchmark.run_record import write_records
+from benchmark.sync import ui_url
+from benchmark.table_runs import table_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(browser.CHROMIUM is None, reason="needs chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two trainings and a results table."""
+    root = tmp_path_factory.mktemp("ui")
+    (root / "params.yaml").write_text("seed: 1\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+            patch.delenv(name, raising=False)
+        for place, name in enumerate(("joint", "limb")):
+            with tracking.track(
+                root, experiment=tracking.TRAIN, name=f"train@{name}",
+                params={"backbone": {"kind": "pose_conv3d"}, "recipe": {"name": "pose_small"}},
+                record=root / f"runs/train-{name}.json",
+            ) as run:  # fmt: skip
+                for epoch in range(1, 4):
+                    run.metrics(epoch, {"val/top1": 0.1 * epoch + 0.05 * place, "lr": 0.01})
+                run.metrics(3, {"top1": 61.25 + place})
+        write_records(root / "runs/table.json", table_records(root, golden_rows(), MIMIC, []))
+    return root
+
+
+@contextmanager
+def served(root: Path) -> Iterator[int]:
+    """The port at which `mgbench ui` listens, on loopback alone."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    command = [sys.executable, "-m", "pipelines.cli", "ui", "--port", str(port)]
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            for _ in range(120):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).read()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            yield port
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def test_the_ui_opens_on_the_table_and_on_the_trainings(root: Path, tmp_path: Path) -> None:
+    with served(root) as port:
+        table = browser.text_of(ui_url(root, port), tmp_path, wait=25)
+        trainings = browser.text_of(ui_url(root, port, tracking.TRAIN), tmp_path, wait=25)
+    for name in ("01 rgb | swin", "02 joint", "03 joint+rgb"):
+        assert name in table, "a row of the results table"
+    for column in ("top1", "low", "high", "macro_f1"):
+        assert column in table
+    assert "train@joint" in trainings
+    assert "train@limb" in trainings
+    assert "61.25" in trainings, "the score, in a column"

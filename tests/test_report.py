@@ -1,0 +1,102 @@
+"""What the report chooses to show, and that its clips are whole videos."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import numpy as np
+from conftest import a_clip
+
+from benchmark.clips import Clips
+from benchmark.editions import read_edition
+from benchmark.report.charts import classes_figure, curves_figure
+from benchmark.report.gallery import Archive, Streams, choose, playable, shown
+from benchmark.report.page import _row
+from benchmark.results import Answers
+from benchmark.video import probe, write_video
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIMIC = read_edition("mimic")
+
+
+def sure(answers: list[int], p: float) -> np.ndarray:
+    found = np.full((len(answers), 32), (1 - p) / 31)
+    found[np.arange(len(answers)), answers] = p
+    return found
+
+
+LABEL = np.array([0, 1, 2, 3])
+SINGLE, OTHER, FUSED = sure([0, 9, 9, 9], 0.6), sure([9, 9, 2, 9], 0.6), sure([9, 1, 2, 9], 0.8)
+STREAMS = Streams(FUSED, np.stack([SINGLE, OTHER]), SINGLE, "joint")
+TRUTH = Answers("mimic", "val", ("a", "b", "c", "d"), ("v",) * 4, LABEL, np.array([0]))
+
+
+def test_improved_clips_are_right_in_the_fusion_and_wrong_in_the_single_stream() -> None:
+    _, better = choose(STREAMS, TRUTH, 5)
+    assert [row for row, _ in better] == [1, 2]
+    assert better[0][1] == "probability of the label 1 -> 80 % against joint"
+
+
+def test_hard_clips_come_with_the_members_that_are_right() -> None:
+    hard, _ = choose(STREAMS, TRUTH, 3)
+    assert [note for _, note in hard] == [
+        "0 of 2 members are right", "0 of 2 members are right", "1 of 2 members are right",
+    ]  # fmt: skip
+    assert {row for row, _ in hard[:2]} == {1, 3}
+
+
+def test_a_shown_clip_names_its_three_best_answers() -> None:
+    (clip,) = shown([(2, "why")], FUSED, TRUTH, MIMIC, {"c": "data:"})
+    assert clip.answers[0] == (MIMIC.classes[2], 0.8)
+    assert (len(clip.answers), clip.label, clip.note) == (3, MIMIC.classes[2], "why")
+
+
+def test_a_clip_that_plays_has_its_frames_and_its_rate(tmp_path: Path) -> None:
+    own = MIMIC.model_copy(update={"dataset": "folder"})
+    pictures = [np.full((360, 640, 3), 20 * k, np.uint8) for k in range(10)]
+    write_video(tmp_path / "v.mp4", pictures, 5, crf=18, gop=5)
+    rows = "clip_id,split,label,video,start_frame,end_frame\nx,test,,v.mp4,2,8\n"
+    (tmp_path / "clips.csv").write_text(rows, "utf-8")
+    clip = a_clip("x", video="v.mp4", split="test", label=None, start_frame=2, end_frame=8, fps=5.0)
+    archive = Archive(tmp_path, own, Clips("mimic", (clip,)))
+    found = playable(archive, ["x"])["x"]
+    head, _, data = found.partition(",")
+    assert head == "data:video/mp4;base64"
+    (tmp_path / "out.mp4").write_bytes(base64.b64decode(data))
+    info = probe(tmp_path / "out.mp4")
+    assert (info.frames, info.fps, info.height, info.width) == (6, 5, 180, 320)
+
+
+def test_only_a_difference_beyond_noise_gets_a_word() -> None:
+    row = {
+        "name": "all", "best_single": "joint", "best_single_difference": 0.1,
+        "best_single_low": 0.02, "best_single_high": 0.2, "best_single_holm": 0.01,
+    }  # fmt: skip
+    assert _row(row, {"joint"})["verdict"] == "better"
+    assert _row({**row, "best_single_holm": 0.2}, {"joint"})["verdict"] == "noise"
+    assert _row({**row, "best_single_low": -0.01}, {"joint"})["verdict"] == "noise"
+    first = _row({**row, "name": "joint", "best_single": float("nan")}, {"joint"})
+    assert (first["verdict"], first["points"], first["best"]) == ("", None, True)
+
+
+def test_recall_is_drawn_from_the_largest_class_on_with_absent_ones_named() -> None:
+    matrix = np.array([[1, 1, 0], [0, 0, 0], [2, 0, 6]])
+    (axes,) = classes_figure(matrix, ("a", "b", "c"), np.array([5, 6, 7])).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "c  (n=8, train 7)", "a  (n=2, train 5)", "b  (n=0, train 6)",
+    ]  # fmt: skip
+    assert [bar.get_width() for bar in axes.patches] == [75, 50, 0]
+    assert "no clip" in [text.get_text() for text in axes.texts]
+
+
+def test_every_experiment_has_a_panel_of_its_curves() -> None:
+    import pandas as pd
+
+    history = pd.DataFrame({"epoch": [1, 2], "train/top1": [0.1, 0.2], "val/top1": [0.3, np.nan]})
+    figure = curves_figure(dict.fromkeys("abcd", history))
+    drawn = [axes for axes in figure.axes if axes.lines]
+    assert [axes.get_title("left") for axes in drawn] == list("abcd")
+    assert list(drawn[0].lines[1].get_ydata()) == [30]
