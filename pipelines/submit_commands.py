@@ -58,12 +58,12 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
 
     with mistakes_shown():
         challenge, wanted = _wanted(name, ids_file)
-        out = out.resolve()
+        shown, out = out, out.resolve()
         _check_folder(out, {challenge.form.file, challenge.form.zip, NOTE})
         found = read_probabilities(file)
         made_of = ingredients_of(file, found.source, transductive=transductive)
         note = write_submission(found, wanted, challenge, made_of, out)
-        click.echo(f"wrote {out}: {', '.join(note.files)}, {note.clips} clips, checked")
+        click.echo(f"wrote {shown}: {', '.join(note.files)}, {note.clips} clips, checked")
         if note.assumed:
             click.echo(f"nobody has confirmed this of the form: {note.assumed}")
         _record(note, out)
