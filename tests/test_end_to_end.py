@@ -132,7 +132,8 @@ def test_predict_writes_what_it_sees(done: Path) -> None:
 def test_every_cell_of_the_notebook_runs(done: Path) -> None:
     notebook = json.loads((REPO / "docs/compare-fusions.ipynb").read_text("utf-8"))
     assert [cell["outputs"] for cell in notebook["cells"] if "outputs" in cell] == [[]] * 5
-    code = "\n".join(cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = "\n".join("".join(cell["source"]) for cell in cells)
     said = command(done, sys.executable, "-c", code).stdout
     assert "nested" in said
     assert (done / "submissions/notebook/prediction.csv").is_file()
@@ -158,12 +159,12 @@ return {down, up: column(), links: links.length,
         lost: links.filter(a => !document.querySelector(a.getAttribute("href"))).map(a => a.href)};
 """
 PLAYED = """
-const videos = [...document.querySelectorAll("video")];
 const played = [];
-for (const video of videos) {
+for (const video of document.querySelectorAll("video")) {
   await video.play();
   await new Promise(done => video.addEventListener("timeupdate", done, {once: true}));
   played.push(video.duration > 0.2 && video.videoWidth > 0);
+  video.pause();
 }
 return played;
 """

@@ -42,7 +42,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             patch.delenv(name, raising=False)
         for place, name in enumerate(("joint", "limb")):
             with tracking.track(
-                root, experiment=tracking.TRAIN, name=f"train@{name}",
+                root, experiment=tracking.TRAIN, name=f"train@{name}", tags={"modality": name},
                 params={"backbone": {"kind": "pose_conv3d"}, "recipe": {"name": "pose_small"}},
                 record=root / f"runs/train-{name}.json",
             ) as run:  # fmt: skip
