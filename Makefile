@@ -33,7 +33,7 @@ lint: $(VENV)/.extras
 	codespell
 
 docs: $(VENV)/.extras
-	mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 ui: $(VENV)/.installed
 	mgbench ui

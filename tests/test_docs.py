@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,29 @@ def test_the_picture_of_the_pipeline_is_fresh(tmp_path: Path) -> None:
 
 def test_the_page_of_commands_is_fresh() -> None:
     assert PAGE.read_text("utf-8") == page()
+
+
+def test_the_site_builds_without_a_warning_and_has_every_page(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "-d",
+        tmp_path / "site",
+    ]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        command, cwd=REPO, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for file in (REPO / "docs").glob("*.md"):
+        folder = site if file.stem == "index" else site / file.stem
+        assert (folder / "index.html").is_file(), file
+    home = (site / "index.html").read_text("utf-8")
+    assert "fonts.googleapis" not in home, "needs no network to be read"
 
 
 def test_every_metric_is_a_documented_key() -> None:
