@@ -102,6 +102,7 @@ def test_the_page_of_commands_is_fresh() -> None:
 
 
 def test_the_site_builds_without_a_warning_and_has_every_page(tmp_path: Path) -> None:
+    site = tmp_path / "site"
     command = [
         sys.executable,
         "-m",
@@ -110,7 +111,7 @@ def test_the_site_builds_without_a_warning_and_has_every_page(tmp_path: Path) ->
         "--strict",
         "--quiet",
         "-d",
-        tmp_path / "site",
+        site,
     ]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(
