@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.errors import MismatchError
 from benchmark.evaluation import analysis_figures, figures
 from benchmark.evaluation.calibration import calibration
 from benchmark.evaluation.complementarity import Complementarity, complementarity, hardest
@@ -62,7 +61,7 @@ def write_analysis(
         ClipUnreadable: The frames of a hard clip cannot be decoded.
     """
     truth = found.truth
-    p = _joined(found.source, truth)
+    p = truth.joined(found.source, where=f"analysis of {found.source.source}")
     matrix = confusion(p, truth.label, len(edition.classes))
     write_text(out / "confusion.csv", confusion_csv(matrix, edition.classes))
     figures.save(figures.confusion_figure(matrix, edition.classes), out / "confusion.png")
@@ -72,8 +71,9 @@ def write_analysis(
     sure = calibration(p.max(1), correctness(p, truth.label))
     title = f"{found.source.source}, {truth.split}"
     figures.save(analysis_figures.calibration_figure(sure, title), out / "calibration.png")
-    stack = np.stack([_joined(member, truth).astype(np.float64) for member in found.members])
     names = [member.source for member in found.members]
+    joined = [truth.joined(one, where=f"analysis of {one.source}") for one in found.members]
+    stack = np.stack(joined).astype(np.float64)
     known = complementarity(names, stack, truth.label, majority(truth.train_label, truth.label))
     write_text(out / "complementarity.csv", _members_csv(known))
     figures.save(analysis_figures.complementarity_figure(known), out / "complementarity.png")
@@ -90,16 +90,6 @@ def by_group(matrix: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.
     parts = np.zeros((group.max() + 1, group.max() + 1), np.int64)
     np.add.at(parts, (group[:, None], group[None]), matrix)
     return parts
-
-
-def _joined(found: Probabilities, truth: Answers) -> NDArray[np.float32]:
-    for key in ("edition", "split"):
-        if (has := getattr(found, key)) != getattr(truth, key):
-            raise MismatchError(
-                f"analysis of {found.source}", f"another {key}", expected=getattr(truth, key),
-                found=has,
-            )  # fmt: skip
-    return found.aligned(truth.clip_id).p
 
 
 def _members_csv(known: Complementarity) -> str:

@@ -118,6 +118,18 @@ class Answers:
         train_label = clips.split("train").labels()
         return cls(clips.edition, split, tuple(part.ids), tuple(part.videos), label, train_label)
 
+    def joined(self, found: Probabilities, *, where: str) -> NDArray[np.float32]:
+        """Probabilities (N, K) in the order of the answers.
+
+        Raises:
+            MismatchError: They are of another edition or split, or of other clips.
+        """
+        for key in ("edition", "split"):
+            has, wanted = getattr(found, key), getattr(self, key)
+            if has != wanted:
+                raise MismatchError(where, f"another {key}", expected=wanted, found=has)
+        return found.aligned(self.clip_id).p
+
 
 def known_answers(clips: Clips, test: NDArray[np.int64] | None) -> list[Answers]:
     """Those of validation and, where somebody here knows its labels `test`, of test."""
@@ -159,7 +171,7 @@ def score_rows(
     Raises:
         MismatchError: An entry is of another edition or split, or of other clips.
     """
-    p = [_joined(entry.name, entry.probabilities, answers) for entry in entries]
+    p = [answers.joined(entry.probabilities, where=f"row '{entry.name}'") for entry in entries]
     correct = [correctness(each, answers.label) for each in p]
     compared = _comparisons(entries, correct, answers, resampling)
     return [
@@ -257,15 +269,7 @@ def _seeds(entry: Entry, correct: NDArray[np.bool_], answers: Answers) -> tuple[
     if not entry.repeats:
         return ()
     repeats = [
-        correctness(_joined(entry.name, one, answers), answers.label) for one in entry.repeats
+        correctness(answers.joined(one, where=f"row '{entry.name}'"), answers.label)
+        for one in entry.repeats
     ]
     return tuple(float(one.mean()) for one in (correct, *repeats))
-
-
-def _joined(row: str, probabilities: Probabilities, answers: Answers) -> NDArray[np.float32]:
-    """Its probabilities in the order of the answers."""
-    for key in ("edition", "split"):
-        found, expected = getattr(probabilities, key), getattr(answers, key)
-        if found != expected:
-            raise MismatchError(f"row '{row}'", f"another {key}", expected=expected, found=found)
-    return probabilities.aligned(answers.clip_id).p
