@@ -11,7 +11,7 @@ from contextlib import closing
 from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmark.params import Params
-
-Level = Literal["ok", "note", "fault"]
+    from benchmark.weights_catalogue import Level
 
 GIB = 2**30
 DISK_GIB = 20

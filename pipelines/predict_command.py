@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from benchmark.modalities.single import Span
     from benchmark.video import VideoInfo
 
-ANNOTATED = "annotated.mp4"
-
 
 @click.command()
 @click.argument("video", type=existing)
@@ -74,6 +72,8 @@ def predict(
 
 def _check_out(out: Path | None, video: Path) -> None:
     """Before the work, not after it."""
+    from pipelines.recognition_files import ANNOTATED
+
     if out is None:
         return
     if out.exists() and not out.is_dir():

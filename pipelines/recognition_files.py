@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pipelines.recognition import Recognised
 
+ANNOTATED = "annotated.mp4"
 SHOWN = 5
 """Classes named of a window."""
 LINES = 6
@@ -166,5 +167,5 @@ def write_all(
     )
     write_text(out / "recognised.csv", to_csv(found))
     save(timeline_figure(found, f"{video.name}, by {system}"), out / "timeline.png")
-    write_annotated(found, video, out / "annotated.mp4")
-    return ["recognised.json", "recognised.csv", "timeline.png", "annotated.mp4"]
+    write_annotated(found, video, out / ANNOTATED)
+    return ["recognised.json", "recognised.csv", "timeline.png", ANNOTATED]

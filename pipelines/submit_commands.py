@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.errors import BenchmarkError, ParamsError
-from benchmark.tracking import find_root
 from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from submission.answers import Wanted
     from submission.note import SubmissionNote
 
-NOTE = "submission.json"
 EDITION = "A challenge, such as miga2025, or an edition."
 
 edition_option = click.option("--edition", "name", required=True, help=EDITION)
@@ -59,7 +56,7 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
     with mistakes_shown():
         challenge, wanted = _wanted(name, ids_file)
         shown, out = out, out.resolve()
-        _check_folder(out, {challenge.form.file, challenge.form.zip, NOTE})
+        _check_folder(out, {challenge.form.file, challenge.form.zip})
         found = read_probabilities(file)
         made_of = ingredients_of(file, found.source, transductive=transductive)
         note = write_submission(found, wanted, challenge, made_of, out)
@@ -70,9 +67,14 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
 
 
 def _check_folder(out: Path, ours: set[str]) -> None:
-    """Refuse a folder that holds anything but an earlier submission: it is replaced as a whole."""
+    """Refuse a folder that holds anything but an earlier submission: it is replaced as a whole.
+
+    `ours` are the names of the CSV and its zip.
+    """
+    from submission.note import NOTE
+
     held = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    others = [name for name in held if name not in ours]
+    others = [name for name in held if name not in {*ours, NOTE}]
     if held and NOTE not in held:
         others = held
     wrong = ", ".join(others[:3]) or ("a file" if out.exists() and not out.is_dir() else "")
@@ -88,6 +90,7 @@ def _check_folder(out: Path, ours: set[str]) -> None:
 def _record(note: SubmissionNote, out: Path) -> None:
     """Keep it as a run where a project is; `mgbench ui` shows it."""
     from benchmark.run_record import write_records
+    from benchmark.tracking import find_root
     from submission.note import submission_record
 
     try:
@@ -95,11 +98,10 @@ def _record(note: SubmissionNote, out: Path) -> None:
     except BenchmarkError:
         click.echo("outside of a project: no run is kept, submission.json tells all")
         return
-    now = time.time_ns() // 1_000_000
     # Two folders of one name, in different places, are two submissions.
     place = hashlib.sha256(str(out).encode()).hexdigest()[:8]
     record = root / "runs" / f"submission-{note.challenge}-{out.name}-{place}.json"
-    write_records(record, [submission_record(root, note, out, now)])
+    write_records(record, [submission_record(root, note, out)])
     click.echo(f"its run: {record.relative_to(root)}, shown by 'mgbench ui' or 'mgbench sync'")
 
 
@@ -118,6 +120,8 @@ def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
 
 
 def _index(edition: str) -> Clips | None:
+    from benchmark.tracking import find_root
+
     try:
         file = find_root() / "data" / edition / "clips.parquet"
     except BenchmarkError:

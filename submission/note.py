@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -94,16 +95,17 @@ def read_note(folder: Path) -> SubmissionNote:
     return read_json(folder / NOTE, SubmissionNote, what="the note of a submission", do=do)
 
 
-def submission_record(root: Path, note: SubmissionNote, folder: Path, now_ms: int) -> RunRecord:
-    """The submission in `folder` as an MLflow run of the project at `root`."""
+def submission_record(root: Path, note: SubmissionNote, folder: Path) -> RunRecord:
+    """The submission in `folder`, just written, as an MLflow run of the project at `root`."""
+    now = time.time_ns() // 1_000_000
     within = folder.resolve().is_relative_to(root)
     artifacts = [folder.resolve() / name for name in (*note.files, NOTE)] if within else []
     return new_record(
         root,
         experiment=SUBMISSION,
         name=f"{note.challenge} {folder.name}",
-        start_ms=now_ms,
-        end_ms=now_ms,
+        start_ms=now,
+        end_ms=now,
         params=note.model_dump(mode="json", exclude={"format", "left_out"}),
         tags={"kind": "submission"},
         metrics={"clips": note.clips, "left_out": len(note.left_out)},

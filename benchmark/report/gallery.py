@@ -149,7 +149,8 @@ def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
     Raises:
         ArchiveError: A video is missing or damaged.
     """
-    wanted = [clip for clip in archive.clips if clip.clip_id in set(ids)]
+    named = set(ids)
+    wanted = [clip for clip in archive.clips if clip.clip_id in named]
     files = raw_media(archive.raw, archive.edition)
     found: dict[str, str] = {}
     for video in sorted({clip.video for clip in wanted}):
