@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import a_clip
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from benchmark.fusion_params import (
     Uniform,
 )
 from benchmark.predictions import Probabilities
+from conftest import a_clip
 from submission.fusion import fit_fusion
 
 PROPERTY = settings(max_examples=20, deadline=None, derandomize=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from conftest import REPO
 from torch import Tensor
 
 from benchmark.backbone_params import Backbone, MmactionBackbone, VideoSwin
@@ -14,6 +13,7 @@ from benchmark.layouts import OPENPOSE36
 from benchmark.models import build
 from benchmark.models.recogniser import Recogniser
 from benchmark.params import read_params
+from conftest import REPO
 
 CLASSES = 32
 NORM = DatasetNorm(kind="dataset", mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))

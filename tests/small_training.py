@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from conftest import REPO
-from tiny_archive import write_archive
 
 from benchmark.clips import Clips
 from benchmark.datasets import read_archive
@@ -22,6 +20,8 @@ from benchmark.training.normalisation import with_numbers
 from benchmark.training.processes import alone
 from benchmark.training.starts import write_scratch
 from benchmark.training.task import Task, Trained
+from conftest import REPO
+from tiny_archive import write_archive
 
 MIMIC = read_edition("mimic")
 PARAMS = read_params(REPO / "params.yaml")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import a_clip
 
 from benchmark.challenges import Challenge, read_challenge
 from benchmark.clips import Clips
 from benchmark.editions import Edition, read_edition
 from benchmark.predictions import Probabilities
+from conftest import a_clip
 from submission.note import Ingredients
 
 MIMIC = read_challenge("mimic")

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pytest
 import torch
-from conftest import REPO
 from numpy.typing import NDArray
 from pydantic import Field
 from ruamel.yaml import YAML
@@ -19,6 +18,7 @@ from benchmark import challenges
 from benchmark.models import build
 from benchmark.params import read_params
 from benchmark.schema import Strict
+from conftest import REPO
 from submission.answers import Wanted
 from submission.blend import Blend
 from submission.writer import write_submission

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from golden_rows import MIMIC, joint_stream, read_answers
 from sklearn.metrics import confusion_matrix
 
 from benchmark.analysis_files import Analysed, by_group, write_analysis
@@ -16,6 +15,7 @@ from benchmark.editions import edition_names, read_edition
 from benchmark.errors import MismatchError
 from benchmark.evaluation.analysis_figures import calibration_figure
 from benchmark.evaluation.calibration import calibration
+from golden_rows import MIMIC, joint_stream, read_answers
 
 if TYPE_CHECKING:
     from pathlib import Path

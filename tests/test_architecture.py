@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from conftest import REPO, STAGES
 
 TOPS = ("benchmark", "pipelines", "submission")

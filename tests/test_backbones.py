@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from small_networks import CLASSES, NETWORKS, NORM, Network, alive, theirs
 from torch import nn
 
 from benchmark.backbone_params import MmactionBackbone, RgbPoseConv3d
 from benchmark.errors import TrainingError
 from benchmark.input_params import VideoInput
 from benchmark.models import any_mmaction
+from small_networks import CLASSES, NETWORKS, NORM, Network, alive, theirs
 
 SLIM = {"base_channels": 4, "stage_blocks": [1, 1, 1, 1]}
 SLOWFAST = {

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+
 from conftest import REPO
 
 pytest.importorskip("transformers", reason="optional: make extras")

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from test_video_depth_anything import TINY, randomised
 
 from benchmark.modalities.depth.video_depth_anything import VideoDepthAnything
 from benchmark.modalities.depth.windows import (
@@ -18,6 +17,7 @@ from benchmark.modalities.depth.windows import (
     network_size,
     scale_and_shift,
 )
+from test_video_depth_anything import TINY, randomised
 
 # Sizes and pixels
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import REPO, STAGES
 from ruamel.yaml import YAML
-from write_cli_page import PAGE, page
-from write_pipeline_picture import PICTURE, write
 
 from benchmark.evaluation.metrics import Metrics
+from conftest import REPO, STAGES
 from pipelines.cli import SECTIONS, main
+from write_cli_page import PAGE, page
+from write_pipeline_picture import PICTURE, write
 
 PAGES = [
     REPO / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "NOTICE")

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import REPO, mgbench
 
 from benchmark import doctor
 from benchmark.doctor import machine, packages, project
 from benchmark.params import read_params
+from conftest import REPO, mgbench
 
 if TYPE_CHECKING:
     from pathlib import Path

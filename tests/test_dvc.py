@@ -8,13 +8,13 @@ from typing import Annotated, Any, get_args, get_origin
 
 import grimp
 import pytest
-from conftest import REPO, STAGES
 from ruamel.yaml import YAML
 
 from benchmark.backbone_params import Backbone
 from benchmark.input_params import Input
 from benchmark.media_params import Media
 from benchmark.params import read_params
+from conftest import REPO, STAGES
 
 CANNOT_CHANGE_A_NUMBER = {
     # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.

@@ -18,17 +18,17 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import browser
 import mlflow
 import numpy as np
 import pytest
-from conftest import REPO
 from ruamel.yaml import YAML
-from tiny_project import PARAMS, change, command, project, ran
 
+import browser
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
 from benchmark.predictions import read_probabilities
+from conftest import REPO
+from tiny_project import PARAMS, change, command, project, ran
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from bomb import Bomb
 
 from benchmark.datasets import read_archive
 from benchmark.datasets.folder import describe
@@ -23,6 +22,7 @@ from benchmark.modalities.flow_components import NO_MOTION, components, vectors
 from benchmark.modalities.media import read_media
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.weights import WeightsFile, sha256
+from bomb import Bomb
 
 H, W = 72, 128
 CLASSICAL = {

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPO, mgbench
-from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
 from benchmark.datasets import raw_keypoints, read_archive
 from benchmark.datasets.folder import describe
@@ -20,6 +18,8 @@ from benchmark.modalities import rgb, skeleton
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.schema import read_yaml
+from conftest import REPO, mgbench
+from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
 
 @pytest.fixture

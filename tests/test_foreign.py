@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bomb import Bomb
-from conftest import REPO, mgbench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -23,6 +21,8 @@ from benchmark.errors import FormatError
 from benchmark.foreign import as_probabilities, read_labels, read_scores
 from benchmark.foreign_pickles import read_pickle
 from benchmark.predictions import read_probabilities
+from bomb import Bomb
+from conftest import REPO, mgbench
 
 P = np.random.default_rng(0).dirichlet(np.ones(4), 5).astype(np.float32)
 

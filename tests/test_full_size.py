@@ -9,7 +9,6 @@ from functools import partial
 
 import pytest
 import torch
-from small_networks import CLASSES, NORM
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.backbone_params import (
@@ -27,6 +26,7 @@ from benchmark.models.recogniser import Recogniser
 from benchmark.models.rgb_pose_input import map_side
 from benchmark.params import Experiment
 from benchmark.profiles import paper
+from small_networks import CLASSES, NORM
 
 SKELETON = SkeletonInput(
     kind="skeleton", stream="joint", frames=48, size=56, test_size=64, sigma=0.6,

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.errors import FormatError, MismatchError
+from benchmark.predictions import Probabilities, check_probabilities
 from fused import (
     CLASSES,
     CONVEX,
@@ -18,11 +23,6 @@ from fused import (
     rule_for,
     some_weights,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-from benchmark.errors import FormatError, MismatchError
-from benchmark.predictions import Probabilities, check_probabilities
 from submission.fitted import read_fitted, write_fitted
 from submission.fusion import apply, fit_fusion, fuse
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openpyxl
 import pytest
-from tiny_archive import FRAMES, HEIGHT, LABELS, VIDEOS, WIDTH, keypoints_of, write_archive
 
 from benchmark.clips import read_clips, write_clips
 from benchmark.datasets import read_archive
@@ -18,6 +17,7 @@ from benchmark.datasets.mimic.xlsx import write_xlsx
 from benchmark.datasets.openpose import read_openpose
 from benchmark.editions import read_edition
 from benchmark.errors import ArchiveError
+from tiny_archive import FRAMES, HEIGHT, LABELS, VIDEOS, WIDTH, keypoints_of, write_archive
 
 if TYPE_CHECKING:
     from benchmark.clips import Clips

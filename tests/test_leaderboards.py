@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 from statsmodels.stats.proportion import proportion_confint
-from write_leaderboards_page import PAGE, page
 
 from benchmark.leaderboards import Board, Published, board_of, leaderboard_page, wilson
+from write_leaderboards_page import PAGE, page
 
 
 def entry(**changes: object) -> Published:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import REPO
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
@@ -18,6 +17,7 @@ from benchmark.recipe_params import (
     Mixup,
 )
 from benchmark.training.losses import Loss, draw_mix
+from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
 PLAIN = CrossEntropy(kind="cross_entropy")

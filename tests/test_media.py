@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import REPO
-from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
 
 from benchmark.clips import Clips
 from benchmark.datasets import read_archive
@@ -26,6 +24,8 @@ from benchmark.modalities.video_media import PackedVideos
 from benchmark.modalities.video_views import VideoViews
 from benchmark.models.video_input import VideoStep
 from benchmark.params import read_params
+from conftest import REPO
+from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
 
 MIMIC = read_edition("mimic")
 PARAMS = read_params(REPO / "params.yaml")

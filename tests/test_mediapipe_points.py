@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPO
-from record_mediapipe import CLIPS, FPS, drawn, figures, mapped, swapped_hands
 
 from benchmark.datasets.mimic.gestures import Gesture
 from benchmark.errors import ArchiveError, BenchmarkError, MissingExtra
@@ -32,6 +30,8 @@ from benchmark.modalities.pose.mediapipe_points import (
     model_hashes,
     to_openpose137,
 )
+from conftest import REPO
+from record_mediapipe import CLIPS, FPS, drawn, figures, mapped, swapped_hands
 
 SMALL_TOES = {20, 23}
 NO_HANDS = np.zeros((0, 21, 3), np.float32)

@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bomb import Bomb
-from conftest import REPO
 
 from benchmark.errors import ArchiveError, MissingExtra
 from benchmark.media_params import MemFlow
 from benchmark.modalities.flow.finder import FlowFinder, flow_finder
 from benchmark.modalities.flow.memflow import INSTALL, load_network, paddings
 from benchmark.weights import WeightsFile, sha256
+from bomb import Bomb
+from conftest import REPO
 
 HAS_PTLFLOW = importlib.util.find_spec("ptlflow") is not None
 needs_ptlflow = pytest.mark.skipif(not HAS_PTLFLOW, reason=f"optional: {INSTALL}")

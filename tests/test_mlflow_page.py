@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import browser
 import pytest
-from conftest import REPO
-from golden_rows import MIMIC, golden_rows
 
+import browser
 from benchmark import tracking
 from benchmark.run_record import write_records
 from benchmark.sync import ui_url
 from benchmark.table_runs import table_records
+from conftest import REPO
+from golden_rows import MIMIC, golden_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from own_clips import write_folder
 
 from benchmark.clips import Clips
 from benchmark.datasets import read_archive
@@ -42,6 +41,7 @@ from benchmark.modalities.video_media import PackedVideos
 from benchmark.tiny_depth_spec import TinyDepthSpec
 from benchmark.training.normalisation import with_numbers
 from benchmark.weights import WeightsFile, sha256
+from own_clips import write_folder
 
 SIDE = 32
 STORED = {"edition": "own", "short_side": SIDE, "gop": 4, "crf": 4, "shards": 2}

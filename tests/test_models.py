@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import CLASSES, NETWORKS, Network, alive, theirs
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cross_entropy
 
 from benchmark.backbone_params import RgbPoseConv3d
 from benchmark.models.recogniser import Mix
+from small_networks import CLASSES, NETWORKS, Network, alive, theirs
 
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
 

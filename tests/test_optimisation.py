@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from conftest import REPO
 from torch import nn
 
 from benchmark.input_params import RgbPoseInput, SkeletonInput
@@ -25,6 +24,7 @@ from benchmark.recipe_params import (
     Steps,
 )
 from benchmark.training.optimisation import MeanWeights, build_optimizer, lr_factor
+from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
 EPOCHS = 20

@@ -7,7 +7,6 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from conftest import REPO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from benchmark.errors import TrainingError
 from benchmark.params import read_params
 from benchmark.recipe_params import ClassBalanced, Recipe, Shuffled
 from benchmark.training.order import EpochOrder, Key
+from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
 SHUFFLED = Shuffled(kind="shuffled")

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+
 from own_clips import write_folder
 from tiny_project import change, command, project
 

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from conftest import REPO
 
 READ = (".yaml", ".csv", ".j2", ".npz", ".json")

@@ -15,8 +15,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import REPO, a_clip
-from tiny_archive import write_archive
 
 from benchmark.clips import Clips
 from benchmark.datasets import read_archive
@@ -26,6 +24,8 @@ from benchmark.media_params import RgbMedia
 from benchmark.modalities import rgb, shards
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.video import probe, read_frames
+from conftest import REPO, a_clip
+from tiny_archive import write_archive
 
 MIMIC = read_edition("mimic")
 OWN = MIMIC.model_copy(update={"dataset": "folder", "name": "own"})

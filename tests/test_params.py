@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import REPO
-from write_params_schema import schema_text
 
 from benchmark.editions import edition_names, read_edition
 from benchmark.errors import ParamsError
 from benchmark.params import Params, read_params
+from conftest import REPO
+from write_params_schema import schema_text
 
 
 def edited(tmp_path: Path, *changes: tuple[str, str]) -> Path:

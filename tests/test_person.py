@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from tiny_archive import keypoints_of, write_archive
 
 from benchmark.clips import Clips
 from benchmark.datasets import read_archive
@@ -24,6 +23,7 @@ from benchmark.modalities.single import spec_of
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.video import write_video
+from tiny_archive import keypoints_of, write_archive
 
 WIDTH, HEIGHT, FRAMES, SIDE = 160, 120, 12, 96
 LIGHT = 180

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from own_clips import write_folder
-from record_mediapipe import drawn
 
 from benchmark.datasets import read_archive
 from benchmark.datasets.folder import describe
@@ -22,6 +20,8 @@ from benchmark.modalities import pose
 from benchmark.modalities.pose.mediapipe_points import MissingExtra
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.video import write_video
+from own_clips import write_folder
+from record_mediapipe import drawn
 
 MODEL = os.environ.get("MGBENCH_POSE_MODEL")
 HAS_MEDIAPIPE = importlib.util.find_spec("mediapipe") is not None

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import a_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from benchmark.predictions import (
     read_probabilities,
     write_probabilities,
 )
+from conftest import a_clip
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from conftest import REPO
-from small_training import Prepared, run
-from train_small import Call, command, slim
 
 from benchmark.clips import Clips
 from benchmark.errors import ClipUnreadable, TrainingError
@@ -28,6 +25,9 @@ from benchmark.training import setup
 from benchmark.training.processes import alone, launch
 from benchmark.training.seeding import set_up_torch
 from benchmark.training.task import Task, Trained
+from conftest import REPO
+from small_training import Prepared, run
+from train_small import Call, command, slim
 
 pytestmark = pytest.mark.slow
 

@@ -7,12 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import a_clip
 
 from benchmark.clips import Clips
 from benchmark.datasets.published import check_published, label_differences
 from benchmark.editions import Edition, SplitCounts, edition_names, listed_ids, read_edition
 from benchmark.errors import ManyFaults
+from conftest import a_clip
 
 MIMIC = read_edition("mimic")
 IMIGUE = read_edition("imigue")

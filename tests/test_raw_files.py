@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_archive import keypoints_of, write_archive
 
 from benchmark.datasets import imigue, raw_keypoints, read_archive
 from benchmark.datasets.raw_files import FolderTree, ZipTree, open_tree
 from benchmark.editions import read_edition
 from benchmark.errors import ArchiveError, ManyFaults
+from tiny_archive import keypoints_of, write_archive
 
 MIMIC = read_edition("mimic")
 PLACES = (*imigue.SKELETONS.values(), *imigue.MOVIES.values())

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import REPO, mgbench
 
 from benchmark.params import read_params
 from benchmark.profiles import PAPER, differences, paper, resolved
 from benchmark.recipe_params import LinearScaling
+from conftest import REPO, mgbench
 
 DEFAULT = read_params(REPO / "params.yaml")
 # Name: learning rate, clips of a step, weight decay, epochs, repeats (MM-Gesture's configurations).

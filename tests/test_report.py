@@ -6,7 +6,6 @@ import base64
 from typing import TYPE_CHECKING
 
 import numpy as np
-from conftest import a_clip
 
 from benchmark.clips import Clips
 from benchmark.editions import read_edition
@@ -15,6 +14,7 @@ from benchmark.report.gallery import Archive, Streams, choose, playable, shown
 from benchmark.report.page import _row
 from benchmark.results import Answers
 from benchmark.video import probe, write_video
+from conftest import a_clip
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,16 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import a_clip
-from golden_rows import (
-    GOLDEN,
-    MIMIC,
-    RESAMPLING,
-    entries_of,
-    joint_stream,
-    read_answers,
-    rgb_stream,
-)
 from matplotlib.text import Text
 
 from benchmark.clips import Clips
@@ -38,6 +28,16 @@ from benchmark.results import (
     score_rows,
 )
 from benchmark.results_page import to_csv, to_markdown
+from conftest import a_clip
+from golden_rows import (
+    GOLDEN,
+    MIMIC,
+    RESAMPLING,
+    entries_of,
+    joint_stream,
+    read_answers,
+    rgb_stream,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

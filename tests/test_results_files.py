@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from benchmark.evaluation.subsets import SubsetScore
+from benchmark.results import ResultRow, score_rows
+from benchmark.results_files import Page, write_table
+from benchmark.results_latex import to_latex
+from benchmark.results_page import to_csv, to_markdown
+from benchmark.table_runs import table_records
 from golden_rows import (
     MIMIC,
     RESAMPLING,
@@ -16,13 +23,6 @@ from golden_rows import (
     read_answers,
     rgb_stream,
 )
-
-from benchmark.evaluation.subsets import SubsetScore
-from benchmark.results import ResultRow, score_rows
-from benchmark.results_files import Page, write_table
-from benchmark.results_latex import to_latex
-from benchmark.results_page import to_csv, to_markdown
-from benchmark.table_runs import table_records
 
 if TYPE_CHECKING:
     from pathlib import Path

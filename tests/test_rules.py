@@ -6,17 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fused import (
-    CONVEX,
-    KINDS,
-    PROPERTY,
-    SEEDS,
-    clips_of,
-    fit_weights,
-    labels_of,
-    make,
-    rule_for,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gmean
@@ -37,6 +26,17 @@ from benchmark.fusion_params import (
     Uniform,
 )
 from benchmark.predictions import check_probabilities
+from fused import (
+    CONVEX,
+    KINDS,
+    PROPERTY,
+    SEEDS,
+    clips_of,
+    fit_weights,
+    labels_of,
+    make,
+    rule_for,
+)
 from submission.blend import tempered
 from submission.fitted import Estimate
 from submission.fusion import apply, fit_fusion, fuse

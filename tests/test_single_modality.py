@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import REPO, a_clip
-from own_clips import write_folder
 
 from benchmark.clips import Clips
 from benchmark.datasets import read_archive
@@ -22,6 +20,8 @@ from benchmark.modalities.viewing import flow_picture, maps_picture
 from benchmark.params import Sheets
 from benchmark.survey.sheets import Source, clip_rows, one_of_each_class, write_sheets
 from benchmark.video import read_frames, write_video
+from conftest import REPO, a_clip
+from own_clips import write_folder
 from pipelines.cli import main
 
 H, W, LENGTH = 48, 64, 9

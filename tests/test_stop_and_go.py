@@ -15,8 +15,6 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 import torch
-from small_training import Prepared, run, same_weights
-from train_small import Call, Child, command, slim
 
 from benchmark.evaluation.metrics import score
 from benchmark.recipe_params import (
@@ -33,6 +31,8 @@ from benchmark.training import checkpoint, loader, stopping
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.stepping import Stepper
 from benchmark.training.task import Task, Trained
+from small_training import Prepared, run, same_weights
+from train_small import Call, Child, command, slim
 
 pytestmark = pytest.mark.slow
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPO, mgbench
 
 from benchmark.challenges import challenge_names, read_challenge
 from benchmark.editions import listed_ids, read_edition
 from benchmark.predictions import write_probabilities
 from benchmark.run_record import read_records
 from benchmark.weights import sha256
+from conftest import REPO, mgbench
 from submissions import sure
 
 MIGA = read_challenge("miga2025")

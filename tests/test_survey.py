@@ -10,6 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from benchmark.clips import Clips
+from benchmark.datasets import read_archive
+from benchmark.datasets.folder import describe
+from benchmark.datasets.mimic.xlsx import write_xlsx
+from benchmark.editions import read_edition
+from benchmark.survey.findings import findings
+from benchmark.survey.pictures import SURE, sample_picture
+from benchmark.survey.report import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
+from benchmark.survey.take import Survey, take_survey
 from conftest import REPO, mgbench
 from own_clips import write_folder
 from tiny_archive import (
@@ -22,16 +32,6 @@ from tiny_archive import (
     keypoints_of,
     write_archive,
 )
-
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.editions import read_edition
-from benchmark.survey.findings import findings
-from benchmark.survey.pictures import SURE, sample_picture
-from benchmark.survey.report import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
-from benchmark.survey.take import Survey, take_survey
 
 MIMIC = read_edition("mimic")
 

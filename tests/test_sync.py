@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPO
 
 from benchmark import tracking
 from benchmark.errors import FormatError
 from benchmark.run_record import Table, new_record, read_records, write_records
 from benchmark.sync import RESTORING, SyncReport, log_records, sync
+from conftest import REPO
 
 SYNC = """
 import sys

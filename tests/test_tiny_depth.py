@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import REPO
 
 from benchmark.datasets.mimic.plan import plan
 from benchmark.datasets.mimic.raster import FAR
@@ -24,6 +23,7 @@ from benchmark.modalities.depth.tiny_training import (
 )  # fmt: skip
 from benchmark.params import read_params
 from benchmark.tiny_depth_spec import TinyDepthSpec
+from conftest import REPO
 
 _SPEC = TinyDepthSpec(
     seed=0, height=36, width=64, channels=(8, 8, 16, 16), takes=3, frames_per_take=4, steps=25,

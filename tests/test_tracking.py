@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPO
 
 from benchmark import tracking
 from benchmark.errors import BenchmarkError, FormatError
@@ -26,6 +25,7 @@ from benchmark.run_record import (
     write_records,
 )
 from benchmark.sync import sync, ui_url
+from conftest import REPO
 
 ENDLESS = """
 import sys, time

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
 from benchmark.clips import Clips
 from benchmark.errors import FormatError, TrainingError
@@ -20,6 +19,7 @@ from benchmark.training.experiment import Places, _key
 from benchmark.training.model_files import FORMAT, ModelCard, load_weights, write_model
 from benchmark.training.prediction import predict
 from benchmark.training.task import Task
+from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
 EXPERIMENTS = sorted(PARAMS.experiments)
 

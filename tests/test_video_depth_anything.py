@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bomb import Bomb
-from conftest import REPO
 from timm.models.vision_transformer import VisionTransformer
 
 from benchmark.errors import ArchiveError
@@ -31,6 +29,8 @@ from benchmark.modalities.depth.video_depth_anything import (
     VideoDepthAnything,
     load_weights,
 )
+from bomb import Bomb
+from conftest import REPO
 
 TINY = Size(32, 4, 2, (0, 1, 2, 3), 32, (32, 32, 64, 64))
 PUBLISHED_MILLIONS = {"vits": 28.4, "vitb": 113.1, "vitl": 381.8}

@@ -11,8 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_training import Prepared
-from train_small import slim
 
 from benchmark.clips import Clips
 from benchmark.datasets import read_archive
@@ -29,6 +27,8 @@ from benchmark.training.forward import probabilities
 from benchmark.training.processes import alone
 from benchmark.training.task import Task
 from benchmark.video import write_video
+from small_training import Prepared
+from train_small import slim
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bomb import Bomb
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.errors import ArchiveError
 from benchmark.models.starting import read_tensors
+from bomb import Bomb
 
 
 def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:

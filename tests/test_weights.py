@@ -7,9 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import REPO, mgbench
 from ruamel.yaml import YAML
-from write_weights_table import PAGE, TABLE, table_text
 
 from benchmark.errors import ArchiveError, ParamsError
 from benchmark.schema import Strict
@@ -21,7 +19,9 @@ from benchmark.weights_catalogue import (
     read_catalogue,
     weights_files,
 )
+from conftest import REPO, mgbench
 from pipelines.weights_commands import show
+from write_weights_table import PAGE, TABLE, table_text
 
 ENTRIES = read_catalogue().entries
 BYTES = b"weights"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import REPO
 
 from benchmark.errors import ArchiveError, ManyFaults
 from benchmark.workers import map_in_processes
+from conftest import REPO
 
 
 def square(number: int) -> int:

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import REPO
 from ruamel.yaml import YAML
 
 from benchmark.params import read_params
+from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
 TINY = {

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from conftest import REPO
-from small_training import MIMIC, Prepared
 
 from benchmark.clips import read_clips, write_clips
 from benchmark.errors import BenchmarkError
@@ -27,6 +25,8 @@ from benchmark.training.model_files import write_tensors
 from benchmark.training.processes import launch
 from benchmark.training.stepping import Stepper
 from benchmark.training.task import Task, Trained
+from conftest import REPO
+from small_training import MIMIC, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
