@@ -20,7 +20,7 @@ reproduce: $(VENV)/.installed
 extras: $(VENV)/.extras
 
 test: lint unit
-	pytest -m slow -n 2 --dist loadfile
+	pytest -m slow -n 2 --dist loadgroup --no-loadscope-reorder
 
 unit: $(VENV)/.extras
 	pytest -m "not slow" -n 2 --dist loadfile
@@ -41,13 +41,14 @@ ui: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) mlflow.db .ckpt
 
+# --no-compile: Python compiles what is used, when it is used; half of the packages' files never are.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON): install Python 3.11, or say make PYTHON=<your 3.11>"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.extras: requirements-extras.lock $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-extras.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r requirements-extras.lock
 	touch $@

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +10,8 @@ import numpy as np
 from benchmark.evaluation import analysis_figures, figures
 from benchmark.evaluation.calibration import calibration
 from benchmark.evaluation.complementarity import Complementarity, complementarity, hardest
-from benchmark.evaluation.metrics import confusion, confusion_csv, correctness, majority
-from benchmark.files import write_text
+from benchmark.evaluation.metrics import confusion, correctness, majority
+from benchmark.files import csv_text, write_text
 from benchmark.modalities.video_media import PackedVideos
 
 if TYPE_CHECKING:
@@ -100,7 +98,7 @@ def _members_csv(known: Complementarity) -> str:
         + known.disagreement[row].tolist()
         for row, name in enumerate(known.names)
     ]
-    return _csv(header, [[row[0], *(f"{value:.6f}" for value in row[1:])] for row in rows])
+    return csv_text(header, [[row[0], *(f"{value:.6f}" for value in row[1:])] for row in rows])
 
 
 def _hardest_csv(
@@ -117,7 +115,7 @@ def _hardest_csv(
         ]
         for row in rows
     ]  # fmt: skip
-    return _csv(["clip_id", "video", "label", "answer", "members_right", "p_label"], lines)
+    return csv_text(["clip_id", "video", "label", "answer", "members_right", "p_label"], lines)
 
 
 def _samples(
@@ -142,7 +140,7 @@ def _samples(
     return found
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue()
+def confusion_csv(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """confusion.csv: a header of answers, then one row a label, `label,<class>,...` counts."""
+    rows = zip(classes, matrix.tolist(), strict=True)
+    return csv_text(["label", *classes], [[name, *row] for name, row in rows])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import shutil
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @contextmanager
@@ -44,6 +46,15 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with Unix line ends, atomically."""
     with replacing(path) as work:
         work.write_text(text, encoding="utf-8", newline="\n")
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A CSV table with Unix line ends; cells with commas or quotes are quoted."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def inside(root: Path, relative: str) -> Path:

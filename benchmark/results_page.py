@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, get_args
 
+from benchmark.files import csv_text
 from benchmark.results import SIGNIFICANT, Role
 
 if TYPE_CHECKING:
@@ -18,16 +17,12 @@ if TYPE_CHECKING:
 
 def to_csv(rows: Sequence[ResultRow]) -> str:
     """results.csv: fractions with 6 decimals, empty where a row has no such value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for place, row in enumerate(rows):
-        cells = _cells(row)
-        if place == 0:
-            writer.writerow(cells)
-        writer.writerow(
-            f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells.values()
-        )
-    return text.getvalue()
+    table = [_cells(row) for row in rows]
+    return csv_text(
+        list(table[0]),
+        [[f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row.values()]
+         for row in table],
+    )  # fmt: skip
 
 
 def to_markdown(rows: Sequence[ResultRow], edition: Edition, resampling: Resampling) -> str:

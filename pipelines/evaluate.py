@@ -1,4 +1,4 @@
-"""Stage evaluate: probabilities of the validation split -> metrics.json, confusion.csv."""
+"""Stage evaluate: probabilities of the validation split -> metrics.json, answers.csv."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import click
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.evaluation.metrics import confusion, confusion_csv, score, write_metrics
+from benchmark.evaluation.answered import answers_csv
+from benchmark.evaluation.metrics import score, write_metrics
 from benchmark.files import write_text
 from benchmark.predictions import check_against, read_probabilities
 from pipelines._stage import existing, path, stage
@@ -34,8 +35,7 @@ def main(params: Params, edition_name: str, index: Path, val: Path, out: Path) -
     p, labels = found.aligned(clips.ids).p, clips.labels()
     metrics = score(p, labels)
     write_metrics(metrics, out / "metrics.json")
-    matrix = confusion(p, labels, len(edition.classes))
-    write_text(out / "confusion.csv", confusion_csv(matrix, edition.classes))
+    write_text(out / "answers.csv", answers_csv(clips.ids, p, labels, edition.classes))
     click.echo(f"wrote {out}: top-1 {100 * metrics.top1:.2f} % on {edition.title}, val")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from itertools import count
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmark.evaluation.figures import COLOURS, MARKERS, plain, save
-from benchmark.files import replacing, write_text
+from benchmark.files import csv_text, replacing, write_text
 from benchmark.video import VideoWriter, probe, read_frames
 
 if TYPE_CHECKING:
@@ -69,14 +67,14 @@ def to_json(
 
 def to_csv(found: Sequence[Recognised]) -> str:
     """One row a window and rank: start_s, end_s, start_frame, end_frame, rank, class, p."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["start_s", "end_s", "start_frame", "end_frame", "rank", "class", "p"])
-    for one in found:
-        for rank, (name, p) in enumerate(one.top(SHOWN), 1):
-            times = [f"{one.start_s:.3f}", f"{one.end_s:.3f}", *one.span]
-            writer.writerow([*times, rank, name, f"{p:.6f}"])
-    return text.getvalue()
+    return csv_text(
+        ["start_s", "end_s", "start_frame", "end_frame", "rank", "class", "p"],
+        [
+            [f"{one.start_s:.3f}", f"{one.end_s:.3f}", *one.span, rank, name, f"{p:.6f}"]
+            for one in found
+            for rank, (name, p) in enumerate(one.top(SHOWN), 1)
+        ],
+    )
 
 
 def timeline_figure(found: Sequence[Recognised], title: str) -> Figure:

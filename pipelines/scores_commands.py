@@ -5,8 +5,6 @@ Neither torch nor DVC nor a data set is needed.
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -16,12 +14,10 @@ import click
 from benchmark.challenges import NumberedIds, published_ids, read_challenge
 from benchmark.editions import FOREIGN, Split, listed_ids, read_edition
 from benchmark.errors import FormatError, ParamsError
-from benchmark.files import write_text
+from benchmark.files import csv_text, write_text
 from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.challenges import Challenge
 
 
@@ -80,7 +76,8 @@ def import_(
         if labels_out is not None:
             if found.labels is None:
                 raise FormatError(file, "tells no labels", do="Leave --labels-out out")
-            write_text(labels_out, _labels_csv(ids, found.labels))
+            rows = zip(ids, found.labels, strict=True)
+            write_text(labels_out, csv_text(["clip_id", "label"], rows))
             click.echo(f"wrote {labels_out}")
 
 
@@ -102,14 +99,6 @@ def _ids_of(challenge: Challenge | None, split: Split | None, rows: int) -> tupl
             do=f"Run 'dvc repro index@{edition.name}', or name the clips with --ids",
         )  # fmt: skip
     return tuple(listed)
-
-
-def _labels_csv(ids: Sequence[str], labels: Sequence[int]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["clip_id", "label"])
-    writer.writerows(zip(ids, labels, strict=True))
-    return text.getvalue()
 
 
 @click.command()

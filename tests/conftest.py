@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from benchmark.clips import Clip
 
@@ -32,6 +34,51 @@ def pytest_collection_finish() -> None:
     """What is imported by now stays: a full collection of garbage need not look at it again."""
     gc.collect()
     gc.freeze()
+
+
+PLACES = {"done": "0", "finished": "2"}
+"""Of tests by their fixture: who makes the project begins, who reads it comes last."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`: a file in one process, all that changes one project in one too."""
+
+    def group(item: pytest.Item) -> str:
+        for fixture, place in PLACES.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                return f"{place} {fixture}"
+        return f"1 {item.path.stem}"
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item)[0])
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny project after its first `dvc repro`, for one process alone: it may be changed."""
+    return _projects(tmp_path_factory) / "done"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same to read, and to add files to."""
+    return _projects(tmp_path_factory) / "finished"
+
+
+def _projects(factory: pytest.TempPathFactory) -> Path:
+    """The folder of both, made by the first process that asks: minutes."""
+    from tiny_project import KEPT, command, project
+
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(base / "projects.lock"):
+        if not (base / "projects/finished").exists():
+            root = project(base / "projects/done", kept=KEPT)
+            command(root, "dvc", "repro")
+            shutil.copytree(root, base / "projects/copying", symlinks=True)
+            (base / "projects/copying").rename(base / "projects/finished")
+    return base / "projects"
 
 
 @pytest.fixture(autouse=True)

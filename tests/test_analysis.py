@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from benchmark.analysis_files import Analysed, by_group, write_analysis
+from benchmark.analysis_files import Analysed, by_group, confusion_csv, write_analysis
 from benchmark.editions import edition_names, read_edition
 from benchmark.errors import MismatchError
 from benchmark.evaluation.analysis_figures import calibration_figure
@@ -93,3 +94,13 @@ def test_probabilities_of_another_split_are_refused(found: Analysed, tmp_path: P
     wrong = replace(found, source=replace(found.source, split="test"))
     with pytest.raises(MismatchError, match="analysis of joint: another split"):
         write_analysis(wrong, MIMIC, tmp_path / "x", frames=None, shown=3)
+
+
+def test_confusion_csv_keeps_class_names_with_commas_in_one_cell() -> None:
+    text = confusion_csv(np.array([[1, 2], [0, 4]]), ["bulging face, deep breath", "head up"])
+    rows = list(csv.reader(text.splitlines()))
+    assert rows == [
+        ["label", "bulging face, deep breath", "head up"],
+        ["bulging face, deep breath", "1", "2"],
+        ["head up", "0", "4"],
+    ]

@@ -24,7 +24,7 @@ FRONT_DOORS = {
     "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
     "ptlflow": {"benchmark/modalities/flow/memflow.py"},
     "transformers": {"benchmark/modalities/depth/depth_anything.py"},
-    "timm": {"benchmark/training/optimisation.py"},
+    "timm": {"benchmark/training/mean_weights.py"},
     "python_calamine": {"benchmark/datasets/openpose.py"},
 }
 

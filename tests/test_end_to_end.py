@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
-import re
 import shutil
 import signal
 import sqlite3
@@ -14,39 +12,18 @@ import sys
 import time
 import zipfile
 from contextlib import closing
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-import browser
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from benchmark.predictions import read_probabilities
-from conftest import REPO
-from tiny_project import PARAMS, change, command, project, ran
+from tiny_project import KEPT, ROWS, change, command, ran, stages
 
 pytestmark = pytest.mark.slow
-
-KEPT = ("joint", "rgb", "rgb_joint", "swin_rgb")
-"""From nothing and from two merged, all kinds of input. Their number is time."""
-ROWS = [
-    row.name
-    for row in PARAMS.table.rows
-    if {row.source, *(row.members or ())} - {None} <= {*KEPT, *PARAMS.fusions}
-]
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project after its first `dvc repro`."""
-    root = project(tmp_path_factory.mktemp("e2e") / "project", kept=KEPT)
-    command(root, "dvc", "repro")
-    return root
 
 
 def runs(root: Path) -> list[Any]:
@@ -86,109 +63,6 @@ def test_the_submission_is_what_the_challenge_takes(done: Path) -> None:
             archive.read("prediction.csv")
             == (done / "submissions/final/prediction.csv").read_bytes()
         )
-
-
-BY_HAND = """
-import json, sys
-import numpy as np
-from pathlib import Path
-from benchmark.clips import read_clips
-from benchmark.modalities.single import Span
-from pipelines.recognition import open_system, read_points, recognise
-from dataclasses import replace
-system = replace(open_system("convex"), temperature=None)
-clips = [c for c in read_clips(Path("data/mimic/clips.parquet"), system.edition).split("test")]
-own = [clip for clip in clips if clip.video == clips[0].video]
-raw = Path("data/raw/mimic")
-video = next(raw.rglob(f"{own[0].video}.mp4"))
-points = read_points(next(raw.rglob(f"{own[0].video}_openpose.xlsx")))
-windows = [Span(clip.start_frame, clip.end_frame) for clip in own]
-found = recognise(system, video, windows, points)
-print(json.dumps({clip.clip_id: one.p.tolist() for clip, one in zip(own, found)}))
-"""
-
-
-def test_a_video_by_hand_gets_what_the_stages_predict_of_its_clips(done: Path) -> None:
-    """Three lines of Python, on the raw video and its sheet, against `dvc repro`."""
-    told = json.loads(command(done, sys.executable, "-c", BY_HAND).stdout.splitlines()[-1])
-    assert len(told) >= 4
-    whole = read_probabilities(done / "predictions/convex/test.parquet")
-    row = {clip: place for place, clip in enumerate(whole.clip_id)}
-    for clip, p in told.items():
-        np.testing.assert_allclose(p, whole.p[row[clip]], atol=1e-6)
-
-
-def test_predict_writes_what_it_sees(done: Path) -> None:
-    video = next((done / "data/raw/mimic").rglob("imigue_rgb_phase2/**/*.mp4"))
-    command(done, "mgbench", "predict", str(video), "--window", "2", "--end", "5", "--out", "seen")
-    told = json.loads((done / "seen/recognised.json").read_text("utf-8"))
-    assert len(told["windows"]) == 4
-    assert told["calibrated"] is True
-    assert told["members"] == {"swin_rgb": 1.0}, "the only one that needs no skeleton"
-    names = {path.name for path in (done / "seen").iterdir()}
-    assert names == {"recognised.json", "recognised.csv", "timeline.png", "annotated.mp4"}
-
-
-def test_every_cell_of_the_notebook_runs(done: Path) -> None:
-    notebook = json.loads((REPO / "docs/compare-fusions.ipynb").read_text("utf-8"))
-    assert [cell["outputs"] for cell in notebook["cells"] if "outputs" in cell] == [[]] * 5
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    code = "\n".join("".join(cell["source"]) for cell in cells)
-    said = command(done, sys.executable, "-c", code).stdout
-    assert "nested" in said
-    assert (done / "submissions/notebook/prediction.csv").is_file()
-
-
-def test_the_report_needs_nothing_beside_it(done: Path) -> None:
-    page = unescape((done / "reports/report.html").read_text("utf-8"))
-    assert re.findall(r'(?:src|href)="(?!data:|#)([^"]{0,40})', page) == []
-    assert page.count("data:video/mp4") >= 16
-    for name in ROWS:
-        assert name in page
-    assert "never comparable with results on iMiGUE" in page
-
-
-SORTED = """
-const table = document.querySelector("table.sortable");
-const column = () => [...table.tBodies[0].rows].map(row => parseFloat(row.cells[2].textContent));
-table.tHead.rows[0].cells[2].click();
-const down = column();
-table.tHead.rows[0].cells[2].click();
-const links = [...document.querySelectorAll("nav a")];
-return {down, up: column(), links: links.length,
-        lost: links.filter(a => !document.querySelector(a.getAttribute("href"))).map(a => a.href)};
-"""
-PLAYED = """
-const played = [];
-for (const video of document.querySelectorAll("video")) {
-  await video.play();
-  await new Promise(done => video.addEventListener("timeupdate", done, {once: true}));
-  played.push(video.duration > 0.2 && video.videoWidth > 0);
-  video.pause();
-}
-return played;
-"""
-WIDTH = "return [document.documentElement.scrollWidth, innerWidth]"
-needs_chromium = pytest.mark.skipif(browser.CHROMIUM is None, reason="needs chromium")
-
-
-@needs_chromium
-def test_the_report_sorts_links_and_plays_in_a_browser(done: Path, tmp_path: Path) -> None:
-    page = done / "reports/report.html"
-    told = browser.ask(page, SORTED, tmp_path)
-    assert told["down"] == sorted(told["down"], reverse=True)
-    assert told["up"] == sorted(told["up"])
-    assert (told["lost"], told["links"]) == ([], 7)
-    played = browser.ask(page, PLAYED, tmp_path)
-    assert len(played) >= 16
-    assert all(played)
-
-
-@needs_chromium
-@pytest.mark.parametrize("width", [500, 1400])
-def test_the_report_is_no_wider_than_a_screen(done: Path, tmp_path: Path, width: int) -> None:
-    wide, window = browser.ask(done / "reports/report.html", WIDTH, tmp_path, width=width)
-    assert wide <= window
 
 
 def test_the_page_has_every_row_and_says_what_the_data_are(done: Path) -> None:
@@ -246,13 +120,19 @@ def test_a_second_clone_after_pull_shows_every_run(done: Path, tmp_path: Path) -
 
 def test_one_knob_of_one_experiment_reruns_that_experiment_only(done: Path) -> None:
     before = (done / "params.yaml").read_text("utf-8")
-    change(done, ("experiments", "joint", "input"), {"sigma": 0.7})
     scored = [f"evaluate@{name}" for name in KEPT]
-    found = ran(done, *scored)
+    knob = "experiments.joint.input.sigma=0.7"
+    found = stages(command(done, "dvc", "exp", "run", "-S", knob, *scored).stdout)
     assert {"train@joint", "predict@joint"} <= set(found)
     assert {"merge@merged_joint", "train@rgb_joint"} <= set(found), "what started from it"
     assert not {stage for stage in found if stage.endswith(("@rgb", "@swin_rgb"))}
     assert not {"synthesize", "index@mimic", "prepare@skeleton", "prepare@rgb"} & set(found)
+    assert "0.7" in command(done, "dvc", "params", "diff").stdout
+    told = command(done, "dvc", "metrics", "diff").stdout
+    assert "reports/joint/metrics.json" in told
+    assert "reports/rgb/metrics.json" not in told, "nothing changed there"
+    for column in ("top1", "sigma"):
+        assert column in command(done, "dvc", "exp", "show", "--csv").stdout
     (done / "params.yaml").write_text(before, "utf-8")
     again = command(done, "dvc", "repro", *scored).stdout
     assert "Stage 'train@joint' is cached - skipping run" in again

@@ -17,7 +17,6 @@ from benchmark.evaluation.metrics import (
     PROBABILITY_FLOOR,
     Metrics,
     confusion,
-    confusion_csv,
     correctness,
     log_loss,
     majority,
@@ -131,16 +130,6 @@ def test_score_refuses_what_it_cannot_score(p: np.ndarray, label: list[int], mes
 def test_majority_refuses_an_empty_split() -> None:
     with pytest.raises(FormatError, match=r"^majority: no clips; found 0 in train, 1 to score"):
         majority(np.array([], np.int64), np.array([0]))
-
-
-def test_confusion_csv_keeps_class_names_with_commas_in_one_cell() -> None:
-    text = confusion_csv(np.array([[1, 2], [0, 4]]), ["bulging face, deep breath", "head up"])
-    rows = list(csv.reader(text.splitlines()))
-    assert rows == [
-        ["label", "bulging face, deep breath", "head up"],
-        ["bulging face, deep breath", "1", "2"],
-        ["head up", "0", "4"],
-    ]
 
 
 @PROPERTY

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +78,27 @@ def served(root: Path) -> Iterator[int]:
             yield port
         finally:
             os.killpg(process.pid, signal.SIGTERM)
+
+
+def run_ids(root: Path) -> list[str]:
+    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as store:
+        found = store.execute(
+            "SELECT run_uuid FROM runs WHERE name LIKE 'train@%' ORDER BY name"
+        ).fetchall()
+    return [one for (one,) in found]
+
+
+def test_two_trainings_stand_side_by_side_on_the_compare_page(root: Path, tmp_path: Path) -> None:
+    ids = json.dumps(run_ids(root), separators=(",", ":"))
+    with served(root) as port:
+        home = ui_url(root, port, tracking.TRAIN)
+        experiment = re.search(r"experiments/(\d+)", home)[1]
+        page = f"http://127.0.0.1:{port}/#/compare-runs?runs={ids}&experiments=[%22{experiment}%22]"
+        said = browser.text_of(page, tmp_path, wait=25)
+    for word in ("train@joint", "train@limb", "backbone.kind", "recipe.name"):
+        assert word in said
+    for score in ("61.25", "62.25"):
+        assert score in said
 
 
 def test_the_ui_opens_on_the_table_and_on_the_trainings(root: Path, tmp_path: Path) -> None:

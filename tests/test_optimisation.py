@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.errors import TrainingError
 from benchmark.input_params import RgbPoseInput, SkeletonInput
 from benchmark.layouts import OPENPOSE36
 from benchmark.models import build, mmaction
@@ -23,7 +24,8 @@ from benchmark.recipe_params import (
     SqrtScaling,
     Steps,
 )
-from benchmark.training.optimisation import MeanWeights, build_optimizer, lr_factor
+from benchmark.training.mean_weights import MeanWeights
+from benchmark.training.optimisation import build_optimizer, lr_factor
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
@@ -256,6 +258,13 @@ def test_layer_decay_counts_the_blocks_of_its_pathway_up_to_the_head(name: str) 
         assert rate == pytest.approx(0.1 * factor * 0.8 ** POWERS[name][place]), key
         used.add(place)
     assert used == set(POWERS[name])
+
+
+def test_layer_decay_is_refused_where_there_is_no_layer_to_count() -> None:
+    model = nn.ModuleDict({"backbone": nn.Linear(3, 3), "cls_head": nn.Linear(3, 2)})
+    build_optimizer(recipe(optimizer=adamw()), model)
+    with pytest.raises(TrainingError, match="no blocks that could be counted"):
+        build_optimizer(recipe(optimizer=adamw(layer_decay=0.8)), model)
 
 
 # ---------------------------------------------------------------- mean weights

@@ -16,24 +16,26 @@ PACKAGES = ("benchmark", "pipelines", "submission")
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Built from the files that Git knows, as from a clone."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `python -m build`, from the files that Git knows: a wheel of the sdist."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     listed = subprocess.run(
-        ["git", "-C", str(REPO), "ls-files", *PACKAGES, "pyproject.toml", "README.md", "LICENSE",
-         "NOTICE"],
-        capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
+        ["git", "-C", str(REPO), "ls-files"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     for name in listed:
         if (REPO / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((REPO / name).read_bytes())
-    command = [
-        sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
-        "--no-index", "--wheel-dir", str(out), str(source),
-    ]  # fmt: skip
-    subprocess.run(command, capture_output=True, check=True)
-    (found,) = out.glob("*.whl")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--skip-dependency-check"]
+    command += ["--outdir", str(out), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    (found,) = built.glob("*.whl")
     return zipfile.ZipFile(found)
 
 

@@ -101,6 +101,8 @@ def shared(
         Call(swin, root / "swin"),
         Call(joint, root / "stopped", stop=(STEPS, 1)),
         Call(joint, root / "stopped"),
+        Call(joint, root / "apart", stop=(STEPS, 1)),
+        Call(joint, root / "apart", apart=1),
         Call(one, root / "late", late=1),
         Call(one, root / "infinite", infinite=(1, 1)),
     ]
@@ -153,6 +155,14 @@ def test_a_signal_to_one_process_stops_both_and_they_go_on_to_the_same_end(share
 
 def test_a_checkpoint_that_is_due_by_one_clock_is_written_by_both(shared: Path) -> None:
     assert [said(shared / "late", rank) for rank in (0, 1)] == [["trained"]] * 2
+
+
+def test_processes_that_find_different_checkpoints_do_not_go_on(shared: Path) -> None:
+    """Nodes without a shared disk: one would go on and the other begin anew."""
+    last = said(shared / "apart", 0)[-1]
+    assert last.startswith("failed: checkpoint: the processes do not go on from the same one")
+    assert "(1, 1), None" in last
+    assert said(shared / "apart", 1)[-1] == "left with 0"
 
 
 def test_a_loss_that_is_not_finite_in_one_process_ends_both_and_the_first_names_the_clips(

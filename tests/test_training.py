@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.experiment import Places, _key
 from benchmark.training.model_files import FORMAT, ModelCard, load_weights, write_model
 from benchmark.training.prediction import predict
+from benchmark.training.stepping import Stepper
 from benchmark.training.task import Task
 from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
@@ -81,6 +84,28 @@ def test_a_loss_that_is_not_finite_stops_with_its_clips_written_down(
     note = (tmp_path / "x" / "not_finite.json").read_text("utf-8")
     train_ids = set(prepared.clips.split("train").ids)
     assert sum(f'"{clip}"' in note for clip in train_ids) >= 4
+
+
+def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_training(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its loss was finite, and no other step would notice the weights."""
+    task = prepared.task("joint", epochs=1, warmup_epochs=0.0)
+    plain = Stepper.step
+
+    def spoilt(self: Stepper, number: int, *arguments: Any) -> None:
+        parts = self._parts
+        if number == parts.order.steps - 1:
+            weight = next(parts.model.parameters())
+            weight.register_hook(lambda gradient: gradient * torch.inf)
+        plain(self, number, *arguments)
+
+    monkeypatch.setattr(Stepper, "step", spoilt)
+    with pytest.raises(TrainingError, match=r"the gradient is (nan|inf); clips: .*00"):
+        run(task, tmp_path)
+    note = json.loads((tmp_path / "x" / "not_finite.json").read_text("utf-8"))
+    assert set(note["clips"]) <= set(prepared.clips.split("train").ids)
+    assert 1 <= len(note["clips"]) <= 5, "of its one step"
 
 
 def model_card(task: Task) -> ModelCard:

@@ -31,6 +31,13 @@ TINY = {
     ("recipes", "swin_ma52_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("table",): {"resamples": 200},
 }  # fmt: skip
+KEPT = ("joint", "rgb", "rgb_joint", "swin_rgb")
+"""Of the fixture `done`: from nothing and from two merged, all kinds of input."""
+ROWS = [
+    row.name
+    for row in PARAMS.table.rows
+    if {row.source, *(row.members or ())} - {None} <= {*KEPT, *PARAMS.fusions}
+]
 OPTIONAL = ("lightning", "ptlflow", "torchmetrics", "transformers")
 """Packages of requirements-extras.lock that these projects go without, as most users do."""
 CODE = (
@@ -104,7 +111,7 @@ def keep_only(root: Path, kept: tuple[str, ...]) -> None:
 
 
 def project(root: Path, *, kept: tuple[str, ...]) -> Path:
-    root.mkdir()
+    root.mkdir(parents=True)
     for name in CODE:
         source = REPO / name
         if source.is_dir():
@@ -125,5 +132,9 @@ def project(root: Path, *, kept: tuple[str, ...]) -> Path:
 
 def ran(root: Path, *targets: str) -> list[str]:
     """The stages that a repro of `targets`, or of all, runs."""
-    out = command(root, "dvc", "repro", *targets).stdout
-    return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
+    return stages(command(root, "dvc", "repro", *targets).stdout)
+
+
+def stages(said: str) -> list[str]:
+    """The stages that DVC said it runs."""
+    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]

@@ -48,6 +48,8 @@ class Call(NamedTuple):
     """At this step, measure an infinite loss in the process of this rank."""
     late: int = -1
     """The rank of the one process whose clock says, after each step, that a checkpoint is due."""
+    apart: int = -1
+    """The rank of the one process that looks for checkpoints on another disk."""
 
 
 # ---------------------------------------------------------------- the test's side
@@ -176,9 +178,10 @@ def main() -> None:
         call = Call(**(asked | {"task": task, "root": Path(asked["root"])}))
         call.root.mkdir(exist_ok=True)
         CALL.append(call)
+        disk = call.root / "apart" if call.apart == RANK else call.root
         try:
             trained = train(
-                task, launch(task.recipe), Checkpoints(call.root, "x", "key"), lambda *_: None
+                task, launch(task.recipe), Checkpoints(disk, "x", "key"), lambda *_: None
             )
         except SystemExit as leave:
             said = f"left with {leave.code}"

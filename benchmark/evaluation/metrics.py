@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +16,6 @@ from benchmark.files import write_text
 from benchmark.schema import Strict, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -105,15 +102,6 @@ def confusion(
     _check(p, label)
     matrix = confusion_matrix(label, p.argmax(axis=1), labels=np.arange(num_classes))
     return matrix.astype(np.int64)
-
-
-def confusion_csv(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """confusion.csv: a header of answers, then one row a label, `label,<class>,...` counts."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["label", *classes])
-    writer.writerows([name, *row.tolist()] for name, row in zip(classes, matrix, strict=True))
-    return text.getvalue()
 
 
 def majority(train_label: NDArray[np.int64], label: NDArray[np.int64]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import json
 from pathlib import Path
@@ -15,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark.editions import SPLITS
 from benchmark.evaluation.figures import save
-from benchmark.files import replacing_folder, write_text
+from benchmark.files import csv_text, replacing_folder, write_text
 from benchmark.survey.findings import findings
 from benchmark.survey.pictures import (
     gaps_figure,
@@ -165,11 +164,8 @@ def _rows(survey: Survey) -> list[list[str]]:
 
 
 def _table(survey: Survey) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.replace(" %", "").replace(" ", "_") for column in COLUMNS])
-    writer.writerows(_rows(survey))
-    return text.getvalue()
+    header = [column.replace(" %", "").replace(" ", "_") for column in COLUMNS]
+    return csv_text(header, _rows(survey))
 
 
 def _embed(figure: Figure) -> str:

@@ -58,10 +58,10 @@ class Checkpoints:
         state = torch.load(self._file, weights_only=True, map_location="cpu")
         return Progress(**state.pop("progress")), state
 
-    def note_clips(self, step: int, loss: float, clips: list[str]) -> Path:
-        """Write down the clips of a step whose loss is not finite; where."""
+    def note_clips(self, step: int, name: str, value: float, clips: list[str]) -> Path:
+        """Write down the clips of a step whose loss or gradient is not finite; where."""
         path = self._folder / "not_finite.json"
-        note = {"step": step, "loss": str(loss), "clips": clips}
+        note = {"step": step, name: str(value), "clips": clips}
         write_text(path, json.dumps(note, indent=1) + "\n")
         return path
 

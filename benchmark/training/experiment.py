@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +14,7 @@ from benchmark.editions import read_edition
 from benchmark.evaluation import figures
 from benchmark.evaluation.classes import by_class
 from benchmark.evaluation.metrics import confusion, score
-from benchmark.files import write_text
+from benchmark.files import csv_text, write_text
 from benchmark.tracking import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
@@ -61,7 +59,7 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
     """Train experiment `name`, going on where an earlier call was stopped.
 
     Raises:
-        TrainingError: The loss is not finite, or the processes cannot share a step.
+        TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
         FormatError: The media or the weights to start from cannot be read.
     """
     root = find_root()
@@ -199,8 +197,4 @@ def _card(name: str, trained: Trained, task: Task, metrics: Metrics) -> ModelCar
 
 
 def _csv(history: list[dict[str, float]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([json.dumps(row[column]) for column in COLUMNS] for row in history)
-    return text.getvalue()
+    return csv_text(COLUMNS, ([json.dumps(row[column]) for column in COLUMNS] for row in history))

@@ -48,7 +48,8 @@ def train(
     process of `fabric` calls this; all return the same.
 
     Raises:
-        TrainingError: The loss is not finite; the clips of the pass are written down.
+        TrainingError: The loss or the gradient is not finite; the clips are written down. Or the
+            processes found different checkpoints.
         FormatError: The media or the weights to start from cannot be read.
     """
     with Stopping(fabric) as stopping:
@@ -80,8 +81,23 @@ class Trainer:
     # ---------------------------------------------------------------- stop and go
 
     def resume(self) -> None:
-        """Take over the last checkpoint, if there is one."""
-        if (saved := self._checkpoints.load()) is None:
+        """Take over the last checkpoint, if there is one.
+
+        Raises:
+            TrainingError: The processes found different ones; the first of them speaks for all.
+        """
+        saved = self._checkpoints.load()
+        own = None if saved is None else (saved[0].epoch, saved[0].step)
+        if len(set(found := gathered(self._fabric, own))) > 1:
+            if not self._fabric.is_global_zero:
+                raise SystemExit(0)
+            raise TrainingError(
+                "checkpoint", "the processes do not go on from the same one",
+                expected="one project on a disk that all nodes share",
+                found="epoch and step of each process: " + ", ".join(map(str, found)),
+                do="Share the disk, or remove .ckpt on every node to begin anew",
+            )  # fmt: skip
+        if saved is None:
             return
         self.progress, state = saved
         self._parts.load_state(state)
@@ -143,9 +159,10 @@ class Trainer:
         )  # fmt: skip
         parts.model.train()
         for step in bar:
-            self._stepper.step(progress.epoch * parts.order.steps + step, batches, meter)
+            number = progress.epoch * parts.order.steps + step
+            self._stepper.step(number, batches, meter)
             progress.step = step + 1
-            seen = meter.not_finite(keep=len(parts.order.own_passes))
+            seen = meter.not_finite(before=number)
             failed, stop, save = any_of(
                 self._fabric, seen is not None, self._stopping.wanted, self._due()
             )
@@ -156,7 +173,7 @@ class Trainer:
                 self._save()
             if stop:
                 self._stopping.leave()
-        seen = meter.not_finite(keep=0)
+        seen = meter.not_finite(before=math.inf)
         if any(any_of(self._fabric, seen is not None)):
             self._fail(seen)
         progress.sums = meter.sums
@@ -166,22 +183,24 @@ class Trainer:
         return time.monotonic() - self._saved > 60 * self._recipe.checkpoint_minutes
 
     def _fail(self, own: Seen | None) -> NoReturn:
-        """Stop at losses that are not finite, with the clips written down.
+        """Stop at losses or gradients that are not finite, with the clips written down.
 
         Raises:
             TrainingError: In the first process, which speaks for all.
         """
-        told = None if own is None else (own.step, own.loss.item(), own.clips)
+        told = None if own is None else (own.name, own.step, own.value.item(), own.clips)
         found = [seen for seen in gathered(self._fabric, told) if seen is not None]
         if not self._fabric.is_global_zero:
             raise SystemExit(0)
-        step, loss, _ = found[0]
-        clips = [clip for *_, some in found for clip in some]
-        path = self._checkpoints.note_clips(step, loss, clips)
+        # All processes have the gradient of all: the one whose loss it comes from is to blame.
+        blamed = [seen for seen in found if seen[0] == "loss"] or found
+        name, step, value, _ = blamed[0]
+        clips = [clip for *_, some in blamed for clip in some]
+        path = self._checkpoints.note_clips(step, name, value, clips)
         named = ", ".join(clips[:5])
         raise TrainingError(
-            f"step {step}", f"the loss is {loss}; clips: {named}",
-            do=f"All clips of the pass are in {path}. Lower the learning rate, or look at them",
+            f"step {step}", f"the {name} is {value}; clips: {named}",
+            do=f"All of its clips are in {path}. Lower the learning rate, or look at them",
         )  # fmt: skip
 
     # ---------------------------------------------------------------- validation

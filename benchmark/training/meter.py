@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class Seen(NamedTuple):
-    """One forward pass, to be looked at when its numbers have arrived."""
+    """A number that must be finite, to be looked at when it has arrived."""
 
     step: int
-    loss: Tensor
+    name: Literal["loss", "gradient"]
+    value: Tensor
     """On the CPU, from `arrived` on."""
     arrived: torch.cuda.Event | None
     clips: list[str]
@@ -54,18 +55,22 @@ class Meter:
         number = torch.full_like(loss, len(label))
         self._sums += torch.stack([loss * len(label), right, number]).double()
         self._clips += len(label)
-        self._last.append(Seen(step, *_on_its_way(loss), ids))
+        self._last.append(Seen(step, "loss", *_on_its_way(loss), ids))
 
-    def not_finite(self, *, keep: int = 1) -> Seen | None:
-        """The oldest noted pass whose loss is not finite; the newest `keep` are not looked at yet.
+    def add_gradient(self, step: int, norm: Tensor, ids: list[str]) -> None:
+        """Note the norm of a step's gradient, and the clips of this process that it is of."""
+        self._last.append(Seen(step, "gradient", *_on_its_way(norm.detach()), ids))
 
-        The loss of the step before has mostly arrived, while the device is at the next one.
+    def not_finite(self, *, before: float) -> Seen | None:
+        """The oldest noted number that is not finite, of the steps before this one.
+
+        Those of the step before have mostly arrived, while the device is at the next one.
         """
-        while len(self._last) > keep:
+        while self._last and self._last[0].step < before:
             seen = self._last.pop(0)
             if seen.arrived is not None:
                 seen.arrived.synchronize()
-            if not torch.isfinite(seen.loss):
+            if not torch.isfinite(seen.value):
                 return seen
         return None
 
@@ -80,10 +85,10 @@ class Meter:
         return {"clips_s": self._clips / passed, "wait_share": self._waited / passed}
 
 
-def _on_its_way(loss: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+def _on_its_way(number: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     """A copy on the CPU, and what says that it is there: asking the tensor waits for all work."""
-    if not loss.is_cuda:
-        return loss, None
-    copy, arrived = loss.to("cpu", non_blocking=True), torch.cuda.Event()
+    if not number.is_cuda:
+        return number, None
+    copy, arrived = number.to("cpu", non_blocking=True), torch.cuda.Event()
     arrived.record()
     return copy, arrived

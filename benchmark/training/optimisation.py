@@ -1,4 +1,4 @@
-"""Optimiser, learning rate and mean weights of a recipe. The only module that imports timm."""
+"""Optimiser and learning rate of a recipe."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, assert_never
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 
+from benchmark.errors import TrainingError
 from benchmark.recipe_params import AdamW, Cosine, Sgd, Steps
 
 if TYPE_CHECKING:
@@ -25,7 +25,11 @@ PLACE = re.compile(
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser with its parameter groups, each at its full learning rate."""
+    """The optimiser with its parameter groups, each at its full learning rate.
+
+    Raises:
+        TrainingError: The recipe has a layer decay, and the network no layer that it could count.
+    """
     spec = recipe.optimizer
     # One kernel for all tensors: a twentieth to a tenth of a small network's step on a CPU. The
     # scaler of 16-mixed cannot clip gradients before such a kernel.
@@ -50,8 +54,19 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
 
     Source: Swin's recipe: no decay for norms, biases of one dimension and position-bias tables.
     Layer decay as in BEiT (Bao et al., 2022): `layer_decay` to the number of blocks above.
+
+    Raises:
+        TrainingError: There is a layer decay, and no layer that it could count.
     """
-    above = _blocks_above([name for name, _ in model.named_parameters()])
+    above, blocks = _blocks_above([name for name, _ in model.named_parameters()])
+    if spec.layer_decay != 1 and not blocks:
+        raise TrainingError(
+            "layer_decay", "this backbone has no blocks that could be counted",
+            expected="parameters of backbone.layer<n>.<block> or backbone.layers.<n>.<block>",
+            found=next(iter(above), "none in a backbone"),
+            do="Set layer_decay to 1.0, or add the names of its blocks to PLACE in "
+            "benchmark/training/optimisation.py",
+        )  # fmt: skip
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         decays = parameter.ndim > 1 and "relative_position_bias_table" not in name
@@ -66,8 +81,10 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
     ]
 
 
-def _blocks_above(names: list[str]) -> dict[str, int]:
+def _blocks_above(names: list[str]) -> tuple[dict[str, int], int]:
     """Blocks of its pathway from a parameter of the backbone to the head, its own one included.
+
+    And how many blocks there are in all.
 
     The stem has one more than the first block. What stands in no block (the halving of a Swin's
     map, a last norm, what joins pathways) counts as the block before it.
@@ -80,7 +97,8 @@ def _blocks_above(names: list[str]) -> dict[str, int]:
             if match["block"] and match["block"] not in seen:
                 seen.append(match["block"])
             place[name] = match["path"], len(seen)
-    return {name: len(blocks[path]) - number + 1 for name, (path, number) in place.items()}
+    above = {name: len(blocks[path]) - number + 1 for name, (path, number) in place.items()}
+    return above, sum(map(len, blocks.values()))
 
 
 def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
@@ -104,7 +122,3 @@ def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
         risen = step / max(warmup - 1, 1)  # its last step is at the full rate
         factor *= recipe.warmup_start + (1 - recipe.warmup_start) * risen
     return factor
-
-
-class MeanWeights(ModelEmaV3):
-    """An exponential mean of a model's weights and buffers; `update(model)` after each step."""

@@ -73,12 +73,13 @@ def _trained(
     parts: Parts, stepper: Stepper, batches: Iterator[TrainBatch], seconds: float
 ) -> float:
     """Clips a second of training steps."""
-    meter = Meter(parts.fabric.device, [0.0, 0.0, 0.0])
+    meter, numbers = Meter(parts.fabric.device, [0.0, 0.0, 0.0]), itertools.count()
 
     def once() -> int:
-        stepper.step(0, batches, meter)
-        meter.not_finite(keep=len(parts.order.own_passes))
-        return parts.order.clips_of(0)
+        number = next(numbers)
+        stepper.step(number, batches, meter)
+        meter.not_finite(before=number)
+        return parts.order.clips_of(number % parts.order.steps)
 
     return _rate(once, seconds, parts.fabric.device)
 

@@ -16,7 +16,9 @@ BROKEN = "2.9."
 def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     """Seed torch's global generator and choose its kernels.
 
-    The number of CPU threads belongs to the result: sums are split by it.
+    The number of CPU threads belongs to the result: sums are split by it. Where CUDA has no
+    repeatable kernel (the gradient of a 3-D max pooling), torch warns and takes the one it has:
+    a recipe that runs on a CPU runs on a GPU too.
 
     Raises:
         TrainingError: This torch is known to be broken for 3-D networks.
@@ -30,7 +32,7 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(deterministic)
+    torch.use_deterministic_algorithms(deterministic, warn_only=torch.cuda.is_available())
     # It would write NaN into every new tensor first; nothing here reads memory before filling it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     torch.backends.cudnn.benchmark = not deterministic

@@ -18,7 +18,7 @@ from benchmark.training.loader import (
     train_loader,
 )
 from benchmark.training.losses import Loss
-from benchmark.training.optimisation import MeanWeights, build_optimizer
+from benchmark.training.optimisation import build_optimizer
 from benchmark.training.order import EpochOrder
 from benchmark.training.processes import gathered
 from benchmark.training.seeding import set_up_torch
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from benchmark.models.recogniser import Recogniser
+    from benchmark.recipe_params import Recipe
     from benchmark.training.loader import TestBatch, TrainBatch
+    from benchmark.training.mean_weights import MeanWeights
     from benchmark.training.task import Task
 
 log = logging.getLogger(__name__)
@@ -118,7 +120,7 @@ def build_parts(task: Task, fabric: Fabric) -> Parts:
         fabric=fabric,
         model=model,
         net=net,
-        mean=None if recipe.ema is None else MeanWeights(model, decay=recipe.ema.decay),
+        mean=_mean_weights(recipe, model),
         optimizer=optimizer,
         rates=rates,
         loss=Loss(recipe, labels, len(task.classes), fabric.device),
@@ -128,3 +130,11 @@ def build_parts(task: Task, fabric: Fabric) -> Parts:
         val=test_loader(val_clips, batch_size=recipe.forward_size, workers=workers),
         start=start,
     )
+
+
+def _mean_weights(recipe: Recipe, model: Recogniser) -> MeanWeights | None:
+    if recipe.ema is None:
+        return None
+    from benchmark.training.mean_weights import MeanWeights  # timm takes most of a second
+
+    return MeanWeights(model, decay=recipe.ema.decay)

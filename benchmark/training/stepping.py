@@ -32,10 +32,11 @@ class Stepper:
         for group, rate in zip(parts.optimizer.param_groups, parts.rates, strict=True):
             group["lr"] = rate * factor
         clips = parts.order.clips_of(number % parts.order.steps)
-        passes = parts.order.own_passes
+        passes, ids = parts.order.own_passes, list[str]()
         parts.statistics.begin_step()
         for place in passes:
             batch = next(batches)
+            ids += batch.clip_id
             seed_pass(self._seed, number, place)
             with fabric.no_backward_sync(parts.net, enabled=place != passes[-1]):
                 loss = self._forward(batch, meter, number)
@@ -43,7 +44,9 @@ class Stepper:
                 fabric.backward(loss * (len(batch.clip_id) / clips * fabric.world_size))
             parts.statistics.end_pass()
         parts.statistics.end_step()
-        self._update()
+        norm = self._update()
+        if norm is not None and self._recipe.precision != "16-mixed":
+            meter.add_gradient(number, norm, ids)
 
     def _forward(self, batch: TrainBatch, meter: Meter, number: int) -> Tensor:
         """The mean loss of one pass."""
@@ -56,14 +59,16 @@ class Stepper:
         meter.add(number, loss, logits, label, batch.clip_id)
         return loss
 
-    def _update(self) -> None:
-        parts, limit = self._parts, self._recipe.grad_clip
+    def _update(self) -> Tensor | None:
+        """Move the weights; the norm of the gradient before it was clipped, if it is clipped."""
+        parts, limit, norm = self._parts, self._recipe.grad_clip, None
         if limit is not None:
             # Under 16-mixed an infinite gradient is no mistake: the scaler skips the step.
-            parts.fabric.clip_gradients(
+            norm = parts.fabric.clip_gradients(
                 parts.net, parts.optimizer, max_norm=limit, error_if_nonfinite=False
             )
         parts.optimizer.step()
         parts.optimizer.zero_grad()
         if parts.mean is not None:
             parts.mean.update(parts.model)
+        return norm

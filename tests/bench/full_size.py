@@ -97,10 +97,9 @@ def steps_of(parts: Parts, recipe: Recipe, steps: int, seconds: float) -> tuple[
             _wait()
             clips, began = 0, time.perf_counter()
         stepper.step(0, batches, meter)
-        seen = meter.not_finite(keep=1)
-        assert seen is None, "the loss is not finite"
         clips += recipe.batch_size
         _wait()
+        assert meter.not_finite(before=1) is None, "the loss or the gradient is not finite"
         if number >= max(steps - 1, 1) and time.perf_counter() - began >= seconds:
             break
     return clips, time.perf_counter() - began, meter.sums[0] / meter.sums[2]

@@ -44,8 +44,8 @@ def ours(parts: Parts, recipe: Recipe, steps: int) -> Callable[[], None]:
         meter = Meter(parts.fabric.device, [0.0, 0.0, 0.0])
         waiting = meter.waiting(batches)
         for step in tqdm(range(steps), disable=None):
-            stepper.step(step % parts.order.steps, waiting, meter)
-            meter.not_finite(keep=1)
+            stepper.step(step, waiting, meter)
+            meter.not_finite(before=step)
 
     return take
 

@@ -1,0 +1,30 @@
+"""answers.csv says of each clip what was answered."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+
+from benchmark.evaluation.answered import answers_csv
+from benchmark.evaluation.metrics import confusion
+
+CLASSES = ("bulging face, deep breath", 'so-called "minaret"', "head up", "folding arms")
+
+
+def test_counting_its_rows_gives_the_confusion() -> None:
+    rng = np.random.default_rng(0)
+    p, label = rng.dirichlet(np.ones(4), 50), rng.integers(0, 4, 50)
+    ids = [f"0108_{row}" for row in range(50)]
+    table = pd.read_csv(io.StringIO(answers_csv(ids, p, label, CLASSES)))
+    assert table["clip_id"].tolist() == ids
+    np.testing.assert_allclose(table["probability"], p.max(1), atol=5e-5)
+    counted = pd.crosstab(table["label"], table["answer"])
+    counted = counted.reindex(index=CLASSES, columns=CLASSES, fill_value=0)
+    np.testing.assert_array_equal(counted.to_numpy(), confusion(p, label, 4))
+
+
+def test_of_equal_probabilities_the_first_class_is_the_answer() -> None:
+    text = answers_csv(["a"], np.full((1, 4), 0.25), np.array([2]), CLASSES)
+    assert text.splitlines()[1] == 'a,head up,"bulging face, deep breath",0.2500'

@@ -1,0 +1,111 @@
+"""The commands of the pages run as they are written, in a project after its `dvc repro`."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import shlex
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.challenges import published_ids, read_challenge
+from benchmark.clips import read_clips
+from benchmark.editions import read_edition
+from benchmark.video import read_frames
+from conftest import REPO
+from pipelines.recognition import read_points
+from tiny_project import command
+
+pytestmark = pytest.mark.slow
+
+IDS_2025 = published_ids(read_challenge("miga2025"))
+PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").rglob("*.md"))]
+ELSEWHERE = {
+    "make reproduce": "the fixture `done` is what it leaves",
+    "make test": "this is it",
+    "make ui": "tests/test_mlflow_page.py",
+    "mlflow ui": "serves until it is stopped",
+    "dvc exp run": "tests/test_end_to_end.py",
+    "mgbench edition new own": "tests/test_own_clips.py",
+    "mgbench data check own": "tests/test_own_clips.py",
+    "dvc repro table analyse submit survey@own": "tests/test_own_clips.py",
+    "mgbench data check imigue": "needs the archives; tests/test_imigue.py makes small ones",
+    "torchrun": "tests/test_processes.py",
+    "pip install": "needs a network",
+    "python tests/bench/": "minutes each, on a machine that does nothing else",
+    "python -m benchmark.datasets.mimic.bench": "a benchmark",
+}
+"""Commands that are not run here, and why."""
+
+
+def written() -> list[str]:
+    """Each command of the pages once, in order, without its comment."""
+    blocks = [
+        block
+        for page in PAGES
+        for block in re.findall(r"^ *```bash\n(.*?)```", page.read_text("utf-8"), re.S | re.M)
+    ]
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    commands = [one for line in lines if line for one in line.split(" && ")]
+    return list(dict.fromkeys(commands))
+
+
+def elsewhere(written: str) -> bool:
+    return written.startswith(tuple(ELSEWHERE))
+
+
+def dump(path: Path, scores: list[object]) -> None:
+    content = [{"pred_score": score, "gt_label": row % 32} for row, score in enumerate(scores)]
+    path.write_bytes(pickle.dumps(content))
+
+
+@pytest.fixture
+def at_hand(finished: Path) -> Path:
+    """The finished project with the files that the pages name."""
+    root = finished
+    raw = root / "data/raw/mimic"
+    video = min((raw / "imigue_rgb_phase2").rglob("*.mp4"))
+    sheet = next(raw.rglob(f"{video.stem}_openpose.xlsx"))
+    for name in ("talk.mp4", "a.mp4", "clip.mp4"):
+        shutil.copy(video, root / name)
+    shutil.copy(sheet, root / "clip_openpose.xlsx")
+    np.save(root / "talk.npy", read_points(sheet))
+    first, *more = (Image.fromarray(frame) for frame in islice(read_frames(video), 60))
+    first.save(root / "talk.gif", save_all=True, append_images=more, duration=80)
+    p = np.random.default_rng(0).dirichlet(np.ones(32), len(IDS_2025)).astype(np.float32)
+    dump(root / "dump.pkl", list(p[:9]))
+    dump(root / "result.pkl", list(p))
+    dump(root / "two_heads.pkl", [{"rgb": row, "pose": row[::-1].copy()} for row in p])
+    lines = [f"{clip},{row % 32}\n" for row, clip in enumerate(IDS_2025)]
+    (root / "prediction.csv").write_text("Id,Target\n" + "".join(lines), "utf-8")
+    (root / "submissions/before").mkdir()
+    shutil.copy(root / "prediction.csv", root / "submissions/before")
+    for name, member in (("a", "joint"), ("b", "rgb")):
+        shutil.copy(root / f"predictions/{member}/val.parquet", root / f"{name}.parquet")
+    val = read_clips(root / "data/mimic/clips.parquet", read_edition("mimic")).split("val")
+    labels = zip(val.ids, val.labels().tolist(), strict=True)
+    rows = "".join(f"{clip},{label}\n" for clip, label in labels)
+    (root / "labels.csv").write_text("clip_id,label\n" + rows, "utf-8")
+    return root
+
+
+def test_every_command_of_the_pages_runs(at_hand: Path) -> None:
+    ids = read_clips(at_hand / "data/mimic/clips.parquet", read_edition("mimic")).ids
+    faults = []
+    for line in written():
+        if not elsewhere(line):
+            words = shlex.split(line.replace("0108_15", ids[0]))
+            ended = command(at_hand, *words, check=False)
+            if ended.returncode:
+                faults.append(f"{line}\n{ended.stdout[-500:]}{ended.stderr[-1500:]}")
+    assert faults == []
+
+
+def test_what_is_not_run_here_is_written_somewhere() -> None:
+    unused = [start for start in ELSEWHERE if not any(one.startswith(start) for one in written())]
+    assert unused == []
