@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Images often set it; each of the 58 stages would then compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help reproduce extras test unit lint ui docs clean
 help:
@@ -41,14 +43,15 @@ ui: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) mlflow.db .ckpt
 
-# --no-compile: Python compiles what is used, when it is used; half of the packages' files never are.
+# pip compiles on one core: all cores do it afterwards. A few packages hold files that no Python compiles.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON): install Python 3.11, or say make PYTHON=<your 3.11>"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r requirements.lock
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.extras: requirements-extras.lock $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r requirements-extras.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-extras.lock
 	touch $@

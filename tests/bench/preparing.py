@@ -1,0 +1,69 @@
+"""What preparing costs on one core: time and disk of each kind of media, from a 1280x720 archive.
+
+Decoding, extraction and encoding together, with the entries of profile `paper`; flow by DIS, because
+a network's time is the network's (tests/bench/networks.py).
+
+    python tests/bench/preparing.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import cv2
+
+from benchmark.datasets import read_archive
+from benchmark.datasets.mimic.archive import write_archive
+from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.editions import read_edition
+from benchmark.media_params import DisFlow, FlowMedia
+from benchmark.modalities import prepare
+from benchmark.profiles import paper
+from benchmark.workers import usable_cores
+
+MIMIC = read_edition("mimic")
+KINDS = ("skeleton", "person", "rgb", "taylor", "flow")
+
+
+def size(folder: Path, pattern: str = "*") -> int:
+    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
+
+
+@click.command()
+@click.option("--clips", default=24, show_default=True, help="Training clips; a third more others.")
+def main(clips: int) -> None:
+    """Print seconds and megabytes per 1,000 frames."""
+    cv2.setNumThreads(1)
+    media = paper().media
+    spec = MimicSpec(
+        seed=0, train_clips=clips, val_clips=clips // 6, test_clips=clips // 6, train_people=2,
+        val_people=1, test_people=1, width=1280, height=720, fps=25, crf=23,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as work:
+        root = Path(work)
+        write_archive(spec, root / "raw", root / "sealed", workers=usable_cores())
+        index = read_archive(root / "raw", MIMIC, left_out=(), workers=1)
+        frames = sum(clip.end_frame - clip.start_frame for clip in index)
+        videos = size(root / "raw", "*.mp4") / 1e6
+        click.echo(
+            f"{len(index)} clips, {frames} frames in them; {videos:.0f} MB of 1280x720 video"
+        )
+        for name in KINDS:
+            one = media[name].model_copy(update={"edition": "mimic", "shards": 1})
+            if isinstance(one, FlowMedia):
+                dis = {"backend": DisFlow(kind="dis", preset="medium"), "work_side": 256}
+                one = one.model_copy(update=dis)
+            began = time.perf_counter()
+            prepare(one, root / "raw", MIMIC, index, root / name, workers=1)
+            seconds = time.perf_counter() - began
+            click.echo(
+                f"  {name:<10} {1000 * seconds / frames:6.1f} s and "
+                f"{size(root / name) / 1e3 / frames:7.2f} MB per 1,000 frames"
+            )
+
+
+if __name__ == "__main__":
+    main()
