@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def to_csv(rows: Sequence[ResultRow]) -> str:
     """results.csv: fractions with 6 decimals, empty where a row has no such value."""
     table = [_cells(row) for row in rows]
+    if not table:
+        return ""
     return csv_text(
         list(table[0]),
         [[f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row.values()]
@@ -65,6 +67,7 @@ def _cells(row: ResultRow) -> dict[str, object]:
             f"{prefix}_holm": other.holm if other else None,
         }
     return {
+        "row": f"{row.split} {row.index:02} {row.name}",  # one bar each in `dvc plots`
         "index": row.index,
         "name": row.name,
         "source": row.source,
