@@ -18,6 +18,7 @@ reproduce: $(VENV)/.installed
 	dvc repro
 	mgbench sync
 	mgbench results
+	@echo "now: source $(VENV)/bin/activate, then 'mgbench' lists what there is"
 
 extras: $(VENV)/.extras
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCORES = ("pred_score", "pred_scores")
 """Where dumps of mmaction2 keep a clip's scores: since 1.2, and before."""
 LABELS = ("gt_label", "gt_labels")
+ID_COLUMNS = ("id", "clip_id", "vid")
 
 
 class Scores(NamedTuple):
@@ -94,7 +95,7 @@ def read_ids(path: Path) -> list[str]:
         FormatError: The file is missing or empty.
     """
     ids = [row[0].strip() for row in _rows(path) if row and row[0].strip()]
-    if ids and ids[0].lower() in {"id", "clip_id", "vid"}:
+    if ids and ids[0].lower() in ID_COLUMNS:
         ids = ids[1:]
     if not ids:
         raise FormatError(path, "no ids")
@@ -186,14 +187,18 @@ def _label(entry: Any) -> int | None:
 
 
 def _of_csv(path: Path) -> Scores:
-    """Numbers, with a header or not; a first column that is no number names the clips."""
+    """Numbers, with a header or not.
+
+    The first column names the clips where its header says so, or where it is no number.
+    """
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = [row for row in csv.reader(file) if row]
+    named = bool(rows) and rows[0][0].strip().lower() in ID_COLUMNS
     if rows and not _is_number(rows[0][-1]):
         rows = rows[1:]
     if not rows:
         raise FormatError(path, "no rows")
-    named = not _is_number(rows[0][0])
+    named = named or not _is_number(rows[0][0])
     values = [row[1:] if named else row for row in rows]
     for line, row in enumerate(values, 1):
         if len(row) != len(values[0]) or not all(map(_is_number, row)):
@@ -205,11 +210,12 @@ def _of_csv(path: Path) -> Scores:
 
 
 def _is_number(text: str) -> bool:
+    """Python would read iMiGUE's clip 0054_0 as 540."""
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text
 
 
 def _matrix(path: Path, found: NDArray[Any]) -> NDArray[np.float64]:

@@ -83,7 +83,7 @@ def _line(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> str:
         location.append(fault["loc"][-1])
     path = ".".join(str(part) for part in location) or "the file"
     if fault["type"] == "extra_forbidden":
-        known = _known_names(model)
+        known = set(_known_names(model)) - {location[-1]}
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         return f"{path}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
     if fault["type"] == "missing":

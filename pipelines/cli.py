@@ -12,7 +12,7 @@ from typing import Any
 import click
 from ruamel.yaml import YAML
 
-from pipelines._stage import USER_FAULT, mistakes_shown
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
 from pipelines.data_commands import data, edition
 from pipelines.doctor_command import doctor
 from pipelines.modality_commands import modality
@@ -70,6 +70,10 @@ main.add_command(weights)
 @main.command()
 def status() -> None:
     """Say of every stage whether it is up to date, and what made it old."""
+    from benchmark.params import read_params
+
+    with mistakes_shown():
+        read_params(PARAMS)  # DVC would run a stage, and clear its outputs, before it is refused
     changed = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
     known = _locked_stages()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.errors import ParamsError
+from benchmark.errors import ArchiveError, ParamsError
 from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def predict(
         points = _points(video, info, skeleton, pose, hands, face)
         if points is None and left:
             system = system.without_points()
-            click.echo(f"no skeleton: goes without {', '.join(left)}", err=True)
+            click.echo(
+                f"no skeleton: goes without {', '.join(left)}; give --skeleton or --pose", err=True
+            )
         used = dict(zip(sorted(system.cards), system.blend.weights.tolist(), strict=True))
         found = recognise(system, video, spans, points)
         for one in found:
@@ -95,6 +97,8 @@ def _windows(
         raise ParamsError("--start, --end, --window, --step", "no finite numbers of seconds")
     if step is not None and window is None:
         raise ParamsError("--step", "only with --window")
+    if end is not None and end <= (start or 0):
+        raise ParamsError("--start, --end", "no seconds between", found=f"{start or 0:g}, {end:g}")
     last = info.frames if end is None else min(info.frames, round(end * info.fps))
     whole = span_of(video, info.frames, round((start or 0) * info.fps), last)
     if window is None:
@@ -116,7 +120,19 @@ def _points(
     if skeleton is not None and pose is not None:
         raise ParamsError("--skeleton, --pose", "points have one source")
     if skeleton is not None:
-        return read_points(skeleton)
+        points = read_points(skeleton)
+        if len(points) < info.frames or not points[: info.frames, :, 2].any():
+            raise ArchiveError(
+                skeleton, "not the skeleton of this video",
+                expected=f"a row for each of the {info.frames} frames of {video.name}, with points",
+                found=f"{len(points)} rows" + ("" if points[..., 2].any() else ", no point seen"),
+            )  # fmt: skip
+        if len(points) > info.frames:
+            click.echo(
+                f"{skeleton}: {len(points)} rows for {info.frames} frames: the first are taken",
+                err=True,
+            )
+        return points
     if pose is None:
         if hands or face:
             raise ParamsError("--hands, --face", "only with --pose")

@@ -68,7 +68,8 @@ def ask(page: Path, script: str, folder: Path, *, width: int = 1200) -> Any:
     """
     assert CHROMIUM is not None
     text = page.read_text("utf-8").replace("<head>", "<head>" + ERRORS, 1)
-    text = text.replace("</body>", ANSWER.format(script) + "</body>", 1)
+    body, end, rest = text.rpartition("</body>")  # a script may hold others
+    text = body + ANSWER.format(script) + end + rest
     with Page(text) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         command = [

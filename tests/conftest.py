@@ -40,18 +40,21 @@ PLACES = {"done": "0", "finished": "2"}
 """Of tests by their fixture: who makes the project begins, who reads it comes last."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """With `--dist loadgroup`: a file in one process, all that changes one project in one too."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
 
-    def group(item: pytest.Item) -> str:
-        for fixture, place in PLACES.items():
-            if fixture in getattr(item, "fixturenames", ()):
-                return f"{place} {fixture}"
-        return f"1 {item.path.stem}"
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item)[0])
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=lambda item: _group(item)[0])
+
+
+def _group(item: pytest.Item) -> str:
+    for fixture, place in PLACES.items():
+        if fixture in getattr(item, "fixturenames", ()):
+            return f"{place}-{fixture}"
+    return f"1-{item.path.stem}"
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,8 @@ ELSEWHERE = {
     "pip install": "needs a network",
     "python tests/bench/": "minutes each, on a machine that does nothing else",
     "python -m benchmark.datasets.mimic.bench": "a benchmark",
+    "python -m benchmark.datasets.mimic.contact_sheet": "a minute of drawing",
+    "python -m benchmark.datasets.mimic.actions.contact_sheet": "a minute of drawing",
 }
 """Commands that are not run here, and why."""
 

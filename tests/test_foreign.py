@@ -127,6 +127,17 @@ def test_a_csv_of_numbers_is_read_with_its_ids(tmp_path: Path, header: str, name
     assert found.ids == (tuple(f"clip{row}" for row in range(5)) if named else None)
 
 
+@pytest.mark.parametrize("header", ["", "clip_id,a,b\n"])
+def test_ids_that_python_would_take_for_numbers_are_ids(tmp_path: Path, header: str) -> None:
+    """float("0054_0") is 540."""
+    ids = ("0054_0", "0054_1") if "clip_id" not in header else ("17", "18")
+    rows = [f"{clip},0.25,0.75" for clip in ids]
+    (tmp_path / "x.csv").write_text(header + "\n".join(rows) + "\n", "utf-8")
+    found = read_scores(tmp_path / "x.csv", stream=None)
+    assert found.ids == ids
+    np.testing.assert_array_equal(found.p, [[0.25, 0.75]] * 2)
+
+
 # ---------------------------------------------------------------- what is refused
 
 

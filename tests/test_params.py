@@ -39,6 +39,12 @@ def test_a_typo_is_named_with_its_path_and_the_key_meant(tmp_path: Path) -> None
     assert "recipes.pose_small.batch_size: missing" in found
 
 
+def test_a_key_is_not_said_to_mean_itself(tmp_path: Path) -> None:
+    """`epoch` is a knob elsewhere."""
+    found = fault(edited(tmp_path, ("    epochs: 5\n", "    epoch: 5\n")))
+    assert "recipes.pose_small.epoch: unknown key; did you mean 'epochs'?" in found
+
+
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     found = fault(
         edited(

@@ -1,7 +1,7 @@
 """What preparing costs on one core: time and disk of each kind of media, from a 1280x720 archive.
 
-Decoding, extraction and encoding together, with the entries of profile `paper`; flow by DIS, because
-a network's time is the network's (tests/bench/networks.py).
+Decoding, extraction and encoding together, with the entries of profile `paper`; flow by DIS: with
+a network, time is the network's (tests/bench/networks.py).
 
     python tests/bench/preparing.py
 """
