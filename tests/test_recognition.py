@@ -21,6 +21,7 @@ from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.video import probe, read_frames, write_video
 from pipelines._video_archive import video_archive
+from pipelines.predict_command import _points
 from pipelines.recognition import Recognised, read_points, sliding
 from pipelines.recognition_files import timeline_figure, to_csv, to_json, write_all
 
@@ -108,6 +109,24 @@ def test_points_of_another_kind_or_too_few_are_refused(
     points = np.zeros(shape, np.float32)
     with pytest.raises(ArchiveError, match=message):
         video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points, OPENPOSE36)
+
+
+@pytest.mark.parametrize(
+    ("rows", "seen", "says"),
+    [(29, 1.0, "found 29 rows"), (30, 0.0, "found 30 rows, no point seen"), (33, 1.0, "")],
+)
+def test_a_skeleton_that_is_not_of_the_video_is_refused_or_said(
+    rows: int, seen: float, says: str, video: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    np.save(tmp_path / "s.npy", np.full((rows, 36, 3), seen, np.float32))
+    given = (video, probe(video), tmp_path / "s.npy", None, None, None)
+    if says:
+        with pytest.raises(ArchiveError, match=f"s.npy: not the skeleton .*{says}"):
+            _points(*given)
+    else:
+        assert len(_points(*given)) == rows
+        assert "33 rows for 30 frames: the first are taken" in capsys.readouterr().err
 
 
 def test_a_skeleton_that_would_run_something_is_refused(tmp_path: Path) -> None:
