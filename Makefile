@@ -23,7 +23,7 @@ reproduce: $(VENV)/.installed
 extras: $(VENV)/.extras
 
 test: lint unit
-	pytest -m slow -n 2 --dist loadgroup --no-loadscope-reorder
+	pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.extras
 	pytest -m "not slow" -n 2 --dist loadfile

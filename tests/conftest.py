@@ -36,25 +36,17 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-PLACES = {"done": "0", "finished": "2"}
+PLACES = {"done": 0, "finished": 2}
 """Of tests by their fixture: who makes the project begins, who reads it comes last."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With `--dist loadgroup`: a file in one process, all that changes one project in one too."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first."""
-    items.sort(key=lambda item: _group(item)[0])
+    """`--dist loadfile --no-loadscope-reorder` gives files out in this order."""
 
+    def place(item: pytest.Item) -> int:
+        return min([PLACES[name] for name in PLACES if name in item.fixturenames] or [1])
 
-def _group(item: pytest.Item) -> str:
-    for fixture, place in PLACES.items():
-        if fixture in getattr(item, "fixturenames", ()):
-            return f"{place}-{fixture}"
-    return f"1-{item.path.stem}"
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

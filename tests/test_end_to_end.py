@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
-from tiny_project import KEPT, ROWS, change, command, ran, stages
+from tiny_project import KEPT, ROWS, change, command, ran
 
 pytestmark = pytest.mark.slow
 
@@ -120,19 +120,13 @@ def test_a_second_clone_after_pull_shows_every_run(done: Path, tmp_path: Path) -
 
 def test_one_knob_of_one_experiment_reruns_that_experiment_only(done: Path) -> None:
     before = (done / "params.yaml").read_text("utf-8")
+    change(done, ("experiments", "joint", "input"), {"sigma": 0.7})
     scored = [f"evaluate@{name}" for name in KEPT]
-    knob = "experiments.joint.input.sigma=0.7"
-    found = stages(command(done, "dvc", "exp", "run", "-S", knob, *scored).stdout)
+    found = ran(done, *scored)
     assert {"train@joint", "predict@joint"} <= set(found)
     assert {"merge@merged_joint", "train@rgb_joint"} <= set(found), "what started from it"
     assert not {stage for stage in found if stage.endswith(("@rgb", "@swin_rgb"))}
     assert not {"synthesize", "index@mimic", "prepare@skeleton", "prepare@rgb"} & set(found)
-    assert "0.7" in command(done, "dvc", "params", "diff").stdout
-    told = command(done, "dvc", "metrics", "diff").stdout
-    assert "reports/joint/metrics.json" in told
-    assert "reports/rgb/metrics.json" not in told, "nothing changed there"
-    for column in ("top1", "sigma"):
-        assert column in command(done, "dvc", "exp", "show", "--csv").stdout
     (done / "params.yaml").write_text(before, "utf-8")
     again = command(done, "dvc", "repro", *scored).stdout
     assert "Stage 'train@joint' is cached - skipping run" in again
