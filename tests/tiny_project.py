@@ -132,9 +132,5 @@ def project(root: Path, *, kept: tuple[str, ...]) -> Path:
 
 def ran(root: Path, *targets: str) -> list[str]:
     """The stages that a repro of `targets`, or of all, runs."""
-    return stages(command(root, "dvc", "repro", *targets).stdout)
-
-
-def stages(said: str) -> list[str]:
-    """The stages that DVC said it runs."""
-    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
+    out = command(root, "dvc", "repro", *targets).stdout
+    return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
