@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Images often set it; each of the 58 stages would then compile our modules again.
+# Images often set it; each of the 59 stages would then compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help reproduce extras test unit lint ui docs clean

@@ -35,6 +35,12 @@ def _revive(kind: type[BenchmarkError], args: tuple[object, ...]) -> BenchmarkEr
     return error
 
 
+def listed(faults: Sequence[object]) -> str:
+    """How many there are, then each in a line of its own."""
+    count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
+    return "\n  ".join([count, *map(str, faults)])
+
+
 class ParamsError(BenchmarkError):
     """params.yaml or an edition file breaks its schema."""
 
@@ -51,7 +57,7 @@ class ManyFaults(ArchiveError):
         for fault in faults:
             lines += fault.lines if isinstance(fault, ManyFaults) else [str(fault)]
         end = f"\n{do}" if do else ""
-        super().__init__(where, f"{len(lines)} fault(s)\n  " + "\n  ".join(lines) + end)
+        super().__init__(where, listed(lines) + end)
         self.args = (*self.args, *lines)
 
     @property

@@ -25,6 +25,23 @@ Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")
 MOST_MEMBERS = 16
 """Experiments whose subsets are all scored: 65,535, a minute for 5,000 clips of 32 classes."""
 
+# ---------------------------------------------------------------- generated data and depth
+
+
+class GeneratedActions(ActionsSpec):
+    """Actions to pre-train on, and for which people."""
+
+    people: Name
+    """The entry of `generated` whose people of the train split act."""
+
+
+class TinyDepth(TinyDepthSpec):
+    """A small depth network, and which people it sees."""
+
+    people: Name
+    """The entry of `generated` whose people of the train split it learns from."""
+
+
 # ---------------------------------------------------------------- editions: stage index
 
 
@@ -156,17 +173,20 @@ class Submission(Strict):
 class Params(Strict):
     """The whole of params.yaml."""
 
-    profile: Literal["default", "paper"]
-    """Which of the two complete sets of knobs this one comes from."""
+    profile: Name
+    """Which complete set of knobs this is: `default`, `paper`, or one of your own."""
     seed: int
-    mimic: MimicSpec
-    mimic_ma52: ActionsSpec
+    generated: dict[Name, MimicSpec]
+    """Data sets that stage `synthesize` draws: edition -> how."""
+    generated_ma52: dict[Name, GeneratedActions]
+    """Data sets to pre-train on that stage `synthesize_ma52` draws: edition -> how."""
     editions: dict[str, EditionUse]
     """The editions that stage `index` reads."""
-    tiny_depth: TinyDepthSpec
+    tiny_depth: dict[Name, TinyDepth]
+    """Small depth networks, trained on generated people."""
     media: dict[Name, Media]
     estimates: dict[Name, DepthMedia]
-    """More media: those that the network of stage `tiny_depth` makes."""
+    """More media: those that a network of `tiny_depth` makes."""
     sheets: dict[Name, Sheets]
     recipes: dict[Name, Recipe]
     experiments: dict[Name, Experiment]
@@ -182,11 +202,15 @@ class Params(Strict):
         """Media of the archives and estimated ones."""
         return {**self.media, **self.estimates}
 
+    def folder_of(self, source: Name) -> str:
+        """Where below `predictions/` the probabilities of an experiment or a fusion lie."""
+        return f"{'fusions' if source in self.fusions else 'experiments'}/{source}"
+
     @model_validator(mode="after")
     def _names_exist(self) -> Params:
         """Every name used somewhere is defined somewhere; all faults in one message."""
         if faults := names_faults(self):
-            raise ValueError("; ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
 

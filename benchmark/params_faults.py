@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 def names_faults(params: Params) -> list[str]:
     """All of them: names that nobody defines, and entries that do not fit each other."""
     checks = (
-        _unknown_editions, _media_faults, _experiment_faults, _start_faults, _fusion_faults,
-        _source_faults, _table_faults, _repeat_faults, _challenge_faults, _analysis_faults,
+        _unknown_editions, _people_faults, _media_faults, _experiment_faults, _start_faults,
+        _fusion_faults, _source_faults, _table_faults, _repeat_faults, _challenge_faults,
+        _analysis_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(params)]
 
@@ -163,8 +164,9 @@ def _pathway_faults(experiment: Experiment) -> list[str]:
 def _start_faults(params: Params) -> list[str]:
     """Starts that nobody makes, names made twice, and experiments that start from each other."""
     made = ["scratch", *params.experiments, *params.merges, *params.published]
-    faults = [f"'{name}' is made twice: experiments, merges and published share their names"
-              for name in sorted({name for name in made if made.count(name) > 1})]  # fmt: skip
+    models = [*made, *params.tiny_depth]
+    faults = [f"'{name}' is made twice: experiments, merges, published and tiny_depth share names"
+              for name in sorted({name for name in models if models.count(name) > 1})]  # fmt: skip
     before = {key: [experiment.start] for key, experiment in params.experiments.items()}
     for key, merge in params.merges.items():
         before[key] = [merge.rgb, merge.pose]
@@ -229,6 +231,23 @@ def _repeat_faults(params: Params) -> list[str]:
         if row.repeats and len(set(seeds)) < len(seeds):
             told = ", ".join(map(str, seeds))
             faults.append(f"table row '{row.name}'.repeats: seeds must differ (they are {told})")
+    return faults
+
+
+def _people_faults(params: Params) -> list[str]:
+    """People that nobody draws, and depth networks that nobody trains."""
+    faults = [
+        f"{section}.{key}.people: no '{entry.people}' in generated"
+        for section in ("generated_ma52", "tiny_depth")
+        for key, entry in getattr(params, section).items()
+        if entry.people not in params.generated
+    ]
+    for key, media in params.estimates.items():
+        network = getattr(media.backend, "network", "")
+        if network not in {f"models/{name}" for name in params.tiny_depth}:
+            faults.append(
+                f"estimates.{key}.backend.network: no entry of tiny_depth makes {network}"
+            )
     return faults
 
 

@@ -14,16 +14,18 @@ from benchmark.evaluation.figures import Bar
 from benchmark.evaluation.metrics import Metrics, correctness, majority, score
 from benchmark.evaluation.significance import McNemar, holm, mcnemar
 from benchmark.fusion_params import FusionRule, Uniform
+from benchmark.predictions import Probabilities, read_probabilities
 from benchmark.schema import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from benchmark.clips import Clips
-    from benchmark.predictions import Probabilities
+    from benchmark.params import Params
 
 SIGNIFICANT = 0.05
 """A corrected p-value below this, with an interval without 0, is more than noise."""
@@ -137,6 +139,15 @@ def known_answers(clips: Clips, test: NDArray[np.int64] | None) -> list[Answers]
     if test is not None:
         truths.append(Answers.of(clips, "test", test))
     return truths
+
+
+def read_source(params: Params, folder: Path, name: str, split: Split) -> Probabilities:
+    """Those of an experiment or a fusion; `folder` is that of all probabilities.
+
+    Raises:
+        FormatError: The file is missing or breaks its schema.
+    """
+    return read_probabilities(folder / params.folder_of(name) / f"{split}.parquet")
 
 
 @dataclass(frozen=True)

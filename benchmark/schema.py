@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from benchmark.errors import FormatError, ParamsError
+from benchmark.errors import FormatError, ParamsError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,13 +58,10 @@ def read_json(path: Path, model: type[M], *, what: str, do: str) -> M:
     except FileNotFoundError:
         raise FormatError(path, "no such file", do=do) from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first, *more = error.errors(include_url=False)
         key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FormatError(
-            path,
-            f"not {what}: {error.error_count()} fault(s), the first at {key}: {first['msg']}",
-            do=do,
-        ) from None
+        others = f", and {len(more)} more" if more else ""
+        raise FormatError(path, f"not {what}: {key}: {first['msg']}{others}", do=do) from None
 
 
 def validate(where: Path, raw: Any, model: type[M]) -> M:
@@ -72,12 +69,12 @@ def validate(where: Path, raw: Any, model: type[M]) -> M:
     try:
         return model.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        lines = [f"{where}: {_line(fault, raw, model)}" for fault in error.errors()]
-        raise ParamsError(where, f"{len(lines)} fault(s)\n  " + "\n  ".join(lines)) from None
+        lines = [line for fault in error.errors() for line in _lines(fault, raw, model)]
+        raise ParamsError(where, listed(lines)) from None
 
 
-def _line(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> str:
-    """One fault as `path.to.key: what is wrong (got value)`."""
+def _lines(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> list[str]:
+    """One fault as `path.to.key: what is wrong (got value)`, or all that one check found."""
     location = list(_walkable(fault["loc"], raw))
     if fault["type"] == "missing":
         location.append(fault["loc"][-1])
@@ -85,12 +82,15 @@ def _line(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> str:
     if fault["type"] == "extra_forbidden":
         known = set(_known_names(model)) - {location[-1]}
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        return f"{path}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+        return [f"{path}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")]
     if fault["type"] == "missing":
-        return f"{path}: missing"
+        return [f"{path}: missing"]
+    said = fault["msg"].removeprefix("Value error, ").split("\n")
+    if isinstance(fault["input"], dict):
+        return [f"{path}: {line}" if location else line for line in said]
     got = json.dumps(fault["input"], default=str)
     got = got if len(got) <= 60 else got[:57] + "..."
-    return f"{path}: {fault['msg'].removeprefix('Value error, ')} (got {got})"
+    return [f"{path}: {line} (got {got})" for line in said]
 
 
 def _walkable(location: tuple[int | str, ...], raw: Any) -> Iterator[int | str]:

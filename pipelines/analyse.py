@@ -10,8 +10,7 @@ from benchmark.analysis_files import Analysed, Frames, write_analysis
 from benchmark.clips import read_clips
 from benchmark.editions import read_edition
 from benchmark.files import replacing_folder
-from benchmark.predictions import read_probabilities
-from benchmark.results import known_answers
+from benchmark.results import known_answers, read_source
 from benchmark.run_record import write_records
 from benchmark.sealed import test_labels
 from benchmark.sync import log_records
@@ -48,9 +47,8 @@ def main(
     known = {}
     with replacing_folder(out) as work:
         for truth in known_answers(clips, test_labels(answers, clips, edition)):
-            file = f"{truth.split}.parquet"
-            source = read_probabilities(probabilities / spec.source / file)
-            members = [read_probabilities(probabilities / name / file) for name in spec.members]
+            names = (spec.source, *spec.members)
+            source, *members = (read_source(params, probabilities, n, truth.split) for n in names)
             found = Analysed(source, members, truth)
             known[truth.split] = write_analysis(
                 found, edition, work / truth.split, frames=frames, shown=spec.hardest

@@ -79,7 +79,7 @@ def status() -> None:
     known = _locked_stages()
     for name in stages:
         reasons = "; ".join(_reasons(changed.get(name, []))) or "up to date"
-        click.echo(f"{name:<24} {reasons if name in known else 'not run yet'}")
+        click.echo(f"{name:<26} {reasons if name in known else 'not run yet'}")
     old = sum(name in changed for name in stages)
     advice = "run 'dvc repro'" if old else "nothing to do"
     click.echo(f"{len(stages) - old} of {len(stages)} stages are up to date: {advice}")

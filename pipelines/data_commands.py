@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from benchmark.editions import FOLDER, read_edition
-from benchmark.errors import ManyFaults, ParamsError
+from benchmark.errors import ParamsError
 from benchmark.files import replacing
-from benchmark.params import read_params
+from benchmark.params import EditionUse, read_params
+from benchmark.schema import read_yaml
 from benchmark.workers import usable_cores
 from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from benchmark.editions import Edition
 
 MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
+
+
+class Uses(BaseModel):
+    """The one section of params.yaml that tells of archives; faults of others do not matter."""
+
+    editions: dict[str, EditionUse]
 
 
 @click.group()
@@ -43,15 +51,10 @@ def check(edition_name: str, raw: Path | None) -> None:
         raw = raw or Path("data/raw") / edition_name
         if not raw.is_dir():
             raise ParamsError(raw, "no such folder", do="Put or link the archives there")
-        use = read_params(PARAMS).editions.get(edition_name) if PARAMS.is_file() else None
-        left_out = use.left_out if use else ()
+        uses = read_yaml(PARAMS, Uses).editions if PARAMS.is_file() else {}
+        left_out = uses[edition_name].left_out if edition_name in uses else ()
         cores = usable_cores()
-        try:
-            clips = read_archive(raw, edition, left_out=left_out, workers=cores)
-        except ManyFaults as faults:
-            for line in faults.lines:
-                click.echo(f"{MARKS['fault']} {line}")
-            raise
+        clips = read_archive(raw, edition, left_out=left_out, workers=cores)
         found = findings(take_survey(raw, edition, clips, workers=cores))
     for finding in found:
         click.echo(f"{MARKS[finding.level]} {finding.text}")
@@ -67,13 +70,28 @@ def edition() -> None:
 @edition.command()
 @click.argument("name")
 @click.option("--from", "source", type=existing, required=True, help="Folder of one's own clips.")
-def new(name: str, source: Path) -> None:
-    """Make the edition NAME of one's own clips (docs/own-clips.md)."""
+@click.option(
+    "--like",
+    "profile",
+    default="default",
+    show_default=True,
+    help="Whose recipes: default for two CPU cores, paper for GPUs.",
+)
+def new(name: str, source: Path, profile: str) -> None:  # fmt: skip
+    """Make the edition NAME of one's own clips, and the params.NAME.yaml that trains on it.
+
+    docs/own-clips.md says what the folder holds and how to go on.
+    """
     from benchmark.datasets.folder import describe
+    from benchmark.profiles import file_of, kept
+    from benchmark.profiles.own import own_clips, write_own_params
 
     with mistakes_shown():
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise ParamsError("NAME", "not a name", expected="small letters, digits and _")
+        if name in {"default", "paper"}:
+            raise ParamsError("NAME", "the name of a profile", do="Choose another one")
+        base, knobs = file_of(profile, PARAMS), kept(name, PARAMS)
         path = FOLDER / f"{name}.yaml"
         made = _revised(path, describe(name, source))
         raw = Path("data/raw") / name
@@ -81,8 +99,13 @@ def new(name: str, source: Path) -> None:
         with replacing(path) as work:
             YAML().dump(made.model_dump(mode="json"), work)
         Path("data/sealed", name).mkdir(parents=True, exist_ok=True)
-    click.echo(f"wrote {path}: {len(made.classes)} classes; the clips are in {raw}")
-    click.echo(f"now 'mgbench data check {name}', then name it in params.yaml: docs/own-clips.md")
+        click.echo(f"wrote {path}: {len(made.classes)} classes; the clips are in {raw}")
+        if not knobs.is_file() and read_params(PARAMS).profile != name:
+            streams = write_own_params(base, own_clips(name, source), knobs)
+            click.echo(f"wrote {knobs}: {', '.join(streams)}")
+        else:
+            click.echo(f"the knobs of profile '{name}' stay as they are")
+    click.echo(f"now 'mgbench data check {name}', then 'mgbench recipe use {name}' and 'dvc repro'")
 
 
 def _revised(path: Path, made: Edition) -> Edition:

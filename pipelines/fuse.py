@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="FUSION")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--members", type=existing, required=True, help="Folder of all probabilities.")
+@click.option("--members", type=existing, required=True, help="Folder of their probabilities.")
 @click.option("--out", type=path, required=True, help="Folder of the fused probabilities.")
 @stage
 def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:

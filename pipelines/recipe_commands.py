@@ -9,14 +9,13 @@ from pathlib import Path
 import click
 from ruamel.yaml import YAML
 
-from benchmark.errors import ParamsError
 from benchmark.params import read_params
 from pipelines._stage import PARAMS, entry, mistakes_shown
 
 
 @click.group()
 def recipe() -> None:
-    """Look at recipes, and choose between the two sets of them."""
+    """Look at recipes, and choose between the sets of them."""
 
 
 @recipe.command()
@@ -46,27 +45,41 @@ def show(name: str) -> None:
 
 
 @recipe.command()
-@click.argument("profile", type=click.Choice(["default", "paper"]))
+@click.argument("profile")
 def use(profile: str) -> None:
-    """Make PROFILE the project's params.yaml; the present one is kept beside it."""
-    from benchmark.profiles import PAPER
+    """Make PROFILE the project's params.yaml; the present one is kept beside it.
+
+    PROFILE is default, paper, or one of your own: 'mgbench edition new' writes params.PROFILE.yaml.
+    """
+    from benchmark.profiles import file_of, kept
 
     with mistakes_shown():
-        present = read_params(PARAMS).profile
-        if present == profile:
+        present, source = read_params(PARAMS).profile, file_of(profile, PARAMS)
+        if source == PARAMS:
             click.echo(f"{PARAMS} is of profile '{profile}' already")
             return
-        kept = _kept(present)
-        source = _kept(profile) if _kept(profile).is_file() or profile == "default" else PAPER
-        if not source.is_file():
-            raise ParamsError(source, "no such file", do=f"Get {PARAMS} back with Git")
-        shutil.copyfile(PARAMS, kept)
+        read_params(source)
+        shutil.copyfile(PARAMS, kept(present, PARAMS))
         shutil.copyfile(source, PARAMS)
-    click.echo(f"{PARAMS} is now profile '{profile}'; '{present}' is kept in {kept}")
+    beside = kept(present, PARAMS)
+    click.echo(f"{PARAMS} is now profile '{profile}'; '{present}' is kept in {beside}")
 
 
-def _kept(profile: str) -> Path:
-    return PARAMS.with_name(f"params.{profile}.yaml")
+@recipe.command()
+@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
+def drop(names: tuple[str, ...]) -> None:
+    """Take EXPERIMENTs out of params.yaml, with all that names them: members, rows, merges."""
+    from benchmark.profiles.cutting import keep_experiments, read_document, write_document
+
+    with mistakes_shown():
+        params = read_params(PARAMS)
+        for name in names:
+            entry(params.experiments, "experiments", name)
+        document = read_document(PARAMS)
+        kept = [name for name in params.experiments if name not in names]
+        keep_experiments(document, params, kept)
+        write_document(document, PARAMS)
+    click.echo(f"{PARAMS} is without {', '.join(names)}; left: {', '.join(kept)}")
 
 
 @click.command()

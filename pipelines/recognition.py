@@ -123,10 +123,11 @@ def open_system(name: str, root: Path | None = None) -> System:
     params = read_params(root / "params.yaml")
     if name in params.fusions:
         members = params.fusions[name].members
-        fitted = read_fitted(root / "predictions" / name / "weights.json")
+        file = f"predictions/fusions/{name}/weights.json"
+        fitted = read_fitted(root / file)
         if sorted(members) != sorted(fitted.weights):
             raise MismatchError(
-                f"predictions/{name}/weights.json", "of other members than params.yaml names",
+                file, "of other members than params.yaml names",
                 expected=", ".join(sorted(members)), found=", ".join(sorted(fitted.weights)),
                 do=f"Run 'dvc repro fuse@{name}'",
             )  # fmt: skip
@@ -146,7 +147,7 @@ def _temperature(
     root: Path, edition: Edition, members: Sequence[str], blend: Blend
 ) -> float | None:
     """Of least log-loss on validation, where the members' probabilities are there."""
-    files = [root / "predictions" / name / "val.parquet" for name in members]
+    files = [root / "predictions/experiments" / name / "val.parquet" for name in members]
     index = root / "data" / edition.name / "clips.parquet"
     if not index.is_file() or not all(file.is_file() for file in files):
         return None

@@ -40,12 +40,12 @@ def main(
     clips = read_clips(index, edition)
     truths = known_answers(clips, test_labels(answers, clips, edition))
     archive = Archive(raw, edition, clips)
-    galleries = [gallery(spec, truth, probabilities, archive) for truth in truths]
+    galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
     sheets = next((key for key, one in params.sheets.items() if one.edition == edition.name), None)
     sources = Sources(
         table=reports / "table",
         analysis=reports / "analysis",
-        reports=reports,
+        curves=reports / "experiments",
         sheets=reports / "modalities" / sheets if sheets else None,
         survey=reports / "data" / edition.name,
     )

@@ -27,15 +27,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="SUBMISSION")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--test", type=existing, required=True, help="Probabilities of the test split.")
+@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
 @click.option("--out", type=path, required=True, help="Folder of the CSV and its zip.")
 @click.option("--record", type=path, required=True, help="The run's record.")
 @stage
-def main(params: Params, name: str, index: Path, test: Path, out: Path, record: Path) -> None:
+def main(
+    params: Params, name: str, index: Path, probabilities: Path, out: Path, record: Path
+) -> None:
     """Write SUBMISSION, read it back and check it against its challenge."""
     spec = entry(params.submissions, "submissions", name)
     challenge, edition = read_challenge(spec.challenge), read_edition(spec.edition)
     clips = read_clips(index, edition)
+    test = probabilities / params.folder_of(spec.source) / "test.parquet"
     found = read_probabilities(test)
     check_against(found, clips.split("test"), edition.classes)
     made_of = ingredients_of(test, spec.source, transductive=spec.transductive)

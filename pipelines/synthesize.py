@@ -1,4 +1,4 @@
-"""Stage synthesize: the raw archives of the embedded default."""
+"""Stage synthesize: the raw archives of a generated data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from benchmark.datasets.mimic import synthesize
 from benchmark.workers import usable_cores
-from pipelines._stage import path, stage
+from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("name", metavar="EDITION")
 @click.option("--raw", type=path, required=True, help="Folder of the archives.")
 @click.option("--sealed", type=path, required=True, help="Folder of the test answers.")
 @stage
-def main(params: Params, raw: Path, sealed: Path) -> None:
+def main(params: Params, name: str, raw: Path, sealed: Path) -> None:
     """Generate people at press conferences, in the raw layout of the iMiGUE archives."""
-    synthesize(params.mimic, raw, sealed, workers=usable_cores())
+    synthesize(entry(params.generated, "generated", name), raw, sealed, workers=usable_cores())
     click.echo(f"wrote {raw} and {sealed}")
 
 

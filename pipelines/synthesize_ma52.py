@@ -8,7 +8,7 @@ import click
 
 from benchmark.datasets.mimic import synthesize_actions
 from benchmark.workers import usable_cores
-from pipelines._stage import path, stage
+from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("name", metavar="EDITION")
 @click.option("--raw", type=path, required=True, help="Folder of the archive.")
 @stage
-def main(params: Params, raw: Path) -> None:
+def main(params: Params, name: str, raw: Path) -> None:
     """Generate seated people's actions, in the raw layout of Micro-Action 52."""
-    synthesize_actions(params.mimic_ma52, params.mimic, raw, workers=usable_cores())
+    spec = entry(params.generated_ma52, "generated_ma52", name)
+    synthesize_actions(spec, params.generated[spec.people], raw, workers=usable_cores())
     click.echo(f"wrote {raw}")
 
 

@@ -51,7 +51,7 @@ def main(
     rows = []
     for truth in truths:
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
-    subsets = sweep(params.table.subsets, probabilities, truths)
+    subsets = sweep(params.table.subsets, probabilities / "experiments", truths)
     own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
     boards = leaderboard_lines(edition.name, {**own, **params.table.leaderboard})
     files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)

@@ -1,4 +1,4 @@
-"""Stage tiny_depth: the small depth network, trained on generated people; one MLflow run."""
+"""Stage tiny_depth: a small depth network, trained on generated people; one MLflow run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from benchmark.modalities.depth.tiny_training import train
 from benchmark.tracking import TRAIN, find_root, track
-from pipelines._stage import path, stage
+from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("name", metavar="NETWORK")
 @click.option("--out", type=path, required=True, help="Folder of the network.")
 @click.option("--picture", type=path, required=True, help="What it sees in people unknown to it.")
 @click.option("--record", type=path, required=True, help="The run's record.")
 @stage
-def main(params: Params, out: Path, picture: Path, record: Path) -> None:
-    """Train the network that finds depth in frames of generated people."""
+def main(params: Params, name: str, out: Path, picture: Path, record: Path) -> None:
+    """Train NETWORK, which finds depth in frames of generated people."""
+    spec = entry(params.tiny_depth, "tiny_depth", name)
     with track(
         find_root(),
         experiment=TRAIN,
-        name="tiny_depth",
-        params={"tiny_depth": params.tiny_depth.model_dump(mode="json")},
-        tags={"kind": "training", "edition": "mimic"},
+        name=name,
+        params={"tiny_depth": spec.model_dump(mode="json")},
+        tags={"kind": "training", "edition": spec.people},
         record=record,
         artifacts=[picture],
     ) as run:
-        train(params.tiny_depth, params.mimic, out, picture=picture, report=run.metrics)
+        train(spec, params.generated[spec.people], out, picture=picture, report=run.metrics)
     click.echo(f"wrote {out}, {picture} and {record}")
 
 

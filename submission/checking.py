@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.errors import SubmissionError
+from benchmark.errors import SubmissionError, listed
 from submission.id_checks import id_faults
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Editio
     """
     faults = list(_faults_of_file(path, ids, form, edition))
     if faults:
-        lines = "\n  ".join(str(fault) for fault in faults)
-        raise SubmissionError(path, f"{len(faults)} fault(s)\n  {lines}")
+        raise SubmissionError(path, listed(faults))
 
 
 def _faults_of_file(

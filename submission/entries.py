@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmark.fusion_params import Uniform
-from benchmark.predictions import read_probabilities
-from benchmark.results import Entry
+from benchmark.results import Entry, read_source
 from submission.fitted import read_fitted
 from submission.fusion import fuse
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
-    """One entry a row of the table, in its order; `folder` holds `<source>/<split>.parquet`.
+    """One entry a row of the table, in its order; `folder` is that of all probabilities.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
@@ -27,7 +26,7 @@ def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
     """
 
     def read(name: str) -> Probabilities:
-        return read_probabilities(folder / name / f"{split}.parquet")
+        return read_source(params, folder, name, split)
 
     def entry(row: TableRow) -> Entry:
         if row.members is not None:
@@ -38,7 +37,7 @@ def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
         if (fusion := params.fusions.get(row.source)) is None:
             repeats = [read(name) for name in row.repeats]
             return Entry(row.name, read(row.source), published=row.published, repeats=repeats)
-        weights = read_fitted(folder / row.source / "weights.json").weights
+        weights = read_fitted(folder / params.folder_of(row.source) / "weights.json").weights
         return Entry(row.name, read(row.source), fusion.rule, weights, row.published)
 
     return [entry(row) for row in params.table.rows]

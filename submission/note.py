@@ -61,7 +61,7 @@ class SubmissionNote(Strict):
 def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> Ingredients:
     """What `probabilities` was made of: the weights.json of the fusion that wrote it tells.
 
-    It counts for `predictions/<source>/test.parquet` alone: another file in that folder has
+    It counts for `predictions/fusions/<source>/test.parquet` alone: another file in that folder has
     another origin.
 
     Raises:

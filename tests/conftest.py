@@ -24,9 +24,9 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 REPO = Path(__file__).parents[1]
 STAGES = (
-    "synthesize", "synthesize_ma52", "index", "survey", "prepare", "tiny_depth", "estimate",
-    "sheets", "scratch", "published", "merge", "train", "predict", "evaluate", "fuse", "table",
-    "analyse", "report", "submit",
+    "check", "synthesize", "synthesize_ma52", "index", "survey", "prepare", "tiny_depth",
+    "estimate", "sheets", "scratch", "published", "merge", "train", "predict", "evaluate", "fuse",
+    "table", "analyse", "report", "submit",
 )  # fmt: skip
 
 

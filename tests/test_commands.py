@@ -33,7 +33,7 @@ ELSEWHERE = {
     "dvc exp run": "minutes; tests/test_end_to_end.py changes the same knob by hand",
     "mgbench edition new own": "tests/test_own_clips.py",
     "mgbench data check own": "tests/test_own_clips.py",
-    "dvc repro table analyse submit survey@own": "tests/test_own_clips.py",
+    "mgbench recipe use own": "tests/test_own_clips.py",
     "mgbench data check imigue": "needs the archives; tests/test_imigue.py makes small ones",
     "torchrun": "tests/test_processes.py",
     "pip install": "needs a network",
@@ -88,7 +88,9 @@ def at_hand(finished: Path) -> Path:
     (root / "submissions/before").mkdir()
     shutil.copy(root / "prediction.csv", root / "submissions/before")
     for name, member in (("a", "joint"), ("b", "rgb")):
-        shutil.copy(root / f"predictions/{member}/val.parquet", root / f"{name}.parquet")
+        shutil.copy(
+            root / f"predictions/experiments/{member}/val.parquet", root / f"{name}.parquet"
+        )
     val = read_clips(root / "data/mimic/clips.parquet", read_edition("mimic")).split("val")
     labels = zip(val.ids, val.labels().tolist(), strict=True)
     rows = "".join(f"{clip},{label}\n" for clip, label in labels)

@@ -95,7 +95,7 @@ def test_mlflow_shows_every_run_once(done: Path) -> None:
 
 def test_a_second_repro_runs_nothing(done: Path) -> None:
     assert ran(done) == []
-    assert "32 of 32 stages are up to date" in command(done, "mgbench", "status").stdout
+    assert "33 of 33 stages are up to date" in command(done, "mgbench", "status").stdout
 
 
 def test_a_lost_store_shows_every_run_again_once(done: Path) -> None:
@@ -126,7 +126,7 @@ def test_one_knob_of_one_experiment_reruns_that_experiment_only(done: Path) -> N
     assert {"train@joint", "predict@joint"} <= set(found)
     assert {"merge@merged_joint", "train@rgb_joint"} <= set(found), "what started from it"
     assert not {stage for stage in found if stage.endswith(("@rgb", "@swin_rgb"))}
-    assert not {"synthesize", "index@mimic", "prepare@skeleton", "prepare@rgb"} & set(found)
+    assert not {"synthesize@mimic", "index@mimic", "prepare@skeleton", "prepare@rgb"} & set(found)
     (done / "params.yaml").write_text(before, "utf-8")
     again = command(done, "dvc", "repro", *scored).stdout
     assert "Stage 'train@joint' is cached - skipping run" in again
@@ -142,7 +142,7 @@ def results(root: Path) -> dict[str, str]:
 def test_stages_that_draw_numbers_make_the_same_bytes_when_they_run_again(done: Path) -> None:
     before = results(done)
     again = (
-        "synthesize", "train@rgb_joint", "predict@rgb_joint", "fuse@uniform", "submit@final",
+        "synthesize@mimic", "train@rgb_joint", "predict@rgb_joint", "fuse@uniform", "submit@final",
     )  # fmt: skip
     out = command(done, "dvc", "repro", "--force", "--single-item", *again).stdout
     assert out.count("Running stage") == len(again)
@@ -156,7 +156,7 @@ def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(done: Pat
         [
             sys.executable, "-m", "pipelines.train", "joint", "--clips", "data/mimic/clips.parquet",
             "--media", "data/mimic/skeleton", "--start", "models/scratch", "--out", "models/joint",
-            "--reports", "reports/joint", "--record", "runs/train-joint.json",
+            "--reports", "reports/experiments/joint", "--record", "runs/train-joint.json",
         ],
         cwd=done, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def test_a_video_by_hand_gets_what_the_stages_predict_of_its_clips(finished: Pat
     """Three lines of Python, on the raw video and its sheet, against `dvc repro`."""
     told = json.loads(command(finished, sys.executable, "-c", BY_HAND).stdout.splitlines()[-1])
     assert len(told) >= 4
-    whole = read_probabilities(finished / "predictions/convex/test.parquet")
+    whole = read_probabilities(finished / "predictions/fusions/convex/test.parquet")
     row = {clip: place for place, clip in enumerate(whole.clip_id)}
     for clip, p in told.items():
         np.testing.assert_allclose(p, whole.p[row[clip]], atol=1e-6)

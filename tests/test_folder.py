@@ -283,6 +283,7 @@ def project(tmp_path: Path) -> Path:
     for name in ("benchmark", "pipelines", "submission"):
         ignore = shutil.ignore_patterns("__pycache__", "assets")
         shutil.copytree(REPO / name, tmp_path / "project" / name, ignore=ignore)
+    shutil.copy(REPO / "params.yaml", tmp_path / "project")
     return tmp_path / "project"
 
 

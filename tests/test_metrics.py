@@ -161,7 +161,7 @@ def test_reading_broken_metrics_names_the_file_and_the_key(tmp_path: Path) -> No
     with pytest.raises(FormatError) as error:
         read_metrics(path)
     assert str(error.value).startswith(
-        f"{path}: not a metrics file: 2 fault(s), the first at top5: Field required"
+        f"{path}: not a metrics file: top5: Field required, and 1 more"
     )
 
 

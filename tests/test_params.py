@@ -54,7 +54,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             ("seed: 1", "seed: true"),
         )
     )
-    assert "3 fault(s)" in found
+    assert "3 faults" in found
     for path in ("recipes.pose_small.warmup_epochs", "experiments.joint.input.sigma", "seed"):
         assert f"{path}:" in found
 

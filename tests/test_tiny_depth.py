@@ -81,7 +81,7 @@ def test_a_frame_s_depth_depends_on_no_other_frame(trained):
 
 
 def test_only_train_people_are_shown_and_in_places_of_their_own():
-    people = read_params(REPO / "params.yaml").mimic
+    people = read_params(REPO / "params.yaml").generated["mimic"]
     videos = plan(people)
     allowed = {video.identity for video in videos if video.split == "train"}
     takes = plan_takes(_SPEC.model_copy(update={"takes": 100}), people)

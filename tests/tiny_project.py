@@ -12,18 +12,19 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmark.params import read_params
+from benchmark.profiles.cutting import keep_experiments, read_document, write_document
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
 TINY = {
-    ("mimic",): {
+    ("generated", "mimic"): {
         "train_clips": 40, "val_clips": 16, "test_clips": 16,
         "train_people": 4, "val_people": 2, "test_people": 2,
     },
-    ("mimic_ma52",): {
+    ("generated_ma52", "mimic_ma52"): {
         "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
     },
-    ("tiny_depth",): {"takes": 8, "frames_per_take": 2, "steps": 20},
+    ("tiny_depth", "tiny_depth"): {"takes": 8, "frames_per_take": 2, "steps": 20},
     ("recipes", "pose_small"): {"epochs": 2},
     ("recipes", "rgb_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("recipes", "rgb_pose_small"): {"epochs": 1, "warmup_epochs": 0.5},
@@ -78,36 +79,11 @@ def change(root: Path, keys: tuple[str, ...], values: dict[str, Any]) -> None:
 
 
 def keep_only(root: Path, kept: tuple[str, ...]) -> None:
-    """Take all but some experiments out of params.yaml and dvc.yaml, as a user would."""
-    gone = set(PARAMS.experiments) - set(kept)
-    yaml = YAML()
-    params = yaml.load(root / "params.yaml")
-    for name in gone:
-        del params["experiments"][name]
-    if not any(one["edition"] == "mimic_ma52" for one in params["experiments"].values()):
-        del params["editions"]["mimic_ma52"], params["media"]["rgb_ma52"]
-        graph = (root / "dvc.yaml").read_text("utf-8")
-        start, end = graph.index("  synthesize_ma52:\n"), graph.index("  index:\n")
-        (root / "dvc.yaml").write_text(graph[:start] + graph[end:], "utf-8")
-    starts = {experiment["start"] for experiment in params["experiments"].values()}
-    merges = params["merges"].items()
-    params["merges"] = {name: dict(merge) for name, merge in merges if name in starts}
-    for fusion in params["fusions"].values():
-        fusion["members"] = [member for member in fusion["members"] if member not in gone]
-        weights = fusion["rule"].get("weights", {})
-        for name in gone & set(weights):
-            del weights[name]
-    for section, key in (("analysis", "members"), ("table", "subsets")):
-        params[section][key] = [name for name in params[section][key] if name not in gone]
-    rows = params["table"]["rows"]
-    params["table"]["rows"] = [
-        row for row in rows if not gone & {row.get("source"), *row.get("members", ())}
-    ]
-    yaml.dump(params, root / "params.yaml")
-    paths = [f"{folder}/{name}/" for folder in ("predictions", "reports") for name in gone]
-    lines = (root / "dvc.yaml").read_text("utf-8").splitlines(keepends=True)
-    listed = [line for line in lines if not any(path in line for path in paths)]
-    (root / "dvc.yaml").write_text("".join(listed), "utf-8")
+    """Take all but some experiments out of params.yaml, and what only they need."""
+    params = read_params(root / "params.yaml")
+    document = read_document(root / "params.yaml")
+    keep_experiments(document, params, kept)
+    write_document(document, root / "params.yaml")
 
 
 def project(root: Path, *, kept: tuple[str, ...]) -> Path:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.errors import ParamsError
 from benchmark.params import read_params
 from benchmark.run_record import flatten
 
@@ -13,6 +14,30 @@ if TYPE_CHECKING:
     from benchmark.params import Params
 
 PAPER = Path(__file__).with_name("paper.yaml")
+
+
+def kept(profile: str, params: Path) -> Path:
+    """Where the knobs of a profile lie while `params`, beside it, is of another one."""
+    return params.with_name(f"params.{profile}.yaml")
+
+
+def file_of(profile: str, params: Path) -> Path:
+    """The knobs of a profile: the project's own, those kept beside it, or those that come along.
+
+    Raises:
+        ParamsError: There is no such profile.
+    """
+    if read_params(params).profile == profile:
+        return params
+    if (found := kept(profile, params)).is_file():
+        return found
+    if profile == "paper":
+        return PAPER
+    if profile == "default":
+        raise ParamsError(found, "no such file", do=f"Get {params} back with Git")
+    known = sorted({"default", "paper"} | {file.name.split(".")[1] for file in
+                    params.parent.glob("params.*.yaml")})  # fmt: skip
+    raise ParamsError("PROFILE", f"no '{profile}'", expected=f"one of {', '.join(known)}")
 
 
 @cache

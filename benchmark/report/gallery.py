@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.datasets import raw_media
 from benchmark.evaluation.complementarity import hardest
-from benchmark.predictions import read_probabilities
+from benchmark.results import read_source
 from benchmark.video import VideoWriter, read_frames
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from benchmark.clips import Clip, Clips
     from benchmark.editions import Edition
-    from benchmark.params import Analysis
+    from benchmark.params import Params
     from benchmark.results import Answers
 
 SHORT_SIDE = 180
@@ -73,8 +73,8 @@ class Streams(NamedTuple):
     """What that stream is called."""
 
 
-def gallery(spec: Analysis, truth: Answers, folder: Path, archive: Archive) -> Gallery:
-    """The clips of one split; `folder` holds all probabilities.
+def gallery(params: Params, truth: Answers, folder: Path, archive: Archive) -> Gallery:
+    """The clips of one split that `params.analysis` asks for; `folder` holds all probabilities.
 
     Raises:
         FormatError: A file of probabilities is missing or breaks its schema.
@@ -82,9 +82,10 @@ def gallery(spec: Analysis, truth: Answers, folder: Path, archive: Archive) -> G
     """
 
     def read(name: str) -> NDArray[np.float64]:
-        found = read_probabilities(folder / name / f"{truth.split}.parquet")
+        found = read_source(params, folder, name, truth.split)
         return found.aligned(truth.clip_id).p.astype(np.float64)
 
+    spec = params.analysis
     members = np.stack([read(name) for name in spec.members])
     best = int((members.argmax(2) == truth.label).sum(1).argmax())
     streams = Streams(read(spec.source), members, members[best], spec.members[best])

@@ -44,7 +44,7 @@ class Sources(NamedTuple):
 
     table: Path
     analysis: Path
-    reports: Path
+    curves: Path
     """`<experiment>/history.csv` of each."""
     sheets: Path | None
     """Pictures of modalities."""
@@ -62,7 +62,7 @@ def render(
         _split(sources, edition, rows.to_dict("records"), str(split), train)
         for split, rows in table.groupby("split", sort=False)
     ]
-    histories = {name: pd.read_csv(sources.reports / name / "history.csv") for name in experiments}
+    histories = {name: pd.read_csv(sources.curves / name / "history.csv") for name in experiments}
     survey = json.loads((sources.survey / "survey.json").read_text("utf-8"))
     loader = FileSystemLoader(Path(__file__).parent)
     env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
@@ -117,7 +117,8 @@ def provenance(params: Params, edition: Edition, knobs: Path, folder: Path) -> d
     """Code, machine, knobs and the hashes of the probabilities below `folder`."""
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
-    files = {name: folder / name / "val.parquet" for name in (*params.experiments, *params.fusions)}
+    names = (*params.experiments, *params.fusions)
+    files = {name: folder / params.folder_of(name) / "val.parquet" for name in names}
     versions = {key.removeprefix("version."): value for key, value in tags.items()}
     return {
         "edition": f"{edition.name}, version {edition.version}; {edition.source}",
@@ -126,7 +127,7 @@ def provenance(params: Params, edition: Edition, knobs: Path, folder: Path) -> d
         "packages": ", ".join(f"{name} {versions[name]}" for name in PACKAGES),
         "params.yaml": f"SHA-256 {sha256(knobs)}, profile {params.profile}, seed {params.seed}",
         **{
-            f"predictions/{name}/val.parquet": f"SHA-256 {sha256(file)}"
+            f"predictions/{params.folder_of(name)}/val.parquet": f"SHA-256 {sha256(file)}"
             for name, file in files.items()
             if file.is_file()
         },

@@ -45,12 +45,18 @@ def speed(depth: Callable[[np.ndarray], np.ndarray], frames: np.ndarray) -> floa
 def main(model: Path | None, sheet: Path | None, per_person: int) -> None:
     """Print rank correlation and relative error, of the network and of two that see nothing."""
     params = read_params(Path("params.yaml"))
-    people = params.mimic
+    people = params.generated["mimic"]
     with tempfile.TemporaryDirectory() as scratch:
         if model is None:
             model, start = Path(scratch) / "depth", time.perf_counter()
             picture = Path(scratch) / "people.png"
-            train(params.tiny_depth, people, model, picture=picture, report=lambda *_: None)
+            train(
+                params.tiny_depth["tiny_depth"],
+                people,
+                model,
+                picture=picture,
+                report=lambda *_: None,
+            )
             click.echo(f"trained in {time.perf_counter() - start:.0f} s")
         net = TinyDepth.load(model)
     torch.set_num_threads(1)

@@ -40,7 +40,7 @@ class Pair(NamedTuple):
 
 def film_pairs(per_video: int) -> Iterator[Pair]:
     """Neighbouring frames at random places of every validation video of params.yaml."""
-    people = read_params(Path("params.yaml")).mimic
+    people = read_params(Path("params.yaml")).generated["mimic"]
     for video in plan(people):
         if video.split != "val":
             continue

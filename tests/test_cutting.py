@@ -1,0 +1,126 @@
+"""Sets of params made of others: for one's own clips, and without some experiments."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.errors import ParamsError
+from benchmark.params import read_params
+from benchmark.profiles import PAPER
+from benchmark.profiles.cutting import (
+    document_text,
+    keep_experiments,
+    read_document,
+    write_document,
+)
+from conftest import REPO, mgbench
+from own_clips import write_folder
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+PROFILES = {"default": REPO / "params.yaml", "paper": PAPER}
+ALONE = {"joint", "limb", "rgb", "swin_rgb"}
+"""Experiments of the default profile that start from nothing."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the code: `edition new` writes beside the other editions."""
+    root = tmp_path / "project"
+    for name in ("benchmark", "pipelines", "submission"):
+        ignore = shutil.ignore_patterns("__pycache__", "assets")
+        shutil.copytree(REPO / name, root / name, ignore=ignore)
+    shutil.copy(REPO / "params.yaml", root)
+    return root
+
+
+def run(project: Path, *arguments: str) -> CompletedProcess[str]:
+    return mgbench(project, *arguments, more={"PYTHONPATH": str(project)})
+
+
+@pytest.mark.parametrize("path", PROFILES.values(), ids=PROFILES)
+def test_a_document_that_nobody_changed_is_written_as_it_was(path: Path) -> None:
+    assert document_text(read_document(path)) == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("skeletons", [True, False])
+@pytest.mark.parametrize("like", PROFILES)
+def test_own_clips_get_params_that_fit_together(
+    like: str, skeletons: bool, project: Path, tmp_path: Path
+) -> None:
+    clips = write_folder(tmp_path / "clips")
+    if not skeletons:
+        shutil.rmtree(clips / "skeletons")
+        (clips / "skeleton.yaml").unlink()
+    made = run(project, "edition", "new", "own", "--from", str(clips), "--like", like)
+    assert made.returncode == 0, made.stderr
+    used = run(project, "recipe", "use", "own")
+    assert used.returncode == 0, used.stderr
+    text = (project / "params.yaml").read_text("utf-8")
+    foreign = ("mimic", "imigue", "openpose36", "published: 7", "swin_ma52", "swin_rgb_star")
+    assert [word for word in foreign if word in text] == []
+    assert ("kind: skeleton" in text) == skeletons
+    assert ("swin_depth" in text) == (like == "paper")
+    assert run(project, "recipe", "show", "swin_rgb").returncode == 0
+
+
+def test_params_of_own_clips_are_never_written_over(project: Path, tmp_path: Path) -> None:
+    clips = write_folder(tmp_path / "clips")
+    run(project, "edition", "new", "own", "--from", str(clips))
+    knobs = project / "params.own.yaml"
+    knobs.write_text(knobs.read_text("utf-8").replace("epochs: 5", "epochs: 50"), "utf-8")
+    again = run(project, "edition", "new", "own", "--from", str(clips))
+    assert "the knobs of profile 'own' stay as they are" in again.stdout
+    assert "epochs: 50" in knobs.read_text("utf-8")
+
+
+def test_a_profile_that_nobody_wrote_is_refused_with_those_that_there_are(project: Path) -> None:
+    wrong = run(project, "recipe", "use", "mine")
+    assert wrong.returncode == 2
+    assert "no 'mine'; expected one of default, paper" in wrong.stderr
+
+
+def test_drop_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:
+    done = run(project, "recipe", "drop", "swin_ma52", "swin_rgb_star", "swin_taylor", "swin_flow",
+               "swin_depth")  # fmt: skip
+    assert done.stdout.endswith("left: joint, limb, rgb, rgb_joint, rgb_limb, swin_rgb\n")
+    params = read_params(project / "params.yaml")
+    assert params.fusions["winner"].members == ("rgb_joint", "rgb_limb", "swin_rgb")
+    assert "rgb_ma52" not in params.media
+    assert (*params.editions, *params.generated_ma52) == ("mimic",)
+    assert "Swin depth" not in {row.name for row in params.table.rows}
+    assert "# the weights that MM-Gesture wrote" in (project / "params.yaml").read_text("utf-8")
+
+
+def test_drop_of_what_others_start_from_changes_nothing(project: Path) -> None:
+    before = (project / "params.yaml").read_bytes()
+    wrong = run(project, "recipe", "drop", "swin_ma52")
+    assert wrong.returncode == 2
+    assert "experiments.swin_flow.start: no 'swin_ma52'" in wrong.stderr
+    assert (project / "params.yaml").read_bytes() == before
+
+
+@given(gone=st.sets(st.sampled_from(sorted(ALONE | {"rgb_joint", "swin_flow", "swin_depth"}))))
+@settings(max_examples=30, deadline=None)
+def test_what_is_left_fits_together_or_nothing_is_written(
+    gone: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "params.yaml"
+    document, params = read_document(REPO / "params.yaml"), read_params(REPO / "params.yaml")
+    kept = [name for name in params.experiments if name not in gone]
+    try:
+        keep_experiments(document, params, kept)
+        write_document(document, path)
+    except ParamsError:
+        assert not path.exists()
+        return
+    left = read_params(path)
+    assert list(left.experiments) == kept
+    assert all(len(fusion.members) >= 2 for fusion in left.fusions.values())
