@@ -22,8 +22,8 @@ reproduce: $(VENV)/.installed
 
 extras: $(VENV)/.extras
 
-test: lint unit
-	pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+test: lint
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.extras
 	pytest -m "not slow" -n 2 --dist loadfile

@@ -67,7 +67,8 @@ def read_pickle(path: Path) -> Any:
         ) from None  # fmt: skip
     except Exception as error:  # a broken pickle can raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FormatError(path, f"cannot be read ({reason})") from None
+        do = "It may be cut off: fetch or dump it again"
+        raise FormatError(path, f"cannot be read ({reason})", do=do) from None
 
 
 class _Reader(pickle.Unpickler):

@@ -126,7 +126,8 @@ def read_probabilities(path: Path) -> Probabilities:
     try:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
-        raise FormatError(path, f"not a parquet file ({error})") from None
+        do = "Scores of other programs become one by 'mgbench scores import'"
+        raise FormatError(path, f"not a parquet file ({error})", do=do) from None
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "nothing")

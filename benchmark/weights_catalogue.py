@@ -37,6 +37,8 @@ class PublishedWeights(Strict):
     """A kind of backend or media in params.yaml, or a network that it can start from."""
     source: Text
     """Who publishes it, and where."""
+    url: Annotated[str, StringConstraints(pattern=r"^https://\S+$")] | None
+    """Where it can be fetched; null where no public code spells the address out."""
     licence: Text
     """Of the weights, as published."""
     research_only: bool

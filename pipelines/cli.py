@@ -47,7 +47,7 @@ class Contents(click.Group):
                 )
 
 
-@click.group(cls=Contents)
+@click.group(cls=Contents, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("mm-gesture-benchmark"), prog_name="mgbench")
 def main() -> None:
     """Micro-gesture benchmark: results by `dvc repro`, runs in MLflow, leaderboard files."""

@@ -11,6 +11,7 @@ from benchmark.errors import ArchiveError, ParamsError
 from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from benchmark.modalities.single import Span
     from benchmark.video import VideoInfo
+    from pipelines.recognition import Recognised, System
 
 
 @click.command()
@@ -52,17 +54,15 @@ def predict(
             raise ParamsError("--skeleton, --pose", f"no member of '{name}' looks at a skeleton")
         points = _points(video, info, skeleton, pose, hands, face)
         if points is None and left:
-            system = system.without_points()
+            whole, system = system, system.without_points()
             click.echo(
                 f"no skeleton: goes without {', '.join(left)}; give --skeleton or --pose", err=True
             )
+            _say_cost(whole, system)
         used = dict(zip(sorted(system.cards), system.blend.weights.tolist(), strict=True))
         found = recognise(system, video, spans, points)
-        for one in found:
-            click.echo(f"{one.start_s:.2f} to {one.end_s:.2f} s")
-            for label, p in one.top(5):
-                click.echo(f"  {100 * p:5.1f} %  {label}")
-        calibrated = system.temperature is not None
+        _say(found)
+        calibrated = system.worth is not None
         if not calibrated:
             click.echo("not calibrated: no probabilities of validation here", err=True)
         if not system.edition.comparable:
@@ -72,9 +72,29 @@ def predict(
             click.echo(f"wrote {out}: {', '.join(files)}")
 
 
+def _say_cost(whole: System, rest: System) -> None:
+    """What the members that are left are worth, where that is known."""
+    if whole.worth is not None and rest.worth is not None:
+        ours, all_ = 100 * rest.worth.top1, 100 * whole.worth.top1
+        click.echo(f"right on validation: {ours:.1f} %, with all members {all_:.1f} %", err=True)
+
+
+def _say(found: Sequence[Recognised]) -> None:
+    """A window alone with its five best classes, many of them with three in a line each."""
+    if len(found) == 1:
+        (one,) = found
+        click.echo(f"{one.start_s:.2f} to {one.end_s:.2f} s")
+        for label, p in one.top(5):
+            click.echo(f"  {100 * p:5.1f} %  {label}")
+        return
+    for one in found:
+        best = ", ".join(f"{100 * p:.1f} % {label}" for label, p in one.top(3))
+        click.echo(f"{one.start_s:7.2f} to {one.end_s:.2f} s  {best}")
+
+
 def _check_out(out: Path | None, video: Path) -> None:
-    """Before the work, not after it."""
-    from pipelines.recognition_files import ANNOTATED
+    """Before the work, not after it: the folder is new, or holds what was seen in this video."""
+    from pipelines.recognition_files import ANNOTATED, seen_video
 
     if out is None:
         return
@@ -82,6 +102,10 @@ def _check_out(out: Path | None, video: Path) -> None:
         raise ParamsError("--out", f"{out} is a file", expected="a folder")
     if (out / ANNOTATED).resolve() == video.resolve():
         raise ParamsError("--out", f"would replace {video}", expected="another folder")
+    if (other := seen_video(out)) not in {None, video.name}:
+        raise ParamsError(
+            "--out", f"{out} holds what was seen in {other}", expected="another folder"
+        )
 
 
 def _windows(

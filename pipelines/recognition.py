@@ -40,6 +40,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Worth(NamedTuple):
+    """What a system is worth on validation."""
+
+    temperature: float
+    """With it, probabilities are shares of right answers."""
+    top1: float
+    """Share of clips that it answers right; a fusion is fitted on the same clips."""
+
+
 @dataclass(frozen=True)
 class System:
     """A trained experiment or fusion, ready for videos."""
@@ -53,8 +62,8 @@ class System:
     """Member -> its card; one member for a single stream."""
     blend: Blend
     """Takes the members in the order of their names."""
-    temperature: float | None
-    """Fitted on validation so that probabilities are shares of right answers; None: not fitted."""
+    worth: Worth | None
+    """None where the members' probabilities of validation are not there."""
 
     @property
     def layout(self) -> Layout | None:
@@ -85,8 +94,8 @@ class System:
         before = None if self.blend.before is None else self.blend.before[kept]
         blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
         cards = {names[row]: self.cards[names[row]] for row in kept}
-        temperature = _temperature(self.root, self.edition, list(cards), blend)
-        return replace(self, cards=cards, blend=blend, temperature=temperature)
+        worth = _worth(self.root, self.edition, list(cards), blend)
+        return replace(self, cards=cards, blend=blend, worth=worth)
 
 
 class Recognised(NamedTuple):
@@ -137,16 +146,22 @@ def open_system(name: str, root: Path | None = None) -> System:
     else:
         known = ", ".join([*params.fusions, *params.experiments])
         raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {known}")
-    cards = {member: read_card(root / "models" / member) for member in members}
+    cards = {member: _card(root, member) for member in members}
     edition = read_edition(next(iter(cards.values())).edition)
-    temperature = _temperature(root, edition, members, blend)
-    return System(name, root, params, edition, cards, blend, temperature)
+    worth = _worth(root, edition, members, blend)
+    return System(name, root, params, edition, cards, blend, worth)
 
 
-def _temperature(
-    root: Path, edition: Edition, members: Sequence[str], blend: Blend
-) -> float | None:
-    """Of least log-loss on validation, where the members' probabilities are there."""
+def _card(root: Path, member: str) -> ModelCard:
+    folder = root / "models" / member
+    if not folder.is_dir():
+        do = f"Run 'dvc repro train@{member}', or 'dvc pull models/{member}'"
+        raise ParamsError(folder, "no such model", do=do)
+    return read_card(folder)
+
+
+def _worth(root: Path, edition: Edition, members: Sequence[str], blend: Blend) -> Worth | None:
+    """With the temperature of least log-loss."""
     files = [root / "predictions/experiments" / name / "val.parquet" for name in members]
     index = root / "data" / edition.name / "clips.parquet"
     if not index.is_file() or not all(file.is_file() for file in files):
@@ -155,7 +170,8 @@ def _temperature(
     val = [replace(read_probabilities(file), source=name)
            for name, file in zip(members, files, strict=True)]  # fmt: skip
     p = blended(val, blend, source="val").aligned(clips.ids).p.astype(np.float64)
-    return fit_temperature(p, clips.labels())
+    right = float((p.argmax(1) == clips.labels()).mean())
+    return Worth(fit_temperature(p, clips.labels()), right)
 
 
 def sliding(frames: int, length: int, step: int) -> list[Span]:
@@ -191,8 +207,8 @@ def recognise(
         # Networks that make media, such as depth, are named by their place in the project.
         with chdir(system.root):
             p = _fused(system, archive, work)
-    if system.temperature is not None:
-        p = tempered(p, system.temperature)
+    if system.worth is not None:
+        p = tempered(p, system.worth.temperature)
     return [
         Recognised(span, span.start / info.fps, span.end / info.fps, row, system.edition.classes)
         for span, row in zip(spans, p, strict=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pipelines.recognition import Recognised
 
+JSON = "recognised.json"
 ANNOTATED = "annotated.mp4"
 SHOWN = 5
 """Classes named of a window."""
@@ -63,6 +64,12 @@ def to_json(
         },
         indent=1,
     ) + "\n"  # fmt: skip
+
+
+def seen_video(folder: Path) -> str | None:
+    """The name of the video that a folder tells of; None for a folder without."""
+    file = folder / JSON
+    return json.loads(file.read_text("utf-8")).get("video") if file.is_file() else None
 
 
 def to_csv(found: Sequence[Recognised]) -> str:
@@ -160,10 +167,10 @@ def write_all(
 ) -> list[str]:
     """Write everything into the folder `out`; the names of the files."""
     write_text(
-        out / "recognised.json",
+        out / JSON,
         to_json(found, video=video.name, system=system, members=members, calibrated=calibrated),
     )
     write_text(out / "recognised.csv", to_csv(found))
     save(timeline_figure(found, f"{video.name}, by {system}"), out / "timeline.png")
     write_annotated(found, video, out / ANNOTATED)
-    return ["recognised.json", "recognised.csv", "timeline.png", ANNOTATED]
+    return [JSON, "recognised.csv", "timeline.png", ANNOTATED]

@@ -51,7 +51,7 @@ def main(
     )
     train = np.bincount(clips.split("train").labels(), minlength=len(edition.classes))
     text = render(
-        sources, edition, list(params.experiments), galleries=galleries,
+        sources, edition, params, galleries=galleries,
         provenance=provenance(params, edition, PARAMS, probabilities), train=train,
     )  # fmt: skip
     write_text(out, text)

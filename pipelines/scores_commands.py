@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from benchmark.challenges import Challenge
 
 
+def _parquet(_: click.Context, __: click.Parameter, value: Path) -> Path:
+    """The path; another ending would promise another form."""
+    if value.suffix != ".parquet":
+        raise click.BadParameter(f"'{value}' must end in .parquet")
+    return value
+
+
+out_option = click.option(
+    "--out", type=path, required=True, callback=_parquet, help="Probabilities to write (.parquet)."
+)
+
+
 @click.group()
 def scores() -> None:
     """Scores of other programs."""
@@ -28,12 +40,16 @@ def scores() -> None:
 
 @scores.command("import")
 @click.argument("file", type=existing)
-@click.option("--out", type=path, required=True, help="The probabilities to write (.parquet).")
+@out_option
 @click.option("--edition", "edition_name", help="Whose clips and classes they are, or a challenge.")
 @click.option("--split", type=click.Choice(get_args(Split)), help="Of the edition.")
 @click.option("--num-classes", type=click.IntRange(2), help="In the place of an edition.")
 @click.option("--ids", "ids_file", type=existing, help="CSV: the clip of each row, in order.")
-@click.option("--labels-out", type=path, help="CSV to write with the labels that the file tells.")
+@click.option(
+    "--labels-out",
+    type=click.Path(path_type=Path),
+    help="CSV to write with the labels that the file tells.",
+)
 @click.option("--stream", help="Which head, where a dump holds several (rgb, pose).")
 @click.option("--logits", is_flag=True, help="The numbers are logits: take their softmax.")
 def import_(
@@ -104,14 +120,20 @@ def _ids_of(challenge: Challenge | None, split: Split | None, rows: int) -> tupl
 @click.command()
 @click.argument("files", type=existing, nargs=-1, required=True)
 @click.option("--weights", help="One a file, such as 1,1,0.5; equal ones if not given.")
-@click.option("--out", type=path, required=True, help="The probabilities to write (.parquet).")
+@out_option
 def fuse(files: tuple[Path, ...], weights: str | None, out: Path) -> None:
-    """Write the weighted mean of probabilities FILES, joined by clip id."""
+    """Write the weighted mean of probabilities FILES, joined by clip id.
+
+    What it is made of goes beside it, for the submission.json of 'mgbench submit write'.
+    """
     from benchmark.predictions import read_probabilities, write_probabilities
+    from submission.fused_note import write_fused_note
     from submission.fusion import fuse as fused
 
     with mistakes_shown():
         numbers = _numbers(weights, len(files))
+        if len(set(files)) < len(files):
+            raise ParamsError("FILES", "one comes twice", do="Give it a larger weight")
         read = [read_probabilities(file) for file in files]
         # Two files may come from systems of one name; within this call the place tells them apart.
         members = [
@@ -120,7 +142,10 @@ def fuse(files: tuple[Path, ...], weights: str | None, out: Path) -> None:
         given = {one.source: number for one, number in zip(members, numbers, strict=True)}
         result = fused(members, given, source=out.stem)
         write_probabilities(result, out)
-        click.echo(f"wrote {out}: {len(result)} clips of {len(files)} files")
+        beside = write_fused_note(out, dict(zip(files, numbers, strict=True)))
+        click.echo(
+            f"wrote {out}: {len(result)} clips of {len(files)} files; {beside.name} says how"
+        )
 
 
 def _numbers(text: str | None, files: int) -> list[float]:

@@ -34,11 +34,17 @@ def submit() -> None:
 def list_() -> None:
     """Name every challenge, its file, and what of it is assumed."""
     from benchmark.challenges import challenge_names, read_challenge
+    from benchmark.editions import edition_names
 
-    for name in challenge_names():
-        challenge = read_challenge(name)
-        assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
-        click.echo(f"{name:<12} {challenge.form.file:<15} {challenge.title}{assumed}")
+    editions = set(edition_names())
+    for own, title in ((False, "Challenges:"), (True, "Editions, in the plain form of each:")):
+        click.echo(title)
+        for name in challenge_names():
+            if (name in editions) != own:
+                continue
+            challenge = read_challenge(name)
+            assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
+            click.echo(f"  {name:<12} {challenge.form.file:<15} {challenge.title}{assumed}")
 
 
 @submit.command()
@@ -148,6 +154,8 @@ def _checked(file: Path, name: str, ids_file: Path | None) -> str:
     from benchmark.editions import read_edition
     from submission.checking import check_submission
 
+    if file.is_dir():
+        raise ParamsError(file, "a folder", expected="the CSV in it, or the zip")
     challenge, wanted = _wanted(name, ids_file)
     check_submission(file, wanted.ids, challenge.form, read_edition(challenge.edition))
     return f"{file}: {len(wanted.ids)} clips, as {challenge.name} takes them"

@@ -103,6 +103,7 @@ def _card(entry: PublishedWeights, folder: Path) -> list[str]:
         f"file:     {entry.file}, bytes: {size}",
         f"used by:  {entry.used_by}",
         f"source:   {entry.source}",
+        f"fetch:    {entry.url or 'no address known'}",
         f"licence:  {entry.licence}" + ("; for research only" if entry.research_only else ""),
         f"SHA-256 begins: {known}{origin[entry.digits_from]}",
         f"put it in {folder / entry.place}",

@@ -5,22 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from benchmark.files import write_text
-from benchmark.fusion_params import FusionRule
+from benchmark.fusion_params import Fixed, FusionRule
 from benchmark.run_record import RunRecord, new_record
 from benchmark.schema import Positive, Share, Strict, read_json
 from benchmark.tracking import SUBMISSION
 from benchmark.weights import sha256
 from submission.fitted import read_fitted
+from submission.fused_note import Sha256, fused_note
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NOTE = "submission.json"
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Ingredients(Strict):
@@ -59,23 +58,33 @@ class SubmissionNote(Strict):
 
 
 def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> Ingredients:
-    """What `probabilities` was made of: the weights.json of the fusion that wrote it tells.
+    """What `probabilities` was made of, as whatever fused it has noted beside it.
 
-    It counts for `predictions/fusions/<source>/test.parquet` alone: another file in that folder has
-    another origin.
+    The weights.json of a stage counts for `predictions/fusions/<source>/test.parquet` alone:
+    another file in that folder has another origin.
 
     Raises:
-        FormatError: weights.json breaks its schema.
+        FormatError: A note breaks its schema.
     """
-    weights = probabilities.with_name("weights.json")
+    file = probabilities.with_name("weights.json")
     own = probabilities.name == "test.parquet" and probabilities.resolve().parent.name == source
-    fitted = read_fitted(weights) if own and weights.is_file() else None
+    rule: FusionRule | None = None
+    weights, members = dict[str, float](), dict[str, str]()
+    if own and file.is_file():
+        fitted = read_fitted(file)
+        rule, weights, members = fitted.rule, fitted.weights, fitted.test_files
+    elif note := fused_note(probabilities):
+        rule, weights, members = (
+            Fixed(kind="fixed", weights=note.weights),
+            note.weights,
+            note.members,
+        )
     return Ingredients(
         source=source,
         probabilities=sha256(probabilities),
-        rule=fitted.rule if fitted else None,
-        weights=fitted.weights if fitted else {},
-        members=fitted.test_files if fitted else {},
+        rule=rule,
+        weights=weights,
+        members=members,
         transductive=transductive,
     )
 

@@ -26,7 +26,7 @@ from benchmark.clips import read_clips
 from benchmark.modalities.single import Span
 from pipelines.recognition import open_system, read_points, recognise
 from dataclasses import replace
-system = replace(open_system("convex"), temperature=None)
+system = replace(open_system("convex"), worth=None)
 clips = [c for c in read_clips(Path("data/mimic/clips.parquet"), system.edition).split("test")]
 own = [clip for clip in clips if clip.video == clips[0].video]
 raw = Path("data/raw/mimic")

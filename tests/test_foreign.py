@@ -282,12 +282,15 @@ def test_foreign_scores_are_fused_and_scored_with_nothing_but_files(tmp_path: Pa
              "test"],
             "another number of classes; expected 32; found 4",
         ),
-        (["fuse", "a.pkl", "a.pkl", "--out", "x.parquet"], "not a parquet file"),
+        (["fuse", "a.pkl", "b.pkl", "--out", "x.parquet"], "become one by 'mgbench scores import'"),
+        (["fuse", "a.pkl", "a.pkl", "--out", "x.parquet"], "FILES: one comes twice"),
+        (["fuse", "a.pkl", "--out", "x.csv"], "'x.csv' must end in .parquet"),
         (["fuse", "a.pkl", "--weights", "1,x", "--out", "x.parquet"], "not one number a file"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_message(tmp_path: Path, arguments: list[str], says: str) -> None:
-    dumped(tmp_path / "a.pkl", list(P))
+    for name in ("a.pkl", "b.pkl"):
+        dumped(tmp_path / name, list(P))
     done = mgbench(tmp_path, *arguments)
     assert done.returncode == 2
     assert says in done.stderr

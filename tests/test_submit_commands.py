@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark.challenges import challenge_names, read_challenge
-from benchmark.editions import listed_ids, read_edition
-from benchmark.predictions import write_probabilities
+from benchmark.editions import edition_names, listed_ids, read_edition
+from benchmark.predictions import read_probabilities, write_probabilities
 from benchmark.run_record import read_records
 from benchmark.weights import sha256
 from conftest import REPO, mgbench
@@ -42,8 +43,12 @@ def written(tmp_path_factory: pytest.TempPathFactory, probabilities: Path) -> Pa
 
 
 def test_list_names_every_challenge_and_says_what_is_assumed(tmp_path: Path) -> None:
-    lines = mgbench(tmp_path, "submit", "list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == challenge_names()
+    told = mgbench(tmp_path, "submit", "list").stdout
+    lines = [line for line in told.splitlines() if line.startswith("  ")]
+    named = [line.split()[0] for line in lines]
+    assert sorted(named) == challenge_names()
+    challenges = named[: len(challenge_names()) - len(edition_names())]
+    assert not {*challenges} & {*edition_names()}, "editions come after them"
     assumed = {line.split()[0] for line in lines if "(assumed: " in line}
     assert assumed == {"miga2024", "miga2026", "mac2024"}
 
@@ -60,6 +65,29 @@ def test_the_note_says_what_it_is_made_of(written: Path, probabilities: Path) ->
     assert note["ingredients"]["probabilities"] == sha256(probabilities)
     assert note["ingredients"]["transductive"] is False
     assert note["files"]["prediction.csv"] == sha256(written / "prediction.csv")
+
+
+def test_the_note_of_a_file_that_fuse_wrote_names_its_members_and_weights(
+    tmp_path: Path, probabilities: Path
+) -> None:
+    other = tmp_path / "other.parquet"
+    write_probabilities(replace(read_probabilities(probabilities), source="other"), other)
+    fuse = ("fuse", str(probabilities), "other.parquet", "--weights", "3,1", "--out", "f.parquet")
+    assert mgbench(tmp_path, *fuse).returncode == 0
+    mgbench(tmp_path, "submit", "write", "f.parquet", "--edition", "miga2025", "--out", "o")
+    found = json.loads((tmp_path / "o/submission.json").read_text("utf-8"))["ingredients"]
+    assert found["weights"] == {str(probabilities): 0.75, "other.parquet": 0.25}
+    assert found["members"]["other.parquet"] == sha256(other)
+    shutil.copy(probabilities, tmp_path / "f.parquet")
+    mgbench(tmp_path, "submit", "write", "f.parquet", "--edition", "miga2025", "--out", "p")
+    found = json.loads((tmp_path / "p/submission.json").read_text("utf-8"))["ingredients"]
+    assert found["members"] == {}, "another file in its place"
+
+
+def test_check_of_a_folder_says_which_file(written: Path) -> None:
+    done = mgbench(written.parent, "submit", "check", written.name, "--edition", "miga2025")
+    assert done.returncode == 2
+    assert "a folder; expected the CSV in it, or the zip" in done.stderr
 
 
 def test_check_takes_what_was_written_and_names_what_is_not_right(written: Path) -> None:

@@ -31,8 +31,8 @@ SHA = hashlib.sha256(BYTES).hexdigest()
 def published(**changes: object) -> PublishedWeights:
     known = {
         "name": "net", "file": "net.pth", "folder": None, "used_by": "raft", "source": "a test",
-        "licence": "CC0-1.0", "research_only": False, "bytes": None, "sha256_begins": (SHA[:8],),
-        "digits_from": "file name",
+        "url": None, "licence": "CC0-1.0", "research_only": False, "bytes": None,
+        "sha256_begins": (SHA[:8],), "digits_from": "file name",
     }  # fmt: skip
     return PublishedWeights.model_validate(known | changes)
 
@@ -72,6 +72,7 @@ def test_digits_that_others_pin_are_whole_hashes() -> None:
 def test_non_commercial_weights_are_marked() -> None:
     for entry in ENTRIES:
         assert entry.research_only == ("-NC" in entry.licence), entry.name
+        assert entry.url is None or entry.url.endswith("/" + entry.file), entry.name
 
 
 def test_a_source_is_said_in_words() -> None:

@@ -21,8 +21,10 @@ def _row(entry: PublishedWeights) -> str:
     licence = f"**{entry.licence}, research only**" if entry.research_only else entry.licence
     known = " or ".join(f"`{digits[:8]}`" for digits in entry.sha256_begins or ())
     origin = " (others)" if entry.digits_from == "others" else ""
+    file = f"`{entry.place.as_posix()}`"
+    linked = f"[{file}]({entry.url})" if entry.url else file
     cells = (
-        entry.name, f"`{entry.place.as_posix()}`", entry.used_by, entry.source, licence,
+        entry.name, linked, entry.used_by, entry.source, licence,
         known + origin or "not published",
     )  # fmt: skip
     return "| " + " | ".join(cells) + " |\n"

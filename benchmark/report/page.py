@@ -53,7 +53,7 @@ class Sources(NamedTuple):
 
 
 def render(
-    sources: Sources, edition: Edition, experiments: Sequence[str],
+    sources: Sources, edition: Edition, params: Params,
     *, galleries: Sequence[Gallery], provenance: Mapping[str, str], train: np.ndarray,
 ) -> str:  # fmt: skip
     """The page; `train` counts the training clips of each class, int64 (K,)."""
@@ -62,12 +62,18 @@ def render(
         _split(sources, edition, rows.to_dict("records"), str(split), train)
         for split, rows in table.groupby("split", sort=False)
     ]
-    histories = {name: pd.read_csv(sources.curves / name / "history.csv") for name in experiments}
+    histories = {
+        name: pd.read_csv(sources.curves / name / "history.csv") for name in params.experiments
+    }
     survey = json.loads((sources.survey / "survey.json").read_text("utf-8"))
     loader = FileSystemLoader(Path(__file__).parent)
     env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     return env.get_template(TEMPLATE).render(
         edition=edition,
+        even=np.log(len(edition.classes)),
+        fusions=_fusions(table),
+        system=params.analysis.source,
+        members=", ".join(params.analysis.members),
         splits=splits,
         galleries=galleries,
         curves=figure_uri(curves_figure(histories)),
@@ -76,6 +82,16 @@ def render(
         provenance=provenance,
         significant=SIGNIFICANT,
     )
+
+
+def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Each fused row of the table, and what it is made of."""
+    found = []
+    for row in table.dropna(subset="weights").drop_duplicates("name").to_dict("records"):
+        pairs = [pair.split("=") for pair in row["weights"].split()]
+        weights = ", ".join(f"{member} {float(weight):.3f}" for member, weight in pairs)
+        found.append((str(row["name"]), f"{row['rule']} weights: {weights}"))
+    return found
 
 
 def _split(
