@@ -17,15 +17,21 @@ class PoseConv3d(Strict):
 
     kind: Literal["pose_conv3d"]
     base_channels: Positive
+    """Channels after the first convolution."""
     stem_stride: Stride
     """Spatial stride of the first convolution."""
     pool_stride: Stride
     """Spatial stride of the pooling after it."""
     stage_blocks: tuple[Positive, ...]
+    """Residual blocks of each stage, one to four stages."""
     spatial_strides: tuple[Positive, ...]
+    """Of each stage."""
     temporal_strides: tuple[Positive, ...]
+    """Of each stage."""
     inflate: tuple[Inflate, ...]
+    """Of each stage: 1 for convolutions over time in its blocks."""
     dropout: Share
+    """Before the last layer, in training."""
 
     @model_validator(mode="after")
     def _fits(self) -> PoseConv3d:
@@ -42,17 +48,24 @@ class RgbPathway(Strict):
     """The slow pathway: few frames, many channels."""
 
     base_channels: Positive
+    """Channels after the first convolution."""
     stage_blocks: tuple[Positive, Positive, Positive, Positive]
+    """Residual blocks of each stage."""
     inflate: tuple[Inflate, Inflate, Inflate, Inflate]
+    """Of each stage: 1 for convolutions over time in its blocks."""
 
 
 class PosePathway(Strict):
     """The fast pathway over heat maps."""
 
     base_channels: Positive
+    """Channels after the first convolution."""
     stem_stride: Stride
+    """Spatial stride of the first convolution."""
     stage_blocks: tuple[Positive, Positive, Positive]
+    """Residual blocks of each stage."""
     inflate: tuple[Inflate, Inflate, Inflate]
+    """Of each stage: 1 for convolutions over time in its blocks."""
 
 
 class RgbPoseConv3d(Strict):
@@ -66,6 +79,7 @@ class RgbPoseConv3d(Strict):
     rgb: RgbPathway
     pose: PosePathway
     dropout: Share
+    """Before both last layers, in training."""
 
 
 class VideoSwin(Strict):
@@ -73,12 +87,19 @@ class VideoSwin(Strict):
 
     kind: Literal["video_swin"]
     embed_dims: Positive
+    """Channels of the first stage; each further one has twice as many."""
     depths: tuple[Positive, ...]
+    """Blocks of each stage."""
     num_heads: tuple[Positive, ...]
+    """Heads of attention of each stage."""
     patch_size: tuple[Positive, Positive, Positive]
+    """Frames, lines and columns that become one token."""
     window_size: tuple[Positive, Positive, Positive]
+    """Tokens along time, height and width that attend to each other."""
     drop_path: Share
+    """Share of clips for which the last block is skipped in training; earlier ones less."""
     dropout: Share
+    """Before the last layer, in training."""
     recompute: bool
     """Compute activations again in the backward pass: less memory, about a third more time."""
 
@@ -109,6 +130,7 @@ class MmactionBackbone(Strict):
     time: Literal["axis", "batch"]
     """How it takes the frames: as an axis (3-D networks), or as more images (2-D networks)."""
     dropout: Share
+    """Before the last layer, in training."""
 
 
 Backbone: TypeAlias = Annotated[

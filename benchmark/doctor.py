@@ -30,12 +30,12 @@ SLOW_TORCH = ("2.9.",)
 """Releases whose 3-D convolutions are several times slower (pytorch#166122)."""
 NEEDED = ("torch", "torchvision", "mlflow", "dvc", "decord", "av", "mmaction2", "timm")
 EXTRAS = {
-    "mediapipe": "skeletons from video",
-    "ptlflow": "optical flow by MemFlow",
-    "transformers": "depth by Depth Anything",
-    "kaggle": "mgbench submit upload",
+    "mediapipe": ("skeletons from video", "see docs/skeletons-from-video.md"),
+    "ptlflow": ("optical flow by MemFlow", "make extras"),
+    "transformers": ("depth by Depth Anything", "make extras"),
+    "kaggle": ("mgbench submit upload", "make extras"),
 }
-"""Optional packages and what they are for."""
+"""Optional packages, what they are for and what installs them."""
 
 
 class Finding(NamedTuple):
@@ -88,10 +88,11 @@ def packages() -> Iterator[Finding]:
         mend = f"pip uninstall {' '.join(doubled)}; pip install --no-deps -r requirements.lock"
         yield Finding("fault", "OpenCV", f"installed {len(doubled)} times over", mend)
     yield _decoder()
-    for name, use in EXTRAS.items():
-        there = find_spec(name) is not None
-        text = f"installed, for {use}" if there else f"not installed; only for {use}"
-        yield Finding("ok" if there else "note", name, text)
+    for name, (use, mend) in EXTRAS.items():
+        if find_spec(name) is not None:
+            yield Finding("ok", name, f"installed, for {use}")
+        else:
+            yield Finding("note", name, f"not installed; only for {use}", mend)
 
 
 def _decoder() -> Finding:
@@ -128,10 +129,21 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
     yield _store(root)
     for name in params.editions:
         yield _data_set(root, name)
+    yield from _leftovers(root, params)
     for where, file in weights_files(params):
         state = pinned_state(file)
         mend = "" if state.level == "ok" else "mgbench weights check"
         yield Finding(state.level, where, state.text, mend)
+
+
+def _leftovers(root: Path, params: Params) -> Iterator[Finding]:
+    """Probabilities that no entry makes any more: the table's stage sees them as a change."""
+    for kind, known in (("experiments", params.experiments), ("fusions", params.fusions)):
+        folder = root / "predictions" / kind
+        for left in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if left.name not in known:
+                text = f"{left.relative_to(root)} is of no entry of params.yaml"
+                yield Finding("note", "leftover", text, f"rm -r {left.relative_to(root)}")
 
 
 def _store(root: Path) -> Finding:

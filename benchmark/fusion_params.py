@@ -51,7 +51,9 @@ class Greedy(Strict):
 
     kind: Literal["greedy"]
     metric: FusedMetric
+    """What is made best."""
     rounds: Positive
+    """Members added, one after the other."""
 
 
 class Search(Strict):
@@ -59,8 +61,11 @@ class Search(Strict):
 
     kind: Literal["search"]
     metric: FusedMetric
+    """What is made best."""
     evaluations: Positive
+    """Weightings tried."""
     seed: Annotated[int, Field(gt=0)]
+    """Of the search."""
 
 
 class Stacking(Strict):

@@ -18,7 +18,9 @@ class DatasetNorm(Strict):
 
     kind: Literal["dataset"]
     mean: tuple[float, float, float]
+    """Of each channel, 0 to 255: subtracted."""
     std: tuple[float, float, float]
+    """Of each channel: divided by."""
 
 
 class TrainSplitNorm(Strict):
@@ -63,6 +65,7 @@ class IntervalSampling(Strict):
 
     kind: Literal["interval"]
     interval: Positive
+    """Frames from one to the next."""
 
 
 Sampling: TypeAlias = Annotated[
@@ -93,6 +96,7 @@ class SkeletonInput(Strict):
     views: Positive
     """Temporal views in test; each also flipped where `flip_views`."""
     flip_views: bool
+    """Whether test sees each view mirrored too."""
 
 
 class VideoInput(Strict):
@@ -102,7 +106,9 @@ class VideoInput(Strict):
     modality: Literal["rgb", "taylor", "flow", "depth", "person"]
     """The kind of its media."""
     frames: Positive
+    """Frames that the network sees."""
     sampling: Sampling
+    """Which ones."""
     size: Positive
     """Height and width of the network's input."""
     resize: Positive
@@ -110,10 +116,13 @@ class VideoInput(Strict):
     region: Literal["frame", "centre"]
     """What training views are cropped from: the whole frame, or its central square."""
     crop_area: tuple[Share, Share]
+    """Least and largest share of the picture that a training crop takes."""
     crop_ratio: tuple[float, float]
     """Range of width / height of the random crop in training."""
     flip: Share
+    """Share of training clips that are mirrored; the labels stay."""
     normalisation: Normalisation
+    """How pixels become numbers around 0."""
     views: Positive
     """Temporal views in test."""
     crops: Literal[1, 3]
@@ -128,7 +137,9 @@ class RgbPoseInput(Strict):
 
     kind: Literal["rgb_pose"]
     stream: Stream
+    """Which maps the skeleton's pathway sees."""
     rgb_frames: Positive
+    """Frames that the RGB pathway sees."""
     pose_frames: Positive
     """Sampled apart from the RGB frames; their number is the network's `speed_ratio` times them."""
     size: Positive
@@ -140,8 +151,11 @@ class RgbPoseInput(Strict):
     sigma: Annotated[float, Field(gt=0)]
     """Standard deviation of a joint's Gaussian in heat-map pixels."""
     crop_area: tuple[Share, Share]
+    """Least and largest share of the picture that a training crop takes."""
     flip: Share
+    """Share of training clips that are mirrored."""
     normalisation: Normalisation
+    """How pixels become numbers around 0."""
     views: Positive
     """Temporal views in test."""
 

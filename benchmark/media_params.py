@@ -9,24 +9,39 @@ from pydantic import Field, model_validator
 from benchmark.schema import Positive, Strict
 from benchmark.weights import WeightsFile
 
+EditionName: TypeAlias = Annotated[str, Field(description="Whose archive it is made of.")]
+Shards: TypeAlias = Annotated[
+    int,
+    Field(
+        gt=0, description="Files that hold the clips; a stopped preparation goes on at the next."
+    ),
+]
+ShortSide: TypeAlias = Annotated[
+    int, Field(gt=0, description="Pixels of the shorter side of the stored frames.")
+]
+Gop: TypeAlias = Annotated[int, Field(gt=0, description="Frames between key frames.")]
+Crf: TypeAlias = Annotated[
+    int,
+    Field(ge=0, le=51, description="H.264: 0 loses nothing, 18 is hard to tell from the source."),
+]
+
 
 class SkeletonMedia(Strict):
     """Keypoints of every clip as one array."""
 
     kind: Literal["skeleton"]
-    edition: str
+    edition: EditionName
     layout: Literal["openpose36", "own"]
     """Which points of the raw file are kept and how they are joined: MM-Gesture's 36 of OpenPose's
     137, or the archive's own (data set `folder`)."""
-    shards: Positive
-    """In how many files the keypoints lie; an interrupted preparation goes on at the next one."""
+    shards: Shards
 
 
 class PoseMedia(Strict):
     """Keypoints found in the raw videos by MediaPipe (docs/skeletons-from-video.md)."""
 
     kind: Literal["pose"]
-    edition: str
+    edition: EditionName
     layout: Literal["openpose36"]
     """Which of the 137 points that are found are kept."""
     pose: str
@@ -35,22 +50,18 @@ class PoseMedia(Strict):
     """Path of the hand model; null for no hands."""
     face: str | None
     """Path of the face model; null for no face."""
-    shards: Positive
+    shards: Shards
 
 
 class RgbMedia(Strict):
     """Clips cut out of the raw videos, resized, as short closed-GOP H.264 in tar shards."""
 
     kind: Literal["rgb"]
-    edition: str
-    short_side: Positive
-    """Pixels of the shorter side of the stored frames."""
-    gop: Positive
-    """Frames between key frames."""
-    crf: Annotated[int, Field(ge=0, le=51)]
-    """Quality of H.264: 0 loses nothing, 18 is hard to tell from the source."""
-    shards: Positive
-    """In how many tar files the clips lie."""
+    edition: EditionName
+    short_side: ShortSide
+    gop: Gop
+    crf: Crf
+    shards: Shards
 
 
 class PersonMedia(Strict):
@@ -61,21 +72,21 @@ class PersonMedia(Strict):
     """
 
     kind: Literal["person"]
-    edition: str
+    edition: EditionName
     layout: Literal["openpose36", "own"]
     """Of the keypoints, as in media of kind `skeleton`."""
     side: Annotated[int, Field(gt=0, multiple_of=2)]
     """Pixels of a side of the stored frames; H.264 with halved colours needs it even."""
-    gop: Positive
-    crf: Annotated[int, Field(ge=0, le=51)]
-    shards: Positive
+    gop: Gop
+    crf: Crf
+    shards: Shards
 
 
 class TaylorMedia(Strict):
     """Taylor videos: where a clip moves, and how that changes (Wang et al., ICML 2024)."""
 
     kind: Literal["taylor"]
-    edition: str
+    edition: EditionName
     variant: Literal["paper", "mm_gesture", "signed"]
     """How a frame becomes 8 bit. paper: negative motion to 0, each channel of each frame by its own
     maximum; mm_gesture: one maximum over the three channels; signed: one scale a clip, 128 is no
@@ -84,10 +95,10 @@ class TaylorMedia(Strict):
     """Terms of the series; the paper takes 3."""
     window: Positive
     """Frames of a block, at least terms + 3."""
-    short_side: Positive
-    gop: Positive
-    crf: Annotated[int, Field(ge=0, le=51)]
-    shards: Positive
+    short_side: ShortSide
+    gop: Gop
+    crf: Crf
+    shards: Shards
 
     @model_validator(mode="after")
     def _holds_the_differences(self) -> TaylorMedia:
@@ -101,6 +112,7 @@ class DisFlow(Strict):
 
     kind: Literal["dis"]
     preset: Literal["ultrafast", "fast", "medium"]
+    """OpenCV's name for how fine the search is."""
 
 
 class SparseToDenseFlow(Strict):
@@ -114,6 +126,7 @@ class RaftFlow(Strict):
 
     kind: Literal["raft"]
     size: Literal["small", "large"]
+    """Which of the two published networks."""
     weights: WeightsFile
     """The state dict, as torchvision publishes it."""
     updates: Positive
@@ -141,8 +154,9 @@ class FlowMedia(Strict):
     """Optical flow of each frame to the next; the last frame repeats the one before."""
 
     kind: Literal["flow"]
-    edition: str
+    edition: EditionName
     backend: FlowBackend
+    """What finds the flow."""
     work_side: Positive
     """Shorter side in pixels at which flow is found, before it is stored smaller."""
     rendering: Literal["components", "wheel"]
@@ -150,10 +164,10 @@ class FlowMedia(Strict):
     strength survives. wheel: the colour wheel of MM-Gesture, each frame by its own maximum."""
     limit: Annotated[float, Field(gt=0)]
     """Pixels at `work_side` that the components reach; faster motion is clipped to it."""
-    short_side: Positive
-    gop: Positive
-    crf: Annotated[int, Field(ge=0, le=51)]
-    shards: Positive
+    short_side: ShortSide
+    gop: Gop
+    crf: Crf
+    shards: Shards
 
 
 class TinyBackend(Strict):
@@ -222,16 +236,17 @@ class DepthMedia(Strict):
     """Relative inverse depth as grey: what is near is light."""
 
     kind: Literal["depth"]
-    edition: str
+    edition: EditionName
     backend: DepthBackend
+    """What finds the depth."""
     work_side: Positive
     """Shorter side in pixels of the frames that the backend is given."""
     scale: Annotated[FixedScale | SampledScale, Field(discriminator="kind")]
     """Inverse depth that 0 and 255 stand for, the same in the whole data set."""
-    short_side: Positive
-    gop: Positive
-    crf: Annotated[int, Field(ge=0, le=51)]
-    shards: Positive
+    short_side: ShortSide
+    gop: Gop
+    crf: Crf
+    shards: Shards
 
 
 VideoMedia: TypeAlias = RgbMedia | TaylorMedia | FlowMedia | DepthMedia

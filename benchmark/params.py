@@ -60,13 +60,17 @@ class Experiment(Strict):
     """One training: what goes in, which network, how it is trained."""
 
     edition: str
+    """Whose clips it learns and answers."""
     media: Name
     """The entry of `media` that it reads."""
     input: Input
+    """What the network sees of a clip."""
     backbone: Backbone
+    """The network."""
     start: Name
     """Whose weights it starts from: `scratch`, or an experiment, a merge or published ones."""
     recipe: Name
+    """The entry of `recipes` that it is trained by."""
     seed: int | None = None
     """In the place of the seed of all: for an experiment that repeats another one."""
 
@@ -75,7 +79,9 @@ class Merge(Strict):
     """Two experiments as the two pathways of one network, to start from."""
 
     rgb: Name
+    """The experiment that becomes the RGB pathway."""
     pose: Name
+    """The experiment that becomes the skeleton's pathway."""
 
 
 class Published(Strict):
@@ -93,15 +99,20 @@ class Fusion(Strict):
     """Several members made one."""
 
     edition: str
+    """Whose clips the members answer."""
     members: tuple[Name, ...] = Field(min_length=2)
+    """Experiments."""
     rule: FusionRule
+    """How weights are found."""
     temperature: Temperature
+    """Where confidence is made fit."""
 
 
 class TableRow(Strict):
     """One row of the results table."""
 
     name: str
+    """As the page shows it."""
     source: Name | None = None
     """The experiment or fusion that the row scores."""
     members: tuple[Name, ...] | None = None
@@ -124,7 +135,9 @@ class Table(Strict):
     """The results table: rows in the order of the page."""
 
     edition: str
+    """Whose clips are scored."""
     rows: tuple[TableRow, ...] = Field(min_length=1)
+    """From top to bottom."""
     resamples: Positive
     """Bootstrap resamples of videos for the 95 % intervals."""
     subsets: tuple[Name, ...] = Field(max_length=MOST_MEMBERS)
@@ -137,6 +150,7 @@ class Analysis(Strict):
     """What a system confuses and how its members complement each other."""
 
     edition: str
+    """Whose clips are looked at: the table's."""
     source: Name
     """The experiment or fusion whose confusion and calibration are shown."""
     members: tuple[Name, ...] = Field(min_length=2, max_length=MOST_MEMBERS)
@@ -151,6 +165,7 @@ class Sheets(Strict):
     """Pictures of clips in several modalities side by side."""
 
     edition: str
+    """Whose clips are shown."""
     skeleton: Name | None
     """The entry of media whose joint and limb maps are shown; null for none."""
     videos: tuple[Name, ...]
@@ -163,9 +178,11 @@ class Submission(Strict):
     """One file for the leaderboard."""
 
     edition: str
+    """Whose test clips are answered."""
     challenge: str
     """Whose form it has: a file in benchmark/challenges, or an edition."""
     source: Name
+    """The experiment or fusion that answers."""
     transductive: bool
     """Whether the unlabelled test clips took part in training or fusing: you say so."""
 
@@ -176,6 +193,7 @@ class Params(Strict):
     profile: Name
     """Which complete set of knobs this is: `default`, `paper`, or one of your own."""
     seed: int
+    """Of every training and resampling that has none of its own."""
     generated: dict[Name, MimicSpec]
     """Data sets that stage `synthesize` draws: edition -> how."""
     generated_ma52: dict[Name, GeneratedActions]
@@ -185,17 +203,27 @@ class Params(Strict):
     tiny_depth: dict[Name, TinyDepth]
     """Small depth networks, trained on generated people."""
     media: dict[Name, Media]
+    """What stage `prepare` makes of the archives."""
     estimates: dict[Name, DepthMedia]
     """More media: those that a network of `tiny_depth` makes."""
     sheets: dict[Name, Sheets]
+    """Clips in all modalities as pictures."""
     recipes: dict[Name, Recipe]
+    """How to train."""
     experiments: dict[Name, Experiment]
+    """What to train."""
     merges: dict[Name, Merge]
+    """Two trained networks as the two pathways of one, to start from."""
     published: dict[Name, Published]
+    """Files of weights that you bring, to start from."""
     fusions: dict[Name, Fusion]
+    """Members made one."""
     table: Table
+    """The results table."""
     analysis: Analysis
+    """What is looked at closely."""
     submissions: dict[Name, Submission]
+    """Files for leaderboards."""
 
     @property
     def all_media(self) -> dict[Name, Media]:

@@ -21,8 +21,11 @@ class Sgd(Strict):
 
     kind: Literal["sgd"]
     lr: AboveZero
+    """Before scaling."""
     momentum: Share
+    """Share of the last step that the next one keeps."""
     weight_decay: NotNegative
+    """Factor of the L2 penalty."""
 
 
 class AdamW(Strict):
@@ -30,7 +33,9 @@ class AdamW(Strict):
 
     kind: Literal["adamw"]
     lr: AboveZero
+    """Before scaling."""
     weight_decay: NotNegative
+    """Decoupled from the gradient."""
     backbone_lr: AboveZero
     """Factor on the learning rate of the backbone."""
     layer_decay: Annotated[float, Field(gt=0, le=1)]
@@ -41,6 +46,7 @@ class LinearScaling(Strict):
     """lr times batch_size / batch (Goyal et al. 2017)."""
 
     rule: Literal["linear"]
+    """How lr follows the batch."""
     batch: Positive
     """The clips of a step that `lr` belongs to."""
 
@@ -49,13 +55,16 @@ class SqrtScaling(Strict):
     """lr times the square root of batch_size / batch."""
 
     rule: Literal["sqrt"]
+    """How lr follows the batch."""
     batch: Positive
+    """The clips of a step that `lr` belongs to."""
 
 
 class NoScaling(Strict):
     """lr as it is, whatever the batch."""
 
     rule: Literal["none"]
+    """How lr follows the batch."""
 
 
 LrScaling: TypeAlias = Annotated[
@@ -78,6 +87,7 @@ class Steps(Strict):
     epochs: tuple[Positive, ...]
     """Epochs finished when it falls."""
     factor: Share
+    """On the learning rate, each time."""
 
 
 Schedule: TypeAlias = Annotated[Cosine | Steps, Field(discriminator="kind")]
@@ -118,24 +128,28 @@ class LogitAdjusted(Strict):
 
     kind: Literal["logit_adjusted"]
     tau: AboveZero
+    """1 is the loss that balances classes; less adjusts less."""
 
 
 class Mixup(Strict):
     """Pairs of clips and their labels mixed, by a share from Beta(alpha, alpha)."""
 
     alpha: AboveZero
+    """Small: mostly one of the two clips; 1: any share alike."""
 
 
 class Ema(Strict):
     """An exponential mean of the weights is validated and kept in their place."""
 
     decay: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the mean that a step keeps."""
 
 
 class Keep(Strict):
     """Which epoch's weights become the model."""
 
     epoch: Literal["best", "last"]
+    """The best one by `metric`, or the last one."""
     metric: KeepMetric
     """On validation, one view a clip; the first of equal epochs is the best."""
     patience: Positive | None
@@ -146,13 +160,17 @@ class Recipe(Strict):
     """How to train: complete in itself, inherits nothing."""
 
     optimizer: Annotated[Sgd | AdamW, Field(discriminator="kind")]
+    """What moves the weights."""
     lr_scaling: LrScaling
+    """How the learning rate follows another batch size."""
     schedule: Schedule
+    """How the learning rate falls."""
     warmup_epochs: NotNegative
     """Epochs of linear warm-up, by step, on top of the schedule."""
     warmup_start: Share
     """Factor on the learning rate at the first step of the warm-up."""
     epochs: Positive
+    """Passes over the training clips, each `repeats` times."""
     repeats: Positive
     """How often each epoch goes through the clips."""
     batch_size: Positive
@@ -160,14 +178,20 @@ class Recipe(Strict):
     forward_size: Positive
     """Clips of one forward pass of one process; batch norms see that many together."""
     sampling: Annotated[Shuffled | ClassBalanced, Field(discriminator="kind")]
+    """Which clips an epoch draws."""
     loss: Annotated[CrossEntropy | ClassWeighted | LogitAdjusted, Field(discriminator="kind")]
+    """What is made small."""
     label_smoothing: Share
+    """Share of each label that goes to all classes alike."""
     mixup: Mixup | None
+    """Mixing of clips and labels; null for none."""
     grad_clip: AboveZero | None
     """Largest L2 norm of the gradient; null for no limit."""
     ema: Ema | None
+    """A mean of the weights in their place; null for none."""
     keep: Keep
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    """Of the passes: full, bfloat16 or float16 with a scaled loss."""
     deterministic: bool
     """Refuse kernels whose result differs from run to run; slower on a GPU, nothing on a CPU."""
     checkpoint_minutes: AboveZero

@@ -71,3 +71,10 @@ def test_the_command_prints_a_line_a_finding(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(line[:5] in {"ok   ", "note ", "FAULT"} for line in done.stdout.splitlines())
     assert "data mimic" in done.stdout
+
+
+def test_what_is_left_of_an_experiment_that_is_gone_is_named(tmp_path: Path) -> None:
+    for name in ("joint", "once"):
+        (tmp_path / "predictions/experiments" / name).mkdir(parents=True)
+    found = [one for one in project(tmp_path, PARAMS) if one.what == "leftover"]
+    assert [one.do for one in found] == ["rm -r predictions/experiments/once"]

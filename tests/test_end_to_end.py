@@ -149,7 +149,22 @@ def test_stages_that_draw_numbers_make_the_same_bytes_when_they_run_again(done: 
     assert results(done) == before
 
 
-def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(done: Path) -> None:
+def test_what_was_tried_is_listed_with_its_knob_and_its_scores(done: Path) -> None:
+    """`dvc exp run -S` and `dvc exp show`, as docs/pipeline.md says, on a knob that is quick."""
+    command(done, "git", "add", "-A")
+    command(done, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "before")
+    command(done, "dvc", "exp", "run", "-S", "table.resamples=150", "--name", "fewer", "table")
+    told = command(done, "dvc", "exp", "show", "--csv").stdout
+    rows = {row["Experiment"]: row for row in csv.DictReader(told.splitlines())}
+    assert rows["fewer"]["table.resamples"] == "150"
+    assert 0 <= float(rows["fewer"]["reports/experiments/joint/metrics.json:top1"]) <= 1
+    change(done, ("table",), {"resamples": 200})
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(
+    number: signal.Signals, done: Path
+) -> None:
     change(done, ("recipes", "pose_small"), {"epochs": 40, "checkpoint_minutes": 0.01})
     environment = {**os.environ, "PYTHONPATH": str(done)}
     process = subprocess.Popen(
@@ -165,8 +180,9 @@ def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(done: Pat
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(number)
+    assert process.wait(60) != 0
+    assert list((done / ".ckpt").rglob("last.pt"))
     command(done, "mgbench", "sync")
     assert ("train@joint", "KILLED") in shown(done)
     assert "RUNNING" not in {status for _, status in shown(done)}

@@ -162,6 +162,18 @@ def test_an_unknown_edition_names_the_known_ones() -> None:
         read_edition("imigeu")
 
 
+def test_every_knob_is_described() -> None:
+    schema = Params.model_json_schema()
+    parts = {"Params": schema, **schema["$defs"]}
+    silent = [
+        f"{name}.{key}"
+        for name, part in parts.items()
+        for key, value in part.get("properties", {}).items()
+        if not {"description", "$ref"} & value.keys() and key != "kind"
+    ]
+    assert silent == [], "one that is a part with a docstring of its own is described there"
+
+
 def test_the_schema_in_the_docs_is_fresh() -> None:
     """Make it anew with: python tests/write_params_schema.py."""
     assert (REPO / "docs/params.schema.json").read_text("utf-8") == schema_text(Params)
