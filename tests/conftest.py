@@ -37,16 +37,16 @@ def pytest_collection_finish() -> None:
 
 
 PLACES = {"done": 0, "finished": 2}
-"""Of tests by their fixture: who makes the project begins, who reads it comes last."""
+"""Of files by a fixture of their tests: who makes the project begins, who reads it comes last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`--dist loadfile --no-loadscope-reorder` gives files out in this order."""
-
-    def place(item: pytest.Item) -> int:
-        return min([PLACES[name] for name in PLACES if name in item.fixturenames] or [1])
-
-    items.sort(key=place)
+    places = dict.fromkeys((item.path for item in items), 1)
+    for item in items:
+        for name in PLACES.keys() & {*item.fixturenames}:
+            places[item.path] = PLACES[name]
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(scope="session")
