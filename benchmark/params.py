@@ -248,4 +248,7 @@ def read_params(path: Path) -> Params:
     Raises:
         ParamsError: All faults of the file at once, each with its path.
     """
+    if not path.is_file():
+        do = "Stand in the folder of the project, which holds it beside dvc.yaml"
+        raise ParamsError(path, "no such file", do=do)
     return read_yaml(path, Params)
