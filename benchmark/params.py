@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.backbone_params import Backbone
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
+from benchmark.errors import ParamsError
 from benchmark.fusion_params import FusionRule, Temperature
 from benchmark.input_params import Input
 from benchmark.media_params import DepthMedia, Media

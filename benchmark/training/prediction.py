@@ -44,4 +44,5 @@ def predict(
     at_once = max(CLIPS_AT_ONCE, recipe.forward_size // card.input.views)
     batches = test_loader(dataset, batch_size=at_once, workers=recipe.loader_workers)
     p = probabilities(fabric, model, batches, views_at_once=recipe.forward_size)
+    p = p.reshape(-1, len(card.classes))  # of a split without clips it has no width yet
     return Probabilities(card.edition, split, card.experiment, card.classes, tuple(rows.ids), p)
