@@ -25,6 +25,8 @@ from own_clips import write_folder
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
+pytestmark = pytest.mark.slow
+
 PROFILES = {"default": REPO / "params.yaml", "paper": PAPER}
 ALONE = {"joint", "limb", "rgb", "swin_rgb"}
 """Experiments of the default profile that start from nothing."""
@@ -108,7 +110,7 @@ def test_drop_of_what_others_start_from_changes_nothing(project: Path) -> None:
 
 
 @given(gone=st.sets(st.sampled_from(sorted(ALONE | {"rgb_joint", "swin_flow", "swin_depth"}))))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_what_is_left_fits_together_or_nothing_is_written(
     gone: set[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

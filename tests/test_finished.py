@@ -51,13 +51,22 @@ def test_a_video_by_hand_gets_what_the_stages_predict_of_its_clips(finished: Pat
 def test_predict_writes_what_it_sees(finished: Path) -> None:
     video = next((finished / "data/raw/mimic").rglob("imigue_rgb_phase2/**/*.mp4"))
     command(
-        finished, "mgbench", "predict", str(video), "--window", "2", "--end", "5", "--out", "seen"
+        finished,
+        "mgbench",
+        "predict",
+        str(video),
+        "--window",
+        "2",
+        "--end",
+        "5",
+        "--out",
+        "seen_by_hand",
     )
-    told = json.loads((finished / "seen/recognised.json").read_text("utf-8"))
+    told = json.loads((finished / "seen_by_hand/recognised.json").read_text("utf-8"))
     assert len(told["windows"]) == 4
     assert told["calibrated"] is True
     assert told["members"] == {"swin_rgb": 1.0}, "the only one that needs no skeleton"
-    names = {path.name for path in (finished / "seen").iterdir()}
+    names = {path.name for path in (finished / "seen_by_hand").iterdir()}
     assert names == {"recognised.json", "recognised.csv", "timeline.png", "annotated.mp4"}
 
 
@@ -74,7 +83,7 @@ def test_every_cell_of_the_notebook_runs(finished: Path) -> None:
 def test_the_report_needs_nothing_beside_it(finished: Path) -> None:
     page = unescape((finished / "reports/report.html").read_text("utf-8"))
     assert re.findall(r'(?:src|href)="(?!data:|#)([^"]{0,40})', page) == []
-    assert page.count("data:video/mp4") >= 16
+    assert page.count("data:video/mp4") >= 6
     for name in ROWS:
         assert name in page
     assert "never comparable with results on iMiGUE" in page

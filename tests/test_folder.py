@@ -21,6 +21,8 @@ from benchmark.schema import read_yaml
 from conftest import REPO, mgbench
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:

@@ -24,6 +24,8 @@ from benchmark.predictions import read_probabilities
 from bomb import Bomb
 from conftest import REPO, mgbench
 
+pytestmark = pytest.mark.slow
+
 P = np.random.default_rng(0).dirichlet(np.ones(4), 5).astype(np.float32)
 
 

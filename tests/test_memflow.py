@@ -32,6 +32,8 @@ from benchmark.weights import WeightsFile, sha256
 from bomb import Bomb
 from conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 HAS_PTLFLOW = importlib.util.find_spec("ptlflow") is not None
 needs_ptlflow = pytest.mark.skipif(not HAS_PTLFLOW, reason=f"optional: {INSTALL}")
 PARAMETERS = 6_273_149

@@ -28,6 +28,8 @@ from benchmark.datasets.mimic.scene import build_scene, film, project
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
 from benchmark.errors import ArchiveError, ParamsError
 
+pytestmark = pytest.mark.slow
+
 _START, _LENGTH, _FRAMES = 5, 46, 56
 _APEX = 28
 _SPEC = ActionsSpec(

@@ -16,6 +16,8 @@ from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.datasets.mimic.xlsx import write_xlsx
 from benchmark.errors import ArchiveError
 
+pytestmark = pytest.mark.slow
+
 _SPEC = MimicSpec(
     seed=3, train_clips=3, val_clips=1, test_clips=2, train_people=2, val_people=1, test_people=1,
     width=160, height=90, fps=25, crf=28,

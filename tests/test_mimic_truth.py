@@ -16,6 +16,8 @@ from benchmark.datasets.mimic.shoot import Shooting
 from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.datasets.mimic.truth import Truth, exact_frames, follow_shooting
 
+pytestmark = pytest.mark.slow
+
 _FRAMES = 46
 _SPEC = MimicSpec(
     seed=1, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1, test_people=1,

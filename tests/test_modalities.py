@@ -43,6 +43,8 @@ from benchmark.training.normalisation import with_numbers
 from benchmark.weights import WeightsFile, sha256
 from own_clips import write_folder
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 STORED = {"edition": "own", "short_side": SIDE, "gop": 4, "crf": 4, "shards": 2}
 FLOW = {"kind": "flow", "work_side": 48, "rendering": "components", "limit": 8.0, **STORED}

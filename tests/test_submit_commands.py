@@ -18,6 +18,8 @@ from benchmark.weights import sha256
 from conftest import REPO, mgbench
 from submissions import sure
 
+pytestmark = pytest.mark.slow
+
 MIGA = read_challenge("miga2025")
 IDS = tuple(listed_ids(read_edition("imigue"), "test") or ())
 

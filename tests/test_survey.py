@@ -33,6 +33,8 @@ from tiny_archive import (
     write_archive,
 )
 
+pytestmark = pytest.mark.slow
+
 MIMIC = read_edition("mimic")
 
 

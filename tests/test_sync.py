@@ -18,6 +18,8 @@ from benchmark.run_record import Table, new_record, read_records, write_records
 from benchmark.sync import RESTORING, SyncReport, log_records, sync
 from conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 SYNC = """
 import sys
 from pathlib import Path

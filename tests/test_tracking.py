@@ -27,6 +27,8 @@ from benchmark.run_record import (
 from benchmark.sync import sync, ui_url
 from conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = """
 import sys, time
 from pathlib import Path

@@ -24,6 +24,8 @@ from benchmark.training.stepping import Stepper
 from benchmark.training.task import Task
 from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENTS = sorted(PARAMS.experiments)
 
 
@@ -130,6 +132,8 @@ def test_a_model_from_disk_predicts_probabilities_of_every_clip(
     found = predict(tmp_path / "m", task.media_folder, clips, "test", task.recipe)
     assert found.clip_id == tuple(clips.split("test").ids)
     np.testing.assert_allclose(found.p.sum(1), 1, atol=1e-5)
+    none = predict(tmp_path / "m", task.media_folder, clips.split("val"), "test", task.recipe)
+    assert none.p.shape == (0, 32), "own clips need no test split"
 
 
 def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Path) -> None:

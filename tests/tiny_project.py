@@ -24,7 +24,9 @@ TINY = {
     ("generated_ma52", "mimic_ma52"): {
         "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
     },
-    ("tiny_depth", "tiny_depth"): {"takes": 8, "frames_per_take": 2, "steps": 20},
+    ("tiny_depth", "tiny_depth"): {"takes": 4, "frames_per_take": 2, "steps": 8},
+    ("sheets", "mimic"): {"moments": 2},
+    ("analysis",): {"hardest": 3},
     ("recipes", "pose_small"): {"epochs": 2},
     ("recipes", "rgb_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("recipes", "rgb_pose_small"): {"epochs": 1, "warmup_epochs": 0.5},
