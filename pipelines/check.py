@@ -1,27 +1,30 @@
-"""Stage check: params.yaml, before DVC clears an output of any other stage."""
+"""Stage check: params.yaml, and which code each stage runs; every other stage waits for it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.files import write_text
+from benchmark.code_digest import stage_digests
+from benchmark.files import replacing_folder, write_text
 from pipelines._stage import path, stage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.params import Params
 
 
 @click.command()
-@click.option("--out", type=path, required=True, help="What every other stage waits for.")
+@click.option("--out", type=path, required=True, help="Folder of a file a stage.")
 @stage
 def main(params: Params, out: Path) -> None:
-    """Refuse what does not fit together; the file always says the same, so nothing runs anew."""
-    write_text(out, "params.yaml fits together\n")
-    click.echo(f"wrote {out}: profile '{params.profile}'")
+    """Refuse params that do not fit together before DVC clears an output of any other stage."""
+    digests = stage_digests(Path.cwd())
+    with replacing_folder(out) as work:
+        for name, text in digests.items():
+            write_text(work / f"{name}.txt", text)
+    click.echo(f"wrote {out}: profile '{params.profile}', code of {len(digests)} stages")
 
 
 if __name__ == "__main__":

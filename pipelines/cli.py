@@ -70,17 +70,23 @@ main.add_command(weights)
 @main.command()
 def status() -> None:
     """Say of every stage whether it is up to date, and what made it old."""
+    from benchmark.code_digest import changed_code
     from benchmark.params import read_params
 
     with mistakes_shown():
-        read_params(PARAMS)  # DVC would run a stage, and clear its outputs, before it is refused
+        read_params(PARAMS)
+        code = changed_code(Path.cwd())
     changed = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
     known = _locked_stages()
+    old = 0
     for name in stages:
-        reasons = "; ".join(_reasons(changed.get(name, []))) or "up to date"
-        click.echo(f"{name:<26} {reasons if name in known else 'not run yet'}")
-    old = sum(name in changed for name in stages)
+        reasons = _reasons(changed.get(name, []))
+        if files := code.get(name.partition("@")[0]):
+            reasons.append("changed code: " + _first(files))
+        old += bool(reasons) or name not in known
+        told = "; ".join(reasons) or "up to date"
+        click.echo(f"{name:<26} {told if name in known else 'not run yet'}")
     advice = "run 'dvc repro'" if old else "nothing to do"
     click.echo(f"{len(stages) - old} of {len(stages)} stages are up to date: {advice}")
 
@@ -107,8 +113,13 @@ def _reasons(entries: list[Any]) -> list[str]:
                 if isinstance(paths, dict)
                 else [str(paths)]
             )
-            found.append(f"{kind}: " + ", ".join(short[:3]) + (" ..." if len(short) > 3 else ""))
+            found.append(f"{kind}: {_first(short)}")
     return found
+
+
+def _first(names: list[str]) -> str:
+    """Three of them at most."""
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _dvc(*arguments: str) -> str:

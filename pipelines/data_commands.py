@@ -77,7 +77,7 @@ def edition() -> None:
     show_default=True,
     help="Whose recipes: default for two CPU cores, paper for GPUs.",
 )
-def new(name: str, source: Path, profile: str) -> None:  # fmt: skip
+def new(name: str, source: Path, profile: str) -> None:
     """Make the edition NAME of one's own clips, and the params.NAME.yaml that trains on it.
 
     docs/own-clips.md says what the folder holds and how to go on.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.code_digest import PACKAGES
 from conftest import REPO, mgbench
 
 
@@ -17,6 +18,9 @@ def project(tmp_path: Path) -> Path:
     for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
         shutil.copy(REPO / name, tmp_path / name)
     shutil.copytree(REPO / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__", "assets")
+        shutil.copytree(REPO / package, tmp_path / package, ignore=ignore)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     return tmp_path
 

@@ -1,61 +1,34 @@
-"""The graph covers what the stages import and use."""
+"""The graph covers what the stages import and use, and names nothing that params.yaml names."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import grimp
 import pytest
 from ruamel.yaml import YAML
 
-from benchmark.backbone_params import Backbone
-from benchmark.input_params import Input
-from benchmark.media_params import Media
+from benchmark.code_digest import (
+    CARRIERS,
+    CODE,
+    PACKAGES,
+    changed_code,
+    covers,
+    run_modules,
+    stage_digests,
+)
+from benchmark.files import write_text
 from benchmark.params import read_params
 from conftest import REPO, STAGES
 
-CANNOT_CHANGE_A_NUMBER = {
-    # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.
-    "benchmark",
-    "benchmark.datasets",
-    "benchmark.challenges",
-    "benchmark.editions",
-    "benchmark.errors",
-    "benchmark.evaluation",
-    "benchmark.evaluation.figures",
-    "benchmark.files",
-    "benchmark.modalities",
-    "benchmark.modalities.tensors",
-    "benchmark.models",
-    "benchmark.backbone_params",
-    "benchmark.input_params",
-    "benchmark.media_params",
-    "benchmark.params",
-    "benchmark.params_faults",
-    "benchmark.fusion_params",
-    "benchmark.recipe_params",
-    "benchmark.run_record",
-    "benchmark.saved_views",
-    "benchmark.schema",
-    "benchmark.tiny_depth_spec",
-    "benchmark.weights",
-    "benchmark.sync",
-    "benchmark.table_runs",
-    "benchmark.tracking",
-    "benchmark.training",
-    "benchmark.workers",
-    "pipelines",
-    "pipelines._stage",
-    "submission",
-}
+if TYPE_CHECKING:
+    from pathlib import Path
+
 GRAPH = REPO / "dvc.yaml"
-
-
-@cache
-def graph() -> grimp.ImportGraph:
-    return grimp.build_graph("benchmark", "pipelines", "submission", cache_dir=None)
+WAITING = [stage for stage in STAGES if stage != "check"]
 
 
 @cache
@@ -67,61 +40,111 @@ def body(stage: str) -> dict[str, Any]:
     return dvc()[stage].get("do", dvc()[stage])
 
 
-def kinds(union: Any) -> list[str]:
-    """What `kind` of a union of specs can be."""
-    (members, *_) = get_args(union) if get_origin(union) is Annotated else (union,)
-    return [member.model_fields["kind"].annotation.__args__[0] for member in get_args(members)]
+@cache
+def digests() -> dict[str, str]:
+    return stage_digests(REPO)
 
 
-VALUES = {
-    "item.kind": kinds(Media),
-    "item.input.kind": kinds(Input),
-    "item.backbone.kind": kinds(Backbone),
-}
-"""What stands for a template in a path of code; no other template names code."""
-
-
-def covers(dep: str, module: str) -> bool:
-    """Whether a dependency of dvc.yaml names the module's file or a folder above it."""
-    path = module.replace(".", "/")
-    pattern = re.escape(dep)
-    for name, values in VALUES.items():
-        pattern = pattern.replace(re.escape(f"${{{name}}}"), f"({'|'.join(values)})")
-    return any(
-        re.fullmatch(pattern, "/".join(parts) + end)
-        for size in range(1, path.count("/") + 2)
-        for parts in [path.split("/")[:size]]
-        for end in (("", ".py") if size == path.count("/") + 1 else ("",))
+def watched(stage: str, path: str) -> bool:
+    """Whether DVC runs the stage again when the file changes."""
+    lines = digests()[stage].splitlines()
+    return any(line.split()[0] == path for line in lines) or any(
+        covers(dep, path) for dep in body(stage)["deps"]
     )
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_deps_of_every_stage_cover_what_it_imports(stage: str) -> None:
-    deps = body(stage)["deps"]
-    module = f"pipelines.{stage}"
-    imported = {module} | graph().find_upstream_modules(module)
-    # What `params` needs to know of the generator is in params.yaml, not in the other modules.
-    through_params = {"benchmark.datasets.mimic", "benchmark.datasets.mimic.spec"}
-    wanted = imported - CANNOT_CHANGE_A_NUMBER
-    if not stage.startswith(("synthesize", "tiny_depth")):
-        wanted -= through_params | {m for m in wanted if m.startswith("benchmark.datasets.mimic.")}
-    missing = sorted(m for m in wanted if not any(covers(dep, m) for dep in deps))
-    assert missing == []
+def test_every_stage_of_the_graph_is_known() -> None:
+    assert sorted(dvc()) == sorted(STAGES)
 
 
-def test_a_dependency_that_is_taken_away_is_missed() -> None:
-    assert covers("benchmark/models/${item.backbone.kind}.py", "benchmark.models.video_swin")
-    assert covers("benchmark/training", "benchmark.training.loop")
-    assert covers("benchmark/modalities/${item.kind}", "benchmark.modalities.flow.raft")
-    assert not covers("benchmark/modalities/${item.kind}", "benchmark.modalities.packing")
-    assert not covers("benchmark/models/mmaction.py", "benchmark.models.video_swin")
-    assert not covers("benchmark/training", "benchmark.trainings")
+@pytest.mark.parametrize("stage", WAITING)
+def test_every_stage_waits_for_the_check_and_watches_its_own_code(stage: str) -> None:
+    """DVC clears a stage's outputs before it runs: a typo in params.yaml must be found before."""
+    assert f"{CODE}/{stage}.txt" in body(stage)["deps"]
+    assert watched(stage, f"pipelines/{stage}.py")
+
+
+@pytest.mark.parametrize(
+    ("stage", "path"),
+    [
+        ("train", "benchmark/training/loop.py"),
+        ("train", "benchmark/models/video_swin.py"),
+        ("train", "benchmark/models/attention.py"),
+        ("train", "benchmark/modalities/skeleton_views.py"),
+        ("predict", "benchmark/training/prediction.py"),
+        ("prepare", "benchmark/modalities/flow/raft.py"),
+        ("prepare", "benchmark/modalities/packing.py"),
+        ("index", "benchmark/datasets/ma52.py"),
+        ("synthesize", "benchmark/datasets/mimic/raster.py"),
+        ("table", "submission/rules.py"),
+        ("table", "benchmark/leaderboards.yaml"),
+        ("report", "benchmark/report/report.html.j2"),
+        ("survey", "benchmark/survey/findings.py"),
+        ("submit", "submission/id_checks.py"),
+    ],
+)
+def test_code_of_a_stage_is_watched(stage: str, path: str) -> None:
+    assert (REPO / path).is_file()
+    assert watched(stage, path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "path"),
+    [
+        ("predict", "benchmark/training/loop.py"),
+        ("fuse", "benchmark/models/recogniser.py"),
+        ("index", "benchmark/modalities/packing.py"),
+        ("train", "submission/rules.py"),
+        ("train", "benchmark/datasets/mimic/raster.py"),
+        ("evaluate", "benchmark/results.py"),
+    ],
+)
+def test_code_of_others_is_not(stage: str, path: str) -> None:
+    assert (REPO / path).is_file()
+    assert not watched(stage, path)
+
+
+def test_a_path_of_one_kind_covers_its_own_files_alone() -> None:
+    assert covers("benchmark/models/${item.backbone.kind}.py", "benchmark/models/video_swin.py")
+    assert covers("benchmark/modalities/${item.kind}", "benchmark/modalities/flow/raft.py")
+    assert not covers("benchmark/modalities/${item.kind}", "benchmark/modalities/packing.py")
+    assert not covers("benchmark/models/${item.backbone.kind}.py", "benchmark/models/mmaction.py")
+    assert not covers("benchmark/training", "benchmark/trainings.py")
+
+
+def test_carriers_are_modules_and_hide_only_what_they_alone_import() -> None:
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+    assert graph.modules >= CARRIERS
+    found = run_modules(graph, "pipelines.fuse")
+    assert not found & CARRIERS
+    assert "benchmark.datasets.mimic.spec" not in found, "only params know it there"
+
+
+def copied(root: Path) -> Path:
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__", "assets")
+        shutil.copytree(REPO / package, root / package, ignore=ignore)
+    shutil.copy(GRAPH, root)
+    return root
+
+
+def test_a_change_is_named_with_the_stages_that_run_it(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    for stage, text in stage_digests(root).items():
+        write_text(root / CODE / f"{stage}.txt", text)
+    assert changed_code(root) == {}
+    path = root / "benchmark/evaluation/floor.py"
+    path.write_text(path.read_text("utf-8") + "# another\n", "utf-8")
+    changed = changed_code(root)
+    assert set(map(tuple, changed.values())) == {("benchmark/evaluation/floor.py",)}
+    assert {"train", "evaluate", "fuse", "table", "submit"} <= changed.keys()
+    assert not {"predict", "index", "prepare", "synthesize", "scratch"} & changed.keys()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_path_of_code_in_deps_exists(stage: str) -> None:
     for dep in body(stage)["deps"]:
-        if dep.startswith(("benchmark", "pipelines", "submission")):
+        if dep.startswith(PACKAGES):
             assert list(REPO.glob(re.sub(r"\$\{[^}]*\}", "*", dep))), dep
 
 
@@ -129,34 +152,10 @@ def test_no_stage_names_an_experiment_or_a_fusion_of_params() -> None:
     """Another set of params needs no other graph: own clips, a stream more, one less."""
     params = read_params(REPO / "params.yaml")
     names = {*params.experiments, *params.fusions, *params.merges, *params.editions, *params.media}
-    paths = re.findall(
-        r"(?:data|models|predictions|reports|runs)/[^\s:]+", GRAPH.read_text("utf-8")
-    )
+    path = r"(?:data|models|predictions|reports|runs)/[^\s:]+"
+    paths = re.findall(path, GRAPH.read_text("utf-8"))
     assert paths
-    own = [path for path in paths if names & {*re.split(r"[/.-]", path)}]
-    assert own == []
-
-
-def test_every_stage_waits_for_the_check_of_params() -> None:
-    """DVC clears the outputs of a stage before it runs: a typo must be found before the first."""
-    made = {out if isinstance(out, str) else next(iter(out)): stage
-            for stage in STAGES for out in body(stage).get("outs", [])}  # fmt: skip
-
-    def waits(stage: str) -> bool:
-        deps = [dep for dep in body(stage)["deps"] if not dep.startswith("benchmark")]
-        return "runs/params.txt" in deps or any(
-            waits(maker)
-            for dep in deps
-            for out, maker in made.items()
-            if maker != stage and shape(out).startswith(shape(dep))
-        )
-
-    assert [stage for stage in STAGES if stage != "check" and not waits(stage)] == []
-
-
-def shape(path: str) -> str:
-    """A path with one sign for whatever stands for a name."""
-    return re.sub(r"\$\{[^}]*\}", "*", path)
+    assert [path for path in paths if names & {*re.split(r"[/.-]", path)}] == []
 
 
 def test_no_output_disables_the_run_cache_of_a_costly_stage() -> None:
