@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from benchmark.clips import Clip
+from benchmark.code_digest import PACKAGES
 
 # Two test processes share the cores: threads that spin while they wait make torch 30 times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -98,6 +99,14 @@ def a_clip(clip_id: str, **changes: object) -> Clip:
         "left_out": False,
     }  # fmt: skip
     return Clip(**row | changes)
+
+
+def copy_code(root: Path) -> Path:
+    """The packages without their pictures of people: enough for commands, and to be changed."""
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__", "assets")
+        shutil.copytree(REPO / package, root / package, ignore=ignore)
+    return root
 
 
 def mgbench(

@@ -8,19 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.code_digest import PACKAGES
-from conftest import REPO, mgbench
+from conftest import REPO, copy_code, mgbench
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project without code: enough for DVC to know its stages."""
+    """A project that never ran: enough for DVC to know its stages."""
     for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
         shutil.copy(REPO / name, tmp_path / name)
     shutil.copytree(REPO / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
-    for package in PACKAGES:
-        ignore = shutil.ignore_patterns("__pycache__", "assets")
-        shutil.copytree(REPO / package, tmp_path / package, ignore=ignore)
+    copy_code(tmp_path)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     return tmp_path
 

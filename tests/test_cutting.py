@@ -19,7 +19,7 @@ from benchmark.profiles.cutting import (
     read_document,
     write_document,
 )
-from conftest import REPO, mgbench
+from conftest import REPO, copy_code, mgbench
 from own_clips import write_folder
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ ALONE = {"joint", "limb", "rgb", "swin_rgb"}
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the code: `edition new` writes beside the other editions."""
-    root = tmp_path / "project"
-    for name in ("benchmark", "pipelines", "submission"):
-        ignore = shutil.ignore_patterns("__pycache__", "assets")
-        shutil.copytree(REPO / name, root / name, ignore=ignore)
+    root = copy_code(tmp_path / "project")
     shutil.copy(REPO / "params.yaml", root)
     return root
 

@@ -22,7 +22,7 @@ from benchmark.code_digest import (
 )
 from benchmark.files import write_text
 from benchmark.params import read_params
-from conftest import REPO, STAGES
+from conftest import REPO, STAGES, copy_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,16 +120,9 @@ def test_carriers_are_modules_and_hide_only_what_they_alone_import() -> None:
     assert "benchmark.datasets.mimic.spec" not in found, "only params know it there"
 
 
-def copied(root: Path) -> Path:
-    for package in PACKAGES:
-        ignore = shutil.ignore_patterns("__pycache__", "assets")
-        shutil.copytree(REPO / package, root / package, ignore=ignore)
-    shutil.copy(GRAPH, root)
-    return root
-
-
 def test_a_change_is_named_with_the_stages_that_run_it(tmp_path: Path) -> None:
-    root = copied(tmp_path)
+    root = copy_code(tmp_path)
+    shutil.copy(GRAPH, root)
     for stage, text in stage_digests(root).items():
         write_text(root / CODE / f"{stage}.txt", text)
     assert changed_code(root) == {}

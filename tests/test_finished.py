@@ -121,7 +121,7 @@ def test_the_report_sorts_links_and_plays_in_a_browser(finished: Path, tmp_path:
     assert told["up"] == sorted(told["up"])
     assert (told["lost"], told["links"]) == ([], 7)
     played = browser.ask(page, PLAYED, tmp_path)
-    assert len(played) >= 16
+    assert len(played) >= 6
     assert all(played)
 
 

@@ -18,7 +18,7 @@ from benchmark.modalities import rgb, skeleton
 from benchmark.modalities.skeleton_media import SkeletonReader
 from benchmark.modalities.video_media import PackedVideos
 from benchmark.schema import read_yaml
-from conftest import REPO, mgbench
+from conftest import REPO, copy_code, mgbench
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
 pytestmark = pytest.mark.slow
@@ -282,9 +282,7 @@ def test_several_arrays_in_one_file_are_no_skeleton(root: Path, tmp_path: Path) 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the code: `edition new` writes beside the other editions."""
-    for name in ("benchmark", "pipelines", "submission"):
-        ignore = shutil.ignore_patterns("__pycache__", "assets")
-        shutil.copytree(REPO / name, tmp_path / "project" / name, ignore=ignore)
+    copy_code(tmp_path / "project")
     shutil.copy(REPO / "params.yaml", tmp_path / "project")
     return tmp_path / "project"
 
