@@ -128,7 +128,7 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
     )
     yield _store(root)
     for name in params.editions:
-        yield _data_set(root, name)
+        yield _data_set(root, name, made=name in {**params.generated, **params.generated_ma52})
     yield from _leftovers(root, params)
     for where, file in weights_files(params):
         state = pinned_state(file)
@@ -163,8 +163,8 @@ def _store(root: Path) -> Finding:
     return Finding("ok", "MLflow", f"{runs} runs in mlruns/mlflow.db")
 
 
-def _data_set(root: Path, name: str) -> Finding:
-    made = name.startswith("mimic")
+def _data_set(root: Path, name: str, *, made: bool) -> Finding:
+    """Whether it is there; one that is `made` comes out of a stage."""
     raw, index = root / "data/raw" / name, root / "data" / name / "clips.parquet"
     if index.is_file():
         return Finding("ok", f"data {name}", "indexed")

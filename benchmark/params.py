@@ -8,7 +8,6 @@ from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.backbone_params import Backbone
 from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
-from benchmark.errors import ParamsError
 from benchmark.fusion_params import FusionRule, Temperature
 from benchmark.input_params import Input
 from benchmark.media_params import DepthMedia, Media
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
+FEWEST_MEMBERS = 2
+"""Experiments that can be fused, or compared."""
 MOST_MEMBERS = 16
 """Experiments whose subsets are all scored: 65,535, a minute for 5,000 clips of 32 classes."""
 
@@ -101,7 +102,7 @@ class Fusion(Strict):
 
     edition: str
     """Whose clips the members answer."""
-    members: tuple[Name, ...] = Field(min_length=2)
+    members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS)
     """Experiments."""
     rule: FusionRule
     """How weights are found."""
@@ -154,7 +155,7 @@ class Analysis(Strict):
     """Whose clips are looked at: the table's."""
     source: Name
     """The experiment or fusion whose confusion and calibration are shown."""
-    members: tuple[Name, ...] = Field(min_length=2, max_length=MOST_MEMBERS)
+    members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS, max_length=MOST_MEMBERS)
     """Experiments that are compared with each other."""
     media: Name
     """The entry of media whose frames show the hardest clips; of skeletons there is no picture."""
@@ -249,7 +250,5 @@ def read_params(path: Path) -> Params:
     Raises:
         ParamsError: All faults of the file at once, each with its path.
     """
-    if not path.is_file():
-        do = "Stand in the folder of the project, which holds it beside dvc.yaml"
-        raise ParamsError(path, "no such file", do=do)
-    return read_yaml(path, Params)
+    do = "Stand in the folder of the project, which holds it beside dvc.yaml"
+    return read_yaml(path, Params, do=do)

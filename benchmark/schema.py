@@ -32,8 +32,8 @@ class Strict(BaseModel):
     )
 
 
-def read_yaml(path: Path, model: type[M]) -> M:
-    """Read a YAML 1.2 file into `model`.
+def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
+    """Read a YAML 1.2 file into `model`; `do` says what helps if there is none.
 
     Raises:
         ParamsError: The file is missing, is not YAML, or breaks the schema (one line a fault).
@@ -41,7 +41,7 @@ def read_yaml(path: Path, model: type[M]) -> M:
     try:
         raw = YAML(typ="safe").load(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ParamsError(path, "no such file") from None
+        raise ParamsError(path, "no such file", do=do) from None
     except YAMLError as error:
         raise ParamsError(path, f"not valid YAML: {error}") from None
     return validate(path, raw, model)

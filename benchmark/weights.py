@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import StringConstraints
 
@@ -12,6 +12,10 @@ from benchmark.errors import ArchiveError
 from benchmark.schema import Strict
 
 CHUNK = 2**22
+
+
+Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""As `sha256` writes it."""
 
 
 class WeightsFile(Strict):
@@ -22,7 +26,7 @@ class WeightsFile(Strict):
 
     path: str
     """Where it lies, seen from the project's folder."""
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
     """`mgbench weights check` prints it."""
 
 

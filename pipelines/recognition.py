@@ -132,7 +132,7 @@ def open_system(name: str, root: Path | None = None) -> System:
     params = read_params(root / "params.yaml")
     if name in params.fusions:
         members = params.fusions[name].members
-        file = f"predictions/fusions/{name}/weights.json"
+        file = f"predictions/{params.folder_of(name)}/weights.json"
         fitted = read_fitted(root / file)
         if sorted(members) != sorted(fitted.weights):
             raise MismatchError(

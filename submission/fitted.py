@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from benchmark.files import write_text
 from benchmark.fusion_params import FusionRule, Temperature
 from benchmark.schema import Share, Strict, read_json
+from benchmark.weights import Sha256
 from submission.blend import Blend, Stack
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class FittedFusion(Strict):
     """After, scored on the clips that it was fitted on, so it flatters."""
     nested: Estimate
     """Each video scored by a fit on all other videos: the honest one of the three."""
-    test_files: dict[str, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]]
+    test_files: dict[str, Sha256]
     """Member -> SHA-256 of its probabilities of test; empty where no stage has fused files."""
 
     def blend(self) -> Blend:

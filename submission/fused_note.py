@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import StringConstraints
+from typing import TYPE_CHECKING, Literal
 
 from benchmark.files import write_text
 from benchmark.schema import Share, Strict, read_json
-from benchmark.weights import sha256
+from benchmark.weights import Sha256, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FusedNote(Strict):

@@ -12,9 +12,9 @@ from benchmark.fusion_params import Fixed, FusionRule
 from benchmark.run_record import RunRecord, new_record
 from benchmark.schema import Positive, Share, Strict, read_json
 from benchmark.tracking import SUBMISSION
-from benchmark.weights import sha256
+from benchmark.weights import Sha256, sha256
 from submission.fitted import read_fitted
-from submission.fused_note import Sha256, fused_note
+from submission.fused_note import fused_note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,11 +74,8 @@ def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> I
         fitted = read_fitted(file)
         rule, weights, members = fitted.rule, fitted.weights, fitted.test_files
     elif note := fused_note(probabilities):
-        rule, weights, members = (
-            Fixed(kind="fixed", weights=note.weights),
-            note.weights,
-            note.members,
-        )
+        weights, members = note.weights, note.members
+        rule = Fixed(kind="fixed", weights=weights)
     return Ingredients(
         source=source,
         probabilities=sha256(probabilities),

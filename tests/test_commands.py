@@ -30,7 +30,7 @@ ELSEWHERE = {
     "make test": "this is it",
     "make ui": "tests/test_mlflow_page.py",
     "mlflow ui": "serves until it is stopped",
-    "dvc exp run": "minutes; tests/test_end_to_end.py changes the same knob by hand",
+    "dvc exp run": "minutes; tests/test_end_to_end.py tries a quicker knob",
     "mgbench edition new own": "tests/test_own_clips.py",
     "mgbench data check own": "tests/test_own_clips.py",
     "mgbench recipe use own": "tests/test_own_clips.py",

@@ -10,14 +10,12 @@ from ruamel.yaml import YAML
 
 from benchmark.errors import ParamsError
 from benchmark.files import write_text
-from benchmark.params import Params
+from benchmark.params import FEWEST_MEMBERS, Params
 from benchmark.schema import validate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
     from pathlib import Path
-
-FEWEST_MEMBERS = 2
 
 
 def read_document(path: Path) -> Any:
