@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,12 @@ def test_scoring_and_fusing_do_not_import_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, check=False)
     assert done.returncode == 0
+
+
+def test_training_does_not_wait_for_torchmetrics() -> None:
+    assert importlib.util.find_spec("torchmetrics") is not None
+    code = "import sys, pipelines.train; sys.exit('torchmetrics' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPO, check=False).returncode == 0
 
 
 def test_import_rules_hold() -> None:

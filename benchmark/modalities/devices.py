@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmark.freed_memory import keep_freed_memory
 from benchmark.workers import usable_cores, worker_number
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def own_device() -> torch.device:
 
     if torch.cuda.is_available():
         return torch.device("cuda", worker_number() % torch.cuda.device_count())
+    keep_freed_memory()
     torch.set_num_threads(1)
     return torch.device("cpu")
 

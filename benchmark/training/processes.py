@@ -7,12 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.precision import MixedPrecision, Precision
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 from benchmark.errors import TrainingError
+from benchmark.training.fabric import DDPStrategy, Fabric, MixedPrecision, Precision
 
 if TYPE_CHECKING:
     from benchmark.recipe_params import Recipe

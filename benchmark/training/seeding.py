@@ -1,4 +1,4 @@
-"""One seed, one result: what torch needs for equal bytes on one machine."""
+"""One seed, one result: what torch needs for equal bytes on one machine, and to be quick."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import os
 import torch
 
 from benchmark.errors import TrainingError
+from benchmark.freed_memory import keep_freed_memory
 
 BROKEN = "2.9."
 """Releases of torch whose 3-D convolutions take many times the memory and time of others."""
 
 
 def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
-    """Seed torch's global generator and choose its kernels.
+    """Seed torch's global generator, choose its kernels and keep the memory that they free.
 
     The number of CPU threads belongs to the result: sums are split by it. Where CUDA has no
     repeatable kernel (the gradient of a 3-D max pooling), torch warns and takes the one it has:
@@ -29,6 +30,7 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
             f"{torch.__version__} is slow and hungry in 3-D convolutions",
             do="Install the version of requirements.lock, or any but 2.9",
         )
+    keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)

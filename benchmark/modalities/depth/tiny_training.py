@@ -18,6 +18,7 @@ from benchmark.datasets.mimic.gestures import Gesture
 from benchmark.datasets.mimic.plan import Performance, Video, plan
 from benchmark.datasets.mimic.raster import FAR
 from benchmark.datasets.mimic.shoot import Shooting
+from benchmark.freed_memory import keep_freed_memory
 from benchmark.modalities.depth.tiny import (
     FORMAT,
     DepthCard,
@@ -155,6 +156,7 @@ def relative_inverse(
 
 def fit(spec: TinyDepthSpec, examples: Examples, report: Report) -> tuple[DepthNet, list[float]]:
     """A trained network and the loss of every step. Leaves torch's generator as it was."""
+    keep_freed_memory()
     with _alone(spec):
         net = DepthNet(spec.channels).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(net.parameters(), lr=spec.lr, weight_decay=_WEIGHT_DECAY)
