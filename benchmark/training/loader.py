@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from benchmark.modalities.skeleton_views import SkeletonViews
     from benchmark.modalities.video_views import VideoViews
     from benchmark.modalities.viewed import Viewed
-    from benchmark.training.order import EpochOrder, Key
+    from benchmark.training.order import ClipOrder, Key
 
     Views = SkeletonViews | VideoViews | RgbPoseViews
     Arrays = tuple[NDArray[np.generic], ...]
@@ -164,8 +164,8 @@ class TestClips(_Clips):
         return len(self._ids)
 
 
-def train_loader(clips: TrainClips, order: EpochOrder, *, workers: int) -> DataLoader[Any]:
-    """The forward passes of `order`'s epoch as `TrainBatch`es."""
+def train_loader(clips: TrainClips, order: ClipOrder, *, workers: int) -> DataLoader[Any]:
+    """The forward passes of `order`, to the last epoch, as `TrainBatch`es."""
     return Batches(clips, _train_batch, workers=workers, batch_sampler=order)
 
 

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -24,13 +25,14 @@ from benchmark.training.task import Trained
 from benchmark.training.throughput import Utilisation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from lightning_fabric import Fabric
     from numpy.typing import NDArray
 
     from benchmark.training.checkpoint import Checkpoints
+    from benchmark.training.loader import TrainBatch
     from benchmark.training.meter import Seen
     from benchmark.training.task import Task
 
@@ -145,12 +147,18 @@ class Trainer:
         self._save()
         return self.progress.history[-1]
 
+    @cached_property
+    def _batches(self) -> Iterator[TrainBatch]:
+        """From here to the last epoch, as one: reading goes on while an epoch is validated."""
+        order = self._parts.order
+        order.epoch, order.first_step = self.progress.epoch, self.progress.step
+        return iter(self._parts.batches)
+
     def _pass_over_clips(self) -> Row:
         """The steps of the epoch that are not done yet; what they say of speed and memory."""
         parts, progress = self._parts, self.progress
-        parts.order.epoch, parts.order.first_step = progress.epoch, progress.step
         meter = Meter(self._fabric.device, progress.sums)
-        batches = meter.waiting(parts.batches)
+        batches = meter.waiting(self._batches)
         bar = tqdm(
             range(progress.step, parts.order.steps),
             desc=f"epoch {progress.epoch + 1}/{self._recipe.epochs}",

@@ -1,4 +1,4 @@
-"""Which clips each forward pass of an epoch sees."""
+"""Which clips each forward pass of a training sees."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Key: TypeAlias = tuple[int, int, int]
 """Row of the clip, epoch, repeat: all that a view hangs on besides the seed."""
 
 
-class EpochOrder:
-    """The forward passes of one process, one epoch at a time, each a list of keys.
+class ClipOrder:
+    """The forward passes of one process, epoch after epoch, each a list of keys.
 
     A step takes `batch_size` clips, in passes of about `forward_size`; the steps of an epoch differ
     by one clip at most, so that none is dropped or seen twice. The passes of a step are dealt to
@@ -44,10 +44,11 @@ class EpochOrder:
             )  # fmt: skip
         self.epoch = 0
         self.first_step = 0
-        """The step of the epoch to begin with; those before were done earlier."""
+        """The epoch to begin with, and the step of it; those before were done earlier."""
 
     def __len__(self) -> int:
-        return (self.steps - self.first_step) * len(self.own_passes)
+        steps = (self._recipe.epochs - self.epoch) * self.steps - self.first_step
+        return steps * len(self.own_passes)
 
     @property
     def own_passes(self) -> range:
@@ -59,15 +60,21 @@ class EpochOrder:
         return self.total // self.steps + (step < self.total % self.steps)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        keys = np.array_split(self._drawn(), self.steps)
-        for step in range(self.first_step, self.steps):
+        first = self.first_step
+        for epoch in range(self.epoch, self._recipe.epochs):
+            yield from self._passes(epoch, first)
+            first = 0
+
+    def _passes(self, epoch: int, first_step: int) -> Iterator[list[Key]]:
+        keys = np.array_split(self._drawn(epoch), self.steps)
+        for step in range(first_step, self.steps):
             passes = np.array_split(keys[step], self._recipe.passes)
             for number in self.own_passes:
-                yield [(int(row), self.epoch, int(repeat)) for row, repeat in passes[number]]
+                yield [(int(row), epoch, int(repeat)) for row, repeat in passes[number]]
 
-    def _drawn(self) -> NDArray[np.int64]:
+    def _drawn(self, epoch: int) -> NDArray[np.int64]:
         """(row, repeat) of every view of the epoch, in order: int64 (total, 2)."""
-        rng = rng_for(self._seed, "order", self.epoch)
+        rng = rng_for(self._seed, "order", epoch)
         number = len(self._labels)
         match self._recipe.sampling:
             case Shuffled():

@@ -102,9 +102,8 @@ def _wait(device: torch.device) -> None:
 
 
 def _endless(parts: Parts) -> Iterator[TrainBatch]:
-    """The batches of one epoch after another."""
-    for epoch in itertools.count():
-        parts.order.epoch = epoch
+    """The batches of all epochs, again and again."""
+    while True:
         yield from parts.batches
 
 

@@ -19,7 +19,7 @@ from benchmark.training.loader import (
 )
 from benchmark.training.losses import Loss
 from benchmark.training.optimisation import build_optimizer
-from benchmark.training.order import EpochOrder
+from benchmark.training.order import ClipOrder
 from benchmark.training.processes import gathered
 from benchmark.training.seeding import set_up_torch
 from benchmark.training.starts import start_from
@@ -53,7 +53,7 @@ class Parts:
     """Full learning rate of each parameter group."""
     loss: Loss
     statistics: RunningStatistics
-    order: EpochOrder
+    order: ClipOrder
     batches: DataLoader[TrainBatch]
     val: DataLoader[TestBatch]
     start: str
@@ -112,7 +112,7 @@ def build_parts(task: Task, fabric: Fabric) -> Parts:
     rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)
     rank, world = fabric.global_rank, fabric.world_size
-    order = EpochOrder(labels, recipe, task.seed, rank=rank, world=world)
+    order = ClipOrder(labels, recipe, task.seed, rank=rank, world=world)
     train_clips = TrainClips(views, task.clips.split("train"), task.seed)
     val_clips = TestClips(views, task.clips.split("val").ids[rank::world], quick=True)
     workers = recipe.loader_workers

@@ -27,7 +27,7 @@ from benchmark.training.loader import TrainBatch
 from benchmark.training.losses import Loss
 from benchmark.training.meter import Meter
 from benchmark.training.optimisation import build_optimizer
-from benchmark.training.order import EpochOrder
+from benchmark.training.order import ClipOrder
 from benchmark.training.processes import alone, device_name
 from benchmark.training.seeding import set_up_torch
 from benchmark.training.setup import Parts
@@ -82,7 +82,7 @@ def parts_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> Parts:
         fabric=fabric, model=model, net=net, mean=None, optimizer=optimizer, rates=rates,
         loss=Loss(recipe, labels, num_classes, fabric.device),
         statistics=RunningStatistics(model, recipe.passes, fabric),
-        order=EpochOrder(labels, recipe, 1),
+        order=ClipOrder(labels, recipe, 1),
         batches=[batch], val=[], start="scratch",  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
 
