@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -70,7 +71,7 @@ class Meter:
             seen = self._last.pop(0)
             if seen.arrived is not None:
                 seen.arrived.synchronize()
-            if not torch.isfinite(seen.value):
+            if not math.isfinite(seen.value.item()):
                 return seen
         return None
 

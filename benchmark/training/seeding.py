@@ -50,4 +50,8 @@ def seed_pass(seed: int, step: int, number: int) -> None:
     """
     text = f"{seed}/pass/{step}/{number}"
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    torch.manual_seed(int.from_bytes(digest, "big") >> 1)
+    number = int.from_bytes(digest, "big") >> 1
+    # What torch.manual_seed does, which also writes down the call stack for devices not in use.
+    torch.default_generator.manual_seed(number)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(number)
