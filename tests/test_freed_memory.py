@@ -1,3 +1,7 @@
+"""What becomes of the memory of freed tensors."""
+
+from __future__ import annotations
+
 import subprocess
 import sys
 

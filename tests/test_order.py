@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain
+from itertools import chain, takewhile
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def cases(draw: st.DrawFn) -> tuple[int, Recipe, int]:
 def epoch(order: ClipOrder, number: int = 0, *, first_step: int = 0) -> list[list[Key]]:
     """The passes of one epoch alone."""
     order.epoch, order.first_step = number, first_step
-    return [keys for keys in order if keys[0][1] == number]
+    return list(takewhile(lambda keys: keys[0][1] == number, order))
 
 
 @settings(max_examples=150, deadline=None)
@@ -99,6 +99,7 @@ def test_the_passes_of_all_processes_together_are_those_of_one(
     alone = epoch(ClipOrder(labels, one, 3), number)
     shared = [ClipOrder(labels, one, 3, rank=rank, world=world) for rank in range(world)]
     parts = [epoch(order, number) for order in shared]
+    assert all(len(list(order)) == len(order) for order in shared)
     found = [keys for turn in zip(*parts, strict=True) for keys in turn]
     assert found == alone
     numbers = chain(*(order.own_passes for order in shared))
@@ -164,8 +165,9 @@ def test_a_class_of_n_clips_is_drawn_in_proportion_to_n_to_one_minus_power(power
 
 
 def test_draws_of_equal_power_know_no_difference_between_the_clips_of_a_class() -> None:
-    order = ClipOrder(np.repeat([0, 1], [30, 10]), recipe(sampling=BALANCED), 3)
+    order = ClipOrder(np.repeat([0, 1], [30, 10]), recipe(sampling=BALANCED, epochs=400), 3)
     counts = Counter(row for n in range(400) for keys in epoch(order, n) for row, _, _ in keys)
+    assert counts.total() == 400 * 40
     drawn = np.array([counts[row] for row in range(40)])
     for of_class in (drawn[:30], drawn[30:]):
         expected = of_class.mean()
