@@ -59,13 +59,13 @@ def measure(task: Task, *, seconds: float) -> Speeds:
     first = [_on_device(next(endless), fabric.device) for _ in parts.order.own_passes]
     same = itertools.cycle(first)
     parts.model.train()
-    speeds: dict[str, list[float]] = {"synthetic": [], "loader": [], "end_to_end": []}
     ways = {
         "synthetic": _training(parts, stepper, same),
         # Before end to end, which would else begin with what was read ahead meanwhile.
         "loader": lambda: sum(len(next(endless).clip_id) for _ in first),
         "end_to_end": _training(parts, stepper, endless),
     }
+    speeds: dict[str, list[float]] = {way: [] for way in ways}
     for way in ROUNDS * list(ways):
         speeds[way].append(_rate(ways[way], seconds / ROUNDS, fabric.device))
     found = {way: median(rates) for way, rates in speeds.items()}
