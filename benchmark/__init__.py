@@ -1,0 +1,1 @@
+"""The harness: data in, trained models, results tables out."""

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from benchmark.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.params import Params
-    from benchmark.weights_catalogue import Level
+    from benchmark.params.params import Params
+    from benchmark.weights.catalogue import Level
 
 GIB = 2**30
 DISK_GIB = 20
@@ -102,7 +102,7 @@ def _decoder() -> Finding:
     import numpy as np
 
     try:
-        from benchmark.video import read_frames, write_video
+        from benchmark.core.video import read_frames, write_video
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "test.mp4")
@@ -120,7 +120,7 @@ def _decoder() -> Finding:
 
 def project(root: Path, params: Params) -> Iterator[Finding]:
     """Git, DVC's remote, MLflow's store, data sets and weights of one project."""
-    from benchmark.weights_catalogue import pinned_state, weights_files
+    from benchmark.weights.catalogue import pinned_state, weights_files
 
     git = shutil.which("git") is not None
     yield Finding(

@@ -1,0 +1,1 @@
+"""DVC stages: one thin click command per file."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from benchmark.errors import BenchmarkError, ParamsError
-from benchmark.params import read_params
-from benchmark.workers import die_with_parent
+from benchmark.core.errors import BenchmarkError, ParamsError
+from benchmark.params.params import read_params
+from benchmark.runtime.parallel import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

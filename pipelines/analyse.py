@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.analysis_files import Analysed, Frames, write_analysis
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.files import replacing_folder
-from benchmark.results import known_answers, read_source
-from benchmark.run_record import write_records
-from benchmark.sealed import test_labels
-from benchmark.sync import log_records
-from benchmark.table_runs import analysis_record
-from benchmark.tracking import find_root
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.test_labels import test_labels
+from benchmark.core.files import replacing_folder
+from benchmark.editions.edition import read_edition
+from benchmark.results.analysis import Analysed, Frames, write_analysis
+from benchmark.results.runs import analysis_record
+from benchmark.results.table import known_answers, read_source
+from benchmark.tracking.records import write_records
+from benchmark.tracking.store import find_root
+from benchmark.tracking.sync import log_records
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 VIDEOS = {"rgb", "taylor", "flow", "depth"}
 

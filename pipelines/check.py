@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.code_digest import stage_digests
-from benchmark.files import replacing_folder, write_text
+from benchmark.core.files import replacing_folder, write_text
+from benchmark.provenance import stage_digests
 from pipelines._stage import path, stage
 
 if TYPE_CHECKING:
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

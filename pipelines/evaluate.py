@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.evaluation.answered import answers_csv
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.predictions import check_against, read_probabilities
+from benchmark.core.files import write_text
+from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import score, write_metrics
-from benchmark.files import write_text
-from benchmark.predictions import check_against, read_probabilities
+from benchmark.evaluation.predictions_csv import answers_csv
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.predictions import read_probabilities, write_probabilities
-from benchmark.weights import sha256
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.predictions import read_probabilities, write_probabilities
+from benchmark.core.pinned_file import sha256
+from benchmark.editions.edition import read_edition
 from pipelines._stage import entry, existing, path, stage
-from submission.fitted import write_fitted
-from submission.fusion import apply, fit_fusion
+from submission.fusion.fitted import write_fitted
+from submission.fusion.fuse import apply, fit_fusion
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

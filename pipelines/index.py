@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.clips import write_clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.published import label_differences
-from benchmark.editions import SPLITS, read_edition
-from benchmark.workers import usable_cores
+from benchmark.archives.archive import read_archive
+from benchmark.archives.expected_counts import label_differences
+from benchmark.contracts.clips import write_clips
+from benchmark.editions.edition import SPLITS, read_edition
+from benchmark.runtime.parallel import usable_cores
 from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.clips import read_clips
-from benchmark.editions import Split, read_edition
-from benchmark.predictions import check_against, write_probabilities
-from benchmark.training.prediction import predict
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.predictions import check_against, write_probabilities
+from benchmark.editions.edition import Split, read_edition
+from benchmark.inference.predict import predict
 from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 PREDICTED: tuple[Split, ...] = ("val", "test")
 

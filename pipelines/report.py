@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.files import write_text
-from benchmark.report.gallery import Archive, gallery
-from benchmark.report.page import Sources, provenance, render
-from benchmark.results import known_answers
-from benchmark.sealed import test_labels
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.test_labels import test_labels
+from benchmark.core.files import write_text
+from benchmark.editions.edition import read_edition
+from benchmark.results.report.gallery import Archive, gallery
+from benchmark.results.report.page import Sources, provenance, render
+from benchmark.results.table import known_answers
 from pipelines._stage import PARAMS, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

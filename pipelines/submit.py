@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.challenges import read_challenge
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.predictions import check_against, read_probabilities
-from benchmark.run_record import write_records
-from benchmark.sync import log_records
-from benchmark.tracking import find_root
+from benchmark.challenges.challenge import read_challenge
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.predictions import check_against, read_probabilities
+from benchmark.editions.edition import read_edition
+from benchmark.tracking.records import write_records
+from benchmark.tracking.store import find_root
+from benchmark.tracking.sync import log_records
 from pipelines._stage import entry, existing, path, stage
-from submission.answers import wanted_clips
-from submission.note import ingredients_of, submission_record
-from submission.writer import write_submission
+from submission.leaderboard.columns import wanted_clips
+from submission.leaderboard.metadata import ingredients_of, submission_record
+from submission.leaderboard.writer import write_submission
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

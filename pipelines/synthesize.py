@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.datasets.mimic import synthesize
-from benchmark.workers import usable_cores
+from benchmark.runtime.parallel import usable_cores
+from benchmark.synthetic.synthesize import synthesize
 from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

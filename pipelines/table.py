@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.leaderboards import leaderboard_lines
-from benchmark.results import Resampling, known_answers, score_rows
-from benchmark.results_files import Page, write_table
-from benchmark.run_record import write_records
-from benchmark.sealed import test_labels
-from benchmark.sync import log_records
-from benchmark.table_runs import table_records
-from benchmark.tracking import find_root
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.test_labels import test_labels
+from benchmark.editions.edition import read_edition
+from benchmark.results.entries import read_entries
+from benchmark.results.files import Page, write_table
+from benchmark.results.leaderboards import leaderboard_lines
+from benchmark.results.runs import table_records
+from benchmark.results.subsets import sweep
+from benchmark.results.table import Resampling, known_answers, score_rows
+from benchmark.tracking.records import write_records
+from benchmark.tracking.store import find_root
+from benchmark.tracking.sync import log_records
 from pipelines._stage import existing, path, stage
-from submission.entries import read_entries
-from submission.sweep import sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.modalities.depth.tiny_training import train
-from benchmark.tracking import TRAIN, find_root, track
+from benchmark.tracking.store import TRAIN, find_root, track
 from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
+from benchmark.contracts.clips import read_clips
+from benchmark.editions.edition import read_edition
 from benchmark.training.experiment import Places, run
 from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params import Params
+    from benchmark.params.params import Params
 
 
 @click.command()

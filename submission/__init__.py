@@ -1,0 +1,1 @@
+"""Probabilities -> fused probabilities -> the file that a leaderboard takes."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from benchmark.clips import Clip
-from benchmark.code_digest import PACKAGES
+from benchmark.contracts.clips import Clip
+from benchmark.provenance import PACKAGES
 
 # Two test processes share the cores: threads that spin while they wait make torch 30 times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

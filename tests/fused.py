@@ -6,8 +6,11 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from benchmark.clips import Clips
-from benchmark.fusion_params import (
+from benchmark.contracts.clips import Clips
+from benchmark.contracts.predictions import Probabilities
+from conftest import a_clip
+from submission.fusion.fuse import fit_fusion
+from submission.fusion.spec import (
     Convex,
     Fixed,
     FusionRule,
@@ -17,9 +20,6 @@ from benchmark.fusion_params import (
     Stacking,
     Uniform,
 )
-from benchmark.predictions import Probabilities
-from conftest import a_clip
-from submission.fusion import fit_fusion
 
 PROPERTY = settings(max_examples=20, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)

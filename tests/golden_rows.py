@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.editions import read_edition
-from benchmark.fusion_params import Convex, Uniform
-from benchmark.predictions import Probabilities, read_probabilities
-from benchmark.results import Answers, Entry, Resampling, ResultRow, score_rows
-from benchmark.results_page import to_markdown
-from submission.fusion import fuse
+from benchmark.contracts.predictions import Probabilities, read_probabilities
+from benchmark.editions.edition import read_edition
+from benchmark.results.markdown import to_markdown
+from benchmark.results.table import Answers, Entry, Resampling, ResultRow, score_rows
+from submission.fusion.fuse import fuse
+from submission.fusion.spec import Convex, Uniform
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.video import write_video
+from benchmark.core.video import write_video
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,10 +21,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.datasets.mimic.plan import Performance, Video
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.spec import MimicSpec
 from benchmark.modalities.pose.mediapipe_points import (
     Landmarks,
     PointsFinder,
@@ -33,6 +29,10 @@ from benchmark.modalities.pose.mediapipe_points import (
     model_hashes,
     to_openpose137,
 )
+from benchmark.params.synthetic import MimicSpec
+from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.gestures.gesture import Gesture
+from benchmark.synthetic.plan import Performance, Video
 
 WIDTH, HEIGHT, FPS = 640, 360, 25
 FRAMES, KEPT_FRAME = 60, 30

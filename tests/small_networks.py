@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.backbone_params import Backbone, MmactionBackbone, VideoSwin
-from benchmark.input_params import DatasetNorm, Input, SkeletonInput, VideoInput
-from benchmark.layouts import OPENPOSE36
-from benchmark.models import build
-from benchmark.models.recogniser import Recogniser
-from benchmark.params import read_params
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.inputs import DatasetNorm, Input, SkeletonInput, VideoInput
+from benchmark.models.network import build
+from benchmark.models.recognizer import Recogniser
+from benchmark.models.specs import Backbone, MmactionBackbone, VideoSwin
+from benchmark.params.params import read_params
 from conftest import REPO
 
 CLASSES = 32
@@ -93,7 +93,7 @@ def theirs(
     kind: str, backbone: dict[str, Any], head: dict[str, Any], **more: Any
 ) -> torch.nn.Module:
     """A recogniser of mmaction2, every tensor of it random, in evaluation."""
-    from benchmark.models import mmaction
+    from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()
     from mmaction.registry import MODELS

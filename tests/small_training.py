@@ -7,19 +7,19 @@ from pathlib import Path
 
 import torch
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.editions import read_edition
-from benchmark.media_params import DepthMedia, Media
-from benchmark.modalities import prepare
-from benchmark.params import Experiment, read_params
-from benchmark.recipe_params import Recipe
+from benchmark.archives.archive import read_archive
+from benchmark.contracts.clips import Clips
+from benchmark.data.normalization import with_numbers
+from benchmark.editions.edition import read_edition
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import DepthMedia, Media
+from benchmark.params.params import Experiment, read_params
+from benchmark.params.recipes import Recipe
+from benchmark.runtime.distributed import alone
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
-from benchmark.training.normalisation import with_numbers
-from benchmark.training.processes import alone
-from benchmark.training.starts import write_scratch
 from benchmark.training.task import Task, Trained
+from benchmark.weights.initial import write_scratch
 from conftest import REPO
 from tiny_archive import write_archive
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.challenges import Challenge, read_challenge
-from benchmark.clips import Clips
-from benchmark.editions import Edition, read_edition
-from benchmark.predictions import Probabilities
+from benchmark.challenges.challenge import Challenge, read_challenge
+from benchmark.contracts.clips import Clips
+from benchmark.contracts.predictions import Probabilities
+from benchmark.editions.edition import Edition, read_edition
 from conftest import a_clip
-from submission.note import Ingredients
+from submission.leaderboard.metadata import Ingredients
 
 MIMIC = read_challenge("mimic")
 IDS = ("0201_3", "0201_11", "0200_7")

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from ruamel.yaml import YAML
 
-from benchmark import challenges
-from benchmark.models import build
-from benchmark.params import read_params
-from benchmark.schema import Strict
+from benchmark.challenges import challenge as challenges
+from benchmark.core.schema import Strict
+from benchmark.models.network import build
+from benchmark.params.params import read_params
 from conftest import REPO
-from submission.answers import Wanted
-from submission.blend import Blend
-from submission.writer import write_submission
+from submission.fusion.blend import Blend
+from submission.leaderboard.columns import Wanted
+from submission.leaderboard.writer import write_submission
 from submissions import IDS, MADE_OF, sure
 
 TEXT = (REPO / "docs/adding.md").read_text("utf-8")

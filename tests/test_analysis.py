@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from benchmark.analysis_files import Analysed, by_group, confusion_csv, write_analysis
-from benchmark.editions import edition_names, read_edition
-from benchmark.errors import MismatchError
-from benchmark.evaluation.analysis_figures import calibration_figure
+from benchmark.core.errors import MismatchError
+from benchmark.editions.edition import edition_names, read_edition
 from benchmark.evaluation.calibration import calibration
+from benchmark.plots.analysis import calibration_figure
+from benchmark.results.analysis import Analysed, by_group, confusion_csv, write_analysis
 from golden_rows import MIMIC, joint_stream, read_answers
 
 if TYPE_CHECKING:

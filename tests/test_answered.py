@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pandas as pd
 
-from benchmark.evaluation.answered import answers_csv
 from benchmark.evaluation.metrics import confusion
+from benchmark.evaluation.predictions_csv import answers_csv
 
 CLASSES = ("bulging face, deep breath", 'so-called "minaret"', "head up", "folding arms")
 

@@ -17,16 +17,16 @@ from conftest import REPO, STAGES
 TOPS = ("benchmark", "pipelines", "submission")
 SOURCES = sorted(path for top in TOPS for path in (REPO / top).rglob("*.py"))
 FRONT_DOORS = {
-    "mlflow": {"benchmark/tracking.py"},
-    "mmaction": {"benchmark/models/mmaction.py"},
-    "mmengine": {"benchmark/models/mmaction.py"},
-    "decord": {"benchmark/modalities/video_media.py"},
-    "av": {"benchmark/video.py"},
+    "mlflow": {"benchmark/tracking/store.py"},
+    "mmaction": {"benchmark/models/mmaction_import.py"},
+    "mmengine": {"benchmark/models/mmaction_import.py"},
+    "decord": {"benchmark/data/video_reader.py"},
+    "av": {"benchmark/core/video.py"},
     "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
     "ptlflow": {"benchmark/modalities/flow/memflow.py"},
     "transformers": {"benchmark/modalities/depth/depth_anything.py"},
-    "timm": {"benchmark/training/mean_weights.py"},
-    "python_calamine": {"benchmark/datasets/openpose.py"},
+    "timm": {"benchmark/training/ema.py"},
+    "python_calamine": {"benchmark/archives/openpose.py"},
 }
 
 
@@ -89,7 +89,7 @@ def test_no_knob_is_a_flag(stage: str) -> None:
 
 def test_scoring_and_fusing_do_not_import_torch() -> None:
     code = (
-        "import sys, submission.fusion, submission.writer, benchmark.results, "
+        "import sys, submission.fusion.fuse, submission.leaderboard.writer, benchmark.results.table, "
         "benchmark.evaluation.metrics, pipelines.fuse, pipelines.submit; "
         "sys.exit('torch' in sys.modules)"
     )

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.backbone_params import VideoSwin
-from benchmark.models import attention, mmaction
+from benchmark.models import mmaction_import as mmaction
+from benchmark.models.network import attention
+from benchmark.models.specs import VideoSwin
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.backbone_params import MmactionBackbone, RgbPoseConv3d
-from benchmark.errors import TrainingError
-from benchmark.input_params import VideoInput
-from benchmark.models import any_mmaction
+from benchmark.core.errors import TrainingError
+from benchmark.data.inputs import VideoInput
+from benchmark.models import mmaction2 as any_mmaction
+from benchmark.models.specs import MmactionBackbone, RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, NORM, Network, alive, theirs
 
 SLIM = {"base_channels": 4, "stage_blocks": [1, 1, 1, 1]}

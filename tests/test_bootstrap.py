@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from benchmark.errors import FormatError
+from benchmark.core.errors import FormatError
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import FormatError
+from benchmark.core.errors import FormatError
 from benchmark.evaluation.calibration import NUM_BINS, calibration
 
 PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)

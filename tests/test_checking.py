@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.challenges import read_challenge
-from benchmark.errors import SubmissionError
-from submission.checking import check_submission
+from benchmark.challenges.challenge import read_challenge
+from benchmark.core.errors import SubmissionError
+from submission.leaderboard.checks import check_submission
 from submissions import IDS, MIMIC, edition_of
 
 if TYPE_CHECKING:

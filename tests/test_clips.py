@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.clips import Clip, Clips, check_clips, read_clips, write_clips
-from benchmark.editions import read_edition
-from benchmark.errors import FormatError
+from benchmark.contracts.clips import Clip, Clips, check_clips, read_clips, write_clips
+from benchmark.core.errors import FormatError
+from benchmark.editions.edition import read_edition
 
 PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
 MIMIC = read_edition("mimic")

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.challenges import published_ids, read_challenge
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.video import read_frames
+from benchmark.challenges.challenge import published_ids, read_challenge
+from benchmark.contracts.clips import read_clips
+from benchmark.core.video import read_frames
+from benchmark.editions.edition import read_edition
+from benchmark.inference.any_video import read_points
 from conftest import REPO
-from pipelines.recognition import read_points
 from tiny_project import command
 
 pytestmark = pytest.mark.slow
@@ -38,9 +38,9 @@ ELSEWHERE = {
     "torchrun": "tests/test_processes.py",
     "pip install": "needs a network",
     "python tests/bench/": "minutes each, on a machine that does nothing else",
-    "python -m benchmark.datasets.mimic.bench": "a benchmark",
-    "python -m benchmark.datasets.mimic.contact_sheet": "a minute of drawing",
-    "python -m benchmark.datasets.mimic.actions.contact_sheet": "a minute of drawing",
+    "python -m benchmark.synthetic.bench": "a benchmark",
+    "python -m benchmark.synthetic.contact_sheet": "a minute of drawing",
+    "python -m benchmark.synthetic.actions.contact_sheet": "a minute of drawing",
 }
 """Commands that are not run here, and why."""
 BRIEFLY = {"mgbench profile joint": ["--seconds", "1"]}

@@ -10,15 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import ParamsError
-from benchmark.params import read_params
-from benchmark.profiles import PAPER
-from benchmark.profiles.cutting import (
-    document_text,
-    keep_experiments,
-    read_document,
-    write_document,
-)
+from benchmark.core.errors import ParamsError
+from benchmark.params.params import read_params
+from benchmark.presets.edit import document_text, keep_experiments, read_document, write_document
+from benchmark.presets.preset import PAPER
 from conftest import REPO, copy_code, mgbench
 from own_clips import write_folder
 

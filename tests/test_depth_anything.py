@@ -25,9 +25,9 @@ from conftest import REPO
 pytest.importorskip("transformers", reason="optional: make extras")
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, DPTImageProcessor
 
-from benchmark.errors import ArchiveError, MissingExtra
-from benchmark.media_params import DepthAnythingBackend
-from benchmark.modalities.depth import depth_anything
+from benchmark.core.errors import ArchiveError, MissingExtra
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.modalities.depth.depth import depth_anything
 from benchmark.modalities.depth.depth_anything import (
     DepthAnythingFinder,
     empty_network,
@@ -36,7 +36,7 @@ from benchmark.modalities.depth.depth_anything import (
     published_name,
     read_config,
 )
-from benchmark.weights import WeightsFile, sha256
+from benchmark.modalities.specs import DepthAnythingBackend
 
 LAYERS = {"v1": [9, 10, 11, 12], "v2": [3, 6, 9, 12]}
 TINY = {

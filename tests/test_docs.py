@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from benchmark.evaluation.metrics import Metrics
 from conftest import REPO, STAGES
-from pipelines.cli import SECTIONS, main
+from pipelines.cli.main import SECTIONS, main
 from write_cli_page import PAGE, page
 from write_pipeline_picture import PICTURE, write
 

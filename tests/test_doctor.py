@@ -10,7 +10,7 @@ import pytest
 
 from benchmark import doctor
 from benchmark.doctor import machine, packages, project
-from benchmark.params import read_params
+from benchmark.params.params import read_params
 from conftest import REPO, mgbench
 
 if TYPE_CHECKING:

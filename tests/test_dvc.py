@@ -11,7 +11,9 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
-from benchmark.code_digest import (
+from benchmark.core.files import write_text
+from benchmark.params.params import read_params
+from benchmark.provenance import (
     CARRIERS,
     CODE,
     PACKAGES,
@@ -20,8 +22,6 @@ from benchmark.code_digest import (
     run_modules,
     stage_digests,
 )
-from benchmark.files import write_text
-from benchmark.params import read_params
 from conftest import REPO, STAGES, copy_code
 
 if TYPE_CHECKING:
@@ -70,17 +70,17 @@ def test_every_stage_waits_for_the_check_and_watches_its_own_code(stage: str) ->
         ("train", "benchmark/training/loop.py"),
         ("train", "benchmark/models/video_swin.py"),
         ("train", "benchmark/models/attention.py"),
-        ("train", "benchmark/modalities/skeleton_views.py"),
-        ("predict", "benchmark/training/prediction.py"),
+        ("train", "benchmark/data/skeleton_views.py"),
+        ("predict", "benchmark/inference/predict.py"),
         ("prepare", "benchmark/modalities/flow/raft.py"),
         ("prepare", "benchmark/modalities/packing.py"),
-        ("index", "benchmark/datasets/ma52.py"),
-        ("synthesize", "benchmark/datasets/mimic/raster.py"),
-        ("table", "submission/rules.py"),
-        ("table", "benchmark/leaderboards.yaml"),
-        ("report", "benchmark/report/report.html.j2"),
-        ("survey", "benchmark/survey/findings.py"),
-        ("submit", "submission/id_checks.py"),
+        ("index", "benchmark/archives/ma52.py"),
+        ("synthesize", "benchmark/synthetic/raster.py"),
+        ("table", "submission/fusion/rules.py"),
+        ("table", "benchmark/results/leaderboards.yaml"),
+        ("report", "benchmark/results/report/report.html.j2"),
+        ("survey", "benchmark/data_report/findings.py"),
+        ("submit", "submission/leaderboard/id_checks.py"),
     ],
 )
 def test_code_of_a_stage_is_watched(stage: str, path: str) -> None:
@@ -92,11 +92,11 @@ def test_code_of_a_stage_is_watched(stage: str, path: str) -> None:
     ("stage", "path"),
     [
         ("predict", "benchmark/training/loop.py"),
-        ("fuse", "benchmark/models/recogniser.py"),
+        ("fuse", "benchmark/models/recognizer.py"),
         ("index", "benchmark/modalities/packing.py"),
-        ("train", "submission/rules.py"),
-        ("train", "benchmark/datasets/mimic/raster.py"),
-        ("evaluate", "benchmark/results.py"),
+        ("train", "submission/fusion/rules.py"),
+        ("train", "benchmark/synthetic/raster.py"),
+        ("evaluate", "benchmark/results/table.py"),
     ],
 )
 def test_code_of_others_is_not(stage: str, path: str) -> None:
@@ -108,7 +108,9 @@ def test_a_path_of_one_kind_covers_its_own_files_alone() -> None:
     assert covers("benchmark/models/${item.backbone.kind}.py", "benchmark/models/video_swin.py")
     assert covers("benchmark/modalities/${item.kind}", "benchmark/modalities/flow/raft.py")
     assert not covers("benchmark/modalities/${item.kind}", "benchmark/modalities/packing.py")
-    assert not covers("benchmark/models/${item.backbone.kind}.py", "benchmark/models/mmaction.py")
+    assert not covers(
+        "benchmark/models/${item.backbone.kind}.py", "benchmark/models/mmaction_import.py"
+    )
     assert not covers("benchmark/training", "benchmark/trainings.py")
 
 
@@ -117,7 +119,7 @@ def test_carriers_are_modules_and_hide_only_what_they_alone_import() -> None:
     assert graph.modules >= CARRIERS
     found = run_modules(graph, "pipelines.fuse")
     assert not found & CARRIERS
-    assert "benchmark.datasets.mimic.spec" not in found, "only params know it there"
+    assert "benchmark.params.synthetic" not in found, "only params know it there"
 
 
 def test_a_change_is_named_with_the_stages_that_run_it(tmp_path: Path) -> None:

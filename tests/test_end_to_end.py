@@ -19,8 +19,8 @@ import mlflow
 import pytest
 from ruamel.yaml import YAML
 
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
+from benchmark.contracts.clips import read_clips
+from benchmark.editions.edition import read_edition
 from tiny_project import KEPT, ROWS, change, command, ran
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import browser
-from benchmark.predictions import read_probabilities
+from benchmark.contracts.predictions import read_probabilities
 from conftest import REPO
 from tiny_project import KEPT, ROWS, command
 

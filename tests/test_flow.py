@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.errors import ArchiveError
-from benchmark.media_params import DisFlow, FlowBackend, FlowMedia, RaftFlow, SparseToDenseFlow
-from benchmark.modalities import flow
-from benchmark.modalities.crops import mirrored_frames
-from benchmark.modalities.flow import FlowExtraction, wheel
-from benchmark.modalities.flow.finder import flow_finder
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.core.errors import ArchiveError
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.data.flow_components import NO_MOTION, components, vectors
+from benchmark.data.manifest import read_media
+from benchmark.data.transforms import mirrored_frames
+from benchmark.data.video_reader import PackedVideos
+from benchmark.modalities.flow import flow
+from benchmark.modalities.flow.estimator import flow_finder
+from benchmark.modalities.flow.flow import FlowExtraction, wheel
 from benchmark.modalities.flow.sparse_to_dense import sparse_to_dense
-from benchmark.modalities.flow_components import NO_MOTION, components, vectors
-from benchmark.modalities.media import read_media
-from benchmark.modalities.video_media import PackedVideos
-from benchmark.weights import WeightsFile, sha256
+from benchmark.modalities.specs import DisFlow, FlowBackend, FlowMedia, RaftFlow, SparseToDenseFlow
 from bomb import Bomb
 
 H, W = 72, 128
@@ -163,7 +163,7 @@ def test_work_side_is_where_flow_is_found_and_short_side_where_it_is_stored() ->
 
 
 def test_stored_flow_comes_back_out_of_the_tar(tmp_path: Path) -> None:
-    from benchmark.video import write_video
+    from benchmark.core.video import write_video
 
     root = tmp_path / "own"
     root.mkdir()

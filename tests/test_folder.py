@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.datasets import raw_keypoints, read_archive
-from benchmark.datasets.folder import describe
-from benchmark.editions import Edition
-from benchmark.errors import BenchmarkError
-from benchmark.media_params import RgbMedia, SkeletonMedia
+from benchmark.archives.archive import raw_keypoints, read_archive
+from benchmark.archives.folder import describe
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.schema import read_yaml
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.data.video_reader import PackedVideos
+from benchmark.editions.edition import Edition
 from benchmark.modalities import rgb, skeleton
-from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.modalities.video_media import PackedVideos
-from benchmark.schema import read_yaml
+from benchmark.modalities.specs import RgbMedia, SkeletonMedia
 from conftest import REPO, copy_code, mgbench
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 

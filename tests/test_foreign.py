@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from benchmark.errors import FormatError
-from benchmark.foreign import as_probabilities, read_labels, read_scores
-from benchmark.foreign_pickles import read_pickle
-from benchmark.predictions import read_probabilities
+from benchmark.contracts.external_scores import as_probabilities, read_labels, read_scores
+from benchmark.contracts.predictions import read_probabilities
+from benchmark.contracts.safe_pickle import read_pickle
+from benchmark.core.errors import FormatError
 from bomb import Bomb
 from conftest import REPO, mgbench
 
@@ -311,7 +311,7 @@ def test_scores_of_imigues_test_take_the_order_of_the_leaderboard(tmp_path: Path
 
 def test_none_of_it_imports_torch_or_dvc() -> None:
     code = (
-        "import sys, pipelines.cli, benchmark.foreign, submission.fusion, "
+        "import sys, pipelines.cli.main, benchmark.contracts.external_scores, submission.fusion.fuse, "
         "benchmark.evaluation.metrics; "
         "print(sorted({'torch', 'dvc', 'mlflow', 'mmaction'} & set(sys.modules)))"
     )

@@ -11,7 +11,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.backbone_params import (
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.models import mmaction_import as mmaction
+from benchmark.models.network import build
+from benchmark.models.recognizer import Recogniser
+from benchmark.models.rgb_pose_input import map_side
+from benchmark.models.specs import (
     Backbone,
     PoseConv3d,
     PosePathway,
@@ -19,13 +25,8 @@ from benchmark.backbone_params import (
     RgbPoseConv3d,
     VideoSwin,
 )
-from benchmark.input_params import RgbPoseInput, SkeletonInput, VideoInput
-from benchmark.layouts import OPENPOSE36
-from benchmark.models import build, mmaction
-from benchmark.models.recogniser import Recogniser
-from benchmark.models.rgb_pose_input import map_side
-from benchmark.params import Experiment
-from benchmark.profiles import paper
+from benchmark.params.params import Experiment
+from benchmark.presets.preset import paper
 from small_networks import CLASSES, NORM
 
 SKELETON = SkeletonInput(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.errors import FormatError, MismatchError
-from benchmark.predictions import Probabilities, check_probabilities
+from benchmark.contracts.predictions import Probabilities, check_probabilities
+from benchmark.core.errors import FormatError, MismatchError
 from fused import (
     CLASSES,
     CONVEX,
@@ -23,8 +23,8 @@ from fused import (
     rule_for,
     some_weights,
 )
-from submission.fitted import read_fitted, write_fitted
-from submission.fusion import apply, fit_fusion, fuse
+from submission.fusion.fitted import read_fitted, write_fitted
+from submission.fusion.fuse import apply, fit_fusion, fuse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.layouts import OPENPOSE36
-from benchmark.modalities.crops import mirrored_points
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.transforms import mirrored_points
 from benchmark.models.heatmaps import dense_joints, dense_limbs, joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ every_way = pytest.mark.parametrize(
 
 def reference(stream: str, keypoints: np.ndarray, sigma: float) -> np.ndarray:
     """mmaction2's own volumes (T, C, H, W) of one person."""
-    from benchmark.models import mmaction
+    from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()
     from mmaction.datasets.transforms import GeneratePoseTarget

@@ -10,17 +10,17 @@ import numpy as np
 import openpyxl
 import pytest
 
-from benchmark.clips import read_clips, write_clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.imigue import class_index
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.datasets.openpose import read_openpose
-from benchmark.editions import read_edition
-from benchmark.errors import ArchiveError
+from benchmark.archives.archive import read_archive
+from benchmark.archives.imigue import class_index
+from benchmark.archives.openpose import read_openpose
+from benchmark.contracts.clips import read_clips, write_clips
+from benchmark.core.errors import ArchiveError
+from benchmark.editions.edition import read_edition
+from benchmark.synthetic.xlsx import write_xlsx
 from tiny_archive import FRAMES, HEIGHT, LABELS, VIDEOS, WIDTH, keypoints_of, write_archive
 
 if TYPE_CHECKING:
-    from benchmark.clips import Clips
+    from benchmark.contracts.clips import Clips
 
 MIMIC = read_edition("mimic")
 TRAIN = "imigue_data_phase1/datasets/imigue_skeleton_train"

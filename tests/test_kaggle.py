@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmark.challenges import read_challenge
-from benchmark.editions import listed_ids, read_edition
-from submission.answers import Wanted
-from submission.writer import write_submission
+from benchmark.challenges.challenge import read_challenge
+from benchmark.editions.edition import listed_ids, read_edition
+from submission.leaderboard.columns import Wanted
+from submission.leaderboard.writer import write_submission
 from submissions import MADE_OF, sure
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.layouts import OPENPOSE36 as L
+from benchmark.contracts.skeletons import OPENPOSE36 as L
 
 PAPERS_PAIRS = (
     [17, 8, 10, 12, 13, 20, 2, 3, 4, 30, 31, 32, 33, 34, 35],

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from statsmodels.stats.proportion import proportion_confint
 
-from benchmark.leaderboards import Board, Published, board_of, leaderboard_page, wilson
+from benchmark.results.leaderboards import Board, Published, board_of, leaderboard_page, wilson
 from write_leaderboards_page import PAGE, page
 
 

@@ -8,14 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from benchmark.models.recogniser import Mix, Recogniser
-from benchmark.params import read_params
-from benchmark.recipe_params import (
-    ClassWeighted,
-    CrossEntropy,
-    LogitAdjusted,
-    Mixup,
-)
+from benchmark.models.recognizer import Mix, Recogniser
+from benchmark.params.params import read_params
+from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted, Mixup
 from benchmark.training.losses import Loss, draw_mix
 from conftest import REPO
 
@@ -174,7 +169,7 @@ def test_shares_of_mixup_are_drawn_from_beta_and_partners_are_a_permutation() ->
 
 
 def test_the_loss_of_two_heads_is_the_sum_of_mmactions(label: Tensor) -> None:
-    from benchmark.models import mmaction
+    from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()
     from mmaction.models.heads import RGBPoseHead

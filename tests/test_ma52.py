@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.datasets import raw_keypoints, raw_media, read_archive
-from benchmark.editions import read_edition
-from benchmark.errors import ArchiveError
-from benchmark.video import write_video
+from benchmark.archives.archive import raw_keypoints, raw_media, read_archive
+from benchmark.core.errors import ArchiveError
+from benchmark.core.video import write_video
+from benchmark.editions.edition import read_edition
 
 MA52 = read_edition("ma52")
 TINY = MA52.model_copy(update={"counts": None})

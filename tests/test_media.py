@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.editions import read_edition
-from benchmark.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
-from benchmark.input_params import DatasetNorm
-from benchmark.layouts import OPENPOSE36
-from benchmark.media_params import RgbMedia, SkeletonMedia
+from benchmark.archives.archive import read_archive
+from benchmark.contracts.clips import Clips
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.core.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
+from benchmark.data.inputs import DatasetNorm
+from benchmark.data.manifest import read_media
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.data.skeleton_views import SkeletonViews
+from benchmark.data.video_reader import PackedVideos
+from benchmark.data.video_views import VideoViews
+from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb, skeleton
-from benchmark.modalities.media import read_media
-from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.modalities.skeleton_views import SkeletonViews
-from benchmark.modalities.video_media import PackedVideos
-from benchmark.modalities.video_views import VideoViews
+from benchmark.modalities.specs import RgbMedia, SkeletonMedia
 from benchmark.models.video_input import VideoStep
-from benchmark.params import read_params
+from benchmark.params.params import read_params
 from conftest import REPO
 from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
 
@@ -126,7 +126,7 @@ def test_every_clip_has_its_own_keypoints(points: Path, clips: Clips) -> None:
 
 
 def test_a_sheet_shorter_than_its_clips_is_refused(raw: Path, clips: Clips, tmp_path: Path) -> None:
-    from benchmark.datasets.mimic.xlsx import write_xlsx
+    from benchmark.synthetic.xlsx import write_xlsx
 
     broken = Path(shutil.copytree(raw, tmp_path / "raw"))
     path = next(broken.rglob("0102_openpose.xlsx"))

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.errors import ArchiveError, BenchmarkError, MissingExtra
+from benchmark.core.errors import ArchiveError, BenchmarkError, MissingExtra
 from benchmark.modalities.pose.mediapipe_points import (
     BODY,
     BODY25,
@@ -30,6 +29,7 @@ from benchmark.modalities.pose.mediapipe_points import (
     model_hashes,
     to_openpose137,
 )
+from benchmark.synthetic.gestures.gesture import Gesture
 from conftest import REPO
 from record_mediapipe import CLIPS, FPS, drawn, figures, mapped, swapped_hands
 

@@ -24,11 +24,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.errors import ArchiveError, MissingExtra
-from benchmark.media_params import MemFlow
-from benchmark.modalities.flow.finder import FlowFinder, flow_finder
+from benchmark.core.errors import ArchiveError, MissingExtra
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.modalities.flow.estimator import FlowFinder, flow_finder
 from benchmark.modalities.flow.memflow import INSTALL, load_network, paddings
-from benchmark.weights import WeightsFile, sha256
+from benchmark.modalities.specs import MemFlow
 from bomb import Bomb
 from conftest import REPO
 

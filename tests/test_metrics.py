@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from benchmark.errors import FormatError
+from benchmark.contracts.predictions import read_probabilities
+from benchmark.core.errors import FormatError
 from benchmark.evaluation.metrics import (
     PROBABILITY_FLOOR,
     Metrics,
@@ -24,7 +25,6 @@ from benchmark.evaluation.metrics import (
     score,
     write_metrics,
 )
-from benchmark.predictions import read_probabilities
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark import video as media
-from benchmark.datasets.mimic import actions_archive, choreography
-from benchmark.datasets.mimic import plan as gestures_plan
-from benchmark.datasets.mimic.actions import PROGRAMS, Action, Body
-from benchmark.datasets.mimic.actions.plan import Clip, people_of, plan
-from benchmark.datasets.mimic.actions.shoot import ClipShooting
-from benchmark.datasets.mimic.actions_archive import write_actions
-from benchmark.datasets.mimic.assets import read_body, read_hand, read_rig
-from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.datasets.mimic.gestures.motion import places
-from benchmark.datasets.mimic.legs import seat
-from benchmark.datasets.mimic.plan import SPLITS, Performance
-from benchmark.datasets.mimic.scene import build_scene, film, project
-from benchmark.datasets.mimic.spec import ActionsSpec, MimicSpec
-from benchmark.errors import ArchiveError, ParamsError
+from benchmark.core import video as media
+from benchmark.core.errors import ArchiveError, ParamsError
+from benchmark.params.synthetic import ActionsSpec, MimicSpec
+from benchmark.synthetic import actions_archive, choreography
+from benchmark.synthetic import plan as gestures_plan
+from benchmark.synthetic.actions.action import PROGRAMS, Action, Body
+from benchmark.synthetic.actions.film_clip import ClipShooting
+from benchmark.synthetic.actions.plan import Clip, people_of, plan
+from benchmark.synthetic.actions_archive import write_actions
+from benchmark.synthetic.assets import read_body, read_hand, read_rig
+from benchmark.synthetic.gestures.gesture import Gesture
+from benchmark.synthetic.gestures.motion import places
+from benchmark.synthetic.legs import seat
+from benchmark.synthetic.plan import SPLITS, Performance
+from benchmark.synthetic.scene import build_scene, film, project
 
 pytestmark = pytest.mark.slow
 

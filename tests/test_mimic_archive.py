@@ -10,11 +10,12 @@ import openpyxl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from benchmark import video as media
-from benchmark.datasets.mimic import archive, synthesize
-from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.errors import ArchiveError
+from benchmark.core import video as media
+from benchmark.core.errors import ArchiveError
+from benchmark.params.synthetic import MimicSpec
+from benchmark.synthetic import archive
+from benchmark.synthetic.synthesize import synthesize
+from benchmark.synthetic.xlsx import write_xlsx
 
 pytestmark = pytest.mark.slow
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.datasets.mimic import choreography, keypoints
-from benchmark.datasets.mimic.assets import read_body, read_hand, read_rig
-from benchmark.datasets.mimic.gestures import PROGRAMS, Gesture, perform
-from benchmark.datasets.mimic.gestures.motion import Take, places
-from benchmark.datasets.mimic.plan import Performance
-from benchmark.datasets.mimic.scene import build_scene
-from benchmark.datasets.mimic.skeleton import Control
+from benchmark.synthetic import choreography, keypoints
+from benchmark.synthetic.assets import read_body, read_hand, read_rig
+from benchmark.synthetic.gestures.gesture import PROGRAMS, Gesture, perform
+from benchmark.synthetic.gestures.motion import Take, places
+from benchmark.synthetic.plan import Performance
+from benchmark.synthetic.scene import build_scene
+from benchmark.synthetic.skeleton import Control
 
 _START, _END, _FRAMES = 10, 43, 54
 _APEX = 26

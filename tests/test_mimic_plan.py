@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.datasets.mimic.plan import FLOOR, IMIGUE_COUNTS, class_counts, plan
-from benchmark.datasets.mimic.shoot import cast
-from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.params.synthetic import MimicSpec
+from benchmark.synthetic.film_clip import cast
+from benchmark.synthetic.gestures.gesture import Gesture
+from benchmark.synthetic.plan import FLOOR, IMIGUE_COUNTS, class_counts, plan
 
 
 def _spec(**changes: int) -> MimicSpec:

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.datasets.mimic.keypoints import FACE, LEFT_HAND, RIGHT_HAND
-from benchmark.datasets.mimic.plan import Performance, Video
-from benchmark.datasets.mimic.raster import FAR
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.datasets.mimic.truth import Truth, exact_frames, follow_shooting
+from benchmark.params.synthetic import MimicSpec
+from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.gestures.gesture import Gesture
+from benchmark.synthetic.ground_truth import Truth, exact_frames, follow_shooting
+from benchmark.synthetic.keypoints import FACE, LEFT_HAND, RIGHT_HAND
+from benchmark.synthetic.plan import Performance, Video
+from benchmark.synthetic.raster import FAR
 
 pytestmark = pytest.mark.slow
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import browser
-from benchmark import tracking
-from benchmark.run_record import write_records
-from benchmark.sync import ui_url
-from benchmark.table_runs import table_records
+from benchmark.results.runs import table_records
+from benchmark.tracking import store as tracking
+from benchmark.tracking.records import write_records
+from benchmark.tracking.sync import ui_url
 from conftest import REPO
 from golden_rows import MIMIC, golden_rows
 
@@ -63,7 +63,7 @@ def served(root: Path) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    command = [sys.executable, "-m", "pipelines.cli", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "pipelines.cli.main", "ui", "--port", str(port)]
     with subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,

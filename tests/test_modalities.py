@@ -11,13 +11,22 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.editions import Edition
-from benchmark.input_params import DatasetNorm, TrainSplitNorm, VideoInput
-from benchmark.media_params import (
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.clips import Clips
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.data.inputs import DatasetNorm, TrainSplitNorm, VideoInput
+from benchmark.data.manifest import FILE, read_media
+from benchmark.data.normalization import with_numbers
+from benchmark.data.statistics import train_statistics
+from benchmark.data.video_reader import PackedVideos
+from benchmark.editions.edition import Edition
+from benchmark.modalities.depth.depth import DepthExtraction, Levels, grey
+from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
+from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
+from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import (
     DepthMedia,
     DisFlow,
     FixedScale,
@@ -31,16 +40,7 @@ from benchmark.media_params import (
     TinyBackend,
     VideoDepthAnythingBackend,
 )
-from benchmark.modalities import prepare
-from benchmark.modalities.depth import DepthExtraction, Levels, grey
-from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
-from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
-from benchmark.modalities.media import FILE, read_media
-from benchmark.modalities.statistics import train_statistics
-from benchmark.modalities.video_media import PackedVideos
-from benchmark.tiny_depth_spec import TinyDepthSpec
-from benchmark.training.normalisation import with_numbers
-from benchmark.weights import WeightsFile, sha256
+from benchmark.params.synthetic import MimicSpec
 from own_clips import write_folder
 
 pytestmark = pytest.mark.slow

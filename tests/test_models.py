@@ -9,8 +9,8 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cross_entropy
 
-from benchmark.backbone_params import RgbPoseConv3d
-from benchmark.models.recogniser import Mix
+from benchmark.models.recognizer import Mix
+from benchmark.models.specs import RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, Network, alive, theirs
 
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))

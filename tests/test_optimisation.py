@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.errors import TrainingError
-from benchmark.input_params import RgbPoseInput, SkeletonInput
-from benchmark.layouts import OPENPOSE36
-from benchmark.models import build, mmaction
-from benchmark.params import read_params
-from benchmark.recipe_params import (
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.core.errors import TrainingError
+from benchmark.data.inputs import RgbPoseInput, SkeletonInput
+from benchmark.models import mmaction_import as mmaction
+from benchmark.models.network import build
+from benchmark.params.params import read_params
+from benchmark.params.recipes import (
     AdamW,
     Cosine,
     LinearScaling,
@@ -24,8 +25,8 @@ from benchmark.recipe_params import (
     SqrtScaling,
     Steps,
 )
-from benchmark.training.mean_weights import MeanWeights
-from benchmark.training.optimisation import build_optimizer, lr_factor
+from benchmark.training.ema import MeanWeights
+from benchmark.training.optimizer import build_optimizer, lr_factor
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")

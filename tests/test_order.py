@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import TrainingError
-from benchmark.params import read_params
-from benchmark.recipe_params import ClassBalanced, Recipe, Shuffled
-from benchmark.training.order import ClipOrder, Key
+from benchmark.core.errors import TrainingError
+from benchmark.params.params import read_params
+from benchmark.params.recipes import ClassBalanced, Recipe, Shuffled
+from benchmark.training.sampler import ClipOrder, Key
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")

@@ -61,10 +61,10 @@ def test_the_unpacked_wheel_runs_without_the_repository(
     wheel.extractall(tmp_path / "site")
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import benchmark, pipelines.cli\n"
+        "import benchmark, pipelines.cli.main\n"
         "assert benchmark.__file__.startswith(sys.argv[1]), benchmark.__file__\n"
         "sys.argv = ['mgbench', 'submit', 'list']\n"
-        "pipelines.cli.main()\n"
+        "pipelines.cli.main.main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "site")],

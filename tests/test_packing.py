@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.editions import read_edition
-from benchmark.errors import ManyFaults
-from benchmark.media_params import RgbMedia
+from benchmark.archives.archive import read_archive
+from benchmark.contracts.clips import Clips
+from benchmark.core.errors import ManyFaults
+from benchmark.core.video import probe, read_frames
+from benchmark.data.video_reader import PackedVideos
+from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb, shards
-from benchmark.modalities.video_media import PackedVideos
-from benchmark.video import probe, read_frames
+from benchmark.modalities.specs import RgbMedia
 from conftest import REPO, a_clip
 from tiny_archive import write_archive
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.editions import edition_names, read_edition
-from benchmark.errors import ParamsError
-from benchmark.params import Params, read_params
+from benchmark.core.errors import ParamsError
+from benchmark.editions.edition import edition_names, read_edition
+from benchmark.params.params import Params, read_params
 from conftest import REPO
 from write_params_schema import schema_text
 

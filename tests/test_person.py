@@ -10,19 +10,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.editions import read_edition
-from benchmark.errors import ArchiveError, ManyFaults, ParamsError
-from benchmark.media_params import PersonMedia, RgbMedia
-from benchmark.modalities import person, prepare, shards
-from benchmark.modalities.media import read_media
-from benchmark.modalities.single import spec_of
-from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.modalities.video_media import PackedVideos
-from benchmark.video import write_video
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.clips import Clips
+from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
+from benchmark.core.video import write_video
+from benchmark.data.manifest import read_media
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.data.video_reader import PackedVideos
+from benchmark.editions.edition import read_edition
+from benchmark.modalities import person_crop as person
+from benchmark.modalities import shards
+from benchmark.modalities.one_file import spec_of
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import PersonMedia, RgbMedia
+from benchmark.synthetic.xlsx import write_xlsx
 from tiny_archive import keypoints_of, write_archive
 
 WIDTH, HEIGHT, FRAMES, SIDE = 160, 120, 12, 96
@@ -131,7 +133,7 @@ def test_a_stored_frame_shows_every_seen_point_where_its_stored_keypoint_is(
 def test_stored_keypoints_are_those_of_mmaction2s_compact_crop_over_the_whole_clip(
     stored: Path, clips: Clips
 ) -> None:
-    from benchmark.models import mmaction
+    from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()  # its shim makes mmaction2 importable
     from mmaction.datasets.transforms import PoseCompact

@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.errors import ArchiveError
-from benchmark.layouts import OPENPOSE36
-from benchmark.media_params import PoseMedia
-from benchmark.modalities import pose
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.core.errors import ArchiveError
+from benchmark.core.video import write_video
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.modalities.pose import pose
 from benchmark.modalities.pose.mediapipe_points import MissingExtra
-from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.video import write_video
+from benchmark.modalities.specs import PoseMedia
+from benchmark.synthetic.gestures.gesture import Gesture
 from own_clips import write_folder
 from record_mediapipe import drawn
 

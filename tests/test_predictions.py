@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.clips import Clips
-from benchmark.errors import FormatError, MismatchError
-from benchmark.predictions import (
+from benchmark.contracts.clips import Clips
+from benchmark.contracts.predictions import (
     Probabilities,
     check_against,
     check_probabilities,
@@ -22,6 +21,7 @@ from benchmark.predictions import (
     read_probabilities,
     write_probabilities,
 )
+from benchmark.core.errors import FormatError, MismatchError
 from conftest import a_clip
 
 if TYPE_CHECKING:

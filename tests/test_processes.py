@@ -17,13 +17,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from benchmark.clips import Clips
-from benchmark.errors import ClipUnreadable, TrainingError
-from benchmark.modalities.media import read_media
-from benchmark.recipe_params import AdamW, ClassBalanced, ClassWeighted, Ema, Mixup, Sgd
-from benchmark.training import setup
-from benchmark.training.processes import alone, launch
-from benchmark.training.seeding import set_up_torch
+from benchmark.contracts.clips import Clips
+from benchmark.core.errors import ClipUnreadable, TrainingError
+from benchmark.data.manifest import read_media
+from benchmark.params.recipes import AdamW, ClassBalanced, ClassWeighted, Ema, Mixup, Sgd
+from benchmark.runtime.distributed import alone, launch
+from benchmark.runtime.seeding import set_up_torch
+from benchmark.training import state as setup
 from benchmark.training.task import Task, Trained
 from conftest import REPO
 from small_training import Prepared, run

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.clips import Clips
-from benchmark.datasets.published import check_published, label_differences
-from benchmark.editions import Edition, SplitCounts, edition_names, listed_ids, read_edition
-from benchmark.errors import ManyFaults
+from benchmark.archives.expected_counts import check_published, label_differences
+from benchmark.contracts.clips import Clips
+from benchmark.core.errors import ManyFaults
+from benchmark.editions.edition import Edition, SplitCounts, edition_names, listed_ids, read_edition
 from conftest import a_clip
 
 MIMIC = read_edition("mimic")
@@ -77,7 +77,7 @@ def test_ids_that_the_leaderboard_would_refuse_are_refused(
     test: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "ids.csv").write_text("Id\n0201_0\n0201_1\n", "utf-8")
-    monkeypatch.setattr("benchmark.editions.FOLDER", tmp_path)
+    monkeypatch.setattr("benchmark.editions.edition.FOLDER", tmp_path)
     edition = small(ids={"test": "ids.csv"})
     check_published(ROOT, clips(), edition)
     with pytest.raises(ManyFaults, match=message):

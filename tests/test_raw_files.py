@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.datasets import imigue, raw_keypoints, read_archive
-from benchmark.datasets.raw_files import FolderTree, ZipTree, open_tree
-from benchmark.editions import read_edition
-from benchmark.errors import ArchiveError, ManyFaults
+from benchmark.archives import imigue
+from benchmark.archives.archive import raw_keypoints, read_archive
+from benchmark.archives.raw_files import FolderTree, ZipTree, open_tree
+from benchmark.core.errors import ArchiveError, ManyFaults
+from benchmark.editions.edition import read_edition
 from tiny_archive import keypoints_of, write_archive
 
 MIMIC = read_edition("mimic")

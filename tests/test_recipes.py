@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.params import read_params
-from benchmark.profiles import PAPER, differences, paper, resolved
-from benchmark.recipe_params import LinearScaling
+from benchmark.params.params import read_params
+from benchmark.params.recipes import LinearScaling
+from benchmark.presets.preset import PAPER, differences, paper, resolved
 from conftest import REPO, mgbench
 
 DEFAULT = read_params(REPO / "params.yaml")

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.editions import read_edition
-from benchmark.errors import ArchiveError, BenchmarkError
-from benchmark.layouts import OPENPOSE36
-from benchmark.media_params import RgbMedia, SkeletonMedia
-from benchmark.modalities.single import Span
-from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.modalities.video_media import PackedVideos
-from benchmark.video import probe, read_frames, write_video
-from pipelines._video_archive import video_archive
-from pipelines.predict_command import _points
-from pipelines.recognition import Recognised, read_points, sliding
-from pipelines.recognition_files import timeline_figure, to_csv, to_json, write_all
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.core.errors import ArchiveError, BenchmarkError
+from benchmark.core.video import probe, read_frames, write_video
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.data.video_reader import PackedVideos
+from benchmark.editions.edition import read_edition
+from benchmark.inference.any_video import Recognised, read_points, sliding
+from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
+from benchmark.inference.video_archive import video_archive
+from benchmark.modalities.one_file import Span
+from benchmark.modalities.specs import RgbMedia, SkeletonMedia
+from pipelines.cli.predict import _points
 
 if TYPE_CHECKING:
     from pathlib import Path

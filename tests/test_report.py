@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.clips import Clips
-from benchmark.editions import read_edition
-from benchmark.report.charts import classes_figure, curves_figure
-from benchmark.report.gallery import Archive, Streams, choose, playable, shown
-from benchmark.report.page import _row
-from benchmark.results import Answers
-from benchmark.video import probe, write_video
+from benchmark.contracts.clips import Clips
+from benchmark.core.video import probe, write_video
+from benchmark.editions.edition import read_edition
+from benchmark.results.report.charts import classes_figure, curves_figure
+from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
+from benchmark.results.report.page import _row
+from benchmark.results.table import Answers
 from conftest import a_clip
 
 if TYPE_CHECKING:

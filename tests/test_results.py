@@ -12,22 +12,15 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from benchmark.clips import Clips
-from benchmark.errors import FormatError, MismatchError
+from benchmark.contracts.clips import Clips
+from benchmark.contracts.predictions import Probabilities
+from benchmark.core.errors import FormatError, MismatchError
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
-from benchmark.evaluation.figures import Bar, confusion_figure, history_figure, results_figure, save
 from benchmark.evaluation.metrics import correctness, score
 from benchmark.evaluation.significance import McNemar, holm, mcnemar
-from benchmark.predictions import Probabilities
-from benchmark.results import (
-    Answers,
-    Comparison,
-    Entry,
-    ResultRow,
-    bars,
-    score_rows,
-)
-from benchmark.results_page import to_csv, to_markdown
+from benchmark.plots.figures import Bar, confusion_figure, history_figure, results_figure, save
+from benchmark.results.markdown import to_csv, to_markdown
+from benchmark.results.table import Answers, Comparison, Entry, ResultRow, bars, score_rows
 from conftest import a_clip
 from golden_rows import (
     GOLDEN,

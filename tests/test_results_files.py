@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.evaluation.subsets import SubsetScore
-from benchmark.results import ResultRow, score_rows
-from benchmark.results_files import Page, write_table
-from benchmark.results_latex import to_latex
-from benchmark.results_page import to_csv, to_markdown
-from benchmark.table_runs import table_records
+from benchmark.results.files import Page, write_table
+from benchmark.results.latex import to_latex
+from benchmark.results.markdown import to_csv, to_markdown
+from benchmark.results.runs import table_records
+from benchmark.results.subset_scores import SubsetScore
+from benchmark.results.table import ResultRow, score_rows
 from golden_rows import (
     MIMIC,
     RESAMPLING,

@@ -11,21 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import gmean
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.clips import Clips
-from benchmark.errors import FormatError, MismatchError
+from benchmark.contracts.clips import Clips
+from benchmark.contracts.predictions import check_probabilities
+from benchmark.core.errors import FormatError, MismatchError
 from benchmark.evaluation.metrics import log_loss, score
-from benchmark.fusion_params import (
-    Convex,
-    Fixed,
-    FusedMetric,
-    Geometric,
-    Greedy,
-    Search,
-    Stacking,
-    Temperature,
-    Uniform,
-)
-from benchmark.predictions import check_probabilities
 from fused import (
     CONVEX,
     KINDS,
@@ -37,9 +26,20 @@ from fused import (
     make,
     rule_for,
 )
-from submission.blend import tempered
-from submission.fitted import Estimate
-from submission.fusion import apply, fit_fusion, fuse
+from submission.fusion.blend import tempered
+from submission.fusion.fitted import Estimate
+from submission.fusion.fuse import apply, fit_fusion, fuse
+from submission.fusion.spec import (
+    Convex,
+    Fixed,
+    FusedMetric,
+    Geometric,
+    Greedy,
+    Search,
+    Stacking,
+    Temperature,
+    Uniform,
+)
 
 # ---------------------------------------------------------------- every rule
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.modalities import sampling
+from benchmark.data import sampling
 
 lengths = st.integers(1, 60)
 frames = st.integers(1, 300)
@@ -51,7 +51,7 @@ def test_interval_views_stay_in_the_clip(
 @pytest.mark.parametrize("num_frames", [7, 20, 31, 64, 200])
 @pytest.mark.parametrize("views", [1, 3, 10])
 def test_frames_of_test_views_equal_mmactions(num_frames: int, views: int) -> None:
-    from benchmark.models import mmaction
+    from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()
     from mmaction.datasets.transforms import UniformSampleFrames

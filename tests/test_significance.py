@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.errors import FormatError
+from benchmark.core.errors import FormatError
 from benchmark.evaluation.significance import holm, mcnemar
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)

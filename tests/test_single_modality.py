@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.media_params import DisFlow, FlowMedia, RgbMedia, SkeletonMedia, TaylorMedia
-from benchmark.modalities import prepare
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.clips import Clips
+from benchmark.core.video import read_frames, write_video
+from benchmark.data_report.previews import Source, clip_rows, one_of_each_class, write_sheets
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import DisFlow, FlowMedia, RgbMedia, SkeletonMedia, TaylorMedia
 from benchmark.modalities.taylor import TaylorExtraction
-from benchmark.modalities.viewing import flow_picture, maps_picture
-from benchmark.params import Sheets
-from benchmark.survey.sheets import Source, clip_rows, one_of_each_class, write_sheets
-from benchmark.video import read_frames, write_video
+from benchmark.params.params import Sheets
+from benchmark.plots.modalities import flow_picture, maps_picture
 from conftest import REPO, a_clip
 from own_clips import write_folder
-from pipelines.cli import main
+from pipelines.cli.main import main
 
 H, W, LENGTH = 48, 64, 9
 KINDS = {

@@ -23,7 +23,7 @@ def stage(tmp_path: Path, body: str) -> subprocess.Popen[str]:
     code = (
         "import click, os, time, pathlib\n"
         "from pipelines._stage import stage\n"
-        "from benchmark.errors import *\n"
+        "from benchmark.core.errors import *\n"
         "@click.command()\n@stage\ndef main(params):\n" + textwrap.indent(body, "    ") + "\nmain()"
     )
     return subprocess.Popen(
@@ -75,7 +75,7 @@ def test_a_signal_stops_a_stage_and_leaves_no_output(
     tmp_path: Path, number: int, code: int
 ) -> None:
     body = (
-        "from benchmark.files import replacing\n"
+        "from benchmark.core.files import replacing\n"
         "with replacing(pathlib.Path('out.bin')) as work:\n"
         "    work.write_bytes(b'half'); pathlib.Path('started').touch(); time.sleep(60)"
     )

@@ -13,17 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.backbone_params import (
-    PoseConv3d,
-    PosePathway,
-    RgbPathway,
-    RgbPoseConv3d,
-    VideoSwin,
-)
-from benchmark.errors import FormatError
-from benchmark.models import mmaction
-from benchmark.models.recogniser import Head, Recogniser, TwoHeads
-from benchmark.models.starting import Filled, converted, fill, merged, read_tensors
+from benchmark.core.errors import FormatError
+from benchmark.models import mmaction_import as mmaction
+from benchmark.models.recognizer import Head, Recogniser, TwoHeads
+from benchmark.models.specs import PoseConv3d, PosePathway, RgbPathway, RgbPoseConv3d, VideoSwin
+from benchmark.weights.convert import Filled, converted, fill, merged, read_tensors
 
 CLASSES = 7
 DEPTHS, HEADS, WIDTH = (2, 2, 1, 1), (1, 2, 4, 8), 8

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.data import loader
 from benchmark.evaluation.metrics import score
-from benchmark.recipe_params import (
+from benchmark.params.recipes import (
     AdamW,
     ClassBalanced,
     Ema,
@@ -27,10 +28,11 @@ from benchmark.recipe_params import (
     Sgd,
     Steps,
 )
-from benchmark.training import checkpoint, loader, stopping
+from benchmark.runtime import signals as stopping
+from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.training.stepping import Stepper
 from benchmark.training.task import Task, Trained
+from benchmark.training.train_step import Stepper
 from small_training import Prepared, run, same_weights
 from train_small import Call, Child, command, slim
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.challenges import Column, challenge_names, published_ids, read_challenge
-from benchmark.editions import FOREIGN
-from benchmark.errors import MismatchError, SubmissionError
-from submission.answers import Wanted, wanted_clips
-from submission.checking import check_submission
-from submission.note import NOTE, read_note
-from submission.writer import write_submission
+from benchmark.challenges.challenge import Column, challenge_names, published_ids, read_challenge
+from benchmark.core.errors import MismatchError, SubmissionError
+from benchmark.editions.edition import FOREIGN
+from submission.leaderboard.checks import check_submission
+from submission.leaderboard.columns import Wanted, wanted_clips
+from submission.leaderboard.metadata import NOTE, read_note
+from submission.leaderboard.writer import write_submission
 from submissions import IDS, MADE_OF, MIMIC, edition_of, index, sure
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.challenges import challenge_names, read_challenge
-from benchmark.editions import edition_names, listed_ids, read_edition
-from benchmark.predictions import read_probabilities, write_probabilities
-from benchmark.run_record import read_records
-from benchmark.weights import sha256
+from benchmark.challenges.challenge import challenge_names, read_challenge
+from benchmark.contracts.predictions import read_probabilities, write_probabilities
+from benchmark.core.pinned_file import sha256
+from benchmark.editions.edition import edition_names, listed_ids, read_edition
+from benchmark.tracking.records import read_records
 from conftest import REPO, mgbench
 from submissions import sure
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.editions import read_edition
-from benchmark.errors import FormatError
-from benchmark.evaluation.complementarity import complementarity, hardest
-from benchmark.evaluation.subsets import names_of, shapley, subset_counts
-from benchmark.predictions import Probabilities
-from benchmark.results import Answers
-from benchmark.results_subsets import subsets_csv, subsets_section
-from submission.fusion import fuse
-from submission.sweep import sweep_of
+from benchmark.contracts.predictions import Probabilities
+from benchmark.core.errors import FormatError
+from benchmark.editions.edition import read_edition
+from benchmark.evaluation.diversity import complementarity, hardest
+from benchmark.results.subset_scores import names_of, shapley, subset_counts
+from benchmark.results.subsets import sweep_of
+from benchmark.results.subsets_page import subsets_csv, subsets_section
+from benchmark.results.table import Answers
+from submission.fusion.fuse import fuse
 
 MIMIC = read_edition("mimic")
 PROPERTY = settings(max_examples=15, deadline=None, derandomize=True)

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.editions import read_edition
-from benchmark.survey.findings import findings
-from benchmark.survey.pictures import SURE, sample_picture
-from benchmark.survey.report import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
-from benchmark.survey.take import Survey, take_survey
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.clips import Clips
+from benchmark.data_report.figures import SURE, sample_picture
+from benchmark.data_report.findings import findings
+from benchmark.data_report.page import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
+from benchmark.data_report.scan import Survey, take_survey
+from benchmark.editions.edition import read_edition
+from benchmark.synthetic.xlsx import write_xlsx
 from conftest import REPO, mgbench
 from own_clips import write_folder
 from tiny_archive import (

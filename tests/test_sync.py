@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import tracking
-from benchmark.errors import FormatError
-from benchmark.run_record import Table, new_record, read_records, write_records
-from benchmark.sync import RESTORING, SyncReport, log_records, sync
+from benchmark.core.errors import FormatError
+from benchmark.tracking import store as tracking
+from benchmark.tracking.records import Table, new_record, read_records, write_records
+from benchmark.tracking.sync import RESTORING, SyncReport, log_records, sync
 from conftest import REPO
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.media_params import TaylorMedia
+from benchmark.modalities.specs import TaylorMedia
 from benchmark.modalities.taylor import NO_MOTION, TaylorExtraction, positive, signed, taylor
 
 VARIANTS = ("paper", "mm_gesture", "signed")

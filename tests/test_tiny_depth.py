@@ -8,21 +8,21 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.datasets.mimic.plan import plan
-from benchmark.datasets.mimic.raster import FAR
-from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.errors import FormatError, ParamsError
+from benchmark.core.errors import FormatError, ParamsError
 from benchmark.modalities.depth.tiny import CARD, WEIGHTS, TinyDepth
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge
+from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.depth.tiny_training import (
     film_examples,
     fit,
     plan_takes,
     relative_inverse,
     train,
-)  # fmt: skip
-from benchmark.params import read_params
-from benchmark.tiny_depth_spec import TinyDepthSpec
+)
+from benchmark.params.params import read_params
+from benchmark.params.synthetic import MimicSpec
+from benchmark.synthetic.plan import plan
+from benchmark.synthetic.raster import FAR
 from conftest import REPO
 
 _SPEC = TinyDepthSpec(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import tracking
-from benchmark.errors import BenchmarkError, FormatError
-from benchmark.run_record import (
+from benchmark.core.errors import BenchmarkError, FormatError
+from benchmark.tracking import store as tracking
+from benchmark.tracking.records import (
     Point,
     Table,
     flatten,
@@ -24,7 +24,7 @@ from benchmark.run_record import (
     read_records,
     write_records,
 )
-from benchmark.sync import sync, ui_url
+from benchmark.tracking.sync import sync, ui_url
 from conftest import REPO
 
 pytestmark = pytest.mark.slow

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.clips import Clips
-from benchmark.errors import FormatError, TrainingError
-from benchmark.recipe_params import Sgd
+from benchmark.contracts.clips import Clips
+from benchmark.core.errors import FormatError, TrainingError
+from benchmark.inference.predict import predict
+from benchmark.params.recipes import Sgd
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.experiment import Places, _key
-from benchmark.training.model_files import FORMAT, ModelCard, load_weights, write_model
-from benchmark.training.prediction import predict
-from benchmark.training.stepping import Stepper
 from benchmark.training.task import Task
+from benchmark.training.train_step import Stepper
+from benchmark.weights.model_folder import FORMAT, ModelCard, load_weights, write_model
 from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.errors import ArchiveError
-from benchmark.video import probe, read_frames, write_video
+from benchmark.core.errors import ArchiveError
+from benchmark.core.video import probe, read_frames, write_video
 
 
 def _frames(count: int = 30) -> list[np.ndarray]:

@@ -20,7 +20,7 @@ import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from benchmark.errors import ArchiveError
+from benchmark.core.errors import ArchiveError
 from benchmark.modalities.depth.dinov2 import DinoV2
 from benchmark.modalities.depth.motion_module import MotionModule
 from benchmark.modalities.depth.video_depth_anything import (

@@ -12,21 +12,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.clips import Clips
-from benchmark.datasets import read_archive
-from benchmark.datasets.folder import describe
-from benchmark.input_params import IntervalSampling, RgbPoseInput
-from benchmark.media_params import PersonMedia
-from benchmark.modalities import prepare, rgb_pose_views, skeleton_views, video_views
-from benchmark.modalities.rgb_pose_views import RgbPoseViews
-from benchmark.modalities.video_views import VideoViews
-from benchmark.modalities.viewed import distinct
-from benchmark.models import build
-from benchmark.training import loader
-from benchmark.training.forward import probabilities
-from benchmark.training.processes import alone
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.clips import Clips
+from benchmark.core.video import write_video
+from benchmark.data import loader, rgb_pose_views, skeleton_views, video_views
+from benchmark.data.inputs import IntervalSampling, RgbPoseInput
+from benchmark.data.rgb_pose_views import RgbPoseViews
+from benchmark.data.test_views import distinct
+from benchmark.data.video_views import VideoViews
+from benchmark.inference.forward import probabilities
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import PersonMedia
+from benchmark.models.network import build
+from benchmark.runtime.distributed import alone
 from benchmark.training.task import Task
-from benchmark.video import write_video
 from small_training import Prepared
 from train_small import slim
 

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmark.errors import ArchiveError
-from benchmark.models.starting import read_tensors
+from benchmark.core.errors import ArchiveError
+from benchmark.weights.convert import read_tensors
 from bomb import Bomb
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from benchmark.errors import ArchiveError, ParamsError
-from benchmark.schema import Strict
-from benchmark.weights import WeightsFile, verified
-from benchmark.weights_catalogue import (
+from benchmark.core.errors import ArchiveError, ParamsError
+from benchmark.core.pinned_file import WeightsFile, verified
+from benchmark.core.schema import Strict
+from benchmark.weights.catalogue import (
     Catalogue,
     PublishedWeights,
     published_state,
@@ -20,7 +20,7 @@ from benchmark.weights_catalogue import (
     weights_files,
 )
 from conftest import REPO, mgbench
-from pipelines.weights_commands import show
+from pipelines.cli.weights import show
 from write_weights_table import PAGE, TABLE, table_text
 
 ENTRIES = read_catalogue().entries
@@ -245,7 +245,7 @@ def test_broken_params_are_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-# ---------------------------------------------------------------- benchmark.weights
+# ---------------------------------------------------------------- benchmark.core.pinned_file
 
 
 def test_weights_are_found_wherever_they_are_named() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmark.errors import ArchiveError, ManyFaults
-from benchmark.workers import map_in_processes
+from benchmark.core.errors import ArchiveError, ManyFaults
+from benchmark.runtime.parallel import map_in_processes
 from conftest import REPO
 
 

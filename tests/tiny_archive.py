@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.datasets.imigue import MOVIES, SKELETONS
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.video import write_video
+from benchmark.archives.imigue import MOVIES, SKELETONS
+from benchmark.core.video import write_video
+from benchmark.synthetic.xlsx import write_xlsx
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.editions import Split
+    from benchmark.editions.edition import Split
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 40
 VIDEOS: dict[str, Split] = {

@@ -11,8 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmark.params import read_params
-from benchmark.profiles.cutting import keep_experiments, read_document, write_document
+from benchmark.params.params import read_params
+from benchmark.presets.edit import keep_experiments, read_document, write_document
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")

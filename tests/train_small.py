@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmark.clips import read_clips, write_clips
-from benchmark.errors import BenchmarkError
-from benchmark.params import Experiment
-from benchmark.recipe_params import Recipe
+from benchmark.contracts.clips import read_clips, write_clips
+from benchmark.core.errors import BenchmarkError
+from benchmark.params.params import Experiment
+from benchmark.params.recipes import Recipe
+from benchmark.runtime.distributed import launch
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import Trainer, train
-from benchmark.training.meter import Meter
-from benchmark.training.model_files import write_tensors
-from benchmark.training.processes import launch
-from benchmark.training.stepping import Stepper
+from benchmark.training.monitor.meter import Meter
 from benchmark.training.task import Task, Trained
+from benchmark.training.train_step import Stepper
+from benchmark.weights.model_folder import write_tensors
 from conftest import REPO
 from small_training import MIMIC, Prepared
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 
 PAGE = Path(__file__).parents[1] / "docs/cli.md"
 HEAD = """# Commands

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.leaderboards import board_of, leaderboard_page
+from benchmark.results.leaderboards import board_of, leaderboard_page
 
 PAGE = Path(__file__).parents[1] / "docs/submissions.md"
 HEAD = "## Published leaderboards\n"

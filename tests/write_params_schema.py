@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.params import Params
+from benchmark.params.params import Params
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

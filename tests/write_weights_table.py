@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmark.weights_catalogue import Catalogue, PublishedWeights, read_catalogue
+from benchmark.weights.catalogue import Catalogue, PublishedWeights, read_catalogue
 
 PAGE = Path(__file__).parents[1] / "docs/weights.md"
 TABLE = re.compile(r"(?<=<!-- catalogue -->\n).*(?=<!-- end of catalogue -->)", re.S)

@@ -1,0 +1,1 @@
+"""Probabilities and labels -> scores, intervals, tests. No torch."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import model_validator
 
-from benchmark.errors import FormatError
-from benchmark.schema import Strict
+from benchmark.core.errors import FormatError
+from benchmark.core.schema import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

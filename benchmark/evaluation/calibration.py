@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.errors import FormatError
+from benchmark.core.errors import FormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

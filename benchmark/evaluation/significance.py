@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import binomtest
 
-from benchmark.errors import FormatError
-from benchmark.schema import Strict
+from benchmark.core.errors import FormatError
+from benchmark.core.schema import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

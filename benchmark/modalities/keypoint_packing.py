@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmark import layouts
-from benchmark.datasets import advice, raw_keypoints
-from benchmark.errors import ArchiveError
-from benchmark.modalities import media as media_table
+from benchmark.archives.archive import advice, raw_keypoints
+from benchmark.contracts import skeletons as layouts
+from benchmark.core.errors import ArchiveError
+from benchmark.data import manifest as media_table
+from benchmark.data.manifest import Medium, write_media
 from benchmark.modalities import shards
-from benchmark.modalities.media import Medium, write_media
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.clips import Clip
-    from benchmark.datasets.keypoints import RawKeypoints
-    from benchmark.editions import Edition
-    from benchmark.layouts import Layout
+    from benchmark.archives.keypoints import RawKeypoints
+    from benchmark.contracts.clips import Clip
+    from benchmark.contracts.skeletons import Layout
+    from benchmark.editions.edition import Edition
     from benchmark.modalities.packing import Places
     from benchmark.modalities.shards import Shard
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import cv2
 import numpy as np
 
-from benchmark.datasets import advice, raw_media
-from benchmark.errors import ArchiveError
-from benchmark.media_params import PersonMedia, RgbMedia
-from benchmark.modalities import media as media_table
+from benchmark.archives.archive import advice, raw_media
+from benchmark.core.errors import ArchiveError
+from benchmark.core.video import VideoWriter, read_frames
+from benchmark.data import manifest as media_table
+from benchmark.data.manifest import Medium, write_media
+from benchmark.data.statistics import ChannelCounts
 from benchmark.modalities import shards
-from benchmark.modalities.media import Medium, write_media
-from benchmark.modalities.statistics import ChannelCounts
-from benchmark.video import VideoWriter, read_frames
+from benchmark.modalities.specs import PersonMedia, RgbMedia
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.clips import Clip, Clips
-    from benchmark.datasets.raw_files import RawFile
-    from benchmark.editions import Edition
-    from benchmark.media_params import VideoMedia
+    from benchmark.archives.raw_files import RawFile
+    from benchmark.contracts.clips import Clip, Clips
+    from benchmark.editions.edition import Edition
     from benchmark.modalities.shards import Shard
+    from benchmark.modalities.specs import VideoMedia
 
     Frame: TypeAlias = NDArray[np.uint8]
     Spec: TypeAlias = VideoMedia | PersonMedia

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import benchmark
-from benchmark.errors import FaultList
-from benchmark.files import replacing, write_text
-from benchmark.modalities.media import Medium
-from benchmark.workers import map_in_processes
+from benchmark.core.errors import FaultList
+from benchmark.core.files import replacing, write_text
+from benchmark.data.manifest import Medium
+from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from benchmark.clips import Clip, Clips
+    from benchmark.contracts.clips import Clip, Clips
 
     Write: TypeAlias = Callable[["Shard", Path], list[Medium]]
 

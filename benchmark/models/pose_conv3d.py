@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.models.mmaction import slow_only
-from benchmark.models.recogniser import Head, Recogniser
+from benchmark.models.mmaction_import import slow_only
+from benchmark.models.recognizer import Head, Recogniser
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.backbone_params import PoseConv3d
+    from benchmark.models.specs import PoseConv3d
 
 EXPANSION = 4
 """Channels out of a bottleneck block over its width."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.errors import TrainingError
-from benchmark.models.mmaction import rgb_pose_conv3d
+from benchmark.core.errors import TrainingError
+from benchmark.models.mmaction_import import rgb_pose_conv3d
 from benchmark.models.pose_conv3d import EXPANSION
-from benchmark.models.recogniser import Recogniser, TwoHeads
+from benchmark.models.recognizer import Recogniser, TwoHeads
 from benchmark.models.rgb_pose_input import map_side
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.backbone_params import RgbPoseConv3d
-    from benchmark.input_params import RgbPoseInput
+    from benchmark.data.inputs import RgbPoseInput
+    from benchmark.models.specs import RgbPoseConv3d
 
 RGB_STRIDE, POSE_STRIDE = 8, 2
 """Pixels a side in one feature where the pathways first meet; of maps, for a stem of stride 1."""

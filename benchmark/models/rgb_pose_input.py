@@ -10,8 +10,8 @@ from benchmark.models.skeleton_input import SkeletonStep
 from benchmark.models.video_input import VideoStep
 
 if TYPE_CHECKING:
-    from benchmark.input_params import RgbPoseInput
-    from benchmark.layouts import Layout
+    from benchmark.contracts.skeletons import Layout
+    from benchmark.data.inputs import RgbPoseInput
 
 
 class RgbPoseStep(nn.Module):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
-    from benchmark.input_params import Stream
-    from benchmark.layouts import Layout
+    from benchmark.contracts.skeletons import Layout
+    from benchmark.data.inputs import Stream
 
 
 class SkeletonStep(nn.Module):

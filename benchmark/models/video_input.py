@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, assert_never
 import torch
 from torch import Tensor, nn
 
-from benchmark.input_params import DatasetNorm, StillRemoved, TrainSplitNorm
+from benchmark.data.inputs import DatasetNorm, StillRemoved, TrainSplitNorm
 
 if TYPE_CHECKING:
-    from benchmark.input_params import Normalisation
+    from benchmark.data.inputs import Normalisation
 
 CHANNELS = 3
 

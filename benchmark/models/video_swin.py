@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.models.mmaction import swin_3d
-from benchmark.models.recogniser import Head, Recogniser
+from benchmark.models.mmaction_import import swin_3d
+from benchmark.models.recognizer import Head, Recogniser
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.backbone_params import VideoSwin
+    from benchmark.models.specs import VideoSwin
 
 
 def build(spec: VideoSwin, step: nn.Module, *, in_channels: int, num_classes: int) -> Recogniser:

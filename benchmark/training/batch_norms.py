@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmark.training.processes import summed
+from benchmark.runtime.distributed import summed
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmark.files import replacing, write_text
+from benchmark.core.files import replacing, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 import torch
 
-from benchmark.editions import read_edition
-from benchmark.evaluation import figures
-from benchmark.evaluation.classes import by_class
+from benchmark.core.files import csv_text, write_text
+from benchmark.data.normalization import with_numbers
+from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import confusion, score
-from benchmark.files import csv_text, write_text
-from benchmark.tracking import TRAIN, Run, find_root, track
+from benchmark.evaluation.per_class import by_class
+from benchmark.plots import figures
+from benchmark.runtime.distributed import device_name, launch
+from benchmark.tracking.store import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
-from benchmark.training.model_files import FORMAT, ModelCard, write_model
-from benchmark.training.normalisation import with_numbers
-from benchmark.training.processes import device_name, launch
-from benchmark.training.samples import samples
+from benchmark.training.monitor.samples import samples
 from benchmark.training.task import Task
+from benchmark.weights.model_folder import FORMAT, ModelCard, write_model
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from benchmark.clips import Clips
+    from benchmark.contracts.clips import Clips
     from benchmark.evaluation.metrics import Metrics
-    from benchmark.params import Params
+    from benchmark.params.params import Params
     from benchmark.training.task import Trained
 
 HISTORY = "history.csv"

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import torch
 from tqdm import tqdm
 
-from benchmark.errors import TrainingError
+from benchmark.core.errors import TrainingError
 from benchmark.evaluation.metrics import score
+from benchmark.inference.forward import probabilities
+from benchmark.runtime.distributed import any_of, gathered, summed
+from benchmark.runtime.signals import Stopping
 from benchmark.training.checkpoint import Progress
-from benchmark.training.forward import probabilities
-from benchmark.training.meter import Meter
-from benchmark.training.processes import any_of, gathered, summed
-from benchmark.training.setup import build_parts
-from benchmark.training.stepping import Stepper
-from benchmark.training.stopping import Stopping
+from benchmark.training.monitor.meter import Meter
+from benchmark.training.monitor.throughput import Utilisation
+from benchmark.training.state import build_parts
 from benchmark.training.task import Trained
-from benchmark.training.throughput import Utilisation
+from benchmark.training.train_step import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from numpy.typing import NDArray
 
+    from benchmark.data.loader import TrainBatch
     from benchmark.training.checkpoint import Checkpoints
-    from benchmark.training.loader import TrainBatch
-    from benchmark.training.meter import Seen
+    from benchmark.training.monitor.meter import Seen
     from benchmark.training.task import Task
 
 log = logging.getLogger(__name__)

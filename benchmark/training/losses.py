@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from benchmark.models.recogniser import Mix
-from benchmark.recipe_params import ClassWeighted, CrossEntropy, LogitAdjusted
+from benchmark.models.recognizer import Mix
+from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.recipe_params import Mixup, Recipe
+    from benchmark.params.recipes import Mixup, Recipe
 
 
 class Loss:

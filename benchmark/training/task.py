@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from benchmark.clips import Clips
-    from benchmark.media_params import Media
-    from benchmark.params import Experiment
-    from benchmark.recipe_params import Recipe
+    from benchmark.contracts.clips import Clips
+    from benchmark.modalities.specs import Media
+    from benchmark.params.params import Experiment
+    from benchmark.params.recipes import Recipe
     from benchmark.training.checkpoint import Progress
 
 

@@ -23,11 +23,11 @@ import numpy as np
 import psutil
 from ruamel.yaml import YAML
 
-from benchmark.datasets.imigue import MOVIES, NON_GESTURE, SKELETONS
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.editions import SPLITS, Split, listed_ids, read_edition
-from benchmark.video import write_video
-from benchmark.workers import map_in_processes, usable_cores
+from benchmark.archives.imigue import MOVIES, NON_GESTURE, SKELETONS
+from benchmark.core.video import write_video
+from benchmark.editions.edition import SPLITS, Split, listed_ids, read_edition
+from benchmark.runtime.parallel import map_in_processes, usable_cores
+from benchmark.synthetic.xlsx import write_xlsx
 
 REPO = Path(__file__).parents[2]
 IMIGUE = read_edition("imigue")

@@ -18,8 +18,8 @@ import click
 import torch
 from torch import Tensor, nn
 
-from benchmark.backbone_params import VideoSwin
-from benchmark.models import mmaction
+from benchmark.models import mmaction_import as mmaction
+from benchmark.models.specs import VideoSwin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,12 +16,12 @@ import click
 import numpy as np
 import torch
 
+from benchmark.core.pictures import write_png
 from benchmark.modalities.depth.tiny import TinyDepth
 from benchmark.modalities.depth.tiny_judging import Seen, film_unseen, judge
 from benchmark.modalities.depth.tiny_judging import sheet as depth_sheet
 from benchmark.modalities.depth.tiny_training import film_examples, mean_map, train
-from benchmark.params import read_params
-from benchmark.pictures import write_png
+from benchmark.params.params import read_params
 
 
 def row(name: str, guesses: np.ndarray, seen: Seen) -> str:

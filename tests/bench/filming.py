@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmark.datasets.mimic.plan import plan
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.spec import MimicSpec
+from benchmark.params.synthetic import MimicSpec
+from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.plan import plan
 
 
 def one_person(width: int, height: int, clips: int) -> Shooting:

@@ -15,11 +15,11 @@ import click
 import cv2
 import numpy as np
 
-from benchmark.datasets.mimic.chance import generator
-from benchmark.datasets.mimic.plan import plan
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.truth import follow_shooting
-from benchmark.params import read_params
+from benchmark.params.params import read_params
+from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.ground_truth import follow_shooting
+from benchmark.synthetic.plan import plan
+from benchmark.synthetic.rng import generator
 
 Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

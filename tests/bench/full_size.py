@@ -18,26 +18,26 @@ import click
 import numpy as np
 import torch
 
-from benchmark.input_params import RgbPoseInput, SkeletonInput, VideoInput
-from benchmark.layouts import OPENPOSE36
-from benchmark.models import build
-from benchmark.profiles import paper
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.loader import TrainBatch
+from benchmark.models.network import build
+from benchmark.presets.preset import paper
+from benchmark.runtime.distributed import alone, device_name
+from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.batch_norms import RunningStatistics
-from benchmark.training.loader import TrainBatch
 from benchmark.training.losses import Loss
-from benchmark.training.meter import Meter
-from benchmark.training.optimisation import build_optimizer
-from benchmark.training.order import ClipOrder
-from benchmark.training.processes import alone, device_name
-from benchmark.training.seeding import set_up_torch
-from benchmark.training.setup import Parts
-from benchmark.training.stepping import Stepper
-from benchmark.training.throughput import TRAINING, flops_of_forward, peak_flops
+from benchmark.training.monitor.meter import Meter
+from benchmark.training.monitor.throughput import TRAINING, flops_of_forward, peak_flops
+from benchmark.training.optimizer import build_optimizer
+from benchmark.training.sampler import ClipOrder
+from benchmark.training.state import Parts
+from benchmark.training.train_step import Stepper
 
 if TYPE_CHECKING:
-    from benchmark.input_params import Input
-    from benchmark.params import Experiment
-    from benchmark.recipe_params import Recipe
+    from benchmark.data.inputs import Input
+    from benchmark.params.params import Experiment
+    from benchmark.params.recipes import Recipe
 
 CLASSES = {"imigue": 32, "ma52": 52}
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmark.challenges import published_ids, read_challenge
-from benchmark.editions import read_edition
-from benchmark.predictions import Probabilities, write_probabilities
+from benchmark.challenges.challenge import published_ids, read_challenge
+from benchmark.contracts.predictions import Probabilities, write_probabilities
+from benchmark.editions.edition import read_edition
 
 STREAMS, VIDEOS, VAL = 10, 10, 777
 

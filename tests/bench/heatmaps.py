@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from filming import one_person
 
-from benchmark.layouts import OPENPOSE36
-from benchmark.modalities.person_box import person_box, to_box
+from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.person_box import person_box, to_box
 from benchmark.models.heatmaps import dense_joints, dense_limbs, joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def a_view() -> torch.Tensor:
 
 def peer(view: torch.Tensor, stream: str) -> Callable[[], Any]:
     """mmaction2's transform of the same view."""
-    from benchmark.models import mmaction
+    from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()  # its shim makes mmaction2 importable
     from mmaction.datasets.transforms import GeneratePoseTarget

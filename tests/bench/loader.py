@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from filming import one_person
 
-from benchmark.clips import Clip, Clips
-from benchmark.editions import read_edition
-from benchmark.input_params import DatasetNorm, IntervalSampling, VideoInput
-from benchmark.media_params import RgbMedia
+from benchmark.contracts.clips import Clip, Clips
+from benchmark.core.video import write_video
+from benchmark.data.inputs import DatasetNorm, IntervalSampling, VideoInput
+from benchmark.data.video_views import VideoViews
+from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb
-from benchmark.modalities.video_views import VideoViews
+from benchmark.modalities.specs import RgbMedia
 from benchmark.models.video_input import VideoStep
-from benchmark.video import write_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ def prepare(root: Path, pictures: NDArray[np.uint8], frames: int) -> Clips:
 
 def peer_pipeline() -> Callable[[dict[str, Any]], dict[str, Any]]:
     """mmaction2's transforms for the same view."""
-    from benchmark.models import mmaction
+    from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()  # its shim makes mmaction2 importable
     from mmaction.datasets.transforms import (

@@ -20,17 +20,17 @@ import torch
 from full_size import parts_of
 from tqdm import tqdm
 
-from benchmark.input_params import DatasetNorm, TrainSplitNorm
-from benchmark.params import read_params
-from benchmark.training.meter import Meter
-from benchmark.training.stepping import Stepper
+from benchmark.data.inputs import DatasetNorm, TrainSplitNorm
+from benchmark.params.params import read_params
+from benchmark.training.monitor.meter import Meter
+from benchmark.training.train_step import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmark.params import Experiment
-    from benchmark.recipe_params import Recipe
-    from benchmark.training.setup import Parts
+    from benchmark.params.params import Experiment
+    from benchmark.params.recipes import Recipe
+    from benchmark.training.state import Parts
 
 CLASSES = 32
 PLAIN = DatasetNorm(kind="dataset", mean=(120.0,) * 3, std=(60.0,) * 3)

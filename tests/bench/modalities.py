@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from filming import one_person
 
-from benchmark.media_params import DisFlow, FlowMedia, SparseToDenseFlow, TaylorMedia
-from benchmark.modalities.flow import FlowExtraction
+from benchmark.modalities.flow.flow import FlowExtraction
 from benchmark.modalities.rgb import Resizing
+from benchmark.modalities.specs import DisFlow, FlowMedia, SparseToDenseFlow, TaylorMedia
 from benchmark.modalities.taylor import LUMA, TaylorExtraction, taylor
 
 if TYPE_CHECKING:

@@ -20,24 +20,24 @@ import safetensors.torch
 import torch
 from filming import one_person
 
-from benchmark.media_params import (
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.modalities.depth.depth import depth_anything
+from benchmark.modalities.depth.estimator import DepthFinder, depth_finder
+from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
+from benchmark.modalities.flow.estimator import FlowFinder, flow_finder
+from benchmark.modalities.specs import (
     DepthAnythingBackend,
     MemFlow,
     RaftFlow,
     TinyBackend,
     VideoDepthAnythingBackend,
 )
-from benchmark.modalities.depth import depth_anything
-from benchmark.modalities.depth.finder import DepthFinder, depth_finder
-from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
-from benchmark.modalities.devices import own_device
-from benchmark.modalities.flow.finder import FlowFinder, flow_finder
-from benchmark.weights import WeightsFile, sha256
+from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.media_params import DepthBackend, FlowBackend
+    from benchmark.modalities.specs import DepthBackend, FlowBackend
 
 PUBLISHED_CONFIG = {
     "model_type": "depth_anything", "reassemble_hidden_size": 384, "fusion_hidden_size": 64,

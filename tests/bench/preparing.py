@@ -15,14 +15,14 @@ from pathlib import Path
 import click
 import cv2
 
-from benchmark.datasets import read_archive
-from benchmark.datasets.mimic.archive import write_archive
-from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.editions import read_edition
-from benchmark.media_params import DisFlow, FlowMedia
-from benchmark.modalities import prepare
-from benchmark.profiles import paper
-from benchmark.workers import usable_cores
+from benchmark.archives.archive import read_archive
+from benchmark.editions.edition import read_edition
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import DisFlow, FlowMedia
+from benchmark.params.synthetic import MimicSpec
+from benchmark.presets.preset import paper
+from benchmark.runtime.parallel import usable_cores
+from benchmark.synthetic.archive import write_archive
 
 MIMIC = read_edition("mimic")
 KINDS = ("skeleton", "person", "rgb", "taylor", "flow")

@@ -20,23 +20,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 
-from benchmark.backbone_params import PoseConv3d, VideoSwin
-from benchmark.clips import read_clips
-from benchmark.editions import read_edition
-from benchmark.input_params import DatasetNorm, SkeletonInput, VideoInput
-from benchmark.modalities.media import read_media
-from benchmark.modalities.skeleton_media import SkeletonReader
-from benchmark.models import build, mmaction
-from benchmark.params import read_params
+from benchmark.contracts.clips import read_clips
+from benchmark.data.inputs import DatasetNorm, SkeletonInput, VideoInput
+from benchmark.data.manifest import read_media
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.editions.edition import read_edition
+from benchmark.models import mmaction_import as mmaction
+from benchmark.models.network import build
+from benchmark.models.specs import PoseConv3d, VideoSwin
+from benchmark.params.params import read_params
+from benchmark.runtime.distributed import alone
+from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
-from benchmark.training.processes import alone
-from benchmark.training.seeding import set_up_torch
-from benchmark.training.starts import write_scratch
 from benchmark.training.task import Task
+from benchmark.weights.initial import write_scratch
 
 if TYPE_CHECKING:
-    from benchmark.editions import Split
+    from benchmark.editions.edition import Split
 
 Config = dict[str, Any]
 

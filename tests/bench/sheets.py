@@ -14,8 +14,8 @@ import click
 import numpy as np
 import pandas as pd
 
-from benchmark.datasets.mimic.xlsx import write_xlsx
-from benchmark.datasets.openpose import NUM_POINTS, read_openpose
+from benchmark.archives.openpose import NUM_POINTS, read_openpose
+from benchmark.synthetic.xlsx import write_xlsx
 
 if TYPE_CHECKING:
     from collections.abc import Callable

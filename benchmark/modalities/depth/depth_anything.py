@@ -23,12 +23,12 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as pictures
 
-from benchmark.errors import ArchiveError, MissingExtra
+from benchmark.core.errors import ArchiveError, MissingExtra
+from benchmark.core.pinned_file import WeightsFile, verified
+from benchmark.core.schema import Strict
 from benchmark.modalities.depth.dinov2 import PATCH
 from benchmark.modalities.depth.windows import NetworkSize
-from benchmark.modalities.devices import own_device
-from benchmark.schema import Strict
-from benchmark.weights import WeightsFile, verified
+from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from benchmark.media_params import DepthAnythingBackend
+    from benchmark.modalities.specs import DepthAnythingBackend
 
     Frame: TypeAlias = NDArray[np.uint8]
     Map: TypeAlias = NDArray[np.float32]

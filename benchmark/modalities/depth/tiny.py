@@ -19,19 +19,19 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.datasets.mimic.spec import MimicSpec
-from benchmark.errors import FormatError
-from benchmark.files import replacing_folder
-from benchmark.modalities.devices import own_device
-from benchmark.schema import Strict, read_yaml
-from benchmark.tiny_depth_spec import TinyDepthSpec
+from benchmark.core.errors import FormatError
+from benchmark.core.files import replacing_folder
+from benchmark.core.schema import Strict, read_yaml
+from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
+from benchmark.params.synthetic import MimicSpec
+from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from benchmark.media_params import TinyBackend
+    from benchmark.modalities.specs import TinyBackend
 
 WEIGHTS = "weights.safetensors"
 CARD = "depth.json"

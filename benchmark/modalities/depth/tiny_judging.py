@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from benchmark.datasets.mimic.chance import generator
-from benchmark.datasets.mimic.plan import plan
-from benchmark.datasets.mimic.raster import FAR
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.datasets.mimic.truth import person_mask
+from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.ground_truth import person_mask
+from benchmark.synthetic.plan import plan
+from benchmark.synthetic.raster import FAR
+from benchmark.synthetic.rng import generator
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from benchmark.datasets.mimic.spec import MimicSpec
+    from benchmark.params.synthetic import MimicSpec
 
 Values: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]

@@ -13,21 +13,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.datasets.mimic.chance import generator
-from benchmark.datasets.mimic.gestures import Gesture
-from benchmark.datasets.mimic.plan import Performance, Video, plan
-from benchmark.datasets.mimic.raster import FAR
-from benchmark.datasets.mimic.shoot import Shooting
-from benchmark.freed_memory import keep_freed_memory
-from benchmark.modalities.depth.tiny import (
-    FORMAT,
-    DepthCard,
-    DepthNet,
-    TinyDepth,
-    write_depth_net,
-)
+from benchmark.core.pictures import write_png
+from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, TinyDepth, write_depth_net
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
-from benchmark.pictures import write_png
+from benchmark.runtime.malloc import keep_freed_memory
+from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.gestures.gesture import Gesture
+from benchmark.synthetic.plan import Performance, Video, plan
+from benchmark.synthetic.raster import FAR
+from benchmark.synthetic.rng import generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,8 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.datasets.mimic.spec import MimicSpec
-    from benchmark.tiny_depth_spec import TinyDepthSpec
+    from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
+    from benchmark.params.synthetic import MimicSpec
 
     Report: TypeAlias = Callable[[int, Mapping[str, float]], None]
 

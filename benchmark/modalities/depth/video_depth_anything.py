@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
-from benchmark.errors import ArchiveError
+from benchmark.core.errors import ArchiveError
+from benchmark.core.pinned_file import WeightsFile, verified
+from benchmark.core.tensors import tensor_faults
 from benchmark.modalities.depth.dinov2 import PATCH, DinoV2
 from benchmark.modalities.depth.dpt_temporal import TemporalDpt
 from benchmark.modalities.depth.motion_module import MAX_FRAMES
 from benchmark.modalities.depth.windows import DepthWindows
-from benchmark.modalities.devices import own_device
-from benchmark.modalities.tensors import tensor_faults
-from benchmark.weights import WeightsFile, verified
+from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from benchmark.media_params import VideoDepthAnythingBackend
+    from benchmark.modalities.specs import VideoDepthAnythingBackend
 
 
 class Size(NamedTuple):

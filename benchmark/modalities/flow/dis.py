@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmark.media_params import DisFlow
+    from benchmark.modalities.specs import DisFlow
 
     Frame: TypeAlias = NDArray[np.uint8]
     Vectors: TypeAlias = NDArray[np.float32]

@@ -22,10 +22,10 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import torch
 
-from benchmark.errors import ArchiveError, MissingExtra
-from benchmark.modalities.devices import own_device
-from benchmark.modalities.tensors import tensor_faults
-from benchmark.weights import WeightsFile, verified
+from benchmark.core.errors import ArchiveError, MissingExtra
+from benchmark.core.pinned_file import WeightsFile, verified
+from benchmark.core.tensors import tensor_faults
+from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from benchmark.media_params import MemFlow
+    from benchmark.modalities.specs import MemFlow
 
     Frame: TypeAlias = NDArray[np.uint8]
     Vectors: TypeAlias = NDArray[np.float32]

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torchvision.models.optical_flow import raft_large, raft_small
 
-from benchmark.errors import ArchiveError
-from benchmark.modalities.devices import own_device
-from benchmark.weights import WeightsFile, verified
+from benchmark.core.errors import ArchiveError
+from benchmark.core.pinned_file import WeightsFile, verified
+from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmark.media_params import RaftFlow
+    from benchmark.modalities.specs import RaftFlow
 
     Frame: TypeAlias = NDArray[np.uint8]
     Vectors: TypeAlias = NDArray[np.float32]

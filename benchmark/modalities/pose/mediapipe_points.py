@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from benchmark.errors import ArchiveError, MissingExtra
+from benchmark.core.errors import ArchiveError, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,1 @@
+"""Raw archives as published -> the index, raw videos and raw keypoints. One module per data set."""

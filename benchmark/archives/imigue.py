@@ -1,0 +1,231 @@
+"""The raw archives of the iMiGUE challenge (MiGA track 1): zips as published, or unpacked.
+
+Source: layout and conventions of https://github.com/momiji-bit/MM-Gesture and the MiGA readers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmark.archives.probing import NO_INFO, probe_raw
+from benchmark.archives.raw_files import RawFile, open_tree
+from benchmark.archives.texts import WHOLE, read_rows
+from benchmark.contracts.clips import Clip, Clips
+from benchmark.core.errors import ArchiveError, FaultList
+from benchmark.runtime.parallel import map_in_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from benchmark.archives.raw_files import Tree
+    from benchmark.core.video import VideoInfo
+    from benchmark.editions.edition import Edition, Split
+
+NON_GESTURE = 99
+"""Raw class of illustrative, non-micro gestures; the last class index."""
+
+
+class Place(NamedTuple):
+    """Where the folders of a split's videos lie: in `folder`, which `archive` unpacks to."""
+
+    folder: str
+    archive: str
+    sub: str
+
+
+# The organisers' names: the zip of a "skeleton" unpacks to "data", only phase 1 has "datasets".
+SKELETONS: dict[Split, Place] = {
+    "train": Place(
+        "imigue_data_phase1", "imigue_skeleton_phase1.zip", "datasets/imigue_skeleton_train/"
+    ),
+    "val": Place(
+        "imigue_data_phase1", "imigue_skeleton_phase1.zip", "datasets/imigue_skeleton_validate/"
+    ),
+    "test": Place("imigue_data_phase2", "imigue_skeleton_phase2.zip", "imigue_skeleton_test/"),
+}
+MOVIES: dict[Split, Place] = {
+    "train": Place("imigue_rgb_phase1", "imigue_rgb_phase1.zip", "train_data/"),
+    "val": Place("imigue_rgb_phase1", "imigue_rgb_phase1.zip", "validation_data/"),
+    "test": Place("imigue_rgb_phase2", "imigue_rgb_phase2.zip", ""),
+}
+
+
+@dataclass(frozen=True)
+class RawVideo:
+    """Where the three files of one long video lie."""
+
+    video: str
+    split: Split
+    sheet: RawFile
+    labels: RawFile
+    media: RawFile
+
+
+@dataclass(frozen=True)
+class RawLabel:
+    """One row of a label csv: raw class, first and last frame, both included, 0-based."""
+
+    raw_class: int
+    first: int
+    last: int
+
+
+def raw_videos(root: Path) -> list[RawVideo]:
+    """Every video of the archives, in the order train, val, test and then by name.
+
+    Raises:
+        ManyFaults: Every folder and file that is missing, every video that is in two splits.
+    """
+    videos: list[RawVideo] = []
+    faults = FaultList()
+    for split in SKELETONS:
+        with faults.collected():
+            videos += _split_videos(root, split, faults)
+    with faults.collected():
+        _check_disjoint(root, videos)
+    faults.raise_any(root)
+    return videos
+
+
+def _split_videos(root: Path, split: Split, faults: FaultList) -> list[RawVideo]:
+    skeletons = open_tree(root, *SKELETONS[split][:2])
+    movies = open_tree(root, *MOVIES[split][:2])
+    names = skeletons.folders(SKELETONS[split].sub)
+    if lone := sorted({*movies.folders(MOVIES[split].sub)} ^ {*names}):
+        raise ArchiveError(
+            f"{movies}/{MOVIES[split].sub}",
+            f"{len(lone)} video(s) of {split} have only one of skeleton and RGB: {_some(lone)}",
+            expected=f"the {len(names)} folders of {skeletons}/{SKELETONS[split].sub}",
+        )
+    videos = []
+    for name in names:
+        with faults.collected():
+            videos.append(_raw_video(name, split, skeletons, movies))
+    return videos
+
+
+def _raw_video(name: str, split: Split, skeletons: Tree, movies: Tree) -> RawVideo:
+    below = f"{SKELETONS[split].sub}{name}/{name}"
+    return RawVideo(
+        video=name,
+        split=split,
+        sheet=skeletons.file(f"{below}_openpose.xlsx"),
+        labels=skeletons.file(f"{below}_label.csv"),
+        media=movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4"),
+    )
+
+
+def _check_disjoint(root: Path, videos: list[RawVideo]) -> None:
+    split_of: dict[str, str] = {}
+    leaked = [v.video for v in videos if split_of.setdefault(v.video, v.split) != v.split]
+    if leaked:
+        raise ArchiveError(
+            root,
+            f"{len(leaked)} video(s) are in two splits: {_some(leaked)}",
+            expected="videos disjoint between splits",
+            do="The train list of MiGA 2023 holds the ten validation videos too: take the files "
+            "of 2025",
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
+def read_labels(path: Path, *, num_classes: int | None) -> list[RawLabel]:
+    """The rows of a label csv, in file order: row k is clip `<video>_<k>`.
+
+    Without `num_classes` the class column is a placeholder and may hold any number.
+
+    Raises:
+        ManyFaults: Rows that are not three integers, have an unknown class, or end before they
+            start.
+    """
+    labels = []
+    faults = FaultList()
+    for where, row in read_rows(path):
+        with faults.collected():
+            labels.append(_parse_label(where, row, num_classes))
+    if not labels and not faults.found:
+        raise ArchiveError(path, "no rows", expected="one row a clip: class,start,end")
+    faults.raise_any(path)
+    return labels
+
+
+def _parse_label(where: str, row: list[str], num_classes: int | None) -> RawLabel:
+    if len(row) != 3 or not all(WHOLE.fullmatch(cell.strip()) for cell in row):
+        expected = "three integers: class,start,end"
+        raise ArchiveError(where, "not a label", expected=expected, found=",".join(row)[:80])
+    raw_class, first, last = (int(cell) for cell in row)
+    is_known = num_classes is None or 1 <= raw_class < num_classes or raw_class == NON_GESTURE
+    if num_classes is not None and not is_known:
+        expected = f"1 to {num_classes - 1} or {NON_GESTURE}"
+        raise ArchiveError(where, "unknown class", expected=expected, found=str(raw_class))
+    if not 0 <= first <= last:
+        raise ArchiveError(
+            where,
+            "ends before it starts",
+            expected="0 <= start <= end",
+            found=f"start {first}, end {last}",
+        )
+    return RawLabel(raw_class, first, last)
+
+
+def class_index(raw_class: int, *, num_classes: int) -> int:
+    """Raw class 1..31 or 99 -> class index 0..31."""
+    return num_classes - 1 if raw_class == NON_GESTURE else raw_class - 1
+
+
+def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], workers: int) -> Clips:
+    """Index the archives under `root`: every clip of every split.
+
+    Labels of withheld splits are never looked at beyond their shape: the class column there
+    holds placeholders.
+
+    Raises:
+        ManyFaults: All that is missing, damaged or contradicts itself.
+    """
+    videos = raw_videos(root)
+    index_video = partial(_index_video, edition=edition, left_out=frozenset(left_out))
+    found = map_in_processes(index_video, videos, what="index videos", workers=workers)
+    return Clips(edition.name, tuple(clip for rows in found for clip in rows))
+
+
+def _index_video(video: RawVideo, *, edition: Edition, left_out: frozenset[str]) -> list[Clip]:
+    num_classes = len(edition.classes)
+    withheld = video.split in edition.withheld
+    with video.labels.local() as path:
+        labels = read_labels(path, num_classes=None if withheld else num_classes)
+    info = probe_raw(video.media, left_out=video.video in left_out)
+    clips = []
+    for k, label in enumerate(labels):
+        _check_inside(video, k, label, info)
+        clips.append(
+            Clip(
+                clip_id=f"{video.video}_{k}",
+                video=video.video,
+                subject=None,
+                split=video.split,
+                label=None if withheld else class_index(label.raw_class, num_classes=num_classes),
+                start_frame=label.first,
+                end_frame=label.last + 1,
+                fps=info.fps,
+                width=info.width,
+                height=info.height,
+                left_out=video.video in left_out,
+            )
+        )
+    return clips
+
+
+def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> None:
+    if info != NO_INFO and label.last >= info.frames:
+        raise ArchiveError(
+            f"{video.labels} line {k + 1}",
+            f"clip {video.video}_{k} ends past the video",
+            expected=f"end <= {info.frames - 1} ({video.media.name} has {info.frames} frames)",
+            found=f"end {label.last}",
+        )

@@ -1,0 +1,59 @@
+"""`skeleton.yaml`: what the joints of one's own skeletons are called and how they hang together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field, model_validator
+
+from benchmark.contracts.skeletons import Layout
+from benchmark.core.schema import Strict, read_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "skeleton.yaml"
+
+
+class OwnSkeleton(Strict):
+    """The file's content; everything by name."""
+
+    joints: tuple[str, ...] = Field(min_length=1)
+    """In the order of the arrays' second axis."""
+    edges: tuple[tuple[str, str], ...]
+    """Limbs."""
+    pairs: tuple[tuple[str, str], ...]
+    """Left and right joints that change places in a mirror."""
+
+    @model_validator(mode="after")
+    def _names_are_joints(self) -> OwnSkeleton:
+        if len(set(self.joints)) != len(self.joints):
+            raise ValueError("two joints have the same name")
+        for kind, ends in (("edges", self.edges), ("pairs", self.pairs)):
+            unknown = sorted({name for pair in ends for name in pair} - {*self.joints})
+            if unknown:
+                raise ValueError(f"{kind}: no joint '{unknown[0]}'")
+        paired = [name for pair in self.pairs for name in pair]
+        if len(set(paired)) != len(paired):
+            raise ValueError("pairs: a joint is in two pairs")
+        return self
+
+
+def read_own_layout(path: Path) -> Layout:
+    """The layout that a `skeleton.yaml` describes.
+
+    Raises:
+        ParamsError: It breaks its schema.
+    """
+    own = read_yaml(path, OwnSkeleton)
+    number = {name: index for index, name in enumerate(own.joints)}
+    swap = list(range(len(own.joints)))
+    for left, right in own.pairs:
+        swap[number[left]], swap[number[right]] = number[right], number[left]
+    return Layout(
+        name="own",
+        points=tuple(range(len(own.joints))),
+        edges=tuple((number[one], number[other]) for one, other in own.edges),
+        swap=tuple(swap),
+        names=own.joints,
+    )

@@ -1,0 +1,156 @@
+"""Challenges: which file each leaderboard takes. One YAML file a challenge, beside this module.
+
+An edition says which data, a challenge says which file: several years of a challenge ask for the
+same clips in different forms. `docs/formats.md` describes every key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from benchmark.core.errors import ParamsError
+from benchmark.core.files import inside
+from benchmark.core.schema import Positive, Strict, read_yaml
+from benchmark.editions.edition import Edition, edition_names, listed_ids, read_edition
+
+FOLDER = Path(__file__).parent
+
+
+class Column(Strict):
+    """A column of answers."""
+
+    level: Literal["class", "group"]
+    """A class of the edition, or the body part of one."""
+    rank: Positive
+    """1: the most probable class, or the body part of that one."""
+
+
+class Form(Strict):
+    """The file that a leaderboard takes."""
+
+    file: str
+    """Name of the CSV inside the zip."""
+    zip: str
+    """Name of the zip."""
+    header: tuple[str, ...] | None
+    """Column names of the first line; null where it wants none."""
+    columns: tuple[Column, ...] = Field(min_length=1)
+    """What stands after the clip id."""
+    label_base: int
+    """What index 0, of a class or a body part, is written as."""
+    id_suffix: str
+    """What the file puts after our clip id, such as .mp4."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Form:
+        if self.header is not None and len(self.header) != 1 + len(self.columns):
+            raise ValueError("header must name the clip id and every column")
+        for name in (self.file, self.zip):
+            inside(FOLDER, name)
+        return self
+
+
+class EditionIds(Strict):
+    """The test clips of the edition, in its order."""
+
+    kind: Literal["edition"]
+
+
+class NumberedIds(Strict):
+    """Clips that the challenge has numbered anew, from 0."""
+
+    kind: Literal["numbered"]
+    prefix: str
+    digits: Positive
+    count: Positive
+
+
+class Kaggle(Strict):
+    """Files go to Kaggle, by its client or its page."""
+
+    kind: Literal["kaggle"]
+    competition: str | None
+    """As in the address of its page; null where we do not know it."""
+
+
+class ByHand(Strict):
+    """Files are uploaded on a page."""
+
+    kind: Literal["by_hand"]
+    page: str
+
+
+Ids: TypeAlias = Annotated[EditionIds | NumberedIds, Field(discriminator="kind")]
+Place: TypeAlias = Annotated[Kaggle | ByHand, Field(discriminator="kind")]
+
+
+class Challenge(Strict):
+    """One leaderboard."""
+
+    name: str
+    title: str
+    edition: str
+    """Whose classes, body parts and test clips it asks for."""
+    source: str
+    """Where the form was read."""
+    assumed: str | None
+    """What nobody has confirmed; null where the form was seen."""
+    place: Place
+    ids: Ids
+    form: Form
+
+
+def read_challenge(name: str) -> Challenge:
+    """The challenge called `name`; the name of an edition stands for that edition's own form.
+
+    Raises:
+        ParamsError: There is no such challenge or edition, or its file breaks the schema.
+    """
+    path = FOLDER / f"{name}.yaml"
+    if name in edition_names():
+        return _of_edition(read_edition(name))
+    if name not in challenge_names():
+        raise ParamsError(
+            "challenge", f"no challenge '{name}'", expected="one of " + ", ".join(challenge_names())
+        )
+    challenge = read_yaml(path, Challenge)
+    if challenge.name != name:
+        raise ParamsError(path, "name differs from the file's", expected=name, found=challenge.name)
+    return challenge
+
+
+def challenge_names() -> list[str]:
+    """Every challenge, and every edition in its own form; sorted."""
+    return sorted({path.stem for path in FOLDER.glob("*.yaml")} | set(edition_names()))
+
+
+def published_ids(challenge: Challenge) -> list[str] | None:
+    """Our ids of the clips that it asks for, in its order; None where nobody published them."""
+    if isinstance(challenge.ids, NumberedIds):
+        ids = challenge.ids
+        return [f"{ids.prefix}{number:0{ids.digits}d}" for number in range(ids.count)]
+    return listed_ids(read_edition(challenge.edition), "test")
+
+
+def _of_edition(edition: Edition) -> Challenge:
+    own = edition.submission
+    return Challenge(
+        name=edition.name,
+        title=edition.title,
+        edition=edition.name,
+        source=edition.source,
+        assumed=None,
+        place=ByHand(kind="by_hand", page="none known"),
+        ids=EditionIds(kind="edition"),
+        form=Form(
+            file=own.file,
+            zip=str(Path(own.file).with_suffix(".zip")),
+            header=own.header,
+            columns=(Column(level="class", rank=1),),
+            label_base=own.label_base,
+            id_suffix="",
+        ),
+    )

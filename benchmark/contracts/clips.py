@@ -1,0 +1,190 @@
+"""The index: one row a clip, in the order in which the edition lists them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark.core.errors import FormatError
+from benchmark.core.files import replacing
+from benchmark.editions.edition import SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.editions.edition import Edition, Split
+
+FORMAT = "clips/2"
+
+SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""Clip ids name members of tars and files on any system."""
+
+COLUMNS = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("video", pa.string(), nullable=False),
+        pa.field("subject", pa.string()),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("label", pa.int16()),
+        pa.field("start_frame", pa.int32(), nullable=False),
+        pa.field("end_frame", pa.int32(), nullable=False),
+        pa.field("fps", pa.float64(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("left_out", pa.bool_(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled interval of a video."""
+
+    clip_id: str
+    video: str
+    subject: str | None
+    split: Split
+    label: int | None
+    """Class index; None exactly in the splits that the edition withholds."""
+    start_frame: int
+    """First frame, 0-based."""
+    end_frame: int
+    """The frame after the last one."""
+    fps: float
+    width: int
+    """Pixels of the raw video, turned upright; the unit of its keypoints."""
+    height: int
+    left_out: bool
+    """The user goes on without its damaged video: no media, no probabilities, a guess to submit."""
+
+    @property
+    def frames(self) -> int:
+        """How long the clip is."""
+        return self.end_frame - self.start_frame
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of one edition, all splits or one, in the edition's order.
+
+    `listed` are all of them; everything else here speaks of those that are not left out.
+    """
+
+    edition: str
+    listed: tuple[Clip, ...]
+
+    @cached_property
+    def rows(self) -> tuple[Clip, ...]:
+        """The clips that have media."""
+        return tuple(clip for clip in self.listed if not clip.left_out)
+
+    @property
+    def left_out(self) -> tuple[Clip, ...]:
+        """The clips that one goes on without."""
+        return tuple(clip for clip in self.listed if clip.left_out)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(self.rows)
+
+    @property
+    def ids(self) -> list[str]:
+        """Clip ids in the edition's order."""
+        return [clip.clip_id for clip in self.rows]
+
+    @property
+    def videos(self) -> list[str]:
+        """The video of each clip."""
+        return [clip.video for clip in self.rows]
+
+    def split(self, split: Split) -> Clips:
+        """Only the clips of one split, order kept."""
+        return Clips(self.edition, tuple(clip for clip in self.listed if clip.split == split))
+
+    def labels(self) -> NDArray[np.int64]:
+        """Class index of each clip, int64 (N,).
+
+        Raises:
+            FormatError: A label is withheld here.
+        """
+        labels = []
+        for clip in self.rows:
+            if clip.label is None:
+                where = f"clips of {self.edition}"
+                raise FormatError(where, f"the label of {clip.clip_id} is withheld")
+            labels.append(clip.label)
+        return np.array(labels, np.int64)
+
+
+def write_clips(clips: Clips, path: Path, edition: Edition) -> None:
+    """Check the index against the edition and write it as parquet."""
+    check_clips(clips, edition, where=path)
+    schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition})
+    table = pa.Table.from_pylist([vars(clip) for clip in clips.listed], schema=schema)
+    with replacing(path) as work:
+        pq.write_table(table, work)
+
+
+def read_clips(path: Path, edition: Edition) -> Clips:
+    """Read and check the index of `edition`.
+
+    Raises:
+        FormatError: The file is missing or breaks its schema.
+    """
+    if not path.is_file():
+        raise FormatError(path, "no such file", do=f"Run 'dvc repro index@{edition.name}'")
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise FormatError(path, f"not a parquet file ({error})") from None
+    found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
+    if found != FORMAT or not table.schema.equals(COLUMNS, check_metadata=False):
+        raise FormatError(path, "not an index of this version", expected=FORMAT, found=found)
+    rows = tuple(Clip(**row) for row in table.to_pylist())
+    clips = Clips((table.schema.metadata or {})[b"edition"].decode(), rows)
+    check_clips(clips, edition, where=path)
+    return clips
+
+
+def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
+    """Raise `FormatError` unless the index is sound for `edition`."""
+    if clips.edition != edition.name:
+        raise FormatError(where, "another edition's", expected=edition.name, found=clips.edition)
+    counts = Counter(clip.clip_id for clip in clips.listed)
+    faults = {
+        "clip id twice": lambda clip: counts[clip.clip_id] > 1,
+        "unknown split": lambda clip: clip.split not in SPLITS,
+        "starts before frame 0": lambda clip: clip.start_frame < 0,
+        "an unsafe clip id": lambda clip: not SAFE_ID.fullmatch(clip.clip_id),
+        "no frame in it": lambda clip: clip.end_frame <= clip.start_frame,
+        "label past the classes": lambda clip: (clip.label or 0) >= len(edition.classes),
+        "negative label": lambda clip: (clip.label or 0) < 0,
+        "label in a withheld split": lambda clip: (
+            clip.split in edition.withheld and clip.label is not None
+        ),
+        "label missing": lambda clip: clip.split not in edition.withheld and clip.label is None,
+    }
+    for wrong, is_bad in faults.items():
+        if bad := [clip.clip_id for clip in clips.listed if is_bad(clip)]:
+            raise FormatError(where, f"{wrong} in {len(bad)} row(s), the first is {bad[0]}")
+    _check_disjoint(clips, where)
+
+
+def _check_disjoint(clips: Clips, where: Path) -> None:
+    split_of: dict[str, str] = {}
+    for clip in clips.listed:
+        if split_of.setdefault(clip.video, clip.split) != clip.split:
+            found = ", ".join(sorted({split_of[clip.video], clip.split}))
+            raise FormatError(where, f"video {clip.video} is in several splits", found=found)

@@ -1,0 +1,123 @@
+"""Which keypoints of a raw skeleton are kept, how they are joined, what a mirror swaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from benchmark.core.errors import ParamsError
+from benchmark.core.files import write_text
+from benchmark.core.schema import Strict, read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "layout.json"
+
+LayoutName: TypeAlias = Literal["openpose36", "own"]
+
+
+class Layout(Strict):
+    """A subset of raw keypoints. Local index = position in `points`."""
+
+    name: str
+    points: tuple[int, ...] = Field(min_length=1)
+    """Number of each kept point in the raw skeleton."""
+    edges: tuple[tuple[int, int], ...]
+    """Limbs as pairs of local indices."""
+    swap: tuple[int, ...]
+    """Local index that each point takes the place of in a left-right mirror."""
+    names: tuple[str, ...]
+    """What each kept point is called."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Layout:
+        count = len(self.points)
+        if len(self.names) != count:
+            raise ValueError(f"{len(self.names)} names for {count} points")
+        if any(not 0 <= end < count for edge in self.edges for end in edge):
+            raise ValueError(f"an edge ends outside the {count} points")
+        if sorted(self.swap) != list(range(count)) or any(
+            self.swap[other] != one for one, other in enumerate(self.swap)
+        ):
+            raise ValueError("swap must pair the points: its own inverse")
+        return self
+
+
+def choose(name: LayoutName, own: Layout | None) -> Layout:
+    """The layout called `name`; "own" is the one that the archive brings.
+
+    Raises:
+        ParamsError: An archive of OpenPose points has no layout of its own, or the reverse.
+    """
+    match name:
+        case "openpose36" if own is None:
+            return OPENPOSE36
+        case "own" if own is not None:
+            return own
+        case _:
+            raise ParamsError(
+                "media: layout",
+                "not a layout of this archive",
+                expected="openpose36" if own is None else "own",
+                found=name,
+            )
+
+
+def write_layout(points: Layout, folder: Path) -> None:
+    """Keep the layout beside the keypoints that have it."""
+    write_text(folder / FILE, points.model_dump_json(indent=1) + "\n")
+
+
+def read_layout(folder: Path) -> Layout:
+    """The layout of the prepared keypoints in `folder`.
+
+    Raises:
+        FormatError: The file is missing or breaks its schema.
+    """
+    return read_json(folder / FILE, Layout, what="a layout", do="Run 'dvc repro prepare'")
+
+
+def _swap(count: int, pairs: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    order = list(range(count))
+    for one, other in pairs:
+        order[one], order[other] = other, one
+    return tuple(order)
+
+
+_POINTS = (
+    (0, 1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 18)  # nose, neck, arms, eyes, ears of BODY_25
+    + (27, 29, 33, 37, 39, 44, 49, 52, 73, 76, 79, 82)  # jaw, brows, nose bridge, lips
+    + (95, 99, 103, 107, 111, 115)  # left hand root and finger tips
+    + (116, 120, 124, 128, 132, 136)  # right hand root and finger tips
+)
+_TIPS = ("root", "thumb tip", "index tip", "middle tip", "ring tip", "little tip")
+_NAMES = (
+    "nose", "neck", "right shoulder", "right elbow", "right wrist",
+    "left shoulder", "left elbow", "left wrist", "right eye", "left eye", "right ear", "left ear",
+    "right jaw, upper", "right jaw, lower", "chin", "left jaw, lower", "left jaw, upper",
+    "right brow", "left brow", "nose bridge", "right mouth corner", "upper lip",
+    "left mouth corner", "lower lip",
+    *(f"left hand {tip}" for tip in _TIPS), *(f"right hand {tip}" for tip in _TIPS),
+)  # fmt: skip
+_FACE_AND_ARMS = (
+    (0, 1), (0, 8), (8, 10), (0, 9), (9, 11), (19, 17), (19, 18), (17, 12), (12, 13),
+    (13, 14), (18, 16), (16, 15), (15, 14), (20, 21), (21, 22), (22, 23), (23, 20),
+    (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7),
+)  # fmt: skip
+_RIGHT_HAND = ((4, 30), *((30, tip) for tip in range(31, 36)))
+_LEFT_HAND = ((7, 24), *((24, tip) for tip in range(25, 30)))
+_MIRROR = (
+    (17, 18), (8, 9), (10, 11), (12, 16), (13, 15), (20, 22), (2, 5), (3, 6), (4, 7),
+    *zip(range(30, 36), range(24, 30), strict=True),
+)  # fmt: skip
+
+OPENPOSE36 = Layout(
+    name="openpose36",
+    points=_POINTS,
+    edges=(*_FACE_AND_ARMS, *_RIGHT_HAND, *_LEFT_HAND, (0, 19)),
+    swap=_swap(len(_POINTS), _MIRROR),
+    names=_NAMES,
+)
+"""The 36 points and 36 limbs of MM-Gesture. Source: arXiv 2507.08344 and its repository."""

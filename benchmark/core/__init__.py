@@ -1,0 +1,1 @@
+"""Errors, strict schemas, atomic files, video files: what every room needs and no room owns."""

@@ -1,0 +1,1 @@
+"""Prepared clips -> training batches and test views."""

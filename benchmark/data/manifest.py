@@ -1,0 +1,109 @@
+"""media.parquet: where the media of every clip lie within one modality's folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark.core.errors import FormatError, MismatchError
+from benchmark.core.files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmark.contracts.clips import Clips
+
+FORMAT = "media/2"
+FILE = "media.parquet"
+
+COLUMNS = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("frames", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("sums", pa.list_(pa.int64())),
+        pa.field("squares", pa.list_(pa.int64())),
+    ]
+)
+
+
+class Medium(NamedTuple):
+    """The media of one clip."""
+
+    clip_id: str
+    shard: str
+    """File in the same folder."""
+    offset: int
+    """Where it begins: bytes in a tar, rows in an array."""
+    size: int
+    """Bytes or rows."""
+    frames: int
+    height: int
+    width: int
+    sums: list[int] | None = None
+    """Sum of the stored values of each channel, before encoding; None for keypoints."""
+    squares: list[int] | None = None
+    """Sum of their squares."""
+
+
+def write_media(media: Sequence[Medium], folder: Path, clips: Clips, *, spec: str) -> None:
+    """Check and write the table of a modality, in the index's order; `spec` says how it was made.
+
+    Raises:
+        MismatchError: The table does not hold exactly the clips of the index.
+    """
+    path = folder / FILE
+    by_id = {medium.clip_id: medium for medium in media}
+    check_media(by_id, clips, where=path)
+    schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition, "spec": spec})
+    rows = [by_id[clip]._asdict() for clip in clips.ids]
+    with replacing(path) as work:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), work)
+
+
+def read_media(folder: Path, clips: Clips) -> dict[str, Medium]:
+    """The media of `folder` by clip id.
+
+    Raises:
+        FormatError: The table is missing or of another version.
+        MismatchError: It does not hold exactly the clips of the index.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise FormatError(path, "no such file", do="Run 'dvc repro prepare'")
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise FormatError(path, f"not a parquet file ({error})") from None
+    found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
+    if found != FORMAT:
+        raise FormatError(path, "not a media table", expected=FORMAT, found=found)
+    media = {row["clip_id"]: Medium(**row) for row in table.to_pylist()}
+    check_media(media, clips, where=path)
+    return media
+
+
+def check_media(media: dict[str, Medium], clips: Clips, *, where: Path) -> None:
+    """Raise `MismatchError` unless these are the clips of the index, each as long as there."""
+    if differ := sorted(set(media) ^ set(clips.ids)):
+        raise MismatchError(
+            where,
+            f"not the clips of the index, the first that differs is {differ[0]}",
+            expected=f"{len(clips)} clips",
+            found=str(len(media)),
+        )
+    for clip in clips:
+        if media[clip.clip_id].frames != clip.frames:
+            raise MismatchError(
+                where,
+                f"clip {clip.clip_id} has another length",
+                expected=f"{clip.frames} frames",
+                found=str(media[clip.clip_id].frames),
+            )

@@ -1,0 +1,96 @@
+"""Crops, mirrors and sizes of views: of points and of frames alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import cv2
+import numpy as np
+
+from benchmark.data.flow_components import NO_MOTION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.skeletons import Layout
+    from benchmark.data.person_box import Box
+
+    Frames: TypeAlias = NDArray[np.uint8]
+
+# ---------------------------------------------------------------- points
+
+
+def random_box(box: Box, area: tuple[float, float], rng: np.random.Generator) -> Box:
+    """A box within `box` with a random share of its area and a ratio of 3/4 to 4/3.
+
+    Source: RandomResizedCrop of mmaction2; falls back to the whole box after 10 tries.
+    """
+    left, top, width, height = box
+    for _ in range(10):
+        share = rng.uniform(*area) * width * height
+        ratio = float(np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))))
+        w, h = float(np.sqrt(share * ratio)), float(np.sqrt(share / ratio))
+        if w <= width and h <= height:
+            return left + rng.uniform(0, width - w), top + rng.uniform(0, height - h), w, h
+    return box
+
+
+def mirrored_points(view: NDArray[np.float32], size: int, points: Layout) -> NDArray[np.float32]:
+    """The left-right mirror: x turned, left and right points swapped, unseen ones stay 0, 0, 0."""
+    turned = view[..., list(points.swap), :].copy()
+    turned[..., 0] = size - turned[..., 0]
+    turned[turned[..., 2] <= 0] = 0
+    return turned
+
+
+# ---------------------------------------------------------------- frames
+
+
+def random_crop(
+    width: int,
+    height: int,
+    area: tuple[float, float],
+    ratio: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int]:
+    """(left, top, width, height) of a random share of the area; the centre square as a last resort.
+
+    Source: RandomResizedCrop of mmaction2 (10 tries).
+    """
+    for _ in range(10):
+        share = rng.uniform(*area) * width * height
+        aspect = float(np.exp(rng.uniform(np.log(ratio[0]), np.log(ratio[1]))))
+        w, h = round(float(np.sqrt(share * aspect))), round(float(np.sqrt(share / aspect)))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1)), w, h
+    side = min(width, height)
+    return (width - side) // 2, (height - side) // 2, side, side
+
+
+def scaled(frames: Frames, width: int, height: int) -> Frames:
+    """Every frame resized, bilinear: uint8 (T, height, width, 3)."""
+    if frames.shape[1:3] == (height, width):
+        return np.ascontiguousarray(frames)
+    return np.stack([cv2.resize(frame, (width, height)) for frame in frames])
+
+
+def short_side(frames: Frames, side: int) -> Frames:
+    """Every frame resized to a shorter side of `side` pixels, its ratio kept."""
+    height, width = frames.shape[1:3]
+    scale = side / min(height, width)
+    return scaled(frames, max(side, round(width * scale)), max(side, round(height * scale)))
+
+
+def square_of(frames: Frames, size: int, place: float) -> Frames:
+    """A square along the longer side: 0 its start, 0.5 its middle, 1 its end."""
+    height, width = frames.shape[1:3]
+    left, top = round((width - size) * place), round((height - size) * place)
+    return frames[:, top : top + size, left : left + size]
+
+
+def mirrored_frames(view: Frames, *, components: bool) -> Frames:
+    """The left-right mirror; of flow components the motion along x changes its sign too."""
+    turned = np.ascontiguousarray(view[:, :, ::-1])
+    if components:
+        turned[..., 0] = (2 * NO_MOTION - turned[..., 0].astype(np.int16)).clip(0, 255)
+    return turned

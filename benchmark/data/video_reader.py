@@ -1,0 +1,80 @@
+"""Packed clips -> frames: the only module that imports decord.
+
+decord is fast but returns wrong frames on open-GOP files; the packer writes closed GOPs only.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.core.errors import ClipUnreadable
+from benchmark.data.manifest import read_media
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+
+
+class PackedVideos:
+    """Frames of single clips out of the tar shards of one modality.
+
+    Decoded clips are kept until they take `cache_gib`; none is dropped for another, because an
+    epoch comes to each clip once.
+    """
+
+    def __init__(self, folder: Path, clips: Clips, *, cache_gib: float = 0.0) -> None:
+        self._folder = folder
+        self._room = int(cache_gib * 2**30)
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+        self._media = read_media(folder, clips)
+
+    def num_frames(self, clip_id: str) -> int:
+        """Frames that the clip has."""
+        return self._media[clip_id].frames
+
+    def read(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The frames with these numbers, in this order: uint8 (n, H, W, 3) RGB.
+
+        Raises:
+            ClipUnreadable: The stored bytes cannot be decoded or hold another number of frames.
+        """
+        if (kept := self._kept.get(clip_id)) is not None:
+            return kept[frames]
+        if (size := self._decoded_size(clip_id)) > self._room:
+            return self._decode(clip_id, frames)
+        self._room -= size
+        self._kept[clip_id] = self._decode(clip_id, np.arange(self.num_frames(clip_id)))
+        return self._kept[clip_id][frames]
+
+    def _decoded_size(self, clip_id: str) -> int:
+        medium = self._media[clip_id]
+        return medium.frames * medium.height * medium.width * 3
+
+    def _decode(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        import decord
+
+        row = self._media[clip_id]
+        with (self._folder / row.shard).open("rb") as file:
+            file.seek(row.offset)
+            data = file.read(row.size)
+        try:
+            reader = decord.VideoReader(io.BytesIO(data), num_threads=1, fault_tol=0)
+            if len(reader) != row.frames:
+                found = f"{len(reader)} frames"
+                raise ClipUnreadable(
+                    f"clip {clip_id} in {row.shard}",
+                    "length differs from media.parquet",
+                    expected=f"{row.frames} frames",
+                    found=found,
+                    do="Run 'dvc repro -f prepare'",
+                )
+            wanted, inverse = np.unique(frames, return_inverse=True)
+            return reader.get_batch(wanted).asnumpy()[inverse]
+        except (RuntimeError, decord.DECORDError) as error:
+            raise ClipUnreadable(f"clip {clip_id} in {row.shard}", str(error)) from None

@@ -1,0 +1,1 @@
+"""What a raw archive contains: counts, lengths, gaps, frames to look at."""

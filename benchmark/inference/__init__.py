@@ -1,0 +1,1 @@
+"""Trained models -> probabilities of clips, or of any video."""

@@ -1,0 +1,63 @@
+"""Network and views -> probabilities: softmax and the means over heads and views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightning_fabric import Fabric
+    from numpy.typing import NDArray
+    from torch import Tensor
+    from torch.utils.data import DataLoader
+
+    from benchmark.data.loader import TestBatch
+    from benchmark.models.recognizer import Recogniser
+
+
+@torch.no_grad()
+def probabilities(
+    fabric: Fabric,
+    model: Recogniser,
+    batches: DataLoader[TestBatch],
+    *,
+    views_at_once: int,
+    check: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """Softmax of every view and head, averaged: float32 (N, K) in the loader's order.
+
+    `check` is called before each batch and may raise to stop.
+
+    Source: RGBPoseConv3D (Duan et al., CVPR 2022): the probabilities of its two heads are averaged.
+    """
+    model.eval()
+    rows = []
+    bar = tqdm(
+        batches, desc="predict", unit="batch", leave=False,
+        disable=None if fabric.is_global_zero else True,
+    )  # fmt: skip
+    for batch in bar:
+        check()
+        p = torch.cat([
+            _of_views(fabric, model, part)
+            for part in zip(*(tensor.split(views_at_once) for tensor in batch.x), strict=True)
+        ])  # fmt: skip
+        clips = p.new_zeros(len(batch.clip_id), p.shape[1])
+        weighted = p * batch.weight.to(p.device)[:, None]
+        # Sums on a CPU: adding by index on a GPU has no fixed order.
+        clips = clips.cpu().index_add(0, batch.clip, weighted.cpu())
+        rows.append(clips.numpy())
+    return np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+
+
+def _of_views(fabric: Fabric, model: Recogniser, x: tuple[Tensor, ...]) -> Tensor:
+    """Of each view, the mean over the heads: (V, K)."""
+    x = tuple(tensor.to(fabric.device, non_blocking=True) for tensor in x)
+    with fabric.autocast():
+        logits = model(x)
+    return logits.float().softmax(2).mean(1)

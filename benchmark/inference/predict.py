@@ -1,0 +1,48 @@
+"""A trained model -> probabilities of one split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.contracts.predictions import Probabilities
+from benchmark.data.loader import TestClips, build_views, test_loader
+from benchmark.inference.forward import probabilities
+from benchmark.models.network import build
+from benchmark.runtime.distributed import alone
+from benchmark.runtime.seeding import set_up_torch
+from benchmark.weights.model_folder import load_weights, read_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.editions.edition import Split
+    from benchmark.params.recipes import Recipe
+
+CLIPS_AT_ONCE = 2
+"""Clips whose views are read together; few, because a clip can have a dozen large views."""
+
+
+def predict(
+    model_folder: Path, media_folder: Path, clips: Clips, split: Split, recipe: Recipe
+) -> Probabilities:
+    """All test views of every clip of `split`, in the index's order.
+
+    Raises:
+        FormatError: The model or the media cannot be read.
+        ClipUnreadable: The stored media of a clip are damaged.
+    """
+    card = read_card(model_folder)
+    set_up_torch(card.seed, threads=recipe.threads, deterministic=recipe.deterministic)
+    views = build_views(card.input, card.media, media_folder, clips)
+    model = build(card.backbone, card.input, views.layout, num_classes=len(card.classes))
+    load_weights(model_folder, model)
+    fabric = alone(recipe)
+    fabric.setup_module(model)
+    rows = clips.split(split)
+    dataset = TestClips(views, rows.ids, quick=False)
+    at_once = max(CLIPS_AT_ONCE, recipe.forward_size // card.input.views)
+    batches = test_loader(dataset, batch_size=at_once, workers=recipe.loader_workers)
+    p = probabilities(fabric, model, batches, views_at_once=recipe.forward_size)
+    p = p.reshape(-1, len(card.classes))  # of a split without clips it has no width yet
+    return Probabilities(card.edition, split, card.experiment, card.classes, tuple(rows.ids), p)

@@ -1,0 +1,113 @@
+"""One video as a small archive of its own, so that it goes the way that training clips went."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.archives.folder import CLASSES, CLIPS, read_archive
+from benchmark.archives.own_skeleton import FILE as SKELETON
+from benchmark.contracts.skeletons import OPENPOSE36, Layout
+from benchmark.core.errors import ArchiveError
+from benchmark.core.files import write_text
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import PersonMedia, SkeletonMedia
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.editions.edition import Edition
+    from benchmark.modalities.one_file import Span
+    from benchmark.modalities.specs import Media
+
+OPENPOSE = 137
+"""Points of OpenPose with face and hands."""
+
+
+@dataclass(frozen=True)
+class VideoArchive:
+    """A folder in the form of docs/own-clips.md: each window of the video is a test clip."""
+
+    root: Path
+    edition: Edition
+    clips: Clips
+
+    def media(self, spec: Media, out: Path) -> Path:
+        """Make the media of every window in `out`, as `spec` made those of training."""
+        if isinstance(spec, SkeletonMedia | PersonMedia):
+            spec = spec.model_copy(update={"layout": "own"})
+        one = spec.model_copy(update={"shards": 1})
+        prepare(one, self.root, self.edition, self.clips, out, workers=1)
+        return out
+
+
+def video_archive(
+    root: Path, video: Path, windows: Sequence[Span], edition: Edition,
+    points: NDArray[np.float32] | None, layout: Layout | None,
+) -> VideoArchive:  # fmt: skip
+    """Write the archive of `windows` of `video` into the empty folder `root`.
+
+    `points` are float32 (T, J, 3), one row a frame of the video, or None; `layout` says which of
+    them the networks know.
+
+    Raises:
+        ArchiveError: The video is damaged, or the points are not those of the layout.
+    """
+    # Its own name may hold commas, quotes or worse.
+    ending = video.suffix.lower() if video.suffix.isascii() and video.suffix[1:].isalnum() else ""
+    name = f"video{ending}"
+    (root / name).symlink_to(video.resolve())
+    lines = ["clip_id,split,label,video,start_frame,end_frame"]
+    # Which frames a view takes hangs on the clip's id: as in iMiGUE, the video and a number.
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", video.stem).lstrip(".-")[:80] or "video"
+    ids = [f"{stem}_{number}" for number in range(len(windows))]
+    lines += [
+        f"{clip},test,,{name},{span.start},{span.end}"
+        for clip, span in zip(ids, windows, strict=True)
+    ]
+    write_text(root / CLIPS, "\n".join(lines) + "\n")
+    write_text(root / CLASSES, "\n".join(edition.classes) + "\n")
+    if points is not None and layout is not None:
+        _write_points(root, dict(zip(ids, windows, strict=True)), points, layout)
+    own = edition.model_copy(
+        update={"dataset": "folder", "withheld": ("test",), "counts": None, "ids": None}
+    )
+    return VideoArchive(root, own, read_archive(root, own, left_out=(), workers=1))
+
+
+def _write_points(
+    root: Path, windows: dict[str, Span], points: NDArray[np.float32], layout: Layout
+) -> None:
+    if points.shape[1] == OPENPOSE and layout == OPENPOSE36:
+        points = points[:, list(layout.points)]
+    count = len(layout.points)
+    if points.shape[1] != count:
+        raise ArchiveError(
+            "skeletons", "not the points of the networks",
+            expected=f"{count} points" + (f" or {OPENPOSE}" if layout == OPENPOSE36 else ""),
+            found=str(points.shape[1]),
+        )  # fmt: skip
+    end = max(span.end for span in windows.values())
+    if len(points) < end:
+        raise ArchiveError(
+            "skeletons", "too short", expected=f"{end} rows, one a frame", found=str(len(points))
+        )
+    names = [f"p{number}" for number in range(count)]
+    pairs = [(k, other) for k, other in enumerate(layout.swap) if k < other]
+    text = [
+        f"joints: [{', '.join(names)}]",
+        f"edges: [{', '.join(f'[{names[a]}, {names[b]}]' for a, b in layout.edges)}]",
+        f"pairs: [{', '.join(f'[{names[a]}, {names[b]}]' for a, b in pairs)}]",
+    ]
+    write_text(root / SKELETON, "\n".join(text) + "\n")
+    (root / "skeletons").mkdir()
+    for clip, span in windows.items():
+        part = np.ascontiguousarray(points[span.start : span.end], np.float32)
+        np.save(root / "skeletons" / f"{clip}.npy", part)

@@ -1,0 +1,1 @@
+"""Complete params files, and the edits that turn one into another."""

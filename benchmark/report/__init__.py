@@ -1,1 +1,0 @@
-"""The report: one page of everything a run has found, that needs nothing beside it."""

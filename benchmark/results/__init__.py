@@ -1,0 +1,1 @@
+"""The results table, its writers, leaderboards, analysis and report."""

@@ -1,0 +1,110 @@
+"""Published leaderboards, to set one's own scores beside: the same clips, intervals for all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, model_validator
+from scipy.stats import binomtest
+
+from benchmark.core.schema import Positive, Strict, read_yaml
+from benchmark.evaluation.bootstrap import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE = Path(__file__).with_name("leaderboards.yaml")
+
+
+class Published(Strict):
+    """One result as it was published."""
+
+    year: Positive
+    rank: Positive | None
+    """Null for an entry whose rank was not told."""
+    team: str | None
+    """Null where nobody named it."""
+    top1: Annotated[float, Field(ge=0, le=100)]
+    """Per cent, as printed."""
+    correct: Positive
+    """Right clips: the number that gives `top1`, rounded or cut off."""
+    method: str | None
+    source: str
+
+
+class Board(Strict):
+    """Results on the test clips of one edition."""
+
+    edition: str
+    title: str
+    clips: Positive
+    entries: tuple[Published, ...]
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Board:
+        for entry in self.entries:
+            digits = len(str(entry.top1).partition(".")[2])
+            if abs(100 * entry.correct / self.clips - entry.top1) >= 10**-digits:
+                raise ValueError(f"{entry.correct} of {self.clips} clips are not {entry.top1} %")
+        return self
+
+
+class Boards(Strict):
+    """The file `leaderboards.yaml`."""
+
+    boards: tuple[Board, ...]
+
+
+def board_of(edition: str) -> Board | None:
+    """The published results on an edition's test clips; None where there are none."""
+    boards = read_yaml(FILE, Boards).boards
+    return next((board for board in boards if board.edition == edition), None)
+
+
+def wilson(correct: int, clips: int) -> Interval:
+    """95 % interval of a share, from the counts alone: nobody publishes answers by video."""
+    found = binomtest(correct, clips).proportion_ci(0.95, method="wilson")
+    return Interval(low=float(found.low), high=float(found.high))
+
+
+def leaderboard_lines(edition: str, own: Mapping[str, float]) -> list[str]:
+    """As `leaderboard_page`; none where nothing is published for the edition."""
+    board = board_of(edition)
+    return [] if board is None else leaderboard_page(board, own)
+
+
+def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
+    """Lines of Markdown: published results and one's `own`, name -> fraction, best first."""
+    rows = [
+        (
+            entry.correct,
+            f"{entry.top1:.3f}",
+            f"{entry.year}" + (f", rank {entry.rank}" if entry.rank else ""),
+            entry.team or "not named",
+            entry.method or "",
+            entry.source,
+        )
+        for entry in board.entries
+    ]
+    rows += [
+        (round(share * board.clips), f"{100 * share:.3f}", "", f"**{name}**", "yours", "")
+        for name, share in own.items()
+    ]
+    lines = [
+        f"{board.title}: {board.clips} clips.",
+        "",
+        "| top-1 % | 95 % interval | year | team | method | source |",
+        "|--:|:-:|---|---|---|---|",
+    ]
+    for correct, top1, *cells in sorted(rows, key=lambda row: -row[0]):
+        bounds = wilson(correct, board.clips)
+        shown = f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}"
+        lines.append("| " + " | ".join([top1, shown, *cells]) + " |")
+    return [
+        *lines,
+        "",
+        "Intervals are Wilson's, from the number of right clips: too narrow, because clips of one"
+        " video are alike, and they say",
+        "nothing of two systems that answered the same clips.",
+    ]

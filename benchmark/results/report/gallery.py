@@ -1,0 +1,187 @@
+"""Clips that the report plays: the hardest ones, and those that a fusion gets right after all."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from benchmark.archives.archive import raw_media
+from benchmark.core.video import VideoWriter, read_frames
+from benchmark.evaluation.diversity import hardest
+from benchmark.results.table import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clip, Clips
+    from benchmark.editions.edition import Edition
+    from benchmark.params.params import Params
+    from benchmark.results.table import Answers
+
+SHORT_SIDE = 180
+"""Of a clip that plays in the page."""
+CRF = 30
+
+
+class Shown(NamedTuple):
+    """A clip of the gallery."""
+
+    clip_id: str
+    label: str
+    answers: tuple[tuple[str, float], ...]
+    """The system's best classes and their probabilities."""
+    note: str
+    """Why it is shown."""
+    video: str
+    """An mp4 as a data URI."""
+
+
+class Archive(NamedTuple):
+    """Where the frames come from."""
+
+    raw: Path
+    edition: Edition
+    clips: Clips
+    """The whole index."""
+
+
+class Gallery(NamedTuple):
+    """Clips of one split that play in the page."""
+
+    split: str
+    hardest: list[Shown]
+    improved: list[Shown]
+
+
+class Streams(NamedTuple):
+    """Probabilities of one split in the order of the answers."""
+
+    fused: NDArray[np.float64]
+    """Of the system: (N, K)."""
+    members: NDArray[np.float64]
+    """Of its members: (M, N, K)."""
+    single: NDArray[np.float64]
+    """Of the best single stream: (N, K)."""
+    name: str
+    """What that stream is called."""
+
+
+def gallery(params: Params, truth: Answers, folder: Path, archive: Archive) -> Gallery:
+    """The clips of one split that `params.analysis` asks for; `folder` holds all probabilities.
+
+    Raises:
+        FormatError: A file of probabilities is missing or breaks its schema.
+        ArchiveError: A video is missing or damaged.
+    """
+
+    def read(name: str) -> NDArray[np.float64]:
+        found = read_source(params, folder, name, truth.split)
+        return found.aligned(truth.clip_id).p.astype(np.float64)
+
+    spec = params.analysis
+    members = np.stack([read(name) for name in spec.members])
+    best = int((members.argmax(2) == truth.label).sum(1).argmax())
+    streams = Streams(read(spec.source), members, members[best], spec.members[best])
+    hard, better = choose(streams, truth, spec.hardest)
+    videos = playable(archive, [truth.clip_id[row] for row, _ in (*hard, *better)])
+    hardest, improved = (
+        shown(chosen, streams.fused, truth, archive.edition, videos) for chosen in (hard, better)
+    )
+    return Gallery(truth.split, hardest, improved)
+
+
+def choose(
+    streams: Streams, truth: Answers, count: int
+) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Rows of the `count` hardest and the `count` most improved clips, each with a reason.
+
+    A clip is improved where the fusion is right and the best single stream is wrong.
+    """
+    label, rows = truth.label, np.arange(len(truth.label))
+    right = (streams.members.argmax(2) == label).sum(0)
+    hard = [
+        (int(row), f"{right[row]} of {len(streams.members)} members are right")
+        for row in hardest(streams.members, label)[:count]
+    ]
+    gain = streams.fused[rows, label] - streams.single[rows, label]
+    mended = (streams.fused.argmax(1) == label) & (streams.single.argmax(1) != label)
+    best = rows[mended][np.argsort(-gain[mended], kind="stable")][:count]
+    better = [
+        (
+            int(row),
+            f"probability of the label {100 * streams.single[row, label[row]]:.0f} -> "
+            f"{100 * streams.fused[row, label[row]]:.0f} % against {streams.name}",
+        )
+        for row in best
+    ]
+    return hard, better
+
+
+def shown(
+    chosen: Sequence[tuple[int, str]], p: NDArray[np.float64], truth: Answers, edition: Edition,
+    videos: Mapping[str, str],
+) -> list[Shown]:  # fmt: skip
+    """The clips as the page shows them; `videos` maps a clip id to its data URI."""
+    return [
+        Shown(
+            clip_id=truth.clip_id[row],
+            label=edition.classes[truth.label[row]],
+            answers=tuple(
+                (edition.classes[k], float(p[row, k]))
+                for k in np.argsort(-p[row], kind="stable")[:3]
+            ),
+            note=note,
+            video=videos[truth.clip_id[row]],
+        )
+        for row, note in chosen
+    ]
+
+
+def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
+    """Clip id -> a small mp4 of it as a data URI; each video is decoded once.
+
+    Raises:
+        ArchiveError: A video is missing or damaged.
+    """
+    named = set(ids)
+    wanted = [clip for clip in archive.clips if clip.clip_id in named]
+    files = raw_media(archive.raw, archive.edition)
+    found: dict[str, str] = {}
+    for video in sorted({clip.video for clip in wanted}):
+        own = [clip for clip in wanted if clip.video == video]
+        with files[video].local() as path:
+            found |= _of_video(path, own)
+    return found
+
+
+def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
+    last = max(clip.end_frame for clip in clips)
+    pictures: dict[str, list[NDArray[np.uint8]]] = {clip.clip_id: [] for clip in clips}
+    for number, frame in enumerate(read_frames(path)):
+        if number >= last:
+            break
+        for clip in clips:
+            if clip.start_frame <= number < clip.end_frame:
+                pictures[clip.clip_id].append(_small(frame))
+    return {clip.clip_id: _uri(pictures[clip.clip_id], clip.fps) for clip in clips}
+
+
+def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = min(1.0, SHORT_SIDE / min(frame.shape[:2]))
+    height, width = (2 * round(side * scale / 2) for side in frame.shape[:2])
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _uri(frames: Sequence[NDArray[np.uint8]], fps: float) -> str:
+    file = io.BytesIO()
+    with VideoWriter(file, fps, crf=CRF, gop=250, preset="medium") as writer:
+        for frame in frames:
+            writer.add(frame)
+    return "data:video/mp4;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,1 +1,0 @@
-"""What a raw archive holds: counts, lengths, gaps, and frames to look at."""

@@ -1,0 +1,1 @@
+"""The generator of the default edition: people, scenes, gestures, cameras."""

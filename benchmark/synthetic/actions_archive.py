@@ -1,0 +1,84 @@
+"""Write the planned clips as the Micro-Action 52 archive has them; resume after a kill.
+
+Everything grows in a work folder beside the archive, which takes its name when it is whole. In
+there, a clip counts as made when its file is in its split's folder: it is renamed into place.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from functools import partial
+from typing import TYPE_CHECKING
+
+import cv2
+
+from benchmark.core import video as media
+from benchmark.core.files import write_text
+from benchmark.runtime.parallel import map_in_processes
+from benchmark.synthetic.actions.film_clip import ClipShooting
+from benchmark.synthetic.actions.plan import Clip, plan
+from benchmark.synthetic.plan import SPLITS, Split
+from benchmark.synthetic.work_folder import claim_work, refuse_existing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.synthetic import ActionsSpec, MimicSpec
+
+log = logging.getLogger(__name__)
+
+_GOP = 12
+
+
+def write_actions(spec: ActionsSpec, people: MimicSpec, raw: Path, *, workers: int) -> None:
+    """Make every clip that is not there yet, then the lists, then `raw` at once.
+
+    Args:
+        spec: How much, and what the camera gives.
+        people: The data set to pre-train for: only people of its train split take part.
+        raw: The archive's folder.
+        workers: Processes; the bytes do not depend on their number.
+
+    Raises:
+        ArchiveError: There is something at `raw` already.
+        ParamsError: `people` has fewer people in train than there are splits.
+    """
+    refuse_existing(raw)
+    clips = plan(spec, people)
+    wanted = {"actions": spec.model_dump(), "people": people.model_dump()}
+    work = claim_work(raw, wanted)
+    archive = work / "archive"
+    for folder in (work / "clips", *(archive / videos_folder(split) for split in SPLITS)):
+        folder.mkdir(parents=True, exist_ok=True)
+    todo = [clip for clip in clips if not _place(archive, clip).is_file()]
+    todo.sort(key=lambda clip: clip.identity)  # a worker dresses a person once
+    log.info("mimic actions: %d of %d clips to make, %d workers", len(todo), len(clips), workers)
+    map_in_processes(partial(make_clip, spec, work), todo, what="film", workers=workers)
+    for split in SPLITS:
+        lines = [f"{clip.name} {int(clip.action)}\n" for clip in clips if clip.split == split]
+        write_text(archive / list_file(split), "".join(lines))
+    archive.rename(raw)
+    shutil.rmtree(work)
+
+
+def videos_folder(split: Split) -> str:
+    """Folder of a split's clips in the archive."""
+    return f"videos_{split}"
+
+
+def list_file(split: Split) -> str:
+    """File of a split's names and labels in the archive."""
+    return f"{split}_list_videos.txt"
+
+
+def make_clip(spec: ActionsSpec, work: Path, clip: Clip) -> None:
+    """Film one clip and put it in place."""
+    cv2.setNumThreads(1)
+    beside = work / "clips" / clip.name
+    media.write_video(beside, ClipShooting(spec, clip).frames(), spec.fps, crf=spec.crf, gop=_GOP)
+    beside.replace(_place(work / "archive", clip))
+
+
+def _place(archive: Path, clip: Clip) -> Path:
+    return archive / videos_folder(clip.split) / clip.name

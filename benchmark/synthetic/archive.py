@@ -1,0 +1,112 @@
+"""Write the planned videos as the two phases of the iMiGUE archive; resume after a kill.
+
+Everything grows in a work folder beside the archive, which takes its name when it is whole. In
+there, a video counts as made when its folder of skeletons is there: that is renamed into place
+last.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from functools import partial
+from typing import TYPE_CHECKING
+
+import cv2
+
+from benchmark.core import video as media
+from benchmark.core.files import write_text
+from benchmark.runtime.parallel import map_in_processes
+from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.plan import Split, Video, plan
+from benchmark.synthetic.work_folder import claim_work, refuse_existing
+from benchmark.synthetic.xlsx import write_xlsx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.synthetic import MimicSpec
+
+log = logging.getLogger(__name__)
+
+SKELETONS: dict[Split, str] = {
+    "train": "imigue_data_phase1/datasets/imigue_skeleton_train",
+    "val": "imigue_data_phase1/datasets/imigue_skeleton_validate",
+    "test": "imigue_data_phase2/imigue_skeleton_test",
+}
+MOVIES: dict[Split, str] = {
+    "train": "imigue_rgb_phase1/train_data",
+    "val": "imigue_rgb_phase1/validation_data",
+    "test": "imigue_rgb_phase2",
+}
+_PLACEHOLDER = 1
+_GOP = 12
+
+
+def write_archive(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
+    """Make every video that is not there yet, then the sealed truth, then `raw` at once."""
+    refuse_existing(raw)
+    videos = plan(spec)
+    work = claim_work(raw, {"spec": spec.model_dump()})
+    archive = work / "archive"
+    todo = [v for v in videos if not _skeletons(archive, v).is_dir()]
+    todo.sort(key=lambda video: -video.num_frames)
+    log.info("mimic: %d of %d videos to make with %d workers", len(todo), len(videos), workers)
+    job = partial(make_video, spec, archive)
+    map_in_processes(job, todo, what="film", workers=workers)
+    _seal(videos, sealed)
+    archive.rename(raw)
+    shutil.rmtree(work)
+
+
+def make_video(spec: MimicSpec, archive: Path, video: Video) -> None:
+    """Film one video and put its three files in place."""
+    cv2.setNumThreads(1)
+    work = archive.with_name("videos") / video.name
+    shutil.rmtree(work, ignore_errors=True)
+    movie, skeletons = work / "movie", work / "skeletons"
+    movie.mkdir(parents=True)
+    skeletons.mkdir()
+    shooting = Shooting(spec, video)
+    media.write_video(
+        movie / f"{video.name}.mp4", shooting.frames(), spec.fps, crf=spec.crf, gop=_GOP
+    )
+    table = shooting.detections().reshape(video.num_frames, -1)
+    write_xlsx(skeletons / f"{video.name}_openpose.xlsx", table)
+    (skeletons / f"{video.name}_label.csv").write_text(_label_rows(video))
+    _put(movie, archive / MOVIES[video.split] / video.name)
+    _put(skeletons, _skeletons(archive, video))
+    work.rmdir()
+
+
+def _skeletons(archive: Path, video: Video) -> Path:
+    return archive / SKELETONS[video.split] / video.name
+
+
+def _put(folder: Path, target: Path) -> None:
+    """Rename a finished folder into place, over what a killed run may have left."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
+
+
+def _label_rows(video: Video) -> str:
+    """IMiGUE's label file: class, first and last frame; a placeholder class in test."""
+    rows = []
+    for gesture, start, end in video.performances:
+        label = _PLACEHOLDER if video.split == "test" else gesture.raw
+        rows.append(f"{label},{start},{end}\n")
+    return "".join(rows)
+
+
+def _seal(videos: tuple[Video, ...], sealed: Path) -> None:
+    """The truth of test, and who is in which video."""
+    truth = ["clip_id,label\n"]
+    people = ["video,split,identity\n"]
+    for video in videos:
+        people.append(f"{video.name},{video.split},{video.identity}\n")
+        if video.split == "test":
+            rows = enumerate(video.performances)
+            truth += [f"{video.name}_{k},{int(p.gesture)}\n" for k, p in rows]
+    for name, lines in (("test_labels.csv", truth), ("people.csv", people)):
+        write_text(sealed / name, "".join(lines))

@@ -1,0 +1,179 @@
+"""OpenPose's 137 points of each frame: exact projections, then what a detector makes of them.
+
+Order: body 25, face 70, left hand 21, right hand 21; left and right are the person's.
+Legend: T frames, K = 137 points.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from benchmark.synthetic.assets import Body, read_hand, read_rig
+from benchmark.synthetic.geometry import Array, smooth_noise
+from benchmark.synthetic.scene import project
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmark.synthetic.skeleton import Bones
+
+NUM_POINTS = 137
+BODY, FACE, LEFT_HAND, RIGHT_HAND = slice(0, 25), slice(25, 95), slice(95, 116), slice(116, 137)
+_SHOULDERS, _HIPS = (2, 5), (9, 12)
+_LEGS = (10, 11, 13, 14, 19, 20, 21, 22, 23, 24)
+
+_JOINT_DEPTH, _FACE_DEPTH, _HAND_DEPTH = 0.11, 0.025, 0.024
+"""How far under the seen surface a visible point may lie, metres."""
+
+
+class Points(NamedTuple):
+    """Which bones and vertices the points are; -1 where neither."""
+
+    bone: NDArray[np.int64]
+    vertex: NDArray[np.int64]
+    hidden_by: NDArray[np.float64]
+    """(K,) metres that the surface may be in front of a visible point."""
+
+
+def find_points(body: Body) -> Points:
+    """The points of one body."""
+    rig = read_rig()
+    bone, vertex = np.full(NUM_POINTS, -1), np.full(NUM_POINTS, -1)
+    for first, mark in ((2, "R"), (5, "L")):
+        for k, name in enumerate(("upperarm01", "lowerarm01", "wrist")):
+            bone[first + k] = rig.bone(f"{name}.{mark}")
+    bone[9], bone[12] = rig.bone("upperleg01.R"), rig.bone("upperleg01.L")
+    vertex[0] = rig.face70[30]
+    vertex[15], vertex[16] = rig.face70[68], rig.face70[69]
+    vertex[17], vertex[18] = rig.ears[1], rig.ears[0]
+    vertex[FACE] = rig.face70
+    for part, side in ((LEFT_HAND, 1), (RIGHT_HAND, -1)):
+        hand = read_hand(body, side)
+        bone[part.start] = hand.wrist
+        for finger in range(5):
+            at = part.start + 1 + 4 * finger
+            bone[at : at + 3] = hand.fingers[finger]
+            vertex[at + 3] = hand.tips[finger]
+    depth = np.full(NUM_POINTS, _JOINT_DEPTH)
+    depth[[0, 15, 16, 17, 18]] = 0.03
+    depth[FACE] = _FACE_DEPTH
+    depth[LEFT_HAND] = depth[RIGHT_HAND] = _HAND_DEPTH
+    depth[[LEFT_HAND.start, RIGHT_HAND.start]] = 0.05
+    return Points(bone, vertex, depth)
+
+
+def joint_places(bones: Bones, points: Points) -> Array:
+    """(T, K, 3) world places of the points that are bones, NaN elsewhere."""
+    places = np.full((len(bones.turn), NUM_POINTS, 3), np.nan)
+    for k in np.flatnonzero(points.bone >= 0):
+        places[:, k] = bones.head(int(points.bone[k]))
+    places[:, 1] = (places[:, 2] + places[:, 5]) / 2 + [0, 0, 0.015]
+    places[:, 8] = (places[:, 9] + places[:, 12]) / 2
+    return places
+
+
+def exact_points(points: Points, places: Array, skin: NDArray, camera: NDArray) -> Array:
+    """(K, 3) px, px, metres of one frame; legs, which are not modelled, are NaN.
+
+    Args:
+        points: From `find_points`.
+        places: (K, 3) of this frame, from `joint_places`.
+        skin: (V, 3) projected vertices of this frame.
+        camera: (15,) row of this frame.
+    """
+    exact = project(camera, places)
+    on_skin = points.vertex >= 0
+    exact[on_skin] = skin[points.vertex[on_skin]]
+    return exact
+
+
+def hidden_points(points: Points, exact: Array, depth: NDArray) -> NDArray[np.bool_]:
+    """(K,) True where something else is seen in a point's place, or it is out of the frame."""
+    height, width = depth.shape
+    known = np.nan_to_num(exact, nan=-1.0)
+    x, y = np.floor(known[:, 0]).astype(int), np.floor(known[:, 1]).astype(int)
+    outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
+    seen = depth[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    return outside | (known[:, 2] - seen > points.hidden_by)
+
+
+def detect(
+    exact: Array, hidden: NDArray[np.bool_], size: tuple[int, int], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """(T, 137, 3) x, y, confidence as a detector would give, 0, 0, 0 where it finds nothing.
+
+    Args:
+        exact: (T, K, 3) exact points.
+        hidden: (T, K) from `hidden_points`.
+        size: Width and height of the frame in px.
+        rng: The chance of this video's detector.
+    """
+    num_frames = len(exact)
+    px = size[1] / 180
+    place = np.nan_to_num(exact[..., :2], nan=-1.0)
+    speed = (
+        np.linalg.norm(np.gradient(place, axis=0), axis=2) / px
+        if num_frames > 1
+        else np.zeros(hidden.shape)
+    )
+    shown = place + px * _jitter(rng, num_frames, hidden, speed)
+    confidence = _confidence(rng, hidden, speed)
+    lost = _lost(rng, hidden, speed)
+    lost |= np.isnan(exact[..., 0]) | (confidence < 0.05)
+    lost |= (shown < 0).any(2) | (shown[..., 0] >= size[0]) | (shown[..., 1] >= size[1])
+    out = np.concatenate([shown, confidence[..., None]], 2)
+    out[lost] = 0
+    return np.round(out, 3).astype(np.float64)
+
+
+def _jitter(
+    rng: np.random.Generator, num_frames: int, hidden: NDArray[np.bool_], speed: Array
+) -> Array:
+    """(T, K, 2) px at 180 lines: correlated in time, shared within the face, larger if hidden."""
+    fast = rng.standard_normal((num_frames, NUM_POINTS, 2)) * 0.6
+    slow = smooth_noise(rng, num_frames, 4, 2 * NUM_POINTS).reshape(num_frames, NUM_POINTS, 2)
+    sigma = np.full(NUM_POINTS, 0.7)
+    sigma[FACE], sigma[LEFT_HAND], sigma[RIGHT_HAND] = 0.34, 0.7, 0.7
+    jitter = sigma[:, None] * (0.55 * fast + 0.8 * slow)
+    jitter[:, FACE] += 0.25 * smooth_noise(rng, num_frames, 3, 2)[:, None]
+    grown = 1 + 2.2 * hidden + 0.12 * np.minimum(speed, 8)
+    return jitter * grown[..., None]
+
+
+def _confidence(rng: np.random.Generator, hidden: NDArray[np.bool_], speed: Array) -> Array:
+    num_frames = len(hidden)
+    level = np.full(NUM_POINTS, 0.84)
+    level[FACE], level[LEFT_HAND], level[RIGHT_HAND] = 0.80, 0.66, 0.66
+    level = level + rng.normal(0, 0.04, NUM_POINTS)
+    wander = smooth_noise(rng, num_frames, 6, NUM_POINTS) * 0.05
+    blurred = np.zeros(NUM_POINTS)
+    blurred[LEFT_HAND] = blurred[RIGHT_HAND] = 0.035
+    blurred[BODY] = 0.012
+    confidence = level + wander - blurred * np.minimum(speed, 10)
+    covered = rng.uniform(0.25, 0.55, NUM_POINTS)
+    confidence = np.where(hidden, confidence * covered, confidence)
+    return np.clip(confidence, 0.0, 0.99)
+
+
+def _lost(rng: np.random.Generator, hidden: NDArray[np.bool_], speed: Array) -> NDArray[np.bool_]:
+    """(T, K) True where the detector finds nothing."""
+    num_frames = len(hidden)
+    lost = np.zeros(hidden.shape, bool)
+    luck = smooth_noise(rng, num_frames, 7, NUM_POINTS)
+    lost |= hidden & (luck < -0.6)
+    for hand in (LEFT_HAND, RIGHT_HAND):
+        share = hidden[:, hand].mean(1)
+        fast = np.minimum(speed[:, hand].mean(1), 12)
+        whole = smooth_noise(rng, num_frames, 5, 1)[:, 0]
+        gone = whole < -2.3 + 2.6 * np.clip(share - 0.35, 0, 1) + 0.06 * fast
+        lost[:, hand] |= gone[:, None]
+    face = hidden[:, FACE].mean(1)
+    gone = smooth_noise(rng, num_frames, 8, 1)[:, 0] < -3.2 + 3.0 * np.clip(face - 0.5, 0, 1)
+    lost[:, FACE] |= gone[:, None]
+    found = smooth_noise(rng, num_frames, 40, 1)[:, 0] > 1.1
+    for hip in (*_HIPS, 8):
+        lost[:, hip] |= hidden[:, hip] & ~found
+    lost[:, list(_LEGS)] = True
+    return lost

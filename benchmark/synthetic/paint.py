@@ -1,0 +1,76 @@
+"""Paint a person's atlas: face, hair, clothes; and the mask of what is cloth.
+
+All coordinates given to cv2 are texels of one panel. Colours are RGB.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.synthetic import atlas as at
+from benchmark.synthetic.atlas import Panel, Swatch
+from benchmark.synthetic.brushes import mix
+from benchmark.synthetic.paint_clothes import paint_arms, paint_torso
+from benchmark.synthetic.paint_face import paint_head
+
+if TYPE_CHECKING:
+    from benchmark.synthetic.appearance import Look
+    from benchmark.synthetic.assets import Body
+
+Atlas = NDArray[np.uint8]
+
+
+class Painted(NamedTuple):
+    """A person's texture."""
+
+    texture: Atlas
+    """(HEIGHT, WIDTH, 3)."""
+    cloth: Atlas
+    """(HEIGHT, WIDTH), 255 on cloth."""
+
+
+def paint(body: Body, look: Look, rng: np.random.Generator) -> Painted:
+    """Paint everything of one person."""
+    texture = np.full((at.HEIGHT, at.WIDTH, 3), look.skin, np.uint8)
+    mask = np.zeros((at.HEIGHT, at.WIDTH), np.uint8)
+    paint_head(texture, body, look, rng)
+    paint_torso(texture, mask, body, look, rng)
+    paint_arms(texture, mask, look)
+    _paint_eye(Panel.EYE.view(texture), look)
+    _paint_swatches(texture, look, rng)
+    return Painted(texture, mask)
+
+
+def _paint_eye(view: NDArray, look: Look) -> None:
+    h, w = view.shape[:2]
+    view[:] = (232, 228, 224)
+    centre = (w // 2, h // 2)
+    cv2.circle(view, centre, 11, look.iris.tolist(), -1, cv2.LINE_AA)
+    cv2.circle(view, centre, 5, (8, 6, 6), -1, cv2.LINE_AA)
+    cv2.circle(view, (centre[0] - 3, centre[1] - 4), 2, (255, 255, 255), -1, cv2.LINE_AA)
+
+
+def _paint_swatches(texture: Atlas, look: Look, rng: np.random.Generator) -> None:
+    wood = np.array([(196, 160, 120), (120, 84, 56), (60, 60, 66), (225, 225, 222), (40, 52, 84)])
+    top = wood[rng.integers(len(wood))]
+    colours = {
+        Swatch.SKIN: np.asarray(look.skin),
+        Swatch.TONGUE: np.array((120, 50, 50)),
+        Swatch.HAIR: np.asarray(look.hair_colour),
+        Swatch.CAP: np.asarray(look.cap_colour),
+        Swatch.CAP_EDGE: np.asarray(look.cap_colour) * 0.7,
+        Swatch.DESK_TOP: top,
+        Swatch.DESK_FRONT: top * 0.75,
+        Swatch.PEN: np.asarray((20, 24, 60) if rng.random() < 0.5 else (170, 30, 30)),
+        Swatch.MUG: rng.integers(40, 250, 3),
+        Swatch.STEEL: np.array((70, 70, 74)),
+        Swatch.FOAM: rng.integers(15, 60, 3),
+        Swatch.PAPER: np.array((238, 238, 232)),
+        Swatch.NAIL: np.array(mix(look.skin, (235, 170, 160), 0.5)),
+    }
+    for swatch, colour in colours.items():
+        swatch.paint(texture, np.clip(colour, 0, 255).astype(np.uint8))

@@ -1,0 +1,153 @@
+"""Who is in which video and does what when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from benchmark.synthetic.assets import NUM_IDENTITIES
+from benchmark.synthetic.gestures.gesture import Gesture
+from benchmark.synthetic.rng import generator
+
+if TYPE_CHECKING:
+    from benchmark.params.synthetic import MimicSpec
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+FLOOR: dict[Split, int] = {"train": 4, "val": 1, "test": 1}
+"""Clips that every class gets, where the split is large enough."""
+
+IMIGUE_COUNTS = (
+    10, 418, 39, 207, 80, 23, 64, 858, 87, 3, 302, 154, 97, 41, 28, 27, 322, 83, 2, 942, 170, 373,
+    657, 700, 11, 287, 87, 60, 1237, 6, 2272, 4023,
+)  # fmt: skip
+"""Train + val clips of each class in iMiGUE (MiGA 2025)."""
+
+_FIRST_VIDEO: dict[Split, int] = {"val": 1, "train": 101, "test": 401}
+_BARE_HEADED = (Gesture.TOUCH_HAIR, Gesture.TOUCH_HEAD, Gesture.TOUCH_FOREHEAD)
+_SECONDS = {
+    Gesture.PRESS_LIPS: 0.95, Gesture.SHAKE_SHOULDERS: 0.95, Gesture.ILLUSTRATE: 1.2,
+    Gesture.FOLD_ARMS: 1.45, Gesture.ARMS_BEHIND: 1.45, Gesture.SIT_STRAIGHT: 1.3,
+    Gesture.MOVE_TORSO: 1.25, Gesture.HOLD_BACK_ARM: 1.45, Gesture.ARMS_AKIMBO: 1.45,
+    Gesture.DEEP_BREATH: 1.25, Gesture.TURTLE_NECK: 1.05, Gesture.HEAD_UP: 1.1,
+}  # fmt: skip
+_USUAL_SECONDS = 1.3
+
+
+class Performance(NamedTuple):
+    """One labelled clip of a video: frames start..end, both included."""
+
+    gesture: Gesture
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Video:
+    """One person, one place, one file."""
+
+    name: str
+    """Four digits."""
+    split: Split
+    identity: int
+    cap: bool
+    performances: tuple[Performance, ...]
+    num_frames: int
+
+    @property
+    def number(self) -> int:
+        """The name as a number: the id of this video's random generators."""
+        return int(self.name)
+
+
+def class_counts(
+    num_clips: int, floor: int, shares: tuple[int, ...] = IMIGUE_COUNTS
+) -> tuple[int, ...]:
+    """Clips per class: in proportion to `shares`, at least `floor` each, summing to `num_clips`.
+
+    The floor is lowered where half the split would not hold it.
+    """
+    classes = len(shares)
+    floor = min(floor, num_clips // (2 * classes))
+    share = np.array(shares) / sum(shares)
+    wanted = np.maximum(share * num_clips, floor)
+    for _ in range(60):
+        free = wanted > floor
+        wanted[free] *= (num_clips - floor * (~free).sum()) / wanted[free].sum()
+        wanted = np.maximum(wanted, floor)
+    counts = np.floor(wanted + 1e-9).astype(int)
+    order = np.argsort(-(wanted - counts), kind="stable")
+    counts[order[: num_clips - counts.sum()]] += 1
+    return tuple(int(c) for c in counts)
+
+
+def plan(spec: MimicSpec) -> tuple[Video, ...]:
+    """All videos of a data set, in the order of their names."""
+    identities = generator(spec.seed, "identities", 0).permutation(NUM_IDENTITIES)
+    taken = 0
+    videos: list[Video] = []
+    for split in SPLITS:
+        people = {"train": spec.train_people, "val": spec.val_people, "test": spec.test_people}[
+            split
+        ]
+        clips = {"train": spec.train_clips, "val": spec.val_clips, "test": spec.test_clips}[split]
+        mine = identities[taken : taken + people]
+        taken += people
+        videos += _plan_split(spec, split, [int(i) for i in mine], clips)
+    return tuple(sorted(videos, key=lambda video: video.name))
+
+
+def _plan_split(spec: MimicSpec, split: Split, identities: list[int], clips: int) -> list[Video]:
+    rng = generator(spec.seed, f"plan {split}", 0)
+    people = len(identities)
+    caps = rng.permutation(people) < max(1, round(people * 0.2))
+    shares = _deal(rng, class_counts(clips, FLOOR[split]), caps)
+    videos = []
+    for k, identity in enumerate(identities):
+        name = f"{_FIRST_VIDEO[split] + k:04d}"
+        performances, num_frames = _timeline(rng, shares[k], spec.fps)
+        videos.append(Video(name, split, identity, bool(caps[k]), performances, num_frames))
+    return videos
+
+
+def _deal(
+    rng: np.random.Generator, counts: tuple[int, ...], caps: np.ndarray
+) -> list[list[Gesture]]:
+    """Gestures of each person: hats to those who wear one, hair to those who do not."""
+    people = len(caps)
+    hands: list[list[Gesture]] = [[] for _ in range(people)]
+    rest: list[Gesture] = []
+    for gesture, count in zip(Gesture, counts, strict=True):
+        if gesture is Gesture.TOUCH_HAT:
+            wearers = rng.permutation(np.flatnonzero(caps))
+        elif gesture in _BARE_HEADED and not caps.all():
+            wearers = rng.permutation(np.flatnonzero(~caps))
+        else:
+            rest += [gesture] * count
+            continue
+        for k in range(count):
+            hands[wearers[k % len(wearers)]].append(gesture)
+    weights = rng.uniform(0.6, 1.4, people)
+    quota = weights / weights.sum() * sum(counts)
+    for k in rng.permutation(len(rest)):
+        room = quota - np.array([len(hand) for hand in hands])
+        empty = [i for i, hand in enumerate(hands) if not hand]
+        hands[empty[0] if empty else int(room.argmax())].append(rest[k])
+    return [[hand[i] for i in rng.permutation(len(hand))] for hand in hands]
+
+
+def _timeline(
+    rng: np.random.Generator, gestures: list[Gesture], fps: int
+) -> tuple[tuple[Performance, ...], int]:
+    """Performances one after another with short gaps, and the number of frames."""
+    pace = rng.uniform(0.88, 1.15)
+    at = int(rng.integers(6, 13))
+    performances = []
+    for gesture in gestures:
+        seconds = _SECONDS.get(gesture, _USUAL_SECONDS) * pace * rng.uniform(0.82, 1.25)
+        length = max(8, round(seconds * fps))
+        performances.append(Performance(gesture, at, at + length - 1))
+        at += length + int(rng.integers(4, 11))
+    return tuple(performances), at + int(rng.integers(2, 6))

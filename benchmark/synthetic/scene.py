@@ -1,0 +1,249 @@
+"""What surrounds a person: sponsor board, desk, microphone, mug, lamps and the camera."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from benchmark.synthetic.assets import read_rig
+from benchmark.synthetic.atlas import Swatch
+from benchmark.synthetic.geometry import Array, rotation, smooth_noise, unit
+from benchmark.synthetic.mesh import Group, Part, ellipsoid, quad, rigid, tube
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STATIC_BONE = len(read_rig().bones)
+"""Index of a bone that never moves, behind the rig's own."""
+
+_NAMES = (
+    "NORVA", "kelto", "BRIX9", "Solane", "MERID", "tamaro", "UVEX3", "Plinth", "ORCADA", "zentro",
+    "HALVET", "Quorra", "DELMAR", "fjordo", "ARKEN", "Lumio", "PAXTON", "veldt", "CIRRA", "Omnia",
+)  # fmt: skip
+
+
+class Scene(NamedTuple):
+    """One place."""
+
+    backdrop: NDArray[np.uint8]
+    """RGB, larger than the frame, in frame pixels."""
+    parts: list[Part]
+    lights: NDArray[np.float32]
+    """(L, 7): direction, wrap, colour."""
+    shadow: NDArray[np.float32]
+    """(3,): samples to look for what is nearer to the light, x, y; strength."""
+    desk_height: float
+    desk_near: float
+    """y of the desk's edge towards the person."""
+    grain: float
+    tint: NDArray[np.float32]
+
+
+def build_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
+    """A press-conference place made from one generator."""
+    desk_height = float(rng.uniform(0.13, 0.20))
+    near = -0.20
+    key = unit(np.array([rng.uniform(-0.8, 0.8), -0.8, rng.uniform(0.45, 1.0)]))
+    warm = np.array([1.0, rng.uniform(0.93, 1.0), rng.uniform(0.82, 1.0)])
+    strength = rng.uniform(0.55, 0.85)
+    fill = unit(np.array([-key[0], -0.8, 0.2]))
+    lights = np.array(
+        [
+            [*key, 0.25, *(warm * strength)],
+            [*fill, 0.6, *(np.array([0.95, 0.98, 1.0]) * rng.uniform(0.20, 0.34))],
+            [0.0, 0.0, 1.0, 1.0, *np.full(3, rng.uniform(0.36, 0.52))],
+        ],
+        np.float32,
+    )
+    return Scene(
+        backdrop=_backdrop(rng, int(width * 1.3), int(height * 1.3)),
+        parts=[
+            *_desk(rng, desk_height, near),
+            *_microphones(rng, desk_height),
+            *_mug(rng, desk_height),
+        ],
+        lights=lights,
+        shadow=np.array([-np.sign(key[0]) * 2, 2, rng.uniform(0.25, 0.45)], np.float32),
+        desk_height=desk_height,
+        desk_near=near,
+        grain=float(rng.uniform(1.0, 3.2)),
+        tint=np.array([rng.uniform(0.94, 1.06), 1.0, rng.uniform(0.92, 1.08)], np.float32),
+    )
+
+
+def _backdrop(rng: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:
+    """A board of made-up logos, a curtain, or a room, out of focus."""
+    big = np.empty((height * 2, width * 2, 3), np.uint8)
+    kind = rng.choice(4, p=[0.55, 0.15, 0.15, 0.15])
+    base = np.clip(rng.uniform(20, 230) + rng.normal(0, 38, 3), 8, 245)
+    big[:] = base
+    match int(kind):
+        case 0:
+            _logo_board(big, rng)
+        case 1:
+            wave = np.sin(np.arange(width * 2) * rng.uniform(0.05, 0.15)) * 0.22 + 0.8
+            big[:] = np.clip(base * wave[None, :, None], 0, 255)
+        case 2:
+            _room(big, rng)
+        case _:
+            _panels(big, rng)
+    slope = np.linspace(rng.uniform(0.75, 1.1), rng.uniform(0.75, 1.1), width * 2)
+    big = np.clip(big * slope[None, :, None], 0, 255).astype(np.uint8)
+    small = cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small, (0, 0), rng.uniform(0.6, 1.6)).astype(np.uint8)
+
+
+def _logo_board(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    h, w = big.shape[:2]
+    names = rng.choice(len(_NAMES), 5, replace=False)
+    light = big.mean() < 120
+    inks = [rng.integers(150, 255, 3) if light else rng.integers(0, 110, 3) for _ in names]
+    across, down = int(rng.uniform(110, 170)), int(rng.uniform(50, 80))
+    chequered = rng.random() < 0.35
+    other = np.clip(big[0, 0].astype(int) + rng.integers(-60, 60, 3), 0, 255)
+    for j, y in enumerate(range(0, h, down)):
+        for i, x in enumerate(range(-across // 2 * (j % 2), w, across)):
+            k = (i + 2 * j) % len(names)
+            if chequered and (i + j) % 2:
+                cv2.rectangle(big, (x, y), (x + across, y + down), other.tolist(), -1)
+            name = _NAMES[names[k]]
+            font, ink = int(k % 4), inks[k].tolist()
+            size = cv2.getTextSize(name, font, 0.95, 2)[0]
+            origin = (x + (across - size[0]) // 2 + 8, y + (down + size[1]) // 2)
+            cv2.putText(big, name, origin, font, 0.95, ink, 2, cv2.LINE_AA)
+            if k % 2:
+                cv2.circle(big, (x + 10, y + down // 2), 9, ink, 2 + 3 * (k % 3), cv2.LINE_AA)
+
+
+def _room(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    h, w = big.shape[:2]
+    for _ in range(int(rng.integers(5, 11))):
+        x, y = int(rng.integers(0, w)), int(rng.integers(0, h))
+        size = rng.integers(30, 220, 2)
+        colour = np.clip(rng.uniform(25, 225) + rng.normal(0, 25, 3), 8, 245).tolist()
+        cv2.rectangle(big, (x, y), (x + int(size[0]), y + int(size[1])), colour, -1)
+    big[:] = cv2.GaussianBlur(big, (0, 0), 5)
+
+
+def _panels(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    h, w = big.shape[:2]
+    shades = rng.uniform(0.75, 1.2, 12)
+    step = int(rng.integers(60, 140))
+    base = big[0, 0].astype(float)
+    for i, x in enumerate(range(0, w, step)):
+        big[:, x : x + step] = np.clip(base * shades[i % 12], 0, 255)
+        cv2.line(big, (x, 0), (x, h), np.clip(base * 0.5, 0, 255).tolist(), 2)
+
+
+def _desk(rng: np.random.Generator, z: float, near: float) -> list[Part]:
+    far = near - rng.uniform(0.36, 0.46)
+    top = np.array([[-1.6, far, z], [1.6, far, z], [1.6, near, z], [-1.6, near, z]])
+    front = np.array([[-1.6, far, -1], [1.6, far, -1], [1.6, far, z], [-1.6, far, z]])
+    parts = []
+    for corners, swatch in ((top, Swatch.DESK_TOP), (front, Swatch.DESK_FRONT)):
+        rest, faces, _ = quad(corners, 9)
+        parts.append(rigid(rest, faces, swatch.texel, STATIC_BONE, Group.ALWAYS))
+    x = rng.choice([-1, 1]) * rng.uniform(0.28, 0.4)
+    sheet = np.array([[-0.1, -0.14, 0], [0.1, -0.14, 0], [0.1, 0.1, 0], [-0.1, 0.1, 0]])
+    sheet = sheet @ rotation([0, 0, 1], rng.uniform(-0.4, 0.4))[0].T
+    rest, faces, _ = quad(sheet + [x, near - 0.2, z + 0.003], 3)
+    if rng.random() < 0.5:
+        parts.append(rigid(rest, faces, Swatch.PAPER.texel, STATIC_BONE, Group.ALWAYS))
+    pen, faces = tube(
+        np.array([[0, 0, 0.0], [0.05, 0.02, 0], [0.14, 0.056, 0]]) + [0.12, near - 0.16, z + 0.01],
+        np.array([0.003, 0.005, 0.005]), 6,
+    )  # fmt: skip
+    both = np.concatenate([faces, faces[:, [0, 2, 1]]])
+    parts.append(rigid(pen, both, Swatch.PEN.texel, STATIC_BONE, Group.PEN_ON_DESK))
+    return parts
+
+
+def _microphones(rng: np.random.Generator, z: float) -> list[Part]:
+    parts = []
+    for x in rng.uniform(-0.22, 0.22, int(rng.integers(0, 3))):
+        foot = np.array([x * 1.6, -0.56, z])
+        bend = foot + [0, 0.0, 0.10]
+        tip = foot + [-0.3 * x, 0.10, rng.uniform(0.13, 0.17)]
+        rest, faces = tube(np.stack([foot, bend, tip]), np.array([0.006, 0.005, 0.005]))
+        both = np.concatenate([faces, faces[:, [0, 2, 1]]])
+        parts.append(rigid(rest, both, Swatch.STEEL.texel, STATIC_BONE, Group.ALWAYS))
+        ball, faces = ellipsoid(tip, np.array([0.021, 0.024, 0.021]))
+        parts.append(rigid(ball, faces, Swatch.FOAM.texel, STATIC_BONE, Group.ALWAYS))
+    return parts
+
+
+def _mug(rng: np.random.Generator, z: float) -> list[Part]:
+    if rng.random() < 0.35:
+        return []
+    x = rng.choice([-1, 1]) * rng.uniform(0.42, 0.58)
+    tall, wide = (0.2, 0.032) if rng.random() < 0.5 else (0.1, 0.042)
+    steps = np.array([[0, 0, 0.0], [0, 0, 0.6], [0, 0, 0.75], [0, 0, 1.0]]) * [1, 1, tall]
+    radii = np.array([1, 1, 0.95, 0.9 if tall < 0.15 else 0.4]) * wide
+    rest, faces = tube(steps + [x, -0.45, z], radii, 12)
+    both = np.concatenate([faces, faces[:, [0, 2, 1]]])
+    return [rigid(rest, both, Swatch.MUG.texel, STATIC_BONE, Group.ALWAYS)]
+
+
+class Camera(NamedTuple):
+    """Camera of every frame."""
+
+    rows: NDArray[np.float32]
+    """(T, 15): rotation rows right, down, forward; position; focal, centre x, centre y in px."""
+    view: NDArray[np.float32]
+    """(T, 3): the backdrop's zoom and shift for that camera."""
+
+
+def film(rng: np.random.Generator, num_frames: int, width: int, height: int) -> Camera:
+    """A tripod camera with a slow operator: small pan, tilt and zoom."""
+    distance = rng.uniform(2.3, 3.2)
+    azimuth, above = rng.uniform(-0.16, 0.16), rng.uniform(0.0, 0.16)
+    frame_height = rng.uniform(0.90, 1.02)
+    target = np.array([rng.uniform(-0.08, 0.08), -0.1, 0.96 - frame_height / 2])
+    position = target + distance * np.array([np.sin(azimuth), -np.cos(azimuth), above])
+    focal = height * np.linalg.norm(target - position) / frame_height
+    return on_tripod(rng, num_frames, position, target, (float(focal), width, height))
+
+
+def on_tripod(
+    rng: np.random.Generator, num_frames: int, position: Array, target: Array,
+    lens: tuple[float, int, int],
+) -> Camera:  # fmt: skip
+    """The slow operator's camera at `position` (3,), turned to `target` (3,), both in metres.
+
+    Args:
+        rng: The chance of this camera.
+        num_frames: T.
+        position: Where it stands.
+        target: What is in the middle of the frame.
+        lens: Focal length, frame width and height in px.
+    """
+    focal, width, height = lens
+    forward = unit(target - position)
+    right = unit(np.cross(forward, [0.0, 0.0, 1.0]))
+    roll = rotation(forward, rng.normal(0, 0.008))[0]
+    right = roll @ right
+    down = np.cross(forward, right)
+    slow = smooth_noise(rng, num_frames, 60, 3)
+    shake = smooth_noise(rng, num_frames, 9, 3)
+    amount = rng.uniform(0.2, 1.0)
+    move = amount * (slow * [3.0, 2.0, 0.010] + shake * [0.25, 0.25, 0.0006]) * (height / 180)
+    move[:, 2] *= 180 / height
+    rows = np.empty((num_frames, 15), np.float32)
+    rows[:, :12] = np.concatenate([right, down, forward, position])
+    rows[:, 12] = focal * (1 + move[:, 2])
+    rows[:, 13] = width / 2 + move[:, 0]
+    rows[:, 14] = height / 2 + move[:, 1]
+    view = np.stack([1 / (1 + move[:, 2]), -move[:, 0], -move[:, 1]], 1)
+    return Camera(rows, view.astype(np.float32))
+
+
+def project(camera_row: Array, points: Array) -> Array:
+    """(..., 3) frame x, y in px and depth in m of world points (..., 3)."""
+    turned = (points - camera_row[9:12]) @ camera_row[:9].reshape(3, 3).T
+    depth = turned[..., 2]
+    scale = camera_row[12] / depth
+    x = camera_row[13] + scale * turned[..., 0]
+    y = camera_row[14] + scale * turned[..., 1]
+    return np.stack([x, y, depth], -1)

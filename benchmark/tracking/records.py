@@ -1,0 +1,271 @@
+"""What is kept of a run outside MLflow: `runs/<stage>.json` (format `runs/1`), and its origin."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import psutil
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from benchmark.core.files import write_text
+from benchmark.core.schema import Strict, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PACKAGES = ("mm-gesture-benchmark", "torch", "mmaction2")
+"""The distributions whose versions a run notes, read without importing them."""
+STAGE_OUTPUTS = ("dvc.lock", "reports", "RESULTS.md")
+"""Tracked by Git but rewritten by stages: a change there does not make a run's code dirty."""
+NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+RunKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+def _finite_or_named(value: object) -> object:
+    return NON_FINITE.get(value, value) if isinstance(value, str) else value
+
+
+class Point(Strict):
+    """One value of one curve."""
+
+    # JSON has no NaN, and a training that diverged must still be shown as it was.
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+    key: str
+    value: Annotated[float, BeforeValidator(_finite_or_named)]
+    step: int
+    timestamp_ms: int
+
+
+class Table(Strict):
+    """A small table that the MLflow UI shows as one."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | float | None, ...], ...]
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> Table:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"every row needs {len(self.columns)} cells")
+        return self
+
+
+class RunRecord(Strict):
+    """Everything that makes the run again in an empty store."""
+
+    run_key: RunKey
+    """The run's identity; MLflow's own run id differs between machines."""
+    parent_key: RunKey | None
+    experiment: str
+    name: str
+    status: Status
+    start_ms: int
+    end_ms: int
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: tuple[Point, ...]
+    artifacts: tuple[str, ...]
+    """Files to attach, relative to the repository."""
+    table: Table | None
+    """Shown as `results_table.json`."""
+
+    @field_validator("artifacts")
+    @classmethod
+    def _stay_inside(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise ValueError(f"{path!r} leaves the repository")
+        return paths
+
+
+class RunsFile(Strict):
+    """The file `runs/<stage>.json`."""
+
+    format: Literal["runs/1"]
+    runs: tuple[RunRecord, ...]
+
+    @model_validator(mode="after")
+    def _parents_first(self) -> RunsFile:
+        seen: set[str] = set()
+        for run in self.runs:
+            if run.run_key in seen:
+                raise ValueError(f"two runs have the key {run.run_key}")
+            if run.parent_key is not None and run.parent_key not in seen:
+                raise ValueError(f"run '{run.name}' stands before its parent, or has none here")
+            seen.add(run.run_key)
+        return self
+
+
+def write_records(path: Path, records: Sequence[RunRecord]) -> None:
+    """Write `runs/<stage>.json`, parents before children."""
+    write_text(path, RunsFile(format="runs/1", runs=tuple(records)).model_dump_json() + "\n")
+
+
+def read_records(path: Path) -> tuple[RunRecord, ...]:
+    """Read `runs/<stage>.json`.
+
+    Raises:
+        FormatError: The file is missing, is damaged or breaks the schema.
+    """
+    do = "Get it back with 'dvc checkout', or delete it and rerun its stage"
+    return read_json(path, RunsFile, what="run records of format 'runs/1'", do=do).runs
+
+
+def new_record(  # noqa: PLR0913 - one keyword for each field of the record
+    root: Path,
+    *,
+    experiment: str,
+    name: str,
+    start_ms: int,
+    end_ms: int,
+    parent_key: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    artifacts: Sequence[Path] = (),
+    table: Table | None = None,
+) -> RunRecord:
+    """A run that ended well and was never open in MLflow, such as a row of the results table.
+
+    Args:
+        root: The repository.
+        experiment: MLflow experiment.
+        name: As shown in the list of runs.
+        start_ms: Milliseconds since 1970.
+        end_ms: Milliseconds since 1970; the time of the metrics too.
+        parent_key: `run_key` of the run that this one is shown under.
+        params: Nested ones become `outer.inner`.
+        tags: Beside those of `origin`.
+        metrics: Final values.
+        artifacts: Files under `root`.
+        table: Shown as `results_table.json`.
+    """
+    points = (
+        Point(key=key, value=value, step=0, timestamp_ms=end_ms)
+        for key, value in (metrics or {}).items()
+    )
+    return RunRecord(
+        run_key=uuid.uuid4().hex,
+        parent_key=parent_key,
+        experiment=experiment,
+        name=name,
+        status="FINISHED",
+        start_ms=start_ms,
+        end_ms=end_ms,
+        params=flatten(params or {}),
+        tags={**origin(root), **(tags or {})},
+        metrics=tuple(points),
+        artifacts=relative(root, artifacts),
+        table=table,
+    )
+
+
+def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters as `outer.inner`; a list or an empty mapping as JSON, a string as it is."""
+    flat: dict[str, str] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def relative(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+    """The paths as the record names them: relative to the repository, with slashes.
+
+    Raises:
+        ValueError: A path lies outside `root`.
+    """
+    return tuple((root / path).relative_to(root).as_posix() for path in paths)
+
+
+# ---------------------------------------------------------------- where a run came from
+
+
+def origin(root: Path) -> dict[str, str]:
+    """Tags that say which code, machine, process and DVC stage made a run."""
+    tags = {
+        "host": socket.gethostname(),
+        "boot_id": _boot_id(),
+        "pid": str(os.getpid()),
+        "pid.started": f"{psutil.Process().create_time():.2f}",
+        "python": platform.python_version(),
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": " ".join(Path(part).name for part in sys.argv[:1]),
+        "mlflow.source.type": "LOCAL",
+        **_git_tags(root),
+    }
+    tags |= {f"version.{package}": _version(package) for package in PACKAGES}
+    from_dvc = {"dvc.stage": "DVC_STAGE", "dvc.exp": "DVC_EXP_NAME"}
+    return tags | {tag: os.environ[key] for tag, key in from_dvc.items() if os.environ.get(key)}
+
+
+def is_dead(tags: Mapping[str, str]) -> bool:
+    """Whether the process that `origin` described is gone; only asked about this host's."""
+    if tags["boot_id"] != _boot_id():
+        return True
+    try:
+        process = psutil.Process(int(tags["pid"]))
+        # A killed process whose parent has not noticed yet still has its number.
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        # The clock may have been set since, by seconds; a number is not reused that soon.
+        return abs(process.create_time() - float(tags["pid.started"])) > 5
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _boot_id() -> str:
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text("ascii").strip() if path.exists() else str(int(psutil.boot_time()))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _git_tags(root: Path) -> dict[str, str]:
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return {"git.commit": "none", "git.dirty": "unknown"}
+    excluded = [f":(exclude){path}" for path in STAGE_OUTPUTS]
+    changes = _git(root, "status", "--porcelain", "--", ".", *excluded)
+    return {
+        "git.commit": commit,
+        "git.dirty": "unknown" if changes is None else str(bool(changes)).lower(),
+        "mlflow.source.git.commit": commit,
+    }
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What Git answers; None outside a repository or without Git."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Weights: published files, conversion, initial weights, the folder of a trained model."""

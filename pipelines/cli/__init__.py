@@ -1,0 +1,1 @@
+"""The `mgbench` command: one file per group of subcommands."""

@@ -1,0 +1,59 @@
+"""Stage survey: raw archives -> a page, a table and pictures of what they hold; one MLflow run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.contracts.clips import read_clips
+from benchmark.data_report.page import metrics, write_report
+from benchmark.data_report.scan import take_survey
+from benchmark.editions.edition import read_edition
+from benchmark.runtime.parallel import usable_cores
+from benchmark.tracking.records import new_record, write_records
+from benchmark.tracking.store import DATA, find_root
+from benchmark.tracking.sync import log_records
+from pipelines._stage import existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("edition_name", metavar="EDITION")
+@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--out", type=path, required=True, help="Folder of the report.")
+@click.option("--record", type=path, required=True, help="The run's record.")
+@stage
+def main(
+    params: Params, edition_name: str, raw: Path, index: Path, out: Path, record: Path
+) -> None:
+    """Report what the archives of EDITION hold."""
+    start = time.time_ns() // 1_000_000
+    edition = read_edition(edition_name)
+    survey = take_survey(raw, edition, read_clips(index, edition), workers=usable_cores())
+    files = write_report(survey, out)
+    root = find_root()
+    run = new_record(
+        root,
+        experiment=DATA,
+        name=f"data {edition.name}",
+        start_ms=start,
+        end_ms=time.time_ns() // 1_000_000,
+        params={"edition": f"{edition.name}/{edition.version}", "dataset": edition.dataset},
+        tags={"kind": "data"},
+        metrics=metrics(survey),
+        artifacts=files,
+    )
+    log_records(root, [run])
+    write_records(record, [run])
+    click.echo(f"wrote {files[0]} and {record}")
+
+
+if __name__ == "__main__":
+    main()

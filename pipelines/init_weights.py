@@ -1,0 +1,28 @@
+"""Stage scratch: the start without weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.weights.initial import write_scratch
+from pipelines._stage import path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.option("--out", type=path, required=True, help="Folder of the start.")
+@stage
+def main(params: Params, out: Path) -> None:
+    """Write the start `scratch`: a training from it initialises its network itself."""
+    write_scratch(out)
+    click.echo(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Stage merge: two trained models -> the start of a network with two pathways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.weights.initial import write_merge
+from pipelines._stage import entry, existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="MERGE")
+@click.option("--rgb", type=existing, required=True, help="Model of the RGB pathway.")
+@click.option("--pose", type=existing, required=True, help="Model of the pose pathway.")
+@click.option("--out", type=path, required=True, help="Folder of the start.")
+@stage
+def main(params: Params, name: str, rgb: Path, pose: Path, out: Path) -> None:
+    """Put two models into one folder that a training starts from."""
+    entry(params.merges, "merges", name)
+    write_merge(rgb, pose, out)
+    click.echo(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()

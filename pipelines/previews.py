@@ -1,0 +1,56 @@
+"""Stage sheets: a clip of each class in all modalities, as pictures and a page; one MLflow run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.contracts.clips import read_clips
+from benchmark.data_report.previews import Source, write_sheets
+from benchmark.editions.edition import read_edition
+from benchmark.tracking.records import new_record, write_records
+from benchmark.tracking.store import DATA, find_root
+from benchmark.tracking.sync import log_records
+from pipelines._stage import entry, existing, path, stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="SHEETS")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--media", type=existing, required=True, help="Folder of all prepared media.")
+@click.option("--out", type=path, required=True, help="Folder of the pictures.")
+@click.option("--record", type=path, required=True, help="The run's record.")
+@stage
+def main(params: Params, name: str, index: Path, media: Path, out: Path, record: Path) -> None:
+    """Show the modalities of the entry SHEETS of params.yaml's sheets."""
+    start = time.time_ns() // 1_000_000
+    spec = entry(params.sheets, "sheets", name)
+    edition = read_edition(spec.edition)
+    source = Source(spec, media, params.all_media, read_clips(index, edition))
+    files = write_sheets(source, edition, out)
+    root = find_root()
+    run = new_record(
+        root,
+        experiment=DATA,
+        name=f"modalities {name}",
+        start_ms=start,
+        end_ms=time.time_ns() // 1_000_000,
+        params={"sheets": spec.model_dump(mode="json")},
+        tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"},
+        metrics={"sheets": len(files) - 1},
+        artifacts=files,
+    )
+    log_records(root, [run])
+    write_records(record, [run])
+    click.echo(f"wrote {files[0]} and {len(files) - 1} sheets")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Fusion: probabilities of several members -> probabilities of one system."""

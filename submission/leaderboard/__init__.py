@@ -1,0 +1,1 @@
+"""Leaderboard files: write, check, compare, upload."""

@@ -1,0 +1,117 @@
+"""Probabilities -> what a challenge's file says of each clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.challenges.challenge import published_ids
+from benchmark.core.errors import MismatchError
+from benchmark.editions.edition import FOREIGN, read_edition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmark.challenges.challenge import Challenge, Form
+    from benchmark.contracts.clips import Clips
+    from benchmark.contracts.predictions import Probabilities
+    from benchmark.editions.edition import Edition
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The clips that a leaderboard asks for, by our ids, in its order."""
+
+    ids: tuple[str, ...]
+    left_out: frozenset[str] = frozenset()
+    """Those that nobody predicts: their video cannot be read."""
+    guess: tuple[int, ...] | None = None
+    """The classes that these get, by rank: the most frequent one in training first."""
+
+
+def wanted_clips(
+    challenge: Challenge, clips: Clips | None, named: Sequence[str] | None = None
+) -> Wanted:
+    """What `challenge` asks for: `named`, else as published, else the index's test split.
+
+    `clips` is the whole index, where there is one; it says which clips are left out.
+
+    Raises:
+        MismatchError: Nobody says which clips the challenge asks for.
+    """
+    published = None if named else published_ids(challenge)
+    ids = tuple(named or published or ())
+    test = None if clips is None else clips.split("test")
+    if not ids and test is not None:
+        ids = tuple(clip.clip_id for clip in test.listed)
+    if not ids:
+        raise MismatchError(
+            f"challenge {challenge.name}",
+            "nobody published the order of its clips",
+            do=f"Run 'dvc repro index@{challenge.edition}', or name them with --ids",
+        )
+    if len(set(ids)) != len(ids):
+        twice = next(clip for place, clip in enumerate(ids) if clip in ids[:place])
+        raise MismatchError(f"clips of challenge {challenge.name}", f"{twice} comes twice")
+    if clips is None or test is None or not test.left_out:
+        return Wanted(ids)
+    count = len(read_edition(challenge.edition).classes)
+    frequent = np.bincount(clips.split("train").labels(), minlength=count)
+    guess = tuple(np.argsort(-frequent, kind="stable").tolist())
+    return Wanted(ids, frozenset(clip.clip_id for clip in test.left_out) & set(ids), guess)
+
+
+def answers(
+    probabilities: Probabilities, wanted: Wanted, edition: Edition, form: Form
+) -> NDArray[np.int64]:
+    """The columns of the file, int64 (N, C), in the order of `wanted.ids`.
+
+    A column holds the class of its rank, or the body part of that class; of equally probable
+    classes the lower index comes first. Clips that are left out get the guess of each rank.
+
+    Raises:
+        MismatchError: The probabilities are of other data, a split with labels, or other clips.
+    """
+    _check_origin(probabilities, edition)
+    predicted = [clip for clip in wanted.ids if clip not in wanted.left_out]
+    bare = tuple(clip.removesuffix(form.id_suffix) for clip in probabilities.clip_id)
+    named = replace(probabilities, clip_id=bare)
+    depth = max(column.rank for column in form.columns)
+    if depth > len(edition.classes):
+        raise MismatchError(
+            "submission", f"wants {depth} ranks", expected=f"at most {len(edition.classes)}"
+        )
+    ranked = dict(
+        zip(predicted, np.argsort(-named.aligned(predicted).p, 1, "stable")[:, :depth], strict=True)
+    )
+    guess = np.array((wanted.guess or ())[:depth])
+    order = np.stack([ranked.get(clip, guess) for clip in wanted.ids])
+    group = edition.group_of()
+    columns = [
+        order[:, column.rank - 1] if column.level == "class" else group[order[:, column.rank - 1]]
+        for column in form.columns
+    ]
+    return np.stack(columns, 1) + form.label_base
+
+
+def _check_origin(probabilities: Probabilities, edition: Edition) -> None:
+    where = f"probabilities of {probabilities.source} on {probabilities.split}"
+    if probabilities.edition == FOREIGN:
+        found, expected = len(probabilities.classes), len(edition.classes)
+        if found != expected:
+            raise MismatchError(
+                where, "another number of classes", expected=str(expected), found=str(found)
+            )
+        return
+    if probabilities.edition != edition.name:
+        raise MismatchError(
+            where, "another edition's", expected=edition.name, found=probabilities.edition
+        )
+    if probabilities.classes != edition.classes:
+        raise MismatchError(where, "the classes are not the edition's, in its order")
+    if probabilities.split != "test":
+        raise MismatchError(where, "not the test split's", expected="test")

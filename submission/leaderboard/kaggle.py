@@ -1,0 +1,66 @@
+"""The one door to Kaggle's client."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+from benchmark.core.errors import MissingExtra, SubmissionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def upload(file: Path, competition: str, message: str) -> str:
+    """Send `file` to a competition; what the server answers.
+
+    The client takes the user's key from its own places: ~/.kaggle or the environment.
+
+    Raises:
+        MissingExtra: The client is not installed.
+        SubmissionError: There is no key, or the server refuses; its reason is in the message.
+    """
+    api = _client()
+    where = f"Kaggle, {competition}"
+    said = io.StringIO()
+    try:
+        # What goes wrong in the transfer itself, the client prints and does not raise.
+        with redirect_stdout(said):
+            answer = api.competition_submit(str(file), message, competition, quiet=True)
+    except Exception as error:
+        raise SubmissionError(where, f"refused {file.name}: {_reason(error)}") from error
+    if answer.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
+        reason = " ".join(said.getvalue().split()) or answer.message
+        raise SubmissionError(where, f"{file.name} did not arrive: {reason}", do="Try again")
+    return answer.message
+
+
+def _client() -> Any:
+    """An authenticated client."""
+    key = "Make a key on Kaggle's page of your account and put it into ~/.kaggle/kaggle.json"
+    said = io.StringIO()
+    try:
+        # Importing the package already asks for the key, and leaves the program without one.
+        with redirect_stdout(said):
+            from kaggle.api.kaggle_api_extended import KaggleApi
+
+            api = KaggleApi()
+            api.authenticate()
+    except ImportError:
+        raise MissingExtra(
+            "Kaggle's client", "not installed", do="pip install 'mm-gesture-benchmark[kaggle]'"
+        ) from None
+    except (SystemExit, OSError, ValueError) as error:
+        reason = said.getvalue().strip().splitlines()[:1] or [str(error)]
+        raise SubmissionError("Kaggle's client", f"no key: {reason[0]}", do=key) from None
+    return api
+
+
+def _reason(error: Exception) -> str:
+    """What the server said, in the body of its answer or in the client's own words."""
+    response: Any = getattr(error, "response", None)
+    try:
+        return str(response.json()["message"])
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return str(error)
