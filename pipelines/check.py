@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.files import replacing_folder, write_text
-from benchmark.provenance import stage_digests
+from benchmark.tracking.provenance import stage_digests
 from pipelines._stage import path, stage
 
 if TYPE_CHECKING:

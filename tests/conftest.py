@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from benchmark.contracts.clips import Clip
-from benchmark.provenance import PACKAGES
+from benchmark.tracking.provenance import PACKAGES
 
 # Two test processes share the cores: threads that spin while they wait make torch 30 times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

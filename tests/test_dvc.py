@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from benchmark.core.files import write_text
 from benchmark.params.params import read_params
-from benchmark.provenance import (
+from benchmark.tracking.provenance import (
     CARRIERS,
     CODE,
     PACKAGES,

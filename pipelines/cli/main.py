@@ -71,7 +71,7 @@ main.add_command(weights)
 def status() -> None:
     """Say of every stage whether it is up to date, and what made it old."""
     from benchmark.params.params import read_params
-    from benchmark.provenance import changed_code
+    from benchmark.tracking.provenance import changed_code
 
     with mistakes_shown():
         read_params(PARAMS)

@@ -28,7 +28,7 @@ CARRIERS = frozenset({
     # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.
     "benchmark.models.specs",
     "benchmark.challenges.challenge",
-    "benchmark.provenance",
+    "benchmark.tracking.provenance",
     "benchmark.editions.edition",
     "benchmark.core.errors",
     "benchmark.plots.figures",
