@@ -69,8 +69,10 @@ def _gpu() -> Finding:
     if not torch.cuda.is_available():
         text = "none that torch sees: the default edition needs none, full-size recipes do"
         return Finding("note", "GPU", text)
-    cards = [torch.cuda.get_device_properties(k) for k in range(torch.cuda.device_count())]
-    text = ", ".join(f"{card.name} ({card.total_memory / GIB:.0f} GiB)" for card in cards)
+    metadata = [torch.cuda.get_device_properties(k) for k in range(torch.cuda.device_count())]
+    text = ", ".join(
+        f"{metadata.name} ({metadata.total_memory / GIB:.0f} GiB)" for metadata in metadata
+    )
     return Finding("ok", "GPU", text)
 
 
@@ -128,7 +130,7 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
     )
     yield _store(root)
     for name in params.editions:
-        yield _data_set(root, name, made=name in {**params.generated, **params.generated_ma52})
+        yield _data_set(root, name, made=name in {**params.synthetic, **params.synthetic_ma52})
     yield from _leftovers(root, params)
     for where, file in weights_files(params):
         state = pinned_state(file)

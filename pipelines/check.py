@@ -24,7 +24,7 @@ def main(params: Params, out: Path) -> None:
     with replacing_folder(out) as work:
         for name, text in digests.items():
             write_text(work / f"{name}.txt", text)
-    click.echo(f"wrote {out}: profile '{params.profile}', code of {len(digests)} stages")
+    click.echo(f"wrote {out}: profile '{params.preset}', code of {len(digests)} stages")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage estimate: as prepare, for media that a network of an earlier stage makes."""
+"""Stage estimate: as prepare, for modality that a network of an earlier stage makes."""
 
 from __future__ import annotations
 

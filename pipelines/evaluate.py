@@ -1,4 +1,4 @@
-"""Stage evaluate: probabilities of the validation split -> metrics.json, answers.csv."""
+"""Stage evaluate: probabilities of the validation split -> metrics.json, predictions.csv."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import score, write_metrics
-from benchmark.evaluation.predictions_csv import answers_csv
+from benchmark.evaluation.predictions_csv import predictions_csv
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def main(params: Params, edition_name: str, index: Path, val: Path, out: Path) -
     p, labels = found.aligned(clips.ids).p, clips.labels()
     metrics = score(p, labels)
     write_metrics(metrics, out / "metrics.json")
-    write_text(out / "answers.csv", answers_csv(clips.ids, p, labels, edition.classes))
+    write_text(out / "predictions.csv", predictions_csv(clips.ids, p, labels, edition.classes))
     click.echo(f"wrote {out}: top-1 {100 * metrics.top1:.2f} % on {edition.title}, val")
 
 

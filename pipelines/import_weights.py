@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.weights.initial import write_published
+from benchmark.weights.initial import write_pretrained
 from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @stage
 def main(params: Params, name: str, out: Path) -> None:
     """Check the file and keep its tensors in a folder that a training starts from."""
-    write_published(entry(params.published, "published", name), out)
+    write_pretrained(entry(params.pretrained, "published", name), out)
     click.echo(f"wrote {out}")
 
 

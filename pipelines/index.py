@@ -28,12 +28,12 @@ def main(params: Params, edition_name: str, raw: Path, out: Path) -> None:
     """List every clip of EDITION, after checking the archives."""
     edition = read_edition(edition_name)
     use = entry(params.editions, "editions", edition_name)
-    clips = read_archive(raw, edition, left_out=use.left_out, workers=usable_cores())
+    clips = read_archive(raw, edition, excluded=use.excluded, workers=usable_cores())
     write_clips(clips, out, edition)
     for note in label_differences(clips, edition):
         click.echo(f"note: {note}")
-    if clips.left_out:
-        click.echo(f"left out: {len(clips.left_out)} clips of {', '.join(use.left_out)}")
+    if clips.excluded:
+        click.echo(f"left out: {len(clips.excluded)} clips of {', '.join(use.excluded)}")
     sizes = ", ".join(f"{len(clips.split(split))} {split}" for split in SPLITS)
     click.echo(f"wrote {out}: {sizes} clips")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.weights.initial import write_scratch
+from benchmark.weights.initial import write_no_weights
 from pipelines._stage import path, stage
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=path, required=True, help="Folder of the start.")
 @stage
 def main(params: Params, out: Path) -> None:
-    """Write the start `scratch`: a training from it initialises its network itself."""
-    write_scratch(out)
+    """Write the start `scratch`: a training from it initializes its network itself."""
+    write_no_weights(out)
     click.echo(f"wrote {out}")
 
 

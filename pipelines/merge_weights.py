@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.weights.initial import write_merge
+from benchmark.weights.initial import write_merged_weights
 from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def main(params: Params, name: str, rgb: Path, pose: Path, out: Path) -> None:
     """Put two models into one folder that a training starts from."""
     entry(params.merges, "merges", name)
-    write_merge(rgb, pose, out)
+    write_merged_weights(rgb, pose, out)
     click.echo(f"wrote {out}")
 
 

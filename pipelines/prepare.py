@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=path, required=True, help="Folder of the prepared clips.")
 @stage
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
-    """Prepare the entry MEDIA of params.yaml's media."""
-    spec = entry(params.media, "media", name)
+    """Prepare the entry MEDIA of params.yaml's modality."""
+    spec = entry(params.modalities, "modality", name)
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
     prepare(spec, raw, edition, clips, out, workers=usable_cores())

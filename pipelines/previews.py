@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="SHEETS")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--media", type=existing, required=True, help="Folder of all prepared media.")
+@click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
 @click.option("--out", type=path, required=True, help="Folder of the pictures.")
 @click.option("--record", type=path, required=True, help="The run's record.")
 @stage
-def main(params: Params, name: str, index: Path, media: Path, out: Path, record: Path) -> None:
+def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:
     """Show the modalities of the entry SHEETS of params.yaml's sheets."""
     start = time.time_ns() // 1_000_000
-    spec = entry(params.sheets, "sheets", name)
+    spec = entry(params.previews, "previews", name)
     edition = read_edition(spec.edition)
-    source = Source(spec, media, params.all_media, read_clips(index, edition))
+    source = Source(spec, data, params.all_modalities, read_clips(index, edition))
     files = write_sheets(source, edition, out)
     root = find_root()
     run = new_record(
@@ -42,9 +42,9 @@ def main(params: Params, name: str, index: Path, media: Path, out: Path, record:
         name=f"modalities {name}",
         start_ms=start,
         end_ms=time.time_ns() // 1_000_000,
-        params={"sheets": spec.model_dump(mode="json")},
+        params={"previews": spec.model_dump(mode="json")},
         tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"},
-        metrics={"sheets": len(files) - 1},
+        metrics={"previews": len(files) - 1},
         artifacts=files,
     )
     log_records(root, [run])

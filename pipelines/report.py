@@ -8,12 +8,12 @@ import click
 import numpy as np
 
 from benchmark.contracts.clips import read_clips
-from benchmark.contracts.test_labels import test_labels
+from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import Sources, provenance, render
-from benchmark.results.table import known_answers
+from benchmark.results.table import known_truths
 from pipelines._stage import PARAMS, existing, path, stage
 
 if TYPE_CHECKING:
@@ -26,22 +26,24 @@ if TYPE_CHECKING:
 @click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--answers", type=path, required=True, help="Sealed answers of test, if any.")
+@click.option("--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists.")
 @click.option("--reports", type=existing, required=True, help="Folder of all reports.")
 @click.option("--out", type=path, required=True, help="The page.")
 @stage
 def main(
-    params: Params, raw: Path, index: Path, probabilities: Path, answers: Path, reports: Path,
+    params: Params, raw: Path, index: Path, probabilities: Path, test_labels: Path, reports: Path,
     out: Path,
 ) -> None:  # fmt: skip
     """Put the page together from the files of other stages."""
     spec = params.analysis
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
-    truths = known_answers(clips, test_labels(answers, clips, edition))
+    truths = known_truths(clips, read_test_labels(test_labels, clips, edition))
     archive = Archive(raw, edition, clips)
     galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
-    sheets = next((key for key, one in params.sheets.items() if one.edition == edition.name), None)
+    sheets = next(
+        (key for key, one in params.previews.items() if one.edition == edition.name), None
+    )
     sources = Sources(
         table=reports / "table",
         analysis=reports / "analysis",

@@ -47,7 +47,7 @@ def main(
     records = [submission_record(root, note, out)]
     log_records(root, records)
     write_records(record, records)
-    guessed = f", {len(note.left_out)} of them left out and guessed" if note.left_out else ""
+    guessed = f", {len(note.excluded)} of them left out and guessed" if note.excluded else ""
     click.echo(f"wrote {out}: {', '.join(note.files)}, {note.clips} clips, checked{guessed}")
 
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="EDITION")
 @click.option("--raw", type=path, required=True, help="Folder of the archives.")
-@click.option("--sealed", type=path, required=True, help="Folder of the test answers.")
+@click.option("--test-labels", type=path, required=True, help="Folder of the labels of test.")
 @stage
-def main(params: Params, name: str, raw: Path, sealed: Path) -> None:
+def main(params: Params, name: str, raw: Path, test_labels: Path) -> None:
     """Generate people at press conferences, in the raw layout of the iMiGUE archives."""
-    synthesize(entry(params.generated, "generated", name), raw, sealed, workers=usable_cores())
-    click.echo(f"wrote {raw} and {sealed}")
+    synthesize(entry(params.synthetic, "synthetic", name), raw, test_labels, workers=usable_cores())
+    click.echo(f"wrote {raw} and {test_labels}")
 
 
 if __name__ == "__main__":

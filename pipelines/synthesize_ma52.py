@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @stage
 def main(params: Params, name: str, raw: Path) -> None:
     """Generate seated people's actions, in the raw layout of Micro-Action 52."""
-    spec = entry(params.generated_ma52, "generated_ma52", name)
-    synthesize_actions(spec, params.generated[spec.people], raw, workers=usable_cores())
+    spec = entry(params.synthetic_ma52, "synthetic_ma52", name)
+    synthesize_actions(spec, params.synthetic[spec.people], raw, workers=usable_cores())
     click.echo(f"wrote {raw}")
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.contracts.clips import read_clips
-from benchmark.contracts.test_labels import test_labels
+from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
 from benchmark.results.entries import read_entries
 from benchmark.results.files import Page, write_table
 from benchmark.results.leaderboards import leaderboard_lines
 from benchmark.results.runs import table_records
 from benchmark.results.subsets import sweep
-from benchmark.results.table import Resampling, known_answers, score_rows
+from benchmark.results.table import Resampling, known_truths, score_rows
 from benchmark.tracking.records import write_records
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import log_records
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--answers", type=path, required=True, help="Sealed answers of test, if any.")
+@click.option("--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists.")
 @click.option("--out", type=path, required=True, help="Folder of the table.")
 @click.option("--page", type=path, required=True, help="The page to write.")
 @click.option("--record", type=path, required=True, help="The runs' record.")
@@ -38,7 +38,7 @@ def main(
     params: Params,
     index: Path,
     probabilities: Path,
-    answers: Path,
+    test_labels: Path,
     out: Path,
     page: Path,
     record: Path,
@@ -47,7 +47,7 @@ def main(
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
     resampling = Resampling(params.table.resamples, params.seed)
-    truths = known_answers(clips, test_labels(answers, clips, edition))
+    truths = known_truths(clips, read_test_labels(test_labels, clips, edition))
     rows = []
     for truth in truths:
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)

@@ -34,7 +34,7 @@ def main(params: Params, name: str, out: Path, picture: Path, record: Path) -> N
         record=record,
         artifacts=[picture],
     ) as run:
-        train(spec, params.generated[spec.people], out, picture=picture, report=run.metrics)
+        train(spec, params.synthetic[spec.people], out, picture=picture, report=run.metrics)
     click.echo(f"wrote {out}, {picture} and {record}")
 
 

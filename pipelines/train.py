@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="EXPERIMENT")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--media", type=existing, required=True, help="Folder of the prepared clips.")
+@click.option("--modality", type=existing, required=True, help="Folder of the prepared clips.")
 @click.option("--start", type=existing, required=True, help="Folder of the first weights.")
 @click.option("--out", type=path, required=True, help="Folder of the model.")
 @click.option("--reports", type=path, required=True, help="Folder of curves and pictures.")

@@ -36,12 +36,12 @@ class Page(ThreadingHTTPServer):
     """Serves one page on loopback and takes what its script says."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+        super().__init__(("127.0.0.1", 0), GroundTruth)
         self.text = text
         self.told: Queue[Any] = Queue()
 
 
-class Answers(BaseHTTPRequestHandler):
+class GroundTruth(BaseHTTPRequestHandler):
     server: Page
 
     def do_GET(self) -> None:

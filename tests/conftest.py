@@ -25,8 +25,8 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 REPO = Path(__file__).parents[1]
 STAGES = (
-    "check", "synthesize", "synthesize_ma52", "index", "survey", "prepare", "tiny_depth",
-    "estimate", "sheets", "scratch", "published", "merge", "train", "predict", "evaluate", "fuse",
+    "check", "synthesize", "synthesize_ma52", "index", "data_report", "prepare", "tiny_depth",
+    "estimate", "previews", "init_weights", "import_weights", "merge_weights", "train", "predict", "evaluate", "fuse",
     "table", "analyse", "report", "submit",
 )  # fmt: skip
 
@@ -96,7 +96,7 @@ def a_clip(clip_id: str, **changes: object) -> Clip:
     row = {
         "clip_id": clip_id, "video": clip_id.split("_")[0], "subject": None, "split": "train",
         "label": 0, "start_frame": 0, "end_frame": 10, "fps": 25.0, "width": 320, "height": 180,
-        "left_out": False,
+        "excluded": False,
     }  # fmt: skip
     return Clip(**row | changes)
 

@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.results.markdown import to_markdown
-from benchmark.results.table import Answers, Entry, Resampling, ResultRow, score_rows
+from benchmark.results.table import Entry, GroundTruth, Resampling, ResultRow, score_rows
 from submission.fusion.fuse import fuse
 from submission.fusion.spec import Convex, Uniform
 
@@ -21,12 +21,12 @@ MIMIC = read_edition("mimic")
 RESAMPLING = Resampling(resamples=500, seed=7)
 
 
-def read_answers() -> Answers:
+def read_answers() -> GroundTruth:
     with (GOLDEN / "answers-val.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     label = np.array([int(row["label"]) for row in rows])
     ids, videos = (tuple(row[key] for row in rows) for key in ("clip_id", "video"))
-    return Answers("mimic", "val", ids, videos, label, np.array([0, 0, 31]))
+    return GroundTruth("mimic", "val", ids, videos, label, np.array([0, 0, 31]))
 
 
 def joint_stream() -> Probabilities:

@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmark.modalities.pose.mediapipe_points import (
     Landmarks,
-    PointsFinder,
+    PointsEstimator,
     PoseModels,
     assign_hands,
     model_hashes,
     to_openpose137,
 )
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.film_clip import Shooting
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.plan import Performance, Video
@@ -64,7 +64,7 @@ class Drawn(NamedTuple):
 
 def drawn(identity: int, gesture: Gesture, num_frames: int = FRAMES) -> Drawn:
     """A clip of one person and gesture."""
-    spec = MimicSpec(
+    spec = GesturesSpec(
         seed=0, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1,
         test_people=1, width=WIDTH, height=HEIGHT, fps=FPS, crf=23,
     )  # fmt: skip
@@ -135,9 +135,9 @@ def record(pose: Path, hands: Path | None, face: Path | None, out: Path) -> None
     kept, points, clips, seconds = [], [], [], 0.0
     for identity, gesture in CLIPS:
         clip = drawn(identity, gesture)
-        with PointsFinder(models, FPS) as finder:
+        with PointsEstimator(models, FPS) as estimator:
             start = time.perf_counter()
-            found = [finder.landmarks(frame) for frame in clip.frames]
+            found = [estimator.landmarks(frame) for frame in clip.frames]
             seconds += time.perf_counter() - start
         points.append(np.stack([mapped(each) for each in found]))
         clips.append(clip)

@@ -1,4 +1,4 @@
-"""Networks small enough to test, views for them, and recognisers of mmaction2 to compare with."""
+"""Networks small enough to test, views for them, and recognizers of mmaction2 to compare with."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.data.inputs import DatasetNorm, Input, SkeletonInput, VideoInput
 from benchmark.models.network import build
-from benchmark.models.recognizer import Recogniser
-from benchmark.models.specs import Backbone, MmactionBackbone, VideoSwin
+from benchmark.models.recognizer import Recognizer
+from benchmark.models.specs import Backbone, Mmaction2Backbone, VideoSwin
 from benchmark.params.params import read_params
 from conftest import REPO
 
@@ -25,7 +25,7 @@ class Network(NamedTuple):
     backbone: Backbone
     spec: Input
 
-    def build(self) -> Recogniser:
+    def build(self) -> Recognizer:
         torch.manual_seed(0)
         return build(self.backbone, self.spec, OPENPOSE36, num_classes=CLASSES)
 
@@ -55,14 +55,14 @@ def networks() -> dict[str, Network]:
     for name, experiment in read_params(REPO / "params.yaml").experiments.items():
         spec = experiment.input
         if isinstance(spec, VideoInput):
-            same = {"modality": "rgb", "sampling": {"kind": "uniform"}, "normalisation": NORM}
+            same = {"modality": "rgb", "sampling": {"kind": "uniform"}, "normalization": NORM}
             spec = spec.model_copy(update=same)
         network = Network(experiment.backbone, spec)
         if network not in found.values():
             found[name] = network
     found["x3d over rgb"] = Network(
-        MmactionBackbone(
-            kind="any_mmaction", name="X3D", arguments={"gamma_w": 0.5}, channels=128,
+        Mmaction2Backbone(
+            kind="mmaction2", name="X3D", arguments={"gamma_w": 0.5}, channels=128,
             time="axis", dropout=0.2,
         ),
         found["swin_rgb" if "swin_rgb" in found else "swin_ma52"].spec,
@@ -81,7 +81,7 @@ def networks() -> dict[str, Network]:
 NETWORKS = networks()
 
 
-def alive(net: Recogniser) -> Recogniser:
+def alive(net: Recognizer) -> Recognizer:
     """In evaluation, where no drop path cuts a block off, and no residual branch starts at 0."""
     for parameter in net.eval().parameters():
         if not parameter.any():
@@ -92,7 +92,7 @@ def alive(net: Recogniser) -> Recogniser:
 def theirs(
     kind: str, backbone: dict[str, Any], head: dict[str, Any], **more: Any
 ) -> torch.nn.Module:
-    """A recogniser of mmaction2, every tensor of it random, in evaluation."""
+    """A recognizer of mmaction2, every tensor of it random, in evaluation."""
     from benchmark.models import mmaction_import as mmaction
 
     mmaction._backbones()

@@ -12,14 +12,14 @@ from benchmark.contracts.clips import Clips
 from benchmark.data.normalization import with_numbers
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import DepthMedia, Media
+from benchmark.modalities.specs import DepthModality, Modality
 from benchmark.params.params import Experiment, read_params
 from benchmark.params.recipes import Recipe
 from benchmark.runtime.distributed import alone
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
-from benchmark.training.task import Task, Trained
-from benchmark.weights.initial import write_scratch
+from benchmark.training.task import TrainResult, TrainSpec
+from benchmark.weights.initial import write_no_weights
 from conftest import REPO
 from tiny_archive import write_archive
 
@@ -28,53 +28,55 @@ PARAMS = read_params(REPO / "params.yaml")
 
 
 class Prepared:
-    """A raw archive of a few clips and the media of every experiment, made when first asked for."""
+    """A raw archive of a few clips and the modality of every experiment, made when first asked for."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.raw = write_archive(root / "raw")
-        self.clips: Clips = read_archive(self.raw, MIMIC, left_out=(), workers=1)
-        write_scratch(root / "scratch")
+        self.clips: Clips = read_archive(self.raw, MIMIC, excluded=(), workers=1)
+        write_no_weights(root / "scratch")
 
-    def media(self, name: str) -> tuple[Media, Path]:
-        """The spec and the folder of media `name` of params.yaml."""
-        spec = PARAMS.all_media[name]
+    def modality(self, name: str) -> tuple[Modality, Path]:
+        """The spec and the folder of modality `name` of params.yaml."""
+        spec = PARAMS.all_modalities[name]
         # Pictures of another modality serve as well where a network would be needed.
-        if isinstance(spec, DepthMedia) or spec.edition != "mimic":
-            spec = PARAMS.media["rgb"]
+        if isinstance(spec, DepthModality) or spec.edition != "mimic":
+            spec = PARAMS.modality["rgb"]
             name = "rgb"
         folder = self.root / name
         if not folder.exists():
             prepare(spec, self.raw, MIMIC, self.clips, folder, workers=1)
         return spec, folder
 
-    def task(self, name: str, **recipe: object) -> Task:
+    def task(self, name: str, **recipe: object) -> TrainSpec:
         """Experiment `name`, started from nothing, with changes to its recipe."""
         experiment = PARAMS.experiments[name]
         changes = {
-            "epochs": 2, "warmup_epochs": 0.5, "batch_size": 5, "forward_size": 5, "threads": 1,
+            "epochs": 2, "warmup_epochs": 0.5, "batch_size": 5, "micro_batch_size": 5, "threads": 1,
         }  # fmt: skip
         changed = PARAMS.recipes[experiment.recipe].model_copy(update=changes | recipe)
         task = self.task_with(experiment, changed)
-        spec = with_numbers(experiment.input, task.media_folder, self.clips)
+        spec = with_numbers(experiment.input, task.modality_folder, self.clips)
         return replace(task, experiment=experiment.model_copy(update={"input": spec}))
 
-    def task_with(self, experiment: Experiment, recipe: Recipe) -> Task:
+    def task_with(self, experiment: Experiment, recipe: Recipe) -> TrainSpec:
         """Any experiment with any recipe, started from nothing."""
-        media, folder = self.media(experiment.media)
-        return Task(
+        modality, folder = self.modality(experiment.modality)
+        return TrainSpec(
             experiment=experiment,
             recipe=recipe,
-            media=media,
-            media_folder=folder,
-            start_folder=self.root / "scratch",
+            modality=modality,
+            modality_folder=folder,
+            init_folder=self.root / "scratch",
             clips=self.clips,
             classes=MIMIC.classes,
             seed=3,
         )
 
 
-def run(task: Task, root: Path, *, stop_after: int | None = None) -> tuple[Trained, list[int]]:
+def run(
+    task: TrainSpec, root: Path, *, stop_after: int | None = None
+) -> tuple[TrainResult, list[int]]:
     """Train on the CPU with checkpoints under `root`; the epochs that were reported."""
     reported: list[int] = []
 
@@ -86,6 +88,6 @@ def run(task: Task, root: Path, *, stop_after: int | None = None) -> tuple[Train
     return train(task, alone(task.recipe), Checkpoints(root, "x", "key"), report), reported
 
 
-def same_weights(one: Trained, other: Trained) -> bool:
+def same_weights(one: TrainResult, other: TrainResult) -> bool:
     """Whether every tensor has the same bits."""
     return all(torch.equal(one.weights[key], other.weights[key]) for key in one.weights)

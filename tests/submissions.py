@@ -24,7 +24,7 @@ def edition_of(challenge: Challenge) -> Edition:
 
 
 def sure(ids: tuple[str, ...], answers: list[int], challenge: Challenge = MIMIC) -> Probabilities:
-    """Answers `answers`; the next classes, counted on from there, follow in order."""
+    """GroundTruth `answers`; the next classes, counted on from there, follow in order."""
     edition = edition_of(challenge)
     count = len(edition.classes)
     p = np.empty((len(ids), count), np.float32)
@@ -34,8 +34,8 @@ def sure(ids: tuple[str, ...], answers: list[int], challenge: Challenge = MIMIC)
     return Probabilities(edition.name, "test", "joint", edition.classes, ids, p)
 
 
-def index(ids: tuple[str, ...], left_out: tuple[str, ...] = ()) -> Clips:
+def index(ids: tuple[str, ...], excluded: tuple[str, ...] = ()) -> Clips:
     """These test clips, and training clips of which class 5 is the most frequent."""
     train = [a_clip(f"0001_{k}", label=label) for k, label in enumerate((2, 5, 5, 7))]
-    test = [a_clip(i, split="test", label=None, left_out=i in left_out) for i in ids]
+    test = [a_clip(i, split="test", label=None, excluded=i in excluded) for i in ids]
     return Clips("mimic", (*train, *test))

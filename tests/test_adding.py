@@ -64,7 +64,7 @@ def test_the_challenge_gets_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(challenges, "FOLDER", folder)
     challenge = challenges.read_challenge("ours")
     write_submission(sure(IDS, [0, 5, 31]), Wanted(IDS), challenge, MADE_OF, tmp_path / "out")
-    text = (tmp_path / "out/answers.csv").read_text("utf-8")
+    text = (tmp_path / "out/predictions.csv").read_text("utf-8")
     assert text == (
         "clip,first,second,part\n0201_3.mp4,1,2,1\n0201_11.mp4,6,7,2\n0200_7.mp4,32,1,6\n"
     )

@@ -1,4 +1,4 @@
-"""answers.csv says of each clip what was answered."""
+"""predictions.csv says of each clip what was answered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.evaluation.metrics import confusion
-from benchmark.evaluation.predictions_csv import answers_csv
+from benchmark.evaluation.predictions_csv import predictions_csv
 
 CLASSES = ("bulging face, deep breath", 'so-called "minaret"', "head up", "folding arms")
 
@@ -17,7 +17,7 @@ def test_counting_its_rows_gives_the_confusion() -> None:
     rng = np.random.default_rng(0)
     p, label = rng.dirichlet(np.ones(4), 50), rng.integers(0, 4, 50)
     ids = [f"0108_{row}" for row in range(50)]
-    table = pd.read_csv(io.StringIO(answers_csv(ids, p, label, CLASSES)))
+    table = pd.read_csv(io.StringIO(predictions_csv(ids, p, label, CLASSES)))
     assert table["clip_id"].tolist() == ids
     np.testing.assert_allclose(table["probability"], p.max(1), atol=5e-5)
     counted = pd.crosstab(table["label"], table["answer"])
@@ -26,5 +26,5 @@ def test_counting_its_rows_gives_the_confusion() -> None:
 
 
 def test_of_equal_probabilities_the_first_class_is_the_answer() -> None:
-    text = answers_csv(["a"], np.full((1, 4), 0.25), np.array([2]), CLASSES)
+    text = predictions_csv(["a"], np.full((1, 4), 0.25), np.array([2]), CLASSES)
     assert text.splitlines()[1] == 'a,head up,"bulging face, deep breath",0.2500'

@@ -10,8 +10,8 @@ from torch import nn
 
 from benchmark.core.errors import TrainingError
 from benchmark.data.inputs import VideoInput
-from benchmark.models import mmaction2 as any_mmaction
-from benchmark.models.specs import MmactionBackbone, RgbPoseConv3d
+from benchmark.models import mmaction2 as mmaction2
+from benchmark.models.specs import Mmaction2Backbone, RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, NORM, Network, alive, theirs
 
 SLIM = {"base_channels": 4, "stage_blocks": [1, 1, 1, 1]}
@@ -89,9 +89,9 @@ def network(
     """With frames of 32 x 32 before it."""
     spec = NETWORKS["swin_ma52"].spec
     assert isinstance(spec, VideoInput)
-    spec = spec.model_copy(update={"size": 32, "frames": frames, "normalisation": NORM})
-    backbone = MmactionBackbone(
-        kind="any_mmaction", name=name, arguments=arguments, channels=channels, time=time,
+    spec = spec.model_copy(update={"size": 32, "frames": frames, "normalization": NORM})
+    backbone = Mmaction2Backbone(
+        kind="mmaction2", name=name, arguments=arguments, channels=channels, time=time,
         dropout=0.1,
     )  # fmt: skip
     return Network(backbone, spec)
@@ -151,10 +151,10 @@ def test_several_outputs_and_patch_tokens_are_pooled() -> None:
     patches = network("MViT", {**MVIT, "output_cls_token": False}, 32)
     assert patches.build()(patches.views(2)).shape == (2, 1, CLASSES)
     tokens = torch.rand(4, 7, 5)
-    pooled = any_mmaction._pool(nn.Identity(), (torch.empty(4),), [tokens], frames=None)
+    pooled = mmaction2._pool(nn.Identity(), (torch.empty(4),), [tokens], frames=None)
     torch.testing.assert_close(pooled, tokens.mean(1))
     images = torch.rand(4, 5, 3, 3)
-    pooled = any_mmaction._pool(nn.Identity(), (torch.empty(4),), images, frames=2)
+    pooled = mmaction2._pool(nn.Identity(), (torch.empty(4),), images, frames=2)
     torch.testing.assert_close(pooled, images.mean((2, 3)).view(2, 2, 5).mean(1))
 
 

@@ -65,7 +65,7 @@ BAD = {
     ),
     "zeros lost": (
         GOOD.replace(b"\n0", b"\n"),
-        [", line 2: 3 unknown clip(s)", "Keep the zeros at the start", ": 3 clip(s) missing"],
+        [", line 2: 3 unknown clip(s)", "SelectCheckpoint the zeros at the start", ": 3 clip(s) missing"],
     ),
     "quotes": (
         GOOD.replace(b"0200_7", b'"0200_7"'),
@@ -182,7 +182,7 @@ def zipped(path: Path, members: dict[str, bytes]) -> Path:
 
 ZIPS = {
     "in a folder": ({"out/prediction.csv": GOOD}, "prediction.csv lies in a folder"),
-    "another name": ({"answers.csv": GOOD}, "not prediction.csv alone"),
+    "another name": ({"predictions.csv": GOOD}, "not prediction.csv alone"),
     "more than it": ({"prediction.csv": GOOD, "readme.txt": b""}, "not prediction.csv alone"),
     "of a Mac": (
         {"prediction.csv": GOOD, "__MACOSX/._prediction.csv": b""}, "not prediction.csv alone",

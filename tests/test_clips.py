@@ -41,7 +41,7 @@ def make(splits: list[str] | None = None, seed: int = 0) -> Clips:
                     "fps": 25.0,
                     "width": 320,
                     "height": 180,
-                    "left_out": video == 3 and clip == 1,
+                    "excluded": video == 3 and clip == 1,
                 }
             )
     return Clips("mimic", tuple(Clip(**row) for row in rows))

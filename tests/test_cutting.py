@@ -87,8 +87,8 @@ def test_drop_takes_an_experiment_out_with_all_that_names_it(project: Path) -> N
     assert done.stdout.endswith("left: joint, limb, rgb, rgb_joint, rgb_limb, swin_rgb\n")
     params = read_params(project / "params.yaml")
     assert params.fusions["winner"].members == ("rgb_joint", "rgb_limb", "swin_rgb")
-    assert "rgb_ma52" not in params.media
-    assert (*params.editions, *params.generated_ma52) == ("mimic",)
+    assert "rgb_ma52" not in params.modalities
+    assert (*params.editions, *params.synthetic_ma52) == ("mimic",)
     assert "Swin depth" not in {row.name for row in params.table.rows}
     assert "# the weights that MM-Gesture wrote" in (project / "params.yaml").read_text("utf-8")
 

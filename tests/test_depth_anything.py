@@ -29,7 +29,7 @@ from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.modalities.depth.depth import depth_anything
 from benchmark.modalities.depth.depth_anything import (
-    DepthAnythingFinder,
+    DepthAnythingEstimator,
     empty_network,
     fitted,
     fitted_size,
@@ -123,8 +123,8 @@ def frames(count: int, height: int, width: int) -> list[np.ndarray]:
     return list(coarse[:, rows][:, :, columns])
 
 
-def maps(finder: DepthAnythingFinder, clip: list[np.ndarray]) -> list[np.ndarray]:
-    return [out for frame in clip for out in finder.add(frame)] + list(finder.finish())
+def maps(estimator: DepthAnythingEstimator, clip: list[np.ndarray]) -> list[np.ndarray]:
+    return [out for frame in clip for out in estimator.add(frame)] + list(estimator.finish())
 
 
 def processor(side: int) -> Any:
@@ -195,7 +195,7 @@ def test_maps_are_those_of_transformers(
 ) -> None:  # fmt: skip
     monkeypatch.setitem(depth_anything.FRAMES_AT_ONCE, "cpu", at_once)
     clip, pieces = frames(2, height, width), processor(SIDE)
-    found = maps(DepthAnythingFinder(backend(folder)), clip)
+    found = maps(DepthAnythingEstimator(backend(folder)), clip)
     with torch.no_grad():
         out = tiny(**pieces(clip, return_tensors="pt"))
     wanted = pieces.post_process_depth_estimation(out, [(height, width)] * 2)
@@ -208,7 +208,7 @@ def test_maps_are_those_of_transformers(
 
 
 def test_the_tensors_are_those_that_from_pretrained_finds(tiny: Any, folder: Path) -> None:
-    ours = DepthAnythingFinder(backend(folder))._network.state_dict()
+    ours = DepthAnythingEstimator(backend(folder))._network.state_dict()
     theirs = DepthAnythingForDepthEstimation.from_pretrained(folder, local_files_only=True)
     for network in (tiny, theirs):
         assert all(torch.equal(x, ours[name]) for name, x in network.state_dict().items())
@@ -224,32 +224,32 @@ def test_every_frame_has_one_map_in_order(
 ) -> None:
     monkeypatch.setitem(depth_anything.FRAMES_AT_ONCE, "cpu", at_once)
     clip = frames(count, 50, 62)
-    finder = DepthAnythingFinder(backend(folder))
-    found = maps(finder, clip)
+    estimator = DepthAnythingEstimator(backend(folder))
+    found = maps(estimator, clip)
     assert len(found) == count
     assert all(depth.min() >= 0 for depth in found)
     for frame, depth in zip(clip, found, strict=True):
-        np.testing.assert_array_equal(maps(finder, [frame])[0], depth)  # nothing is left over
+        np.testing.assert_array_equal(maps(estimator, [frame])[0], depth)  # nothing is left over
 
 
 def test_a_batch_changes_nothing_that_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = frames(3, 50, 62)
-    alone = maps(DepthAnythingFinder(backend(folder)), clip)
+    alone = maps(DepthAnythingEstimator(backend(folder)), clip)
     monkeypatch.setitem(depth_anything.FRAMES_AT_ONCE, "cpu", 8)
-    found = maps(DepthAnythingFinder(backend(folder)), clip)
+    found = maps(DepthAnythingEstimator(backend(folder)), clip)
     np.testing.assert_allclose(found, alone, rtol=0, atol=1e-5 * np.max(alone))
 
 
 def test_a_clip_keeps_its_size_and_the_next_may_have_another(folder: Path) -> None:
-    finder = DepthAnythingFinder(backend(folder))
-    finder.add(frames(1, 50, 62)[0])
+    estimator = DepthAnythingEstimator(backend(folder))
+    estimator.add(frames(1, 50, 62)[0])
     for wrong in (np.zeros((50, 63, 3), np.uint8), np.zeros((50, 62, 3), np.float32)):
         with pytest.raises(ValueError, match="after"):
-            finder.add(wrong)
+            estimator.add(wrong)
     with pytest.raises(ValueError, match="no picture"):
-        finder.add(np.zeros((50, 62), np.uint8))
-    assert list(finder.finish()) == []
-    assert [x.shape for x in maps(finder, frames(2, 30, 40))] == [(30, 40)] * 2
+        estimator.add(np.zeros((50, 62), np.uint8))
+    assert list(estimator.finish()) == []
+    assert [x.shape for x in maps(estimator, frames(2, 30, 40))] == [(30, 40)] * 2
 
 
 # Refused files
@@ -257,7 +257,7 @@ def test_a_clip_keeps_its_size_and_the_next_may_have_another(folder: Path) -> No
 
 def refusal(folder: Path, **changes: Any) -> str:
     with pytest.raises(ArchiveError) as caught:
-        DepthAnythingFinder(backend(folder, **changes))
+        DepthAnythingEstimator(backend(folder, **changes))
     return str(caught.value)
 
 
@@ -318,7 +318,7 @@ def test_no_other_key_of_a_config_reaches_transformers(folder: Path) -> None:
     }  # fmt: skip
     changes = code | {"backbone_config": code}
     path.write_text(json.dumps(changed(json.loads(path.read_text()), changes)))
-    found = DepthAnythingFinder(backend(folder))._network
+    found = DepthAnythingEstimator(backend(folder))._network
     for config in (found.config, found.backbone.config):
         assert not {"auto_map", "quantization_config"} & set(vars(config))
         assert config._attn_implementation in {"eager", "sdpa"}
@@ -362,7 +362,7 @@ def test_half_precision_files_load_as_single(folder: Path) -> None:
     path = folder / "model.safetensors"
     tensors = {name: x.half() for name, x in safetensors.torch.load_file(path).items()}
     safetensors.torch.save_file(tensors, path)
-    found = DepthAnythingFinder(backend(folder))._network.parameters()
+    found = DepthAnythingEstimator(backend(folder))._network.parameters()
     assert {x.dtype for x in found} == {torch.float32}
 
 
@@ -372,4 +372,4 @@ def test_without_transformers_the_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "transformers", None)
     wanted = "pip install --no-deps transformers==5.23.0 tokenizers==0.23.3"
     with pytest.raises(MissingExtra, match=wanted):
-        DepthAnythingFinder(backend(folder))
+        DepthAnythingEstimator(backend(folder))

@@ -45,7 +45,7 @@ def test_an_input_size_is_a_multiple_of_a_patch(size: int) -> None:
         network_size(100, 100, size)
 
 
-def test_frames_are_resized_before_they_are_normalised() -> None:
+def test_frames_are_resized_before_they_are_normalized() -> None:
     frame = pictures(1, 20, 30)[0]
     found = network_input(frame, network_size(20, 30, 14)).numpy()
     small = cv2.resize(np.float32(frame) / 255, (28, 14), interpolation=cv2.INTER_CUBIC)

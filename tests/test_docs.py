@@ -80,9 +80,9 @@ def test_every_format_named_in_code_is_described() -> None:
     formats = (REPO / "docs/formats.md").read_text("utf-8")
     for name in (
         "clips/2",
-        "media/2",
+        "manifest/3",
         "model/2",
-        "start/1",
+        "initial_weights/2",
         "probabilities/1",
         "fusion/3",
         "runs/1",

@@ -146,7 +146,13 @@ def test_every_path_of_code_in_deps_exists(stage: str) -> None:
 def test_no_stage_names_an_experiment_or_a_fusion_of_params() -> None:
     """Another set of params needs no other graph: own clips, a stream more, one less."""
     params = read_params(REPO / "params.yaml")
-    names = {*params.experiments, *params.fusions, *params.merges, *params.editions, *params.media}
+    names = {
+        *params.experiments,
+        *params.fusions,
+        *params.merges,
+        *params.editions,
+        *params.modalities,
+    }
     path = r"(?:data|models|predictions|reports|runs)/[^\s:]+"
     paths = re.findall(path, GRAPH.read_text("utf-8"))
     assert paths

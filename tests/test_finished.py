@@ -1,4 +1,4 @@
-"""What a person sees of a project after its `dvc repro`: pages, pictures, what it recognises."""
+"""What a person sees of a project after its `dvc repro`: pages, pictures, what it recognizes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import numpy as np
 from pathlib import Path
 from benchmark.clips import read_clips
 from benchmark.modalities.single import Span
-from pipelines.recognition import open_system, read_points, recognise
+from pipelines.recognition import open_system, read_points, recognize
 from dataclasses import replace
 system = replace(open_system("convex"), worth=None)
 clips = [c for c in read_clips(Path("data/mimic/clips.parquet"), system.edition).split("test")]
@@ -33,7 +33,7 @@ raw = Path("data/raw/mimic")
 video = next(raw.rglob(f"{own[0].video}.mp4"))
 points = read_points(next(raw.rglob(f"{own[0].video}_openpose.xlsx")))
 windows = [Span(clip.start_frame, clip.end_frame) for clip in own]
-found = recognise(system, video, windows, points)
+found = recognize(system, video, windows, points)
 print(json.dumps({clip.clip_id: one.p.tolist() for clip, one in zip(own, found)}))
 """
 
@@ -62,12 +62,12 @@ def test_predict_writes_what_it_sees(finished: Path) -> None:
         "--out",
         "seen_by_hand",
     )
-    told = json.loads((finished / "seen_by_hand/recognised.json").read_text("utf-8"))
+    told = json.loads((finished / "seen_by_hand/recognized.json").read_text("utf-8"))
     assert len(told["windows"]) == 4
     assert told["calibrated"] is True
     assert told["members"] == {"swin_rgb": 1.0}, "the only one that needs no skeleton"
     names = {path.name for path in (finished / "seen_by_hand").iterdir()}
-    assert names == {"recognised.json", "recognised.csv", "timeline.png", "annotated.mp4"}
+    assert names == {"recognized.json", "recognized.csv", "timeline.png", "annotated.mp4"}
 
 
 def test_every_cell_of_the_notebook_runs(finished: Path) -> None:

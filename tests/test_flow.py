@@ -14,14 +14,20 @@ from benchmark.archives.folder import describe
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.flow_components import NO_MOTION, components, vectors
-from benchmark.data.manifest import read_media
+from benchmark.data.manifest import read_manifest
 from benchmark.data.transforms import mirrored_frames
 from benchmark.data.video_reader import PackedVideos
 from benchmark.modalities.flow import flow
-from benchmark.modalities.flow.estimator import flow_finder
+from benchmark.modalities.flow.estimator import flow_estimator
 from benchmark.modalities.flow.flow import FlowExtraction, wheel
 from benchmark.modalities.flow.sparse_to_dense import sparse_to_dense
-from benchmark.modalities.specs import DisFlow, FlowBackend, FlowMedia, RaftFlow, SparseToDenseFlow
+from benchmark.modalities.specs import (
+    DisFlow,
+    FlowBackend,
+    FlowModality,
+    RaftFlow,
+    SparseToDenseFlow,
+)
 from bomb import Bomb
 
 H, W = 72, 128
@@ -31,8 +37,8 @@ CLASSICAL = {
 }
 
 
-def spec(**changes: object) -> FlowMedia:
-    made = FlowMedia(
+def spec(**changes: object) -> FlowModality:
+    made = FlowModality(
         kind="flow", edition="own", backend=CLASSICAL["dis"], work_side=H, rendering="components",
         limit=8.0, short_side=H, gop=8, crf=10, shards=2,
     )  # fmt: skip
@@ -55,8 +61,8 @@ def moving(dx: float, dy: float, count: int) -> list[np.ndarray]:
 
 
 def pair_flow(backend: FlowBackend, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    finder = flow_finder(backend)
-    (found,) = [*finder.add(one), *finder.add(other), *finder.finish()]
+    estimator = flow_estimator(backend)
+    (found,) = [*estimator.add(one), *estimator.add(other), *estimator.finish()]
     return found
 
 
@@ -90,7 +96,7 @@ def test_sparse_to_dense_of_small_and_flat_frames_is_finite(size: tuple[int, int
     assert (sparse_to_dense(flat, flat) == 0).all()
 
 
-def extract(frames: list[np.ndarray], made: FlowMedia) -> list[np.ndarray]:
+def extract(frames: list[np.ndarray], made: FlowModality) -> list[np.ndarray]:
     extraction = FlowExtraction(made)
     found = [out for frame in frames for out in extraction.add(frame)]
     return found + list(extraction.finish())
@@ -147,7 +153,7 @@ def test_the_flow_of_the_mirrored_video_is_the_mirrored_flow() -> None:
     assert np.abs(one[middle].astype(int) - other[middle]).mean() < 1.5
 
 
-def test_the_wheel_is_white_where_nothing_moves_and_coloured_by_direction() -> None:
+def test_the_wheel_is_white_where_nothing_moves_and_colored_by_direction() -> None:
     still = np.zeros((4, 4, 2), np.float32)
     still[0, 0] = (5, 0)
     picture = wheel(still)
@@ -177,12 +183,12 @@ def test_stored_flow_comes_back_out_of_the_tar(tmp_path: Path) -> None:
         "utf-8",
     )
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     for workers in (1, 2):
         flow.prepare(spec(), root, own, clips, tmp_path / f"{workers}", workers=workers)
     for path in sorted((tmp_path / "1").iterdir()):
         assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes(), path.name
-    assert {medium.frames for medium in read_media(tmp_path / "1", clips).values()} == {8, 7, 12}
+    assert {medium.frames for medium in read_manifest(tmp_path / "1", clips).values()} == {8, 7, 12}
     for clip in clips:
         stored = PackedVideos(tmp_path / "1", clips).read(clip.clip_id, np.arange(clip.frames))
         found = np.median(vectors(stored[1], 8.0)[12:-12, 12:-12], (0, 1))
@@ -217,16 +223,16 @@ def test_other_weights_than_the_pinned_ones_are_refused(tmp_path: Path, raft_wei
     copy.write_bytes(raft_weights.read_bytes() + b"!")
     weights = pinned.weights.model_copy(update={"path": str(copy)})
     with pytest.raises(ArchiveError, match="not the file whose hash is in params"):
-        flow_finder(pinned.model_copy(update={"weights": weights}))
+        flow_estimator(pinned.model_copy(update={"weights": weights}))
 
 
 def test_missing_or_foreign_weights_are_named_and_nothing_in_them_runs(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"none\.pth: no such weights"):
-        flow_finder(raft(tmp_path / "none.pth"))
+        flow_estimator(raft(tmp_path / "none.pth"))
 
     torch.save(Bomb(tmp_path / "ran"), tmp_path / "evil.pth")
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     for name in ("evil.pth", "other.pth"):
         with pytest.raises(ArchiveError, match=f"{name}: not the weights of raft_small"):
-            flow_finder(raft(tmp_path / name))
+            flow_estimator(raft(tmp_path / name))
     assert not (tmp_path / "ran").exists()

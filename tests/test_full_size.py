@@ -15,7 +15,7 @@ from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build
-from benchmark.models.recognizer import Recogniser
+from benchmark.models.recognizer import Recognizer
 from benchmark.models.rgb_pose_input import map_side
 from benchmark.models.specs import (
     Backbone,
@@ -39,7 +39,7 @@ JOINT = PoseConv3d(
 )  # fmt: skip
 RGB_POSE = RgbPoseInput(
     kind="rgb_pose", stream="joint", rgb_frames=8, pose_frames=32, size=224, test_size=256,
-    map_scale=0.25, sigma=0.7, crop_area=(0.56, 1.0), flip=0.5, normalisation=NORM, views=10,
+    map_scale=0.25, sigma=0.7, crop_area=(0.56, 1.0), flip=0.5, normalization=NORM, views=10,
 )  # fmt: skip
 TWO_PATHWAYS = RgbPoseConv3d(
     kind="rgb_pose_conv3d", speed_ratio=4, channel_ratio=4,
@@ -51,7 +51,7 @@ VIDEO = VideoInput.model_validate_json(
     """{"kind": "video", "modality": "rgb", "frames": 32, "size": 224, "resize": 256,
     "sampling": {"kind": "interval", "interval": 2}, "region": "frame", "crop_area": [0.08, 1.0],
     "crop_ratio": [0.75, 1.33], "flip": 0.5, "views": 4, "crops": 3,
-    "normalisation": {"kind": "still_removed", "scale": 1.0}}"""
+    "normalization": {"kind": "temporal_mean_removed", "scale": 1.0}}"""
 )
 
 
@@ -72,7 +72,7 @@ PUBLISHED: dict[str, tuple[Spec, Backbone, float, float]] = {
     "Swin-B": (VIDEO, swin(128, 18, 4), 87.67, 281.3),
 }
 """Millions of parameters and thousands of millions of multiply-adds a view, measured on
-mmaction2's recognisers."""
+mmaction2's recognizers."""
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def _shapes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "linspace", partial(torch.linspace, device="cpu"))  # Swin's rates
 
 
-def on_meta(backbone: Backbone, spec: Spec) -> Recogniser:
+def on_meta(backbone: Backbone, spec: Spec) -> Recognizer:
     with torch.device("meta"):
         return build(backbone, spec, OPENPOSE36, num_classes=CLASSES)
 
@@ -117,7 +117,7 @@ def test_full_networks_have_the_published_sizes(name: str) -> None:
 def test_the_papers_networks_take_their_views(experiment: Experiment) -> None:
     spec = experiment.input
     if not isinstance(spec, SkeletonInput):
-        spec = spec.model_copy(update={"normalisation": NORM})
+        spec = spec.model_copy(update={"normalization": NORM})
     net = on_meta(experiment.backbone, spec).eval()
     heads = 2 if isinstance(spec, RgbPoseInput) else 1
     for side in {spec.size, spec.size if isinstance(spec, VideoInput) else spec.test_size}:

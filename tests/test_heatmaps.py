@@ -109,7 +109,7 @@ def test_a_mirrored_view_gives_the_mirrored_map_of_the_other_side(stream: str, w
     points = some_points(1)
     points[..., :2] = points[..., :2].clip(4, SIZE - 5).round()
     one = WAYS[stream][way](torch.from_numpy(points)[None], 0.6)[0]
-    # A mirror at the centre of the pixels, so that it falls on pixels again.
+    # A mirror at the center of the pixels, so that it falls on pixels again.
     turned = torch.from_numpy(mirrored_points(points, SIZE - 1, OPENPOSE36))
     other = WAYS[stream][way](turned[None], 0.6)[0]
     swap = list(OPENPOSE36.swap)

@@ -37,7 +37,7 @@ def copy(archive: Path, tmp_path: Path) -> Path:
 
 
 def index(root: Path) -> Clips:
-    return read_archive(root, MIMIC, left_out=(), workers=1)
+    return read_archive(root, MIMIC, excluded=(), workers=1)
 
 
 def fault(root: Path) -> str:
@@ -84,7 +84,7 @@ def test_a_label_file_of_another_encoding_is_named(copy: Path) -> None:
 
 def test_the_index_does_not_depend_on_the_number_of_workers(archive: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
-        clips = read_archive(archive, MIMIC, left_out=(), workers=workers)
+        clips = read_archive(archive, MIMIC, excluded=(), workers=workers)
         write_clips(clips, tmp_path / f"{workers}.parquet", MIMIC)
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
     assert read_clips(tmp_path / "1.parquet", MIMIC) == index(archive)

@@ -39,12 +39,12 @@ class Kaggle(ThreadingHTTPServer):
     refusal: str | None = None
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+        super().__init__(("127.0.0.1", 0), GroundTruth)
         self.asked: list[tuple[str, bytes]] = []
         self.address = f"http://127.0.0.1:{self.server_port}"
 
 
-class Answers(BaseHTTPRequestHandler):
+class GroundTruth(BaseHTTPRequestHandler):
     server: Kaggle
 
     def do_POST(self) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from benchmark.models.recognizer import Mix, Recogniser
+from benchmark.models.recognizer import Mix, Recognizer
 from benchmark.params.params import read_params
 from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted, Mixup
 from benchmark.training.losses import Loss, draw_mix
@@ -147,7 +147,7 @@ def test_both_inputs_of_a_network_are_mixed_by_the_shares_that_the_labels_are_mi
         def forward(self, *volumes: Tensor) -> Tensor:
             return torch.cat([volume.flatten(1) for volume in volumes], 1)
 
-    network = Recogniser(Step(), Backbone(), nn.Identity())
+    network = Recognizer(Step(), Backbone(), nn.Identity())
     x = torch.randn(3, 2, 4, 1, 1), torch.randn(3, 5, 1, 1, 1)
     mix = Mix(torch.tensor([0.3, 1.0, 0.0]), torch.tensor([2, 0, 1]))
     plain, mixed = network(x), network(x, mix)

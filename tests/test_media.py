@@ -14,14 +14,14 @@ from benchmark.contracts.clips import Clips
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
 from benchmark.data.inputs import DatasetNorm
-from benchmark.data.manifest import read_media
+from benchmark.data.manifest import read_manifest
 from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.data.skeleton_views import SkeletonViews
 from benchmark.data.video_reader import PackedVideos
 from benchmark.data.video_views import VideoViews
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb, skeleton
-from benchmark.modalities.specs import RgbMedia, SkeletonMedia
+from benchmark.modalities.specs import RgbModality, SkeletonModality
 from benchmark.models.video_input import VideoStep
 from benchmark.params.params import read_params
 from conftest import REPO
@@ -29,8 +29,8 @@ from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
 
 MIMIC = read_edition("mimic")
 PARAMS = read_params(REPO / "params.yaml")
-SKELETON = SkeletonMedia(kind="skeleton", edition="mimic", layout="openpose36", shards=2)
-RGB = RgbMedia(kind="rgb", edition="mimic", short_side=HEIGHT, gop=4, crf=4, shards=3)
+SKELETON = SkeletonModality(kind="skeleton", edition="mimic", layout="openpose36", shards=2)
+RGB = RgbModality(kind="rgb", edition="mimic", short_side=HEIGHT, gop=4, crf=4, shards=3)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips(raw: Path) -> Clips:
-    return read_archive(raw, MIMIC, left_out=(), workers=1)
+    return read_archive(raw, MIMIC, excluded=(), workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_damaged_stored_bytes_are_an_error_with_the_clips_name(
     packed: Path, clips: Clips, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(packed, tmp_path / "rgb"))
-    medium = read_media(folder, clips)["0011_2"]
+    medium = read_manifest(folder, clips)["0011_2"]
     shard = bytearray((folder / medium.shard).read_bytes())
     shard[medium.offset : medium.offset + medium.size] = bytes(medium.size)
     (folder / medium.shard).write_bytes(shard)
@@ -138,12 +138,12 @@ def test_a_sheet_shorter_than_its_clips_is_refused(raw: Path, clips: Clips, tmp_
 def test_media_of_another_index_are_refused(points: Path, clips: Clips) -> None:
     fewer = Clips(clips.edition, clips.rows[1:])
     with pytest.raises(MismatchError, match="the first that differs is 0011_0"):
-        read_media(points, fewer)
+        read_manifest(points, fewer)
 
 
 def test_media_without_a_table_are_refused(tmp_path: Path, clips: Clips) -> None:
-    with pytest.raises(FormatError, match=r"media\.parquet: no such file"):
-        read_media(tmp_path, clips)
+    with pytest.raises(FormatError, match=r"modality\.parquet: no such file"):
+        read_manifest(tmp_path, clips)
 
 
 def test_skeleton_views_keep_unseen_points_at_the_origin(points: Path, clips: Clips) -> None:
@@ -204,17 +204,17 @@ def test_kept_clips_are_the_decoded_ones_and_never_outgrow_their_memory(
 
 def test_what_stands_still_is_removed_where_the_spec_says_so() -> None:
     spec = PARAMS.experiments["swin_rgb"].input
-    assert spec.normalisation.kind == "still_removed"
+    assert spec.normalization.kind == "temporal_mean_removed"
     frames = torch.full((1, spec.frames, 4, 4, 3), 90, dtype=torch.uint8)
     frames[0, 2, 1, 1] = 190
-    (volume,) = VideoStep(spec.normalisation)(frames)
+    (volume,) = VideoStep(spec.normalization)(frames)
     assert volume.shape == (1, 3, spec.frames, 4, 4)
     assert volume[0, :, :, 0, 0].abs().max() == 0
-    moved = 100 / spec.normalisation.scale * (1 - 1 / spec.frames)
+    moved = 100 / spec.normalization.scale * (1 - 1 / spec.frames)
     assert volume[0, 0, 2, 1, 1] == pytest.approx(moved)
 
 
-def test_dataset_normalisation_takes_the_channels_apart() -> None:
+def test_dataset_normalization_takes_the_channels_apart() -> None:
     norm = DatasetNorm(kind="dataset", mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 5.0))
     (volume,) = VideoStep(norm)(torch.full((1, 2, 1, 1, 3), 40, dtype=torch.uint8))
     assert volume[0, :, 0, 0, 0].tolist() == [30.0, 10.0, 2.0]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.core import video as media
 from benchmark.core.errors import ArchiveError, ParamsError
-from benchmark.params.synthetic import ActionsSpec, MimicSpec
+from benchmark.core.video import write_video
+from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 from benchmark.synthetic import actions_archive, choreography
 from benchmark.synthetic import plan as gestures_plan
 from benchmark.synthetic.actions.action import PROGRAMS, Action, Body
@@ -35,7 +35,7 @@ _APEX = 28
 _SPEC = ActionsSpec(
     seed=3, train_clips=3, val_clips=1, test_clips=2, width=96, height=128, fps=12, crf=30
 )
-_PEOPLE = MimicSpec(
+_PEOPLE = GesturesSpec(
     seed=5, train_clips=40, val_clips=9, test_clips=9, train_people=11, val_people=4,
     test_people=5, width=320, height=180, fps=25, crf=23,
 )  # fmt: skip
@@ -87,7 +87,7 @@ def test_lists_name_each_clip_with_its_true_label(made, split):
 
 def test_clips_have_the_size_rate_and_length_that_were_asked_for(made):
     for clip in plan(_SPEC, _PEOPLE):
-        info = media.probe(made / f"videos_{clip.split}" / clip.name)
+        info = modality.probe(made / f"videos_{clip.split}" / clip.name)
         assert (info.width, info.height, info.fps) == (96, 128, 12.0)
         assert info.frames == clip.num_frames
 

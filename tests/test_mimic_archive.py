@@ -10,16 +10,16 @@ import openpyxl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from benchmark.core import video as media
 from benchmark.core.errors import ArchiveError
-from benchmark.params.synthetic import MimicSpec
+from benchmark.core.video import write_video
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic import archive
 from benchmark.synthetic.synthesize import synthesize
 from benchmark.synthetic.xlsx import write_xlsx
 
 pytestmark = pytest.mark.slow
 
-_SPEC = MimicSpec(
+_SPEC = GesturesSpec(
     seed=3, train_clips=3, val_clips=1, test_clips=2, train_people=2, val_people=1, test_people=1,
     width=160, height=90, fps=25, crf=28,
 )  # fmt: skip
@@ -65,7 +65,7 @@ def _sheet(made: Path) -> Path:
 
 def test_the_sheet_has_a_row_of_411_numbers_for_each_frame(made):
     table = np.array(CalamineWorkbook.from_path(_sheet(made)).get_sheet_by_index(0).to_python())
-    info = media.probe(made / "raw/imigue_rgb_phase2/0401/0401.mp4")
+    info = modality.probe(made / "raw/imigue_rgb_phase2/0401/0401.mp4")
     assert table.shape == (info.frames, 411)
     assert (info.width, info.height, info.fps) == (160, 90, 25.0)
 

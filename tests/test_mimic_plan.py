@@ -7,18 +7,18 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.film_clip import cast
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.plan import FLOOR, IMIGUE_COUNTS, class_counts, plan
 
 
-def _spec(**changes: int) -> MimicSpec:
+def _spec(**changes: int) -> GesturesSpec:
     knobs = {
         "seed": 0, "train_clips": 600, "val_clips": 130, "test_clips": 160, "train_people": 20,
         "val_people": 6, "test_people": 8, "width": 320, "height": 180, "fps": 25, "crf": 23,
     }  # fmt: skip
-    return MimicSpec(**knobs | changes)
+    return GesturesSpec(**knobs | changes)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.film_clip import Shooting
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.keypoints import FACE, LEFT_HAND, RIGHT_HAND, detect
@@ -13,7 +13,7 @@ from benchmark.synthetic.plan import Performance, Video
 from benchmark.synthetic.raster import FAR
 
 _APEX = 22
-_SPEC = MimicSpec(
+_SPEC = GesturesSpec(
     seed=1, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1, test_people=1,
     width=320, height=180, fps=25, crf=23,
 )  # fmt: skip

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.film_clip import Shooting
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.ground_truth import Truth, exact_frames, follow_shooting
@@ -19,7 +19,7 @@ from benchmark.synthetic.raster import FAR
 pytestmark = pytest.mark.slow
 
 _FRAMES = 46
-_SPEC = MimicSpec(
+_SPEC = GesturesSpec(
     seed=1, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1, test_people=1,
     width=320, height=180, fps=25, crf=23,
 )  # fmt: skip

@@ -16,31 +16,31 @@ from benchmark.archives.folder import describe
 from benchmark.contracts.clips import Clips
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.inputs import DatasetNorm, TrainSplitNorm, VideoInput
-from benchmark.data.manifest import FILE, read_media
+from benchmark.data.manifest import FILE, read_manifest
 from benchmark.data.normalization import with_numbers
 from benchmark.data.statistics import train_statistics
 from benchmark.data.video_reader import PackedVideos
 from benchmark.editions.edition import Edition
-from benchmark.modalities.depth.depth import DepthExtraction, Levels, grey
+from benchmark.modalities.depth.depth import DepthExtraction, Levels, gray
 from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
 from benchmark.modalities.prepare import prepare
 from benchmark.modalities.specs import (
-    DepthMedia,
+    DepthModality,
     DisFlow,
     FixedScale,
-    FlowMedia,
-    Media,
-    PersonMedia,
-    RgbMedia,
+    FlowModality,
+    Modality,
+    PersonCropModality,
+    RgbModality,
     SampledScale,
     SparseToDenseFlow,
-    TaylorMedia,
+    TaylorModality,
     TinyBackend,
     VideoDepthAnythingBackend,
 )
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from own_clips import write_folder
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def own(raw: Path) -> Edition:
 @pytest.fixture(scope="module")
 def clips(raw: Path, own: Edition) -> Clips:
     """All clips; one of them is cut to one frame, one to three."""
-    found = list(read_archive(raw, own, left_out=(), workers=1))
+    found = list(read_archive(raw, own, excluded=(), workers=1))
     for k, frames in ((0, 1), (3, 3)):
         found[k] = replace(found[k], end_frame=found[k].start_frame + frames)
         points = raw / f"skeletons/{found[k].clip_id}.npy"
@@ -87,14 +87,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyBackend:
         seed=0, height=32, width=64, channels=(4, 4, 8, 8), takes=1, frames_per_take=1, steps=1,
         batch_size=1, lr=0.1, edge_weight=0.0, backdrop_metres=1.0, threads=1,
     )  # fmt: skip
-    people = MimicSpec(
+    people = GesturesSpec(
         seed=0, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2,
         test_people=2, width=160, height=90, fps=25, crf=28,
     )  # fmt: skip
-    card = DepthCard(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
+    metadata = DepthCard(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
     net = DepthNet(spec.channels)
     torch.nn.init.constant_(net.last[0].bias, 1.0)  # about in the middle of the scale
-    write_depth_net(folder, card, net)
+    write_depth_net(folder, metadata, net)
     return TinyBackend(kind="tiny", network=str(folder))
 
 
@@ -110,25 +110,27 @@ def video_depth(tmp_path_factory: pytest.TempPathFactory) -> VideoDepthAnythingB
 
 
 @pytest.fixture(scope="module")
-def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str, Media]:
+def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str, Modality]:
     dis = DisFlow(kind="dis", preset="fast")
     sparse = SparseToDenseFlow(kind="sparse_to_dense")
     sampled = SampledScale(kind="sampled", clips=3, quantile=0.99)
-    found: dict[str, Media] = {
-        f"taylor {variant}": TaylorMedia(
+    found: dict[str, Modality] = {
+        f"taylor {variant}": TaylorModality(
             kind="taylor", variant=variant, terms=3, window=6, **STORED
         )
         for variant in ("paper", "mm_gesture", "signed")
     }
     return found | {
-        "rgb": RgbMedia(kind="rgb", **STORED),
-        "flow dis": FlowMedia(backend=dis, **FLOW),
-        "flow wheel": FlowMedia(backend=dis, **FLOW | {"rendering": "wheel"}),
-        "flow sparse_to_dense": FlowMedia(backend=sparse, **FLOW),
-        "depth tiny": DepthMedia(backend=tiny, **DEPTH),
-        "depth video_depth_anything": DepthMedia(backend=video_depth, **DEPTH | {"scale": sampled}),
-        "person": PersonMedia(
-            kind="person", edition="own", layout="own", side=SIDE, gop=4, crf=4, shards=2
+        "rgb": RgbModality(kind="rgb", **STORED),
+        "flow dis": FlowModality(backend=dis, **FLOW),
+        "flow wheel": FlowModality(backend=dis, **FLOW | {"rendering": "wheel"}),
+        "flow sparse_to_dense": FlowModality(backend=sparse, **FLOW),
+        "depth tiny": DepthModality(backend=tiny, **DEPTH),
+        "depth video_depth_anything": DepthModality(
+            backend=video_depth, **DEPTH | {"scale": sampled}
+        ),
+        "person": PersonCropModality(
+            kind="person_crop", edition="own", layout="own", side=SIDE, gop=4, crf=4, shards=2
         ),
     }
 
@@ -146,7 +148,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_clip_is_stored_whole_and_comes_out_the_same_again(
-    name: str, specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+    name: str, specs: dict[str, Modality], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     if name == "depth video_depth_anything":  # 28 M parameters on a CPU
         clips = Clips("own", tuple(clips)[:6])
@@ -167,11 +169,11 @@ def test_every_clip_is_stored_whole_and_comes_out_the_same_again(
 
 
 def test_statistics_are_those_of_the_stored_training_frames_and_of_no_other_split(
-    specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+    specs: dict[str, Modality], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
-    media = read_media(tmp_path / "rgb", clips)
-    found = train_statistics(media, clips)
+    modality = read_manifest(tmp_path / "rgb", clips)
+    found = train_statistics(modality, clips)
     videos = PackedVideos(tmp_path / "rgb", clips)
     pixels = np.concatenate(
         [
@@ -183,41 +185,41 @@ def test_statistics_are_those_of_the_stored_training_frames_and_of_no_other_spli
     np.testing.assert_allclose(found.std, pixels.std(0), atol=1.5)
     others = {
         clip: medium._replace(sums=[0, 0, 0], squares=[0, 0, 0])
-        for clip, medium in media.items()
+        for clip, medium in modality.items()
         if clip in set(clips.split("val").ids) | set(clips.split("test").ids)
     }
-    assert train_statistics(media | others, clips) == found
+    assert train_statistics(modality | others, clips) == found
     first = clips.split("train").ids[0]
-    changed = {first: media[first]._replace(sums=[0, 0, 0])}
-    assert train_statistics(media | changed, clips) != found
+    changed = {first: modality[first]._replace(sums=[0, 0, 0])}
+    assert train_statistics(modality | changed, clips) != found
 
 
-def test_a_normalisation_by_the_train_split_becomes_its_numbers(
-    specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+def test_a_normalization_by_the_train_split_becomes_its_numbers(
+    specs: dict[str, Modality], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
     spec = VideoInput.model_validate(
         {
             "kind": "video", "modality": "rgb", "frames": 4, "sampling": {"kind": "uniform"},
             "size": 32, "resize": 32, "region": "frame", "crop_area": (0.5, 1.0),
-            "crop_ratio": (0.9, 1.1), "flip": 0.5, "normalisation": {"kind": "train_split"},
+            "crop_ratio": (0.9, 1.1), "flip": 0.5, "normalization": {"kind": "train_split"},
             "views": 1, "crops": 1,
         }
     )  # fmt: skip
-    assert isinstance(spec.normalisation, TrainSplitNorm)
+    assert isinstance(spec.normalization, TrainSplitNorm)
     made = with_numbers(spec, tmp_path / "rgb", clips)
     assert isinstance(made, VideoInput)
-    mean, std = train_statistics(read_media(tmp_path / "rgb", clips), clips)
-    assert made.normalisation == DatasetNorm(kind="dataset", mean=mean, std=std)
+    mean, std = train_statistics(read_manifest(tmp_path / "rgb", clips), clips)
+    assert made.normalization == DatasetNorm(kind="dataset", mean=mean, std=std)
     assert with_numbers(made, tmp_path / "nowhere", clips) is made
 
 
 # Depth
 
 
-def test_grey_is_one_scale_for_all_and_clips_to_it() -> None:
+def test_gray_is_one_scale_for_all_and_clips_to_it() -> None:
     depth = np.array([[0.0, 0.5, 1.0, 2.0, 9.0, -1.0]], np.float32)
-    found = grey(depth, Levels(0.0, 2.0))
+    found = gray(depth, Levels(0.0, 2.0))
     assert found.shape == (1, 6, 3)
     assert (found == found[..., :1]).all()
     assert found[0, :, 0].tolist() == [0, 64, 128, 255, 255, 0]
@@ -225,7 +227,7 @@ def test_grey_is_one_scale_for_all_and_clips_to_it() -> None:
 
 @pytest.mark.parametrize("length", [1, 16, 17])
 def test_depth_gives_as_many_frames_as_it_takes_in_order(tiny: TinyBackend, length: int) -> None:
-    spec = DepthMedia(backend=tiny, **DEPTH)
+    spec = DepthModality(backend=tiny, **DEPTH)
     frames = np.random.default_rng(0).integers(0, 255, (length, 48, 64, 3)).astype(np.uint8)
     extraction = DepthExtraction(spec, Levels(0, 2))
     found = [out for frame in frames for out in extraction.add(frame)]
@@ -237,7 +239,7 @@ def test_depth_gives_as_many_frames_as_it_takes_in_order(tiny: TinyBackend, leng
 
 
 def test_a_sampled_scale_is_the_quantiles_over_training_clips_and_is_kept(
-    specs: dict[str, Media], raw: Path, own: Edition, clips: Clips, tmp_path: Path
+    specs: dict[str, Modality], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
     spec = specs["depth tiny"].model_copy(
         update={"scale": SampledScale(kind="sampled", clips=4, quantile=0.9)}

@@ -1,4 +1,4 @@
-"""Every backbone: shape, gradients, determinism, mixing; parity with mmaction2's recognisers."""
+"""Every backbone: shape, gradients, determinism, mixing; parity with mmaction2's recognizers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_recomputing_keeps_less_and_changes_nothing() -> None:
     assert kept[1] < 0.7 * kept[0]
 
 
-# ---------------------------------------------------------------- mmaction2's recognisers
+# ---------------------------------------------------------------- mmaction2's recognizers
 
 
 SLOW_ONLY = {
@@ -122,7 +122,7 @@ SWIN = {
     ],
 )  # fmt: skip
 @torch.no_grad()
-def test_weights_of_mmactions_recogniser_load_and_give_its_logits(
+def test_weights_of_mmactions_recognizer_load_and_give_its_logits(
     name: str, backbone: dict[str, Any], width: int
 ) -> None:
     net = theirs("Recognizer3D", backbone, {"type": "I3DHead", "in_channels": width})

@@ -25,7 +25,7 @@ from benchmark.params.recipes import (
     SqrtScaling,
     Steps,
 )
-from benchmark.training.ema import MeanWeights
+from benchmark.training.ema import Ema
 from benchmark.training.optimizer import build_optimizer, lr_factor
 from conftest import REPO
 
@@ -274,7 +274,7 @@ def test_layer_decay_is_refused_where_there_is_no_layer_to_count() -> None:
 def test_mean_weights_follow_the_formula_for_weights_and_buffers() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)).train()
-    mean = MeanWeights(model, decay=0.9)
+    mean = Ema(model, decay=0.9)
     expected = copy.deepcopy(model.state_dict())
     for _ in range(5):
         model(torch.randn(4, 3)).square().sum().backward()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmark.core.errors import TrainingError
 from benchmark.params.params import read_params
 from benchmark.params.recipes import ClassBalanced, Recipe, Shuffled
-from benchmark.training.sampler import ClipOrder, Key
+from benchmark.training.sampler import ClipBatchSampler, Key
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
@@ -24,7 +24,7 @@ BALANCED = ClassBalanced(kind="class_balanced", power=1.0)
 
 def recipe(**changes: object) -> Recipe:
     sound = {
-        "epochs": 4, "batch_size": 4, "forward_size": 2, "repeats": 1, "sampling": SHUFFLED,
+        "epochs": 4, "batch_size": 4, "micro_batch_size": 2, "repeats": 1, "sampling": SHUFFLED,
     }  # fmt: skip
     return PARAMS.recipes["pose_small"].model_copy(update=sound | changes)
 
@@ -44,7 +44,7 @@ def cases(draw: st.DrawFn) -> tuple[int, Recipe, int]:
     clips = draw(st.integers(passes, 60))
     sampling = draw(st.sampled_from([SHUFFLED, UNIFORM, BALANCED]))
     one = recipe(
-        batch_size=passes * forward, forward_size=forward, repeats=repeats, sampling=sampling
+        batch_size=passes * forward, micro_batch_size=forward, repeats=repeats, sampling=sampling
     )
     total = clips * repeats
     while total < -(-total // one.batch_size) * passes:  # too few for the last step
@@ -52,7 +52,7 @@ def cases(draw: st.DrawFn) -> tuple[int, Recipe, int]:
     return clips, one, world
 
 
-def epoch(order: ClipOrder, number: int = 0, *, first_step: int = 0) -> list[list[Key]]:
+def epoch(order: ClipBatchSampler, number: int = 0, *, first_step: int = 0) -> list[list[Key]]:
     """The passes of one epoch alone."""
     order.epoch, order.first_step = number, first_step
     return list(takewhile(lambda keys: keys[0][1] == number, order))
@@ -65,7 +65,7 @@ def test_every_clip_comes_repeats_times_an_epoch_each_time_with_another_view(
 ) -> None:
     clips, one, _ = case
     one = one.model_copy(update={"sampling": SHUFFLED})
-    keys = list(chain(*epoch(ClipOrder(labels_of(clips), one, 3), number)))
+    keys = list(chain(*epoch(ClipBatchSampler(labels_of(clips), one, 3), number)))
     assert sorted(keys) == [
         (row, number, repeat) for row in range(clips) for repeat in range(one.repeats)
     ]
@@ -75,7 +75,7 @@ def test_every_clip_comes_repeats_times_an_epoch_each_time_with_another_view(
 @given(case=cases())
 def test_steps_and_their_passes_differ_by_one_clip_at_most(case: tuple[int, Recipe, int]) -> None:
     clips, one, _ = case
-    order = ClipOrder(labels_of(clips), one, 3)
+    order = ClipBatchSampler(labels_of(clips), one, 3)
     sizes = [len(keys) for keys in epoch(order)]
     assert len(sizes) == order.steps * one.passes
     steps = [sizes[start : start + one.passes] for start in range(0, len(sizes), one.passes)]
@@ -85,7 +85,7 @@ def test_steps_and_their_passes_differ_by_one_clip_at_most(case: tuple[int, Reci
     assert max(sums) - min(sums) <= 1
     for step in steps:
         assert min(step) >= 1
-        assert max(step) <= one.forward_size
+        assert max(step) <= one.micro_batch_size
         assert max(step) - min(step) <= 1
 
 
@@ -96,13 +96,13 @@ def test_the_passes_of_all_processes_together_are_those_of_one(
 ) -> None:
     clips, one, world = case
     labels = labels_of(clips)
-    alone = epoch(ClipOrder(labels, one, 3), number)
-    shared = [ClipOrder(labels, one, 3, rank=rank, world=world) for rank in range(world)]
+    alone = epoch(ClipBatchSampler(labels, one, 3), number)
+    shared = [ClipBatchSampler(labels, one, 3, rank=rank, world=world) for rank in range(world)]
     parts = [epoch(order, number) for order in shared]
     assert all(len(list(order)) == len(order) for order in shared)
     found = [keys for turn in zip(*parts, strict=True) for keys in turn]
     assert found == alone
-    numbers = chain(*(order.own_passes for order in shared))
+    numbers = chain(*(order.own_micro_batches for order in shared))
     assert sorted(numbers) == list(range(one.passes))
 
 
@@ -112,11 +112,11 @@ def test_a_later_first_step_gives_the_tail_of_the_same_epoch(
     case: tuple[int, Recipe, int], number: int, data: st.DataObject
 ) -> None:
     clips, one, world = case
-    order = ClipOrder(labels_of(clips), one, 3, rank=world - 1, world=world)
+    order = ClipBatchSampler(labels_of(clips), one, 3, rank=world - 1, world=world)
     whole = epoch(order, number)
     first = data.draw(st.integers(0, order.steps))
     tail = epoch(order, number, first_step=first)
-    assert tail == whole[first * len(order.own_passes) :]
+    assert tail == whole[first * len(order.own_micro_batches) :]
     assert len(order) == len(list(order))
 
 
@@ -126,10 +126,10 @@ def test_each_epoch_follows_the_one_before_to_the_last(
     case: tuple[int, Recipe, int], number: int
 ) -> None:
     clips, one, world = case
-    order = ClipOrder(labels_of(clips), one, 3, rank=world - 1, world=world)
+    order = ClipBatchSampler(labels_of(clips), one, 3, rank=world - 1, world=world)
     later = [keys for each in range(number + 1, one.epochs) for keys in epoch(order, each)]
     order.epoch, order.first_step = number, order.steps - 1
-    last_step = len(order.own_passes)
+    last_step = len(order.own_micro_batches)
     assert list(order)[last_step:] == later
     assert len(order) == last_step + len(later)
 
@@ -137,7 +137,7 @@ def test_each_epoch_follows_the_one_before_to_the_last(
 @pytest.mark.parametrize("sampling", [SHUFFLED, BALANCED])
 def test_the_order_hangs_on_the_seed_and_the_epoch(sampling: Shuffled | ClassBalanced) -> None:
     def rows(seed: int, number: int) -> list[int]:
-        order = ClipOrder(labels_of(40), recipe(sampling=sampling), seed)
+        order = ClipBatchSampler(labels_of(40), recipe(sampling=sampling), seed)
         return [row for keys in epoch(order, number) for row, _, _ in keys]
 
     assert rows(3, 0) == rows(3, 0)
@@ -147,7 +147,7 @@ def test_the_order_hangs_on_the_seed_and_the_epoch(sampling: Shuffled | ClassBal
 
 def shares_of_classes(sampling: ClassBalanced, labels: np.ndarray) -> np.ndarray:
     """How often each class is drawn over 40 epochs."""
-    order = ClipOrder(labels, recipe(sampling=sampling, epochs=40), 3)
+    order = ClipBatchSampler(labels, recipe(sampling=sampling, epochs=40), 3)
     rows = [row for number in range(40) for keys in epoch(order, number) for row, _, _ in keys]
     assert len(rows) == 40 * len(labels)
     return np.bincount(labels[rows], minlength=labels.max() + 1) / len(rows)
@@ -165,7 +165,7 @@ def test_a_class_of_n_clips_is_drawn_in_proportion_to_n_to_one_minus_power(power
 
 
 def test_draws_of_equal_power_know_no_difference_between_the_clips_of_a_class() -> None:
-    order = ClipOrder(np.repeat([0, 1], [30, 10]), recipe(sampling=BALANCED, epochs=400), 3)
+    order = ClipBatchSampler(np.repeat([0, 1], [30, 10]), recipe(sampling=BALANCED, epochs=400), 3)
     counts = Counter(row for n in range(400) for keys in epoch(order, n) for row, _, _ in keys)
     assert counts.total() == 400 * 40
     drawn = np.array([counts[row] for row in range(40)])
@@ -179,7 +179,7 @@ def test_draws_of_equal_power_know_no_difference_between_the_clips_of_a_class() 
 def test_a_clip_drawn_again_in_an_epoch_gets_another_view(case: tuple[int, Recipe, int]) -> None:
     clips, one, _ = case
     one = one.model_copy(update={"sampling": BALANCED})
-    keys = list(chain(*epoch(ClipOrder(labels_of(clips), one, 3), 2)))
+    keys = list(chain(*epoch(ClipBatchSampler(labels_of(clips), one, 3), 2)))
     assert len(keys) == len(set(keys)) == clips * one.repeats
     counts = Counter(row for row, _, _ in keys)
     for row, times in counts.items():
@@ -188,8 +188,10 @@ def test_a_clip_drawn_again_in_an_epoch_gets_another_view(case: tuple[int, Recip
 
 def test_too_few_clips_for_the_passes_of_a_step_are_refused() -> None:
     with pytest.raises(TrainingError, match="a step has 4 forward passes.*found 3 clips"):
-        ClipOrder(np.zeros(3, int), recipe(batch_size=8, forward_size=2), 3)
-    assert ClipOrder(np.zeros(4, int), recipe(batch_size=8, forward_size=2), 3).steps == 1
+        ClipBatchSampler(np.zeros(3, int), recipe(batch_size=8, micro_batch_size=2), 3)
+    assert (
+        ClipBatchSampler(np.zeros(4, int), recipe(batch_size=8, micro_batch_size=2), 3).steps == 1
+    )
     # Nine clips would be two steps, of five and of four: too few for five passes.
     with pytest.raises(TrainingError, match="a step has 5 forward passes.*found 9 clips"):
-        ClipOrder(np.zeros(9, int), recipe(batch_size=5, forward_size=1), 3)
+        ClipBatchSampler(np.zeros(9, int), recipe(batch_size=5, micro_batch_size=1), 3)

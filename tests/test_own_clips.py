@@ -27,13 +27,13 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     checked = command(root, "mgbench", "data", "check", "own").stdout
     assert "ok    train: 6 videos, 12 clips" in checked
     command(root, "mgbench", "recipe", "use", "own")
-    for video in ("media/train5.mp4", "media/test1.mp4"):
+    for video in ("modality/train5.mp4", "modality/test1.mp4"):
         (tmp_path / "clips" / video).write_bytes(b"damaged on its way")
     failed = command(root, "dvc", "repro", "index@own", check=False)
     assert failed.returncode != 0
     assert failed.stderr.count("not a readable video") == 2
-    assert "list a video under editions.own.left_out" in failed.stderr
-    change(root, ("editions", "own"), {"left_out": ["media/train5.mp4", "media/test1.mp4"]})
+    assert "list a video under editions.own.excluded" in failed.stderr
+    change(root, ("editions", "own"), {"excluded": ["modality/train5.mp4", "modality/test1.mp4"]})
     command(root, "dvc", "repro")
     assert not (root / "data/raw/mimic").exists()
     with (root / "submissions/final/prediction.csv").open(newline="") as file:
@@ -42,7 +42,7 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert [row[0] for row in rows] == [f"test{k}-{part}" for k in range(4) for part in (0, 1)]
     assert {row[1] for row in rows} <= {"0", "1", "2"}
     note = json.loads((root / "submissions/final/submission.json").read_text("utf-8"))
-    assert note["left_out"] == ["test1-0", "test1-1"]
+    assert note["excluded"] == ["test1-0", "test1-1"]
     assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["left_out_answer"])}
     page = (root / "RESULTS.md").read_text("utf-8")
     assert page.count("| 06 | all convex |") == 1, "validation only: nobody knows test"

@@ -23,7 +23,7 @@ from benchmark.core.video import probe, read_frames
 from benchmark.data.video_reader import PackedVideos
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb, shards
-from benchmark.modalities.specs import RgbMedia
+from benchmark.modalities.specs import RgbModality
 from conftest import REPO, a_clip
 from tiny_archive import write_archive
 
@@ -118,7 +118,7 @@ def test_packed_clips_show_exactly_the_frames_of_the_raw_video(kind: str, tmp_pa
     (root / "clips.csv").write_text(
         "clip_id,split,label,video,start_frame,end_frame\n" + rows, "utf-8"
     )
-    spec = RgbMedia(kind="rgb", edition="own", short_side=48, gop=8, crf=10, shards=2)
+    spec = RgbModality(kind="rgb", edition="own", short_side=48, gop=8, crf=10, shards=2)
     rgb.prepare(spec, root, OWN, clips, tmp_path / "rgb", workers=1)
     videos = PackedVideos(tmp_path / "rgb", clips)
     for clip in clips:
@@ -126,7 +126,7 @@ def test_packed_clips_show_exactly_the_frames_of_the_raw_video(kind: str, tmp_pa
         wanted = list(range(clip.start_frame, clip.end_frame))
         assert [number_of(picture) for picture in found] == wanted, clip.clip_id
         red = found[:, 3:9, 4:16].astype(int).mean((0, 1, 2))
-        assert red[0] > red[1] + 100, "upright, and in the right colours"
+        assert red[0] > red[1] + 100, "upright, and in the right colors"
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
@@ -146,7 +146,7 @@ def test_frames_that_an_edit_list_cuts_away_are_not_counted(tmp_path: Path) -> N
     """B-frames give an edit list; shift it so that the first frames are hidden."""
     encode(tmp_path / "a.mp4", "libx264", "yuv420p", {"g": "4", "bf": "0"})
     data = bytearray((tmp_path / "a.mp4").read_bytes())
-    at = data.index(b"elst") + 4 + 4 + 4 + 4  # version, entries, duration; then the media time
+    at = data.index(b"elst") + 4 + 4 + 4 + 4  # version, entries, duration; then the modality time
     scale = int.from_bytes(data[data.index(b"mdhd") + 16 : data.index(b"mdhd") + 20], "big")
     hidden = 3
     start = int.from_bytes(data[at : at + 4], "big") + hidden * scale // 25
@@ -162,7 +162,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_archive(tmp_path_factory.mktemp("raw"))
 
 
-SPEC = RgbMedia(kind="rgb", edition="mimic", short_side=64, gop=4, crf=12, shards=4)
+SPEC = RgbModality(kind="rgb", edition="mimic", short_side=64, gop=4, crf=12, shards=4)
 
 
 def break_video(root: Path, video: str) -> Path:
@@ -178,13 +178,13 @@ def test_all_damaged_videos_are_named_and_the_sound_shards_are_kept(
     raw: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, left_out=(), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
     broken = [break_video(copy, video) for video in ("0011", "0012", "0101")]
     out = tmp_path / "rgb"
     with pytest.raises(ManyFaults) as caught:
         rgb.prepare(SPEC, copy, MIMIC, clips, out, workers=2)
     assert all(str(path) in str(caught.value) for path in broken)
-    assert "list a video under editions.mimic.left_out in params.yaml" in str(caught.value)
+    assert "list a video under editions.mimic.excluded in params.yaml" in str(caught.value)
     assert not out.exists()
     made = sorted(path.name for path in shards.work_folder(out).glob("*.tar"))
     assert made, "shards without damage stay for the next try"
@@ -194,10 +194,10 @@ def test_one_goes_on_without_the_damaged_videos_when_told(raw: Path, tmp_path: P
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
     for video in ("0012", "0101"):
         break_video(copy, video)
-    clips = read_archive(copy, MIMIC, left_out=("0012", "0101"), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=("0012", "0101"), workers=1)
     rgb.prepare(SPEC, copy, MIMIC, clips, tmp_path / "rgb", workers=1)
     assert len(clips) == 15
-    assert {clip.video for clip in clips.left_out} == {"0012", "0101"}
+    assert {clip.video for clip in clips.excluded} == {"0012", "0101"}
     videos = PackedVideos(tmp_path / "rgb", clips)
     assert all(len(videos.read(clip.clip_id, np.arange(clip.frames))) for clip in clips)
 
@@ -208,7 +208,7 @@ def changed(work: Path) -> dict[str, int]:
 
 def test_finished_shards_are_not_made_again(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, left_out=(), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
     sound = next(copy.rglob("0102.mp4")).read_bytes()
     path = break_video(copy, "0102")
     out = tmp_path / "rgb"
@@ -226,7 +226,7 @@ def test_finished_shards_are_not_made_again(raw: Path, tmp_path: Path) -> None:
 
 def test_shards_of_other_knobs_or_files_are_made_again(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, left_out=(), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
     break_video(copy, "0102")
     out = tmp_path / "rgb"
     work = shards.work_folder(out)
@@ -248,7 +248,7 @@ def test_shards_of_other_knobs_or_files_are_made_again(raw: Path, tmp_path: Path
 def test_a_stop_between_shard_and_note_leaves_no_stale_shard(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = read_archive(raw, MIMIC, left_out=(), workers=1)
+    clips = read_archive(raw, MIMIC, excluded=(), workers=1)
     out = tmp_path / "rgb"
     small = SPEC.model_copy(update={"short_side": 32})
 
@@ -290,11 +290,11 @@ from pathlib import Path
 from benchmark.datasets import read_archive
 from benchmark.editions import read_edition
 from benchmark.modalities import rgb
-from benchmark.media_params import RgbMedia
+from benchmark.media_params import RgbModality
 raw, out = map(Path, sys.argv[1:])
 edition = read_edition("mimic")
-clips = read_archive(raw, edition, left_out=(), workers=1)
-spec = RgbMedia(kind="rgb", edition="mimic", short_side=64, gop=4, crf=12, shards=4)
+clips = read_archive(raw, edition, excluded=(), workers=1)
+spec = RgbModality(kind="rgb", edition="mimic", short_side=64, gop=4, crf=12, shards=4)
 if __name__ == "__main__":
     rgb.prepare(spec, raw, edition, clips, out, workers=1)
 """
@@ -303,7 +303,7 @@ if __name__ == "__main__":
 def test_a_killed_packing_goes_on_at_the_next_shard_to_the_same_bytes(
     raw: Path, tmp_path: Path
 ) -> None:
-    clips = read_archive(raw, MIMIC, left_out=(), workers=1)
+    clips = read_archive(raw, MIMIC, excluded=(), workers=1)
     rgb.prepare(SPEC, raw, MIMIC, clips, tmp_path / "whole", workers=1)
     out = tmp_path / "rgb"
     work = shards.work_folder(out)

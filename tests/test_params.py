@@ -88,7 +88,11 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             "",
             "fusions.winner.rule.weights: must name exactly the members",
         ),
-        ("media: skeleton", "media: bones", "experiments.joint.media: no entry 'bones' in media"),
+        (
+            "modality: skeleton",
+            "modality: bones",
+            "experiments.joint.modality: no entry 'bones' in modality",
+        ),
     ],
 )
 def test_a_name_that_is_not_defined_is_refused(
@@ -134,8 +138,8 @@ def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_step_that_does_not_hold_whole_passes_is_refused(tmp_path: Path) -> None:
-    found = fault(edited(tmp_path, ("forward_size: 8", "forward_size: 3")))
-    assert "recipes.pose_small: batch_size must be a multiple of forward_size (3)" in found
+    found = fault(edited(tmp_path, ("micro_batch_size: 8", "micro_batch_size: 3")))
+    assert "recipes.pose_small: batch_size must be a multiple of micro_batch_size (3)" in found
 
 
 def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:

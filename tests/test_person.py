@@ -1,4 +1,4 @@
-"""Media of kind person: frames cut to the person, keypoints in their pixels, the two as one."""
+"""Modality of kind person: frames cut to the person, keypoints in their pixels, the two as one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.archives.folder import describe
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 from benchmark.core.video import write_video
-from benchmark.data.manifest import read_media
+from benchmark.data.manifest import read_manifest
 from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.data.video_reader import PackedVideos
 from benchmark.editions.edition import read_edition
@@ -23,7 +23,7 @@ from benchmark.modalities import person_crop as person
 from benchmark.modalities import shards
 from benchmark.modalities.one_file import spec_of
 from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonMedia, RgbMedia
+from benchmark.modalities.specs import PersonCropModality, RgbModality
 from benchmark.synthetic.xlsx import write_xlsx
 from tiny_archive import keypoints_of, write_archive
 
@@ -43,9 +43,11 @@ joints: [a, b, c, d, e]
 edges: [[a, b], [d, e]]
 pairs: [[a, b], [d, e]]
 """
-OWN = PersonMedia(kind="person", edition="own", layout="own", side=SIDE, gop=4, crf=4, shards=2)
-SPEC = PersonMedia(
-    kind="person", edition="mimic", layout="openpose36", side=48, gop=4, crf=12, shards=4
+OWN = PersonCropModality(
+    kind="person_crop", edition="own", layout="own", side=SIDE, gop=4, crf=4, shards=2
+)
+SPEC = PersonCropModality(
+    kind="person_crop", edition="mimic", layout="openpose36", side=48, gop=4, crf=12, shards=4
 )
 MIMIC = read_edition("mimic")
 
@@ -98,7 +100,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips(own: Path) -> Clips:
-    return read_archive(own, describe("own", own), left_out=(), workers=1)
+    return read_archive(own, describe("own", own), excluded=(), workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +124,10 @@ def test_a_stored_frame_shows_every_seen_point_where_its_stored_keypoint_is(
     assert points.dtype == np.float32
     y, x = np.mgrid[:SIDE, :SIDE]
     for frame, row in zip(frames, points, strict=True):
-        grey = frame.mean(-1)
+        gray = frame.mean(-1)
         for at in row[row[:, 2] > 0]:
             near = (abs(x - at[0]) < 10) & (abs(y - at[1]) < 10)
-            weight = (grey - LIGHT).clip(0) * near
+            weight = (gray - LIGHT).clip(0) * near
             found = np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
             assert np.abs(found - at[:2]).max() < 1, (name, at, found)
 
@@ -200,16 +202,16 @@ def test_unseen_points_stay_at_the_origin(stored: Path, clips: Clips) -> None:
 
 def test_both_tables_give_the_size_of_the_stored_frames(stored: Path, clips: Clips) -> None:
     for folder in ("video", "keypoints"):
-        for medium in read_media(stored / folder, clips).values():
+        for medium in read_manifest(stored / folder, clips).values():
             assert (medium.height, medium.width) == (SIDE, SIDE)
     assert sorted(files_of(stored)) == [
         "keypoints/keypoints-000.npy", "keypoints/keypoints-001.npy", "keypoints/layout.json",
-        "keypoints/media.parquet", "video/media.parquet", "video/shard-000.tar",
+        "keypoints/manifest.parquet", "video/manifest.parquet", "video/shard-000.tar",
         "video/shard-001.tar",
     ]  # fmt: skip
 
 
-# Stopping, damage, refusals
+# StopSignals, damage, refusals
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +244,7 @@ def test_a_stopped_preparation_goes_on_at_the_next_shard_to_the_same_bytes(
     raw: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, left_out=(), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
     prepare(SPEC, copy, MIMIC, clips, tmp_path / "whole", workers=1)
     video = next(copy.rglob("0102.mp4"))
     sound = video.read_bytes()
@@ -271,7 +273,7 @@ def test_a_stopped_preparation_goes_on_at_the_next_shard_to_the_same_bytes(
 def test_what_a_stop_at_the_end_left_is_not_taken_for_other_knobs(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = read_archive(raw, MIMIC, left_out=(), workers=1)
+    clips = read_archive(raw, MIMIC, excluded=(), workers=1)
     out = tmp_path / "person"
 
     def stop(*_: object) -> None:
@@ -290,7 +292,7 @@ def test_what_a_stop_at_the_end_left_is_not_taken_for_other_knobs(
 
 def test_frames_cut_by_other_keypoints_are_made_again(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, left_out=(), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
     broken(next(copy.rglob("0102.mp4")))
     out = tmp_path / "person"
     work = shards.work_folder(out)
@@ -311,21 +313,21 @@ def test_frames_cut_by_other_keypoints_are_made_again(raw: Path, tmp_path: Path)
 def test_a_work_folder_of_another_kind_leaves_nothing_behind(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
     video = next(copy.rglob("0102.mp4"))
-    clips = read_archive(copy, MIMIC, left_out=(), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
     sound = video.read_bytes()
     broken(video)
     with pytest.raises(ManyFaults):
         prepare(SPEC, copy, MIMIC, clips, tmp_path / "out", workers=1)
     video.write_bytes(sound)
-    rgb = RgbMedia(kind="rgb", edition="mimic", short_side=32, gop=4, crf=12, shards=4)
+    rgb = RgbModality(kind="rgb", edition="mimic", short_side=32, gop=4, crf=12, shards=4)
     prepare(rgb, copy, MIMIC, clips, tmp_path / "out", workers=1)
     left = sorted(path.name for path in (tmp_path / "out").rglob("*"))
-    assert left == ["media.parquet", *(f"shard-{k:03d}.tar" for k in range(4))]
+    assert left == ["manifest.parquet", *(f"shard-{k:03d}.tar" for k in range(4))]
 
 
 def test_every_damaged_sheet_is_named_with_what_to_do(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, left_out=(), workers=1)
+    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
     write_xlsx(next(copy.rglob("0012_openpose.xlsx")), keypoints_of("0012")[:30])
     next(copy.rglob("0102_openpose.xlsx")).write_bytes(b"no sheet")
     with pytest.raises(ManyFaults) as caught:
@@ -333,7 +335,7 @@ def test_every_damaged_sheet_is_named_with_what_to_do(raw: Path, tmp_path: Path)
     said = str(caught.value)
     assert "0012_openpose.xlsx: shorter than its clips; expected at least 40 rows" in said
     assert "0102_openpose.xlsx: not a readable xlsx" in said
-    assert "list a video under editions.mimic.left_out in params.yaml" in said
+    assert "list a video under editions.mimic.excluded in params.yaml" in said
 
 
 def test_an_archive_without_keypoints_is_refused(own: Path, clips: Clips, tmp_path: Path) -> None:
@@ -362,7 +364,7 @@ def test_clips_whose_points_lie_far_from_the_picture_are_all_named(
 
 def test_a_side_that_the_encoder_cannot_take_is_a_mistake_in_params() -> None:
     with pytest.raises(ValidationError, match="multiple of 2"):
-        PersonMedia.model_validate(OWN.model_dump() | {"side": 97})
+        PersonCropModality.model_validate(OWN.model_dump() | {"side": 97})
 
 
 def test_no_single_file_becomes_media_of_a_person() -> None:

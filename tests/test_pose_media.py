@@ -18,7 +18,7 @@ from benchmark.core.video import write_video
 from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.modalities.pose import pose
 from benchmark.modalities.pose.mediapipe_points import MissingExtra
-from benchmark.modalities.specs import PoseMedia
+from benchmark.modalities.specs import PoseModality
 from benchmark.synthetic.gestures.gesture import Gesture
 from own_clips import write_folder
 from record_mediapipe import drawn
@@ -27,8 +27,8 @@ MODEL = os.environ.get("MGBENCH_POSE_MODEL")
 HAS_MEDIAPIPE = importlib.util.find_spec("mediapipe") is not None
 
 
-def spec(model: Path) -> PoseMedia:
-    return PoseMedia(
+def spec(model: Path) -> PoseModality:
+    return PoseModality(
         kind="pose", edition="own", layout="openpose36", pose=str(model), hands=None, face=None,
         shards=2,
     )  # fmt: skip
@@ -38,7 +38,7 @@ def spec(model: Path) -> PoseMedia:
 def test_without_mediapipe_one_is_told_once_how_to_install_it(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     (tmp_path / "pose.task").write_bytes(b"model")
     with pytest.raises(MissingExtra) as caught:
         pose.prepare(spec(tmp_path / "pose.task"), root, own, clips, tmp_path / "out", workers=1)
@@ -48,7 +48,7 @@ def test_without_mediapipe_one_is_told_once_how_to_install_it(tmp_path: Path) ->
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     with pytest.raises(ArchiveError, match=r"none\.task: no such model"):
         pose.prepare(spec(tmp_path / "none.task"), root, own, clips, tmp_path / "out", workers=1)
 
@@ -69,7 +69,7 @@ def test_live_points_of_every_clip_are_stored_with_the_hash_of_the_model(tmp_pat
     with (root / "clips.csv").open("a", encoding="utf-8") as file:
         file.write("c,val,x,v.mp4,,\n")
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     for workers in (1, 2):
         out = tmp_path / f"{workers}"
         pose.prepare(spec(Path(str(MODEL))), root, own, clips, out, workers=workers)
@@ -81,4 +81,6 @@ def test_live_points_of_every_clip_are_stored_with_the_hash_of_the_model(tmp_pat
     truth = acted.truth[:6, list(OPENPOSE36.points)]
     assert np.median(np.linalg.norm(found[:, 0, :2] - truth[:, 0, :2], axis=1)) < 10
     np.testing.assert_array_equal(reader.read("a")[4:], reader.read("b")[:2])
-    assert b"models" in (pq.read_table(tmp_path / "1/media.parquet").schema.metadata or {})[b"spec"]
+    assert (
+        b"models" in (pq.read_table(tmp_path / "1/manifest.parquet").schema.metadata or {})[b"spec"]
+    )

@@ -19,12 +19,12 @@ import torch
 
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ClipUnreadable, TrainingError
-from benchmark.data.manifest import read_media
+from benchmark.data.manifest import read_manifest
 from benchmark.params.recipes import AdamW, ClassBalanced, ClassWeighted, Ema, Mixup, Sgd
 from benchmark.runtime.distributed import alone, launch
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.training import state as setup
-from benchmark.training.task import Task, Trained
+from benchmark.training.task import TrainResult, TrainSpec
 from conftest import REPO
 from small_training import Prepared, run
 from train_small import Call, command, slim
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 SHARED = {
     "batch_size": 4,
-    "forward_size": 2,
+    "micro_batch_size": 2,
     "optimizer": AdamW(kind="adamw", lr=0.005, weight_decay=0.1, backbone_lr=0.5, layer_decay=0.9),
     "mixup": Mixup(alpha=0.8),
     "ema": Ema(decay=0.8),
@@ -80,18 +80,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def joint(prepared: Prepared) -> Task:
+def joint(prepared: Prepared) -> TrainSpec:
     return slim(prepared, "joint", **SHARED)
 
 
 @pytest.fixture(scope="module")
-def swin(prepared: Prepared) -> Task:
+def swin(prepared: Prepared) -> TrainSpec:
     return slim(prepared, "swin_rgb", **SHARED)
 
 
 @pytest.fixture(scope="module")
 def shared(
-    prepared: Prepared, joint: Task, swin: Task, tmp_path_factory: pytest.TempPathFactory
+    prepared: Prepared, joint: TrainSpec, swin: TrainSpec, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """All that two processes do in this file, in one start of torchrun: a folder a training."""
     root = tmp_path_factory.mktemp("shared")
@@ -115,7 +115,7 @@ def shared(
     return root
 
 
-def assert_same(one: Trained, other: Found) -> None:
+def assert_same(one: TrainResult, other: Found) -> None:
     """Up to the order in which numbers are added."""
     for key, value in one.weights.items():
         torch.testing.assert_close(value, other.weights[key], atol=1e-5, rtol=1e-4)
@@ -184,7 +184,7 @@ def test_more_processes_than_validation_clips_leave_some_without_any(
     others = [own, np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)]
     monkeypatch.setattr(setup, "gathered", lambda fabric, part: others)
     three = SimpleNamespace(fabric=SimpleNamespace(world_size=3))
-    np.testing.assert_array_equal(setup.Parts.gathered(three, own, 1), own)
+    np.testing.assert_array_equal(setup.TrainState.gathered(three, own, 1), own)
 
 
 def test_a_step_in_unequal_passes_is_the_step_over_all_its_clips(
@@ -194,7 +194,7 @@ def test_a_step_in_unequal_passes_is_the_step_over_all_its_clips(
     task = slim(prepared, "swin_rgb", **(SHARED | plain))
     still = task.experiment.backbone.model_copy(update={"dropout": 0.0, "drop_path": 0.0})
     task = replace(task, experiment=task.experiment.model_copy(update={"backbone": still}))
-    whole = task.recipe.model_copy(update={"forward_size": 4})
+    whole = task.recipe.model_copy(update={"micro_batch_size": 4})
     split, _ = run(task, tmp_path / "split")  # nine clips: two clips, then one
     joined, _ = run(replace(task, recipe=whole), tmp_path / "joined")
     for key, value in joined.weights.items():
@@ -206,22 +206,22 @@ def test_a_step_in_unequal_passes_is_the_step_over_all_its_clips(
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_clip_is_the_same_fault_whichever_process_reads_it(
-    workers: int, swin: Task, tmp_path: Path
+    workers: int, swin: TrainSpec, tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(swin.media_folder, tmp_path / "media"))
+    folder = Path(shutil.copytree(swin.modality_folder, tmp_path / "modality"))
     clip = swin.clips.split("train").ids[-1]
-    row = read_media(folder, swin.clips)[clip]
+    row = read_manifest(folder, swin.clips)[clip]
     with (folder / row.shard).open("r+b") as file:
         file.seek(row.offset)
         file.write(bytes(row.size))
     recipe = swin.recipe.model_copy(update={"loader_workers": workers, "epochs": 1})
-    task = replace(swin, media_folder=folder, recipe=recipe)
+    task = replace(swin, modality_folder=folder, recipe=recipe)
     with pytest.raises(ClipUnreadable, match=f"^clip {clip} in {row.shard}: "):
         run(task, tmp_path)
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-def test_half_precision_begins_inside_the_network(precision: str, joint: Task) -> None:
+def test_half_precision_begins_inside_the_network(precision: str, joint: TrainSpec) -> None:
     class Network(torch.nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             seen.extend((x, super().forward(x)))
@@ -246,7 +246,7 @@ def test_passes_that_the_processes_cannot_share_evenly_are_refused(
 ) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", local)
     monkeypatch.setenv("WORLD_SIZE", world)
-    recipe = prepared.task("joint", batch_size=8, forward_size=2).recipe
+    recipe = prepared.task("joint", batch_size=8, micro_batch_size=2).recipe
     with pytest.raises(TrainingError, match=f"^{world} processes: a step has 4 forward passes"):
         launch(recipe)
 

@@ -61,7 +61,7 @@ def test_every_split_of_another_size_is_named() -> None:
 
 
 def test_left_out_clips_count_as_there() -> None:
-    rows = (a_clip("0001_0", left_out=True), a_clip("0001_1"))
+    rows = (a_clip("0001_0", excluded=True), a_clip("0001_1"))
     two = small(counts={"train": SplitCounts(videos=1, clips=2)})
     check_published(ROOT, Clips("mimic", rows), two)
 

@@ -50,7 +50,7 @@ def test_the_papers_recipe_has_the_published_numbers(name: str) -> None:
     spec = recipe.optimizer
     found = (recipe.lr, recipe.batch_size, spec.weight_decay, recipe.epochs, recipe.repeats)
     assert found == pytest.approx(PUBLISHED[name])
-    assert recipe.passes == 8, "one forward pass for each of eight GPUs"
+    assert recipe.micro_batches == 8, "one forward pass for each of eight GPUs"
 
 
 def test_every_experiment_of_the_paper_is_checked_above() -> None:

@@ -18,11 +18,11 @@ from benchmark.core.video import probe, read_frames, write_video
 from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.data.video_reader import PackedVideos
 from benchmark.editions.edition import read_edition
-from benchmark.inference.any_video import Recognised, read_points, sliding
+from benchmark.inference.any_video import Recognized, read_points, sliding
 from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
 from benchmark.inference.video_archive import video_archive
 from benchmark.modalities.one_file import Span
-from benchmark.modalities.specs import RgbMedia, SkeletonMedia
+from benchmark.modalities.specs import RgbModality, SkeletonModality
 from pipelines.cli.predict import _points
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
 MIMIC = read_edition("mimic")
 CLASSES = ("wave", "nod", "still")
-RGB = RgbMedia(kind="rgb", edition="mimic", short_side=48, gop=4, crf=18, shards=8)
-SKELETON = SkeletonMedia(kind="skeleton", edition="mimic", layout="openpose36", shards=8)
+RGB = RgbModality(kind="rgb", edition="mimic", short_side=48, gop=4, crf=18, shards=8)
+SKELETON = SkeletonModality(kind="skeleton", edition="mimic", layout="openpose36", shards=8)
 
 
 @PROPERTY
@@ -54,8 +54,8 @@ def test_windows_cover_the_video_from_end_to_end_at_even_steps(
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """30 frames whose grey level is their number times 8."""
-    path = tmp_path_factory.mktemp("v") / "grey.mp4"
+    """30 frames whose gray level is their number times 8."""
+    path = tmp_path_factory.mktemp("v") / "gray.mp4"
     write_video(path, [np.full((48, 64, 3), 8 * k, np.uint8) for k in range(30)], 10, crf=5, gop=5)
     return path
 
@@ -66,7 +66,7 @@ WINDOWS = [Span(0, 12), Span(6, 18), Span(18, 30)]
 def test_overlapping_windows_hold_their_own_frames(video: Path, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     archive = video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, None, None)
-    folder = archive.media(RGB, tmp_path / "media")
+    folder = archive.modality(RGB, tmp_path / "modality")
     packed = PackedVideos(folder, archive.clips)
     for clip, span in zip(archive.clips.split("test").ids, WINDOWS, strict=True):
         assert packed.num_frames(clip) == span.end - span.start
@@ -89,7 +89,7 @@ def test_the_points_of_openpose_are_cut_to_those_that_networks_know(
     points = rng.uniform(0.1, 1, (30, 137, 3)).astype(np.float32)
     (tmp_path / "raw").mkdir()
     archive = video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points, OPENPOSE36)
-    folder = archive.media(SKELETON, tmp_path / "media")
+    folder = archive.modality(SKELETON, tmp_path / "modality")
     reader = SkeletonReader(folder, archive.clips)
     assert reader.layout.edges == OPENPOSE36.edges
     assert reader.layout.swap == OPENPOSE36.swap
@@ -142,19 +142,19 @@ def test_a_skeleton_that_would_run_something_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def found() -> list[Recognised]:
+def found() -> list[Recognized]:
     p = np.array([[0.2, 0.7, 0.1], [0.5, 0.3, 0.2]])
     return [
-        Recognised(Span(0, 20), 0.0, 2.0, p[0], CLASSES),
-        Recognised(Span(10, 30), 1.0, 3.0, p[1], CLASSES),
+        Recognized(Span(0, 20), 0.0, 2.0, p[0], CLASSES),
+        Recognized(Span(10, 30), 1.0, 3.0, p[1], CLASSES),
     ]
 
 
-def test_json_and_csv_say_the_same(found: list[Recognised]) -> None:
+def test_json_and_csv_say_the_same(found: list[Recognized]) -> None:
     told = json.loads(
         to_json(found, video="a.mp4", system="convex", members={"joint": 1.0}, calibrated=True)
     )
-    assert (told["format"], told["calibrated"]) == ("recognised/1", True)
+    assert (told["format"], told["calibrated"]) == ("recognized/1", True)
     assert [window["top"][0] for window in told["windows"]] == [
         {"class": "nod", "p": 0.7}, {"class": "wave", "p": 0.5},
     ]  # fmt: skip
@@ -165,7 +165,7 @@ def test_json_and_csv_say_the_same(found: list[Recognised]) -> None:
     assert [row["end_frame"] for row in rows[:1]] == ["20"]
 
 
-def test_the_timeline_draws_the_classes_over_time(found: list[Recognised]) -> None:
+def test_the_timeline_draws_the_classes_over_time(found: list[Recognized]) -> None:
     (axes,) = timeline_figure(found, "a_$b.mp4").axes
     drawn = {line.get_label(): line for line in axes.lines}
     assert list(drawn["nod"].get_xdata()) == [1.0, 2.0]
@@ -173,7 +173,7 @@ def test_the_timeline_draws_the_classes_over_time(found: list[Recognised]) -> No
 
 
 def test_all_files_are_written_and_the_video_is_whole(
-    found: list[Recognised], video: Path, tmp_path: Path
+    found: list[Recognized], video: Path, tmp_path: Path
 ) -> None:
     files = write_all(found, video, tmp_path / "out", system="c", members={}, calibrated=False)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(files)

@@ -13,7 +13,7 @@ from benchmark.editions.edition import read_edition
 from benchmark.results.report.charts import classes_figure, curves_figure
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
 from benchmark.results.report.page import _row
-from benchmark.results.table import Answers
+from benchmark.results.table import GroundTruth
 from conftest import a_clip
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def sure(answers: list[int], p: float) -> np.ndarray:
 LABEL = np.array([0, 1, 2, 3])
 SINGLE, OTHER, FUSED = sure([0, 9, 9, 9], 0.6), sure([9, 9, 2, 9], 0.6), sure([9, 1, 2, 9], 0.8)
 STREAMS = Streams(FUSED, np.stack([SINGLE, OTHER]), SINGLE, "joint")
-TRUTH = Answers("mimic", "val", ("a", "b", "c", "d"), ("v",) * 4, LABEL, np.array([0]))
+TRUTH = GroundTruth("mimic", "val", ("a", "b", "c", "d"), ("v",) * 4, LABEL, np.array([0]))
 
 
 def test_improved_clips_are_right_in_the_fusion_and_wrong_in_the_single_stream() -> None:

@@ -20,7 +20,7 @@ from benchmark.evaluation.metrics import correctness, score
 from benchmark.evaluation.significance import McNemar, holm, mcnemar
 from benchmark.plots.figures import Bar, confusion_figure, history_figure, results_figure, save
 from benchmark.results.markdown import to_csv, to_markdown
-from benchmark.results.table import Answers, Comparison, Entry, ResultRow, bars, score_rows
+from benchmark.results.table import Comparison, Entry, GroundTruth, ResultRow, bars, score_rows
 from conftest import a_clip
 from golden_rows import (
     GOLDEN,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def answers() -> Answers:
+def answers() -> GroundTruth:
     return read_answers()
 
 
@@ -57,12 +57,12 @@ def entries(joint: Probabilities, rgb: Probabilities) -> list[Entry]:
 
 
 @pytest.fixture(scope="module")
-def rows(entries: list[Entry], answers: Answers) -> list[ResultRow]:
+def rows(entries: list[Entry], answers: GroundTruth) -> list[ResultRow]:
     return score_rows(entries, answers, RESAMPLING)
 
 
 def test_each_row_scores_its_probabilities_joined_by_clip_id(
-    rows: list[ResultRow], joint: Probabilities, answers: Answers
+    rows: list[ResultRow], joint: Probabilities, answers: GroundTruth
 ) -> None:
     assert joint.clip_id != answers.clip_id
     p = joint.aligned(answers.clip_id).p
@@ -77,7 +77,7 @@ def test_each_row_scores_its_probabilities_joined_by_clip_id(
 
 
 def test_every_row_is_compared_with_the_best_single_stream_and_with_equal_weights(
-    rows: list[ResultRow], entries: list[Entry], answers: Answers
+    rows: list[ResultRow], entries: list[Entry], answers: GroundTruth
 ) -> None:
     named = [[(one.role, one.name) for one in row.comparisons] for row in rows]
     best, even = ("best single", "joint"), ("uniform", "joint+rgb, uniform")
@@ -100,7 +100,7 @@ def test_p_values_are_corrected_for_all_comparisons_of_the_split(rows: list[Resu
 
 
 def test_a_table_of_one_fusion_alone_compares_nothing(
-    entries: list[Entry], answers: Answers
+    entries: list[Entry], answers: GroundTruth
 ) -> None:
     rows = score_rows(entries[2:3], answers, RESAMPLING)
     assert [row.comparisons for row in rows] == [()]
@@ -119,7 +119,7 @@ def test_rows_survive_the_json_round_trip(rows: list[ResultRow]) -> None:
     ],
 )
 def test_probabilities_of_other_clips_get_no_row(
-    change: dict[str, str], message: str, joint: Probabilities, answers: Answers
+    change: dict[str, str], message: str, joint: Probabilities, answers: GroundTruth
 ) -> None:
     with pytest.raises(MismatchError) as error:
         score_rows([Entry("joint", replace(joint, **change))], answers, RESAMPLING)
@@ -134,14 +134,14 @@ def test_answers_come_from_the_index_where_it_has_them() -> None:
         a_clip("d", video="3", label=None, split="test"),
     )
     clips = Clips("mimic", rows)
-    answers = Answers.of(clips, "val")
+    answers = GroundTruth.of(clips, "val")
     assert (answers.clip_id, answers.videos, answers.split) == (("c",), ("2",), "val")
     assert (answers.label.tolist(), answers.train_label.tolist()) == ([5], [3, 3])
     with pytest.raises(FormatError, match=r"^clips of mimic: the label of d is withheld"):
-        Answers.of(clips, "test")
-    assert Answers.of(clips, "test", np.array([4])).label.tolist() == [4]
+        GroundTruth.of(clips, "test")
+    assert GroundTruth.of(clips, "test", np.array([4])).label.tolist() == [4]
     with pytest.raises(MismatchError, match=r"^answers of test: not one label a clip; expected 1"):
-        Answers.of(clips, "test", np.array([4, 4]))
+        GroundTruth.of(clips, "test", np.array([4, 4]))
 
 
 @pytest.mark.parametrize(

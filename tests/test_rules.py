@@ -26,7 +26,7 @@ from fused import (
     make,
     rule_for,
 )
-from submission.fusion.blend import tempered
+from submission.fusion.blend import apply_temperature
 from submission.fusion.fitted import Estimate
 from submission.fusion.fuse import apply, fit_fusion, fuse
 from submission.fusion.spec import (
@@ -213,7 +213,9 @@ def test_stacking_of_two_classes_is_that_of_scikit_learn() -> None:
 
 def test_a_temperature_undoes_what_made_a_member_too_sure() -> None:
     members, label = make(0, 1, 400)
-    sharp = replace(members[0], p=tempered(members[0].p.astype(float), 0.25).astype(np.float32))
+    sharp = replace(
+        members[0], p=apply_temperature(members[0].p.astype(float), 0.25).astype(np.float32)
+    )
     rule = Uniform(kind="uniform")
     plain, shrill = (
         fit_fusion(rule, "before", [one], clips_of(label)).before["m0"]

@@ -16,7 +16,13 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.video import read_frames, write_video
 from benchmark.data_report.previews import Source, clip_rows, one_of_each_class, write_sheets
 from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import DisFlow, FlowMedia, RgbMedia, SkeletonMedia, TaylorMedia
+from benchmark.modalities.specs import (
+    DisFlow,
+    FlowModality,
+    RgbModality,
+    SkeletonModality,
+    TaylorModality,
+)
 from benchmark.modalities.taylor import TaylorExtraction
 from benchmark.params.params import Sheets
 from benchmark.plots.modalities import flow_picture, maps_picture
@@ -97,7 +103,7 @@ def test_flow_is_in_pixels_of_the_frames_and_the_last_is_repeated(
 
 def test_a_variant_of_taylor_is_what_its_extraction_gives(video: Path, tmp_path: Path) -> None:
     mgbench("make", "taylor", video, "--out", tmp_path / "x.npz", "--variant", "mm_gesture")
-    spec = TaylorMedia(
+    spec = TaylorModality(
         kind="taylor", edition="mimic", variant="mm_gesture", terms=3, window=6, short_side=H,
         gop=8, crf=12, shards=8,
     )  # fmt: skip
@@ -135,8 +141,8 @@ def test_an_mp4_can_be_watched_and_is_as_long_as_the_source(
         (["joint", "VIDEO", "--keypoints", "VIDEO"], "a.mp4: not a readable xlsx"),
         (["limb", "VIDEO", "--keypoints", "SHEET", "--backend", "dis"], "only for videos"),
         (["flow", "VIDEO", "--backend", "raft"], "no entry of kind flow with backend raft"),
-        (["depth", "VIDEO", "--media", "nothing"], "media: no entry 'nothing'"),
-        (["rgb", "VIDEO", "--media", "flow"], "media flow: no entry of kind rgb"),
+        (["depth", "VIDEO", "--modality", "nothing"], "modality: no entry 'nothing'"),
+        (["rgb", "VIDEO", "--modality", "flow"], "modality flow: no entry of kind rgb"),
         (["rgb", "VIDEO", "--end", "99"], "no frames 0 to 99; expected 0 <= start < end <= 9"),
         (["rgb", "SHEET"], "a.xlsx: not a readable video"),
     ],
@@ -155,7 +161,7 @@ def test_a_mistake_is_one_line_and_leaves_no_file(
     assert not list(tmp_path.glob("*x.*[!x]"))
 
 
-def test_colours_of_flow_mean_the_same_in_every_frame() -> None:
+def test_colors_of_flow_mean_the_same_in_every_frame() -> None:
     slow = np.zeros((4, 6, 2), np.float32)
     slow[1, 1] = (1.0, 0.0)
     both = slow.copy()
@@ -183,20 +189,20 @@ def test_a_picture_of_maps_shows_the_strongest_in_whole_pixels() -> None:
 def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Clips]:
     root = tmp_path_factory.mktemp("sheet")
     own = describe("own", write_folder(root / "raw"))
-    clips = read_archive(root / "raw", own, left_out=(), workers=1)
+    clips = read_archive(root / "raw", own, excluded=(), workers=1)
     stored = {"edition": "own", "short_side": 32, "gop": 4, "crf": 8, "shards": 1}
-    media = {
-        "points": SkeletonMedia(kind="skeleton", edition="own", layout="own", shards=1),
-        "rgb": RgbMedia(kind="rgb", **stored),
-        "flow": FlowMedia(
+    modality = {
+        "points": SkeletonModality(kind="skeleton", edition="own", layout="own", shards=1),
+        "rgb": RgbModality(kind="rgb", **stored),
+        "flow": FlowModality(
             kind="flow", backend=DisFlow(kind="dis", preset="fast"), work_side=48,
             rendering="components", limit=8.0, **stored,
         ),
     }  # fmt: skip
-    for name, spec in media.items():
+    for name, spec in modality.items():
         prepare(spec, root / "raw", own, clips, root / name, workers=1)
     spec = Sheets(edition="own", skeleton="points", videos=("rgb", "flow"), moments=5)
-    return Source(spec, root, media, clips), clips
+    return Source(spec, root, modality, clips), clips
 
 
 def test_a_sheet_has_every_modality_at_the_same_moments_of_the_clip(

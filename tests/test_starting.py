@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import FormatError
 from benchmark.models import mmaction_import as mmaction
-from benchmark.models.recognizer import Head, Recogniser, TwoHeads
+from benchmark.models.recognizer import Head, Recognizer, TwoHeads
 from benchmark.models.specs import PoseConv3d, PosePathway, RgbPathway, RgbPoseConv3d, VideoSwin
 from benchmark.weights.convert import Filled, converted, fill, merged, read_tensors
 
@@ -45,19 +45,19 @@ def swin(
     heads: tuple[int, ...] = HEADS,
     classes: int = CLASSES,
     seed: int = 1,
-) -> Recogniser:
+) -> Recognizer:
     spec = VideoSwin(
         kind="video_swin", embed_dims=WIDTH, depths=depths, num_heads=heads, patch_size=(2, 4, 4),
         window_size=window, drop_path=0.1, dropout=0.5, recompute=False,
     )  # fmt: skip
     width = WIDTH * 2 ** (len(depths) - 1)
-    net = Recogniser(
+    net = Recognizer(
         nn.Identity(), mmaction.swin_3d(spec, in_channels=3), Head(width, classes, 0.5)
     )
     return randomised(net, seed)  # pyright: ignore[reportReturnType]
 
 
-def logits(net: Recogniser, volume: Tensor) -> Tensor:
+def logits(net: Recognizer, volume: Tensor) -> Tensor:
     return net.cls_head(net.backbone(volume))[:, 0]
 
 
@@ -109,7 +109,7 @@ def test_inflation_is_that_of_mmaction2(
     ours, theirs = swin(window), swin(window, seed=2)
     named = converted(read_tensors(tmp_path / "swin.pth"), "swin_2d", where="x")
     done = fill(ours, named, where="x", head="fresh")
-    assert done.reinitialised == ("cls_head.fc_cls.weight", "cls_head.fc_cls.bias")
+    assert done.reinitialized == ("cls_head.fc_cls.weight", "cls_head.fc_cls.bias")
 
     from mmengine.logging import MMLogger
 
@@ -142,7 +142,7 @@ def test_a_converted_swin_of_torchvision_gives_its_logits(shape: tuple[int, int,
     ours = swin((2, 3, 3), depths=depths, heads=heads)
     named = converted(theirs.state_dict(), "swin_3d", where="x")
     done = fill(ours, named, where="x", head="keep")
-    assert (done.adapted, done.reinitialised) == ((), ())
+    assert (done.adapted, done.reinitialized) == ((), ())
     clip = torch.randn(2, 3, *shape)
     wanted = theirs(clip)
     assert wanted.abs().max() > 0.1
@@ -170,17 +170,17 @@ def mmaction_swin(classes: int) -> nn.Module:
     return randomised(MODELS.build({**model, "data_preprocessor": step}))
 
 
-def our_swin(classes: int = CLASSES, *, last: int = 1) -> Recogniser:
+def our_swin(classes: int = CLASSES, *, last: int = 1) -> Recognizer:
     return swin((2, 2, 2), depths=(1, last), heads=(1, 2), classes=classes)
 
 
-def test_the_tensors_of_a_recogniser_of_mmaction2_load_whole() -> None:
+def test_the_tensors_of_a_recognizer_of_mmaction2_load_whole() -> None:
     theirs, ours = mmaction_swin(CLASSES).state_dict(), our_swin()
     done = fill(ours, converted(theirs, "mmaction", where="x"), where="x", head="keep")
     assert same(ours.state_dict(), theirs)
     indices = ["relative_position_index" in name for name in done.skipped]
     assert all(indices)
-    assert (len(indices), done.adapted, done.reinitialised) == (2, (), ())
+    assert (len(indices), done.adapted, done.reinitialized) == (2, (), ())
     assert len(done.loaded) == len(theirs) - 2
 
 
@@ -193,7 +193,7 @@ def test_a_classifier_of_other_classes_or_a_fresh_one_stays_as_built(
     done = fill(ours, theirs, where="x", head=head)
     found = ours.state_dict()
     assert all(torch.equal(found[name], x) for name, x in built.items())
-    assert set(done.reinitialised) == built.keys() <= set(done.skipped)
+    assert set(done.reinitialized) == built.keys() <= set(done.skipped)
     assert all(torch.equal(x, theirs[name]) for name, x in found.items() if name not in built)
     assert "2 of the network left as built (first cls_head.fc_cls.weight)" in str(done)
 
@@ -204,18 +204,18 @@ def test_a_classifier_of_other_classes_or_a_fresh_one_stays_as_built(
 RGB, POSE = (2, 1, 2, 1), (1, 2, 1)
 
 
-def two_pathways(seed: int = 0) -> Recogniser:
+def two_pathways(seed: int = 0) -> Recognizer:
     spec = RgbPoseConv3d(
         kind="rgb_pose_conv3d", speed_ratio=4, channel_ratio=4, dropout=0.5,
         rgb=RgbPathway(base_channels=8, stage_blocks=RGB, inflate=(0, 0, 1, 1)),
         pose=PosePathway(base_channels=4, stem_stride=1, stage_blocks=POSE, inflate=(0, 1, 1)),
     )  # fmt: skip
     backbone = mmaction.rgb_pose_conv3d(spec, in_channels=5)
-    net = Recogniser(nn.Identity(), backbone, TwoHeads((256, 64), CLASSES, 0.5))
+    net = Recognizer(nn.Identity(), backbone, TwoHeads((256, 64), CLASSES, 0.5))
     return randomised(net, seed)  # pyright: ignore[reportReturnType]
 
 
-def single(stream: str, *, last_stride: int = 1) -> Recogniser:
+def single(stream: str, *, last_stride: int = 1) -> Recognizer:
     shared: dict[str, Any] = {"kind": "pose_conv3d", "dropout": 0.5}
     if stream == "rgb":
         spec = PoseConv3d(
@@ -231,19 +231,19 @@ def single(stream: str, *, last_stride: int = 1) -> Recogniser:
             **shared,
         )  # fmt: skip
         backbone, width = mmaction.slow_only(spec, in_channels=5), 64
-    net = Recogniser(nn.Identity(), backbone, Head(width, CLASSES, 0.5))
+    net = Recognizer(nn.Identity(), backbone, Head(width, CLASSES, 0.5))
     return randomised(net, seed=3 if stream == "rgb" else 4)  # pyright: ignore[reportReturnType]
 
 
 @pytest.fixture(scope="module")
-def streams() -> dict[str, Recogniser]:
+def streams() -> dict[str, Recognizer]:
     return {"rgb": single("rgb"), "pose": single("pose")}
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_merged_network_starts_exactly_as_its_two_streams(
-    streams: dict[str, Recogniser], seed: int
+    streams: dict[str, Recognizer], seed: int
 ) -> None:
     both = two_pathways(seed).double()
     laterals = {key: x.clone() for key, x in both.state_dict().items() if "_lateral." in key}
@@ -252,7 +252,7 @@ def test_a_merged_network_starts_exactly_as_its_two_streams(
     start = merged(streams["rgb"].state_dict(), streams["pose"].state_dict())
     done = fill(both, start, where="x", head="keep")
     assert len(done.adapted) == 8
-    assert set(done.reinitialised) == laterals.keys()
+    assert set(done.reinitialized) == laterals.keys()
     assert all(torch.equal(both.state_dict()[key], x) for key, x in laterals.items())
     assert all(x.any() for x in laterals.values() if x.is_floating_point())
     frames, maps = torch.randn(1, 3, 2, 64, 64).double(), torch.randn(1, 5, 8, 16, 16).double()
@@ -270,7 +270,7 @@ def test_a_merged_network_starts_exactly_as_its_two_streams(
 
 @torch.no_grad()
 def test_a_pose_stream_that_halves_time_in_its_last_stage_merges_too(
-    streams: dict[str, Recogniser],
+    streams: dict[str, Recognizer],
 ) -> None:
     halving, both = single("pose", last_stride=2), two_pathways()
     fill(both, merged(streams["rgb"].state_dict(), halving.state_dict()), where="x", head="keep")
@@ -285,11 +285,11 @@ def test_a_trained_network_of_two_pathways_loads_with_its_laterals() -> None:
     one, other = two_pathways(5), two_pathways(6)
     done = fill(other, converted(one.state_dict(), "mmaction", where="x"), where="x", head="keep")
     assert same(one.state_dict(), other.state_dict())
-    assert (done.adapted, done.reinitialised) == ((), ())
+    assert (done.adapted, done.reinitialized) == ((), ())
 
 
 def test_zeros_are_put_nowhere_but_behind_the_other_pathway(
-    streams: dict[str, Recogniser],
+    streams: dict[str, Recognizer],
 ) -> None:
     start = merged(streams["rgb"].state_dict(), streams["pose"].state_dict())
     name = "backbone.pose_path.conv1.conv.weight"

@@ -22,16 +22,16 @@ from benchmark.params.recipes import (
     AdamW,
     ClassBalanced,
     Ema,
-    Keep,
     LogitAdjusted,
     Mixup,
+    SelectCheckpoint,
     Sgd,
     Steps,
 )
 from benchmark.runtime import signals as stopping
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.training.task import Task, Trained
+from benchmark.training.task import TrainResult, TrainSpec
 from benchmark.training.train_step import Stepper
 from small_training import Prepared, run, same_weights
 from train_small import Call, Child, command, slim
@@ -40,14 +40,14 @@ pytestmark = pytest.mark.slow
 
 EVERYTHING = {
     "batch_size": 4,
-    "forward_size": 2,
+    "micro_batch_size": 2,
     "optimizer": AdamW(kind="adamw", lr=0.01, weight_decay=0.1, backbone_lr=0.5, layer_decay=0.9),
     "sampling": ClassBalanced(kind="class_balanced", power=0.5),
     "loss": LogitAdjusted(kind="logit_adjusted", tau=1.0),
     "label_smoothing": 0.1,
     "mixup": Mixup(alpha=0.8),
     "ema": Ema(decay=0.8),
-    "keep": Keep(epoch="last", metric="top1", patience=None),
+    "select_checkpoint": SelectCheckpoint(epoch="last", metric="top1", patience=None),
 }
 """What is random or carried from step to step."""
 STEPS = 3
@@ -63,14 +63,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def undisturbed(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """What `joint` with everything comes to by itself."""
     return run(slim(prepared, "joint", **EVERYTHING), tmp_path_factory.mktemp("whole"))[0]
 
 
 @pytest.fixture
 def after_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], None]], None]:
-    """Lets something happen after each step of the optimiser."""
+    """Lets something happen after each step of the optimizer."""
     whole = Stepper.step
 
     def install(action: Callable[[int], None]) -> None:
@@ -87,7 +87,7 @@ def kill(number: signal.Signals = signal.SIGTERM) -> None:
     os.kill(os.getpid(), number)
 
 
-def history(trained: Trained) -> list[dict[str, float]]:
+def history(trained: TrainResult) -> list[dict[str, float]]:
     """But for what is measured with a clock."""
     return [
         {key: value for key, value in row.items() if key not in TIMED}
@@ -95,7 +95,7 @@ def history(trained: Trained) -> list[dict[str, float]]:
     ]
 
 
-def run_with_stops(task: Task, root: Path) -> tuple[Trained, int]:
+def run_with_stops(task: TrainSpec, root: Path) -> tuple[TrainResult, int]:
     """Call the training again until it is through; how often it was stopped."""
     stops = 0
     while True:
@@ -110,7 +110,7 @@ SGD = {
     "schedule": Steps(kind="steps", epochs=(1,), factor=0.1),
     "mixup": None,
     "ema": None,
-    "keep": Keep(epoch="best", metric="mean_acc", patience=None),
+    "select_checkpoint": SelectCheckpoint(epoch="best", metric="mean_acc", patience=None),
 }
 
 
@@ -146,7 +146,7 @@ def test_mean_weights_and_plain_ones_differ_and_the_mean_is_kept(
 
 
 def test_a_stop_in_validation_saves_all_steps_and_validates_anew(
-    prepared: Prepared, tmp_path: Path, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepared, tmp_path: Path, undisturbed: TrainResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = slim(prepared, "joint", **EVERYTHING)
     read, seen = loader.TestClips.__getitem__, []
@@ -219,7 +219,7 @@ def test_a_signal_that_arrives_twice_is_one(
 
 
 def test_a_group_signal_and_a_kill_end_in_the_weights_of_an_undisturbed_training(
-    prepared: Prepared, tmp_path: Path, undisturbed: Trained
+    prepared: Prepared, tmp_path: Path, undisturbed: TrainResult
 ) -> None:
     task = slim(prepared, "joint", **EVERYTHING)
     hurried = task.recipe.model_copy(update={"checkpoint_minutes": 1e-9})
@@ -288,7 +288,7 @@ STILL = Sgd(kind="sgd", lr=1e-30, momentum=0.0, weight_decay=0.0)
 def test_training_ends_when_no_epoch_was_better_for_as_long_as_patience(
     prepared: Prepared, tmp_path: Path
 ) -> None:
-    keep = Keep(epoch="best", metric="top1", patience=2)
+    keep = SelectCheckpoint(epoch="best", metric="top1", patience=2)
     task = slim(prepared, "swin_rgb", optimizer=STILL, keep=keep, epochs=6)
     trained, reported = run(task, tmp_path)
     assert reported == [1, 2, 3]
@@ -302,7 +302,7 @@ def test_training_ends_when_no_epoch_was_better_for_as_long_as_patience(
 def test_the_kept_epoch_is_the_best_by_the_named_metric_or_the_last(
     epoch: str, prepared: Prepared, tmp_path: Path
 ) -> None:
-    keep = Keep(epoch=epoch, metric="macro_f1", patience=None)
+    keep = SelectCheckpoint(epoch=epoch, metric="macro_f1", patience=None)
     task = slim(prepared, "joint", epochs=5, keep=keep)
     trained, _ = run(task, tmp_path)
     rows = trained.progress.history

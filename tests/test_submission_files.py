@@ -45,7 +45,7 @@ LINES = {
         "0201_11.mp4,30,31,32,33,34,3,3,4,4,4",
     ],
 }
-"""Answers 7 and 30; of MA-52's classes 5 to 10 are head, 11 to 23 upper limb, 24 to 31 lower."""
+"""GroundTruth 7 and 30; of MA-52's classes 5 to 10 are head, 11 to 23 upper limb, 24 to 31 lower."""
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -106,13 +106,13 @@ def test_zip_holds_the_csv_alone_and_has_the_same_bytes_each_time(tmp_path: Path
 def test_left_out_clips_are_answered_with_the_most_frequent_class_and_listed(
     tmp_path: Path,
 ) -> None:
-    wanted = wanted_clips(MIMIC, index(IDS, left_out=("0201_11",)))
+    wanted = wanted_clips(MIMIC, index(IDS, excluded=("0201_11",)))
     folder = tmp_path / "joint"
     write_submission(sure((IDS[2], IDS[0]), [1, 2]), wanted, MIMIC, MADE_OF, folder)
     lines = (folder / "prediction.csv").read_text("utf-8").splitlines()
     assert lines[1:] == ["0201_3,2", "0201_11,5", "0200_7,1"]
     note = read_note(folder)
-    assert (note.left_out, note.left_out_answer, note.clips) == (("0201_11",), 5, 3)
+    assert (note.excluded, note.left_out_answer, note.clips) == (("0201_11",), 5, 3)
 
 
 def test_left_out_clips_get_the_most_frequent_classes_by_rank(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_left_out_clips_get_the_most_frequent_classes_by_rank(tmp_path: Path) ->
         }
     )
     challenge = MIMIC.model_copy(update={"form": form})
-    wanted = wanted_clips(challenge, index(IDS, left_out=("0201_11",)))
+    wanted = wanted_clips(challenge, index(IDS, excluded=("0201_11",)))
     given_ = sure((IDS[2], IDS[0]), [1, 2])
     write_submission(given_, wanted, challenge, MADE_OF, tmp_path / "s")
     lines = (tmp_path / "s/prediction.csv").read_text("utf-8").splitlines()

@@ -16,7 +16,7 @@ from benchmark.evaluation.diversity import complementarity, hardest
 from benchmark.results.subset_scores import names_of, shapley, subset_counts
 from benchmark.results.subsets import sweep_of
 from benchmark.results.subsets_page import subsets_csv, subsets_section
-from benchmark.results.table import Answers
+from benchmark.results.table import GroundTruth
 from submission.fusion.fuse import fuse
 
 MIMIC = read_edition("mimic")
@@ -35,9 +35,9 @@ def as_probabilities(p: np.ndarray, split: str, prefix: str) -> list[Probabiliti
     ]
 
 
-def answers_of(members: list[Probabilities], split: str, label: np.ndarray) -> Answers:
+def answers_of(members: list[Probabilities], split: str, label: np.ndarray) -> GroundTruth:
     ids = members[0].clip_id
-    return Answers("mimic", split, ids, ids, label, np.array([0, 0, 1]))
+    return GroundTruth("mimic", split, ids, ids, label, np.array([0, 0, 1]))
 
 
 @PROPERTY

@@ -44,7 +44,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def take(root: Path, workers: int = 1) -> Survey:
-    clips = read_archive(root, MIMIC, left_out=(), workers=1)
+    clips = read_archive(root, MIMIC, excluded=(), workers=1)
     return take_survey(root, MIMIC, clips, workers=workers)
 
 
@@ -128,7 +128,7 @@ def test_every_damaged_sheet_and_video_is_a_fault(raw: Path, tmp_path: Path) -> 
 
 
 def test_left_out_videos_are_told(raw: Path) -> None:
-    clips = read_archive(raw, MIMIC, left_out=("0012",), workers=1)
+    clips = read_archive(raw, MIMIC, excluded=("0012",), workers=1)
     found = texts(take_survey(raw, MIMIC, clips, workers=1), "note")
     assert "left out as asked: 3 clips of 0012" in found
 
@@ -183,7 +183,7 @@ def test_names_from_the_data_cannot_run_in_the_page(tmp_path: Path) -> None:
         path = root / name
         path.write_text(path.read_text("utf-8").replace("wave", evil), "utf-8")
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     write_report(take_survey(root, own, clips, workers=1), tmp_path / "report")
     assert evil not in (tmp_path / "report" / PAGE).read_text("utf-8")
 
@@ -193,7 +193,7 @@ def test_an_archive_without_skeletons_is_surveyed_too(tmp_path: Path) -> None:
     (root / "skeleton.yaml").unlink()
     shutil.rmtree(root / "skeletons")
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     survey = take_survey(root, own, clips, workers=1)
     assert "the archive brings no skeletons" in texts(survey, "note")
     write_report(survey, tmp_path / "report")
@@ -204,7 +204,7 @@ def test_skeletons_of_no_clip_are_a_note(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     shutil.copy(root / "skeletons/val0-0.npy", root / "skeletons/val9-9.npy")
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     found = texts(take_survey(root, own, clips, workers=1), "note")
     assert "1 skeletons belong to no clip, the first: val9-9" in found
 
@@ -212,11 +212,11 @@ def test_skeletons_of_no_clip_are_a_note(tmp_path: Path) -> None:
 def test_subjects_in_two_splits_are_a_note(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     own = describe("own", root)
-    clips = read_archive(root, own, left_out=(), workers=1)
+    clips = read_archive(root, own, excluded=(), workers=1)
     assert "no subject is in two splits" in texts(take_survey(root, own, clips, workers=1), "ok")
     text = (root / "clips.csv").read_text("utf-8").replace(",s6\n", ",s0\n")
     (root / "clips.csv").write_text(text, "utf-8")
-    clips: Clips = read_archive(root, own, left_out=(), workers=1)
+    clips: Clips = read_archive(root, own, excluded=(), workers=1)
     found = texts(take_survey(root, own, clips, workers=1), "note")
     assert "1 subjects are in several splits, the first: s0" in found
 

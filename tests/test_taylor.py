@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.modalities.specs import TaylorMedia
+from benchmark.modalities.specs import TaylorModality
 from benchmark.modalities.taylor import NO_MOTION, TaylorExtraction, positive, signed, taylor
 
 VARIANTS = ("paper", "mm_gesture", "signed")
 H, W = 24, 32
 
 
-def spec(variant: str = "paper", terms: int = 3, window: int = 6) -> TaylorMedia:
-    return TaylorMedia(
+def spec(variant: str = "paper", terms: int = 3, window: int = 6) -> TaylorModality:
+    return TaylorModality(
         kind="taylor", edition="mimic", variant=variant, terms=terms, window=window, short_side=H,
         gop=8, crf=18, shards=2,
     )  # fmt: skip
@@ -57,7 +57,7 @@ def clip(frames: int, seed: int = 0) -> list[np.ndarray]:
     return [np.roll(base, t, 1).astype(np.uint8) for t in range(frames)]
 
 
-def extract(frames: list[np.ndarray], made: TaylorMedia) -> list[np.ndarray]:
+def extract(frames: list[np.ndarray], made: TaylorModality) -> list[np.ndarray]:
     extraction = TaylorExtraction(made)
     found = [out for frame in frames for out in extraction.add(frame)]
     return found + list(extraction.finish())
@@ -82,10 +82,10 @@ def test_past_the_end_the_last_frame_stands_still(variant: str) -> None:
 
 def test_each_frame_is_its_own_block() -> None:
     frames = clip(12)
-    grey = np.stack(frames).astype(np.float64) @ [0.299, 0.587, 0.114] / 255
+    gray = np.stack(frames).astype(np.float64) @ [0.299, 0.587, 0.114] / 255
     found = extract(frames, spec("mm_gesture"))
     for t in range(12 - 5):
-        values = np.maximum(defined(grey[t : t + 6], 3), 0)
+        values = np.maximum(defined(gray[t : t + 6], 3), 0)
         np.testing.assert_allclose(found[t], values * 255 / values.max(), atol=1.01)
 
 

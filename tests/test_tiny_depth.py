@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import FormatError, ParamsError
-from benchmark.modalities.depth.tiny import CARD, WEIGHTS, TinyDepth
+from benchmark.modalities.depth.tiny import METADATA, WEIGHTS, TinyDepth
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.depth.tiny_training import (
@@ -20,7 +20,7 @@ from benchmark.modalities.depth.tiny_training import (
     train,
 )
 from benchmark.params.params import read_params
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.plan import plan
 from benchmark.synthetic.raster import FAR
 from conftest import REPO
@@ -29,7 +29,7 @@ _SPEC = TinyDepthSpec(
     seed=0, height=36, width=64, channels=(8, 8, 16, 16), takes=3, frames_per_take=4, steps=25,
     batch_size=4, lr=0.01, edge_weight=0.5, backdrop_metres=1.0, threads=1,
 )  # fmt: skip
-_PEOPLE = MimicSpec(
+_PEOPLE = GesturesSpec(
     seed=3, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2, test_people=2,
     width=160, height=90, fps=25, crf=28,
 )  # fmt: skip
@@ -54,7 +54,7 @@ def test_a_few_steps_lower_the_loss():
 
 def test_two_trainings_write_the_same_bytes(trained, tmp_path):
     train(_SPEC, _PEOPLE, tmp_path / "again", picture=tmp_path / "people.png", report=unseen)
-    for name in (WEIGHTS, CARD):
+    for name in (WEIGHTS, METADATA):
         assert (trained / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
@@ -104,14 +104,14 @@ def test_damaged_weights_are_named(trained, tmp_path):
     for name, damaged in (("cut", data[:-9]), ("changed", data[:-1] + bytes([data[-1] ^ 1]))):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / CARD).write_bytes((trained / CARD).read_bytes())
+        (folder / METADATA).write_bytes((trained / METADATA).read_bytes())
         (folder / WEIGHTS).write_bytes(bytes(damaged))
         with pytest.raises(FormatError, match=r"weights\.safetensors: is damaged.*Train it again"):
             TinyDepth.load(folder)
     (folder / WEIGHTS).unlink()
     with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
         TinyDepth.load(folder)
-    (folder / CARD).unlink()
+    (folder / METADATA).unlink()
     with pytest.raises(ParamsError, match=r"depth\.json: no such file"):
         TinyDepth.load(folder)
 

@@ -19,9 +19,9 @@ from benchmark.inference.predict import predict
 from benchmark.params.recipes import Sgd
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.experiment import Places, _key
-from benchmark.training.task import Task
+from benchmark.training.task import TrainSpec
 from benchmark.training.train_step import Stepper
-from benchmark.weights.model_folder import FORMAT, ModelCard, load_weights, write_model
+from benchmark.weights.model_folder import FORMAT, ModelMetadata, load_weights, write_model
 from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
 pytestmark = pytest.mark.slow
@@ -110,9 +110,9 @@ def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_training(
     assert 1 <= len(note["clips"]) <= 5, "of its one step"
 
 
-def model_card(task: Task) -> ModelCard:
-    return ModelCard(
-        format=FORMAT, experiment="x", edition="mimic", classes=MIMIC.classes, media=task.media,
+def model_card(task: TrainSpec) -> ModelMetadata:
+    return ModelMetadata(
+        format=FORMAT, experiment="x", edition="mimic", classes=MIMIC.classes, modality=task.modality,
         input=task.experiment.input, backbone=task.experiment.backbone, start="scratch", seed=3,
         epoch=1, metric="top1", val_metric=0.5,
     )  # fmt: skip
@@ -129,39 +129,39 @@ def test_a_model_from_disk_predicts_probabilities_of_every_clip(
     for file in ("weights.safetensors", "experiment.json"):
         assert (tmp_path / "m" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
     clips = prepared.clips
-    found = predict(tmp_path / "m", task.media_folder, clips, "test", task.recipe)
+    found = predict(tmp_path / "m", task.modality_folder, clips, "test", task.recipe)
     assert found.clip_id == tuple(clips.split("test").ids)
     np.testing.assert_allclose(found.p.sum(1), 1, atol=1e-5)
     without = Clips("mimic", tuple(
         replace(clip, split="val") if clip.split == "test" else clip for clip in clips
     ))  # fmt: skip
-    none = predict(tmp_path / "m", task.media_folder, without, "test", task.recipe)
+    none = predict(tmp_path / "m", task.modality_folder, without, "test", task.recipe)
     assert none.p.shape == (0, 32), "own clips need no test split"
 
 
 def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Path) -> None:
-    card = model_card(prepared.task("joint"))
-    write_model(tmp_path / "m", card, {"backbone.x": torch.zeros(1)})
+    metadata = model_card(prepared.task("joint"))
+    write_model(tmp_path / "m", metadata, {"backbone.x": torch.zeros(1)})
     with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
         load_weights(tmp_path / "m", torch.nn.Linear(1, 1))
 
 
-@pytest.mark.parametrize("changed", ["seed", "recipe", "media file", "start", "clips"])
+@pytest.mark.parametrize("changed", ["seed", "recipe", "modality file", "start", "clips"])
 def test_a_checkpoints_key_hangs_on_all_that_the_result_hangs_on(
     changed: str, prepared: Prepared, tmp_path: Path
 ) -> None:
     task = prepared.task("joint")
-    media = Path(shutil.copytree(task.media_folder, tmp_path / "skeleton"))
-    start = Path(shutil.copytree(task.start_folder, tmp_path / "scratch"))
-    places = Places(media, start, tmp_path, tmp_path, tmp_path)
+    modality = Path(shutil.copytree(task.modality_folder, tmp_path / "skeleton"))
+    start = Path(shutil.copytree(task.init_folder, tmp_path / "scratch"))
+    places = Places(modality, start, tmp_path, tmp_path, tmp_path)
     before = _key(task, places)
     assert before == _key(task, places)
     if changed == "seed":
         task = replace(task, seed=9)
     elif changed == "recipe":
         task = replace(task, recipe=task.recipe.model_copy(update={"epochs": 3}))
-    elif changed == "media file":
-        os.utime(media / "keypoints-000.npy", (1, 1))
+    elif changed == "modality file":
+        os.utime(modality / "keypoints-000.npy", (1, 1))
     elif changed == "start":
         (start / "weights.safetensors").write_bytes(b"others")
     else:

@@ -19,7 +19,7 @@ from benchmark.core.video import probe, read_frames, write_video
 
 
 def _frames(count: int = 30) -> list[np.ndarray]:
-    """Frames whose number can be read from their grey level."""
+    """Frames whose number can be read from their gray level."""
     ramp = np.linspace(0, 20, 64, dtype=np.uint8)[None, :, None]
     return [np.broadcast_to(ramp + 6 * k + 10, (48, 64, 3)).astype(np.uint8) for k in range(count)]
 

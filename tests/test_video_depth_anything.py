@@ -63,8 +63,8 @@ def test_names_and_shapes_are_the_published_ones(name: str) -> None:
 def test_the_published_count_is_reached_without_what_it_leaves_out(name: str) -> None:
     # All three of upstream's figures fit if the table of positions and the residual unit that no
     # map goes through are not counted; the buffers of frame positions are no parameters.
-    left_out = ("pretrained.pos_embed", "head.scratch.refinenet4.resConfUnit1", ".pos_encoder.pe")
-    counted = [math.prod(s) for key, s in published(name).items() if not _has(key, left_out)]
+    excluded = ("pretrained.pos_embed", "head.scratch.refinenet4.resConfUnit1", ".pos_encoder.pe")
+    counted = [math.prod(s) for key, s in published(name).items() if not _has(key, excluded)]
     assert round(sum(counted) / 1e6, 1) == PUBLISHED_MILLIONS[name]
 
 

@@ -23,10 +23,10 @@ from benchmark.data.test_views import distinct
 from benchmark.data.video_views import VideoViews
 from benchmark.inference.forward import probabilities
 from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonMedia
+from benchmark.modalities.specs import PersonCropModality
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
-from benchmark.training.task import Task
+from benchmark.training.task import TrainSpec
 from small_training import Prepared
 from train_small import slim
 
@@ -51,14 +51,16 @@ SHORT = {
 }  # fmt: skip
 
 
-def task_of(prepared: Prepared, name: str, **changes: object) -> Task:
+def task_of(prepared: Prepared, name: str, **changes: object) -> TrainSpec:
     task = prepared.task(name) if name == "rgb_joint" else slim(prepared, name)
     spec = task.experiment.input.model_copy(update=changes)
     return replace(task, experiment=task.experiment.model_copy(update={"input": spec}))
 
 
-def views_of(task: Task) -> loader.Views:
-    return loader.build_views(task.experiment.input, task.media, task.media_folder, task.clips)
+def views_of(task: TrainSpec) -> loader.Views:
+    return loader.build_views(
+        task.experiment.input, task.modality, task.modality_folder, task.clips
+    )
 
 
 def every(keys: list) -> tuple[list[int], np.ndarray]:
@@ -98,7 +100,7 @@ def test_views_that_start_elsewhere_are_computed_and_weigh_as_often_as_they_come
     np.testing.assert_allclose(views.test(clip.clip_id, quick=False).weight, weight, rtol=1e-6)
 
 
-def answers(task: Task, ids: list[str], *, quick: bool = False) -> tuple[np.ndarray, int]:
+def answers(task: TrainSpec, ids: list[str], *, quick: bool = False) -> tuple[np.ndarray, int]:
     """What a network that tells views apart says of some clips, and over how many views."""
     torch.manual_seed(0)
     views, experiment = views_of(task), task.experiment
@@ -194,14 +196,14 @@ MAP_SCALE = 0.25
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Clips]:
-    """A still person whose joints are discs of different colours: its media and its clips."""
+    """A still person whose joints are discs of different colors: its modality and its clips."""
     root = tmp_path_factory.mktemp("own") / "own"
     (root / "skeletons").mkdir(parents=True)
     (root / "classes.txt").write_text("x\n", "utf-8")
     (root / "skeleton.yaml").write_text(SKELETON, "utf-8")
     frame = np.full((HEIGHT, WIDTH, 3), 110, np.uint8)
-    for place, colour in zip(JOINTS, COLOURS, strict=True):
-        cv2.circle(frame, place, 6, colour, -1)
+    for place, color in zip(JOINTS, COLOURS, strict=True):
+        cv2.circle(frame, place, 6, color, -1)
     points = np.ones((FRAMES, 5, 3), np.float32)
     points[..., :2] = JOINTS
     lines = ["clip_id,split,label,video,start_frame,end_frame\n"]
@@ -211,11 +213,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Clips]:
         lines.append(f"{split},{split},x,{split}.mp4,0,{FRAMES}\n")
     (root / "clips.csv").write_text("".join(lines), "utf-8")
     edition = describe("own", root)
-    clips = read_archive(root, edition, left_out=(), workers=1)
-    media = PersonMedia(
-        kind="person", edition="own", layout="own", side=SIDE, gop=4, crf=2, shards=1
+    clips = read_archive(root, edition, excluded=(), workers=1)
+    modality = PersonCropModality(
+        kind="person_crop", edition="own", layout="own", side=SIDE, gop=4, crf=2, shards=1
     )
-    prepare(media, root, edition, clips, root.parent / "person", workers=1)
+    prepare(modality, root, edition, clips, root.parent / "person", workers=1)
     return root.parent / "person", clips
 
 
@@ -228,22 +230,22 @@ def rgb_pose(prepared: Prepared, **changes: object) -> RgbPoseInput:
     return spec.model_copy(update=sound | changes)
 
 
-def disc(frame: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """The middle of what has this colour: x, y in pixels."""
-    far = np.abs(frame.astype(int) - colour).sum(-1)
+def disc(frame: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+    """The middle of what has this color: x, y in pixels."""
+    far = np.abs(frame.astype(int) - color).sum(-1)
     y, x = np.nonzero(far < 90)
     return np.array([x.mean(), y.mean()])
 
 
 def check_together(
-    frame: np.ndarray, points: np.ndarray, colours: list[tuple[int, int, int]], *, radius: int
+    frame: np.ndarray, points: np.ndarray, colors: list[tuple[int, int, int]], *, radius: int
 ) -> int:
     """Every joint whose disc is inside lies in its middle; how many are."""
     inside = 0
-    for joint, colour in zip(points, colours, strict=True):
+    for joint, color in zip(points, colors, strict=True):
         expected = joint[:2] / MAP_SCALE
         if (expected > radius).all() and (expected < len(frame) - radius).all():
-            np.testing.assert_allclose(disc(frame, colour), expected, atol=2)
+            np.testing.assert_allclose(disc(frame, color), expected, atol=2)
             inside += 1
     return inside
 
@@ -253,13 +255,13 @@ def test_keypoints_lie_on_their_markers_after_crop_and_flip(
     flip: float, own: tuple[Path, Clips], prepared: Prepared
 ) -> None:
     views = RgbPoseViews(rgb_pose(prepared, flip=flip), *own)
-    colours = [COLOURS[k] for k in views.layout.swap] if flip else list(COLOURS)
+    colors = [COLOURS[k] for k in views.layout.swap] if flip else list(COLOURS)
     seen, places = 0, set()
     for seed in range(20):
         frames, points = views.train("train", np.random.default_rng(seed))
         assert frames.shape == (4, 112, 112, 3)
         assert points.shape == (8, 5, 3)
-        seen += check_together(frames[0], points[0], colours, radius=12)
+        seen += check_together(frames[0], points[0], colors, radius=12)
         places.add(tuple(points[0, 2]))
     assert len(places) == 20  # every crop is another one
     assert seen > 30

@@ -55,14 +55,14 @@ def test_a_checkpoint_of_openmmlab_loads_with_all_that_is_in_it(
     from mmengine.logging import HistoryBuffer
 
     weight = nn.Parameter(torch.ones(2))
-    optimiser = torch.optim.AdamW([weight])
+    optimizer = torch.optim.AdamW([weight])
     weight.sum().backward()
-    optimiser.step()
+    optimizer.step()
     content = {
         "meta": {"epoch": 1, "cfg": "model = {}", "best": np.float64(0.5), "at": np.arange(2)},
         "message_hub": {"log_scalars": {"train/loss": HistoryBuffer([1.0, 2.0], [1, 1])}},
         "state_dict": TENSORS,
-        "optimizer": optimiser.state_dict(),
+        "optimizer": optimizer.state_dict(),
     }
     torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
     assert same(read_tensors(tmp_path / "x.pth"), TENSORS)

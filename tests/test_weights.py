@@ -37,17 +37,17 @@ def published(**changes: object) -> PublishedWeights:
     return PublishedWeights.model_validate(known | changes)
 
 
-def project(folder: Path, media: dict[str, object]) -> Path:
-    """A folder with a params.yaml that has more media."""
+def project(folder: Path, modality: dict[str, object]) -> Path:
+    """A folder with a params.yaml that has more modality."""
     params = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
-    params["media"] |= media
+    params["modality"] |= modality
     YAML().dump(params, folder / "params.yaml")
     return folder
 
 
 def raft(path: str, sha256: str) -> dict[str, object]:
-    """A media entry that needs weights."""
-    flow = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))["media"]["flow"]
+    """A modality entry that needs weights."""
+    flow = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))["modality"]["flow"]
     weights = {"path": path, "sha256": sha256}
     return flow | {"backend": {"kind": "raft", "size": "small", "weights": weights, "updates": 12}}
 
@@ -202,9 +202,9 @@ def test_files_that_params_name_are_right_other_or_missing(tmp_path: Path) -> No
     done = mgbench(tmp_path, "weights", "check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
-        r"^ok    media.flow_right.backend.weights +own.pth: the pinned", done.stdout, re.M
+        r"^ok    modality.flow_right.backend.weights +own.pth: the pinned", done.stdout, re.M
     )
-    assert re.search(r"^ok    media.own_points.pose +own.pth: present", done.stdout, re.M)
+    assert re.search(r"^ok    modality.own_points.pose +own.pth: present", done.stdout, re.M)
 
     more = {
         "flow_other": raft("own.pth", "0" * 64),
@@ -214,9 +214,9 @@ def test_files_that_params_name_are_right_other_or_missing(tmp_path: Path) -> No
     done = mgbench(project(tmp_path, more), "weights", "check")
     assert done.returncode == 2
     for line in (
-        rf"media.flow_other.backend.weights +own.pth: WRONG: SHA-256 {SHA}, pinned 0000",
-        "media.flow_missing.backend.weights +gone.pth: missing",
-        "media.own_points.hands +gone.task: missing",
+        rf"modality.flow_other.backend.weights +own.pth: WRONG: SHA-256 {SHA}, pinned 0000",
+        "modality.flow_missing.backend.weights +gone.pth: missing",
+        "modality.own_points.hands +gone.task: missing",
     ):
         assert re.search(f"^FAULT {line}", done.stdout, re.M), line
 

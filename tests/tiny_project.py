@@ -17,15 +17,15 @@ from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")
 TINY = {
-    ("generated", "mimic"): {
+    ("synthetic", "mimic"): {
         "train_clips": 40, "val_clips": 16, "test_clips": 16,
         "train_people": 4, "val_people": 2, "test_people": 2,
     },
-    ("generated_ma52", "mimic_ma52"): {
+    ("synthetic_ma52", "mimic_ma52"): {
         "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
     },
     ("tiny_depth", "tiny_depth"): {"takes": 4, "frames_per_take": 2, "steps": 8},
-    ("sheets", "mimic"): {"moments": 2},
+    ("previews", "mimic"): {"moments": 2},
     ("analysis",): {"hardest": 3},
     ("recipes", "pose_small"): {"epochs": 2},
     ("recipes", "rgb_small"): {"epochs": 1, "warmup_epochs": 0.5},

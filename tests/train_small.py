@@ -22,7 +22,7 @@ from benchmark.runtime.distributed import launch
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import Trainer, train
 from benchmark.training.monitor.meter import Meter
-from benchmark.training.task import Task, Trained
+from benchmark.training.task import TrainResult, TrainSpec
 from benchmark.training.train_step import Stepper
 from benchmark.weights.model_folder import write_tensors
 from conftest import REPO
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Call(NamedTuple):
     """One training that another process is to make."""
 
-    task: Task
+    task: TrainSpec
     root: Path
     """For its checkpoints and for what comes of it."""
     pause: int = -1
@@ -55,7 +55,7 @@ class Call(NamedTuple):
 # ---------------------------------------------------------------- the test's side
 
 
-def slim(prepared: Prepared, name: str, **recipe: object) -> Task:
+def slim(prepared: Prepared, name: str, **recipe: object) -> TrainSpec:
     """An experiment of params.yaml with few channels, and with drop path where it can be."""
     task = prepared.task(name, **recipe)
     changes = {
@@ -129,7 +129,7 @@ class Ready(Prepared):
         self.root, self.raw = root, root / "raw"
         self.clips = read_clips(root / "clips.parquet", MIMIC)
 
-    def task_of(self, experiment: str, recipe: str) -> Task:
+    def task_of(self, experiment: str, recipe: str) -> TrainSpec:
         return self.task_with(
             Experiment.model_validate_json(experiment), Recipe.model_validate_json(recipe)
         )
@@ -160,7 +160,7 @@ def _due(self: Trainer) -> bool:
     return DUE(self) if CALL[-1].late < 0 else CALL[-1].late == RANK
 
 
-def _write(trained: Trained, root: Path) -> None:
+def _write(trained: TrainResult, root: Path) -> None:
     """What each process says of the training."""
     folder = root / f"rank-{RANK}"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Raw archives -> the index, the raw media and the raw keypoints: one module a data set."""
+"""Raw archives -> the index, the raw modality and the raw keypoints: one module a data set."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
 
 
-def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], workers: int) -> Clips:
+def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
     """Index the raw archive of `edition` under `root` and check it against what was published.
 
-    Videos in `left_out` may be damaged; their clips are listed and marked.
+    Videos in `excluded` may be damaged; their clips are listed and marked.
 
     Raises:
         ManyFaults: Everything that is missing, damaged, contradicts itself or is not as published.
@@ -29,36 +29,36 @@ def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], wor
         FormatError: A clip id comes twice, or a video is in two splits.
     """
     try:
-        clips = _read(root, edition, left_out, workers)
+        clips = _read(root, edition, excluded, workers)
     except ManyFaults as fault:
         raise ManyFaults(root, [fault], do=advice(edition)) from None
-    if unknown := sorted({*left_out} - {clip.video for clip in clips.listed}):
-        where = f"editions.{edition.name}.left_out"
+    if unknown := sorted({*excluded} - {clip.video for clip in clips.with_excluded}):
+        where = f"editions.{edition.name}.excluded"
         raise ArchiveError(where, f"no video {unknown[0]} in {root}", found=", ".join(unknown))
     check_clips(clips, edition, where=root)
     check_published(root, clips, edition)
     return clips
 
 
-def _read(root: Path, edition: Edition, left_out: Collection[str], workers: int) -> Clips:
+def _read(root: Path, edition: Edition, excluded: Collection[str], workers: int) -> Clips:
     match edition.dataset:
         case "imigue":
             from benchmark.archives import imigue
 
-            return imigue.read_archive(root, edition, left_out=left_out, workers=workers)
+            return imigue.read_archive(root, edition, excluded=excluded, workers=workers)
         case "ma52":
             from benchmark.archives import ma52
 
-            return ma52.read_archive(root, edition, left_out=left_out, workers=workers)
+            return ma52.read_archive(root, edition, excluded=excluded, workers=workers)
         case "folder":
             from benchmark.archives import folder
 
-            return folder.read_archive(root, edition, left_out=left_out, workers=workers)
+            return folder.read_archive(root, edition, excluded=excluded, workers=workers)
         case _:
             assert_never(edition.dataset)
 
 
-def raw_media(root: Path, edition: Edition) -> dict[str, RawFile]:
+def raw_video_files(root: Path, edition: Edition) -> dict[str, RawFile]:
     """The file of each video.
 
     Raises:
@@ -68,15 +68,15 @@ def raw_media(root: Path, edition: Edition) -> dict[str, RawFile]:
         case "imigue":
             from benchmark.archives import imigue
 
-            return {video.video: video.media for video in imigue.raw_videos(root)}
+            return {video.video: video.modality for video in imigue.raw_videos(root)}
         case "ma52":
             from benchmark.archives import ma52
 
-            return ma52.raw_media(root)
+            return ma52.raw_video_files(root)
         case "folder":
             from benchmark.archives import folder
 
-            return folder.raw_media(root)
+            return folder.raw_video_files(root)
         case _:
             assert_never(edition.dataset)
 
@@ -107,6 +107,6 @@ def raw_keypoints(root: Path, edition: Edition) -> RawKeypoints | None:
 def advice(edition: Edition) -> str:
     """What to do about damaged videos."""
     return (
-        f"Mend them, or list a video under editions.{edition.name}.left_out in params.yaml "
+        f"Mend them, or list a video under editions.{edition.name}.excluded in params.yaml "
         "to go on without it"
     )

@@ -24,7 +24,7 @@ def check_published(root: Path, clips: Clips, edition: Edition) -> None:
     """
     faults = FaultList()
     for split, counts in (edition.counts or {}).items():
-        rows = clips.split(split).listed
+        rows = clips.split(split).with_excluded
         found = (len({clip.video for clip in rows}), len(rows))
         with faults.collected():
             if found != (counts.videos, counts.clips):
@@ -44,7 +44,7 @@ def check_published(root: Path, clips: Clips, edition: Edition) -> None:
 
 def _check_ids(root: Path, clips: Clips, edition: Edition, split: Split) -> None:
     wanted = listed_ids(edition, split) or []
-    found = [clip.clip_id for clip in clips.split(split).listed]
+    found = [clip.clip_id for clip in clips.split(split).with_excluded]
     if found == wanted:
         return
     differ = sorted({*found} ^ {*wanted})
@@ -64,7 +64,7 @@ def label_differences(clips: Clips, edition: Edition) -> list[str]:
         published = (edition.label_counts or {}).get(split)
         if published is None or split in edition.withheld:
             continue
-        labels = [clip.label for clip in clips.split(split).listed if clip.label is not None]
+        labels = [clip.label for clip in clips.split(split).with_excluded if clip.label is not None]
         counts = np.bincount(labels, minlength=len(published))
         notes += [
             f"{split}: {found} clips of class {k} ({edition.classes[k]}), published {wanted}"

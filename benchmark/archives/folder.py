@@ -50,7 +50,7 @@ class OwnClip:
     start: int
     end: int | None
     subject: str | None
-    media: RawFile
+    modality: RawFile
 
 
 def read_classes(root: Path) -> tuple[str, ...]:
@@ -69,10 +69,10 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_clips(root: Path, *, left_out: Collection[str] | None = ()) -> list[OwnClip]:
+def read_clips(root: Path, *, excluded: Collection[str] | None = ()) -> list[OwnClip]:
     """The rows of `clips.csv`, in file order.
 
-    Every video must be there but those in `left_out`; None looks for none of them.
+    Every video must be there but those in `excluded`; None looks for none of them.
 
     Raises:
         ManyFaults: Every row that breaks the form, whose video is not there, or that contradicts
@@ -92,7 +92,7 @@ def read_clips(root: Path, *, left_out: Collection[str] | None = ()) -> list[Own
             if len(row) > len(header):
                 raise ArchiveError(where, "more cells than columns", found=",".join(row)[:80])
             cells = dict(zip_longest(header, row, fillvalue=""))
-            clip = _parse(where, cells, root, left_out)
+            clip = _parse(where, cells, root, excluded)
             known.check(clip)
             found.append(clip)
     if not found and not faults.found:
@@ -114,7 +114,7 @@ class _Known:
             raise ArchiveError(
                 clip.where, f"clip {clip.clip_id} comes twice", found=f"also {first}"
             )
-        name = self._names.setdefault(clip.media.path.resolve(), clip.video)
+        name = self._names.setdefault(clip.modality.path.resolve(), clip.video)
         if name != clip.video:
             raise ArchiveError(
                 clip.where, f"{clip.video} and {name} are one file", do="Use one name for it"
@@ -138,7 +138,7 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 
 def _parse(
-    where: str, row: dict[str, str], root: Path, left_out: Collection[str] | None
+    where: str, row: dict[str, str], root: Path, excluded: Collection[str] | None
 ) -> OwnClip:
     clip_id, split = row["clip_id"], row["split"]
     if not SAFE_ID.fullmatch(clip_id):
@@ -151,7 +151,7 @@ def _parse(
     if end is not None and end <= (start or 0):
         found = f"start {start or 0}, end {end}"
         raise ArchiveError(where, "no frame in it", expected="end_frame after start", found=found)
-    video, media = _media(where, root, row["video"], left_out)
+    video, modality = _media(where, root, row["video"], excluded)
     return OwnClip(
         where,
         clip_id,
@@ -161,7 +161,7 @@ def _parse(
         start or 0,
         end,
         row.get("subject") or None,
-        media,
+        modality,
     )
 
 
@@ -175,7 +175,7 @@ def _frame(where: str, name: str, text: str) -> int | None:
 
 
 def _media(
-    where: str, root: Path, cell: str, left_out: Collection[str] | None
+    where: str, root: Path, cell: str, excluded: Collection[str] | None
 ) -> tuple[str, RawFile]:
     """The video's name, in one spelling, and its file."""
     try:
@@ -187,15 +187,15 @@ def _media(
         is_there = bool(cell) and path.is_file()
     except OSError:  # a name that no file can have
         is_there = False
-    if not is_there and left_out is not None and name not in left_out:
+    if not is_there and excluded is not None and name not in excluded:
         expected = f"a file below {root}"
         raise ArchiveError(where, "no such video", expected=expected, found=cell[:200])
     return name, RawFile(path)
 
 
-def raw_media(root: Path) -> dict[str, RawFile]:
+def raw_video_files(root: Path) -> dict[str, RawFile]:
     """The file of each video; one that is left out may be missing."""
-    return {row.video: row.media for row in read_clips(root, left_out=None)}
+    return {row.video: row.modality for row in read_clips(root, excluded=None)}
 
 
 def raw_keypoints(root: Path) -> Arrays | None:
@@ -215,7 +215,7 @@ def raw_keypoints(root: Path) -> Arrays | None:
     return Arrays(files, read_own_layout(root / SKELETON))
 
 
-def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], workers: int) -> Clips:
+def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
     """Index the folder `root`: every row of `clips.csv`.
 
     Raises:
@@ -230,25 +230,25 @@ def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], wor
             found=", ".join(classes),
             do=f"'mgbench edition new {edition.name} --from {root}' writes the edition anew",
         )
-    rows = read_clips(root, left_out=left_out)
-    media = {row.video: row.media for row in rows}
-    probe = partial(_probe, left_out=frozenset(left_out))
-    infos = map_in_processes(probe, list(media.items()), what="index videos", workers=workers)
-    info_of = dict(zip(media, infos, strict=True))
+    rows = read_clips(root, excluded=excluded)
+    modality = {row.video: row.modality for row in rows}
+    probe = partial(_probe, excluded=frozenset(excluded))
+    infos = map_in_processes(probe, list(modality.items()), what="index videos", workers=workers)
+    info_of = dict(zip(modality, infos, strict=True))
     faults = FaultList()
     clips = []
     for row in rows:
         with faults.collected():
-            clips.append(_clip(row, info_of[row.video], edition, left_out))
+            clips.append(_clip(row, info_of[row.video], edition, excluded))
     faults.raise_any(root / CLIPS)
     return Clips(edition.name, tuple(clips))
 
 
-def _probe(item: tuple[str, RawFile], *, left_out: frozenset[str]) -> VideoInfo:
-    return probe_raw(item[1], left_out=item[0] in left_out)
+def _probe(item: tuple[str, RawFile], *, excluded: frozenset[str]) -> VideoInfo:
+    return probe_raw(item[1], excluded=item[0] in excluded)
 
 
-def _clip(row: OwnClip, info: VideoInfo, edition: Edition, left_out: Collection[str]) -> Clip:
+def _clip(row: OwnClip, info: VideoInfo, edition: Edition, excluded: Collection[str]) -> Clip:
     withheld = row.split in edition.withheld
     if not withheld and row.label not in edition.classes:
         expected = "one of " + ", ".join(edition.classes)
@@ -277,7 +277,7 @@ def _clip(row: OwnClip, info: VideoInfo, edition: Edition, left_out: Collection[
         fps=info.fps,
         width=info.width,
         height=info.height,
-        left_out=row.video in left_out,
+        excluded=row.video in excluded,
     )
 
 
@@ -286,7 +286,7 @@ def describe(name: str, root: Path) -> Edition:
 
     Raises:
         ManyFaults: The folder breaks its form.
-        ArchiveError: A split is labelled in part, or there is nothing to train on.
+        ArchiveError: A split is labeled in part, or there is nothing to train on.
     """
     classes = read_classes(root)
     labels: dict[Split, list[str]] = {split: [] for split in SPLITS}
@@ -301,8 +301,8 @@ def describe(name: str, root: Path) -> Edition:
                 expected="all or none",
             )
     withheld: tuple[Split, ...] = tuple(split for split, found in labels.items() if not any(found))
-    if unlabelled := [split for split in ("train", "val") if split in withheld]:
-        raise ArchiveError(root / CLIPS, f"split {unlabelled[0]} has no labelled clip")
+    if unlabeled := [split for split in ("train", "val") if split in withheld]:
+        raise ArchiveError(root / CLIPS, f"split {unlabeled[0]} has no labeled clip")
     return Edition(
         name=name,
         version=1,

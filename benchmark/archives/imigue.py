@@ -61,7 +61,7 @@ class RawVideo:
     split: Split
     sheet: RawFile
     labels: RawFile
-    media: RawFile
+    modality: RawFile
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _raw_video(name: str, split: Split, skeletons: Tree, movies: Tree) -> RawVid
         split=split,
         sheet=skeletons.file(f"{below}_openpose.xlsx"),
         labels=skeletons.file(f"{below}_label.csv"),
-        media=movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4"),
+        modality=movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4"),
     )
 
 
@@ -179,7 +179,7 @@ def class_index(raw_class: int, *, num_classes: int) -> int:
     return num_classes - 1 if raw_class == NON_GESTURE else raw_class - 1
 
 
-def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], workers: int) -> Clips:
+def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
     """Index the archives under `root`: every clip of every split.
 
     Labels of withheld splits are never looked at beyond their shape: the class column there
@@ -189,17 +189,17 @@ def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], wor
         ManyFaults: All that is missing, damaged or contradicts itself.
     """
     videos = raw_videos(root)
-    index_video = partial(_index_video, edition=edition, left_out=frozenset(left_out))
+    index_video = partial(_index_video, edition=edition, excluded=frozenset(excluded))
     found = map_in_processes(index_video, videos, what="index videos", workers=workers)
     return Clips(edition.name, tuple(clip for rows in found for clip in rows))
 
 
-def _index_video(video: RawVideo, *, edition: Edition, left_out: frozenset[str]) -> list[Clip]:
+def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str]) -> list[Clip]:
     num_classes = len(edition.classes)
     withheld = video.split in edition.withheld
     with video.labels.local() as path:
         labels = read_labels(path, num_classes=None if withheld else num_classes)
-    info = probe_raw(video.media, left_out=video.video in left_out)
+    info = probe_raw(video.modality, excluded=video.video in excluded)
     clips = []
     for k, label in enumerate(labels):
         _check_inside(video, k, label, info)
@@ -215,7 +215,7 @@ def _index_video(video: RawVideo, *, edition: Edition, left_out: frozenset[str])
                 fps=info.fps,
                 width=info.width,
                 height=info.height,
-                left_out=video.video in left_out,
+                excluded=video.video in excluded,
             )
         )
     return clips
@@ -226,6 +226,6 @@ def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> 
         raise ArchiveError(
             f"{video.labels} line {k + 1}",
             f"clip {video.video}_{k} ends past the video",
-            expected=f"end <= {info.frames - 1} ({video.media.name} has {info.frames} frames)",
+            expected=f"end <= {info.frames - 1} ({video.modality.name} has {info.frames} frames)",
             found=f"end {label.last}",
         )

@@ -34,7 +34,7 @@ class Listed(NamedTuple):
     """The file's name without its ending; clip id and video at once."""
     split: Split
     label: int
-    media: RawFile
+    modality: RawFile
 
 
 def listed_clips(root: Path) -> list[Listed]:
@@ -92,23 +92,23 @@ def _list_path(root: Path, split: Split) -> Path:
     raise ArchiveError(root / name, "no such file", do=f"It may also lie in {LIST_FOLDERS[1]}/")
 
 
-def raw_media(root: Path) -> dict[str, RawFile]:
+def raw_video_files(root: Path) -> dict[str, RawFile]:
     """The file of each clip."""
-    return {clip.video: clip.media for clip in listed_clips(root)}
+    return {clip.video: clip.modality for clip in listed_clips(root)}
 
 
-def read_archive(root: Path, edition: Edition, *, left_out: Collection[str], workers: int) -> Clips:
+def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
     """Index the archive under `root`: every clip of every list.
 
     Raises:
         ManyFaults: All that is missing, damaged or contradicts itself.
     """
-    index = partial(_index_clip, edition=edition, left_out=frozenset(left_out))
+    index = partial(_index_clip, edition=edition, excluded=frozenset(excluded))
     rows = map_in_processes(index, listed_clips(root), what="index videos", workers=workers)
     return Clips(edition.name, tuple(rows))
 
 
-def _index_clip(clip: Listed, *, edition: Edition, left_out: frozenset[str]) -> Clip:
+def _index_clip(clip: Listed, *, edition: Edition, excluded: frozenset[str]) -> Clip:
     if clip.label >= len(edition.classes):
         raise ArchiveError(
             f"{clip.split} list, {clip.video}",
@@ -116,7 +116,7 @@ def _index_clip(clip: Listed, *, edition: Edition, left_out: frozenset[str]) -> 
             expected=f"0 to {len(edition.classes) - 1}",
             found=str(clip.label),
         )
-    info = probe_raw(clip.media, left_out=clip.video in left_out)
+    info = probe_raw(clip.modality, excluded=clip.video in excluded)
     return Clip(
         clip_id=clip.video,
         video=clip.video,
@@ -128,5 +128,5 @@ def _index_clip(clip: Listed, *, edition: Edition, left_out: frozenset[str]) -> 
         fps=info.fps,
         width=info.width,
         height=info.height,
-        left_out=clip.video in left_out,
+        excluded=clip.video in excluded,
     )

@@ -14,7 +14,7 @@ NO_INFO = VideoInfo(width=0, height=0, fps=0.0, frames=0)
 """Stands for a left-out video that cannot even be opened."""
 
 
-def probe_raw(file: RawFile, *, left_out: bool) -> VideoInfo:
+def probe_raw(file: RawFile, *, excluded: bool) -> VideoInfo:
     """Size, rate and frames of a video; `NO_INFO` for a left-out one that cannot be opened.
 
     Raises:
@@ -24,6 +24,6 @@ def probe_raw(file: RawFile, *, left_out: bool) -> VideoInfo:
         with file.local() as path:
             return probe(path)
     except BenchmarkError:
-        if left_out:
+        if excluded:
             return NO_INFO
         raise

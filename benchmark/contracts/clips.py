@@ -41,14 +41,14 @@ COLUMNS = pa.schema(
         pa.field("fps", pa.float64(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
-        pa.field("left_out", pa.bool_(), nullable=False),
+        pa.field("excluded", pa.bool_(), nullable=False),
     ]
 )
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled interval of a video."""
+    """One labeled interval of a video."""
 
     clip_id: str
     video: str
@@ -64,8 +64,8 @@ class Clip:
     width: int
     """Pixels of the raw video, turned upright; the unit of its keypoints."""
     height: int
-    left_out: bool
-    """The user goes on without its damaged video: no media, no probabilities, a guess to submit."""
+    excluded: bool
+    """The user goes on without its damaged video: no modality, no probabilities, a guess to submit."""
 
     @property
     def frames(self) -> int:
@@ -77,21 +77,21 @@ class Clip:
 class Clips:
     """The clips of one edition, all splits or one, in the edition's order.
 
-    `listed` are all of them; everything else here speaks of those that are not left out.
+    `with_excluded` are all of them; everything else here speaks of those that are not left out.
     """
 
     edition: str
-    listed: tuple[Clip, ...]
+    with_excluded: tuple[Clip, ...]
 
     @cached_property
     def rows(self) -> tuple[Clip, ...]:
-        """The clips that have media."""
-        return tuple(clip for clip in self.listed if not clip.left_out)
+        """The clips that have modality."""
+        return tuple(clip for clip in self.with_excluded if not clip.excluded)
 
     @property
-    def left_out(self) -> tuple[Clip, ...]:
+    def excluded(self) -> tuple[Clip, ...]:
         """The clips that one goes on without."""
-        return tuple(clip for clip in self.listed if clip.left_out)
+        return tuple(clip for clip in self.with_excluded if clip.excluded)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -111,7 +111,9 @@ class Clips:
 
     def split(self, split: Split) -> Clips:
         """Only the clips of one split, order kept."""
-        return Clips(self.edition, tuple(clip for clip in self.listed if clip.split == split))
+        return Clips(
+            self.edition, tuple(clip for clip in self.with_excluded if clip.split == split)
+        )
 
     def labels(self) -> NDArray[np.int64]:
         """Class index of each clip, int64 (N,).
@@ -132,7 +134,7 @@ def write_clips(clips: Clips, path: Path, edition: Edition) -> None:
     """Check the index against the edition and write it as parquet."""
     check_clips(clips, edition, where=path)
     schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition})
-    table = pa.Table.from_pylist([vars(clip) for clip in clips.listed], schema=schema)
+    table = pa.Table.from_pylist([vars(clip) for clip in clips.with_excluded], schema=schema)
     with replacing(path) as work:
         pq.write_table(table, work)
 
@@ -162,7 +164,7 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
     """Raise `FormatError` unless the index is sound for `edition`."""
     if clips.edition != edition.name:
         raise FormatError(where, "another edition's", expected=edition.name, found=clips.edition)
-    counts = Counter(clip.clip_id for clip in clips.listed)
+    counts = Counter(clip.clip_id for clip in clips.with_excluded)
     faults = {
         "clip id twice": lambda clip: counts[clip.clip_id] > 1,
         "unknown split": lambda clip: clip.split not in SPLITS,
@@ -177,14 +179,14 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
         "label missing": lambda clip: clip.split not in edition.withheld and clip.label is None,
     }
     for wrong, is_bad in faults.items():
-        if bad := [clip.clip_id for clip in clips.listed if is_bad(clip)]:
+        if bad := [clip.clip_id for clip in clips.with_excluded if is_bad(clip)]:
             raise FormatError(where, f"{wrong} in {len(bad)} row(s), the first is {bad[0]}")
     _check_disjoint(clips, where)
 
 
 def _check_disjoint(clips: Clips, where: Path) -> None:
     split_of: dict[str, str] = {}
-    for clip in clips.listed:
+    for clip in clips.with_excluded:
         if split_of.setdefault(clip.video, clip.split) != clip.split:
             found = ", ".join(sorted({split_of[clip.video], clip.split}))
             raise FormatError(where, f"video {clip.video} is in several splits", found=found)

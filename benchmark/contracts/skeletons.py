@@ -58,7 +58,7 @@ def choose(name: LayoutName, own: Layout | None) -> Layout:
             return own
         case _:
             raise ParamsError(
-                "media: layout",
+                "modality: layout",
                 "not a layout of this archive",
                 expected="openpose36" if own is None else "own",
                 found=name,
@@ -66,7 +66,7 @@ def choose(name: LayoutName, own: Layout | None) -> Layout:
 
 
 def write_layout(points: Layout, folder: Path) -> None:
-    """Keep the layout beside the keypoints that have it."""
+    """SelectCheckpoint the layout beside the keypoints that have it."""
     write_text(folder / FILE, points.model_dump_json(indent=1) + "\n")
 
 

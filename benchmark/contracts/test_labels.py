@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HEADER = ["clip_id", "label"]
 
 
-def test_labels(path: Path, clips: Clips, edition: Edition) -> NDArray[np.int64] | None:
+def read_test_labels(path: Path, clips: Clips, edition: Edition) -> NDArray[np.int64] | None:
     """Class index of each test clip, int64 (N,); None where nobody here knows them.
 
     They are those of the index `clips`, or sealed at `path` where the edition withholds them.
@@ -56,11 +56,11 @@ def read_answers(path: Path, clips: Clips, *, num_classes: int) -> NDArray[np.in
                 f"{path} line {number}", "no answer", expected=expected, found=",".join(row)
             )
         answers[row[0]] = int(row[1])
-    if set(answers) != {clip.clip_id for clip in clips.listed} or len(answers) != len(rows):
+    if set(answers) != {clip.clip_id for clip in clips.with_excluded} or len(answers) != len(rows):
         raise MismatchError(
             path,
             "not the clips of the index",
-            expected=f"{len(clips.listed)} clips",
+            expected=f"{len(clips.with_excluded)} clips",
             found=f"{len(rows)} rows",
         )
     return np.array([answers[clip] for clip in clips.ids], np.int64)

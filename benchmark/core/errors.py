@@ -95,7 +95,7 @@ class MissingExtra(BenchmarkError):
 
 
 class ClipUnreadable(BenchmarkError):
-    """The media of one clip cannot be read."""
+    """The modality of one clip cannot be read."""
 
 
 class FormatError(BenchmarkError):

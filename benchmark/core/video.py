@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RgbFrame = NDArray[np.uint8]
 
-# mbtree reads uninitialised memory in x264's AVX-512 code (PyAV 18.1): other bytes in each run.
+# mbtree reads uninitialized memory in x264's AVX-512 code (PyAV 18.1): other bytes in each run.
 _X264 = "open-gop=0:threads=1:lookahead-threads=1:mbtree=0"
 _AGAIN = "Fetch or make the file again"
 _SLACK = 0.5

@@ -10,7 +10,7 @@ from benchmark.core.schema import Positive, Share, Strict
 
 Stream: TypeAlias = Literal["joint", "limb"]
 
-# ---------------------------------------------------------------- normalisation and sampling
+# ---------------------------------------------------------------- normalization and sampling
 
 
 class DatasetNorm(Strict):
@@ -24,27 +24,27 @@ class DatasetNorm(Strict):
 
 
 class TrainSplitNorm(Strict):
-    """As `dataset`, with the media's own numbers over the training clips (media.parquet).
+    """As `dataset`, with the modality's own numbers over the training clips (manifest.parquet).
 
-    A standard deviation below one grey level counts as one.
+    A standard deviation below one gray level counts as one.
     """
 
     kind: Literal["train_split"]
 
 
-class StillRemoved(Strict):
+class TemporalMeanRemoved(Strict):
     """Each pixel minus its own mean over the view: what does not move is 0.
 
     With few training clips, clothes and backgrounds are learnt by heart before any movement is.
     """
 
-    kind: Literal["still_removed"]
+    kind: Literal["temporal_mean_removed"]
     scale: Annotated[float, Field(gt=0)]
-    """Grey levels that become 1; well above the camera's noise, so that noise stays small."""
+    """Gray levels that become 1; well above the camera's noise, so that noise stays small."""
 
 
-Normalisation: TypeAlias = Annotated[
-    DatasetNorm | TrainSplitNorm | StillRemoved, Field(discriminator="kind")
+Normalization: TypeAlias = Annotated[
+    DatasetNorm | TrainSplitNorm | TemporalMeanRemoved, Field(discriminator="kind")
 ]
 
 
@@ -103,8 +103,8 @@ class VideoInput(Strict):
     """Frames of a stored video modality."""
 
     kind: Literal["video"]
-    modality: Literal["rgb", "taylor", "flow", "depth", "person"]
-    """The kind of its media."""
+    modality: Literal["rgb", "taylor", "flow", "depth", "person_crop"]
+    """The kind of its modality."""
     frames: Positive
     """Frames that the network sees."""
     sampling: Sampling
@@ -112,8 +112,8 @@ class VideoInput(Strict):
     size: Positive
     """Height and width of the network's input."""
     resize: Positive
-    """Shorter side that frames are brought to before the centre crop of test."""
-    region: Literal["frame", "centre"]
+    """Shorter side that frames are brought to before the center crop of test."""
+    region: Literal["frame", "center"]
     """What training views are cropped from: the whole frame, or its central square."""
     crop_area: tuple[Share, Share]
     """Least and largest share of the picture that a training crop takes."""
@@ -121,18 +121,18 @@ class VideoInput(Strict):
     """Range of width / height of the random crop in training."""
     flip: Share
     """Share of training clips that are mirrored; the labels stay."""
-    normalisation: Normalisation
+    normalization: Normalization
     """How pixels become numbers around 0."""
     views: Positive
     """Temporal views in test."""
     crops: Literal[1, 3]
-    """Spatial views in test: the centre, or left, centre and right."""
+    """Spatial views in test: the center, or left, center and right."""
 
 
 class RgbPoseInput(Strict):
     """Frames of a person and the heat maps of the same crop, for the two pathways of one network.
 
-    Reads media of kind `person`.
+    Reads modality of kind `person`.
     """
 
     kind: Literal["rgb_pose"]
@@ -154,7 +154,7 @@ class RgbPoseInput(Strict):
     """Least and largest share of the picture that a training crop takes."""
     flip: Share
     """Share of training clips that are mirrored."""
-    normalisation: Normalisation
+    normalization: Normalization
     """How pixels become numbers around 0."""
     views: Positive
     """Temporal views in test."""

@@ -16,13 +16,13 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.data.sampling import rng_for
 from benchmark.modalities.specs import (
-    DepthMedia,
-    FlowMedia,
-    PersonMedia,
-    PoseMedia,
-    RgbMedia,
-    SkeletonMedia,
-    TaylorMedia,
+    DepthModality,
+    FlowModality,
+    PersonCropModality,
+    PoseModality,
+    RgbModality,
+    SkeletonModality,
+    TaylorModality,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from benchmark.data.skeleton_views import SkeletonViews
     from benchmark.data.test_views import Viewed
     from benchmark.data.video_views import VideoViews
-    from benchmark.modalities.specs import Media
-    from benchmark.training.sampler import ClipOrder, Key
+    from benchmark.modalities.specs import Modality
+    from benchmark.training.sampler import ClipBatchSampler, Key
 
     Views = SkeletonViews | VideoViews | RgbPoseViews
     Arrays = tuple[NDArray[np.generic], ...]
@@ -71,31 +71,31 @@ class TestBatch(NamedTuple):
 
 
 def build_views(
-    spec: Input, media: Media, folder: Path, clips: Clips, *, cache_gib: float = 0.0
+    spec: Input, modality: Modality, folder: Path, clips: Clips, *, cache_gib: float = 0.0
 ) -> Views:
-    """The views of an experiment's input over its media, with memory for decoded clips."""
+    """The views of an experiment's input over its modality, with memory for decoded clips."""
     # Its threads do not survive a fork: a process that reads clips would wait for them for ever.
     cv2.setNumThreads(0)
-    match spec, media:
-        case SkeletonInput(), SkeletonMedia() | PoseMedia():
+    match spec, modality:
+        case SkeletonInput(), SkeletonModality() | PoseModality():
             from benchmark.data.skeleton_views import SkeletonViews
 
             return SkeletonViews(spec, folder, clips)
-        case VideoInput(), PersonMedia():
+        case VideoInput(), PersonCropModality():
             from benchmark.data.video_views import VideoViews
 
             return VideoViews(spec, folder / "video", clips, cache_gib=cache_gib)
-        case VideoInput(), RgbMedia() | TaylorMedia() | FlowMedia() | DepthMedia():
+        case VideoInput(), RgbModality() | TaylorModality() | FlowModality() | DepthModality():
             from benchmark.data.video_views import VideoViews
 
-            components = isinstance(media, FlowMedia) and media.rendering == "components"
+            components = isinstance(modality, FlowModality) and modality.rendering == "components"
             return VideoViews(spec, folder, clips, cache_gib=cache_gib, components=components)
-        case RgbPoseInput(), PersonMedia():
+        case RgbPoseInput(), PersonCropModality():
             from benchmark.data.rgb_pose_views import RgbPoseViews
 
             return RgbPoseViews(spec, folder, clips, cache_gib=cache_gib)
         case _:
-            raise TypeError(f"input {spec.kind} cannot read media {media.kind}")
+            raise TypeError(f"input {spec.kind} cannot read modality {modality.kind}")
 
 
 class Batches(DataLoader[Any]):
@@ -164,7 +164,7 @@ class TestClips(_Clips):
         return len(self._ids)
 
 
-def train_loader(clips: TrainClips, order: ClipOrder, *, workers: int) -> DataLoader[Any]:
+def train_loader(clips: TrainClips, order: ClipBatchSampler, *, workers: int) -> DataLoader[Any]:
     """The forward passes of `order`, to the last epoch, as `TrainBatch`es."""
     return Batches(clips, _train_batch, workers=workers, batch_sampler=order)
 

@@ -1,4 +1,4 @@
-"""media.parquet: where the media of every clip lie within one modality's folder."""
+"""manifest.parquet: where the modality of every clip lie within one modality's folder."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
 
-FORMAT = "media/2"
-FILE = "media.parquet"
+FORMAT = "manifest/3"
+FILE = "manifest.parquet"
 
 COLUMNS = pa.schema(
     [
@@ -34,8 +34,8 @@ COLUMNS = pa.schema(
 )
 
 
-class Medium(NamedTuple):
-    """The media of one clip."""
+class ManifestRow(NamedTuple):
+    """The modality of one clip."""
 
     clip_id: str
     shard: str
@@ -53,23 +53,25 @@ class Medium(NamedTuple):
     """Sum of their squares."""
 
 
-def write_media(media: Sequence[Medium], folder: Path, clips: Clips, *, spec: str) -> None:
+def write_manifest(
+    modality: Sequence[ManifestRow], folder: Path, clips: Clips, *, spec: str
+) -> None:
     """Check and write the table of a modality, in the index's order; `spec` says how it was made.
 
     Raises:
         MismatchError: The table does not hold exactly the clips of the index.
     """
     path = folder / FILE
-    by_id = {medium.clip_id: medium for medium in media}
-    check_media(by_id, clips, where=path)
+    by_id = {medium.clip_id: medium for medium in modality}
+    check_manifest(by_id, clips, where=path)
     schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition, "spec": spec})
     rows = [by_id[clip]._asdict() for clip in clips.ids]
     with replacing(path) as work:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), work)
 
 
-def read_media(folder: Path, clips: Clips) -> dict[str, Medium]:
-    """The media of `folder` by clip id.
+def read_manifest(folder: Path, clips: Clips) -> dict[str, ManifestRow]:
+    """The modality of `folder` by clip id.
 
     Raises:
         FormatError: The table is missing or of another version.
@@ -84,26 +86,26 @@ def read_media(folder: Path, clips: Clips) -> dict[str, Medium]:
         raise FormatError(path, f"not a parquet file ({error})") from None
     found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
     if found != FORMAT:
-        raise FormatError(path, "not a media table", expected=FORMAT, found=found)
-    media = {row["clip_id"]: Medium(**row) for row in table.to_pylist()}
-    check_media(media, clips, where=path)
-    return media
+        raise FormatError(path, "not a modality table", expected=FORMAT, found=found)
+    modality = {row["clip_id"]: ManifestRow(**row) for row in table.to_pylist()}
+    check_manifest(modality, clips, where=path)
+    return modality
 
 
-def check_media(media: dict[str, Medium], clips: Clips, *, where: Path) -> None:
+def check_manifest(modality: dict[str, ManifestRow], clips: Clips, *, where: Path) -> None:
     """Raise `MismatchError` unless these are the clips of the index, each as long as there."""
-    if differ := sorted(set(media) ^ set(clips.ids)):
+    if differ := sorted(set(modality) ^ set(clips.ids)):
         raise MismatchError(
             where,
             f"not the clips of the index, the first that differs is {differ[0]}",
             expected=f"{len(clips)} clips",
-            found=str(len(media)),
+            found=str(len(modality)),
         )
     for clip in clips:
-        if media[clip.clip_id].frames != clip.frames:
+        if modality[clip.clip_id].frames != clip.frames:
             raise MismatchError(
                 where,
                 f"clip {clip.clip_id} has another length",
                 expected=f"{clip.frames} frames",
-                found=str(media[clip.clip_id].frames),
+                found=str(modality[clip.clip_id].frames),
             )

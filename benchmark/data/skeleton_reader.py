@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.contracts.skeletons import read_layout
-from benchmark.data.manifest import read_media
+from benchmark.data.manifest import read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ class SkeletonReader:
     def __init__(self, folder: Path, clips: Clips) -> None:
         self.layout = read_layout(folder)
         self._folder = folder
-        self._media = read_media(folder, clips)
+        self._media = read_manifest(folder, clips)
         self._shards: dict[str, NDArray[np.float32]] = {}
 
     def read(self, clip_id: str) -> NDArray[np.float32]:

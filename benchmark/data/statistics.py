@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.data.manifest import Medium
+    from benchmark.data.manifest import ManifestRow
 
     Frame: TypeAlias = NDArray[np.uint8]
 
@@ -48,12 +48,12 @@ class ChannelCounts:
         return (self._counts @ LEVELS**2).tolist()
 
 
-def train_statistics(media: Mapping[str, Medium], clips: Clips) -> ChannelStatistics:
+def train_statistics(modality: Mapping[str, ManifestRow], clips: Clips) -> ChannelStatistics:
     """Over all pixels of the clips of the train split; no clip of another split has a part in it.
 
     Source: as MM-Gesture's for RGB, which pools all three splits.
     """
-    train = [media[clip.clip_id] for clip in clips.split("train")]
+    train = [modality[clip.clip_id] for clip in clips.split("train")]
     pixels = sum(medium.frames * medium.height * medium.width for medium in train)
     sums = [sum(medium.sums[c] for medium in train if medium.sums) for c in range(3)]
     squares = [sum(medium.squares[c] for medium in train if medium.squares) for c in range(3)]

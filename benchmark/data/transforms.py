@@ -53,7 +53,7 @@ def random_crop(
     ratio: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[int, int, int, int]:
-    """(left, top, width, height) of a random share of the area; the centre square as a last resort.
+    """(left, top, width, height) of a random share of the area; the center square as a last resort.
 
     Source: RandomResizedCrop of mmaction2 (10 tries).
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.core.errors import ClipUnreadable
-from benchmark.data.manifest import read_media
+from benchmark.data.manifest import read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ class PackedVideos:
         self._folder = folder
         self._room = int(cache_gib * 2**30)
         self._kept: dict[str, NDArray[np.uint8]] = {}
-        self._media = read_media(folder, clips)
+        self._media = read_manifest(folder, clips)
 
     def num_frames(self, clip_id: str) -> int:
         """Frames that the clip has."""
@@ -69,7 +69,7 @@ class PackedVideos:
                 found = f"{len(reader)} frames"
                 raise ClipUnreadable(
                     f"clip {clip_id} in {row.shard}",
-                    "length differs from media.parquet",
+                    "length differs from manifest.parquet",
                     expected=f"{row.frames} frames",
                     found=found,
                     do="Run 'dvc repro -f prepare'",

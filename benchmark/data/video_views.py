@@ -38,7 +38,7 @@ _PLACES = {1: (0.5,), 3: (0.0, 0.5, 1.0)}
 class VideoViews:
     """Views of clips for training (one, random) and for test (all, fixed).
 
-    A view is uint8 (frames, size, size, 3); the network normalises it on the device. `components`
+    A view is uint8 (frames, size, size, 3); the network normalizes it on the device. `components`
     says that channel 0 is motion to the right, which a mirror turns.
     """
 
@@ -55,7 +55,7 @@ class VideoViews:
         """One random view: uint8 (frames, size, size, 3)."""
         spec = self._spec
         frames = self._videos.read(clip_id, self._numbers(clip_id, 1, rng)[0])
-        if spec.region == "centre":
+        if spec.region == "center":
             frames = square_of(frames, min(frames.shape[1:3]), 0.5)
         left, top, width, height = random_crop(
             frames.shape[2], frames.shape[1], spec.crop_area, spec.crop_ratio, rng
@@ -66,13 +66,13 @@ class VideoViews:
         return (view,)
 
     def test(self, clip_id: str, *, quick: bool) -> Viewed:
-        """The distinct of the fixed views; the first start and the centre only if `quick`.
+        """The distinct of the fixed views; the first start and the center only if `quick`.
 
         uint8 (V, frames, size, size, 3).
         """
         spec = self._spec
         views, crops = (1, 1) if quick else (spec.views, spec.crops)
-        # Three crops take the whole height (mmaction2's ThreeCrop), one takes the centre.
+        # Three crops take the whole height (mmaction2's ThreeCrop), one takes the center.
         side = spec.size if crops == 3 else spec.resize
         numbers = self._numbers(clip_id, views, None)
         places, weight = distinct([one.tobytes() for one in numbers])

@@ -1,4 +1,4 @@
-"""Pictures of an archive. Figure objects only, colours told apart by everyone."""
+"""Pictures of an archive. Figure objects only, colors told apart by everyone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SURE, UNSURE = (64, 224, 120), (250, 170, 40)
 
 
 def tail_figure(survey: Survey) -> Figure:
-    """Clips of each class and labelled split, largest first, on a logarithmic axis."""
+    """Clips of each class and labeled split, largest first, on a logarithmic axis."""
     classes = survey.edition.classes
     counts = {split: _counts(survey.clips, split, len(classes)) for split in SPLITS}
     counts = {split: found for split, found in counts.items() if found.any()}
@@ -126,8 +126,8 @@ def sample_picture(sample: Sample, layout: Layout | None) -> NDArray[np.uint8]:
             cv2.line(picture, places[one], places[other], (90, 200, 250), 1, cv2.LINE_AA)
     for place, (_, _, confidence) in zip(places, sample.points, strict=True):
         if confidence > 0:
-            colour = SURE if confidence >= 0.5 else UNSURE
-            cv2.circle(picture, place, 2, colour, -1, cv2.LINE_AA)
+            color = SURE if confidence >= 0.5 else UNSURE
+            cv2.circle(picture, place, 2, color, -1, cv2.LINE_AA)
     return picture.astype(np.uint8)
 
 

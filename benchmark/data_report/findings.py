@@ -46,7 +46,7 @@ def findings(survey: Survey) -> list[Finding]:
 def _sizes(survey: Survey) -> Iterator[Finding]:
     published = survey.edition.counts or {}
     for split in SPLITS:
-        rows = survey.clips.split(split).listed
+        rows = survey.clips.split(split).with_excluded
         text = f"{split}: {len({clip.video for clip in rows})} videos, {len(rows)} clips"
         if split in published:
             text += ", as published"  # another size is refused by the reader
@@ -70,7 +70,7 @@ def _labels(survey: Survey) -> Iterator[Finding]:
 
 
 def _left_out(survey: Survey) -> Iterator[Finding]:
-    if out := survey.clips.left_out:
+    if out := survey.clips.excluded:
         videos = ", ".join(sorted({clip.video for clip in out}))
         yield Finding("note", f"left out as asked: {len(out)} clips of {videos}")
 

@@ -68,7 +68,7 @@ def metrics(survey: Survey) -> dict[str, float]:
     found: dict[str, float] = {
         "videos": len(survey.videos),
         "clips": len(clips),
-        "left_out": len(clips.left_out),
+        "excluded": len(clips.excluded),
         "hours": sum(clip.frames / clip.fps for clip in clips) / 3600,
         "faults": sum(len(video.faults) for video in survey.videos),
     }

@@ -1,4 +1,4 @@
-"""A clip in all its modalities over time, as one picture: from the prepared media."""
+"""A clip in all its modalities over time, as one picture: from the prepared modality."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.data.flow_components import vectors
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import FlowMedia
+from benchmark.modalities.specs import FlowModality
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 from benchmark.plots.figures import plain, save
 from benchmark.plots.modalities import SATURATED_PX, flow_picture, maps_picture
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import Media
-    from benchmark.params.params import Sheets
+    from benchmark.modalities.specs import Modality
+    from benchmark.params.params import Previews
 
     Frames: TypeAlias = NDArray[np.uint8]
 
@@ -50,10 +50,10 @@ class Row(NamedTuple):
 class Source(NamedTuple):
     """Where the modalities of an edition lie."""
 
-    spec: Sheets
+    spec: Previews
     folder: Path
-    """Has a folder of this name for each entry of media."""
-    media: dict[str, Media]
+    """Has a folder of this name for each entry of modality."""
+    modality: dict[str, Modality]
     clips: Clips
 
 
@@ -61,7 +61,7 @@ def clip_rows(source: Source, clip: Clip) -> tuple[list[Row], list[int]]:
     """Every modality that the sheet has, and the frames of the clip that are shown.
 
     Raises:
-        FormatError: Media are missing.
+        FormatError: Modality are missing.
     """
     count = min(source.spec.moments, clip.frames)
     frames = (np.arange(count) + 0.5) * clip.frames / count
@@ -70,9 +70,9 @@ def clip_rows(source: Source, clip: Clip) -> tuple[list[Row], list[int]]:
     if source.spec.skeleton is not None:
         rows += _maps(source, clip, frames)
     for name in source.spec.videos:
-        spec = source.media[name]
+        spec = source.modality[name]
         found = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
-        if isinstance(spec, FlowMedia) and spec.rendering == "components":
+        if isinstance(spec, FlowModality) and spec.rendering == "components":
             pictures = [flow_picture(vectors(f, spec.limit), SATURATED_PX) for f in found]
         else:
             pictures = list(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from benchmark.archives.archive import raw_keypoints, raw_media
+from benchmark.archives.archive import raw_keypoints, raw_video_files
 from benchmark.archives.keypoints import Arrays, Sheets
 from benchmark.archives.probing import probe_raw
 from benchmark.contracts.skeletons import OPENPOSE36
@@ -111,16 +111,16 @@ def take_survey(root: Path, edition: Edition, clips: Clips, *, workers: int) -> 
     points = None if source is None else source.own_layout or OPENPOSE36
     chosen = {clip.clip_id for clip in _earliest_of_each_class(clips)}
     rows = sorted(clips, key=lambda clip: clip.video)
-    media = raw_media(root, edition)
+    modality = raw_video_files(root, edition)
     jobs = []
     for video, group in groupby(rows, key=lambda clip: clip.video):
         own = tuple(group)
         wanted = tuple(clip for clip in own if clip.clip_id in chosen)
-        jobs.append(_Job(own, wanted, media[video], source and source.only(own)))
+        jobs.append(_Job(own, wanted, modality[video], source and source.only(own)))
     found = map_in_processes(partial(_look, points=points), jobs, what="survey", workers=workers)
     order = {video: k for k, video in enumerate(Counter(clips.videos))}
     videos = sorted(found, key=lambda video: order[video.video])
-    ids = {clip.clip_id for clip in clips.listed}
+    ids = {clip.clip_id for clip in clips.with_excluded}
     lone = sorted({*source.files} - ids) if isinstance(source, Arrays) else []
     return Survey(edition, clips, points, tuple(videos), tuple(lone))
 
@@ -141,7 +141,7 @@ class _Job(NamedTuple):
     clips: tuple[Clip, ...]
     chosen: tuple[Clip, ...]
     """Those whose middle frame is a sample."""
-    media: RawFile
+    modality: RawFile
     keypoints: RawKeypoints | None
 
 
@@ -161,7 +161,7 @@ def _look(job: _Job, *, points: Layout | None) -> VideoSurvey:
                 keypoints[clip.clip_id] = found[:, list(points.points)]
     samples: list[Sample] = []
     with faults.collected():
-        samples = _samples(job.media, job.chosen, keypoints)
+        samples = _samples(job.modality, job.chosen, keypoints)
     unseen = np.zeros(len(points.points) if points else 0, np.int64)
     for found in keypoints.values():
         unseen += (found[..., 2] <= 0).sum(0)
@@ -169,7 +169,7 @@ def _look(job: _Job, *, points: Layout | None) -> VideoSurvey:
         video=first.video,
         split=first.split,
         clips=len(clips),
-        info=probe_raw(job.media, left_out=True),
+        info=probe_raw(job.modality, excluded=True),
         sheet_rows=rows,
         gaps=tuple(ClipGaps(c, float((p[..., 2] <= 0).mean())) for c, p in keypoints.items()),
         unseen=unseen,

@@ -1,4 +1,4 @@
-"""What a model's probabilities are worth on labelled clips: the numbers of metrics.json."""
+"""What a model's probabilities are worth on labeled clips: the numbers of metrics.json."""
 
 from __future__ import annotations
 

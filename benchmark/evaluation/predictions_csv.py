@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def answers_csv(
+def predictions_csv(
     clip_ids: Sequence[str],
     p: NDArray[np.floating],
     label: NDArray[np.int64],
     classes: Sequence[str],
 ) -> str:
-    """answers.csv: a header, then one row a clip, in the order of `clip_ids`.
+    """predictions.csv: a header, then one row a clip, in the order of `clip_ids`.
 
     Args:
         clip_ids: N ids.

@@ -1,1 +1,1 @@
-"""Trained models -> probabilities of clips, or of any video."""
+"""TrainResult models -> probabilities of clips, or of any video."""

@@ -1,7 +1,7 @@
 """Gestures in any video file, by a trained experiment or fusion of this project.
 
 system = open_system("convex")
-found = recognise(system, Path("talk.mp4"))
+found = recognize(system, Path("talk.mp4"))
 print(found[0].top(3))
 """
 
@@ -25,11 +25,11 @@ from benchmark.editions.edition import Edition, read_edition
 from benchmark.inference.predict import predict
 from benchmark.inference.video_archive import VideoArchive, video_archive
 from benchmark.modalities.one_file import Span
-from benchmark.modalities.specs import PersonMedia, SkeletonMedia
+from benchmark.modalities.specs import PersonCropModality, SkeletonModality
 from benchmark.params.params import Params, read_params
 from benchmark.tracking.store import find_root
-from benchmark.weights.model_folder import ModelCard, read_card
-from submission.fusion.blend import Blend, tempered
+from benchmark.weights.model_folder import ModelMetadata, read_metadata
+from submission.fusion.blend import Blend, apply_temperature
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import blended
 from submission.fusion.rules import fit_temperature
@@ -58,8 +58,8 @@ class System:
     """The project."""
     params: Params
     edition: Edition
-    cards: dict[str, ModelCard]
-    """Member -> its card; one member for a single stream."""
+    metadata: dict[str, ModelMetadata]
+    """Member -> its metadata; one member for a single stream."""
     blend: Blend
     """Takes the members in the order of their names."""
     worth: Worth | None
@@ -68,12 +68,16 @@ class System:
     @property
     def layout(self) -> Layout | None:
         """The points that its members know; None where they need none."""
-        for name, card in self.cards.items():
-            if needs_points(card):
-                media = self.params.experiments[name].media
-                folder = self.root / "data" / card.edition / media
-                own = getattr(card.media, "layout", "openpose36") == "own"
-                keypoints = folder / "keypoints" if isinstance(card.media, PersonMedia) else folder
+        for name, metadata in self.metadata.items():
+            if needs_points(metadata):
+                modality = self.params.experiments[name].modality
+                folder = self.root / "data" / metadata.edition / modality
+                own = getattr(metadata.modality, "layout", "openpose36") == "own"
+                keypoints = (
+                    folder / "keypoints"
+                    if isinstance(metadata.modality, PersonCropModality)
+                    else folder
+                )
                 return read_layout(keypoints) if own else OPENPOSE36
         return None
 
@@ -83,8 +87,8 @@ class System:
         Raises:
             ParamsError: Every member needs one, or those that do not have no weight.
         """
-        names = sorted(self.cards)
-        kept = [row for row, name in enumerate(names) if not needs_points(self.cards[name])]
+        names = sorted(self.metadata)
+        kept = [row for row, name in enumerate(names) if not needs_points(self.metadata[name])]
         weights = self.blend.weights[kept]
         if not weights.any():
             raise ParamsError(
@@ -93,12 +97,12 @@ class System:
             )  # fmt: skip
         before = None if self.blend.before is None else self.blend.before[kept]
         blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
-        cards = {names[row]: self.cards[names[row]] for row in kept}
-        worth = _worth(self.root, self.edition, list(cards), blend)
-        return replace(self, cards=cards, blend=blend, worth=worth)
+        metadata = {names[row]: self.metadata[names[row]] for row in kept}
+        worth = _worth(self.root, self.edition, list(metadata), blend)
+        return replace(self, metadata=metadata, blend=blend, worth=worth)
 
 
-class Recognised(NamedTuple):
+class Recognized(NamedTuple):
     """What is seen in one window of a video."""
 
     span: Span
@@ -115,9 +119,9 @@ class Recognised(NamedTuple):
         return [(self.classes[index], float(self.p[index])) for index in order]
 
 
-def needs_points(card: ModelCard) -> bool:
+def needs_points(metadata: ModelMetadata) -> bool:
     """Whether a network looks at a given skeleton, or at the square around it."""
-    return isinstance(card.media, SkeletonMedia | PersonMedia)
+    return isinstance(metadata.modality, SkeletonModality | PersonCropModality)
 
 
 def open_system(name: str, root: Path | None = None) -> System:
@@ -146,18 +150,18 @@ def open_system(name: str, root: Path | None = None) -> System:
     else:
         known = ", ".join([*params.fusions, *params.experiments])
         raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {known}")
-    cards = {member: _card(root, member) for member in members}
-    edition = read_edition(next(iter(cards.values())).edition)
+    metadata = {member: _card(root, member) for member in members}
+    edition = read_edition(next(iter(metadata.values())).edition)
     worth = _worth(root, edition, members, blend)
-    return System(name, root, params, edition, cards, blend, worth)
+    return System(name, root, params, edition, metadata, blend, worth)
 
 
-def _card(root: Path, member: str) -> ModelCard:
+def _card(root: Path, member: str) -> ModelMetadata:
     folder = root / "models" / member
     if not folder.is_dir():
         do = f"Run 'dvc repro train@{member}', or 'dvc pull models/{member}'"
         raise ParamsError(folder, "no such model", do=do)
-    return read_card(folder)
+    return read_metadata(folder)
 
 
 def _worth(root: Path, edition: Edition, members: Sequence[str], blend: Blend) -> Worth | None:
@@ -182,10 +186,10 @@ def sliding(frames: int, length: int, step: int) -> list[Span]:
     return [Span(start, start + length) for start in starts]
 
 
-def recognise(
+def recognize(
     system: System, video: Path, windows: Sequence[Span] | None = None,
     points: NDArray[np.float32] | None = None,
-) -> list[Recognised]:  # fmt: skip
+) -> list[Recognized]:  # fmt: skip
     """What `system` sees in each window of `video`, or in the whole of it.
 
     `points` are the skeleton: float32 (T, J, 3) of x px, y px, confidence, a row for each frame of
@@ -196,7 +200,7 @@ def recognise(
         ArchiveError: The video is damaged, or the points do not fit.
         ParamsError: Every member needs points, and there are none.
     """
-    if points is None and any(map(needs_points, system.cards.values())):
+    if points is None and any(map(needs_points, system.metadata.values())):
         system = system.without_points()
     info = probe(video)
     spans = list(windows or [Span(0, info.frames)])
@@ -204,13 +208,13 @@ def recognise(
         work = Path(name)
         (work / "raw").mkdir()
         archive = video_archive(work / "raw", video, spans, system.edition, points, system.layout)
-        # Networks that make media, such as depth, are named by their place in the project.
+        # Networks that make modality, such as depth, are named by their place in the project.
         with chdir(system.root):
             p = _fused(system, archive, work)
     if system.worth is not None:
-        p = tempered(p, system.worth.temperature)
+        p = apply_temperature(p, system.worth.temperature)
     return [
-        Recognised(span, span.start / info.fps, span.end / info.fps, row, system.edition.classes)
+        Recognized(span, span.start / info.fps, span.end / info.fps, row, system.edition.classes)
         for span, row in zip(spans, p, strict=True)
     ]
 
@@ -219,10 +223,10 @@ def _fused(system: System, archive: VideoArchive, work: Path) -> NDArray[np.floa
     """Probabilities of each window: float64 (W, K)."""
     made: dict[str, Path] = {}
     found: list[Probabilities] = []
-    for name, card in system.cards.items():
-        key = card.media.model_dump_json()
+    for name, metadata in system.metadata.items():
+        key = metadata.modality.model_dump_json()
         if key not in made:
-            made[key] = archive.media(card.media, work / f"media{len(made)}")
+            made[key] = archive.modality(metadata.modality, work / f"modality{len(made)}")
         recipe = system.params.recipes[system.params.experiments[name].recipe]
         one = predict(system.root / "models" / name, made[key], archive.clips, "test", recipe)
         found.append(replace(one, source=name))

@@ -1,4 +1,4 @@
-"""What was recognised in a video, as JSON, CSV, a timeline picture and a video to look at."""
+"""What was recognized in a video, as JSON, CSV, a timeline picture and a video to look at."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.inference.any_video import Recognised
+    from benchmark.inference.any_video import Recognized
 
-JSON = "recognised.json"
+JSON = "recognized.json"
 ANNOTATED = "annotated.mp4"
 SHOWN = 5
 """Classes named of a window."""
@@ -35,16 +35,16 @@ LOWEST = 240
 
 
 def to_json(
-    found: Sequence[Recognised], *, video: str, system: str, members: Mapping[str, float],
+    found: Sequence[Recognized], *, video: str, system: str, members: Mapping[str, float],
     calibrated: bool,
 ) -> str:  # fmt: skip
-    """Every window with its best classes and all probabilities (format `recognised/1`).
+    """Every window with its best classes and all probabilities (format `recognized/1`).
 
     `members` maps those that answered to their weights.
     """
     return json.dumps(
         {
-            "format": "recognised/1",
+            "format": "recognized/1",
             "video": video,
             "system": system,
             "members": dict(members),
@@ -72,7 +72,7 @@ def seen_video(folder: Path) -> str | None:
     return json.loads(file.read_text("utf-8")).get("video") if file.is_file() else None
 
 
-def to_csv(found: Sequence[Recognised]) -> str:
+def to_csv(found: Sequence[Recognized]) -> str:
     """One row a window and rank: start_s, end_s, start_frame, end_frame, rank, class, p."""
     return csv_text(
         ["start_s", "end_s", "start_frame", "end_frame", "rank", "class", "p"],
@@ -84,7 +84,7 @@ def to_csv(found: Sequence[Recognised]) -> str:
     )
 
 
-def timeline_figure(found: Sequence[Recognised], title: str) -> Figure:
+def timeline_figure(found: Sequence[Recognized], title: str) -> Figure:
     """Probability over time of the classes that are strongest somewhere."""
     p = np.stack([one.p for one in found])
     order = np.argsort(-p.max(0), kind="stable")[:LINES]
@@ -92,13 +92,13 @@ def timeline_figure(found: Sequence[Recognised], title: str) -> Figure:
     axes = figure.add_subplot()
     middle = [(one.start_s + one.end_s) / 2 for one in found]
     for place, index in enumerate(order):
-        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        color, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
         axes.plot(
-            middle, 100 * p[:, index], color=colour, marker=marker, markersize=5,
+            middle, 100 * p[:, index], color=color, marker=marker, markersize=5,
             label=plain(found[0].classes[index]),
         )  # fmt: skip
         for one, value in zip(found, p[:, index], strict=True):
-            axes.hlines(100 * value, one.start_s, one.end_s, color=colour, alpha=0.35, linewidth=2)
+            axes.hlines(100 * value, one.start_s, one.end_s, color=color, alpha=0.35, linewidth=2)
     axes.set_xlabel("seconds")
     axes.set_ylabel("probability in %")
     axes.set_ylim(0, 100)
@@ -109,7 +109,7 @@ def timeline_figure(found: Sequence[Recognised], title: str) -> Figure:
     return figure
 
 
-def write_annotated(found: Sequence[Recognised], video: Path, out: Path) -> None:
+def write_annotated(found: Sequence[Recognized], video: Path, out: Path) -> None:
     """The video from the first window's start to the last one's end, with names in each frame.
 
     A frame shows the window whose middle is nearest.
@@ -135,7 +135,7 @@ def write_annotated(found: Sequence[Recognised], video: Path, out: Path) -> None
     bar.close()
 
 
-def _annotated(frame: NDArray[np.uint8], one: Recognised, scale: float) -> NDArray[np.uint8]:
+def _annotated(frame: NDArray[np.uint8], one: Recognized, scale: float) -> NDArray[np.uint8]:
     """The frame with the three best classes as text and bars: even sides."""
     height, width = (2 * round(side * scale / 2) for side in frame.shape[:2])
     picture = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
@@ -157,7 +157,7 @@ def _annotated(frame: NDArray[np.uint8], one: Recognised, scale: float) -> NDArr
 
 
 def write_all(
-    found: Sequence[Recognised],
+    found: Sequence[Recognized],
     video: Path,
     out: Path,
     *,
@@ -170,7 +170,7 @@ def write_all(
         out / JSON,
         to_json(found, video=video.name, system=system, members=members, calibrated=calibrated),
     )
-    write_text(out / "recognised.csv", to_csv(found))
+    write_text(out / "recognized.csv", to_csv(found))
     save(timeline_figure(found, f"{video.name}, by {system}"), out / "timeline.png")
     write_annotated(found, video, out / ANNOTATED)
-    return [JSON, "recognised.csv", "timeline.png", ANNOTATED]
+    return [JSON, "recognized.csv", "timeline.png", ANNOTATED]

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from benchmark.data.loader import TestBatch
-    from benchmark.models.recognizer import Recogniser
+    from benchmark.models.recognizer import Recognizer
 
 
 @torch.no_grad()
 def probabilities(
     fabric: Fabric,
-    model: Recogniser,
+    model: Recognizer,
     batches: DataLoader[TestBatch],
     *,
     views_at_once: int,
@@ -55,7 +55,7 @@ def probabilities(
     return np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
 
 
-def _of_views(fabric: Fabric, model: Recogniser, x: tuple[Tensor, ...]) -> Tensor:
+def _of_views(fabric: Fabric, model: Recognizer, x: tuple[Tensor, ...]) -> Tensor:
     """Of each view, the mean over the heads: (V, K)."""
     x = tuple(tensor.to(fabric.device, non_blocking=True) for tensor in x)
     with fabric.autocast():

@@ -10,7 +10,7 @@ from benchmark.inference.forward import probabilities
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.weights.model_folder import load_weights, read_card
+from benchmark.weights.model_folder import load_weights, read_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,25 +24,29 @@ CLIPS_AT_ONCE = 2
 
 
 def predict(
-    model_folder: Path, media_folder: Path, clips: Clips, split: Split, recipe: Recipe
+    model_folder: Path, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe
 ) -> Probabilities:
     """All test views of every clip of `split`, in the index's order.
 
     Raises:
-        FormatError: The model or the media cannot be read.
-        ClipUnreadable: The stored media of a clip are damaged.
+        FormatError: The model or the modality cannot be read.
+        ClipUnreadable: The stored modality of a clip are damaged.
     """
-    card = read_card(model_folder)
-    set_up_torch(card.seed, threads=recipe.threads, deterministic=recipe.deterministic)
-    views = build_views(card.input, card.media, media_folder, clips)
-    model = build(card.backbone, card.input, views.layout, num_classes=len(card.classes))
+    metadata = read_metadata(model_folder)
+    set_up_torch(metadata.seed, threads=recipe.threads, deterministic=recipe.deterministic)
+    views = build_views(metadata.input, metadata.modality, modality_folder, clips)
+    model = build(
+        metadata.backbone, metadata.input, views.layout, num_classes=len(metadata.classes)
+    )
     load_weights(model_folder, model)
     fabric = alone(recipe)
     fabric.setup_module(model)
     rows = clips.split(split)
     dataset = TestClips(views, rows.ids, quick=False)
-    at_once = max(CLIPS_AT_ONCE, recipe.forward_size // card.input.views)
+    at_once = max(CLIPS_AT_ONCE, recipe.micro_batch_size // metadata.input.views)
     batches = test_loader(dataset, batch_size=at_once, workers=recipe.loader_workers)
-    p = probabilities(fabric, model, batches, views_at_once=recipe.forward_size)
-    p = p.reshape(-1, len(card.classes))  # of a split without clips it has no width yet
-    return Probabilities(card.edition, split, card.experiment, card.classes, tuple(rows.ids), p)
+    p = probabilities(fabric, model, batches, views_at_once=recipe.micro_batch_size)
+    p = p.reshape(-1, len(metadata.classes))  # of a split without clips it has no width yet
+    return Probabilities(
+        metadata.edition, split, metadata.experiment, metadata.classes, tuple(rows.ids), p
+    )

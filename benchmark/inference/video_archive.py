@@ -14,7 +14,7 @@ from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
 from benchmark.core.files import write_text
 from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonMedia, SkeletonMedia
+from benchmark.modalities.specs import PersonCropModality, SkeletonModality
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.one_file import Span
-    from benchmark.modalities.specs import Media
+    from benchmark.modalities.specs import Modality
 
 OPENPOSE = 137
 """Points of OpenPose with face and hands."""
@@ -39,9 +39,9 @@ class VideoArchive:
     edition: Edition
     clips: Clips
 
-    def media(self, spec: Media, out: Path) -> Path:
-        """Make the media of every window in `out`, as `spec` made those of training."""
-        if isinstance(spec, SkeletonMedia | PersonMedia):
+    def modality(self, spec: Modality, out: Path) -> Path:
+        """Make the modality of every window in `out`, as `spec` made those of training."""
+        if isinstance(spec, SkeletonModality | PersonCropModality):
             spec = spec.model_copy(update={"layout": "own"})
         one = spec.model_copy(update={"shards": 1})
         prepare(one, self.root, self.edition, self.clips, out, workers=1)
@@ -79,7 +79,7 @@ def video_archive(
     own = edition.model_copy(
         update={"dataset": "folder", "withheld": ("test",), "counts": None, "ids": None}
     )
-    return VideoArchive(root, own, read_archive(root, own, left_out=(), workers=1))
+    return VideoArchive(root, own, read_archive(root, own, excluded=(), workers=1))
 
 
 def _write_points(

@@ -10,8 +10,8 @@ import numpy as np
 from benchmark.archives.archive import advice, raw_keypoints
 from benchmark.contracts import skeletons as layouts
 from benchmark.core.errors import ArchiveError
-from benchmark.data import manifest as media_table
-from benchmark.data.manifest import Medium, write_media
+from benchmark.data import manifest
+from benchmark.data.manifest import ManifestRow, write_manifest
 from benchmark.modalities import shards
 
 if TYPE_CHECKING:
@@ -87,25 +87,27 @@ def pack_keypoints_into(
     plan = shards.keyed(
         shards.plan_shards(places.clips, number, "keypoints-{:03d}.npy"),
         stamps,
-        places.knobs + points.model_dump_json(),
+        places.config + points.model_dump_json(),
     )
     write = partial(_write_shard, of_video=of_video, kept=list(points.points))
     what, do = f"prepare {places.out.name}", advice(places.edition)
     made = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
-    write_media(made, work, places.clips, spec=places.knobs)
+    write_manifest(made, work, places.clips, spec=places.config)
     layouts.write_layout(points, work)
-    return [media_table.FILE, layouts.FILE, *(shard.name for shard in plan)]
+    return [manifest.FILE, layouts.FILE, *(shard.name for shard in plan)]
 
 
-def _write_shard(shard: Shard, path: Path, *, of_video: OfVideo, kept: list[int]) -> list[Medium]:
-    parts, media, offset = [], [], 0
+def _write_shard(
+    shard: Shard, path: Path, *, of_video: OfVideo, kept: list[int]
+) -> list[ManifestRow]:
+    parts, modality, offset = [], [], 0
     for clips, faults in shards.collect_videos(shard):
         with faults.collected():
             for clip, found in of_video(clips):
                 parts.append(found[:, kept])
                 size = (clip.frames, clip.frames, clip.height, clip.width)
-                media.append(Medium(clip.clip_id, shard.name, offset, *size))
+                modality.append(ManifestRow(clip.clip_id, shard.name, offset, *size))
                 offset += clip.frames
     with path.open("wb") as file:  # np.save would add an ending to the name
         np.save(file, np.concatenate(parts))
-    return media
+    return modality

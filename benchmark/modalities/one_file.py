@@ -19,15 +19,15 @@ from benchmark.core.files import replacing
 from benchmark.core.video import VideoWriter, read_frames
 from benchmark.modalities.packing import resized
 from benchmark.modalities.specs import (
-    DepthMedia,
+    DepthModality,
     FixedScale,
-    FlowMedia,
-    PersonMedia,
-    PoseMedia,
-    RgbMedia,
-    SkeletonMedia,
+    FlowModality,
+    PersonCropModality,
+    PoseModality,
+    RgbModality,
+    SkeletonModality,
     SparseToDenseFlow,
-    TaylorMedia,
+    TaylorModality,
 )
 from benchmark.plots.modalities import SATURATED_PX, flow_picture
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from benchmark.modalities.depth.depth import Levels
     from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import Media, VideoMedia
+    from benchmark.modalities.specs import Modality, VideoModality
 
     Values: TypeAlias = NDArray[Any]
 
@@ -72,39 +72,41 @@ class Maker(Protocol):
 
 
 def spec_of(
-    kind: str, known: Mapping[str, Media], *, name: str | None, backend: str | None
-) -> VideoMedia:
-    """The entry called `name`, or the first of this kind (and backend) among the media of params.
+    kind: str, known: Mapping[str, Modality], *, name: str | None, backend: str | None
+) -> VideoModality:
+    """The entry called `name`, or the first of this kind (and backend) among the modality of params.
 
     Raises:
         ParamsError: There is none.
     """
     if name is not None and name not in known:
-        raise ParamsError("media", f"no entry '{name}'", expected=", ".join(known))
-    if kind == "person":
+        raise ParamsError("modality", f"no entry '{name}'", expected=", ".join(known))
+    if kind == "person_crop":
         raise ParamsError(
             "kind person", "needs the keypoints of a whole clip: no single file has them",
             expected="rgb, taylor, flow or depth",
         )  # fmt: skip
     entries = {name: known[name]} if name else known
     found = [spec for spec in entries.values() if spec.kind == kind]
-    if backend == "sparse_to_dense" and found and isinstance(found[0], FlowMedia):  # has no knobs
+    if (
+        backend == "sparse_to_dense" and found and isinstance(found[0], FlowModality)
+    ):  # has no knobs
         return found[0].model_copy(update={"backend": SparseToDenseFlow(kind=backend)})
     if backend is not None:
         found = [
             spec for spec in found
-            if isinstance(spec, FlowMedia | DepthMedia) and spec.backend.kind == backend
+            if isinstance(spec, FlowModality | DepthModality) and spec.backend.kind == backend
         ]  # fmt: skip
-    if not found or isinstance(found[0], SkeletonMedia | PoseMedia | PersonMedia):
+    if not found or isinstance(found[0], SkeletonModality | PoseModality | PersonCropModality):
         what = f"kind {kind}" + (f" with backend {backend}" if backend else "")
         raise ParamsError(
-            f"media {name}" if name else "media", f"no entry of {what}",
+            f"modality {name}" if name else "modality", f"no entry of {what}",
             do="Add one to params.yaml, with the weights that it needs: docs/modalities.md",
         )  # fmt: skip
     return found[0]
 
 
-def maker(spec: VideoMedia) -> Maker:
+def maker(spec: VideoModality) -> Maker:
     """What makes the values of a modality; `short_side` is the largest size of what comes out.
 
     Raises:
@@ -112,11 +114,11 @@ def maker(spec: VideoMedia) -> Maker:
         MissingExtra: The package behind a backend is not installed.
     """
     match spec:
-        case RgbMedia() | TaylorMedia():
+        case RgbModality() | TaylorModality():
             return _Stored(spec)
-        case FlowMedia():
+        case FlowModality():
             return _Flow(spec)
-        case DepthMedia():
+        case DepthModality():
             return _Depth(spec)
         case _:
             assert_never(spec)
@@ -125,11 +127,11 @@ def maker(spec: VideoMedia) -> Maker:
 class _Stored:
     """RGB and Taylor: numbers are the pictures."""
 
-    def __init__(self, spec: RgbMedia | TaylorMedia) -> None:
+    def __init__(self, spec: RgbModality | TaylorModality) -> None:
         from benchmark.modalities.rgb import Resizing
         from benchmark.modalities.taylor import TaylorExtraction
 
-        taylor = isinstance(spec, TaylorMedia)
+        taylor = isinstance(spec, TaylorModality)
         self._extraction = TaylorExtraction(spec) if taylor else Resizing(spec.short_side)
 
     def add(self, frame: Frame) -> Sequence[Values]:
@@ -145,10 +147,10 @@ class _Stored:
 class _Flow:
     """Pixels to the next frame, float32 (H, W, 2); the last frame repeats the one before."""
 
-    def __init__(self, spec: FlowMedia) -> None:
-        from benchmark.modalities.flow.estimator import flow_finder
+    def __init__(self, spec: FlowModality) -> None:
+        from benchmark.modalities.flow.estimator import flow_estimator
 
-        self._finder = flow_finder(spec.backend)
+        self._estimator = flow_estimator(spec.backend)
         self._side = spec.short_side
         self._last: Values | None = None
         self._shape: tuple[int, ...] = ()
@@ -156,10 +158,10 @@ class _Flow:
     def add(self, frame: Frame) -> Sequence[Values]:
         frame = resized(frame, self._side)
         self._shape = frame.shape[:2]
-        return self._take(self._finder.add(frame))
+        return self._take(self._estimator.add(frame))
 
     def finish(self) -> Sequence[Values]:
-        found = self._take(self._finder.finish())
+        found = self._take(self._estimator.finish())
         last = np.zeros((*self._shape, 2), np.float32) if self._last is None else self._last
         return (*found, last)
 
@@ -174,22 +176,22 @@ class _Flow:
 class _Depth:
     """Relative inverse depth, float32 (H, W, 1), on the backend's own scale."""
 
-    def __init__(self, spec: DepthMedia) -> None:
-        from benchmark.modalities.depth.estimator import depth_finder
+    def __init__(self, spec: DepthModality) -> None:
+        from benchmark.modalities.depth.estimator import depth_estimator
 
-        self._finder = depth_finder(spec.backend)
+        self._estimator = depth_estimator(spec.backend)
         self._side, self._scale = spec.short_side, spec.scale
         self._levels: Levels | None = None
 
     def add(self, frame: Frame) -> Sequence[Values]:
-        return [depth[..., None] for depth in self._finder.add(resized(frame, self._side))]
+        return [depth[..., None] for depth in self._estimator.add(resized(frame, self._side))]
 
     def finish(self) -> Sequence[Values]:
-        return [depth[..., None] for depth in self._finder.finish()]
+        return [depth[..., None] for depth in self._estimator.finish()]
 
     def picture(self, values: Values) -> Frame:
-        """Grey on a fixed scale; without one, that of the first frame."""
-        from benchmark.modalities.depth.depth import Levels, grey
+        """Gray on a fixed scale; without one, that of the first frame."""
+        from benchmark.modalities.depth.depth import Levels, gray
 
         if self._levels is None:
             if isinstance(self._scale, FixedScale):
@@ -197,7 +199,7 @@ class _Depth:
             else:
                 low, high = float(values.min()), float(values.max())
                 self._levels = Levels(low, high if high > low else low + 1)
-        return grey(values[..., 0], self._levels)
+        return gray(values[..., 0], self._levels)
 
 
 def span_of(video: Path, frames: int, start: int, end: int | None) -> Span:

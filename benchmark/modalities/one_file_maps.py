@@ -43,10 +43,10 @@ def sheet_points(sheet: Path, span: Span) -> Points:
 
 def found_points(frames: Iterable[Frame], models: PoseModels, fps: float) -> Points:
     """What MediaPipe finds, tracked from the first of the frames: float32 (T, 137, 3)."""
-    from benchmark.modalities.pose.mediapipe_points import PointsFinder
+    from benchmark.modalities.pose.mediapipe_points import PointsEstimator
 
-    with PointsFinder(models, fps) as finder:
-        return np.stack([finder.points(frame) for frame in frames])
+    with PointsEstimator(models, fps) as estimator:
+        return np.stack([estimator.points(frame) for frame in frames])
 
 
 class Maps:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import cv2
 import numpy as np
 
-from benchmark.archives.archive import advice, raw_media
+from benchmark.archives.archive import advice, raw_video_files
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import VideoWriter, read_frames
-from benchmark.data import manifest as media_table
-from benchmark.data.manifest import Medium, write_media
+from benchmark.data import manifest
+from benchmark.data.manifest import ManifestRow, write_manifest
 from benchmark.data.statistics import ChannelCounts
 from benchmark.modalities import shards
-from benchmark.modalities.specs import PersonMedia, RgbMedia
+from benchmark.modalities.specs import PersonCropModality, RgbModality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.shards import Shard
-    from benchmark.modalities.specs import VideoMedia
+    from benchmark.modalities.specs import VideoModality
 
     Frame: TypeAlias = NDArray[np.uint8]
-    Spec: TypeAlias = VideoMedia | PersonMedia
+    Spec: TypeAlias = VideoModality | PersonCropModality
 
 PRESET = "medium"
 Number = TypeVar("Number", np.uint8, np.float32)
@@ -62,12 +62,12 @@ class Places:
     edition: Edition
     clips: Clips
     out: Path
-    knobs: str
+    config: str
     """Everything but code and raw files that the result hangs on, as JSON."""
 
 
 def pack(
-    spec: VideoMedia,
+    spec: VideoModality,
     places: Places,
     start: Callable[[], Extraction],
     *,
@@ -106,14 +106,14 @@ def pack_into(
     Raises:
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    files = raw_media(places.raw, places.edition)
+    files = raw_video_files(places.raw, places.edition)
     plan = shards.keyed(
         shards.plan_shards(places.clips, spec.shards, "shard-{:03d}.tar"),
         lambda some: [
             *(files[name].stamp() for name in dict.fromkeys(c.video for c in some)),
             *more_stamps(some),
         ],
-        places.knobs,
+        places.config,
     )
     write = partial(_write_shard, spec=spec, files=files, start=start)
     packed = shards.make_shards(
@@ -124,8 +124,8 @@ def pack_into(
         workers=workers,
         do=advice(places.edition),
     )
-    write_media(packed, work, places.clips, spec=places.knobs)
-    return [media_table.FILE, *(shard.name for shard in plan)]
+    write_manifest(packed, work, places.clips, spec=places.config)
+    return [manifest.FILE, *(shard.name for shard in plan)]
 
 
 def _write_shard(
@@ -135,10 +135,10 @@ def _write_shard(
     spec: Spec,
     files: dict[str, RawFile],
     start: Callable[[Clip], Extraction],
-) -> list[Medium]:
+) -> list[ManifestRow]:
     """Write one tar; where each of its clips lies."""
     cv2.setNumThreads(1)
-    media = []
+    modality = []
     with tarfile.open(path, "w") as tar:
         for clips, faults in shards.collect_videos(shard):
             with faults.collected():
@@ -146,13 +146,13 @@ def _write_shard(
                     data = packed.buffer.getvalue()
                     offset, size = _add(tar, f"{packed.clip.clip_id}.mp4", data)
                     height, width = packed.shape
-                    media.append(
-                        Medium(
+                    modality.append(
+                        ManifestRow(
                             packed.clip.clip_id, shard.name, offset, size, packed.writer.frames,
                             height, width, packed.counts.sums(), packed.counts.squares(),
                         )
                     )  # fmt: skip
-    return media
+    return modality
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
@@ -228,8 +228,8 @@ def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
 
 def _begin(clip: Clip, spec: Spec, extraction: Extraction) -> _Packing:
     buffer = io.BytesIO()
-    # Three channels that do not look like a photograph lose too much in halved colours.
-    pixels = "yuv420p" if isinstance(spec, RgbMedia | PersonMedia) else "yuv444p"
+    # Three channels that do not look like a photograph lose too much in halved colors.
+    pixels = "yuv420p" if isinstance(spec, RgbModality | PersonCropModality) else "yuv444p"
     writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=pixels)
     return _Packing(clip, extraction, buffer, writer)
 
@@ -242,7 +242,7 @@ def shrunk(frame: Frame, short_side: int) -> Frame:
 def resized(frame: NDArray[Number], short_side: int) -> NDArray[Number]:
     """The frame (H, W, ...) with its shorter side brought to `short_side`, sides even.
 
-    H.264 with halved colours needs even sides. Values and type are kept.
+    H.264 with halved colors needs even sides. Values and type are kept.
     """
     height, width = frame.shape[:2]
     scale = short_side / min(height, width)

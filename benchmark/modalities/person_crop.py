@@ -15,8 +15,8 @@ import numpy as np
 from benchmark.archives.archive import advice
 from benchmark.contracts import skeletons as layouts
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.data import manifest as media_table
-from benchmark.data.manifest import read_media, write_media
+from benchmark.data import manifest
+from benchmark.data.manifest import read_manifest, write_manifest
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.modalities import shards
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from benchmark.data.person_box import Box
     from benchmark.editions.edition import Edition
     from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import PersonMedia
+    from benchmark.modalities.specs import PersonCropModality
 
 VIDEO, KEYPOINTS = "video", "keypoints"
 """Folders of the result, each with a table of its own."""
@@ -41,7 +41,7 @@ MOST = 4
 
 
 def prepare(
-    spec: PersonMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: PersonCropModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
     """Cut every clip to its person; `out` takes its name when frames and keypoints are whole.
 
@@ -129,7 +129,7 @@ def _move(
     folder = work / KEYPOINTS
     folder.mkdir(exist_ok=True)
     rows = sorted(
-        read_media(work / GIVEN, places.clips).values(), key=lambda row: (row.shard, row.offset)
+        read_manifest(work / GIVEN, places.clips).values(), key=lambda row: (row.shard, row.offset)
     )
     names = []
     for shard, group in groupby(rows, key=lambda row: row.shard):
@@ -137,7 +137,7 @@ def _move(
         with (folder / shard).open("wb") as file:
             np.save(file, np.concatenate(parts))
         names.append(shard)
-    media = [row._replace(height=side, width=side) for row in rows]
-    write_media(media, folder, places.clips, spec=places.knobs)
+    modality = [row._replace(height=side, width=side) for row in rows]
+    write_manifest(modality, folder, places.clips, spec=places.config)
     layouts.write_layout(given.layout, folder)
-    return [media_table.FILE, layouts.FILE, *names]
+    return [manifest.FILE, layouts.FILE, *names]

@@ -1,17 +1,17 @@
-"""Raw archives -> media of clips: one folder a kind."""
+"""Raw archives -> modality of clips: one folder a kind."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
 from benchmark.modalities.specs import (
-    DepthMedia,
-    FlowMedia,
-    PersonMedia,
-    PoseMedia,
-    RgbMedia,
-    SkeletonMedia,
-    TaylorMedia,
+    DepthModality,
+    FlowModality,
+    PersonCropModality,
+    PoseModality,
+    RgbModality,
+    SkeletonModality,
+    TaylorModality,
 )
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import Media
+    from benchmark.modalities.specs import Modality
 
 
 def prepare(
-    spec: Media, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: Modality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
-    """Make the media of every clip under `raw` and store them in `out`, a folder.
+    """Make the modality of every clip under `raw` and store them in `out`, a folder.
 
     Bytes do not depend on `workers`.
 
@@ -35,31 +35,31 @@ def prepare(
         MissingExtra: A package that the spec asks for is not installed.
     """
     match spec:
-        case SkeletonMedia():
+        case SkeletonModality():
             from benchmark.modalities import skeleton
 
             skeleton.prepare(spec, raw, edition, clips, out, workers=workers)
-        case PoseMedia():
+        case PoseModality():
             from benchmark.modalities.pose import pose
 
             pose.prepare(spec, raw, edition, clips, out, workers=workers)
-        case PersonMedia():
+        case PersonCropModality():
             from benchmark.modalities import person_crop as person
 
             person.prepare(spec, raw, edition, clips, out, workers=workers)
-        case RgbMedia():
+        case RgbModality():
             from benchmark.modalities import rgb
 
             rgb.prepare(spec, raw, edition, clips, out, workers=workers)
-        case TaylorMedia():
+        case TaylorModality():
             from benchmark.modalities import taylor
 
             taylor.prepare(spec, raw, edition, clips, out, workers=workers)
-        case FlowMedia():
+        case FlowModality():
             from benchmark.modalities.flow import flow
 
             flow.prepare(spec, raw, edition, clips, out, workers=workers)
-        case DepthMedia():
+        case DepthModality():
             from benchmark.modalities.depth import depth
 
             depth.prepare(spec, raw, edition, clips, out, workers=workers)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import RgbMedia
+    from benchmark.modalities.specs import RgbModality
 
 
 def prepare(
-    spec: RgbMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: RgbModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
     """Cut, resize and pack every clip into `out`; bytes do not depend on `workers`.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import benchmark
 from benchmark.core.errors import FaultList
 from benchmark.core.files import replacing, write_text
-from benchmark.data.manifest import Medium
+from benchmark.data.manifest import ManifestRow
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clip, Clips
 
-    Write: TypeAlias = Callable[["Shard", Path], list[Medium]]
+    Write: TypeAlias = Callable[["Shard", Path], list[ManifestRow]]
 
 
 LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless", "torch")
@@ -69,10 +69,10 @@ def plan_shards(clips: Clips, number: int, name: str) -> list[Shard]:
 def keyed(
     shards: Sequence[Shard],
     stamps: Callable[[Sequence[Clip]], list[object]],
-    knobs: str,
+    config: str,
 ) -> list[Shard]:
     """The shards with their keys; `stamps` changes when the raw files of some clips do."""
-    base = hashlib.sha256((knobs + _code()).encode())
+    base = hashlib.sha256((config + _code()).encode())
     found = []
     for shard in shards:
         rows = [list(vars(clip).values()) for clip in shard.clips]
@@ -83,7 +83,7 @@ def keyed(
 
 
 def _code() -> str:
-    """Everything that reads raw files or writes media, and the libraries that do the work."""
+    """Everything that reads raw files or writes modality, and the libraries that do the work."""
     home = Path(benchmark.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(
@@ -100,8 +100,8 @@ def work_folder(out: Path) -> Path:
 
 def make_shards(
     shards: Sequence[Shard], write: Write, work: Path, *, what: str, workers: int, do: str
-) -> list[Medium]:
-    """Write the shards that are not there yet; the media of all of them.
+) -> list[ManifestRow]:
+    """Write the shards that are not there yet; the modality of all of them.
 
     `write` (importable by name) writes one shard to a path.
 
@@ -141,16 +141,16 @@ def _note(shard: Shard, work: Path) -> Path:
     return work / f"{shard.name}.json"
 
 
-def _made(shard: Shard, work: Path) -> list[Medium] | None:
+def _made(shard: Shard, work: Path) -> list[ManifestRow] | None:
     note = _note(shard, work)
     if not note.is_file() or not (work / shard.name).is_file():
         return None
     found = json.loads(note.read_text("utf-8"))
-    return [Medium(*row) for row in found["media"]] if found["key"] == shard.key else None
+    return [ManifestRow(*row) for row in found["modality"]] if found["key"] == shard.key else None
 
 
 def _make(shard: Shard, *, write: Write, work: Path) -> None:
     _note(shard, work).unlink(missing_ok=True)  # before the file: it may speak of another one
     with replacing(work / shard.name) as path:
-        media = write(shard, path)
-    write_text(_note(shard, work), json.dumps({"key": shard.key, "media": media}))
+        modality = write(shard, path)
+    write_text(_note(shard, work), json.dumps({"key": shard.key, "modality": modality}))

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import SkeletonMedia
+    from benchmark.modalities.specs import SkeletonModality
 
 
 def prepare(
-    spec: SkeletonMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: SkeletonModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
     """Read every raw file once, keep the layout's points, cut at the clips.
 
@@ -26,7 +26,7 @@ def prepare(
         ManyFaults: Every file that is damaged, or shorter than a clip of its video.
         ParamsError: The archive's skeletons do not have this layout.
     """
-    or_else = ", or find them in the videos: media of kind 'pose' (docs/skeletons-from-video.md)"
+    or_else = ", or find them in the videos: modality of kind 'pose' (docs/skeletons-from-video.md)"
     source = given_keypoints(raw, edition, or_else=or_else)
     points = choose(spec.layout, source.own_layout)
     places = Places(raw, edition, clips, out, spec.model_dump_json())

@@ -1,4 +1,4 @@
-"""The knobs of stage prepare: one spec a kind of media."""
+"""The knobs of stage prepare: one spec a kind of modality."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Crf: TypeAlias = Annotated[
 ]
 
 
-class SkeletonMedia(Strict):
+class SkeletonModality(Strict):
     """Keypoints of every clip as one array."""
 
     kind: Literal["skeleton"]
@@ -37,7 +37,7 @@ class SkeletonMedia(Strict):
     shards: Shards
 
 
-class PoseMedia(Strict):
+class PoseModality(Strict):
     """Keypoints found in the raw videos by MediaPipe (docs/skeletons-from-video.md)."""
 
     kind: Literal["pose"]
@@ -53,7 +53,7 @@ class PoseMedia(Strict):
     shards: Shards
 
 
-class RgbMedia(Strict):
+class RgbModality(Strict):
     """Clips cut out of the raw videos, resized, as short closed-GOP H.264 in tar shards."""
 
     kind: Literal["rgb"]
@@ -64,25 +64,25 @@ class RgbMedia(Strict):
     shards: Shards
 
 
-class PersonMedia(Strict):
+class PersonCropModality(Strict):
     """RGB clips cut to the square around the person, and the keypoints in the same pixels.
 
     The square is that of PoseConv3D's compact crop, over all frames of a clip; where it leaves the
     picture it is black.
     """
 
-    kind: Literal["person"]
+    kind: Literal["person_crop"]
     edition: EditionName
     layout: Literal["openpose36", "own"]
-    """Of the keypoints, as in media of kind `skeleton`."""
+    """Of the keypoints, as in modality of kind `skeleton`."""
     side: Annotated[int, Field(gt=0, multiple_of=2)]
-    """Pixels of a side of the stored frames; H.264 with halved colours needs it even."""
+    """Pixels of a side of the stored frames; H.264 with halved colors needs it even."""
     gop: Gop
     crf: Crf
     shards: Shards
 
 
-class TaylorMedia(Strict):
+class TaylorModality(Strict):
     """Taylor videos: where a clip moves, and how that changes (Wang et al., ICML 2024)."""
 
     kind: Literal["taylor"]
@@ -101,7 +101,7 @@ class TaylorMedia(Strict):
     shards: Shards
 
     @model_validator(mode="after")
-    def _holds_the_differences(self) -> TaylorMedia:
+    def _holds_the_differences(self) -> TaylorModality:
         if self.window < self.terms + 3:
             raise ValueError(f"window must be at least terms + 3 ({self.terms + 3})")
         return self
@@ -150,7 +150,7 @@ FlowBackend: TypeAlias = Annotated[
 ]
 
 
-class FlowMedia(Strict):
+class FlowModality(Strict):
     """Optical flow of each frame to the next; the last frame repeats the one before."""
 
     kind: Literal["flow"]
@@ -161,7 +161,7 @@ class FlowMedia(Strict):
     """Shorter side in pixels at which flow is found, before it is stored smaller."""
     rendering: Literal["components", "wheel"]
     """components: x and y in two channels, 128 is no motion, one scale for the data set, so that
-    strength survives. wheel: the colour wheel of MM-Gesture, each frame by its own maximum."""
+    strength survives. wheel: the color wheel of MM-Gesture, each frame by its own maximum."""
     limit: Annotated[float, Field(gt=0)]
     """Pixels at `work_side` that the components reach; faster motion is clipped to it."""
     short_side: ShortSide
@@ -232,8 +232,8 @@ class SampledScale(Strict):
     """Becomes 255; one minus it becomes 0."""
 
 
-class DepthMedia(Strict):
-    """Relative inverse depth as grey: what is near is light."""
+class DepthModality(Strict):
+    """Relative inverse depth as gray: what is near is light."""
 
     kind: Literal["depth"]
     edition: EditionName
@@ -249,9 +249,10 @@ class DepthMedia(Strict):
     shards: Shards
 
 
-VideoMedia: TypeAlias = RgbMedia | TaylorMedia | FlowMedia | DepthMedia
+VideoModality: TypeAlias = RgbModality | TaylorModality | FlowModality | DepthModality
 """What is stored as clips of H.264."""
 
-Media: TypeAlias = Annotated[
-    SkeletonMedia | PoseMedia | PersonMedia | VideoMedia, Field(discriminator="kind")
+Modality: TypeAlias = Annotated[
+    SkeletonModality | PoseModality | PersonCropModality | VideoModality,
+    Field(discriminator="kind"),
 ]

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import TaylorMedia
+    from benchmark.modalities.specs import TaylorModality
 
     Floats: TypeAlias = NDArray[np.float32]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32) / 255
-"""ITU-R BT.601, as OpenCV's grey."""
+"""ITU-R BT.601, as OpenCV's gray."""
 NO_MOTION = 128
 """Of variant `signed`."""
 
 
 def prepare(
-    spec: TaylorMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: TaylorModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
     """Make the Taylor video of every clip, as many frames as the clip has.
 
@@ -52,15 +52,15 @@ class TaylorExtraction:
     as long as the clip, and a clip shorter than a block has one too.
     """
 
-    def __init__(self, spec: TaylorMedia) -> None:
+    def __init__(self, spec: TaylorModality) -> None:
         self._spec = spec
         self._block: list[Floats] = []
         self._kept: list[Floats] = []
 
     def add(self, frame: Frame) -> list[Frame]:
         """The frame of the block that is full now, if one is."""
-        grey = resized(np.asarray(frame @ LUMA, np.float32), self._spec.short_side)
-        self._block.append(grey)
+        gray = resized(np.asarray(frame @ LUMA, np.float32), self._spec.short_side)
+        self._block.append(gray)
         if len(self._block) < self._spec.window:
             return []
         found = taylor(np.stack(self._block), self._spec.terms)
@@ -91,7 +91,7 @@ class TaylorExtraction:
 def taylor(block: Floats, terms: int) -> Floats:
     """Displacement, velocity and acceleration of a block: float32 (H, W, 3).
 
-    `block` is float32 (L, H, W) of grey in 0 to 1, L at least `terms` + 3. With d^m the m-th
+    `block` is float32 (L, H, W) of gray in 0 to 1, L at least `terms` + 3. With d^m the m-th
     forward difference at the first frame F_0 and S_i = sum_j (F_j - F_0)^i / i! over the block,
     channel c = 1, 2, 3 is sum_i S_i d^(i + c) / L for i = 0 to `terms` - 1.
     """

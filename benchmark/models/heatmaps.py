@@ -67,11 +67,11 @@ def dense_joints(keypoints: Tensor, size: int, sigma: float) -> Tensor:
     return torch.einsum("btjh,btjw->bjthw", down, across)
 
 
-def _profile(centre: Tensor, size: int, sigma: float) -> Tensor:
-    """The truncated 1-D Gaussian around each centre: (..., size)."""
-    pixel = torch.arange(size, device=centre.device, dtype=centre.dtype)
-    inside = _within(pixel, centre, centre, sigma)
-    return torch.where(inside, torch.exp(-((pixel - centre[..., None]) ** 2) / (2 * sigma**2)), 0)
+def _profile(center: Tensor, size: int, sigma: float) -> Tensor:
+    """The truncated 1-D Gaussian around each center: (..., size)."""
+    pixel = torch.arange(size, device=center.device, dtype=center.dtype)
+    inside = _within(pixel, center, center, sigma)
+    return torch.where(inside, torch.exp(-((pixel - center[..., None]) ** 2) / (2 * sigma**2)), 0)
 
 
 def _within(pixel: Tensor, low: Tensor, high: Tensor, sigma: float) -> Tensor:

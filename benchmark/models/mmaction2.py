@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import TrainingError
 from benchmark.models.mmaction_import import backbone_by_name, backbone_names
-from benchmark.models.recognizer import Head, Recogniser
+from benchmark.models.recognizer import Head, Recognizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.models.specs import MmactionBackbone
+    from benchmark.models.specs import Mmaction2Backbone
 
 FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, RuntimeError,
           TypeError, ValueError)  # fmt: skip
@@ -39,8 +39,8 @@ class Volume(NamedTuple):
 
 
 def build(
-    spec: MmactionBackbone, step: nn.Module, *, volumes: list[Volume], num_classes: int
-) -> Recogniser:
+    spec: Mmaction2Backbone, step: nn.Module, *, volumes: list[Volume], num_classes: int
+) -> Recognizer:
     """The network from scratch: any of `volumes` -> `num_classes` logits.
 
     Raises:
@@ -56,10 +56,10 @@ def build(
     backbone.register_forward_hook(partial(_pool, frames=frames if spec.time == "batch" else None))
     for volume in volumes:
         _probe(where, spec, backbone, volume)
-    return Recogniser(step, backbone, Head(spec.channels, num_classes, spec.dropout))
+    return Recognizer(step, backbone, Head(spec.channels, num_classes, spec.dropout))
 
 
-def _backbone(where: str, spec: MmactionBackbone) -> nn.Module:
+def _backbone(where: str, spec: Mmaction2Backbone) -> nn.Module:
     known = backbone_names()
     if spec.name not in known:
         near = difflib.get_close_matches(spec.name, known, n=3, cutoff=0.4)
@@ -107,7 +107,7 @@ def _check_segments(where: str, backbone: nn.Module, frames: int) -> None:
         )
 
 
-def _probe(where: str, spec: MmactionBackbone, backbone: nn.Module, volume: Volume) -> None:
+def _probe(where: str, spec: Mmaction2Backbone, backbone: nn.Module, volume: Volume) -> None:
     """Follow the shapes of a view through the network, without computing."""
     shadow = copy.deepcopy(backbone).to("meta")
     shadow.eval()

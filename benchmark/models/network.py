@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
-from benchmark.models.specs import MmactionBackbone, PoseConv3d, RgbPoseConv3d, VideoSwin
+from benchmark.models.specs import Mmaction2Backbone, PoseConv3d, RgbPoseConv3d, VideoSwin
 
 if TYPE_CHECKING:
     from torch import nn
 
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
-    from benchmark.models.recognizer import Recogniser
+    from benchmark.models.recognizer import Recognizer
     from benchmark.models.specs import Backbone
 
 
@@ -26,8 +26,8 @@ class _Entry(NamedTuple):
 
 def build(
     backbone: Backbone, spec: Input, layout: Layout | None, *, num_classes: int
-) -> Recogniser:
-    """The network of an experiment, freshly initialised from torch's global generator.
+) -> Recognizer:
+    """The network of an experiment, freshly initialized from torch's global generator.
 
     `layout` is that of the keypoints, for an input that has some.
 
@@ -56,14 +56,14 @@ def build(
             return video_swin.build(
                 backbone, step, in_channels=in_channels, num_classes=num_classes
             )
-        case MmactionBackbone():
-            from benchmark.models import mmaction2 as any_mmaction
+        case Mmaction2Backbone():
+            from benchmark.models import mmaction2 as mmaction2
 
             if isinstance(spec, RgbPoseInput):
                 raise TypeError("one pathway takes one input")
             sides = {spec.size, spec.test_size} if isinstance(spec, SkeletonInput) else {spec.size}
-            volumes = [any_mmaction.Volume(in_channels, spec.frames, side) for side in sides]
-            return any_mmaction.build(backbone, step, volumes=volumes, num_classes=num_classes)
+            volumes = [mmaction2.Volume(in_channels, spec.frames, side) for side in sides]
+            return mmaction2.build(backbone, step, volumes=volumes, num_classes=num_classes)
         case _:
             assert_never(backbone)
 
@@ -72,7 +72,7 @@ def _entry(spec: Input, layout: Layout | None) -> _Entry:
     if isinstance(spec, VideoInput):
         from benchmark.models.video_input import CHANNELS, VideoStep
 
-        return _Entry(VideoStep(spec.normalisation), CHANNELS)
+        return _Entry(VideoStep(spec.normalization), CHANNELS)
     from benchmark.models.rgb_pose_input import RgbPoseStep
     from benchmark.models.skeleton_input import SkeletonStep, map_channels
 

@@ -53,14 +53,14 @@ class TwoHeads(nn.Module):
 
 
 def classifier(in_channels: int, num_classes: int) -> nn.Linear:
-    """The last layer, initialised as in mmaction2's I3DHead and RGBPoseHead."""
+    """The last layer, initialized as in mmaction2's I3DHead and RGBPoseHead."""
     layer = nn.Linear(in_channels, num_classes)
     nn.init.normal_(layer.weight, std=0.01)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-class Recogniser(nn.Module):
+class Recognizer(nn.Module):
     """A network with one head, or with two."""
 
     def __init__(self, step: nn.Module, backbone: nn.Module, head: Head | TwoHeads) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmark.core.errors import TrainingError
 from benchmark.models.mmaction_import import rgb_pose_conv3d
 from benchmark.models.pose_conv3d import EXPANSION
-from benchmark.models.recognizer import Recogniser, TwoHeads
+from benchmark.models.recognizer import Recognizer, TwoHeads
 from benchmark.models.rgb_pose_input import map_side
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def build(
     *,
     in_channels: int,
     num_classes: int,
-) -> Recogniser:
+) -> Recognizer:
     """The network from scratch: frames and `in_channels` maps -> logits of two heads.
 
     Raises:
@@ -39,7 +39,7 @@ def build(
     rgb = spec.rgb.base_channels * 2 ** (len(spec.rgb.stage_blocks) - 1) * EXPANSION
     pose = spec.pose.base_channels * 2 ** (len(spec.pose.stage_blocks) - 1) * EXPANSION
     backbone = rgb_pose_conv3d(spec, in_channels=in_channels)
-    return Recogniser(step, backbone, TwoHeads((rgb, pose), num_classes, spec.dropout))
+    return Recognizer(step, backbone, TwoHeads((rgb, pose), num_classes, spec.dropout))
 
 
 def _check_channels(spec: RgbPoseConv3d) -> None:

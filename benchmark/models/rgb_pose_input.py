@@ -20,7 +20,7 @@ class RgbPoseStep(nn.Module):
     def __init__(self, spec: RgbPoseInput, layout: Layout) -> None:
         super().__init__()
         train, test = (map_side(spec, side) for side in (spec.size, spec.test_size))
-        self.rgb = VideoStep(spec.normalisation)
+        self.rgb = VideoStep(spec.normalization)
         self.pose = SkeletonStep(spec.stream, layout, sizes=(train, test), sigma=spec.sigma)
 
     def forward(self, frames: Tensor, keypoints: Tensor) -> tuple[Tensor, Tensor]:

@@ -117,10 +117,10 @@ class VideoSwin(Strict):
         return self
 
 
-class MmactionBackbone(Strict):
-    """Any other backbone of mmaction2's recognisers, by the name of its class."""
+class Mmaction2Backbone(Strict):
+    """Any other backbone of mmaction2's recognizers, by the name of its class."""
 
-    kind: Literal["any_mmaction"]
+    kind: Literal["mmaction2"]
     name: str
     """A class of mmaction.models.backbones, such as X3D."""
     arguments: dict[str, JsonValue]
@@ -134,5 +134,5 @@ class MmactionBackbone(Strict):
 
 
 Backbone: TypeAlias = Annotated[
-    PoseConv3d | RgbPoseConv3d | VideoSwin | MmactionBackbone, Field(discriminator="kind")
+    PoseConv3d | RgbPoseConv3d | VideoSwin | Mmaction2Backbone, Field(discriminator="kind")
 ]

@@ -1,4 +1,4 @@
-"""uint8 frames -> normalised channels, on the device: a quarter of the bytes travel."""
+"""uint8 frames -> normalized channels, on the device: a quarter of the bytes travel."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING, assert_never
 import torch
 from torch import Tensor, nn
 
-from benchmark.data.inputs import DatasetNorm, StillRemoved, TrainSplitNorm
+from benchmark.data.inputs import DatasetNorm, TemporalMeanRemoved, TrainSplitNorm
 
 if TYPE_CHECKING:
-    from benchmark.data.inputs import Normalisation
+    from benchmark.data.inputs import Normalization
 
 CHANNELS = 3
 
 
 class VideoStep(nn.Module):
-    """Views uint8 (B, T, H, W, 3) -> float32 (B, 3, T, H, W), normalised."""
+    """Views uint8 (B, T, H, W, 3) -> float32 (B, 3, T, H, W), normalized."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, norm: Normalisation) -> None:
+    def __init__(self, norm: Normalization) -> None:
         super().__init__()
         match norm:
             case DatasetNorm():
                 mean, std = norm.mean, norm.std
             case TrainSplitNorm():
                 raise TypeError("training puts the numbers in its place")
-            case StillRemoved():
+            case TemporalMeanRemoved():
                 mean, std = (0.0,) * CHANNELS, (norm.scale,) * CHANNELS
             case _:
                 assert_never(norm)
-        self._still_removed = isinstance(norm, StillRemoved)
+        self._still_removed = isinstance(norm, TemporalMeanRemoved)
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 

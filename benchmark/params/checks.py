@@ -9,13 +9,13 @@ from benchmark.challenges.challenge import NumberedIds, challenge_names, read_ch
 from benchmark.data.inputs import RgbPoseInput, SkeletonInput
 from benchmark.editions.edition import edition_names, read_edition
 from benchmark.modalities.specs import (
-    DepthMedia,
-    FlowMedia,
-    PersonMedia,
-    PoseMedia,
-    RgbMedia,
-    SkeletonMedia,
-    TaylorMedia,
+    DepthModality,
+    FlowModality,
+    PersonCropModality,
+    PoseModality,
+    RgbModality,
+    SkeletonModality,
+    TaylorModality,
     TinyBackend,
 )
 from benchmark.models.specs import RgbPoseConv3d
@@ -23,7 +23,7 @@ from submission.fusion.spec import Fixed
 
 if TYPE_CHECKING:
     from benchmark.data.inputs import Input
-    from benchmark.modalities.specs import Media
+    from benchmark.modalities.specs import Modality
     from benchmark.params.params import Experiment, Params
 
 
@@ -86,41 +86,41 @@ def _table_faults(params: Params) -> list[str]:
         faults += [
             f"table row '{row.name}': published numbers are not of edition '{edition}'"
             for row in params.table.rows
-            if row.published is not None
+            if row.paper_top1 is not None
         ]
     return faults
 
 
-def _reads(spec: Input, media: Media) -> bool:
-    """Whether an input is of the kind of its media."""
+def _reads(spec: Input, modality: Modality) -> bool:
+    """Whether an input is of the kind of its modality."""
     if isinstance(spec, SkeletonInput):
-        return isinstance(media, SkeletonMedia | PoseMedia)
+        return isinstance(modality, SkeletonModality | PoseModality)
     if isinstance(spec, RgbPoseInput):
-        return isinstance(media, PersonMedia)
-    return spec.modality == media.kind
+        return isinstance(modality, PersonCropModality)
+    return spec.modality == modality.kind
 
 
 def _media_faults(params: Params) -> list[str]:
     """Each entry belongs where the stage that makes it looks for it."""
     faults = [
-        f"estimates.{key}: media has an entry of the same name"
+        f"estimates.{key}: modalities has an entry of the same name"
         for key in params.estimates
-        if key in params.media
+        if key in params.modalities
     ]
-    for section in ("media", "estimates"):
+    for section in ("modalities", "estimates"):
         for key, spec in getattr(params, section).items():
-            ours = isinstance(spec, DepthMedia) and isinstance(spec.backend, TinyBackend)
+            ours = isinstance(spec, DepthModality) and isinstance(spec.backend, TinyBackend)
             if ours != (section == "estimates"):
-                right = "estimates" if ours else "media"
+                right = "estimates" if ours else "modalities"
                 faults.append(f"{section}.{key}.backend: belongs into section {right}")
-    for key, sheets in params.sheets.items():
-        known = params.all_media
+    for key, sheets in params.previews.items():
+        known = params.all_modalities
         for kinds, names in (
-            ((SkeletonMedia, PoseMedia), [sheets.skeleton] if sheets.skeleton else []),
-            ((RgbMedia, TaylorMedia, FlowMedia, DepthMedia), sheets.videos),
+            ((SkeletonModality, PoseModality), [sheets.skeleton] if sheets.skeleton else []),
+            ((RgbModality, TaylorModality, FlowModality, DepthModality), sheets.videos),
         ):
             faults += [
-                f"sheets.{key}: '{name}' is no such media of edition '{sheets.edition}'"
+                f"previews.{key}: '{name}' is no such modality of edition '{sheets.edition}'"
                 for name in names
                 if not isinstance(known.get(name), kinds) or known[name].edition != sheets.edition
             ]
@@ -128,18 +128,20 @@ def _media_faults(params: Params) -> list[str]:
 
 
 def _experiment_faults(params: Params) -> list[str]:
-    """Names that an experiment uses and nobody defines, and media that its input cannot read."""
+    """Names that an experiment uses and nobody defines, and modality that its input cannot read."""
     faults = []
     for key, experiment in params.experiments.items():
-        media = params.all_media.get(experiment.media)
-        if media is None:
+        modality = params.all_modalities.get(experiment.modality)
+        if modality is None:
             faults.append(
-                f"experiments.{key}.media: no entry '{experiment.media}' in media or estimates"
+                f"experiments.{key}.modality: no entry '{experiment.modality}' in modalities or estimates"
             )
-        elif not _reads(experiment.input, media):
-            faults.append(f"experiments.{key}.media: its input cannot read kind '{media.kind}'")
-        elif media.edition != experiment.edition:
-            faults.append(f"experiments.{key}.media: belongs to edition '{media.edition}'")
+        elif not _reads(experiment.input, modality):
+            faults.append(
+                f"experiments.{key}.modality: its input cannot read kind '{modality.kind}'"
+            )
+        elif modality.edition != experiment.edition:
+            faults.append(f"experiments.{key}.modality: belongs to edition '{modality.edition}'")
         if experiment.recipe not in params.recipes:
             faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
         faults += [f"experiments.{key}.{fault}" for fault in _pathway_faults(experiment)]
@@ -163,11 +165,11 @@ def _pathway_faults(experiment: Experiment) -> list[str]:
 
 def _start_faults(params: Params) -> list[str]:
     """Starts that nobody makes, names made twice, and experiments that start from each other."""
-    made = ["scratch", *params.experiments, *params.merges, *params.published]
+    made = ["scratch", *params.experiments, *params.merges, *params.pretrained]
     models = [*made, *params.tiny_depth]
-    faults = [f"'{name}' is made twice: experiments, merges, published and tiny_depth share names"
+    faults = [f"'{name}' is made twice: experiments, merges, pretrained and tiny_depth share names"
               for name in sorted({name for name in models if models.count(name) > 1})]  # fmt: skip
-    before = {key: [experiment.start] for key, experiment in params.experiments.items()}
+    before = {key: [experiment.init_from] for key, experiment in params.experiments.items()}
     for key, merge in params.merges.items():
         before[key] = [merge.rgb, merge.pose]
         faults += [
@@ -176,9 +178,9 @@ def _start_faults(params: Params) -> list[str]:
             if name not in params.experiments
         ]
     faults += [
-        f"experiments.{key}.start: no '{experiment.start}' in experiments, merges or published"
+        f"experiments.{key}.init_from: no '{experiment.init_from}' in experiments, merges or pretrained"
         for key, experiment in params.experiments.items()
-        if experiment.start not in made
+        if experiment.init_from not in made
     ]
     try:
         TopologicalSorter(before).prepare()
@@ -204,14 +206,16 @@ def _challenge_faults(params: Params) -> list[str]:
 
 
 def _analysis_faults(params: Params) -> list[str]:
-    """Media of hard clips that are unknown or of other data."""
+    """Modality of hard clips that are unknown or of other data."""
     spec = params.analysis
     if spec.edition != params.table.edition:
         return [f"analysis.edition: must be the table's, '{params.table.edition}'"]
-    media = params.all_media.get(spec.media)
-    if media is not None and media.edition == spec.edition:
+    modality = params.all_modalities.get(spec.modality)
+    if modality is not None and modality.edition == spec.edition:
         return []
-    return [f"analysis.media: no '{spec.media}' of edition '{spec.edition}' in media or estimates"]
+    return [
+        f"analysis.modality: no '{spec.modality}' of edition '{spec.edition}' in modalities or estimates"
+    ]
 
 
 def _repeat_faults(params: Params) -> list[str]:
@@ -238,12 +242,12 @@ def _people_faults(params: Params) -> list[str]:
     """People that nobody draws, and depth networks that nobody trains."""
     faults = [
         f"{section}.{key}.people: no '{entry.people}' in generated"
-        for section in ("generated_ma52", "tiny_depth")
+        for section in ("synthetic_ma52", "tiny_depth")
         for key, entry in getattr(params, section).items()
-        if entry.people not in params.generated
+        if entry.people not in params.synthetic
     ]
-    for key, media in params.estimates.items():
-        network = getattr(media.backend, "network", "")
+    for key, modality in params.estimates.items():
+        network = getattr(modality.backend, "network", "")
         if network not in {f"models/{name}" for name in params.tiny_depth}:
             faults.append(
                 f"estimates.{key}.backend.network: no entry of tiny_depth makes {network}"
@@ -254,7 +258,7 @@ def _people_faults(params: Params) -> list[str]:
 def _unknown_editions(params: Params) -> list[str]:
     known = edition_names()
     used = {f"editions.{name}": name for name in params.editions}
-    for section in ("media", "estimates", "sheets", "experiments", "fusions", "submissions"):
+    for section in ("modalities", "estimates", "previews", "experiments", "fusions", "submissions"):
         entries = getattr(params, section)
         used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
     used["table.edition"] = params.table.edition

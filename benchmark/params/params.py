@@ -10,11 +10,11 @@ from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-from benchmark.modalities.specs import DepthMedia, Media
+from benchmark.modalities.specs import DepthModality, Modality
 from benchmark.models.specs import Backbone
 from benchmark.params.checks import names_faults
 from benchmark.params.recipes import Recipe
-from benchmark.params.synthetic import ActionsSpec, MimicSpec
+from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 from submission.fusion.spec import FusionRule, Temperature
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TinyDepth(TinyDepthSpec):
 class EditionUse(Strict):
     """How the archive of an edition is taken."""
 
-    left_out: tuple[str, ...]
+    excluded: tuple[str, ...]
     """Damaged videos that one goes on without, by name. Their clips are in no training and no
     score, and a submission answers them with the most frequent class."""
 
@@ -63,13 +63,13 @@ class Experiment(Strict):
 
     edition: str
     """Whose clips it learns and answers."""
-    media: Name
-    """The entry of `media` that it reads."""
+    modality: Name
+    """The entry of `modality` that it reads."""
     input: Input
     """What the network sees of a clip."""
     backbone: Backbone
     """The network."""
-    start: Name
+    init_from: Name
     """Whose weights it starts from: `scratch`, or an experiment, a merge or published ones."""
     recipe: Name
     """The entry of `recipes` that it is trained by."""
@@ -86,10 +86,10 @@ class Merge(Strict):
     """The experiment that becomes the skeleton's pathway."""
 
 
-class Published(Strict):
+class Pretrained(Strict):
     """A file of weights that the user brings, to start from (docs/weights.md)."""
 
-    layout: Literal["mmaction", "swin_2d", "swin_3d"]
+    checkpoint_format: Literal["mmaction", "swin_2d", "swin_3d"]
     """How its tensors are named: mmaction2 and PYSKL, a 2-D Swin, torchvision's Video Swin."""
     file: WeightsFile
 
@@ -121,7 +121,7 @@ class TableRow(Strict):
     """In its place: experiments that the row fuses with equal weights."""
     repeats: tuple[Name, ...] = ()
     """Experiments that are `source` with other seeds: the row says how far they scatter."""
-    published: float | None = None
+    paper_top1: float | None = None
     """Top-1 in per cent that the paper reports for this step, where its data are the row's."""
 
     @model_validator(mode="after")
@@ -157,21 +157,21 @@ class Analysis(Strict):
     """The experiment or fusion whose confusion and calibration are shown."""
     members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS, max_length=MOST_MEMBERS)
     """Experiments that are compared with each other."""
-    media: Name
-    """The entry of media whose frames show the hardest clips; of skeletons there is no picture."""
+    modality: Name
+    """The entry of modality whose frames show the hardest clips; of skeletons there is no picture."""
     hardest: Positive
     """How many of them."""
 
 
-class Sheets(Strict):
+class Previews(Strict):
     """Pictures of clips in several modalities side by side."""
 
     edition: str
     """Whose clips are shown."""
     skeleton: Name | None
-    """The entry of media whose joint and limb maps are shown; null for none."""
+    """The entry of modality whose joint and limb maps are shown; null for none."""
     videos: tuple[Name, ...]
-    """Entries of media or estimates, from top to bottom."""
+    """Entries of modality or estimates, from top to bottom."""
     moments: Positive
     """Frames shown of each clip."""
 
@@ -186,29 +186,29 @@ class Submission(Strict):
     source: Name
     """The experiment or fusion that answers."""
     transductive: bool
-    """Whether the unlabelled test clips took part in training or fusing: you say so."""
+    """Whether the unlabeled test clips took part in training or fusing: you say so."""
 
 
 class Params(Strict):
     """The whole of params.yaml."""
 
-    profile: Name
+    preset: Name
     """Which complete set of knobs this is: `default`, `paper`, or one of your own."""
     seed: int
     """Of every training and resampling that has none of its own."""
-    generated: dict[Name, MimicSpec]
+    synthetic: dict[Name, GesturesSpec]
     """Data sets that stage `synthesize` draws: edition -> how."""
-    generated_ma52: dict[Name, GeneratedActions]
+    synthetic_ma52: dict[Name, GeneratedActions]
     """Data sets to pre-train on that stage `synthesize_ma52` draws: edition -> how."""
     editions: dict[str, EditionUse]
     """The editions that stage `index` reads."""
     tiny_depth: dict[Name, TinyDepth]
     """Small depth networks, trained on generated people."""
-    media: dict[Name, Media]
+    modalities: dict[Name, Modality]
     """What stage `prepare` makes of the archives."""
-    estimates: dict[Name, DepthMedia]
-    """More media: those that a network of `tiny_depth` makes."""
-    sheets: dict[Name, Sheets]
+    estimates: dict[Name, DepthModality]
+    """More modality: those that a network of `tiny_depth` makes."""
+    previews: dict[Name, Previews]
     """Clips in all modalities as pictures."""
     recipes: dict[Name, Recipe]
     """How to train."""
@@ -216,7 +216,7 @@ class Params(Strict):
     """What to train."""
     merges: dict[Name, Merge]
     """Two trained networks as the two pathways of one, to start from."""
-    published: dict[Name, Published]
+    pretrained: dict[Name, Pretrained]
     """Files of weights that you bring, to start from."""
     fusions: dict[Name, Fusion]
     """Members made one."""
@@ -228,9 +228,9 @@ class Params(Strict):
     """Files for leaderboards."""
 
     @property
-    def all_media(self) -> dict[Name, Media]:
-        """Media of the archives and estimated ones."""
-        return {**self.media, **self.estimates}
+    def all_modalities(self) -> dict[Name, Modality]:
+        """Modality of the archives and estimated ones."""
+        return {**self.modalities, **self.estimates}
 
     def folder_of(self, source: Name) -> str:
         """Where below `predictions/` the probabilities of an experiment or a fusion lie."""

@@ -11,7 +11,7 @@ from benchmark.core.schema import Positive, Share, Strict
 
 AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
-KeepMetric: TypeAlias = Literal["top1", "macro_f1", "mean_acc"]
+SelectionMetric: TypeAlias = Literal["top1", "macro_f1", "mean_acc"]
 
 # ---------------------------------------------------------------- steps
 
@@ -145,12 +145,12 @@ class Ema(Strict):
     """Share of the mean that a step keeps."""
 
 
-class Keep(Strict):
+class SelectCheckpoint(Strict):
     """Which epoch's weights become the model."""
 
     epoch: Literal["best", "last"]
     """The best one by `metric`, or the last one."""
-    metric: KeepMetric
+    metric: SelectionMetric
     """On validation, one view a clip; the first of equal epochs is the best."""
     patience: Positive | None
     """Epochs without a better one after which training ends; null for never."""
@@ -175,7 +175,7 @@ class Recipe(Strict):
     """How often each epoch goes through the clips."""
     batch_size: Positive
     """Clips of one step, over all processes and forward passes."""
-    forward_size: Positive
+    micro_batch_size: Positive
     """Clips of one forward pass of one process; batch norms see that many together."""
     sampling: Annotated[Shuffled | ClassBalanced, Field(discriminator="kind")]
     """Which clips an epoch draws."""
@@ -189,7 +189,7 @@ class Recipe(Strict):
     """Largest L2 norm of the gradient; null for no limit."""
     ema: Ema | None
     """A mean of the weights in their place; null for none."""
-    keep: Keep
+    select_checkpoint: SelectCheckpoint
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     """Of the passes: full, bfloat16 or float16 with a scaled loss."""
     deterministic: bool
@@ -204,9 +204,9 @@ class Recipe(Strict):
     """CPU threads of torch; the result on a CPU depends on it in the last bits."""
 
     @property
-    def passes(self) -> int:
+    def micro_batches(self) -> int:
         """Forward passes of one step, over all processes."""
-        return self.batch_size // self.forward_size
+        return self.batch_size // self.micro_batch_size
 
     @property
     def lr(self) -> float:
@@ -227,8 +227,10 @@ class Recipe(Strict):
         faults = []
         if self.warmup_epochs >= self.epochs:
             faults.append(f"warmup_epochs must be below epochs ({self.epochs})")
-        if self.batch_size % self.forward_size:
-            faults.append(f"batch_size must be a multiple of forward_size ({self.forward_size})")
+        if self.batch_size % self.micro_batch_size:
+            faults.append(
+                f"batch_size must be a multiple of micro_batch_size ({self.micro_batch_size})"
+            )
         if isinstance(self.schedule, Steps) and self.schedule.epochs[-1:] >= (self.epochs,):
             faults.append(f"schedule.epochs must be below epochs ({self.epochs})")
         if faults:

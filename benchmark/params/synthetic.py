@@ -39,15 +39,15 @@ class ActionsSpec(Strict):
         return self
 
 
-class MimicSpec(Strict):
+class GesturesSpec(Strict):
     """A generated data set: how much, who, and what the camera gives."""
 
     seed: Annotated[int, Field(ge=0)]
     """Everything random follows from it."""
     train_clips: _Count
-    """Number of labelled clips in the train split."""
+    """Number of labeled clips in the train split."""
     val_clips: _Count
-    """Number of labelled clips in the validation split."""
+    """Number of labeled clips in the validation split."""
     test_clips: _Count
     """Number of clips whose labels are sealed."""
     train_people: _Count

@@ -72,12 +72,12 @@ def _matrix(axes: Axes, names: Sequence[str], share: NDArray[np.float64], title:
 
 def _gains(axes: Axes, found: Complementarity) -> None:
     places = np.arange(len(found.names))
-    for values, shift, colour, label, hatch in (
+    for values, shift, color, label, hatch in (
         (found.shapley, -0.2, BLUE, "on average over all orders (Shapley)", ""),
         (found.without, 0.2, ORANGE, "lost without it", "///"),
     ):
         bars = axes.barh(
-            places + shift, 100 * values, 0.38, color=colour, label=label, hatch=hatch,
+            places + shift, 100 * values, 0.38, color=color, label=label, hatch=hatch,
             edgecolor="white",
         )  # fmt: skip
         axes.bar_label(bars, fmt="%+.2f", size=8, padding=2)

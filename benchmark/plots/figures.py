@@ -1,6 +1,6 @@
 """Pictures of results. Figure objects only: nothing touches pyplot's global state.
 
-Colours are of Okabe & Ito (2008), told apart with every common colour blindness; what a colour
+Colors are of Okabe & Ito (2008), told apart with every common color blindness; what a color
 says is said by a shape or a word too.
 """
 
@@ -65,17 +65,17 @@ def samples_figure(samples: Sequence[Sample]) -> Figure:
         axes.set_axis_off()
     for axes, sample in zip(rows, samples, strict=False):
         axes.imshow(np.concatenate(list(sample.frames), axis=1), aspect="equal")
-        mark, colour = ("✓", GREEN) if sample.right else ("✗", VERMILION)
+        mark, color = ("✓", GREEN) if sample.right else ("✗", VERMILION)
         text = f"{mark} {plain(sample.answer)}  {100 * sample.share:.0f} %"
         text += "" if sample.right else f"   (is: {plain(sample.label)})"
-        axes.set_title(f"{text}   {plain(sample.clip)}", loc="left", size=9, color=colour)
+        axes.set_title(f"{text}   {plain(sample.clip)}", loc="left", size=9, color=color)
     return figure
 
 
 def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Clips by label (row) and answer (column): counts as numbers, shares of the row as colour.
+    """Clips by label (row) and answer (column): counts as numbers, shares of the row as color.
 
-    `matrix` is int64 (K, K). A class that has no clip has a grey row.
+    `matrix` is int64 (K, K). A class that has no clip has a gray row.
 
     Raises:
         FormatError: The matrix does not have one row and one column a class.
@@ -97,9 +97,9 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
     for row in np.flatnonzero(clips == 0):
         axes.axhspan(row - 0.5, row + 0.5, color=ABSENT, zorder=1)
     for row, column in np.argwhere(matrix > 0):
-        colour = "white" if share[row, column] > 0.55 else "black"
+        color = "white" if share[row, column] > 0.55 else "black"
         axes.text(
-            column, row, str(matrix[row, column]), ha="center", va="center", size=7, color=colour
+            column, row, str(matrix[row, column]), ha="center", va="center", size=7, color=color
         )
     _class_ticks(axes, classes, clips)
     bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.01)
@@ -163,9 +163,9 @@ def results_figure(bars: Sequence[Bar], *, title: str, comparable: bool, majorit
     figure = Figure(figsize=(9, 1.9 + 0.36 * len(bars)), layout="constrained")
     axes = figure.add_subplot()
     for row, bar in enumerate(bars):
-        colour, marker = (VERMILION, "D") if bar.fusion else (BLUE, "o")
-        axes.plot([100 * bar.low, 100 * bar.high], [row, row], color=colour, linewidth=2)
-        axes.plot(100 * bar.top1, row, marker=marker, color=colour, markersize=7)
+        color, marker = (VERMILION, "D") if bar.fusion else (BLUE, "o")
+        axes.plot([100 * bar.low, 100 * bar.high], [row, row], color=color, linewidth=2)
+        axes.plot(100 * bar.top1, row, marker=marker, color=color, markersize=7)
         axes.annotate(
             f"{100 * bar.top1:.2f}",
             (100 * bar.high, row),

@@ -1,4 +1,4 @@
-"""Modalities as pictures for people: colours mean the same in every frame and every clip."""
+"""Modalities as pictures for people: colors mean the same in every frame and every clip."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float32]
 
 SATURATED_PX = 2.0
-"""Motion of a pixel and frame that is fully coloured; micro-gestures hardly get there."""
+"""Motion of a pixel and frame that is fully colored; micro-gestures hardly get there."""
 MAP_SIDE = 224
 """Least pixels of a side of a heat map's picture."""
 
 
 def flow_picture(flow: Floats, limit: float) -> Frame:
-    """Middlebury's colours: hue is the direction, full saturation `limit` px; uint8 (H, W, 3).
+    """Middlebury's colors: hue is the direction, full saturation `limit` px; uint8 (H, W, 3).
 
     `flow` is float32 (H, W, 2); what does not move is white.
     """

@@ -36,20 +36,20 @@ def write_document(document: Any, path: Path, *, head: str = "") -> None:
 
 def document_text(document: Any) -> str:
     """The text of a document."""
-    for section in ("generated_ma52", "estimates", "merges", "published", "fusions"):
+    for section in ("synthetic_ma52", "estimates", "merges", "published", "fusions"):
         # Without entries, its comment would part it from its braces.
         document[section] = document[section] or {}
     text = io.StringIO()
     _yaml().dump(document, text)
     # What was taken out took the empty line after it along.
-    return re.sub(r"\n+(?=(?!profile|seed)[a-z])", "\n\n", text.getvalue())
+    return re.sub(r"\n+(?=(?!preset|seed)[a-z])", "\n\n", text.getvalue())
 
 
 def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> None:
     """Leave of the document, whose values are `params`, the experiments `kept` and what they use.
 
     Fusions lose the others as members, or go if they have fewer than two left; rows of the table
-    that name what is gone go too, and so does all that nothing else needs: media, their editions,
+    that name what is gone go too, and so does all that nothing else needs: modality, their editions,
     recipes.
 
     Raises:
@@ -60,7 +60,9 @@ def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> No
     keep_only(document["recipes"], {params.experiments[key].recipe for key in kept})
     merges = [key for key, one in params.merges.items() if {one.rgb, one.pose} <= {*kept}]
     keep_only(document["merges"], merges)
-    keep_only(document["published"], {one["start"] for one in document["experiments"].values()})
+    keep_only(
+        document["pretrained"], {one["init_from"] for one in document["experiments"].values()}
+    )
     for one in document["fusions"].values():
         keep_only(one["members"], kept)
         keep_only(one["rule"].get("weights", {}), kept)
@@ -82,16 +84,16 @@ def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> No
 
 
 def _drop_media(document: Any, params: Params, kept: Collection[str]) -> None:
-    """Take out media that only gone experiments used, and editions of such media alone."""
-    media = params.all_media
-    shown = {name for one in params.sheets.values() for name in (one.skeleton, *one.videos)}
-    used = {params.experiments[key].media for key in kept} | shown | {params.analysis.media}
-    gone = {one.media for one in params.experiments.values()} - used
-    left = {one.edition for name, one in media.items() if name not in gone}
-    editions = {media[name].edition for name in gone} - left - {params.table.edition}
-    for section in ("media", "estimates"):
-        keep_only(document[section], {*media} - gone)
-    for section in ("editions", "generated_ma52"):
+    """Take out modality that only gone experiments used, and editions of such modality alone."""
+    modality = params.all_modalities
+    shown = {name for one in params.previews.values() for name in (one.skeleton, *one.videos)}
+    used = {params.experiments[key].modality for key in kept} | shown | {params.analysis.modality}
+    gone = {one.modality for one in params.experiments.values()} - used
+    left = {one.edition for name, one in modality.items() if name not in gone}
+    editions = {modality[name].edition for name in gone} - left - {params.table.edition}
+    for section in ("modalities", "estimates"):
+        keep_only(document[section], {*modality} - gone)
+    for section in ("editions", "synthetic_ma52"):
         keep_only(document[section], {*document[section]} - editions)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.archives.folder import SKELETON, read_clips
-from benchmark.modalities.specs import PersonMedia, SkeletonMedia
+from benchmark.modalities.specs import PersonCropModality, SkeletonModality
 from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.modalities.specs import Media
+    from benchmark.modalities.specs import Modality
     from benchmark.params.params import Params
 
 HEAD = """\
@@ -53,57 +53,59 @@ def write_own_params(base: Path, own: Own, path: Path) -> list[str]:
         ParamsError: `base` is not valid.
     """
     params = read_params(base)
-    media = [key for key, one in params.media.items() if _kept(one, params.table.edition, own)]
-    kept = _experiments(params, media)
+    modality = [
+        key for key, one in params.modalities.items() if _kept(one, params.table.edition, own)
+    ]
+    kept = _experiments(params, modality)
     document = read_document(base)
     document.ca.comment = None  # the head of the profile
-    document["profile"] = own.name
-    _data(document, own, media)
+    document["preset"] = own.name
+    _data(document, own, modality)
     keep_experiments(document, params, kept)
-    starts = {*kept, *document["merges"], *params.published}
+    starts = {*kept, *document["merges"], *params.pretrained}
     for one in document["experiments"].values():
-        one["start"] = one["start"] if one["start"] in starts else "scratch"
+        one["init_from"] = one["init_from"] if one["init_from"] in starts else "scratch"
     _results(document, own)
-    write_document(document, path, head=HEAD.format(name=own.name, base=params.profile))
+    write_document(document, path, head=HEAD.format(name=own.name, base=params.preset))
     return kept
 
 
-def _kept(media: Media, edition: str, own: Own) -> bool:
-    needs_points = isinstance(media, SkeletonMedia | PersonMedia)
-    return media.edition == edition and (own.skeletons or not needs_points)
+def _kept(modality: Modality, edition: str, own: Own) -> bool:
+    needs_points = isinstance(modality, SkeletonModality | PersonCropModality)
+    return modality.edition == edition and (own.skeletons or not needs_points)
 
 
-def _experiments(params: Params, media: list[str]) -> list[str]:
+def _experiments(params: Params, modality: list[str]) -> list[str]:
     """Those that can be trained, and that differ in more than a start that is not there."""
-    able = [key for key, one in params.experiments.items() if one.media in media]
-    made = {"scratch", *able, *params.merges, *params.published}
-    sights = [(params.experiments[key].media, params.experiments[key].input) for key in able]
+    able = [key for key, one in params.experiments.items() if one.modality in modality]
+    made = {"scratch", *able, *params.merges, *params.pretrained}
+    sights = [(params.experiments[key].modality, params.experiments[key].input) for key in able]
     return [
         key
         for key, sight in zip(able, sights, strict=True)
-        if params.experiments[key].start in made or sights.count(sight) == 1
+        if params.experiments[key].init_from in made or sights.count(sight) == 1
     ]
 
 
-def _data(document: Any, own: Own, media: list[str]) -> None:
+def _data(document: Any, own: Own, modality: list[str]) -> None:
     """The edition and what is made of it."""
-    for section in ("generated", "generated_ma52", "tiny_depth", "estimates"):
+    for section in ("synthetic", "synthetic_ma52", "tiny_depth", "estimates"):
         document[section] = {}
-    document["editions"] = {own.name: {"left_out": []}}
-    keep_only(document["media"], media)
-    for one in document["media"].values():
+    document["editions"] = {own.name: {"excluded": []}}
+    keep_only(document["modalities"], modality)
+    for one in document["modalities"].values():
         if "layout" in one:
             one["layout"] = own.name
-    sheets = next(iter(document["sheets"].values()))
-    sheets["skeleton"] = sheets["skeleton"] if sheets["skeleton"] in media else None
-    keep_only(sheets["videos"], media)
-    document["sheets"] = {own.name: sheets}
+    sheets = next(iter(document["previews"].values()))
+    sheets["skeleton"] = sheets["skeleton"] if sheets["skeleton"] in modality else None
+    keep_only(sheets["videos"], modality)
+    document["previews"] = {own.name: sheets}
 
 
 def _results(document: Any, own: Own) -> None:
     """Everything is of the own edition, and beside no published number."""
     entries = [document["table"], document["analysis"]]
-    for section in ("media", "sheets", "experiments", "fusions", "submissions"):
+    for section in ("modalities", "previews", "experiments", "fusions", "submissions"):
         entries += document[section].values()
     for entry in entries:
         entry["edition"] = own.name

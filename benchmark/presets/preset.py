@@ -27,7 +27,7 @@ def file_of(profile: str, params: Path) -> Path:
     Raises:
         ParamsError: There is no such profile.
     """
-    if read_params(params).profile == profile:
+    if read_params(params).preset == profile:
         return params
     if (found := kept(profile, params)).is_file():
         return found
@@ -51,9 +51,9 @@ def resolved(params: Params, name: str) -> dict[str, Any]:
     experiment = params.experiments[name]
     recipe = params.recipes[experiment.recipe]
     found = experiment.model_dump(mode="json")
-    found["media"] = {"name": experiment.media} | params.all_media[experiment.media].model_dump(
-        mode="json"
-    )
+    found["modality"] = {"name": experiment.modality} | params.all_modalities[
+        experiment.modality
+    ].model_dump(mode="json")
     found["recipe"] = {"name": experiment.recipe} | recipe.model_dump(mode="json")
     return found | {"lr_after_scaling": recipe.lr}
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
     from benchmark.editions.edition import Edition
-    from benchmark.results.table import Answers
+    from benchmark.results.table import GroundTruth
 
 MOMENTS = 6
 """Frames shown of a hard clip."""
@@ -38,7 +38,7 @@ class Analysed:
     """The system whose confusion and calibration are shown."""
     members: Sequence[Probabilities]
     """Experiments that are compared with each other."""
-    truth: Answers
+    truth: GroundTruth
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _members_csv(known: Complementarity) -> str:
 
 
 def _hardest_csv(
-    rows: NDArray[np.int64], stack: NDArray[np.float64], truth: Answers, edition: Edition
+    rows: NDArray[np.int64], stack: NDArray[np.float64], truth: GroundTruth, edition: Edition
 ) -> str:
     """Every clip, the hardest first: members that are right, and the answer of their mean."""
     right = (stack.argmax(2) == truth.label).sum(0)
@@ -120,7 +120,7 @@ def _hardest_csv(
 
 
 def _samples(
-    rows: NDArray[np.int64], mean: NDArray[np.float64], truth: Answers, edition: Edition,
+    rows: NDArray[np.int64], mean: NDArray[np.float64], truth: GroundTruth, edition: Edition,
     frames: Frames,
 ) -> list[figures.Sample]:  # fmt: skip
     videos = PackedVideos(frames.folder, frames.clips)

@@ -32,12 +32,12 @@ def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
         if row.members is not None:
             even = dict.fromkeys(row.members, 1 / len(row.members))
             fused = fuse([read(name) for name in row.members], even, source="+".join(row.members))
-            return Entry(row.name, fused, Uniform(kind="uniform"), even, row.published)
+            return Entry(row.name, fused, Uniform(kind="uniform"), even, row.paper_top1)
         assert row.source is not None, "a row has one of both"
         if (fusion := params.fusions.get(row.source)) is None:
             repeats = [read(name) for name in row.repeats]
-            return Entry(row.name, read(row.source), published=row.published, repeats=repeats)
+            return Entry(row.name, read(row.source), paper_top1=row.paper_top1, repeats=repeats)
         weights = read_fitted(folder / params.folder_of(row.source) / "weights.json").weights
-        return Entry(row.name, read(row.source), fusion.rule, weights, row.published)
+        return Entry(row.name, read(row.source), fusion.rule, weights, row.paper_top1)
 
     return [entry(row) for row in params.table.rows]

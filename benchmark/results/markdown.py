@@ -82,7 +82,7 @@ def _cells(row: ResultRow) -> dict[str, object]:
         "top1_high": row.interval.high,
         "num_videos": row.num_videos,
         "majority": row.majority,
-        "published": row.published,
+        "paper_top1": row.paper_top1,
         "seeds": " ".join(f"{share:.6f}" for share in row.seeds),
         **compared,
     }
@@ -95,7 +95,7 @@ def _block(rows: Sequence[ResultRow]) -> list[str]:
             "",
         ]
     first = rows[0]
-    paper = any(row.published is not None for row in rows)
+    paper = any(row.paper_top1 is not None for row in rows)
     lines = [
         f"{first.metrics.n} clips of {first.num_videos} videos. Always answering the largest class"
         f" of the training split gives {_percent(first.majority)} % top-1.",
@@ -134,7 +134,7 @@ def _table_row(row: ResultRow, *, paper: bool) -> str:
         _percent(m.mean_acc),
         f"{m.log_loss:.3f}",
         _percent(m.ece),
-        *([f"{row.published:.3f}" if row.published is not None else ""] if paper else []),
+        *([f"{row.paper_top1:.3f}" if row.paper_top1 is not None else ""] if paper else []),
     ]
     return "| " + " | ".join(cells) + " |"
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.contracts.predictions import Probabilities
-    from benchmark.results.table import Answers
+    from benchmark.results.table import GroundTruth
 
 
-def sweep(names: Sequence[str], folder: Path, truths: Sequence[Answers]) -> list[SubsetScore]:
+def sweep(names: Sequence[str], folder: Path, truths: Sequence[GroundTruth]) -> list[SubsetScore]:
     """All subsets of the experiments `names`, whose probabilities lie below `folder`.
 
     The best on the first split comes first, of equal ones the smaller. No names, no subsets.
@@ -40,7 +40,7 @@ def sweep(names: Sequence[str], folder: Path, truths: Sequence[Answers]) -> list
 
 
 def sweep_of(
-    members: Mapping[str, Sequence[Probabilities]], truths: Sequence[Answers]
+    members: Mapping[str, Sequence[Probabilities]], truths: Sequence[GroundTruth]
 ) -> list[SubsetScore]:
     """The same of probabilities that are read.
 

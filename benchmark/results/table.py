@@ -77,7 +77,7 @@ class ResultRow(Strict):
     num_videos: Annotated[int, Field(gt=0)]
     majority: Annotated[float, Field(ge=0, le=1)]
     """Top-1 of always answering the largest class of the training split."""
-    published: float | None
+    paper_top1: float | None
     """Top-1 in per cent that the paper reports for this step."""
     seeds: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     """Top-1 of the row and of its repeats with other seeds; empty where there are none."""
@@ -86,8 +86,8 @@ class ResultRow(Strict):
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What is true of the clips of one labelled split; row i belongs to `clip_id[i]`."""
+class GroundTruth:
+    """What is true of the clips of one labeled split; row i belongs to `clip_id[i]`."""
 
     edition: str
     split: Split
@@ -99,7 +99,7 @@ class Answers:
     """Class index of each training clip: for the majority baseline only."""
 
     @classmethod
-    def of(cls, clips: Clips, split: Split, labels: NDArray[np.int64] | None = None) -> Answers:
+    def of(cls, clips: Clips, split: Split, labels: NDArray[np.int64] | None = None) -> GroundTruth:
         """The answers to `split`: those of the index, or `labels` where it withholds them.
 
         `clips` is the whole index; `labels` int64 (N,) is in the order of `clips.split(split)`.
@@ -133,11 +133,11 @@ class Answers:
         return found.aligned(self.clip_id).p
 
 
-def known_answers(clips: Clips, test: NDArray[np.int64] | None) -> list[Answers]:
+def known_truths(clips: Clips, test: NDArray[np.int64] | None) -> list[GroundTruth]:
     """Those of validation and, where somebody here knows its labels `test`, of test."""
-    truths = [Answers.of(clips, "val")]
+    truths = [GroundTruth.of(clips, "val")]
     if test is not None:
-        truths.append(Answers.of(clips, "test", test))
+        truths.append(GroundTruth.of(clips, "test", test))
     return truths
 
 
@@ -160,7 +160,7 @@ class Entry:
     """Null for a single stream."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Member -> weight; empty for a single stream."""
-    published: float | None = None
+    paper_top1: float | None = None
     """Top-1 in per cent that the paper reports."""
     repeats: Sequence[Probabilities] = ()
     """The same experiment with other seeds."""
@@ -175,7 +175,7 @@ class Resampling:
 
 
 def score_rows(
-    entries: Sequence[Entry], answers: Answers, resampling: Resampling
+    entries: Sequence[Entry], answers: GroundTruth, resampling: Resampling
 ) -> list[ResultRow]:
     """Rows of one split, in the order of `entries`; probabilities are joined by clip id.
 
@@ -203,7 +203,7 @@ def score_rows(
             ),
             num_videos=len(set(answers.videos)),
             majority=majority(answers.train_label, answers.label),
-            published=entry.published,
+            paper_top1=entry.paper_top1,
             seeds=_seeds(entry, correct[index], answers),
             comparisons=compared[index],
         )
@@ -228,7 +228,7 @@ def _references(
 def _comparisons(
     entries: Sequence[Entry],
     correct: Sequence[NDArray[np.bool_]],
-    answers: Answers,
+    answers: GroundTruth,
     resampling: Resampling,
 ) -> list[tuple[Comparison, ...]]:
     """Of each row, with p-values corrected for all of them together."""
@@ -275,7 +275,7 @@ def bars(rows: Sequence[ResultRow]) -> list[Bar]:
     ]
 
 
-def _seeds(entry: Entry, correct: NDArray[np.bool_], answers: Answers) -> tuple[float, ...]:
+def _seeds(entry: Entry, correct: NDArray[np.bool_], answers: GroundTruth) -> tuple[float, ...]:
     """Top-1 of a row and of its repeats."""
     if not entry.repeats:
         return ()

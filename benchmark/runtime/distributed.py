@@ -38,11 +38,11 @@ def launch(recipe: Recipe) -> Fabric:
     """
     local, nodes = _shape()
     total = local * nodes
-    if recipe.passes % total:
+    if recipe.micro_batches % total:
         raise TrainingError(
             f"{total} processes",
-            f"a step has {recipe.passes} forward passes, which they cannot share evenly",
-            expected="batch_size / forward_size to be a multiple of the processes",
+            f"a step has {recipe.micro_batches} forward passes, which they cannot share evenly",
+            expected="batch_size / micro_batch_size to be a multiple of the processes",
             do="Change the recipe, or choose GPUs with CUDA_VISIBLE_DEVICES",
         )
     # Buffers are equal already: `RunningStatistics` sees to it once a step.
@@ -73,7 +73,7 @@ def _precision(recipe: Recipe) -> Precision:
     return InnerPrecision(recipe.precision, _accelerator())
 
 
-def summed(fabric: Fabric, own: Tensor) -> Tensor:
+def all_reduce_sum(fabric: Fabric, own: Tensor) -> Tensor:
     """The sum over all processes, on this one's device."""
     if fabric.world_size == 1:
         return own
@@ -82,7 +82,7 @@ def summed(fabric: Fabric, own: Tensor) -> Tensor:
     return found
 
 
-def any_of(fabric: Fabric, *own: bool) -> tuple[bool, ...]:
+def any_rank(fabric: Fabric, *own: bool) -> tuple[bool, ...]:
     """Of each question whether any process says yes, so that all do the same."""
     if fabric.world_size == 1:
         return own
@@ -97,7 +97,7 @@ def _between_cpus() -> Any:
     return torch.distributed.new_group(backend="gloo")
 
 
-def gathered(fabric: Fabric, own: Any) -> list[Any]:
+def all_gather(fabric: Fabric, own: Any) -> list[Any]:
     """What each process says, in their order."""
     if fabric.world_size == 1:
         return [own]

@@ -42,7 +42,7 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     torch.set_float32_matmul_precision("highest" if deterministic else "high")
 
 
-def seed_pass(seed: int, step: int, number: int) -> None:
+def seed_micro_batch(seed: int, step: int, number: int) -> None:
     """Seed what is random in one forward pass (dropout, drop path, mixup).
 
     It hangs on the pass alone: not on the process that makes it, nor on whether training was

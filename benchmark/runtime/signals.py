@@ -17,7 +17,7 @@ SAME_SECONDS = 1.0
 """Signals so close together are one: a scheduler and a launcher under it both pass it on."""
 
 
-class Stopping:
+class StopSignals:
     """Within: a signal is noted, and `wanted` says so."""
 
     def __init__(self, fabric: Fabric) -> None:
@@ -26,7 +26,7 @@ class Stopping:
         self._since = 0.0
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Stopping:
+    def __enter__(self) -> StopSignals:
         """Take over the signals, where Python lets us."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in CAUGHT}

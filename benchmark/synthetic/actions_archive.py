@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from benchmark.core import video as media
 from benchmark.core.files import write_text
+from benchmark.core.video import write_video
 from benchmark.runtime.parallel import map_in_processes
 from benchmark.synthetic.actions.film_clip import ClipShooting
 from benchmark.synthetic.actions.plan import Clip, plan
@@ -24,14 +24,14 @@ from benchmark.synthetic.work_folder import claim_work, refuse_existing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params.synthetic import ActionsSpec, MimicSpec
+    from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 
 log = logging.getLogger(__name__)
 
 _GOP = 12
 
 
-def write_actions(spec: ActionsSpec, people: MimicSpec, raw: Path, *, workers: int) -> None:
+def write_actions(spec: ActionsSpec, people: GesturesSpec, raw: Path, *, workers: int) -> None:
     """Make every clip that is not there yet, then the lists, then `raw` at once.
 
     Args:
@@ -76,7 +76,7 @@ def make_clip(spec: ActionsSpec, work: Path, clip: Clip) -> None:
     """Film one clip and put it in place."""
     cv2.setNumThreads(1)
     beside = work / "clips" / clip.name
-    media.write_video(beside, ClipShooting(spec, clip).frames(), spec.fps, crf=spec.crf, gop=_GOP)
+    write_video(beside, ClipShooting(spec, clip).frames(), spec.fps, crf=spec.crf, gop=_GOP)
     beside.replace(_place(work / "archive", clip))
 
 

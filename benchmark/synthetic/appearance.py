@@ -9,7 +9,7 @@ from enum import Enum, auto
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = NDArray[np.uint8]
+Color = NDArray[np.uint8]
 
 _SKIN = [
     (238, 203, 180), (232, 190, 162), (222, 178, 146), (208, 160, 126), (189, 140, 105),
@@ -56,25 +56,25 @@ class Beard(Enum):
 class Look:
     """All choices that make one person recognisable."""
 
-    skin: Colour
-    hair_colour: Colour
+    skin: Color
+    hair_color: Color
     hair: Hair
     hairline: float
     """Metres above the brows where the hair begins."""
     beard: Beard
-    iris: Colour
+    iris: Color
     garment: Garment
-    cloth: Colour
-    second: Colour
+    cloth: Color
+    second: Color
     """Stripes, collar, lapels."""
-    accent: Colour
+    accent: Color
     """Tie, logo."""
     long_sleeves: bool
     stripes: int
     """0 none, 1 across, 2 along, 3 chequered."""
     tie: bool
     cap: bool
-    cap_colour: Colour
+    cap_color: Color
     glasses: bool
     watch: bool
     bulk: float
@@ -100,12 +100,12 @@ def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
     tone = rng.uniform(0, len(_SKIN) - 1)
     skin = _between(_SKIN, tone)
     dark_hair = tone > 5 and rng.random() < 0.85
-    hair_colour = _between(_HAIR, rng.uniform(0, 1.5 if dark_hair else len(_HAIR) - 1))
-    cloth, second, accent = _cloth_colours(rng, garment)
+    hair_color = _between(_HAIR, rng.uniform(0, 1.5 if dark_hair else len(_HAIR) - 1))
+    cloth, second, accent = _cloth_colors(rng, garment)
     sleeves = garment in (Garment.SUIT, Garment.TRACK_JACKET, Garment.SWEATER)
     return Look(
         skin=_shift(rng, skin, 5),
-        hair_colour=hair_colour,
+        hair_color=hair_color,
         hair=hair,
         hairline=float(rng.uniform(0.040, 0.062)),
         beard=beard,
@@ -121,7 +121,7 @@ def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
         tie=bool(garment is Garment.SUIT and rng.random() < 0.75)
         or bool(garment is Garment.SHIRT and rng.random() < 0.3),
         cap=cap,
-        cap_colour=_shift(rng, _vivid(rng), 10),
+        cap_color=_shift(rng, _vivid(rng), 10),
         glasses=bool(rng.random() < 0.18),
         watch=bool(rng.random() < 0.4),
         bulk=float(rng.uniform(0.008, 0.016)),
@@ -130,7 +130,7 @@ def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
     )
 
 
-def _cloth_colours(rng: np.random.Generator, garment: Garment) -> tuple[Colour, Colour, Colour]:
+def _cloth_colors(rng: np.random.Generator, garment: Garment) -> tuple[Color, Color, Color]:
     pale = _rgb(rng.uniform(200, 250, 3))
     match garment:
         case Garment.SUIT:
@@ -148,22 +148,22 @@ def _cloth_colours(rng: np.random.Generator, garment: Garment) -> tuple[Colour, 
             return _shift(rng, base, 12), other, _vivid(rng)
 
 
-def _vivid(rng: np.random.Generator) -> Colour:
-    """A saturated cloth colour."""
+def _vivid(rng: np.random.Generator) -> Color:
+    """A saturated cloth color."""
     r, g, b = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.45, 0.9), rng.uniform(0.25, 0.85))
     return _rgb(np.array([r, g, b]) * 255)
 
 
-def _between(colours: list[tuple[int, int, int]], at: float) -> Colour:
-    """A colour along a list."""
-    table = np.array(colours, float)
+def _between(colors: list[tuple[int, int, int]], at: float) -> Color:
+    """A color along a list."""
+    table = np.array(colors, float)
     i = min(int(at), len(table) - 2)
     return _rgb(table[i] + (at - i) * (table[i + 1] - table[i]))
 
 
-def _shift(rng: np.random.Generator, colour: Colour, sigma: float) -> Colour:
-    return _rgb(colour + rng.normal(0, sigma, 3))
+def _shift(rng: np.random.Generator, color: Color, sigma: float) -> Color:
+    return _rgb(color + rng.normal(0, sigma, 3))
 
 
-def _rgb(values: NDArray) -> Colour:
+def _rgb(values: NDArray) -> Color:
     return np.clip(values, 8, 252).astype(np.uint8)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from benchmark.core import video as media
 from benchmark.core.files import write_text
+from benchmark.core.video import write_video
 from benchmark.runtime.parallel import map_in_processes
 from benchmark.synthetic.film_clip import Shooting
 from benchmark.synthetic.plan import Split, Video, plan
@@ -25,7 +25,7 @@ from benchmark.synthetic.xlsx import write_xlsx
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params.synthetic import MimicSpec
+    from benchmark.params.synthetic import GesturesSpec
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _PLACEHOLDER = 1
 _GOP = 12
 
 
-def write_archive(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
+def write_archive(spec: GesturesSpec, raw: Path, sealed: Path, *, workers: int) -> None:
     """Make every video that is not there yet, then the sealed truth, then `raw` at once."""
     refuse_existing(raw)
     videos = plan(spec)
@@ -59,7 +59,7 @@ def write_archive(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> 
     shutil.rmtree(work)
 
 
-def make_video(spec: MimicSpec, archive: Path, video: Video) -> None:
+def make_video(spec: GesturesSpec, archive: Path, video: Video) -> None:
     """Film one video and put its three files in place."""
     cv2.setNumThreads(1)
     work = archive.with_name("videos") / video.name
@@ -68,9 +68,7 @@ def make_video(spec: MimicSpec, archive: Path, video: Video) -> None:
     movie.mkdir(parents=True)
     skeletons.mkdir()
     shooting = Shooting(spec, video)
-    media.write_video(
-        movie / f"{video.name}.mp4", shooting.frames(), spec.fps, crf=spec.crf, gop=_GOP
-    )
+    write_video(movie / f"{video.name}.mp4", shooting.frames(), spec.fps, crf=spec.crf, gop=_GOP)
     table = shooting.detections().reshape(video.num_frames, -1)
     write_xlsx(skeletons / f"{video.name}_openpose.xlsx", table)
     (skeletons / f"{video.name}_label.csv").write_text(_label_rows(video))

@@ -157,8 +157,8 @@ def _ears(data: dict[str, NDArray], mean: NDArray, old_to_new: IntArray) -> tupl
     ears = []
     for name in ("left_ear", "right_ear"):
         mine = data["kp_k"] == list(data["kp23_labels"]).index(name)
-        centre = (data["kp_w"][mine, None] * mean[data["kp_v"][mine]]).sum(0)
-        distance = np.linalg.norm(mean - centre, axis=1)
+        center = (data["kp_w"][mine, None] * mean[data["kp_v"][mine]]).sum(0)
+        distance = np.linalg.norm(mean - center, axis=1)
         ears.append(int(old_to_new[np.where(old_to_new >= 0, distance, np.inf).argmin()]))
     return ears[0], ears[1]
 

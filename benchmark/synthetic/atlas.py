@@ -1,4 +1,4 @@
-"""Where each part of the skin lies in a person's texture, the atlas; colours are RGB uint8.
+"""Where each part of the skin lies in a person's texture, the atlas; colors are RGB uint8.
 
 The head is unrolled as a cylinder, the torso seen flat from front and back, each arm unrolled
 along its length; legs, where a person has them, are seen flat, front and back alike.
@@ -44,7 +44,7 @@ class Panel(Enum):
 
 
 class Swatch(IntEnum):
-    """Plain colours for small pieces."""
+    """Plain colors for small pieces."""
 
     SKIN = 0
     TONGUE = 1
@@ -66,10 +66,10 @@ class Swatch(IntEnum):
         """(2,) the middle of the swatch."""
         return np.array([8 + 20 * self, 560], np.float32)
 
-    def paint(self, atlas: NDArray, colour: NDArray) -> None:
+    def paint(self, atlas: NDArray, color: NDArray) -> None:
         """Fill the swatch."""
         x, y = self.texel.astype(int)
-        atlas[y - 8 : y + 8, x - 8 : x + 8] = colour
+        atlas[y - 8 : y + 8, x - 8 : x + 8] = color
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def arm_texels(body: Body, side: int, points: NDArray) -> NDArray:
     middle = unit(upper + lower)
     fore = (points - e) @ middle > 0
     t = np.where(fore, 1 + np.maximum(t1, 0), np.minimum(t0, 1))
-    centre = np.where(fore[..., None], e + t1[..., None] * (w - e), s + t0[..., None] * (e - s))
-    offset = points - centre
+    center = np.where(fore[..., None], e + t1[..., None] * (w - e), s + t0[..., None] * (e - s))
+    offset = points - center
     hinge = unit(np.cross(upper, lower))
     third = np.where(fore[..., None], np.cross(lower, hinge), np.cross(upper, hinge))
     angle = np.arctan2(offset @ hinge, (offset * third).sum(-1))
@@ -185,6 +185,6 @@ def _eyes(body: Body, corners: NDArray, part_of: NDArray, out: NDArray) -> None:
 
 def _tongue(faces: NDArray, mean: NDArray, head: NDArray) -> NDArray:
     """Triangles inside the mouth, by their place in the mean body."""
-    centre = mean[faces].mean(1)
-    inside = (np.abs(centre[:, 0]) < 0.024) & (centre[:, 2] > 0.612) & (centre[:, 2] < 0.648)
-    return head & inside & (centre[:, 1] > -0.122) & (centre[:, 1] < -0.04)
+    center = mean[faces].mean(1)
+    inside = (np.abs(center[:, 0]) < 0.024) & (center[:, 2] > 0.612) & (center[:, 2] < 0.648)
+    return head & inside & (center[:, 1] > -0.122) & (center[:, 1] < -0.04)

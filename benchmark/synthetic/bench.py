@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import cv2
 
-from benchmark.core import video as media
-from benchmark.params.synthetic import MimicSpec
+from benchmark.core.video import write_video
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.film_clip import Shooting
 from benchmark.synthetic.plan import plan
 from benchmark.synthetic.xlsx import write_xlsx
@@ -23,7 +23,7 @@ from benchmark.synthetic.xlsx import write_xlsx
 def bench(clips: int, width: int, height: int) -> None:
     """Make one video on one core and print where the time goes."""
     cv2.setNumThreads(1)
-    spec = MimicSpec(
+    spec = GesturesSpec(
         seed=0, train_clips=clips, val_clips=1, test_clips=1, train_people=1, val_people=1,
         test_people=1, width=width, height=height, fps=25, crf=23,
     )  # fmt: skip
@@ -35,7 +35,7 @@ def bench(clips: int, width: int, height: int) -> None:
         laps["draw"] = time.perf_counter()
         frames = [rgb.copy() for rgb in shooting.frames()]
         laps["encode"] = time.perf_counter()
-        media.write_video(Path(folder) / "v.mp4", frames, spec.fps, crf=spec.crf, gop=12)
+        write_video(Path(folder) / "v.mp4", frames, spec.fps, crf=spec.crf, gop=12)
         laps["detect"] = time.perf_counter()
         table = shooting.detections().reshape(video.num_frames, -1)
         laps["xlsx"] = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Strokes with sub-pixel coordinates; colours are RGB."""
+"""Strokes with sub-pixel coordinates; colors are RGB."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ Paint = Sequence[float] | float
 
 
 def mix(a: NDArray, b: Sequence[float] | NDArray, weight: float) -> tuple[int, int, int]:
-    """A colour between two: `weight` is the share of `b`."""
+    """A color between two: `weight` is the share of `b`."""
     r, g, b_ = np.asarray(a, float) * (1 - weight) + np.asarray(b, float) * weight
     return int(r), int(g), int(b_)
 
 
-def fill(view: NDArray, points: NDArray, colour: Paint) -> None:
+def fill(view: NDArray, points: NDArray, color: Paint) -> None:
     """Fill the polygon `points` (n, 2)."""
-    cv2.fillPoly(view, [_subpixels(points)], _scalar(colour), cv2.LINE_AA, 3)
+    cv2.fillPoly(view, [_subpixels(points)], _scalar(color), cv2.LINE_AA, 3)
 
 
-def line(
-    view: NDArray, points: NDArray, colour: Paint, width: int, *, closed: bool = False
-) -> None:
+def line(view: NDArray, points: NDArray, color: Paint, width: int, *, closed: bool = False) -> None:
     """Stroke through `points` (n, 2)."""
-    cv2.polylines(view, [_subpixels(points)], closed, _scalar(colour), width, cv2.LINE_AA, 3)
+    cv2.polylines(view, [_subpixels(points)], closed, _scalar(color), width, cv2.LINE_AA, 3)
 
 
 def texel(point: NDArray) -> tuple[int, int]:
@@ -42,5 +40,5 @@ def _subpixels(points: NDArray) -> NDArray[np.int32]:
     return np.round(points * 8).astype(np.int32)
 
 
-def _scalar(colour: Paint) -> Sequence[float]:
-    return [colour] if isinstance(colour, int | float) else colour
+def _scalar(color: Paint) -> Sequence[float]:
+    return [color] if isinstance(color, int | float) else color

@@ -9,7 +9,7 @@ import click
 import cv2
 import numpy as np
 
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.assets import NUM_IDENTITIES
 from benchmark.synthetic.film_clip import Shooting
 from benchmark.synthetic.gestures.gesture import Gesture
@@ -48,14 +48,14 @@ def contact_sheet(out: Path, seed: int, people: int, only: str) -> None:
     click.echo(f"{out}: {len(rows)} classes, {people} people")
 
 
-def _spec(seed: int) -> MimicSpec:
-    return MimicSpec(
+def _spec(seed: int) -> GesturesSpec:
+    return GesturesSpec(
         seed=seed, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1,
         test_people=1, width=_WIDTH, height=_HEIGHT, fps=25, crf=23,
     )  # fmt: skip
 
 
-def _video(spec: MimicSpec, number: int, gesture: Gesture) -> Video:
+def _video(spec: GesturesSpec, number: int, gesture: Gesture) -> Video:
     """A video with one performance."""
     identity = (17 * number + 31 * spec.seed) % NUM_IDENTITIES
     performance = Performance(gesture, _LEAD, _LEAD + _LENGTH - 1)
@@ -63,7 +63,7 @@ def _video(spec: MimicSpec, number: int, gesture: Gesture) -> Video:
     return Video(f"{number:04d}", "train", identity, cap, (performance,), _LENGTH + 2 * _LEAD)
 
 
-def _gesture_row(spec: MimicSpec, gesture: Gesture) -> tuple[NDArray, NDArray]:
+def _gesture_row(spec: GesturesSpec, gesture: Gesture) -> tuple[NDArray, NDArray]:
     """The row without and the row with points."""
     video = _video(spec, int(gesture), gesture)
     shooting = Shooting(spec, video)
@@ -96,22 +96,22 @@ def _with_points(picture: NDArray, points: NDArray) -> NDArray:
     for a, b in _BODY_BONES:
         if found[a] and found[b]:
             _segment(picture, xy[a], xy[b], (0, 220, 0))
-    for part, colour in ((FACE, (255, 255, 255)), (LEFT_HAND, (80, 200, 255)),
+    for part, color in ((FACE, (255, 255, 255)), (LEFT_HAND, (80, 200, 255)),
                          (RIGHT_HAND, (255, 120, 60)), (BODY, (255, 0, 0))):  # fmt: skip
         for k in range(part.start, part.stop):
             if found[k]:
-                shade = tuple(int(c * (0.25 + 0.75 * points[k, 2])) for c in colour)
-                centre = (round(float(xy[k, 0])), round(float(xy[k, 1])))
-                cv2.circle(picture, centre, 1 if part is not BODY else 2, shade, -1)
+                shade = tuple(int(c * (0.25 + 0.75 * points[k, 2])) for c in color)
+                center = (round(float(xy[k, 0])), round(float(xy[k, 1])))
+                cv2.circle(picture, center, 1 if part is not BODY else 2, shade, -1)
     return picture
 
 
-def _segment(picture: NDArray, a: NDArray, b: NDArray, colour: tuple[int, int, int]) -> None:
+def _segment(picture: NDArray, a: NDArray, b: NDArray, color: tuple[int, int, int]) -> None:
     ends = [(round(float(p[0])), round(float(p[1]))) for p in (a, b)]
-    cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
+    cv2.line(picture, ends[0], ends[1], color, 1, cv2.LINE_AA)
 
 
-def _people(spec: MimicSpec, people: int) -> NDArray:
+def _people(spec: GesturesSpec, people: int) -> NDArray:
     pictures = []
     for k in range(people):
         video = _video(spec, 100 + k, Gesture.PRESS_LIPS)

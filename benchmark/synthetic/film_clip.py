@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.params.synthetic import MimicSpec
+    from benchmark.params.synthetic import GesturesSpec
     from benchmark.synthetic.plan import Video
 
 _PEN_GROUPS = {1: Group.PEN_LEFT, -1: Group.PEN_RIGHT, 0: Group.PEN_ON_DESK}
@@ -33,7 +33,7 @@ class Cast(NamedTuple):
     scene: Scene
 
 
-def cast(spec: MimicSpec, video: Video) -> Cast:
+def cast(spec: GesturesSpec, video: Video) -> Cast:
     """Look and scene of a video: their own generators, so no two videos share them."""
     look = choose_look(generator(spec.seed, "look", video.number), cap=video.cap)
     scene = build_scene(generator(spec.seed, "scene", video.number), spec.width, spec.height)
@@ -43,7 +43,7 @@ def cast(spec: MimicSpec, video: Video) -> Cast:
 class Shooting:
     """One video being filmed: iterate `frames` once, then ask for the points."""
 
-    def __init__(self, spec: MimicSpec, video: Video) -> None:
+    def __init__(self, spec: GesturesSpec, video: Video) -> None:
         self._spec, self._video = spec, video
         self.body = read_body(video.identity)
         look, scene = cast(spec, video)

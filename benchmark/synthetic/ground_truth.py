@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.params.synthetic import MimicSpec
+    from benchmark.params.synthetic import GesturesSpec
     from benchmark.synthetic.plan import Video
 
 
@@ -50,7 +50,7 @@ class _Drawn(NamedTuple):
     nearness: NDArray[np.float64]
 
 
-def exact_frames(spec: MimicSpec, video: Video) -> Iterator[Truth]:
+def exact_frames(spec: GesturesSpec, video: Video) -> Iterator[Truth]:
     """Every frame of a video in order. All arrays are the caller's."""
     return follow_shooting(Shooting(spec, video))
 

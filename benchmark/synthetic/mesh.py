@@ -98,7 +98,7 @@ def smooth(rest: NDArray, faces: NDArray, amount: NDArray, rounds: int) -> NDArr
 
 
 def rigid(rest: NDArray, faces: NDArray, texels: NDArray, bone: int, group: Group) -> Part:
-    """A part that hangs on one bone; `texels` (V, 2) per vertex or (2,) for one colour."""
+    """A part that hangs on one bone; `texels` (V, 2) per vertex or (2,) for one color."""
     texels = np.broadcast_to(np.asarray(texels, np.float32), (len(rest), 2))
     bone_idx = np.zeros((len(rest), 4), np.int32)
     bone_idx[:, 0] = bone
@@ -132,7 +132,7 @@ def tube(points: NDArray, radii: NDArray, sides: int = 8) -> tuple[NDArray, IntA
 
 
 def ellipsoid(
-    centre: NDArray, radii: NDArray, rows: int = 8, columns: int = 12
+    center: NDArray, radii: NDArray, rows: int = 8, columns: int = 12
 ) -> tuple[NDArray, IntArray]:
     """Vertices and triangles of an ellipsoid."""
     theta = np.linspace(0.001, np.pi - 0.001, rows)[:, None]
@@ -140,7 +140,7 @@ def ellipsoid(
     ball = np.stack(
         [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta) + 0 * phi], -1
     )
-    rest = centre + radii * ball
+    rest = center + radii * ball
     faces = grid_faces(rows, columns + 1)[:, [0, 2, 1]]
     return rest.reshape(-1, 3), faces
 

@@ -1,6 +1,6 @@
 """Paint a person's atlas: face, hair, clothes; and the mask of what is cloth.
 
-All coordinates given to cv2 are texels of one panel. Colours are RGB.
+All coordinates given to cv2 are texels of one panel. Colors are RGB.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ def paint(body: Body, look: Look, rng: np.random.Generator) -> Painted:
 def _paint_eye(view: NDArray, look: Look) -> None:
     h, w = view.shape[:2]
     view[:] = (232, 228, 224)
-    centre = (w // 2, h // 2)
-    cv2.circle(view, centre, 11, look.iris.tolist(), -1, cv2.LINE_AA)
-    cv2.circle(view, centre, 5, (8, 6, 6), -1, cv2.LINE_AA)
-    cv2.circle(view, (centre[0] - 3, centre[1] - 4), 2, (255, 255, 255), -1, cv2.LINE_AA)
+    center = (w // 2, h // 2)
+    cv2.circle(view, center, 11, look.iris.tolist(), -1, cv2.LINE_AA)
+    cv2.circle(view, center, 5, (8, 6, 6), -1, cv2.LINE_AA)
+    cv2.circle(view, (center[0] - 3, center[1] - 4), 2, (255, 255, 255), -1, cv2.LINE_AA)
 
 
 def _paint_swatches(texture: Atlas, look: Look, rng: np.random.Generator) -> None:
     wood = np.array([(196, 160, 120), (120, 84, 56), (60, 60, 66), (225, 225, 222), (40, 52, 84)])
     top = wood[rng.integers(len(wood))]
-    colours = {
+    colors = {
         Swatch.SKIN: np.asarray(look.skin),
         Swatch.TONGUE: np.array((120, 50, 50)),
-        Swatch.HAIR: np.asarray(look.hair_colour),
-        Swatch.CAP: np.asarray(look.cap_colour),
-        Swatch.CAP_EDGE: np.asarray(look.cap_colour) * 0.7,
+        Swatch.HAIR: np.asarray(look.hair_color),
+        Swatch.CAP: np.asarray(look.cap_color),
+        Swatch.CAP_EDGE: np.asarray(look.cap_color) * 0.7,
         Swatch.DESK_TOP: top,
         Swatch.DESK_FRONT: top * 0.75,
         Swatch.PEN: np.asarray((20, 24, 60) if rng.random() < 0.5 else (170, 30, 30)),
@@ -72,5 +72,5 @@ def _paint_swatches(texture: Atlas, look: Look, rng: np.random.Generator) -> Non
         Swatch.PAPER: np.array((238, 238, 232)),
         Swatch.NAIL: np.array(mix(look.skin, (235, 170, 160), 0.5)),
     }
-    for swatch, colour in colours.items():
-        swatch.paint(texture, np.clip(colour, 0, 255).astype(np.uint8))
+    for swatch, color in colors.items():
+        swatch.paint(texture, np.clip(color, 0, 255).astype(np.uint8))

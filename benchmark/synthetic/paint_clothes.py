@@ -87,8 +87,8 @@ class _Front(NamedTuple):
     def at(self, *points: tuple[float, float]) -> NDArray:
         return np.array(points, float) + self.origin
 
-    def stroke(self, colour: Paint, width: int, *points: tuple[float, float]) -> None:
-        line(self.view, self.at(*points), colour, width)
+    def stroke(self, color: Paint, width: int, *points: tuple[float, float]) -> None:
+        line(self.view, self.at(*points), color, width)
 
     def dot(self, x: float, y: float, radius: int) -> None:
         cv2.circle(self.view, texel(self.at((x, y))[0]), radius, self.look.dark, -1)
@@ -138,21 +138,21 @@ class _Front(NamedTuple):
 
     def chest_print(self, y: float) -> None:
         u, v = texel(self.at((0, y))[0])
-        colour = self.look.accent.tolist()
+        color = self.look.accent.tolist()
         match self.look.stripes:
             case 0:
-                cv2.rectangle(self.view, (u - 58, v - 12), (u + 58, v + 14), colour, -1)
+                cv2.rectangle(self.view, (u - 58, v - 12), (u + 58, v + 14), color, -1)
                 name, ink = self.look.sponsor, (245, 245, 245)
                 cv2.putText(self.view, name, (u - 50, v + 9), 0, 0.8, ink, 2, cv2.LINE_AA)
             case 1:
-                cv2.circle(self.view, (u, v), 34, colour, -1, cv2.LINE_AA)
+                cv2.circle(self.view, (u, v), 34, color, -1, cv2.LINE_AA)
                 cv2.circle(self.view, (u, v), 20, self.look.cloth.tolist(), 5, cv2.LINE_AA)
             case 2:
                 text = str(self.look.number)
-                cv2.putText(self.view, text, (u - 44, v + 30), 0, 2.2, colour, 9, cv2.LINE_AA)
+                cv2.putText(self.view, text, (u - 44, v + 30), 0, 2.2, color, 9, cv2.LINE_AA)
             case _:
                 chevron = np.array([[u - 50, v + 16], [u, v - 34], [u + 50, v + 16], [u, v]])
-                cv2.fillPoly(self.view, [chevron], colour, cv2.LINE_AA)
+                cv2.fillPoly(self.view, [chevron], color, cv2.LINE_AA)
 
 
 def _neckline(cloth: NDArray, origin: NDArray, look: Look, *, back: bool) -> None:
@@ -173,17 +173,17 @@ def _paint_collar(view: NDArray, cloth: NDArray, origin: NDArray, look: Look) ->
     """Collar leaves stand on the neck, so they are cloth too."""
     match look.garment:
         case Garment.SUIT:
-            colour = look.second.tolist()
+            color = look.second.tolist()
         case Garment.SHIRT | Garment.POLO:
-            colour = mix(look.cloth, (255, 255, 255), 0.18)
+            color = mix(look.cloth, (255, 255, 255), 0.18)
         case Garment.TRACK_JACKET:
-            colour = mix(look.cloth, (0, 0, 0), 0.2)
+            color = mix(look.cloth, (0, 0, 0), 0.2)
         case Garment.TEE | Garment.SWEATER:
             return
-    edge = mix(np.array(colour), (0, 0, 0), 0.45)
+    edge = mix(np.array(color), (0, 0, 0), 0.45)
     for s in (-1, 1):
         leaf = np.array([(s * 2, 2), (s * 26, 20), (s * 46, -22), (s * 44, -46), (s * 30, -34)])
-        fill(view, leaf + origin, colour)
+        fill(view, leaf + origin, color)
         line(view, leaf + origin, edge, 2, closed=True)
         fill(cloth, leaf + origin, 255)
 

@@ -28,12 +28,12 @@ def paint_head(texture: Atlas, body: Body, look: Look, rng: np.random.Generator)
     _paint_beard(view, face, look)
     _paint_features(view, face, look)
     scalp = scalp_mask(body, look, view.shape[:2])
-    hair = np.clip(look.hair_colour * (1 + 0.18 * _streaks(rng, view.shape[:2]))[..., None], 0, 255)
+    hair = np.clip(look.hair_color * (1 + 0.18 * _streaks(rng, view.shape[:2]))[..., None], 0, 255)
     strength = (0.5 if look.hair is Hair.SHAVED else 1.0) * scalp[..., None]
     view[:] = (view * (1 - strength) + hair * strength).astype(np.uint8)
     if look.cap:
         cap = cap_mask(body, view.shape[:2])[..., None]
-        view[:] = (view * (1 - cap) + look.cap_colour * cap).astype(np.uint8)
+        view[:] = (view * (1 - cap) + look.cap_color * cap).astype(np.uint8)
     view[:, : at.WRAP] = view[:, at.HEAD_PX : at.HEAD_PX + at.WRAP]
     view[:, at.HEAD_PX + at.WRAP :] = view[:, at.WRAP : 2 * at.WRAP]
     Panel.HEAD.view(texture)[:] = view
@@ -45,8 +45,8 @@ def _paint_skin(view: NDArray, face: NDArray, look: Look) -> None:
     red = mix(look.skin, (200, 90, 80), 0.28)
     dark = mix(look.skin, (60, 30, 25), 0.3)
     for eye, cheek in (((36, 42), (2, 31)), ((42, 48), (14, 35))):
-        centre = (face[cheek[0]] + face[cheek[1]]) / 2
-        cv2.ellipse(soft, texel(centre), (9, 7), 0, 0, 360, red, -1)
+        center = (face[cheek[0]] + face[cheek[1]]) / 2
+        cv2.ellipse(soft, texel(center), (9, 7), 0, 0, 360, red, -1)
         socket = face[eye[0] : eye[1]].mean(0)
         cv2.ellipse(soft, texel(socket), (11, 7), 0, 0, 360, dark, -1)
     cv2.ellipse(soft, texel(face[33] + [0, 2]), (5, 2), 0, 0, 360, dark, -1)
@@ -68,7 +68,7 @@ def _paint_beard(view: NDArray, face: NDArray, look: Look) -> None:
     full = cv2.GaussianBlur(full, (0, 0), 2.0)
     amount = 0.35 if look.beard is Beard.STUBBLE else 0.85
     weight = (full * amount)[..., None]
-    view[:] = (view * (1 - weight) + np.asarray(look.hair_colour) * weight).astype(np.uint8)
+    view[:] = (view * (1 - weight) + np.asarray(look.hair_color) * weight).astype(np.uint8)
 
 
 def _paint_features(view: NDArray, face: NDArray, look: Look) -> None:
@@ -77,7 +77,7 @@ def _paint_features(view: NDArray, face: NDArray, look: Look) -> None:
     fill(view, face[48:60], lip)
     seam = np.concatenate([face[[48]], face[61:64], face[[54]]])
     line(view, seam, mix(look.skin, (50, 10, 12), 0.8), 1)
-    brow = mix(look.hair_colour, look.skin, 0.12)
+    brow = mix(look.hair_color, look.skin, 0.12)
     for first in (17, 22):
         line(view, face[first : first + 5] - [0, 1], brow, 4)
     lash = mix(look.skin, (15, 8, 8), 0.85)
@@ -88,8 +88,8 @@ def _paint_features(view: NDArray, face: NDArray, look: Look) -> None:
     if look.glasses:
         frame = mix(look.skin, (20, 18, 18), 0.8)
         for first in (36, 42):
-            centre = face[first : first + 6].mean(0)
-            cv2.ellipse(view, texel(centre), (16, 12), 0, 0, 360, frame, 1, cv2.LINE_AA)
+            center = face[first : first + 6].mean(0)
+            cv2.ellipse(view, texel(center), (16, 12), 0, 0, 360, frame, 1, cv2.LINE_AA)
         line(view, np.stack([face[39], face[42]]), frame, 1)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Figure(NamedTuple):
-    """Parts of one dressed person and their texture."""
+    """TrainState of one dressed person and their texture."""
 
     parts: list[Part]
     """The body first, its vertices in the rig's order."""
@@ -104,19 +104,19 @@ def _hair_pieces(body: Body, look: Look, rng: np.random.Generator) -> list[Part]
     rig = read_rig()
     bone = rig.bone("head")
     head = HeadMap.of(body)
-    centre = np.array([0.0, head.axis_y, head.top - 0.10])
+    center = np.array([0.0, head.axis_y, head.top - 0.10])
     match look.hair:
         case Hair.BUN:
-            ball, faces = ellipsoid(centre + [0, 0.085, 0.055], np.array([0.045, 0.04, 0.04]))
+            ball, faces = ellipsoid(center + [0, 0.085, 0.055], np.array([0.045, 0.04, 0.04]))
             return [rigid(ball, faces, Swatch.HAIR.texel, bone, Group.ALWAYS)]
         case Hair.BOB | Hair.LONG:
             length = rng.uniform(0.16, 0.19) if look.hair is Hair.BOB else rng.uniform(0.24, 0.32)
-            return [_curtain(centre, length, bone)]
+            return [_curtain(center, length, bone)]
         case Hair.SHAVED | Hair.SHORT | Hair.QUIFF:
             return []
 
 
-def _curtain(centre: NDArray, length: float, bone: int) -> Part:
+def _curtain(center: NDArray, length: float, bone: int) -> Part:
     """Hair from the crown round the back and sides down, two-sided."""
     rows, columns = 9, 19
     down = np.linspace(0, 1, rows)[:, None]
@@ -125,7 +125,7 @@ def _curtain(centre: NDArray, length: float, bone: int) -> Part:
     x = np.sin(angle) * radius * 0.93
     y = np.cos(angle) * radius * 1.12 + 0.012 + 0.015 * down
     z = 0.035 - down * length + 0 * angle
-    rest = np.stack([x, y, z], -1).reshape(-1, 3) + centre
+    rest = np.stack([x, y, z], -1).reshape(-1, 3) + center
     faces = grid_faces(rows, columns)
     both = np.concatenate([faces, faces[:, [0, 2, 1]]])
     return rigid(rest, both, Swatch.HAIR.texel, bone, Group.ALWAYS)

@@ -12,7 +12,7 @@ from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.rng import generator
 
 if TYPE_CHECKING:
-    from benchmark.params.synthetic import MimicSpec
+    from benchmark.params.synthetic import GesturesSpec
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -37,7 +37,7 @@ _USUAL_SECONDS = 1.3
 
 
 class Performance(NamedTuple):
-    """One labelled clip of a video: frames start..end, both included."""
+    """One labeled clip of a video: frames start..end, both included."""
 
     gesture: Gesture
     start: int
@@ -83,7 +83,7 @@ def class_counts(
     return tuple(int(c) for c in counts)
 
 
-def plan(spec: MimicSpec) -> tuple[Video, ...]:
+def plan(spec: GesturesSpec) -> tuple[Video, ...]:
     """All videos of a data set, in the order of their names."""
     identities = generator(spec.seed, "identities", 0).permutation(NUM_IDENTITIES)
     taken = 0
@@ -99,7 +99,7 @@ def plan(spec: MimicSpec) -> tuple[Video, ...]:
     return tuple(sorted(videos, key=lambda video: video.name))
 
 
-def _plan_split(spec: MimicSpec, split: Split, identities: list[int], clips: int) -> list[Video]:
+def _plan_split(spec: GesturesSpec, split: Split, identities: list[int], clips: int) -> list[Video]:
     rng = generator(spec.seed, f"plan {split}", 0)
     people = len(identities)
     caps = rng.permutation(people) < max(1, round(people * 0.2))

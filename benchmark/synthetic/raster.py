@@ -26,7 +26,7 @@ _PER_TAP, _PER_REACH = np.float32(1 / 3), np.float32(1 / 0.3)
 _SHADOW_NEAR, _SHADOW_SLOPE, _SHADOW_REACH = np.float32(0.004), np.float32(0.013), np.float32(0.3)
 """Metres in front of a sample from which something shades it: plus slope per tap, up to reach."""
 _SHOULDER, _SHOULDER_ROOM = np.float32(180), np.float32(70)
-"""Grey level above which highlights are bent, as film does, and the room left above it."""
+"""Gray level above which highlights are bent, as film does, and the room left above it."""
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -72,7 +72,7 @@ def pose_vertices(
 def project_vertices(place: Floats, camera: Floats, point: Floats) -> None:
     """World (V, 3) to x px, y px, depth m.
 
-    camera (15,): 3x3 rows right, down, forward, then position, focal px, centre x, centre y.
+    camera (15,): 3x3 rows right, down, forward, then position, focal px, center x, center y.
     """
     for v in range(place.shape[0]):
         x, y, z = place[v, 0] - camera[9], place[v, 1] - camera[10], place[v, 2] - camera[11]
@@ -85,7 +85,7 @@ def project_vertices(place: Floats, camera: Floats, point: Floats) -> None:
 
 @numba.njit(cache=True, fastmath=True)
 def light_vertices(normal: Floats, lights: Floats, light: Floats) -> None:
-    """Sum of wrapped Lambert lamps: lights (L, 7) direction, wrap, colour; light (V, 3)."""
+    """Sum of wrapped Lambert lamps: lights (L, 7) direction, wrap, color; light (V, 3)."""
     for v in range(normal.shape[0]):
         for k in range(3):
             light[v, k] = 0
@@ -158,7 +158,7 @@ def resolve(
     """Average the samples over the backdrop, with contact shadows, tint and grain.
 
     backdrop (h, w, 3) seen through view: zoom, x, y; shadow: x, y in samples towards the light,
-    strength; noise (n,) is read from `noise_at`; gain: tint (3), grey grain, coloured grain;
+    strength; noise (n,) is read from `noise_at`; gain: tint (3), gray grain, colored grain;
     out (H, W, 3); out_depth (H, W) the nearest of the samples.
     """
     height, width = out_depth.shape
@@ -175,14 +175,14 @@ def resolve(
                 by = np.float32(y - height // 2) * view[0] + view[2]
                 _add_backdrop(backdrop, bx, by, empty, pixel)
             n = n + 1 if n + 1 < total else 0
-            coloured = n - total
+            colored = n - total
             for k in range(3):
-                coloured += 977
+                colored += 977
                 value = pixel[k] * gain[k] * _PER_SAMPLE
                 if value > _SHOULDER:
                     bent = np.exp((_SHOULDER - value) / _SHOULDER_ROOM)
                     value = _SHOULDER + _SHOULDER_ROOM * (np.float32(1) - bent)
-                value += noise[n] * gain[3] + noise[coloured] * gain[4]
+                value += noise[n] * gain[3] + noise[colored] * gain[4]
                 out[y, x, k] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
             out_depth[y, x] = nearest
 

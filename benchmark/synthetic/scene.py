@@ -31,7 +31,7 @@ class Scene(NamedTuple):
     """RGB, larger than the frame, in frame pixels."""
     parts: list[Part]
     lights: NDArray[np.float32]
-    """(L, 7): direction, wrap, colour."""
+    """(L, 7): direction, wrap, color."""
     shadow: NDArray[np.float32]
     """(3,): samples to look for what is nearer to the light, x, y; strength."""
     desk_height: float
@@ -122,8 +122,8 @@ def _room(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(5, 11))):
         x, y = int(rng.integers(0, w)), int(rng.integers(0, h))
         size = rng.integers(30, 220, 2)
-        colour = np.clip(rng.uniform(25, 225) + rng.normal(0, 25, 3), 8, 245).tolist()
-        cv2.rectangle(big, (x, y), (x + int(size[0]), y + int(size[1])), colour, -1)
+        color = np.clip(rng.uniform(25, 225) + rng.normal(0, 25, 3), 8, 245).tolist()
+        cv2.rectangle(big, (x, y), (x + int(size[0]), y + int(size[1])), color, -1)
     big[:] = cv2.GaussianBlur(big, (0, 0), 5)
 
 
@@ -190,7 +190,7 @@ class Camera(NamedTuple):
     """Camera of every frame."""
 
     rows: NDArray[np.float32]
-    """(T, 15): rotation rows right, down, forward; position; focal, centre x, centre y in px."""
+    """(T, 15): rotation rows right, down, forward; position; focal, center x, center y in px."""
     view: NDArray[np.float32]
     """(T, 3): the backdrop's zoom and shift for that camera."""
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params.synthetic import ActionsSpec, MimicSpec
+    from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 
 
-def synthesize(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> None:
+def synthesize(spec: GesturesSpec, raw: Path, sealed: Path, *, workers: int) -> None:
     """Write the raw archive under `raw` and the truth of its test split under `sealed`.
 
     The bytes depend on `spec` alone, not on `workers`. A run that was killed goes on where it was.
@@ -26,7 +26,7 @@ def synthesize(spec: MimicSpec, raw: Path, sealed: Path, *, workers: int) -> Non
     write_archive(spec, raw, sealed, workers=workers)
 
 
-def synthesize_actions(spec: ActionsSpec, people: MimicSpec, raw: Path, *, workers: int) -> None:
+def synthesize_actions(spec: ActionsSpec, people: GesturesSpec, raw: Path, *, workers: int) -> None:
     """Write the pre-training archive under `raw`; only people of `people`'s train split are in it.
 
     The bytes depend on the two specs alone. A run that was killed goes on where it was.

@@ -1,4 +1,4 @@
-"""Trousers, shorts, shoes and the thing in the hand of a whole person; colours are RGB uint8."""
+"""Trousers, shorts, shoes and the thing in the hand of a whole person; colors are RGB uint8."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _KNEE, _HEM = -0.47, -0.84
 def with_legs(figure: Figure, body: Body, look: Look, rng: np.random.Generator) -> Figure:
     """The whole person: the shirt ends at the waist, legs and shoes come after the other parts.
 
-    The colours are painted into the figure's own texture.
+    The colors are painted into the figure's own texture.
     """
     short = bool(rng.random() < 0.22)
     hem = _KNEE if short else _HEM

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from benchmark.core.pinned_file import sha256
 from benchmark.data.inputs import Input
-from benchmark.modalities.specs import Media
+from benchmark.modalities.specs import Modality
 from benchmark.models.specs import Backbone
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _kinds(union: Any) -> list[str]:
 
 
 TEMPLATES = {
-    "item.kind": _kinds(Media),
+    "item.kind": _kinds(Modality),
     "item.input.kind": _kinds(Input),
     "item.backbone.kind": _kinds(Backbone),
 }
@@ -71,7 +71,7 @@ TEMPLATES = {
 def stage_digests(root: Path) -> dict[str, str]:
     """Stage -> a line `path SHA-256` for each module that it runs and dvc.yaml does not name.
 
-    Modules of one kind alone (a backbone, an input, media) are named there, as the entry's own.
+    Modules of one kind alone (a backbone, an input, modality) are named there, as the entry's own.
     Stage `check` itself waits for nothing.
     """
     stages = YAML(typ="safe").load((root / GRAPH).read_text("utf-8"))["stages"]

@@ -36,7 +36,7 @@ TABLE_FILE = "results_table.json"
 MODELS = "models/"
 LINKED = "dvc.model"
 """Tag of a run whose model is shown: DVC's hash of it."""
-MODEL_PARAMS = ("edition", "media", "backbone.kind", "start", "recipe.name")
+MODEL_PARAMS = ("edition", "modality", "backbone.kind", "start", "recipe.name")
 
 
 class SyncReport(NamedTuple):
@@ -168,7 +168,7 @@ def _link_models(store: Store, run: Known, record: RunRecord, made: Mapping[str,
             source_run_id=run.run_id,
             tags={"dvc.path": path, "dvc.md5": md5, "get": f"dvc pull {path}"},
             params={key: record.params[key] for key in MODEL_PARAMS if key in record.params},
-            model_type="recogniser",
+            model_type="recognizer",
         )
         store.client.finalize_logged_model(model.model_id, "READY")
         tracking.write(store, run.run_id, tags={LINKED: md5})

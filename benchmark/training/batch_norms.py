@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmark.runtime.distributed import summed
+from benchmark.runtime.distributed import all_reduce_sum
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -50,7 +50,7 @@ class RunningStatistics:
         """Take the mean over the passes of all processes."""
         if not self._moving:
             return
-        means = summed(self._fabric, torch.cat(self._sums)) / self._passes
+        means = all_reduce_sum(self._fabric, torch.cat(self._sums)) / self._passes
         parts = means.split([len(tensor) for tensor in self._moving])
         for tensor, mean in zip(self._moving, parts, strict=True):
             tensor.copy_(mean)

@@ -37,7 +37,7 @@ class Progress:
 class Checkpoints:
     """The folder of one training's checkpoint, named after everything that its result hangs on.
 
-    What is random hangs on the seed and the step (`seed_pass`, `ClipOrder`), so that a checkpoint
+    What is random hangs on the seed and the step (`seed_micro_batch`, `ClipBatchSampler`), so that a checkpoint
     needs no generator's state.
     """
 

@@ -21,8 +21,8 @@ from benchmark.tracking.store import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.monitor.samples import samples
-from benchmark.training.task import Task
-from benchmark.weights.model_folder import FORMAT, ModelCard, write_model
+from benchmark.training.task import TrainSpec
+from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.evaluation.metrics import Metrics
     from benchmark.params.params import Params
-    from benchmark.training.task import Trained
+    from benchmark.training.task import TrainResult
 
 HISTORY = "history.csv"
 CURVES = "history.png"
@@ -48,8 +48,8 @@ PERCENT = 100
 class Places(NamedTuple):
     """What a training reads and writes."""
 
-    media: Path
-    start: Path
+    modality: Path
+    init_from: Path
     out: Path
     reports: Path
     record: Path
@@ -60,10 +60,10 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
 
     Raises:
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
-        FormatError: The media or the weights to start from cannot be read.
+        FormatError: The modality or the weights to start from cannot be read.
     """
     root = find_root()
-    task = build_task(name, params, clips, places)
+    task = build_train_spec(name, params, clips, places)
     fabric = launch(task.recipe)
     checkpoints = Checkpoints(root / ".ckpt", name, *_key(task, places))
     if not fabric.is_global_zero:
@@ -90,31 +90,33 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
     checkpoints.clear()
 
 
-def build_task(name: str, params: Params, clips: Clips, places: Places) -> Task:
+def build_train_spec(name: str, params: Params, clips: Clips, places: Places) -> TrainSpec:
     """Experiment `name` of params.yaml with everything that it names."""
     experiment = params.experiments[name]
-    spec = with_numbers(experiment.input, places.media, clips)
+    spec = with_numbers(experiment.input, places.modality, clips)
     experiment = experiment.model_copy(update={"input": spec})
-    return Task(
+    return TrainSpec(
         experiment=experiment,
         recipe=params.recipes[experiment.recipe],
-        media=params.all_media[experiment.media],
-        media_folder=places.media,
-        start_folder=places.start,
+        modality=params.all_modalities[experiment.modality],
+        modality_folder=places.modality,
+        init_folder=places.init_from,
         clips=clips,
         classes=read_edition(experiment.edition).classes,
         seed=params.seed if experiment.seed is None else experiment.seed,
     )
 
 
-def _key(task: Task, places: Places) -> tuple[str, ...]:
-    """Everything that the result hangs on, as text: knobs, clips, media, code, torch."""
-    read = [path for place in (places.media, places.start) for path in sorted(place.rglob("*"))]
+def _key(task: TrainSpec, places: Places) -> tuple[str, ...]:
+    """Everything that the result hangs on, as text: knobs, clips, modality, code, torch."""
+    read = [
+        path for place in (places.modality, places.init_from) for path in sorted(place.rglob("*"))
+    ]
     files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in read]
     return (
         task.experiment.model_dump_json(),
         task.recipe.model_dump_json(),
-        task.media.model_dump_json(),
+        task.modality.model_dump_json(),
         str(task.seed),
         repr(task.clips),
         repr(files),
@@ -132,17 +134,17 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _knobs(name: str, task: Task, fabric: Fabric) -> dict[str, object]:
+def _knobs(name: str, task: TrainSpec, fabric: Fabric) -> dict[str, object]:
     return {
         "experiment": name,
         "edition": task.experiment.edition,
         "seed": task.seed,
-        "media": task.media.model_dump(mode="json"),
+        "modality": task.modality.model_dump(mode="json"),
         "input": task.experiment.input.model_dump(mode="json"),
         "backbone": task.experiment.backbone.model_dump(mode="json"),
         "recipe": {"name": task.experiment.recipe, **task.recipe.model_dump(mode="json")},
         "lr": task.recipe.lr,
-        "start": task.experiment.start,
+        "start": task.experiment.init_from,
         "device": device_name(fabric.device),
         "processes": fabric.world_size,
     }
@@ -156,13 +158,13 @@ def _report(tracked: Run, epoch: int, row: dict[str, float]) -> None:
     tracked.metrics(epoch, shown)
 
 
-def _final(tracked: Run, trained: Trained, metrics: Metrics) -> None:
+def _final(tracked: Run, trained: TrainResult, metrics: Metrics) -> None:
     names = ("top1", "top5", "macro_f1", "mean_acc")
     scores = {name: round(PERCENT * getattr(metrics, name), 2) for name in names}
     tracked.metrics(trained.epoch, scores)
 
 
-def _write_reports(trained: Trained, task: Task, places: Places) -> None:
+def _write_reports(trained: TrainResult, task: TrainSpec, places: Places) -> None:
     """Curves, tables and pictures."""
     history = trained.progress.history
     write_text(places.reports / HISTORY, _csv(history))
@@ -179,20 +181,20 @@ def _write_reports(trained: Trained, task: Task, places: Places) -> None:
     figures.save(seen, places.reports / SAMPLES)
 
 
-def _card(name: str, trained: Trained, task: Task, metrics: Metrics) -> ModelCard:
-    return ModelCard(
+def _card(name: str, trained: TrainResult, task: TrainSpec, metrics: Metrics) -> ModelMetadata:
+    return ModelMetadata(
         format=FORMAT,
         experiment=name,
         edition=task.experiment.edition,
         classes=task.classes,
-        media=task.media,
+        modality=task.modality,
         input=task.experiment.input,
         backbone=task.experiment.backbone,
         start=trained.start,
         seed=task.seed,
         epoch=trained.epoch,
-        metric=task.recipe.keep.metric,
-        val_metric=getattr(metrics, task.recipe.keep.metric),
+        metric=task.recipe.select_checkpoint.metric,
+        val_metric=getattr(metrics, task.recipe.select_checkpoint.metric),
     )
 
 

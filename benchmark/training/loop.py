@@ -15,13 +15,13 @@ from tqdm import tqdm
 from benchmark.core.errors import TrainingError
 from benchmark.evaluation.metrics import score
 from benchmark.inference.forward import probabilities
-from benchmark.runtime.distributed import any_of, gathered, summed
-from benchmark.runtime.signals import Stopping
+from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
+from benchmark.runtime.signals import StopSignals
 from benchmark.training.checkpoint import Progress
 from benchmark.training.monitor.meter import Meter
-from benchmark.training.monitor.throughput import Utilisation
-from benchmark.training.state import build_parts
-from benchmark.training.task import Trained
+from benchmark.training.monitor.throughput import Utilization
+from benchmark.training.state import build_state
+from benchmark.training.task import TrainResult
 from benchmark.training.train_step import Stepper
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from benchmark.data.loader import TrainBatch
     from benchmark.training.checkpoint import Checkpoints
     from benchmark.training.monitor.meter import Seen
-    from benchmark.training.task import Task
+    from benchmark.training.task import TrainSpec
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ Row = dict[str, float]
 
 
 def train(
-    task: Task, fabric: Fabric, checkpoints: Checkpoints, report: Callable[[int, Row], None]
-) -> Trained:
+    task: TrainSpec, fabric: Fabric, checkpoints: Checkpoints, report: Callable[[int, Row], None]
+) -> TrainResult:
     """Train to the end, going on where an earlier call was stopped.
 
     `report(epoch, metrics)` is called for every epoch, also for those of an earlier call. Every
@@ -52,9 +52,9 @@ def train(
     Raises:
         TrainingError: The loss or the gradient is not finite; the clips are written down. Or the
             processes found different checkpoints.
-        FormatError: The media or the weights to start from cannot be read.
+        FormatError: The modality or the weights to start from cannot be read.
     """
-    with Stopping(fabric) as stopping:
+    with StopSignals(fabric) as stopping:
         trainer = Trainer(task, fabric, checkpoints, stopping)
         trainer.resume()
         for row in trainer.progress.history:
@@ -69,14 +69,14 @@ class Trainer:
     """One training under way."""
 
     def __init__(
-        self, task: Task, fabric: Fabric, checkpoints: Checkpoints, stopping: Stopping
+        self, task: TrainSpec, fabric: Fabric, checkpoints: Checkpoints, stopping: StopSignals
     ) -> None:
         self._recipe, self._fabric = task.recipe, fabric
         self._checkpoints, self._stopping = checkpoints, stopping
-        self._parts = build_parts(task, fabric)
+        self._parts = build_state(task, fabric)
         self._stepper = Stepper(self._parts, task.recipe, task.seed)
         self._val_labels = task.clips.split("val").labels()
-        self._utilisation = Utilisation(self._parts, task.recipe)
+        self._utilization = Utilization(self._parts, task.recipe)
         self._saved = time.monotonic()
         self.progress = Progress()
 
@@ -90,7 +90,7 @@ class Trainer:
         """
         saved = self._checkpoints.load()
         own = None if saved is None else (saved[0].epoch, saved[0].step)
-        if len(set(found := gathered(self._fabric, own))) > 1:
+        if len(set(found := all_gather(self._fabric, own))) > 1:
             if not self._fabric.is_global_zero:
                 raise SystemExit(0)
             raise TrainingError(
@@ -118,11 +118,11 @@ class Trainer:
 
     def _sums(self) -> torch.Tensor:
         """The sums of all processes."""
-        return summed(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
+        return all_reduce_sum(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
 
     def _heed(self) -> None:
         """Between steps: save if it is time, and stop if any process was told to."""
-        stop, save = any_of(self._fabric, self._stopping.wanted, self._due())
+        stop, save = any_rank(self._fabric, self._stopping.wanted, self._due())
         if stop or save:
             self._save()
         if stop:
@@ -131,7 +131,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether the last epoch, or the last one worth its time, is over."""
-        done, patience = self.progress.epoch, self._recipe.keep.patience
+        done, patience = self.progress.epoch, self._recipe.select_checkpoint.patience
         stale = patience is not None and done - self.progress.best_epoch >= patience
         return done >= self._recipe.epochs or (done > 0 and stale)
 
@@ -171,7 +171,7 @@ class Trainer:
             self._stepper.step(number, batches, meter)
             progress.step = step + 1
             seen = meter.not_finite(before=number)
-            failed, stop, save = any_of(
+            failed, stop, save = any_rank(
                 self._fabric, seen is not None, self._stopping.wanted, self._due()
             )
             if failed:
@@ -182,7 +182,7 @@ class Trainer:
             if stop:
                 self._stopping.leave()
         seen = meter.not_finite(before=math.inf)
-        if any(any_of(self._fabric, seen is not None)):
+        if any(any_rank(self._fabric, seen is not None)):
             self._fail(seen)
         progress.sums = meter.sums
         return self._speed(meter)
@@ -197,7 +197,7 @@ class Trainer:
             TrainingError: In the first process, which speaks for all.
         """
         told = None if own is None else (own.name, own.step, own.value.item(), own.clips)
-        found = [seen for seen in gathered(self._fabric, told) if seen is not None]
+        found = [seen for seen in all_gather(self._fabric, told) if seen is not None]
         if not self._fabric.is_global_zero:
             raise SystemExit(0)
         # All processes have the gradient of all: the one whose loss it comes from is to blame.
@@ -217,17 +217,17 @@ class Trainer:
         """Probabilities of the validation clips, one view each, shared out to the processes."""
         own = probabilities(
             self._fabric, self._parts.kept, self._parts.val,
-            views_at_once=self._recipe.forward_size, check=self._heed,
+            views_at_once=self._recipe.micro_batch_size, check=self._heed,
         )  # fmt: skip
         # Every process asks as often as the one with the most batches: they answer together.
         most = -(-len(self._val_labels) // self._fabric.world_size)
-        for _ in range(math.ceil(most / self._recipe.forward_size) - len(self._parts.val)):
+        for _ in range(math.ceil(most / self._recipe.micro_batch_size) - len(self._parts.val)):
             self._heed()
-        return self._parts.gathered(own, len(self._val_labels))
+        return self._parts.all_gather(own, len(self._val_labels))
 
     def _advance(self, row: Row, val: NDArray[np.float32]) -> None:
         """Count the epoch, keep its row, and its weights if they are the best so far."""
-        progress, keep = self.progress, self._recipe.keep
+        progress, keep = self.progress, self._recipe.select_checkpoint
         metrics = score(val, self._val_labels)
         row["val/loss"] = metrics.log_loss
         row |= {f"val/{name}": getattr(metrics, name) for name in ("top1", "macro_f1", "mean_acc")}
@@ -248,19 +248,19 @@ class Trainer:
         own = meter.speed()
         clips_s = own["clips_s"] * self._fabric.world_size
         row = {"clips_s": clips_s, "wait_share": own["wait_share"]}
-        row["mfu"] = self._utilisation.of(clips_s)
+        row["mfu"] = self._utilization.of(clips_s)
         if self._fabric.device.type == "cuda":
             row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
         return row
 
-    def finish(self) -> Trained:
+    def finish(self) -> TrainResult:
         """The weights that the recipe keeps, and what they said of validation."""
         progress = self.progress
         assert progress.val is not None, "a recipe has an epoch"
         epoch, weights = progress.best_epoch, progress.best_weights
-        if self._recipe.keep.epoch == "last":
+        if self._recipe.select_checkpoint.epoch == "last":
             epoch, weights = progress.epoch, _copied(self._parts.kept)
-        return Trained(progress, weights, epoch, progress.val.numpy(), self._parts.start)
+        return TrainResult(progress, weights, epoch, progress.val.numpy(), self._parts.start)
 
 
 def _copied(model: torch.nn.Module) -> dict[str, Any]:

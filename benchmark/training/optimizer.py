@@ -1,4 +1,4 @@
-"""Optimiser and learning rate of a recipe."""
+"""Optimizer and learning rate of a recipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACE = re.compile(
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser with its parameter groups, each at its full learning rate.
+    """The optimizer with its parameter groups, each at its full learning rate.
 
     Raises:
         TrainingError: The recipe has a layer decay, and the network no layer that it could count.

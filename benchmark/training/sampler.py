@@ -22,10 +22,10 @@ Key: TypeAlias = tuple[int, int, int]
 """Row of the clip, epoch, repeat: all that a view hangs on besides the seed."""
 
 
-class ClipOrder:
+class ClipBatchSampler:
     """The forward passes of one process, epoch after epoch, each a list of keys.
 
-    A step takes `batch_size` clips, in passes of about `forward_size`; the steps of an epoch differ
+    A step takes `batch_size` clips, in passes of about `micro_batch_size`; the steps of an epoch differ
     by one clip at most, so that none is dropped or seen twice. The passes of a step are dealt to
     the processes in turn: which clips meet in a pass does not hang on how many there are.
     """
@@ -37,9 +37,9 @@ class ClipOrder:
         self._rank, self._world = rank, world
         self.total = len(labels) * recipe.repeats
         self.steps = math.ceil(self.total / recipe.batch_size)
-        if self.total < self.steps * recipe.passes:
+        if self.total < self.steps * recipe.micro_batches:
             raise TrainingError(
-                "training clips", f"a step has {recipe.passes} forward passes",
+                "training clips", f"a step has {recipe.micro_batches} forward passes",
                 expected="at least one clip for each", found=f"{self.total} clips",
             )  # fmt: skip
         self.epoch = 0
@@ -48,12 +48,12 @@ class ClipOrder:
 
     def __len__(self) -> int:
         steps = (self._recipe.epochs - self.epoch) * self.steps - self.first_step
-        return steps * len(self.own_passes)
+        return steps * len(self.own_micro_batches)
 
     @property
-    def own_passes(self) -> range:
+    def own_micro_batches(self) -> range:
         """The numbers of this process's passes within a step."""
-        return range(self._rank, self._recipe.passes, self._world)
+        return range(self._rank, self._recipe.micro_batches, self._world)
 
     def clips_of(self, step: int) -> int:
         """Clips of a step of the epoch, over all processes."""
@@ -68,8 +68,8 @@ class ClipOrder:
     def _passes(self, epoch: int, first_step: int) -> Iterator[list[Key]]:
         keys = np.array_split(self._drawn(epoch), self.steps)
         for step in range(first_step, self.steps):
-            passes = np.array_split(keys[step], self._recipe.passes)
-            for number in self.own_passes:
+            passes = np.array_split(keys[step], self._recipe.micro_batches)
+            for number in self.own_micro_batches:
                 yield [(int(row), epoch, int(repeat)) for row, repeat in passes[number]]
 
     def _drawn(self, epoch: int) -> NDArray[np.int64]:

@@ -13,28 +13,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.modalities.specs import Media
+    from benchmark.modalities.specs import Modality
     from benchmark.params.params import Experiment
     from benchmark.params.recipes import Recipe
     from benchmark.training.checkpoint import Progress
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainSpec:
     """One training."""
 
     experiment: Experiment
     recipe: Recipe
-    media: Media
-    media_folder: Path
-    start_folder: Path
+    modality: Modality
+    modality_folder: Path
+    init_folder: Path
     clips: Clips
     classes: tuple[str, ...]
     seed: int
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainResult:
     """The kept weights and what they say of validation, one view a clip."""
 
     progress: Progress

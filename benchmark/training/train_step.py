@@ -1,10 +1,10 @@
-"""One update of the weights: the passes of a step, then the optimiser."""
+"""One update of the weights: the passes of a step, then the optimizer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.runtime.seeding import seed_pass
+from benchmark.runtime.seeding import seed_micro_batch
 from benchmark.training.losses import draw_mix
 from benchmark.training.optimizer import lr_factor
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from benchmark.data.loader import TrainBatch
     from benchmark.params.recipes import Recipe
     from benchmark.training.monitor.meter import Meter
-    from benchmark.training.state import Parts
+    from benchmark.training.state import TrainState
 
 
 class Stepper:
     """Moves the weights of one training, step by step."""
 
-    def __init__(self, parts: Parts, recipe: Recipe, seed: int) -> None:
+    def __init__(self, parts: TrainState, recipe: Recipe, seed: int) -> None:
         self._parts, self._recipe, self._seed = parts, recipe, seed
 
     def step(self, number: int, batches: Iterator[TrainBatch], meter: Meter) -> None:
@@ -32,12 +32,12 @@ class Stepper:
         for group, rate in zip(parts.optimizer.param_groups, parts.rates, strict=True):
             group["lr"] = rate * factor
         clips = parts.order.clips_of(number % parts.order.steps)
-        passes, ids = parts.order.own_passes, list[str]()
+        passes, ids = parts.order.own_micro_batches, list[str]()
         parts.statistics.begin_step()
         for place in passes:
             batch = next(batches)
             ids += batch.clip_id
-            seed_pass(self._seed, number, place)
+            seed_micro_batch(self._seed, number, place)
             with fabric.no_backward_sync(parts.net, enabled=place != passes[-1]):
                 loss = self._forward(batch, meter, number)
                 # The gradients of processes are averaged, those of passes added.

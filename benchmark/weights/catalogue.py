@@ -34,7 +34,7 @@ class PublishedWeights(Strict):
         "raft", "memflow", "depth_anything", "video_depth_anything", "pose",
         "video_swin", "slow_only", "pose_conv3d", "rgbpose_conv3d",
     ]  # fmt: skip
-    """A kind of backend or media in params.yaml, or a network that it can start from."""
+    """A kind of backend or modality in params.yaml, or a network that it can start from."""
     source: Text
     """Who publishes it, and where."""
     url: Annotated[str, StringConstraints(pattern=r"^https://\S+$")] | None

@@ -79,7 +79,7 @@ class Filled(NamedTuple):
     """Taken as they are."""
     adapted: tuple[str, ...]
     """Taken in another shape."""
-    reinitialised: tuple[str, ...]
+    reinitialized: tuple[str, ...]
     """Of the network, and left as it was built: a new classifier, lateral connections."""
     skipped: tuple[str, ...]
     """Of the file, and not used."""
@@ -89,7 +89,7 @@ class Filled(NamedTuple):
         said = (
             (self.loaded, "loaded"),
             (self.adapted, "adapted in shape"),
-            (self.reinitialised, "of the network left as built"),
+            (self.reinitialized, "of the network left as built"),
             (self.skipped, "of the file not used"),
         )
         counts = [

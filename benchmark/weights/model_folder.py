@@ -1,4 +1,4 @@
-"""The files of a finished model: weights and a card."""
+"""The files of a finished model: weights and a metadata."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml
 from benchmark.data.inputs import Input
-from benchmark.modalities.specs import Media
+from benchmark.modalities.specs import Modality
 from benchmark.models.specs import Backbone
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from torch import nn
 
 WEIGHTS = "weights.safetensors"
-CARD = "experiment.json"
+METADATA = "experiment.json"
 FORMAT = "model/2"
 
 
-class ModelCard(Strict):
+class ModelMetadata(Strict):
     """experiment.json: all that is needed to build the network and to feed it."""
 
     format: str = Field(pattern=f"^{FORMAT}$")
     experiment: str
     edition: str
     classes: tuple[str, ...]
-    media: Media
+    modality: Modality
     input: Input
     backbone: Backbone
     start: str
@@ -47,16 +47,16 @@ class ModelCard(Strict):
     """Its value on validation, one view a clip, in [0, 1]."""
 
 
-def write_model(folder: Path, card: ModelCard, weights: dict[str, torch.Tensor]) -> None:
-    """Weights (without metadata: that would not be byte-stable) and card, as one folder."""
+def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:
+    """Weights (without metadata: that would not be byte-stable) and metadata, as one folder."""
     with replacing_folder(folder) as work:
         write_tensors(work / WEIGHTS, weights)
-        write_card(work / CARD, card)
+        write_metadata(work / METADATA, metadata)
 
 
-def write_card(path: Path, card: Strict) -> None:
-    """A card as JSON, its keys sorted."""
-    text = json.dumps(card.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+def write_metadata(path: Path, metadata: Strict) -> None:
+    """A metadata as JSON, its keys sorted."""
+    text = json.dumps(metadata.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
     path.write_text(text, "utf-8")
 
 
@@ -67,13 +67,13 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     safetensors.torch.save_file(own, path)
 
 
-def read_card(folder: Path) -> ModelCard:
-    """The card of a model folder.
+def read_metadata(folder: Path) -> ModelMetadata:
+    """The metadata of a model folder.
 
     Raises:
         ParamsError: It is missing or breaks its schema.
     """
-    return read_yaml(folder / CARD, ModelCard)
+    return read_yaml(folder / METADATA, ModelMetadata)
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -52,9 +52,9 @@ def check(edition_name: str, raw: Path | None) -> None:
         if not raw.is_dir():
             raise ParamsError(raw, "no such folder", do="Put or link the archives there")
         uses = read_yaml(PARAMS, Uses).editions if PARAMS.is_file() else {}
-        left_out = uses[edition_name].left_out if edition_name in uses else ()
+        excluded = uses[edition_name].excluded if edition_name in uses else ()
         cores = usable_cores()
-        clips = read_archive(raw, edition, left_out=left_out, workers=cores)
+        clips = read_archive(raw, edition, excluded=excluded, workers=cores)
         found = findings(take_survey(raw, edition, clips, workers=cores))
     for finding in found:
         click.echo(f"{MARKS[finding.level]} {finding.text}")
@@ -98,9 +98,9 @@ def new(name: str, source: Path, profile: str) -> None:
         _link(raw, source)
         with replacing(path) as work:
             YAML().dump(made.model_dump(mode="json"), work)
-        Path("data/sealed", name).mkdir(parents=True, exist_ok=True)
+        Path("data/test_labels", name).mkdir(parents=True, exist_ok=True)
         click.echo(f"wrote {path}: {len(made.classes)} classes; the clips are in {raw}")
-        if not knobs.is_file() and read_params(PARAMS).profile != name:
+        if not knobs.is_file() and read_params(PARAMS).preset != name:
             streams = write_own_params(base, own_clips(name, source), knobs)
             click.echo(f"wrote {knobs}: {', '.join(streams)}")
         else:

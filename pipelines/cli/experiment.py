@@ -54,7 +54,7 @@ def use(profile: str) -> None:
     from benchmark.presets.preset import file_of, kept
 
     with mistakes_shown():
-        present, source = read_params(PARAMS).profile, file_of(profile, PARAMS)
+        present, source = read_params(PARAMS).preset, file_of(profile, PARAMS)
         if source == PARAMS:
             click.echo(f"{PARAMS} is of profile '{profile}' already")
             return
@@ -62,7 +62,7 @@ def use(profile: str) -> None:
         shutil.copyfile(PARAMS, kept(present, PARAMS))
         shutil.copyfile(source, PARAMS)
         # Empty where nobody knows the answers of test; DVC wants the folder.
-        Path("data/sealed", edition).mkdir(parents=True, exist_ok=True)
+        Path("data/test_labels", edition).mkdir(parents=True, exist_ok=True)
     beside = kept(present, PARAMS)
     click.echo(f"{PARAMS} is now profile '{profile}'; '{present}' is kept in {beside}")
 
@@ -100,14 +100,14 @@ def profile(name: str, seconds: float) -> None:
         data = Path("data", experiment.edition)
         clips = read_clips(data / "clips.parquet", read_edition(experiment.edition))
         # Seconds to import: not before it is known that there are clips.
-        from benchmark.training.experiment import Places, build_task
+        from benchmark.training.experiment import Places, build_train_spec
         from benchmark.training.monitor.profiling import measure
 
         places = Places(
-            media=data / experiment.media, start=Path("models", experiment.start),
+            modality=data / experiment.modality, init_from=Path("models", experiment.init_from),
             out=Path(), reports=Path(), record=Path(),
         )  # fmt: skip
-        speeds = measure(build_task(name, params, clips, places), seconds=seconds)
+        speeds = measure(build_train_spec(name, params, clips, places), seconds=seconds)
     click.echo(f"{name} on {speeds.device}, one process")
     share = speeds.end_to_end / speeds.synthetic
     click.echo(f"end to end          {speeds.end_to_end:8.2f} clips/s   {share:.2f} of synthetic")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.modalities.specs import TaylorMedia
+from benchmark.modalities.specs import TaylorModality
 from benchmark.params.params import read_params
 from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
 
@@ -32,7 +32,7 @@ class Made(NamedTuple):
 
     values: Iterable[Any]
     picture: Callable[[Any], Any]
-    knobs: str
+    config: str
 
 
 @click.group()
@@ -44,7 +44,7 @@ def modality() -> None:
 @click.argument("kind", type=click.Choice([*MAPS, *VIDEOS]))
 @click.argument("video", type=existing)
 @click.option("--out", type=path, required=True, help="OUT.npz for numbers, OUT.mp4 to look at.")
-@click.option("--media", "name", help="Entry of params.yaml; else the first of this kind.")
+@click.option("--modality", "name", help="Entry of params.yaml; else the first of this kind.")
 @click.option("--variant", type=click.Choice(["paper", "mm_gesture", "signed"]), help="Of taylor.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="Of flow or depth.")
 @click.option(
@@ -74,7 +74,7 @@ def make(kind: str, video: Path, out: Path, start: int, end: int | None, **knobs
         span = span_of(video, info.frames, start, end)
         made = (_maps if kind in MAPS else _frames)(kind, video, info, span, **knobs)
         if out.suffix == ".npz":
-            write_arrays(out, made.values, span, made.knobs)
+            write_arrays(out, made.values, span, made.config)
         else:
             write_pictures(out, made.picture, made.values, info.fps)
     click.echo(f"wrote {out}: {kind} of frames {span.start} to {span.end - 1} of {video}")
@@ -87,9 +87,9 @@ def _frames(
     from benchmark.modalities.one_file import frames_of, make, maker, spec_of
 
     _only("keypoints, pose, hands and face", "maps", [others[k] for k in _SOURCES])
-    spec = spec_of(kind, read_params(PARAMS).all_media, name=name, backend=backend)
+    spec = spec_of(kind, read_params(PARAMS).all_modalities, name=name, backend=backend)
     changes: dict[str, Any] = {"short_side": min(short_side, info.width, info.height)}
-    if isinstance(spec, TaylorMedia):
+    if isinstance(spec, TaylorModality):
         changes["variant"] = variant or spec.variant
     else:
         _only("variant", "taylor", [variant])
@@ -111,7 +111,7 @@ def _maps(
     from benchmark.modalities.one_file_maps import Maps, found_points, sheet_points
     from benchmark.modalities.pose.mediapipe_points import PoseModels
 
-    _only("media, variant and backend", "videos", [others[k] for k in _CHOICES])
+    _only("modality, variant and backend", "videos", [others[k] for k in _CHOICES])
     if (keypoints is None) == (pose is None):
         raise ParamsError(
             kind, "points have one source", expected="--keypoints SHEET or --pose MODEL",
@@ -146,12 +146,12 @@ def sheet(clip_id: str, name: str | None, out: Path) -> None:
 
     with mistakes_shown():
         params = read_params(PARAMS)
-        spec = entry(params.sheets, "sheets", name or next(iter(params.sheets), ""))
+        spec = entry(params.previews, "previews", name or next(iter(params.previews), ""))
         edition = read_edition(spec.edition)
         folder = Path("data") / spec.edition
         clips = read_clips(folder / "clips.parquet", edition)
         clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
         if clip is None:
             raise ParamsError("CLIP_ID", f"no clip {clip_id} in edition {edition.name}")
-        save(clip_figure(Source(spec, folder, params.all_media, clips), edition, clip), out)
+        save(clip_figure(Source(spec, folder, params.all_modalities, clips), edition, clip), out)
     click.echo(f"wrote {out}")

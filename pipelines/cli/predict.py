@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.core.video import VideoInfo
-    from benchmark.inference.any_video import Recognised, System
+    from benchmark.inference.any_video import Recognized, System
     from benchmark.modalities.one_file import Span
 
 
@@ -41,7 +41,7 @@ def predict(
 ) -> None:  # fmt: skip
     """Say which gestures VIDEO shows: the whole, a part, or window by window."""
     from benchmark.core.video import probe
-    from benchmark.inference.any_video import needs_points, open_system, recognise
+    from benchmark.inference.any_video import needs_points, open_system, recognize
     from benchmark.inference.any_video_files import write_all
 
     with mistakes_shown():
@@ -49,7 +49,7 @@ def predict(
         info = probe(video)
         spans = _windows(video, info, start, end, window, step)
         system = open_system(name)
-        left = [key for key, card in system.cards.items() if needs_points(card)]
+        left = [key for key, metadata in system.metadata.items() if needs_points(metadata)]
         if not left and (skeleton or pose):
             raise ParamsError("--skeleton, --pose", f"no member of '{name}' looks at a skeleton")
         points = _points(video, info, skeleton, pose, hands, face)
@@ -59,8 +59,8 @@ def predict(
                 f"no skeleton: goes without {', '.join(left)}; give --skeleton or --pose", err=True
             )
             _say_cost(whole, system)
-        used = dict(zip(sorted(system.cards), system.blend.weights.tolist(), strict=True))
-        found = recognise(system, video, spans, points)
+        used = dict(zip(sorted(system.metadata), system.blend.weights.tolist(), strict=True))
+        found = recognize(system, video, spans, points)
         _say(found)
         calibrated = system.worth is not None
         if not calibrated:
@@ -79,7 +79,7 @@ def _say_cost(whole: System, rest: System) -> None:
         click.echo(f"right on validation: {ours:.1f} %, with all members {all_:.1f} %", err=True)
 
 
-def _say(found: Sequence[Recognised]) -> None:
+def _say(found: Sequence[Recognized]) -> None:
     """A window alone with its five best classes, many of them with three in a line each."""
     if len(found) == 1:
         (one,) = found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.pinned_file import sha256
-from benchmark.modalities.specs import PoseMedia
+from benchmark.modalities.specs import PoseModality
 from benchmark.params.params import read_params
 from benchmark.weights.catalogue import (
     FileState,
@@ -84,14 +84,17 @@ def _named_in(params: Params, digest: Callable[[Path], str]) -> Iterator[tuple[s
     """Every file of weights that params.yaml names; MediaPipe's are not pinned there."""
     for where, file in weights_files(params):
         yield where, pinned_state(file, digest)
-    for key, media in params.media.items():
-        if isinstance(media, PoseMedia):
+    for key, modality in params.modalities.items():
+        if isinstance(modality, PoseModality):
             for part in ("pose", "hands", "face"):
-                path = getattr(media, part)
+                path = getattr(modality, part)
                 if path is not None:
                     there = Path(path).is_file()
                     text = f"{path}: {'present' if there else 'missing'}"
-                    yield f"media.{key}.{part}", FileState("ok" if there else "fault", text, None)
+                    yield (
+                        f"modality.{key}.{part}",
+                        FileState("ok" if there else "fault", text, None),
+                    )
 
 
 def _card(entry: PublishedWeights, folder: Path) -> list[str]:

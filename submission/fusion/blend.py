@@ -51,8 +51,8 @@ class Blend:
     def __call__(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities (M, N, K) -> (N, K), rows summing to 1."""
         if self.before is not None:
-            p = np.stack([tempered(one, t) for one, t in zip(p, self.before, strict=True)])
-        return tempered(self._mean(p), self.after)
+            p = np.stack([apply_temperature(one, t) for one, t in zip(p, self.before, strict=True)])
+        return apply_temperature(self._mean(p), self.after)
 
     def _mean(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         mean = geometric_mean(p, self.weights) if self.geometric else weighted_mean(p, self.weights)
@@ -75,7 +75,7 @@ def geometric_mean(p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np
     return total / total.sum(axis=1, keepdims=True)
 
 
-def tempered(p: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+def apply_temperature(p: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Softmax of log p over `temperature`: above 1 less sure, below 1 surer; 1 changes nothing.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.

@@ -32,7 +32,7 @@ class Estimate(Strict):
     """Nats."""
 
 
-class StackCard(Strict):
+class StackParameters(Strict):
     """A regression: S known classes, and a row of coefficients for each."""
 
     classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=2)
@@ -41,7 +41,7 @@ class StackCard(Strict):
     intercept: tuple[float, ...]
 
     @model_validator(mode="after")
-    def _fits(self) -> StackCard:
+    def _fits(self) -> StackParameters:
         if not len(self.classes) == len(self.coefficients) == len(self.intercept):
             raise ValueError("classes, coefficients and intercept differ in length")
         return self
@@ -61,7 +61,7 @@ class FittedFusion(Strict):
     """Temperature of each member; null for none."""
     after: Degrees
     """Temperature of the result; 1 changes nothing."""
-    stack: StackCard | None
+    stack: StackParameters | None
     fitted_on: Literal["val", "oof"]
     """Validation, or train and val with every clip predicted by models that had not seen it."""
     num_clips: Annotated[int, Field(gt=0)]
@@ -96,7 +96,7 @@ class FittedFusion(Strict):
         )
 
 
-def card_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
+def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
     """The fields of `FittedFusion` that say what a blend of `names`, sorted, does."""
     before, stack = blend.before, blend.stack
     return {
@@ -106,7 +106,7 @@ def card_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
         "after": blend.after,
         "stack": None
         if stack is None
-        else StackCard(
+        else StackParameters(
             classes=tuple(stack.classes.tolist()),
             coefficients=tuple(map(tuple, stack.coefficients.tolist())),
             intercept=tuple(stack.intercept.tolist()),

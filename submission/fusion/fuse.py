@@ -10,7 +10,7 @@ from benchmark.contracts.predictions import Probabilities, check_against
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.evaluation.metrics import score
 from submission.fusion.blend import Blend
-from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, card_of
+from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, parameters_of
 from submission.fusion.rules import Fit, fit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from submission.fusion.spec import FusionRule, Temperature
 
-LABELLED = ("val", "oof")
+LABELED = ("val", "oof")
 """Splits that a fit may see: never test."""
 
 
@@ -75,7 +75,7 @@ def apply(fitted: FittedFusion, members: Sequence[Probabilities], *, source: str
 def fit_fusion(
     rule: FusionRule, temperature: Temperature, members: Sequence[Probabilities], clips: Clips
 ) -> FittedFusion:
-    """Fit the rule on `clips`, the labelled clips of the members, and estimate its worth.
+    """Fit the rule on `clips`, the labeled clips of the members, and estimate its worth.
 
     Depends neither on the order of the members nor on that of rows and clips.
 
@@ -85,7 +85,7 @@ def fit_fusion(
     """
     check_members(members)
     split = members[0].split
-    if split not in LABELLED:
+    if split not in LABELED:
         raise MismatchError(
             f"fit of {members[0].source}", "fitted on validation only", expected="val", found=split
         )
@@ -105,7 +105,7 @@ def fit_fusion(
         edition=clips.edition,
         rule=rule,
         temperature=temperature,
-        **card_of(found.blend, names),  # pyright: ignore[reportArgumentType]
+        **parameters_of(found.blend, names),  # pyright: ignore[reportArgumentType]
         fitted_on=split,
         num_clips=len(label),
         num_videos=len(np.unique(video)),

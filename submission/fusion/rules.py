@@ -1,4 +1,4 @@
-"""Fits every fusion rule on labelled clips. Nothing here knows of splits, files or clip ids.
+"""Fits every fusion rule on labeled clips. Nothing here knows of splits, files or clip ids.
 
 Legend: M members, N clips, K classes; p float64 (M, N, K), label int64 (N,).
 """
@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 
 from benchmark.evaluation.floor import PROBABILITY_FLOOR
 from benchmark.evaluation.metrics import log_loss
-from submission.fusion.blend import Blend, Stack, stack_features, tempered, weighted_mean
+from submission.fusion.blend import Blend, Stack, apply_temperature, stack_features, weighted_mean
 from submission.fusion.spec import (
     Convex,
     Fixed,
@@ -64,7 +64,7 @@ def fit(
     before = None
     if temperature in {"before", "both"}:
         before = np.array([fit_temperature(one, label) for one in p])
-        p = np.stack([tempered(one, t) for one, t in zip(p, before, strict=True)])
+        p = np.stack([apply_temperature(one, t) for one, t in zip(p, before, strict=True)])
     blend, evaluations = _fit(rule, names, p, label)
     after = fit_temperature(blend(p), label) if temperature in {"after", "both"} else 1.0
     whole = Blend(blend.weights, blend.geometric, before, after, blend.stack)
@@ -186,7 +186,7 @@ def _stack(rule: Stacking, p: Weights, label: NDArray[np.int64]) -> Stack | None
 def fit_temperature(p: Weights, label: NDArray[np.int64]) -> float:
     """The temperature of least log-loss; one number for all classes, so absent ones keep rank."""
     found = minimize_scalar(
-        lambda log_t: log_loss(tempered(p, math.exp(log_t)), label),
+        lambda log_t: log_loss(apply_temperature(p, math.exp(log_t)), label),
         bounds=tuple(math.log(t) for t in TEMPERATURES),
         method="bounded",
     )
@@ -199,7 +199,7 @@ def _of_label(p: Weights, label: NDArray[np.int64]) -> Weights:
 
 
 def _least_log_loss(q: Weights) -> tuple[Weights, int]:
-    """The weights that minimise mean(-log(q @ w)) on the simplex, within `OPTIMALITY_GAP`.
+    """The weights that minimize mean(-log(q @ w)) on the simplex, within `OPTIMALITY_GAP`.
 
     And how many weightings were tried; `q` (N, M) are the members' probabilities of the label.
 

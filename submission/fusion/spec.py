@@ -36,7 +36,7 @@ class Geometric(Strict):
 
 
 class Convex(Strict):
-    """Weights on the simplex that minimise the log-loss of validation."""
+    """Weights on the simplex that minimize the log-loss of validation."""
 
     kind: Literal["convex"]
     shrinkage: Share

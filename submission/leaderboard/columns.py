@@ -27,7 +27,7 @@ class Wanted:
     """The clips that a leaderboard asks for, by our ids, in its order."""
 
     ids: tuple[str, ...]
-    left_out: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
     """Those that nobody predicts: their video cannot be read."""
     guess: tuple[int, ...] | None = None
     """The classes that these get, by rank: the most frequent one in training first."""
@@ -47,7 +47,7 @@ def wanted_clips(
     ids = tuple(named or published or ())
     test = None if clips is None else clips.split("test")
     if not ids and test is not None:
-        ids = tuple(clip.clip_id for clip in test.listed)
+        ids = tuple(clip.clip_id for clip in test.with_excluded)
     if not ids:
         raise MismatchError(
             f"challenge {challenge.name}",
@@ -57,12 +57,12 @@ def wanted_clips(
     if len(set(ids)) != len(ids):
         twice = next(clip for place, clip in enumerate(ids) if clip in ids[:place])
         raise MismatchError(f"clips of challenge {challenge.name}", f"{twice} comes twice")
-    if clips is None or test is None or not test.left_out:
+    if clips is None or test is None or not test.excluded:
         return Wanted(ids)
     count = len(read_edition(challenge.edition).classes)
     frequent = np.bincount(clips.split("train").labels(), minlength=count)
     guess = tuple(np.argsort(-frequent, kind="stable").tolist())
-    return Wanted(ids, frozenset(clip.clip_id for clip in test.left_out) & set(ids), guess)
+    return Wanted(ids, frozenset(clip.clip_id for clip in test.excluded) & set(ids), guess)
 
 
 def answers(
@@ -77,7 +77,7 @@ def answers(
         MismatchError: The probabilities are of other data, a split with labels, or other clips.
     """
     _check_origin(probabilities, edition)
-    predicted = [clip for clip in wanted.ids if clip not in wanted.left_out]
+    predicted = [clip for clip in wanted.ids if clip not in wanted.excluded]
     bare = tuple(clip.removesuffix(form.id_suffix) for clip in probabilities.clip_id)
     named = replace(probabilities, clip_id=bare)
     depth = max(column.rank for column in form.columns)

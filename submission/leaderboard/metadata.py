@@ -36,7 +36,7 @@ class Ingredients(Strict):
     members: dict[str, Sha256]
     """Member -> hash of its probabilities of test; empty where nobody noted them."""
     transductive: bool
-    """Whether the unlabelled test clips took part in training or fusing, as their maker says."""
+    """Whether the unlabeled test clips took part in training or fusing, as their maker says."""
 
 
 class SubmissionNote(Strict):
@@ -48,7 +48,7 @@ class SubmissionNote(Strict):
     assumed: str | None
     """What nobody has confirmed of the challenge's form."""
     clips: Positive
-    left_out: tuple[str, ...]
+    excluded: tuple[str, ...]
     """Clips of videos that cannot be read."""
     left_out_answer: Annotated[int, Field(ge=0)] | None
     """The class that these get; null where there are none."""
@@ -112,8 +112,8 @@ def submission_record(root: Path, note: SubmissionNote, folder: Path) -> RunReco
         name=f"{note.challenge} {folder.name}",
         start_ms=now,
         end_ms=now,
-        params=note.model_dump(mode="json", exclude={"format", "left_out"}),
+        params=note.model_dump(mode="json", exclude={"format", "excluded"}),
         tags={"kind": "submission"},
-        metrics={"clips": note.clips, "left_out": len(note.left_out)},
+        metrics={"clips": note.clips, "excluded": len(note.excluded)},
         artifacts=artifacts,
     )

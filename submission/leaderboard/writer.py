@@ -57,8 +57,8 @@ def write_submission(
             edition=edition.name,
             assumed=challenge.assumed,
             clips=len(wanted.ids),
-            left_out=tuple(sorted(wanted.left_out)),
-            left_out_answer=wanted.guess[0] if wanted.left_out and wanted.guess else None,
+            excluded=tuple(sorted(wanted.excluded)),
+            left_out_answer=wanted.guess[0] if wanted.excluded and wanted.guess else None,
             ingredients=ingredients,
             files={name: sha256(work / name) for name in (form.file, form.zip)},
         )

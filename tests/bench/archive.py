@@ -107,8 +107,8 @@ def project(root: Path, share: float) -> None:
         shutil.copy(REPO / name, root / name)
     yaml = YAML()
     params = yaml.load(root / "params.yaml")
-    params["editions"] = {"imigue": {"left_out": []}}
-    params["media"] = MEDIA
+    params["editions"] = {"imigue": {"excluded": []}}
+    params["modality"] = MEDIA
     for entry in (*params["experiments"].values(), *params["fusions"].values(), params["table"]):
         entry["edition"] = "imigue"
     params["submissions"]["final"]["edition"] = "imigue"
@@ -186,7 +186,9 @@ def go(share: float, frames: int, folder: Path) -> tuple[int, dict[str, Cost]]:
 
 @click.command()
 @click.option("--frames", default=8, show_default=True, help="Of each clip.")
-@click.option("--shares", default="0.1,1", show_default=True, help="Parts of the videos to try.")
+@click.option(
+    "--shares", default="0.1,1", show_default=True, help="TrainState of the videos to try."
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to work; kept.")
 def main(frames: int, shares: str, folder: Path | None) -> None:
     """Print the costs of each part, and what a clip costs in it."""

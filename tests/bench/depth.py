@@ -45,7 +45,7 @@ def speed(depth: Callable[[np.ndarray], np.ndarray], frames: np.ndarray) -> floa
 def main(model: Path | None, sheet: Path | None, per_person: int) -> None:
     """Print rank correlation and relative error, of the network and of two that see nothing."""
     params = read_params(Path("params.yaml"))
-    people = params.generated["mimic"]
+    people = params.synthetic["mimic"]
     with tempfile.TemporaryDirectory() as scratch:
         if model is None:
             model, start = Path(scratch) / "depth", time.perf_counter()
@@ -60,7 +60,7 @@ def main(model: Path | None, sheet: Path | None, per_person: int) -> None:
             click.echo(f"trained in {time.perf_counter() - start:.0f} s")
         net = TinyDepth.load(model)
     torch.set_num_threads(1)
-    spec = net.card.spec
+    spec = net.metadata.spec
     seen = film_unseen(people, {"val", "test"}, spec.backdrop_metres, per_person)
     guesses = net.depth(seen.frames)
     height, width = seen.frames.shape[1:3]

@@ -28,10 +28,10 @@ EDGES = (0.0, 0.25, 1.0, 4.0, np.inf)
 
 
 class Pair(NamedTuple):
-    """Two frames, RGB and grey, and the exact flow between them."""
+    """Two frames, RGB and gray, and the exact flow between them."""
 
     rgb: tuple[np.ndarray, np.ndarray]
-    grey: tuple[np.ndarray, np.ndarray]
+    gray: tuple[np.ndarray, np.ndarray]
     flow: np.ndarray
     valid: np.ndarray
     surface: np.ndarray
@@ -48,16 +48,16 @@ def film_pairs(per_video: int) -> Iterator[Pair]:
         rng = generator(0, "flow bench", video.number)
         for frame in rng.choice(video.num_frames - 2, per_video, replace=False):
             one, two = follow_shooting(shooting, int(frame), int(frame) + 2)
-            grey = (_grey(one.rgb), _grey(two.rgb))
-            yield Pair((one.rgb, two.rgb), grey, one.flow, one.valid, np.isfinite(one.depth))
+            gray = (_gray(one.rgb), _gray(two.rgb))
+            yield Pair((one.rgb, two.rgb), gray, one.flow, one.valid, np.isfinite(one.depth))
 
 
-def _grey(rgb: np.ndarray) -> np.ndarray:
+def _gray(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
 
 
 def methods() -> dict[str, tuple[Flow, bool]]:
-    """Name -> how flow is found, and whether it wants colour."""
+    """Name -> how flow is found, and whether it wants color."""
     presets = {
         "DIS ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
         "DIS fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
@@ -98,11 +98,11 @@ def _smooth_dis() -> Any:
     return dis
 
 
-def measure(flow: Flow, pairs: list[Pair], colour: bool) -> tuple[list[np.ndarray], float]:
+def measure(flow: Flow, pairs: list[Pair], color: bool) -> tuple[list[np.ndarray], float]:
     """Error of every pixel of each pair, and frames a second."""
     errors, seconds = [], 0.0
     for pair in pairs:
-        one, two = pair.rgb if colour else pair.grey
+        one, two = pair.rgb if color else pair.gray
         start = time.perf_counter()
         guess = flow(one, two)
         seconds += time.perf_counter() - start
@@ -133,9 +133,9 @@ def main(per_video: int) -> None:
     names = ("all", "surface", "<0.25", "0.25-1", "1-4", ">4", "hidden", "fps")
     click.echo(f"{'':<16}" + "".join(f"{name:>9}" for name in names))
     click.echo(f"{'% of pixels':<16}{'':18}" + "".join(f"{100 * s:9.2f}" for s in shares))
-    for name, (flow, colour) in methods().items():
-        measure(flow, pairs[:2], colour)
-        errors, fps = measure(flow, pairs, colour)
+    for name, (flow, color) in methods().items():
+        measure(flow, pairs[:2], color)
+        errors, fps = measure(flow, pairs, color)
         means = "".join(f"{value:9.3f}" for value in mean_errors(errors, pairs))
         click.echo(f"{name:<16}{means}" + (f"{fps:9.0f}" if name != "zero" else ""))
 

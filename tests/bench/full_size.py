@@ -30,8 +30,8 @@ from benchmark.training.losses import Loss
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.monitor.throughput import TRAINING, flops_of_forward, peak_flops
 from benchmark.training.optimizer import build_optimizer
-from benchmark.training.sampler import ClipOrder
-from benchmark.training.state import Parts
+from benchmark.training.sampler import ClipBatchSampler
+from benchmark.training.state import TrainState
 from benchmark.training.train_step import Stepper
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def views(spec: Input, clips: int, *, test: bool) -> tuple[torch.Tensor, ...]:
             return frames(spec.rgb_frames, size), points(spec.pose_frames, maps)
 
 
-def parts_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> Parts:
+def parts_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> TrainState:
     """The parts of a training over one random batch."""
     fabric = alone(recipe)
     set_up_torch(1, threads=torch.get_num_threads(), deterministic=recipe.deterministic)
@@ -71,23 +71,25 @@ def parts_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> Parts:
     rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)
     labels = np.arange(recipe.batch_size) % num_classes
-    x = views(experiment.input, recipe.forward_size, test=False)
-    label = torch.arange(recipe.forward_size) % num_classes
+    x = views(experiment.input, recipe.micro_batch_size, test=False)
+    label = torch.arange(recipe.micro_batch_size) % num_classes
     batch = TrainBatch(
-        [f"clip{row}" for row in range(recipe.forward_size)],
+        [f"clip{row}" for row in range(recipe.micro_batch_size)],
         tuple(one.to(fabric.device) for one in x),
         label.to(fabric.device),
     )
-    return Parts(
+    return TrainState(
         fabric=fabric, model=model, net=net, mean=None, optimizer=optimizer, rates=rates,
         loss=Loss(recipe, labels, num_classes, fabric.device),
-        statistics=RunningStatistics(model, recipe.passes, fabric),
-        order=ClipOrder(labels, recipe, 1),
+        statistics=RunningStatistics(model, recipe.micro_batches, fabric),
+        order=ClipBatchSampler(labels, recipe, 1),
         batches=[batch], val=[], start="scratch",  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
 
 
-def steps_of(parts: Parts, recipe: Recipe, steps: int, seconds: float) -> tuple[int, float, float]:
+def steps_of(
+    parts: TrainState, recipe: Recipe, steps: int, seconds: float
+) -> tuple[int, float, float]:
     """Clips, seconds and last loss of timed steps, after one that is not timed."""
     stepper, meter = Stepper(parts, recipe, 1), Meter(parts.fabric.device, [0.0, 0.0, 0.0])
     batches = itertools.cycle(parts.batches)
@@ -106,7 +108,7 @@ def steps_of(parts: Parts, recipe: Recipe, steps: int, seconds: float) -> tuple[
 
 
 @torch.no_grad()
-def predicted(parts: Parts, experiment: Experiment, clips: int) -> float:
+def predicted(parts: TrainState, experiment: Experiment, clips: int) -> float:
     """Views a second of the forward pass at test size; the second of two calls."""
     parts.model.eval()
     x = tuple(one.to(parts.fabric.device) for one in views(experiment.input, clips, test=True))
@@ -149,8 +151,8 @@ def main(
     for name in only or params.experiments:
         experiment = params.experiments[name]
         recipe = params.recipes[experiment.recipe]
-        size = forward or recipe.forward_size
-        changes = {"forward_size": size, "batch_size": batch or size}
+        size = forward or recipe.micro_batch_size
+        changes = {"micro_batch_size": size, "batch_size": batch or size}
         changes |= {"precision": precision} if precision else {}
         if device.type == "cpu":
             changes |= {"precision": "32-true"}

@@ -60,7 +60,7 @@ from pathlib import Path
 import click
 import numpy as np
 from benchmark.predictions import read_probabilities
-from benchmark.results import Answers
+from benchmark.results import GroundTruth
 from submission.sweep import sweep_of
 folder = Path(sys.argv[1])
 members, truths = {}, []
@@ -68,7 +68,7 @@ for split in ("val", "test"):
     members[split] = [read_probabilities(folder / f"s{k}-{split}.parquet") for k in range(10)]
     ids = members[split][0].clip_id
     label = np.load(folder / f"{split}.npy")
-    truths.append(Answers("imigue", split, ids, ids, label, label))
+    truths.append(GroundTruth("imigue", split, ids, ids, label, label))
 print(len(sweep_of(members, truths)))
 """
 

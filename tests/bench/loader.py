@@ -24,7 +24,7 @@ from benchmark.data.inputs import DatasetNorm, IntervalSampling, VideoInput
 from benchmark.data.video_views import VideoViews
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb
-from benchmark.modalities.specs import RgbMedia
+from benchmark.modalities.specs import RgbModality
 from benchmark.models.video_input import VideoStep
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 INPUT = VideoInput(
     kind="video", modality="rgb", frames=32, sampling=IntervalSampling(kind="interval", interval=2),
     size=224, resize=256, region="frame", crop_area=(0.08, 1.0), crop_ratio=(0.75, 4 / 3),
-    flip=0.0, normalisation=DatasetNorm(kind="dataset", mean=MEAN, std=STD), views=1, crops=1,
+    flip=0.0, normalization=DatasetNorm(kind="dataset", mean=MEAN, std=STD), views=1, crops=1,
 )  # fmt: skip
 """Video Swin's test view: 32 frames of distance 2, short side 256, the central 224x224."""
 
@@ -61,7 +61,7 @@ def prepare(root: Path, pictures: NDArray[np.uint8], frames: int) -> Clips:
         rows.append(Clip(name, "long.mp4", None, "train", 0, start, end, 25.0, 1280, 720, False))
     (root / "raw/clips.csv").write_text("".join(lines), "utf-8")
     clips = Clips("own", tuple(rows))
-    spec = RgbMedia(kind="rgb", edition="own", short_side=256, gop=8, crf=18, shards=1)
+    spec = RgbModality(kind="rgb", edition="own", short_side=256, gop=8, crf=18, shards=1)
     own = read_edition("mimic").model_copy(update={"dataset": "folder", "name": "own"})
     rgb.prepare(spec, root / "raw", own, clips, root / "rgb", workers=1)
     return clips
@@ -105,7 +105,7 @@ def main(clips: int, frames: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         index = prepare(root, film(clips, frames), frames)
-        views, step = VideoViews(INPUT, root / "rgb", index), VideoStep(INPUT.normalisation)
+        views, step = VideoViews(INPUT, root / "rgb", index), VideoStep(INPUT.normalization)
         peer = peer_pipeline()
         mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (MEAN, STD))
 

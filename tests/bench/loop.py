@@ -1,7 +1,7 @@
 """What our training loop costs over a bare forward, backward and step on the same tensors.
 
 Every experiment of the default edition, on one random batch; both take turns, a few steps each, on
-the same network and optimiser:
+the same network and optimizer:
 
     python tests/bench/loop.py
     python tests/bench/loop.py --only joint --rounds 60
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from benchmark.params.params import Experiment
     from benchmark.params.recipes import Recipe
-    from benchmark.training.state import Parts
+    from benchmark.training.state import TrainState
 
 CLASSES = 32
 PLAIN = DatasetNorm(kind="dataset", mean=(120.0,) * 3, std=(60.0,) * 3)
 
 
-def ours(parts: Parts, recipe: Recipe, steps: int) -> Callable[[], None]:
+def ours(parts: TrainState, recipe: Recipe, steps: int) -> Callable[[], None]:
     """Steps as an epoch makes them: meter, learning rate, seeds, check of the loss, the bar."""
     stepper, batches = Stepper(parts, recipe, 1), itertools.cycle(parts.batches)
 
@@ -50,7 +50,7 @@ def ours(parts: Parts, recipe: Recipe, steps: int) -> Callable[[], None]:
     return take
 
 
-def bare(parts: Parts, recipe: Recipe, steps: int) -> Callable[[], None]:
+def bare(parts: TrainState, recipe: Recipe, steps: int) -> Callable[[], None]:
     """What a step cannot do without."""
     (batch,) = parts.batches
     weights = list(parts.model.parameters())
@@ -80,8 +80,8 @@ def seconds_of(take: Callable[[], None]) -> float:
 def compare(experiment: Experiment, recipe: Recipe, rounds: int, steps: int) -> tuple[float, float]:
     """Milliseconds of a step: ours and bare, medians of rounds that alternate."""
     spec = experiment.input
-    if isinstance(getattr(spec, "normalisation", None), TrainSplitNorm):
-        spec = spec.model_copy(update={"normalisation": PLAIN})
+    if isinstance(getattr(spec, "normalization", None), TrainSplitNorm):
+        spec = spec.model_copy(update={"normalization": PLAIN})
     parts = parts_of(experiment.model_copy(update={"input": spec}), recipe, CLASSES)
     parts.model.train()
     takers = ours(parts, recipe, steps), bare(parts, recipe, steps)

@@ -18,7 +18,7 @@ from filming import one_person
 
 from benchmark.modalities.flow.flow import FlowExtraction
 from benchmark.modalities.rgb import Resizing
-from benchmark.modalities.specs import DisFlow, FlowMedia, SparseToDenseFlow, TaylorMedia
+from benchmark.modalities.specs import DisFlow, FlowModality, SparseToDenseFlow, TaylorModality
 from benchmark.modalities.taylor import LUMA, TaylorExtraction, taylor
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def film(width: int, height: int, count: int) -> NDArray[np.uint8]:
     return np.stack([shooting.draw(k).rgb.copy() for k in range(count)])
 
 
-def torch_loop(grey: torch.Tensor) -> torch.Tensor:
+def torch_loop(gray: torch.Tensor) -> torch.Tensor:
     """The definition, a block at a time: (T, H, W) -> (T - 5, H, W, 3)."""
     found = []
-    for t in range(len(grey) - WINDOW + 1):
-        block = grey[t : t + WINDOW]
+    for t in range(len(gray) - WINDOW + 1):
+        block = gray[t : t + WINDOW]
         differences = [block[0]]
         row = block
         for _ in range(TERMS + 2):
@@ -87,31 +87,31 @@ def main(count: int) -> None:
         ways: dict[str, Callable[[], Extraction]] = {
             "rgb, resized": lambda side=side: Resizing(side),
             "taylor": lambda made=made: TaylorExtraction(
-                TaylorMedia(kind="taylor", variant="signed", terms=TERMS, window=WINDOW, **made)
+                TaylorModality(kind="taylor", variant="signed", terms=TERMS, window=WINDOW, **made)
             ),
         }
         for preset in ("ultrafast", "fast", "medium"):
             ways[f"flow, dis {preset}"] = lambda preset=preset, more=more: FlowExtraction(
-                FlowMedia(backend=DisFlow(kind="dis", preset=preset), **more)
+                FlowModality(backend=DisFlow(kind="dis", preset=preset), **more)
             )
         ways["flow, sparse to dense"] = lambda more=more: FlowExtraction(
-            FlowMedia(backend=SparseToDenseFlow(kind="sparse_to_dense"), **more)
+            FlowModality(backend=SparseToDenseFlow(kind="sparse_to_dense"), **more)
         )
         click.echo(f"{count} frames of {width}x{height}, made at short side {side}, one core")
         for name, start in ways.items():
             run = partial(extracted, start, pictures)
             speed = frames_a_second(run, count)
             click.echo(f"  {name:<22} {speed:7.0f} frames/s {1000 / speed:7.2f} s per 1,000 frames")
-    grey = np.asarray(film(320, 180, count) @ LUMA, np.float32)
+    gray = np.asarray(film(320, 180, count) @ LUMA, np.float32)
     blocks = count - WINDOW + 1
     ours = frames_a_second(
-        lambda: [taylor(grey[t : t + WINDOW], TERMS) for t in range(blocks)], blocks
+        lambda: [taylor(gray[t : t + WINDOW], TERMS) for t in range(blocks)], blocks
     )
-    loop = torch.from_numpy(grey)
+    loop = torch.from_numpy(gray)
     theirs = frames_a_second(lambda: torch_loop(loop), blocks)
-    difference = np.abs(torch_loop(loop).numpy()[3] - taylor(grey[3 : 3 + WINDOW], TERMS)).max()
+    difference = np.abs(torch_loop(loop).numpy()[3] - taylor(gray[3 : 3 + WINDOW], TERMS)).max()
     click.echo(
-        f"Taylor of grey frames, 320x180: ours {ours:.0f}, torch loop {theirs:.0f} blocks/s: "
+        f"Taylor of gray frames, 320x180: ours {ours:.0f}, torch loop {theirs:.0f} blocks/s: "
         f"{ours / theirs:.1f} times as fast; largest difference {difference:.1e}"
     )
 

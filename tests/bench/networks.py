@@ -22,9 +22,9 @@ from filming import one_person
 
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.modalities.depth.depth import depth_anything
-from benchmark.modalities.depth.estimator import DepthFinder, depth_finder
+from benchmark.modalities.depth.estimator import DepthEstimator, depth_estimator
 from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
-from benchmark.modalities.flow.estimator import FlowFinder, flow_finder
+from benchmark.modalities.flow.estimator import FlowEstimator, flow_estimator
 from benchmark.modalities.specs import (
     DepthAnythingBackend,
     MemFlow,
@@ -102,12 +102,12 @@ def depths(folder: Path, tiny: Path | None) -> Iterator[tuple[str, DepthBackend,
         yield f"video_depth_anything small, {side}", backend, 32
 
 
-def seconds_a_frame(finder: FlowFinder | DepthFinder, frames: np.ndarray) -> float:
+def seconds_a_frame(estimator: FlowEstimator | DepthEstimator, frames: np.ndarray) -> float:
     """From the first frame to the last; the network is loaded already."""
     start = time.perf_counter()
     for frame in frames:
-        finder.add(frame)
-    finder.finish()
+        estimator.add(frame)
+    estimator.finish()
     return (time.perf_counter() - start) / len(frames)
 
 
@@ -124,10 +124,10 @@ def main(tiny: Path | None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for what, backend, count in flows(folder):
-            seconds = seconds_a_frame(flow_finder(backend), film[:count])
+            seconds = seconds_a_frame(flow_estimator(backend), film[:count])
             click.echo(f"  {what:<32} {1000 * seconds:8.0f} s per 1,000 frames")
         for what, backend, count in depths(folder, tiny):
-            seconds = seconds_a_frame(depth_finder(backend), film[:count])
+            seconds = seconds_a_frame(depth_estimator(backend), film[:count])
             click.echo(f"  {what:<32} {1000 * seconds:8.0f} s per 1,000 frames")
 
 

@@ -1,4 +1,4 @@
-"""What preparing costs on one core: time and disk of each kind of media, from a 1280x720 archive.
+"""What preparing costs on one core: time and disk of each kind of modality, from a 1280x720 archive.
 
 Decoding, extraction and encoding together, with the entries of profile `paper`; flow by DIS: with
 a network, time is the network's (tests/bench/networks.py).
@@ -18,8 +18,8 @@ import cv2
 from benchmark.archives.archive import read_archive
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import DisFlow, FlowMedia
-from benchmark.params.synthetic import MimicSpec
+from benchmark.modalities.specs import DisFlow, FlowModality
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.presets.preset import paper
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.archive import write_archive
@@ -37,23 +37,23 @@ def size(folder: Path, pattern: str = "*") -> int:
 def main(clips: int) -> None:
     """Print seconds and megabytes per 1,000 frames."""
     cv2.setNumThreads(1)
-    media = paper().media
-    spec = MimicSpec(
+    modality = paper().modality
+    spec = GesturesSpec(
         seed=0, train_clips=clips, val_clips=clips // 6, test_clips=clips // 6, train_people=2,
         val_people=1, test_people=1, width=1280, height=720, fps=25, crf=23,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as work:
         root = Path(work)
         write_archive(spec, root / "raw", root / "sealed", workers=usable_cores())
-        index = read_archive(root / "raw", MIMIC, left_out=(), workers=1)
+        index = read_archive(root / "raw", MIMIC, excluded=(), workers=1)
         frames = sum(clip.end_frame - clip.start_frame for clip in index)
         videos = size(root / "raw", "*.mp4") / 1e6
         click.echo(
             f"{len(index)} clips, {frames} frames in them; {videos:.0f} MB of 1280x720 video"
         )
         for name in KINDS:
-            one = media[name].model_copy(update={"edition": "mimic", "shards": 1})
-            if isinstance(one, FlowMedia):
+            one = modality[name].model_copy(update={"edition": "mimic", "shards": 1})
+            if isinstance(one, FlowModality):
                 dis = {"backend": DisFlow(kind="dis", preset="medium"), "work_side": 256}
                 one = one.model_copy(update=dis)
             began = time.perf_counter()

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmark.contracts.clips import read_clips
 from benchmark.data.inputs import DatasetNorm, SkeletonInput, VideoInput
-from benchmark.data.manifest import read_media
+from benchmark.data.manifest import read_manifest
 from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.models import mmaction_import as mmaction
@@ -33,8 +33,8 @@ from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
-from benchmark.training.task import Task
-from benchmark.weights.initial import write_scratch
+from benchmark.training.task import TrainSpec
+from benchmark.weights.initial import write_no_weights
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Split
@@ -56,29 +56,29 @@ class Curve(NamedTuple):
     """Of the whole call."""
 
 
-def task_of(name: str, epochs: int, start: Path, seed: int) -> Task:
+def task_of(name: str, epochs: int, start: Path, seed: int) -> TrainSpec:
     """An experiment of params.yaml with a recipe that both sides can follow."""
     params = read_params(Path("params.yaml"))
     experiment = params.experiments[name]
     edition = read_edition(experiment.edition)
     spec = experiment.input
     if isinstance(spec, VideoInput):
-        spec = spec.model_copy(update={"normalisation": NORM})
+        spec = spec.model_copy(update={"normalization": NORM})
     recipe = params.recipes[experiment.recipe]
     folder = Path("data", experiment.edition)
-    return Task(
+    return TrainSpec(
         experiment=experiment.model_copy(update={"input": spec}),
         recipe=recipe.model_copy(update={"epochs": epochs, "warmup_epochs": 0.0}),
-        media=params.all_media[experiment.media],
-        media_folder=folder / experiment.media,
-        start_folder=start,
+        modality=params.all_modalities[experiment.modality],
+        modality_folder=folder / experiment.modality,
+        init_folder=start,
         clips=read_clips(folder / "clips.parquet", edition),
         classes=edition.classes,
         seed=seed,
     )
 
 
-def ours(task: Task, folder: Path) -> Curve:
+def ours(task: TrainSpec, folder: Path) -> Curve:
     """Train as stage `train` does."""
     began, losses, ends = time.perf_counter(), [], []
 
@@ -117,7 +117,7 @@ def pose_pipeline(spec: SkeletonInput, layout: Any, *, test: bool) -> list[Confi
 def video_pipeline(spec: VideoInput, *, test: bool) -> list[Config]:
     """Uniform frames of small videos, crop, flip."""
     resize = {"type": "Resize", "scale": (-1, spec.resize)}
-    centre = {"type": "CenterCrop", "crop_size": spec.size}
+    center = {"type": "CenterCrop", "crop_size": spec.size}
     augment = [
         {"type": "CenterCrop", "crop_size": spec.resize},
         {
@@ -133,15 +133,15 @@ def video_pipeline(spec: VideoInput, *, test: bool) -> list[Config]:
         {"type": "UniformSample", "clip_len": spec.frames, "test_mode": test},
         {"type": "DecordDecode"},
         resize,
-        *([centre] if test else augment),
+        *([center] if test else augment),
         {"type": "FormatShape", "input_format": "NCTHW"},
         {"type": "PackActionInputs"},
     ]
 
 
-def write_poses(task: Task, split: Split, folder: Path) -> tuple[str, Any]:
+def write_poses(task: TrainSpec, split: Split, folder: Path) -> tuple[str, Any]:
     """The clips' keypoints as the pickle that PoseDataset reads; their layout."""
-    reader = SkeletonReader(task.media_folder, task.clips)
+    reader = SkeletonReader(task.modality_folder, task.clips)
     rows = []
     for clip in task.clips.split(split):
         points = reader.read(clip.clip_id)
@@ -155,12 +155,12 @@ def write_poses(task: Task, split: Split, folder: Path) -> tuple[str, Any]:
     return str(path), reader.layout
 
 
-def write_videos(task: Task, split: Split, folder: Path) -> str:
+def write_videos(task: TrainSpec, split: Split, folder: Path) -> str:
     """The packed clips as files, byte for byte, and the list that VideoDataset reads."""
-    media, lines = read_media(task.media_folder, task.clips), []
+    modality, lines = read_manifest(task.modality_folder, task.clips), []
     for clip in task.clips.split(split):
-        row, path = media[clip.clip_id], folder / f"{clip.clip_id}.mp4"
-        with (task.media_folder / row.shard).open("rb") as file:
+        row, path = modality[clip.clip_id], folder / f"{clip.clip_id}.mp4"
+        with (task.modality_folder / row.shard).open("rb") as file:
             file.seek(row.offset)
             path.write_bytes(file.read(row.size))
         lines.append(f"{path} {clip.label}\n")
@@ -169,7 +169,7 @@ def write_videos(task: Task, split: Split, folder: Path) -> str:
     return str(listed)
 
 
-def dataset(task: Task, split: Split, folder: Path) -> Config:
+def dataset(task: TrainSpec, split: Split, folder: Path) -> Config:
     """What the Runner reads."""
     spec, test = task.experiment.input, split == "val"
     match spec:
@@ -184,7 +184,7 @@ def dataset(task: Task, split: Split, folder: Path) -> Config:
     raise click.UsageError(f"input {spec.kind} has no peer here")
 
 
-def backbone(task: Task, in_channels: int) -> Config:
+def backbone(task: TrainSpec, in_channels: int) -> Config:
     """The network, by mmaction2's own names."""
     match task.experiment.backbone:
         case PoseConv3d() as spec:
@@ -212,7 +212,7 @@ def backbone(task: Task, in_channels: int) -> Config:
             raise click.UsageError(f"backbone {other.kind} has no peer here")
 
 
-def config(task: Task, folder: Path, width: int, in_channels: int, workers: int) -> Config:
+def config(task: TrainSpec, folder: Path, width: int, in_channels: int, workers: int) -> Config:
     """Everything that the Runner is made of; what a config of mmaction2 says of it."""
     recipe, spec = task.recipe, task.experiment.backbone
     video = isinstance(task.experiment.input, VideoInput)
@@ -258,7 +258,7 @@ def config(task: Task, folder: Path, width: int, in_channels: int, workers: int)
     }  # fmt: skip
 
 
-def theirs(task: Task, folder: Path, workers: int) -> Curve:
+def theirs(task: TrainSpec, folder: Path, workers: int) -> Curve:
     """Train with mmengine's Runner, from the weights that ours start from."""
     mmaction._backbones()  # our shim makes mmaction2 importable
     from mmaction.utils import register_all_modules
@@ -269,7 +269,7 @@ def theirs(task: Task, folder: Path, workers: int) -> Curve:
     set_up_torch(task.seed, threads=task.recipe.threads, deterministic=False)
     layout = None
     if isinstance(task.experiment.input, SkeletonInput):
-        layout = SkeletonReader(task.media_folder, task.clips).layout
+        layout = SkeletonReader(task.modality_folder, task.clips).layout
     first = build(
         task.experiment.backbone, task.experiment.input, layout, num_classes=len(task.classes)
     )
@@ -311,7 +311,7 @@ def main(experiment: str, epochs: int, workers: int) -> None:
     """Print clips a second of both, their ratio, and the loss of each epoch."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_scratch(folder / "scratch")
+        write_no_weights(folder / "scratch")
         task = task_of(experiment, epochs, folder / "scratch", seed=1)
         peer = theirs(task, folder, workers)
         own = ours(task, folder / "own")

@@ -1,4 +1,4 @@
-"""Relative inverse depth of every frame as grey, on one scale for the whole data set."""
+"""Relative inverse depth of every frame as gray, on one scale for the whole data set."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.archives.archive import raw_media
+from benchmark.archives.archive import raw_video_files
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import read_frames
-from benchmark.modalities.depth.estimator import depth_finder
+from benchmark.modalities.depth.estimator import depth_estimator
 from benchmark.modalities.packing import Places, pack, resized, shrunk
 from benchmark.modalities.specs import FixedScale, SampledScale, TinyBackend
 from benchmark.runtime.devices import network_workers
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import DepthMedia
+    from benchmark.modalities.specs import DepthModality
 
     Map: TypeAlias = NDArray[np.float32]
 
@@ -36,7 +36,7 @@ VALUES_A_FRAME = 997
 
 
 class Levels(NamedTuple):
-    """What the grey values stand for."""
+    """What the gray values stand for."""
 
     low: float
     """Inverse depth at 0."""
@@ -45,7 +45,7 @@ class Levels(NamedTuple):
 
 
 def prepare(
-    spec: DepthMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: DepthModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
     """Find and pack the depth of every clip, as many frames as the clip has.
 
@@ -55,12 +55,12 @@ def prepare(
         MissingExtra: The package behind the backend is not installed.
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    depth_finder(spec.backend)  # a damaged file is said once, not once a video
+    depth_estimator(spec.backend)  # a damaged file is said once, not once a video
     match spec.scale:
         case FixedScale():
             levels = Levels(spec.scale.low, spec.scale.high)
         case SampledScale():
-            levels = _sampled(spec, spec.scale, raw_media(raw, edition), clips)
+            levels = _sampled(spec, spec.scale, raw_video_files(raw, edition), clips)
         case _:
             assert_never(spec.scale)
     knobs = json.dumps({**spec.model_dump(), "levels": levels._asdict(), "network": _network(spec)})
@@ -69,42 +69,42 @@ def prepare(
     pack(spec, places, partial(DepthExtraction, spec, levels), workers=workers)
 
 
-def _network(spec: DepthMedia) -> str | None:
+def _network(spec: DepthModality) -> str | None:
     """The digest of our own network; a foreign one is pinned in the spec."""
     if not isinstance(spec.backend, TinyBackend):
         return None
     from benchmark.modalities.depth.tiny import load
 
-    return load(spec.backend.network).card.blake2b
+    return load(spec.backend.network).metadata.blake2b
 
 
 class DepthExtraction:
     """One clip: frame t of the result is the depth of frame t."""
 
-    def __init__(self, spec: DepthMedia, levels: Levels) -> None:
+    def __init__(self, spec: DepthModality, levels: Levels) -> None:
         self._spec, self._levels = spec, levels
-        self._finder = depth_finder(spec.backend)
+        self._estimator = depth_estimator(spec.backend)
 
     def add(self, frame: Frame) -> list[Frame]:
         """The frames that are finished by this one."""
-        return self._render(self._finder.add(shrunk(frame, self._spec.work_side)))
+        return self._render(self._estimator.add(shrunk(frame, self._spec.work_side)))
 
     def finish(self) -> list[Frame]:
-        """What the finder still owes."""
-        return self._render(self._finder.finish())
+        """What the estimator still owes."""
+        return self._render(self._estimator.finish())
 
     def _render(self, maps: Sequence[Map]) -> list[Frame]:
-        return [grey(resized(depth, self._spec.short_side), self._levels) for depth in maps]
+        return [gray(resized(depth, self._spec.short_side), self._levels) for depth in maps]
 
 
-def grey(depth: Map, levels: Levels) -> Frame:
+def gray(depth: Map, levels: Levels) -> Frame:
     """Inverse depth (H, W) as three equal channels: uint8 (H, W, 3), clipped to the levels."""
     share = (depth - levels.low) / (levels.high - levels.low)
     return np.repeat(np.rint(share.clip(0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _sampled(
-    spec: DepthMedia, scale: SampledScale, files: dict[str, RawFile], clips: Clips
+    spec: DepthModality, scale: SampledScale, files: dict[str, RawFile], clips: Clips
 ) -> Levels:
     """Quantiles of the depth of some training clips; the same clips, the same levels."""
     train = list(clips.split("train"))
@@ -124,12 +124,12 @@ def _sampled(
     return Levels(float(low), float(high))
 
 
-def _depth_of(spec: DepthMedia, clip: Clip, file: RawFile) -> list[Map]:
-    finder, found = depth_finder(spec.backend), []
+def _depth_of(spec: DepthModality, clip: Clip, file: RawFile) -> list[Map]:
+    estimator, found = depth_estimator(spec.backend), []
     with file.local() as path:
         for number, frame in enumerate(read_frames(path)):
             if number >= clip.end_frame:
                 break
             if number >= clip.start_frame:
-                found += finder.add(shrunk(frame, spec.work_side))
-    return [*found, *finder.finish()]
+                found += estimator.add(shrunk(frame, spec.work_side))
+    return [*found, *estimator.finish()]

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install --no-deps transformers==5.23.0 tokenizers==0.23.3"
 FRAMES_AT_ONCE = {"cuda": 8, "cpu": 1}
-"""Frames of a batch, by kind of device; batches are always full, see `DepthAnythingFinder`."""
+"""Frames of a batch, by kind of device; batches are always full, see `DepthAnythingEstimator`."""
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _FACTORS = (4, 2, 1, 0.5)
@@ -54,7 +54,7 @@ _RENAMED = {
     ".attention.v_proj.": ".attention.attention.value.",
     ".attention.o_proj.": ".attention.output.dense.",
 }
-"""Parts of names in transformers 5: what they are called in the published files."""
+"""TrainState of names in transformers 5: what they are called in the published files."""
 _DO = "Take model.safetensors and config.json of one repository as published, see docs/weights.md"
 
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
@@ -125,7 +125,7 @@ class NetworkConfig(Strict, extra="ignore"):
         return self
 
 
-class DepthAnythingFinder:
+class DepthAnythingEstimator:
     """The depth of one clip, on the GPU in half precision, else on the CPU.
 
     The last batch is filled up with its last frame: the bytes of a frame do not depend on how many
@@ -198,7 +198,7 @@ def fitted_size(height: int, width: int, input_size: int) -> NetworkSize:
 
 
 def fitted(frame: Frame, size: NetworkSize) -> Tensor:
-    """A frame uint8 (H, W, 3), RGB, as the network takes it: float32 (3, *size), normalised."""
+    """A frame uint8 (H, W, 3), RGB, as the network takes it: float32 (3, *size), normalized."""
     picture = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
     picture = pictures.resize(picture, list(size), InterpolationMode.BICUBIC, antialias=True)
     mean, std = (torch.tensor(values)[:, None, None] * 255 for values in (_MEAN, _STD))
@@ -274,7 +274,7 @@ def empty_network(config: NetworkConfig) -> torch.nn.Module:
             expected="transformers 5.23.0", found=str(error), do=f"Install it: {INSTALL}",
         ) from error  # fmt: skip
     known = config.model_dump(mode="json", exclude_none=True)
-    with torch.device("meta"):  # every tensor comes from the file: nothing to initialise
+    with torch.device("meta"):  # every tensor comes from the file: nothing to initialize
         return DepthAnythingForDepthEstimation(DepthAnythingConfig.from_dict(known))
 
 

@@ -102,7 +102,7 @@ class DinoV2(nn.Module):
     def forward(self, x: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Normed patch tokens after each of the blocks `layers`: (B, H/14 * W/14, D) each.
 
-        `x` is float32 (B, 3, H, W), normalised; H and W are multiples of 14. `layers` ascends.
+        `x` is float32 (B, 3, H, W), normalized; H and W are multiples of 14. `layers` ascends.
         """
         rows, columns = x.shape[-2] // PATCH, x.shape[-1] // PATCH
         tokens = self.patch_embed(x)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Map: TypeAlias = NDArray[np.float32]
 
 
-class DepthFinder(Protocol):
+class DepthEstimator(Protocol):
     """Finds the depth of one clip: frames uint8 (H, W, 3) in, in order.
 
     Out comes one map a frame, in order: float32 (H, W) of relative inverse depth, larger where
@@ -34,7 +34,7 @@ class DepthFinder(Protocol):
         ...
 
 
-def depth_finder(backend: DepthBackend) -> DepthFinder:
+def depth_estimator(backend: DepthBackend) -> DepthEstimator:
     """Ready for the first frame of a clip.
 
     Raises:
@@ -44,16 +44,16 @@ def depth_finder(backend: DepthBackend) -> DepthFinder:
     """
     match backend:
         case TinyBackend():
-            from benchmark.modalities.depth.tiny import TinyDepthFinder
+            from benchmark.modalities.depth.tiny import TinyDepthEstimator
 
-            return TinyDepthFinder(backend)
+            return TinyDepthEstimator(backend)
         case DepthAnythingBackend():
-            from benchmark.modalities.depth.depth_anything import DepthAnythingFinder
+            from benchmark.modalities.depth.depth_anything import DepthAnythingEstimator
 
-            return DepthAnythingFinder(backend)
+            return DepthAnythingEstimator(backend)
         case VideoDepthAnythingBackend():
-            from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingFinder
+            from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingEstimator
 
-            return VideoDepthAnythingFinder(backend)
+            return VideoDepthAnythingEstimator(backend)
         case _:
             assert_never(backend)

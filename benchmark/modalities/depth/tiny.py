@@ -23,7 +23,7 @@ from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-from benchmark.params.synthetic import MimicSpec
+from benchmark.params.synthetic import GesturesSpec
 from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from benchmark.modalities.specs import TinyBackend
 
 WEIGHTS = "weights.safetensors"
-CARD = "depth.json"
+METADATA = "depth.json"
 FORMAT = "tiny-depth/1"
 FRAMES_AT_ONCE = 16
 """Bounds the memory of `TinyDepth.depth`."""
@@ -45,7 +45,7 @@ class DepthCard(Strict):
 
     format: str = Field(pattern=f"^{FORMAT}$")
     spec: TinyDepthSpec
-    people: MimicSpec
+    people: GesturesSpec
     """Only people of its train split were shown."""
     loss: float
     """Mean over the last tenth of the training steps."""
@@ -105,8 +105,8 @@ def _to_size_of(larger: Tensor, smaller: Tensor) -> Tensor:
 class TinyDepth:
     """A trained network, ready to look at frames."""
 
-    def __init__(self, card: DepthCard, net: DepthNet) -> None:
-        self.card = card
+    def __init__(self, metadata: DepthCard, net: DepthNet) -> None:
+        self.metadata = metadata
         # A fifth faster on a CPU in this order.
         self._net = net.eval().to(memory_format=torch.channels_last)
         self._device = torch.device("cpu")
@@ -121,20 +121,20 @@ class TinyDepth:
         """The network that `tiny_training.train` wrote to `folder`.
 
         Raises:
-            ParamsError: The card is missing or breaks its schema.
-            FormatError: The weights are missing or damaged, or do not belong to the card.
+            ParamsError: The metadata is missing or breaks its schema.
+            FormatError: The weights are missing or damaged, or do not belong to the metadata.
         """
-        card = read_yaml(folder / CARD, DepthCard)
-        net = DepthNet(card.spec.channels)
+        metadata = read_yaml(folder / METADATA, DepthCard)
+        net = DepthNet(metadata.spec.channels)
         path = folder / WEIGHTS
         try:
             data = path.read_bytes()
-            _check_digest(path, data, card.blake2b)
+            _check_digest(path, data, metadata.blake2b)
             net.load_state_dict(safetensors.torch.load(data), strict=True)
         except (OSError, safetensors.SafetensorError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise FormatError(path, f"cannot be loaded ({reason})", do="Train it again") from None
-        return cls(card, net)
+        return cls(metadata, net)
 
     @torch.inference_mode()
     def depth(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -152,7 +152,7 @@ class TinyDepth:
 
     def _some(self, frames: Tensor) -> Tensor:
         size = frames.shape[1:3]
-        height = self.card.spec.height
+        height = self.metadata.spec.height
         working = (height, max(16, round(height * size[1] / size[0])))
         pictures = frames.permute(0, 3, 1, 2).float() / 255
         if working != tuple(size):
@@ -163,7 +163,7 @@ class TinyDepth:
         return functional.interpolate(depth, size, mode="bilinear", align_corners=False)[:, 0]
 
 
-class TinyDepthFinder:
+class TinyDepthEstimator:
     """The depth of one clip, some frames at a time."""
 
     def __init__(self, backend: TinyBackend) -> None:
@@ -191,15 +191,15 @@ def load(folder: str) -> TinyDepth:
     return TinyDepth.load(Path(folder)).to(own_device())
 
 
-def write_depth_net(folder: Path, card: DepthCard, net: DepthNet) -> None:
-    """Weights, without metadata, which would not be byte-stable, and card as one folder."""
+def write_depth_net(folder: Path, metadata: DepthCard, net: DepthNet) -> None:
+    """Weights, without metadata, which would not be byte-stable, and metadata as one folder."""
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     data = safetensors.torch.save(tensors)
-    card = card.model_copy(update={"blake2b": _digest(data)})
+    metadata = metadata.model_copy(update={"blake2b": _digest(data)})
     with replacing_folder(folder) as work:
         (work / WEIGHTS).write_bytes(data)
-        text = json.dumps(card.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-        (work / CARD).write_text(text, "utf-8")
+        text = json.dumps(metadata.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+        (work / METADATA).write_text(text, "utf-8")
 
 
 def _digest(data: bytes) -> str:
@@ -209,6 +209,6 @@ def _digest(data: bytes) -> str:
 def _check_digest(path: Path, data: bytes, wanted: str) -> None:
     if _digest(data) != wanted:
         raise FormatError(
-            path, "is damaged or not of its card", expected=f"blake2b {wanted}",
+            path, "is damaged or not of its metadata", expected=f"blake2b {wanted}",
             found=_digest(data), do="Train it again",
         )  # fmt: skip

@@ -18,7 +18,7 @@ from benchmark.synthetic.rng import generator
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from benchmark.params.synthetic import MimicSpec
+    from benchmark.params.synthetic import GesturesSpec
 
 Values: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -52,7 +52,7 @@ class DepthScores(NamedTuple):
 
 
 def film_unseen(
-    people: MimicSpec, splits: Collection[str], backdrop_metres: float, per_person: int
+    people: GesturesSpec, splits: Collection[str], backdrop_metres: float, per_person: int
 ) -> Seen:
     """Random frames of every person of these splits, at the archive's own size."""
     frames, inverse, figure = [], [], []
@@ -109,12 +109,12 @@ def sheet(seen: Seen, guesses: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Frame, exact and found inverse depth of some people, a row each: uint8 (H', W', 3)."""
     rows = []
     for k in np.linspace(0, len(seen.frames) - 1, PICTURED).astype(int):
-        maps = [_grey(values) for values in (seen.inverse[k], guesses[k])]
+        maps = [_gray(values) for values in (seen.inverse[k], guesses[k])]
         rows.append(np.concatenate([seen.frames[k], *maps], 1))
     return np.concatenate(rows)
 
 
-def _grey(inverse: NDArray[np.floating]) -> NDArray[np.uint8]:
+def _gray(inverse: NDArray[np.floating]) -> NDArray[np.uint8]:
     low, high = np.quantile(inverse, [0.0, 0.995])
-    grey = np.clip((inverse - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+    gray = np.clip((inverse - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)

@@ -27,7 +27,7 @@ class TinyDepthSpec(Strict):
     frames_per_take: _Positive
     """Frames used of each."""
     steps: _Positive
-    """Optimiser steps."""
+    """Optimizer steps."""
     batch_size: _Positive
     """Frames in each."""
     lr: Annotated[float, Field(gt=0)]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-    from benchmark.params.synthetic import MimicSpec
+    from benchmark.params.synthetic import GesturesSpec
 
     Report: TypeAlias = Callable[[int, Mapping[str, float]], None]
 
@@ -54,9 +54,9 @@ class Examples(NamedTuple):
 
 
 def train(
-    spec: TinyDepthSpec, people: MimicSpec, out: Path, *, picture: Path, report: Report
+    spec: TinyDepthSpec, people: GesturesSpec, out: Path, *, picture: Path, report: Report
 ) -> DepthCard:
-    """Film takes of `people`'s train split, train on them, write weights and card to `out`.
+    """Film takes of `people`'s train split, train on them, write weights and metadata to `out`.
 
     The bytes depend on the two specs (and on the machine's arithmetic) alone. `report` is given the
     loss on the way, and in the end what the network is worth on people of the val split, some of
@@ -68,13 +68,13 @@ def train(
     log.info("tiny depth: %d frames filmed in %.0f s", len(examples.frames), filmed - begun)
     net, losses = fit(spec, examples, report)
     tail = losses[-max(1, len(losses) // 10) :]
-    card = DepthCard(
+    metadata = DepthCard(
         format=FORMAT, spec=spec, people=people, loss=round(float(np.mean(tail)), 6), blake2b=""
     )
-    log.info("tiny depth: loss %.4f after %.0f s", card.loss, time.perf_counter() - filmed)
-    _judge(TinyDepth(card, net), examples, picture, report)
-    write_depth_net(out, card, net)
-    return card
+    log.info("tiny depth: loss %.4f after %.0f s", metadata.loss, time.perf_counter() - filmed)
+    _judge(TinyDepth(metadata, net), examples, picture, report)
+    write_depth_net(out, metadata, net)
+    return metadata
 
 
 def mean_map(examples: Examples, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -84,7 +84,7 @@ def mean_map(examples: Examples, size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _judge(net: TinyDepth, examples: Examples, picture: Path, report: Report) -> None:
-    spec, people = net.card.spec, net.card.people
+    spec, people = net.metadata.spec, net.metadata.people
     seen = film_unseen(people, {"val"}, spec.backdrop_metres, FRAMES_A_PERSON)
     guesses = net.depth(seen.frames)
     flat = mean_map(examples, guesses.shape[1:])
@@ -94,7 +94,7 @@ def _judge(net: TinyDepth, examples: Examples, picture: Path, report: Report) ->
     write_png(picture, sheet(seen, guesses))
 
 
-def plan_takes(spec: TinyDepthSpec, people: MimicSpec) -> tuple[Video, ...]:
+def plan_takes(spec: TinyDepthSpec, people: GesturesSpec) -> tuple[Video, ...]:
     """Short videos of one gesture each, by people of the train split in turn."""
     identities = [video.identity for video in plan(people) if video.split == "train"]
     takes = []
@@ -109,7 +109,7 @@ def plan_takes(spec: TinyDepthSpec, people: MimicSpec) -> tuple[Video, ...]:
     return tuple(takes)
 
 
-def film_examples(spec: TinyDepthSpec, people: MimicSpec) -> Examples:
+def film_examples(spec: TinyDepthSpec, people: GesturesSpec) -> Examples:
     """Random frames of every take at the network's working size."""
     camera = people.model_copy(update={"width": spec.width, "height": spec.height})
     num_frames = spec.takes * spec.frames_per_take

@@ -70,7 +70,7 @@ class VideoDepthAnything(nn.Module):
         self.head = TemporalDpt(size.dim, size.features, size.channels)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Normalised frames float32 (B, T, 3, H, W) -> inverse depth float32 (B, T, H, W), >= 0.
+        """Normalized frames float32 (B, T, 3, H, W) -> inverse depth float32 (B, T, H, W), >= 0.
 
         Raises:
             ValueError: H or W is no multiple of 14, or T is not in 1..32.
@@ -107,7 +107,7 @@ def load_weights(path: Path) -> VideoDepthAnything:
             found=first if dim is None else f"{dim} channels",
             do=_DO,
         )
-    with torch.device("meta"):  # every tensor comes from the file: nothing to initialise
+    with torch.device("meta"):  # every tensor comes from the file: nothing to initialize
         network = VideoDepthAnything(size)
     if said := tensor_faults(network.state_dict(), found):
         raise ArchiveError(path, f"tensors do not fit the network: {said}", do=_DO)
@@ -115,7 +115,7 @@ def load_weights(path: Path) -> VideoDepthAnything:
     return network.eval().requires_grad_(False)
 
 
-class VideoDepthAnythingFinder(DepthWindows):
+class VideoDepthAnythingEstimator(DepthWindows):
     """The depth of one clip with the pinned network, on this process' device.
 
     Raises:

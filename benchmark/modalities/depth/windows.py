@@ -70,7 +70,7 @@ def network_size(height: int, width: int, input_size: int = INPUT_SIZE) -> Netwo
 
 
 def network_input(frame: Frame, size: NetworkSize) -> Tensor:
-    """A frame uint8 (H, W, 3), RGB, as the network takes it: float32 (3, *size), normalised."""
+    """A frame uint8 (H, W, 3), RGB, as the network takes it: float32 (3, *size), normalized."""
     x = frame.astype(np.float32) / 255
     x = cv2.resize(x, (size.width, size.height), interpolation=cv2.INTER_CUBIC)
     x = np.ascontiguousarray(((x - _MEAN) / _STD).transpose(2, 0, 1))
@@ -82,7 +82,7 @@ class DepthWindows:
 
     What it holds does not grow with the clip: one window of inputs and one of depth.
 
-    `network` maps float32 (1, 32, 3, h, w), normalised, to relative inverse depth (1, 32, h, w),
+    `network` maps float32 (1, 32, 3, h, w), normalized, to relative inverse depth (1, 32, h, w),
     >= 0; on a GPU it runs in half precision where that is safe. It must lie on `device`.
     """
 

@@ -27,10 +27,10 @@ class Dis:
     """Flow of a pair of frames."""
 
     def __init__(self, backend: DisFlow) -> None:
-        self._finder = cv2.DISOpticalFlow.create(PRESETS.index(backend.preset))
+        self._estimator = cv2.DISOpticalFlow.create(PRESETS.index(backend.preset))
 
     def __call__(self, one: Frame, other: Frame) -> Vectors:
         """Pixels from `one` to `other`, float32 (H, W, 2)."""
-        grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (one, other)]
-        start = np.zeros((*grey[0].shape, 2), np.float32)
-        return np.asarray(self._finder.calc(grey[0], grey[1], start), np.float32)
+        gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (one, other)]
+        start = np.zeros((*gray[0].shape, 2), np.float32)
+        return np.asarray(self._estimator.calc(gray[0], gray[1], start), np.float32)

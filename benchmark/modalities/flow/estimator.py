@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     PairFlow: TypeAlias = Callable[[Frame, Frame], Vectors]
 
 
-class FlowFinder(Protocol):
+class FlowEstimator(Protocol):
     """Finds the flow of one clip: frames uint8 (H, W, 3) in, in order.
 
     Out come as many flows as pairs of neighbours: float32 (H, W, 2), pixels to the next frame, x
@@ -35,7 +35,7 @@ class FlowFinder(Protocol):
         ...
 
 
-def flow_finder(backend: FlowBackend) -> FlowFinder:
+def flow_estimator(backend: FlowBackend) -> FlowEstimator:
     """Ready for the first frame of a clip.
 
     Raises:
@@ -56,15 +56,15 @@ def flow_finder(backend: FlowBackend) -> FlowFinder:
 
             return PairByPair(Raft(backend))
         case MemFlow():
-            from benchmark.modalities.flow.memflow import MemFlowFinder
+            from benchmark.modalities.flow.memflow import MemFlowEstimator
 
-            return MemFlowFinder(backend)
+            return MemFlowEstimator(backend)
         case _:
             assert_never(backend)
 
 
 class PairByPair:
-    """A finder that looks at two frames at a time."""
+    """A estimator that looks at two frames at a time."""
 
     def __init__(self, find: PairFlow) -> None:
         self._find = find

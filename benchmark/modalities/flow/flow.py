@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from benchmark.data.flow_components import components
-from benchmark.modalities.flow.estimator import flow_finder
+from benchmark.modalities.flow.estimator import flow_estimator
 from benchmark.modalities.packing import Places, pack, resized, shrunk
 from benchmark.modalities.specs import MemFlow, RaftFlow
 from benchmark.runtime.devices import network_workers
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import FlowMedia
+    from benchmark.modalities.specs import FlowModality
 
     Vectors: TypeAlias = NDArray[np.float32]
 
 
 def prepare(
-    spec: FlowMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: FlowModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
     """Find and pack the flow of every clip, as many frames as the clip has.
 
@@ -36,7 +36,7 @@ def prepare(
         ArchiveError: A weights file is missing or damaged.
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    flow_finder(spec.backend)  # a damaged file is said once, not once a video
+    flow_estimator(spec.backend)  # a damaged file is said once, not once a video
     places = Places(raw, edition, clips, out, spec.model_dump_json())
     if isinstance(spec.backend, RaftFlow | MemFlow):
         workers = min(workers, network_workers())
@@ -49,9 +49,9 @@ class FlowExtraction:
     A clip of one frame does not move.
     """
 
-    def __init__(self, spec: FlowMedia) -> None:
+    def __init__(self, spec: FlowModality) -> None:
         self._spec = spec
-        self._finder = flow_finder(spec.backend)
+        self._estimator = flow_estimator(spec.backend)
         self._shape = (0, 0)
         self._last: Frame | None = None
 
@@ -59,11 +59,11 @@ class FlowExtraction:
         """The flows that are finished by this frame; none by the first one."""
         frame = shrunk(frame, self._spec.work_side)
         self._shape = frame.shape[:2]
-        return self._take(self._finder.add(frame))
+        return self._take(self._estimator.add(frame))
 
     def finish(self) -> list[Frame]:
-        """What the finder still owes, and the last flow once more."""
-        found = self._take(self._finder.finish())
+        """What the estimator still owes, and the last flow once more."""
+        found = self._take(self._estimator.finish())
         if self._last is None:
             self._last = self._render(np.zeros((*self._shape, 2), np.float32))
         return [*found, self._last]
@@ -85,7 +85,7 @@ class FlowExtraction:
 
 
 def wheel(flow: Vectors) -> Frame:
-    """Middlebury's colours, the frame's fastest pixel fully saturated: uint8 (H, W, 3) RGB."""
+    """Middlebury's colors, the frame's fastest pixel fully saturated: uint8 (H, W, 3) RGB."""
     import torch
     from torchvision.utils import flow_to_image
 

@@ -61,7 +61,7 @@ _DO = "See docs/weights.md for the files that fit"
 _KINDS = "MemFlowNet_{things,sintel,kitti,spring}.pth or ptlflow's memflow-*.ckpt"
 
 
-class MemFlowFinder:
+class MemFlowEstimator:
     """Finds the flow of one clip pair by pair, in order.
 
     A pair's flow leans on what the network remembers of the pair before, and so on back to the
@@ -69,7 +69,7 @@ class MemFlowFinder:
     empty memory. The memory itself holds one frame, whatever the window; the window bounds how far
     back a flow depends on the clip. There is no warm start, as in the authors' inference.py.
 
-    The network is shared by the process, and the clips of a video overlap: each finder brings its
+    The network is shared by the process, and the clips of a video overlap: each estimator brings its
     own memory.
 
     Raises:
@@ -197,7 +197,7 @@ def _mean_keys(path: Path, content: Mapping[str, Any]) -> float:
     if len(named) != 1:
         raise ArchiveError(
             path, "the name does not say what the weights were trained on", expected=_KINDS,
-            do="Keep the published name: the attention is scaled by it",
+            do="SelectCheckpoint the published name: the attention is scaled by it",
         )  # fmt: skip
     return math.prod(TRAINED_AT[named[0]]) // STEP**2 * (1 + 2) / 2
 

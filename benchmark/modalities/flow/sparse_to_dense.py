@@ -34,9 +34,9 @@ def sparse_to_dense(one: Frame, other: Frame) -> Vectors:
     height, width = one.shape[:2]
     ys, xs = np.mgrid[0:height:GRID, 0:width:GRID]
     points = np.stack([xs.ravel(), ys.ravel()], 1).astype(np.float32)
-    grey = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in (one, other)]
+    gray = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in (one, other)]
     follow: Any = cv2.calcOpticalFlowPyrLK  # its stubs want a flow to start from
-    moved, followed, _ = follow(grey[0], grey[1], points, None, winSize=WINDOW)
+    moved, followed, _ = follow(gray[0], gray[1], points, None, winSize=WINDOW)
     kept = followed.ravel() != 0
     if kept.sum() < LEAST:
         return np.zeros((height, width, 2), np.float32)

@@ -1,6 +1,6 @@
 """The front door to MediaPipe: OpenPose's 137 points of the frames of a video.
 
-MediaPipe is an optional extra and imported only where a finder opens its models; the mapping
+MediaPipe is an optional extra and imported only where a estimator opens its models; the mapping
 itself needs nothing but numpy. Left and right are the person's, in both conventions.
 """
 
@@ -80,7 +80,7 @@ class Landmarks(NamedTuple):
     """(478, 3) of one face."""
 
 
-class PointsFinder:
+class PointsEstimator:
     """Finds the points of one video, frame after frame: it tracks, so every video needs its own.
 
     Raises:
@@ -124,7 +124,7 @@ class PointsFinder:
     def landmarks(self, frame: NDArray[np.uint8]) -> Landmarks:
         """MediaPipe's own landmarks of the next frame, uint8 (H, W, 3) RGB."""
         if self._pose is None or self._image is None:
-            raise RuntimeError("a finder opens its models in a with statement")
+            raise RuntimeError("a estimator opens its models in a with statement")
         picture = self._image(np.ascontiguousarray(frame))
         at = round(self._frame * 1000 / self._fps)
         self._frame += 1
@@ -249,9 +249,9 @@ class Square(NamedTuple):
 def head_square(pose: FloatArray, width: int, height: int) -> Square | None:
     """A square around the head of a pose, with room; None where no pixel of it is in the frame."""
     head = pose[_HEAD, :2] * [width, height]
-    centre = head.mean(0)
-    side = round(_ROOM * 2 * float(np.linalg.norm(head - centre, axis=1).max())) + 1
-    left, top = (int(c) for c in np.round(centre - side / 2))
+    center = head.mean(0)
+    side = round(_ROOM * 2 * float(np.linalg.norm(head - center, axis=1).max())) + 1
+    left, top = (int(c) for c in np.round(center - side / 2))
     inside = -side < left < width and -side < top < height
     return Square(left, top, side) if inside else None
 

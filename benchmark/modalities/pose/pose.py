@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.archives.archive import raw_media
+from benchmark.archives.archive import raw_video_files
 from benchmark.contracts.skeletons import choose
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import read_frames
 from benchmark.modalities.keypoint_packing import pack_keypoints
 from benchmark.modalities.packing import Places
-from benchmark.modalities.pose.mediapipe_points import PointsFinder, PoseModels, model_hashes
+from benchmark.modalities.pose.mediapipe_points import PointsEstimator, PoseModels, model_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import PoseMedia
+    from benchmark.modalities.specs import PoseModality
 
 
 def prepare(
-    spec: PoseMedia, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    spec: PoseModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
 ) -> None:
     """Find the points of every frame of every clip, keep the layout's.
 
@@ -43,9 +43,9 @@ def prepare(
         Path(spec.hands) if spec.hands else None,
         Path(spec.face) if spec.face else None,
     )
-    with PointsFinder(models, fps=25):
+    with PointsEstimator(models, fps=25):
         pass  # a missing package or a damaged model is said once, not once a video
-    files = raw_media(raw, edition)
+    files = raw_video_files(raw, edition)
     # The models are part of what was made: others find other points.
     knobs = json.dumps({**spec.model_dump(), "models": model_hashes(models)})
     pack_keypoints(
@@ -65,10 +65,10 @@ def _of_video(
     wanted = {k for clip in clips for k in range(clip.start_frame, clip.end_frame)}
     found: dict[int, NDArray[np.float32]] = {}
     file = files[clips[0].video]
-    with file.local() as path, PointsFinder(models, clips[0].fps) as finder:
+    with file.local() as path, PointsEstimator(models, clips[0].fps) as estimator:
         for number, frame in enumerate(read_frames(path)):
             if number in wanted:
-                found[number] = finder.points(frame)
+                found[number] = estimator.points(frame)
             if len(found) == len(wanted):
                 break
         else:

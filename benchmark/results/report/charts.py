@@ -29,12 +29,12 @@ def curves_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
         axes.set_axis_off()
     for axes, name in zip(panels, histories, strict=False):
         history = histories[name]
-        for key, colour, marker, label in (
+        for key, color, marker, label in (
             ("train/top1", BLUE, "o", "training"), ("val/top1", VERMILION, "D", "validation"),
         ):  # fmt: skip
             known = history[["epoch", key]].dropna()
             axes.plot(
-                known["epoch"], 100 * known[key], color=colour, marker=marker, markersize=4,
+                known["epoch"], 100 * known[key], color=color, marker=marker, markersize=4,
                 label=label,
             )  # fmt: skip
         axes.set_title(plain(name), loc="left", size=10)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from benchmark.archives.archive import raw_media
+from benchmark.archives.archive import raw_video_files
 from benchmark.core.video import VideoWriter, read_frames
 from benchmark.evaluation.diversity import hardest
 from benchmark.results.table import read_source
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
-    from benchmark.results.table import Answers
+    from benchmark.results.table import GroundTruth
 
 SHORT_SIDE = 180
 """Of a clip that plays in the page."""
@@ -73,7 +73,7 @@ class Streams(NamedTuple):
     """What that stream is called."""
 
 
-def gallery(params: Params, truth: Answers, folder: Path, archive: Archive) -> Gallery:
+def gallery(params: Params, truth: GroundTruth, folder: Path, archive: Archive) -> Gallery:
     """The clips of one split that `params.analysis` asks for; `folder` holds all probabilities.
 
     Raises:
@@ -98,7 +98,7 @@ def gallery(params: Params, truth: Answers, folder: Path, archive: Archive) -> G
 
 
 def choose(
-    streams: Streams, truth: Answers, count: int
+    streams: Streams, truth: GroundTruth, count: int
 ) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     """Rows of the `count` hardest and the `count` most improved clips, each with a reason.
 
@@ -125,7 +125,7 @@ def choose(
 
 
 def shown(
-    chosen: Sequence[tuple[int, str]], p: NDArray[np.float64], truth: Answers, edition: Edition,
+    chosen: Sequence[tuple[int, str]], p: NDArray[np.float64], truth: GroundTruth, edition: Edition,
     videos: Mapping[str, str],
 ) -> list[Shown]:  # fmt: skip
     """The clips as the page shows them; `videos` maps a clip id to its data URI."""
@@ -152,7 +152,7 @@ def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
     """
     named = set(ids)
     wanted = [clip for clip in archive.clips if clip.clip_id in named]
-    files = raw_media(archive.raw, archive.edition)
+    files = raw_video_files(archive.raw, archive.edition)
     found: dict[str, str] = {}
     for video in sorted({clip.video for clip in wanted}):
         own = [clip for clip in wanted if clip.video == video]

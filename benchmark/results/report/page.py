@@ -141,7 +141,7 @@ def provenance(params: Params, edition: Edition, knobs: Path, folder: Path) -> d
         "commit": tags["git.commit"] + dirty,
         "machine": f"{platform.system()} {platform.machine()}, Python {tags['python']}",
         "packages": ", ".join(f"{name} {versions[name]}" for name in PACKAGES),
-        "params.yaml": f"SHA-256 {sha256(knobs)}, profile {params.profile}, seed {params.seed}",
+        "params.yaml": f"SHA-256 {sha256(knobs)}, profile {params.preset}, seed {params.seed}",
         **{
             f"predictions/{params.folder_of(name)}/val.parquet": f"SHA-256 {sha256(file)}"
             for name, file in files.items()

@@ -14,7 +14,7 @@ from benchmark.synthetic.plan import FLOOR, SPLITS, Split, class_counts
 from benchmark.synthetic.rng import generator
 
 if TYPE_CHECKING:
-    from benchmark.params.synthetic import ActionsSpec, MimicSpec
+    from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 
 _HELD_OUT = 0.15
 """Share of the people in each of validation and test."""
@@ -58,7 +58,7 @@ class Clip:
         return f"{self.split}{self.number:04d}.mp4"
 
 
-def people_of(spec: ActionsSpec, people: MimicSpec) -> dict[Split, tuple[int, ...]]:
+def people_of(spec: ActionsSpec, people: GesturesSpec) -> dict[Split, tuple[int, ...]]:
     """The identities of each split, all of them from mimic's train split.
 
     Raises:
@@ -77,7 +77,7 @@ def people_of(spec: ActionsSpec, people: MimicSpec) -> dict[Split, tuple[int, ..
     return {split: tuple(who.tolist()) for split, who in by_split.items()}
 
 
-def plan(spec: ActionsSpec, people: MimicSpec) -> tuple[Clip, ...]:
+def plan(spec: ActionsSpec, people: GesturesSpec) -> tuple[Clip, ...]:
     """All clips of the archive, split by split, in the order of their names."""
     who = people_of(spec, people)
     sizes: dict[Split, int] = {

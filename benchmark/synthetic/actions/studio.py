@@ -81,7 +81,7 @@ def _film(
 
 
 def _aim(position: Array, target: Array, seat: Seat) -> tuple[Array, float, float]:
-    """The target that centres a person, and the person's height and width at focal length 1."""
+    """The target that centers a person, and the person's height and width at focal length 1."""
     front = -seat.knee - _TOES
     person = np.array([
         (0, 0, _TOP), (-_SIDE, 0, 0), (_SIDE, 0, 0), (-_SIDE / 2, front, seat.floor),
@@ -152,9 +152,9 @@ def _furnish(picture: NDArray[np.uint8], rng: np.random.Generator, wall: Array) 
     for _ in range(int(rng.integers(0, 4))):
         x, y = int(rng.integers(-w // 5, w)), int(rng.integers(-h // 5, h // 2))
         across, down = int(rng.uniform(0.12, 0.5) * w), int(rng.uniform(0.12, 0.5) * h)
-        colour = np.clip(wall + rng.normal(0, 45, 3), 8, 246)
-        cv2.rectangle(picture, (x, y), (x + across, y + down), colour.tolist(), -1)
-        cv2.rectangle(picture, (x, y), (x + across, y + down), (colour * 0.7).tolist(), 2)
+        color = np.clip(wall + rng.normal(0, 45, 3), 8, 246)
+        cv2.rectangle(picture, (x, y), (x + across, y + down), color.tolist(), -1)
+        cv2.rectangle(picture, (x, y), (x + across, y + down), (color * 0.7).tolist(), 2)
 
 
 def _chair(rng: np.random.Generator, seat: Seat) -> list[Part]:

@@ -11,16 +11,16 @@ import torch
 
 from benchmark.runtime.distributed import alone, device_name
 from benchmark.training.monitor.meter import Meter
-from benchmark.training.monitor.throughput import Utilisation
-from benchmark.training.state import build_parts
+from benchmark.training.monitor.throughput import Utilization
+from benchmark.training.state import build_state
 from benchmark.training.train_step import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmark.data.loader import TrainBatch
-    from benchmark.training.state import Parts
-    from benchmark.training.task import Task
+    from benchmark.training.state import TrainState
+    from benchmark.training.task import TrainSpec
 
 
 ROUNDS = 5
@@ -45,18 +45,18 @@ class Speeds(NamedTuple):
     """Peak of the device; 0 on a CPU."""
 
 
-def measure(task: Task, *, seconds: float) -> Speeds:
+def measure(task: TrainSpec, *, seconds: float) -> Speeds:
     """Measure for about `seconds` each, in turns; weights are trained a little and thrown away.
 
     Raises:
-        FormatError: The media or the weights to start from cannot be read.
+        FormatError: The modality or the weights to start from cannot be read.
     """
     fabric = alone(task.recipe)
-    parts = build_parts(task, fabric)
+    parts = build_state(task, fabric)
     stepper = Stepper(parts, task.recipe, task.seed)
-    utilisation = Utilisation(parts, task.recipe)
+    utilization = Utilization(parts, task.recipe)
     endless = _endless(parts)
-    first = [_on_device(next(endless), fabric.device) for _ in parts.order.own_passes]
+    first = [_on_device(next(endless), fabric.device) for _ in parts.order.own_micro_batches]
     same = itertools.cycle(first)
     parts.model.train()
     ways = {
@@ -73,13 +73,15 @@ def measure(task: Task, *, seconds: float) -> Speeds:
     return Speeds(
         device=device_name(fabric.device),
         **found,
-        gflops_per_clip=utilisation.flops / 2e9,
-        mfu=utilisation.of(found["synthetic"]),
+        gflops_per_clip=utilization.flops / 2e9,
+        mfu=utilization.of(found["synthetic"]),
         memory_gib=torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
     )
 
 
-def _training(parts: Parts, stepper: Stepper, batches: Iterator[TrainBatch]) -> Callable[[], int]:
+def _training(
+    parts: TrainState, stepper: Stepper, batches: Iterator[TrainBatch]
+) -> Callable[[], int]:
     """A training step, which says how many clips it took."""
     meter, numbers = Meter(parts.fabric.device, [0.0, 0.0, 0.0]), itertools.count()
 
@@ -109,7 +111,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def _endless(parts: Parts) -> Iterator[TrainBatch]:
+def _endless(parts: TrainState) -> Iterator[TrainBatch]:
     """The batches of all epochs, again and again."""
     while True:
         yield from parts.batches

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.data.inputs import Input
-    from benchmark.training.task import Task
+    from benchmark.training.task import TrainSpec
 
 MOMENTS = 6
 """Frames shown of a clip."""
@@ -26,14 +26,14 @@ HALF = 6
 """Clips shown that were answered rightly, and as many wrongly."""
 
 
-def samples(task: Task, p: NDArray[np.float32]) -> list[Sample]:
+def samples(task: TrainSpec, p: NDArray[np.float32]) -> list[Sample]:
     """The surest wrong answers, then the surest right ones, of validation: p is (N, K)."""
     clips = task.clips.split("val")
     labels, answers = clips.labels(), p.argmax(1)
     surest = np.argsort(-p.max(1), kind="stable")
     right = answers == labels
     chosen = [*surest[~right[surest]][:HALF], *surest[right[surest]][:HALF]]
-    views = build_views(task.experiment.input, task.media, task.media_folder, task.clips)
+    views = build_views(task.experiment.input, task.modality, task.modality_folder, task.clips)
     found = []
     for row in chosen:
         arrays = [part[0] for part in views.test(clips.ids[row], quick=True).views]

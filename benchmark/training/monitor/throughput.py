@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from benchmark.params.recipes import Recipe
-    from benchmark.training.state import Parts
+    from benchmark.training.state import TrainState
 
 TRAINING = 3
 """Operations of a training step over those of the forward pass: the backward pass costs two."""
@@ -34,14 +34,14 @@ MATRIX = 1024
 """Side of the matrices that are multiplied where no data sheet is known."""
 
 
-def flops_of_clip(parts: Parts) -> int:
+def flops_of_clip(parts: TrainState) -> int:
     """Operations (two a multiply-add) of the forward pass of one training view."""
     _, arrays, _ = parts.batches.dataset[(0, 0, 0)]
     x = tuple(torch.from_numpy(one)[None].to(parts.fabric.device) for one in arrays)
     return flops_of_forward(parts, x)
 
 
-def flops_of_forward(parts: Parts, x: tuple[Tensor, ...]) -> int:
+def flops_of_forward(parts: TrainState, x: tuple[Tensor, ...]) -> int:
     """Operations of the forward pass over a batch, by torch's own counter."""
     was = parts.model.training
     parts.model.eval()
@@ -74,13 +74,13 @@ def _seconds_of_product(one: Tensor) -> float:
     return time.perf_counter() - began
 
 
-class Utilisation:
-    """Model FLOPs utilisation of one training.
+class Utilization:
+    """Model FLOPs utilization of one training.
 
     Source: PaLM (Chowdhery et al., 2022), appendix B: what is computed again does not count.
     """
 
-    def __init__(self, parts: Parts, recipe: Recipe) -> None:
+    def __init__(self, parts: TrainState, recipe: Recipe) -> None:
         self.flops = flops_of_clip(parts)
         """Of the forward pass of one clip."""
         device = parts.fabric.device
