@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images often set it; each of the 59 stages would then compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce extras test unit lint ui docs clean
+.PHONY: help reproduce extras test unit lint ui docs house clean
 help:
 	@echo "make reproduce   environment, all results of the default edition, the submission file"
 	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
@@ -56,3 +56,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 $(VENV)/.extras: requirements-extras.lock $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-extras.lock
 	touch $@
+
+# The figures of the code's order: rooms, circles, docstrings, comments.
+house: $(VENV)/.extras
+	python tests/house.py

@@ -65,7 +65,7 @@ BAD = {
     ),
     "zeros lost": (
         GOOD.replace(b"\n0", b"\n"),
-        [", line 2: 3 unknown clip(s)", "SelectCheckpoint the zeros at the start", ": 3 clip(s) missing"],
+        [", line 2: 3 unknown clip(s)", "Keep the zeros at the start", ": 3 clip(s) missing"],
     ),
     "quotes": (
         GOOD.replace(b"0200_7", b'"0200_7"'),

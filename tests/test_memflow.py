@@ -296,7 +296,7 @@ def refusal(path: Path) -> str:
 def test_a_name_that_hides_the_training_is_refused(tmp_path: Path) -> None:
     for name in ("mine.pth", "MemFlowNet_things_kitti.pth"):
         torch.save(random_tensors(), tmp_path / name)
-        assert "SelectCheckpoint the published name" in refusal(tmp_path / name)
+        assert "Keep the published name" in refusal(tmp_path / name)
 
 
 @needs_ptlflow

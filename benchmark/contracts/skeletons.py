@@ -66,7 +66,7 @@ def choose(name: LayoutName, own: Layout | None) -> Layout:
 
 
 def write_layout(points: Layout, folder: Path) -> None:
-    """SelectCheckpoint the layout beside the keypoints that have it."""
+    """Keep the layout beside the keypoints that have it."""
     write_text(folder / FILE, points.model_dump_json(indent=1) + "\n")
 
 

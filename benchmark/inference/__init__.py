@@ -1,1 +1,1 @@
-"""TrainResult models -> probabilities of clips, or of any video."""
+"""Trained models -> probabilities of clips, or of any video."""

@@ -10,7 +10,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> None:
-    """SelectCheckpoint freed memory in this process, for the tensors of the next step.
+    """Keep freed memory in this process, for the tensors of the next step.
 
     glibc hands large blocks back to Linux, which has to fill them with zeros when the next step
     asks for them: up to a tenth of a step on a CPU. Other C libraries stay as they are.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Figure(NamedTuple):
-    """TrainState of one dressed person and their texture."""
+    """Parts of one dressed person and their texture."""
 
     parts: list[Part]
     """The body first, its vertices in the rig's order."""

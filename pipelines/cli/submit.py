@@ -94,7 +94,7 @@ def _check_folder(out: Path, ours: set[str]) -> None:
 
 
 def _record(note: SubmissionNote, out: Path) -> None:
-    """SelectCheckpoint it as a run where a project is; `mgbench ui` shows it."""
+    """Keep it as a run where a project is; `mgbench ui` shows it."""
     from benchmark.tracking.records import write_records
     from benchmark.tracking.store import find_root
     from submission.leaderboard.metadata import submission_record

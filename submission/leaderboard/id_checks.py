@@ -29,7 +29,7 @@ def id_faults(
             f"{name}, line {number}",
             f"{len(twice)} clip(s) come twice, the first is {clip}",
             found=f"before on line {lines[clip]}",
-            do="SelectCheckpoint one line a clip",
+            do="Keep one line a clip",
         )
     if foreign:
         yield SubmissionError(
@@ -78,7 +78,7 @@ def _advice(foreign: Sequence[str], known: set[str]) -> str:
     if all(clip.rpartition(".")[0] in known for clip in foreign):
         return "Take the file ending away"
     if set(foreign) <= {clip.lstrip("0") for clip in known}:
-        return "SelectCheckpoint the zeros at the start: a spreadsheet has read the ids as numbers"
+        return "Keep the zeros at the start: a spreadsheet has read the ids as numbers"
     for ending in (".mp4", ".avi"):
         if all(clip + ending in known for clip in foreign):
             return f"Put {ending} after each"

@@ -54,7 +54,7 @@ _RENAMED = {
     ".attention.v_proj.": ".attention.attention.value.",
     ".attention.o_proj.": ".attention.output.dense.",
 }
-"""TrainState of names in transformers 5: what they are called in the published files."""
+"""Parts of names in transformers 5: what they are called in the published files."""
 _DO = "Take model.safetensors and config.json of one repository as published, see docs/weights.md"
 
 Positive: TypeAlias = Annotated[int, Field(gt=0)]

@@ -197,7 +197,7 @@ def _mean_keys(path: Path, content: Mapping[str, Any]) -> float:
     if len(named) != 1:
         raise ArchiveError(
             path, "the name does not say what the weights were trained on", expected=_KINDS,
-            do="SelectCheckpoint the published name: the attention is scaled by it",
+            do="Keep the published name: the attention is scaled by it",
         )  # fmt: skip
     return math.prod(TRAINED_AT[named[0]]) // STEP**2 * (1 + 2) / 2
 
