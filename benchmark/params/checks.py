@@ -19,7 +19,6 @@ from benchmark.modalities.specs import (
     TinyBackend,
 )
 from benchmark.models.specs import RgbPoseConv3d
-from submission.fusion.spec import Fixed
 
 if TYPE_CHECKING:
     from benchmark.data.inputs import Input
@@ -47,8 +46,7 @@ def _fusion_faults(params: Params) -> list[str]:
             for member in fusion.members
             if member not in params.experiments
         ]
-        if isinstance(fusion.rule, Fixed) and set(fusion.rule.weights) != set(fusion.members):
-            faults.append(f"fusions.{key}.rule.weights: must name exactly the members")
+        faults += [f"fusions.{key}.rule.{fault}" for fault in fusion.rule.faults(fusion.members)]
     return faults
 
 

@@ -33,7 +33,7 @@ CARRIERS = frozenset({
     "benchmark.core.errors",
     "benchmark.plots.figures",
     "benchmark.core.files",
-    "submission.fusion.spec",
+    "submission.fusion.rules.union",
     "benchmark.data.inputs",
     "benchmark.modalities.specs",
     "benchmark.core.tensors",
