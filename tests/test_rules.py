@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -26,6 +29,7 @@ from fused import (
     make,
     rule_for,
 )
+from submission.fusion import rules
 from submission.fusion.blend import apply_temperature
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import Estimate
@@ -33,10 +37,19 @@ from submission.fusion.fuse import apply, fuse
 from submission.fusion.rules.convex import Convex
 from submission.fusion.rules.equal import Fixed, Geometric, Uniform
 from submission.fusion.rules.greedy import Greedy
-from submission.fusion.rules.rule import FusedMetric
+from submission.fusion.rules.rule import FusedMetric, Rule
 from submission.fusion.rules.search import Search
 from submission.fusion.rules.stacking import Stacking
+from submission.fusion.rules.union import FusionRule
 from submission.fusion.temperature import Temperature
+
+
+def test_the_union_holds_every_rule_and_the_tests_cover_each() -> None:
+    for module in pkgutil.iter_modules(rules.__path__, "submission.fusion.rules."):
+        importlib.import_module(module.name)
+    (members, _) = get_args(FusionRule)
+    assert {*get_args(members)} == {*Rule.__subclasses__()}
+    assert {type(rule_for(kind, make(0)[0])) for kind in KINDS} == {*get_args(members)}
 
 
 @pytest.mark.parametrize("kind", KINDS)

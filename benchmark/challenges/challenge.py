@@ -49,6 +49,7 @@ class Form(Strict):
     def _fits(self) -> Form:
         if self.header is not None and len(self.header) != 1 + len(self.columns):
             raise ValueError("header must name the clip id and every column")
+        # Both become paths below the submission's folder: '../x' must not leave it.
         for name in (self.file, self.zip):
             inside(FOLDER, name)
         return self
@@ -118,6 +119,7 @@ def read_challenge(name: str) -> Challenge:
     if not path.is_file():
         return _plain(read_edition(name))
     challenge = read_yaml(path, Challenge)
+    # A copied file that kept its old name would record submissions under that one.
     if challenge.name != name:
         raise ParamsError(path, "name differs from the file's", expected=name, found=challenge.name)
     return challenge

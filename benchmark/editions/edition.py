@@ -65,6 +65,7 @@ class Edition(Strict):
 
     @model_validator(mode="after")
     def _groups_cover_classes(self) -> Edition:
+        # Each class belongs to one body part: leaderboards ask for the part of every class.
         members = sorted(index for group in self.groups.values() for index in group)
         if members != list(range(len(self.classes))):
             raise ValueError("groups must hold every class index exactly once")
@@ -95,6 +96,7 @@ def read_edition(name: str) -> Edition:
             "edition", f"no edition '{name}'", expected="one of " + ", ".join(edition_names())
         )
     edition = read_yaml(path, Edition)
+    # Files between stages carry the name: that of a copied file would mix two editions.
     if edition.name != name:
         raise ParamsError(path, "name differs from the file's", expected=name, found=edition.name)
     return edition
@@ -106,6 +108,7 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     if name is None:
         return None
     path = inside(FOLDER, name)
+    # Clip ids hold no spaces, so this takes line ends of any system.
     header, *ids = path.read_text("utf-8").split()
     if header != "Id":
         raise ParamsError(path, "wrong header", expected="Id", found=header)

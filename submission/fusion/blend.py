@@ -76,6 +76,7 @@ def geometric_mean(p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np
 
     Probabilities below `PROBABILITY_FLOOR` count as the floor.
     """
+    # Weights are exponents here: their scale would change the result, unlike in the mean above.
     total = np.exp(np.tensordot(w / w.sum(), _logs(p), axes=1))
     return total / total.sum(axis=1, keepdims=True)
 
@@ -102,6 +103,7 @@ def apply_temperatures(
 
 def stack_features(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lay the log-probabilities of all members side by side: (M, N, K) -> (N, M * K)."""
+    # The columns of one member stay together; weights.json relies on this order.
     return _logs(p).transpose(1, 0, 2).reshape(p.shape[1], -1)
 
 

@@ -5,7 +5,6 @@ Legend: M members, N clips, K classes.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +12,11 @@ import numpy as np
 from benchmark.contracts.predictions import check_against
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.evaluation.metrics import score
-from submission.fusion.blend import Blend, apply_temperatures
+from submission.fusion.blend import Blend
 from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, parameters_of
 from submission.fusion.fuse import check_members, stacked
-from submission.fusion.rules.rule import Fit, uniform_weights
-from submission.fusion.temperature import fit_temperature
+from submission.fusion.rules.rule import uniform_weights
+from submission.fusion.temperature import fit_with_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
+    from submission.fusion.rules.rule import Fit
     from submission.fusion.rules.union import FusionRule
     from submission.fusion.temperature import Temperature
 
@@ -64,7 +64,7 @@ def fit_fusion(
     label, video = clips.labels()[order], np.asarray(clips.videos, np.str_)[order]
 
     def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
-        return _fit(rule, temperature, names, p, label)
+        return fit_with_temperature(rule, temperature, names, p, label)
 
     fitted = refit(p, label)
     uniform = Blend(uniform_weights(len(names)))
@@ -82,30 +82,8 @@ def fit_fusion(
         uniform=_estimate(uniform(p), label),
         fitted=_estimate(fitted.blend(p), label),
         nested=_estimate(_nested(refit, p, label, video), label),
-        test_files={},
+        test_files={},  # stage `fuse` adds them: a fit sees no files
     )
-
-
-def _fit(
-    rule: FusionRule, temperature: Temperature, names: Sequence[str], p: NDArray[np.float64],
-    label: NDArray[np.int64],
-) -> Fit:  # fmt: skip
-    """Fit `rule` with temperatures around it.
-
-    Args:
-        rule: How to weigh the members.
-        temperature: Where to fit temperatures.
-        names: The members, sorted.
-        p: Probabilities of the members in that order, (M, N, K).
-        label: Class of each clip, (N,).
-    """
-    before = None
-    if temperature in {"before", "both"}:
-        before = np.array([fit_temperature(member, label) for member in p])
-        p = apply_temperatures(p, before)
-    blend, evaluations = rule.fit(names, p, label)
-    after = fit_temperature(blend(p), label) if temperature in {"after", "both"} else 1.0
-    return Fit(replace(blend, before=before, after=after), evaluations)
 
 
 def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:

@@ -80,6 +80,7 @@ class FittedFusion(Strict):
 
     def blend(self) -> Blend:
         """Build the function that fuses the members, in the order of their names."""
+        # A fit stacks members by name; the file may list them in any order.
         names = sorted(self.weights)
         stack = self.stack
         return Blend(

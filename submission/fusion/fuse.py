@@ -72,6 +72,7 @@ def stacked(
     members: Sequence[Probabilities], ids: Sequence[str]
 ) -> tuple[list[str], NDArray[np.float64]]:
     """Stack the members, sorted by name, on the clips `ids`: their names and p (M, N, K)."""
+    # Floating-point sums depend on the order of their terms: by name it is always the same.
     ordered = sorted(members, key=lambda member: member.source)
     p = np.stack([member.aligned(ids).p.astype(np.float64) for member in ordered])
     return [member.source for member in ordered], p

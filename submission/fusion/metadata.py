@@ -51,6 +51,7 @@ def read_fusion_metadata(result: Path) -> FusionMetadata | None:
         return None
     do = "Fuse again, or remove it"
     metadata = read_json(_beside(result), FusionMetadata, what="the metadata of a fusion", do=do)
+    # Since then another program may have written other probabilities to this path.
     return metadata if metadata.result == sha256(result) else None
 
 

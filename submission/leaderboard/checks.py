@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmark.challenges.challenge import Column, Form
     from benchmark.editions.edition import Edition
 
+# int() would also take "+1", " 1", "1_0" and digits of other scripts.
 INTEGER = re.compile(r"0|[1-9][0-9]*")
 """A label as the leaderboard reads it: ASCII digits, no sign, no leading zero."""
 LARGEST = 64 * 2**20
@@ -61,6 +62,7 @@ def bytes_of(path: Path, form: Form | None) -> tuple[list[SubmissionError], byte
     if not path.is_file():
         missing = SubmissionError(path, "no such file", do="Write it with 'mgbench submit write'")
         return [missing], None
+    # Before reading: a video given by mistake need not fit into memory.
     if path.stat().st_size > LARGEST:
         large = SubmissionError(path.name, "far too large", expected=f"at most {LARGEST} bytes")
         return [large], None
@@ -166,6 +168,7 @@ def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
                 f"{name}, line {line}", "a carriage return alone", expected="'\\n' or '\\r\\n'"
             )
         )
+        # The other checks go on with it as a line end, so that their line numbers are right.
         text = text.replace("\r", "\n")
     if not text.endswith("\n"):
         # A file that was cut off may still look right: 's12_0042,1' may have been ',13'.
@@ -182,6 +185,7 @@ def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
 def _header(name: str, rows: list[Row], form: Form) -> tuple[list[SubmissionError], list[Row]]:
     """Find the faults of the first line, and return the rows of clips."""
     first = rows[0].cells
+    # A first line with a number is a clip: its header is missing, not wrong.
     looks_like_header = not any(INTEGER.fullmatch(cell.strip()) for cell in first[1:])
     if form.header is None:
         if not looks_like_header:

@@ -109,6 +109,7 @@ def predicted_labels(
 def _check_origin(probabilities: Probabilities, edition: Edition) -> None:
     where = f"probabilities of {probabilities.source} on {probabilities.split}"
     if probabilities.edition == FOREIGN:
+        # Scores of other programs name no edition, split or classes: only the count can tell.
         found, expected = len(probabilities.classes), len(edition.classes)
         if found != expected:
             raise MismatchError(

@@ -59,6 +59,7 @@ def _read(path: Path, column: int) -> dict[str, list[str]]:
     if text is None:
         raise SubmissionError(path, f"cannot be read: {faults[0]}")
     rows = [line.split(",") for line in text.removesuffix("\n").split("\n")]
+    # Files of any program and challenge are welcome, so a first line without a number is a header.
     if not any(INTEGER.fullmatch(cell) for cell in rows[0][1:]):
         rows = rows[1:]
     short = [row for row in rows if len(row) < column + 2]

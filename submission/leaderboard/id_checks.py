@@ -72,6 +72,7 @@ def _order_faults(
 
 def _advice(foreign: Sequence[str], expected: set[str]) -> str:
     """Guess what happened to ids that the challenge does not know."""
+    # A guess counts only if it explains all of them.
     if all(clip.strip() in expected for clip in foreign):
         return "Remove the spaces"
     if all(clip.strip("\"'") in expected for clip in foreign):

@@ -28,7 +28,7 @@ def upload(file: Path, competition: str, message: str) -> str:
         # The client prints faults of the transfer instead of raising them.
         with redirect_stdout(printed):
             reply = api.competition_submit(str(file), message, competition, quiet=True)
-    except Exception as error:
+    except Exception as error:  # the client raises its own errors and those of requests
         raise SubmissionError(where, f"refused {file.name}: {_reason(error)}") from error
     if reply.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
         reason = " ".join(printed.getvalue().split()) or reply.message
@@ -37,7 +37,7 @@ def upload(file: Path, competition: str, message: str) -> str:
 
 
 def _client() -> Any:
-    """Authenticate Kaggle's client, which has no types."""
+    """Return Kaggle's client, authenticated; it has no types."""
     key = "Make a key on Kaggle's page of your account and put it into ~/.kaggle/kaggle.json"
     printed = io.StringIO()
     try:

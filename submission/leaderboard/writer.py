@@ -56,6 +56,7 @@ def write_submission(
     with replacing_folder(folder) as work:
         (work / form.file).write_bytes(data)
         _write_zip(work / form.zip, form.file, data)
+        # The leaderboard sees the bytes on disk, so the check reads those.
         for name in (form.file, form.zip):
             check_submission(work / name, wanted.ids, form, edition)
         metadata = SubmissionMetadata(

@@ -45,6 +45,7 @@ class Fixed(Rule):
 
     def fit(self, names: Sequence[str], p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         """Return the chosen weights, scaled to sum 1, in the order of `names`."""
+        # Reading params.yaml has made sure, through `faults`, that every member has a weight.
         weights = np.array([self.weights[name] for name in names], np.float64)
         return Fit(Blend(weights / weights.sum()), evaluations=0)
 

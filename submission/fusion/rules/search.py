@@ -37,6 +37,7 @@ class Search(Rule):
         from scipy.special import softmax
 
         cost_of = cost(self.metric, label)
+        # Softmax maps any logs to the simplex, so CMA-ES needs no constraint.
         start = np.zeros(len(p))
         best = softmax(start)
         least = cost_of(weighted_mean(p, best))

@@ -36,6 +36,7 @@ class Stacking(Rule):
         classes = np.unique(label)
         if len(classes) < 2:
             return None
+        # scikit-learn's own limit of 100 steps may stop short of the minimum.
         model = LogisticRegression(C=self.c, max_iter=1000).fit(stack_features(p), label)
         coefficients, intercept = model.coef_, model.intercept_
         # For two classes scikit-learn keeps one row, the difference of both.
