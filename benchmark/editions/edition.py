@@ -41,7 +41,7 @@ class Edition(Strict):
 
     name: str
     version: int
-    """Number that every change raises that can move a score."""
+    """Every change of the file that can move a score raises it."""
     title: str
     source: str
     """Origin of the data."""

@@ -5,7 +5,7 @@ Legend: M members, N clips, K classes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -50,14 +50,7 @@ def fit_fusion(
         MismatchError: The members disagree with each other or with `clips`, or are of test.
         FormatError: The clips come from one video only, so no video can be left out.
     """
-    check_members(members)
-    split = members[0].split
-    if split not in LABELED:
-        raise MismatchError(
-            f"fit of {members[0].source}", "fitted on validation only", expected="val", found=split
-        )
-    for member in members:
-        check_against(member, clips, members[0].classes)
+    split = _labeled_split(members, clips)
     # Floating-point sums depend on the order of the rows, so the fit sorts them by clip id.
     order = np.argsort(clips.ids)
     names, p = stacked(members, [clips.ids[row] for row in order])
@@ -84,6 +77,19 @@ def fit_fusion(
         nested=_estimate(_nested(refit, p, label, video), label),
         test_files={},  # stage `fuse` adds them: a fit sees no files
     )
+
+
+def _labeled_split(members: Sequence[Probabilities], clips: Clips) -> Literal["val", "oof"]:
+    """Check that the members belong to the labeled `clips`, and return their split."""
+    check_members(members)
+    first, split = members[0], members[0].split
+    if split not in LABELED:
+        raise MismatchError(
+            f"fit of {first.source}", "fitted on validation only", expected="val", found=split
+        )
+    for member in members:
+        check_against(member, clips, first.classes)
+    return split
 
 
 def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:
