@@ -11,8 +11,9 @@ from benchmark.contracts.predictions import read_probabilities, write_probabilit
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
 from pipelines._stage import entry, existing, path, stage
+from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import write_fitted
-from submission.fusion.fuse import apply, fit_fusion
+from submission.fusion.fuse import apply
 
 if TYPE_CHECKING:
     from pathlib import Path

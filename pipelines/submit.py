@@ -42,13 +42,13 @@ def main(
     found = read_probabilities(test)
     check_against(found, clips.split("test"), edition.classes)
     made_of = ingredients_of(test, spec.source, transductive=spec.transductive)
-    note = write_submission(found, wanted_clips(challenge, clips), challenge, made_of, out)
+    written = write_submission(found, wanted_clips(challenge, clips), challenge, made_of, out)
     root = find_root()
-    records = [submission_record(root, note, out)]
+    records = [submission_record(root, written, out)]
     log_records(root, records)
     write_records(record, records)
-    guessed = f", {len(note.excluded)} of them left out and guessed" if note.excluded else ""
-    click.echo(f"wrote {out}: {', '.join(note.files)}, {note.clips} clips, checked{guessed}")
+    guessed = f", {len(written.excluded)} of them left out and guessed" if written.excluded else ""
+    click.echo(f"wrote {out}: {', '.join(written.files)}, {written.clips} clips, checked{guessed}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from benchmark.editions.edition import read_edition
 from benchmark.results.markdown import to_markdown
 from benchmark.results.table import Entry, GroundTruth, Resampling, ResultRow, score_rows
 from submission.fusion.fuse import fuse
-from submission.fusion.spec import Convex, Uniform
+from submission.fusion.rules.convex import Convex
+from submission.fusion.rules.equal import Uniform
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -43,7 +43,7 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert {row[1] for row in rows} <= {"0", "1", "2"}
     note = json.loads((root / "submissions/final/submission.json").read_text("utf-8"))
     assert note["excluded"] == ["test1-0", "test1-1"]
-    assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["left_out_answer"])}
+    assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["excluded_label"])}
     page = (root / "RESULTS.md").read_text("utf-8")
     assert page.count("| 06 | all convex |") == 1, "validation only: nobody knows test"
     assert (root / "reports/data/own/report.html").is_file()

@@ -26,7 +26,7 @@ IDS = tuple(listed_ids(read_edition("imigue"), "test") or ())
 
 @pytest.fixture(scope="module")
 def probabilities(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """4,562 answers, one class after the other."""
+    """4,562 predictions, one class after the other."""
     path = tmp_path_factory.mktemp("p") / "mine.parquet"
     write_probabilities(sure(IDS[::-1], [k % 32 for k in range(len(IDS))], MIGA), path)
     return path
@@ -62,14 +62,14 @@ def test_the_csv_names_the_official_clips_in_their_order(written: Path) -> None:
     assert rows[0].endswith(f",{(len(IDS) - 1) % 32}")
 
 
-def test_the_note_says_what_it_is_made_of(written: Path, probabilities: Path) -> None:
-    note = json.loads((written / "submission.json").read_text("utf-8"))
-    assert note["ingredients"]["probabilities"] == sha256(probabilities)
-    assert note["ingredients"]["transductive"] is False
-    assert note["files"]["prediction.csv"] == sha256(written / "prediction.csv")
+def test_the_metadata_say_what_it_is_made_of(written: Path, probabilities: Path) -> None:
+    metadata = json.loads((written / "submission.json").read_text("utf-8"))
+    assert metadata["ingredients"]["probabilities"] == sha256(probabilities)
+    assert metadata["ingredients"]["transductive"] is False
+    assert metadata["files"]["prediction.csv"] == sha256(written / "prediction.csv")
 
 
-def test_the_note_of_a_file_that_fuse_wrote_names_its_members_and_weights(
+def test_the_metadata_of_a_file_that_fuse_wrote_name_its_members_and_weights(
     tmp_path: Path, probabilities: Path
 ) -> None:
     other = tmp_path / "other.parquet"
@@ -142,7 +142,7 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path, probabilities
     assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"
 
 
-def test_diff_says_how_many_answers_differ_and_between_which_classes(
+def test_diff_says_how_many_labels_differ_and_between_which_classes(
     tmp_path: Path, written: Path
 ) -> None:
     lines = (written / "prediction.csv").read_text("utf-8").splitlines()

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
+from benchmark.contracts.predictions import PROBABILITY_FLOOR
 from benchmark.core.errors import FormatError
 from benchmark.core.files import write_text
 from benchmark.core.schema import Strict, read_json
 from benchmark.evaluation.calibration import calibration
-from benchmark.evaluation.floor import PROBABILITY_FLOOR
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,6 @@ from benchmark.editions.edition import edition_names, read_edition
 from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyBackend
 from benchmark.models.specs import RgbPoseConv3d
-from submission.fusion.spec import Fixed
 
 if TYPE_CHECKING:
     from benchmark.params.params import Experiment, Params
@@ -37,8 +36,7 @@ def _fusion_faults(params: Params) -> list[str]:
             for member in fusion.members
             if member not in params.experiments
         ]
-        if isinstance(fusion.rule, Fixed) and set(fusion.rule.weights) != set(fusion.members):
-            faults.append(f"fusions.{key}.rule.weights: must name exactly the members")
+        faults += [f"fusions.{key}.rule.{fault}" for fault in fusion.rule.faults(fusion.members)]
     return faults
 
 

@@ -16,7 +16,8 @@ from benchmark.models.specs import Backbone
 from benchmark.params.checks import names_faults
 from benchmark.params.recipes import Recipe
 from benchmark.params.synthetic import ActionsSpec, GesturesSpec
-from submission.fusion.spec import FusionRule, Temperature
+from submission.fusion.rules.union import FusionRule
+from submission.fusion.temperature import Temperature
 
 if TYPE_CHECKING:
     from pathlib import Path

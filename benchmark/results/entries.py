@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmark.results.table import Entry, read_source
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import fuse
-from submission.fusion.spec import Uniform
+from submission.fusion.rules.equal import Uniform
 
 if TYPE_CHECKING:
     from pathlib import Path

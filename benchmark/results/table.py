@@ -15,7 +15,8 @@ from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.metrics import Metrics, correctness, majority, score
 from benchmark.evaluation.significance import McNemar, holm, mcnemar
 from benchmark.plots.figures import Bar
-from submission.fusion.spec import FusionRule, Uniform
+from submission.fusion.rules.equal import Uniform
+from submission.fusion.rules.union import FusionRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

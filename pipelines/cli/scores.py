@@ -128,7 +128,7 @@ def fuse(files: tuple[Path, ...], weights: str | None, out: Path) -> None:
     """
     from benchmark.contracts.predictions import read_probabilities, write_probabilities
     from submission.fusion.fuse import fuse as fused
-    from submission.fusion.fused_note import write_fused_note
+    from submission.fusion.metadata import write_fusion_metadata
 
     with mistakes_shown():
         numbers = _numbers(weights, len(files))
@@ -142,7 +142,7 @@ def fuse(files: tuple[Path, ...], weights: str | None, out: Path) -> None:
         given = {one.source: number for one, number in zip(members, numbers, strict=True)}
         result = fused(members, given, source=out.stem)
         write_probabilities(result, out)
-        beside = write_fused_note(out, dict(zip(files, numbers, strict=True)))
+        beside = write_fusion_metadata(out, dict(zip(files, numbers, strict=True)))
         click.echo(
             f"wrote {out}: {len(result)} clips of {len(files)} files; {beside.name} says how"
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge
     from benchmark.contracts.clips import Clips
     from submission.leaderboard.columns import Wanted
-    from submission.leaderboard.metadata import SubmissionNote
+    from submission.leaderboard.metadata import SubmissionMetadata
 
 EDITION = "A challenge, such as miga2025, or an edition."
 
@@ -65,11 +65,11 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
         _check_folder(out, {challenge.form.file, challenge.form.zip})
         found = read_probabilities(file)
         made_of = ingredients_of(file, found.source, transductive=transductive)
-        note = write_submission(found, wanted, challenge, made_of, out)
-        click.echo(f"wrote {shown}: {', '.join(note.files)}, {note.clips} clips, checked")
-        if note.assumed:
-            click.echo(f"nobody has confirmed this of the form: {note.assumed}")
-        _record(note, out)
+        metadata = write_submission(found, wanted, challenge, made_of, out)
+        click.echo(f"wrote {shown}: {', '.join(metadata.files)}, {metadata.clips} clips, checked")
+        if metadata.assumed:
+            click.echo(f"nobody has confirmed this of the form: {metadata.assumed}")
+        _record(metadata, out)
 
 
 def _check_folder(out: Path, ours: set[str]) -> None:
@@ -77,11 +77,11 @@ def _check_folder(out: Path, ours: set[str]) -> None:
 
     `ours` are the names of the CSV and its zip.
     """
-    from submission.leaderboard.metadata import NOTE
+    from submission.leaderboard.metadata import METADATA
 
     held = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    others = [name for name in held if name not in {*ours, NOTE}]
-    if held and NOTE not in held:
+    others = [name for name in held if name not in {*ours, METADATA}]
+    if held and METADATA not in held:
         others = held
     wrong = ", ".join(others[:3]) or ("a file" if out.exists() and not out.is_dir() else "")
     if out == Path.cwd():
@@ -93,7 +93,7 @@ def _check_folder(out: Path, ours: set[str]) -> None:
         )  # fmt: skip
 
 
-def _record(note: SubmissionNote, out: Path) -> None:
+def _record(metadata: SubmissionMetadata, out: Path) -> None:
     """Keep it as a run where a project is; `mgbench ui` shows it."""
     from benchmark.tracking.records import write_records
     from benchmark.tracking.store import find_root
@@ -106,8 +106,8 @@ def _record(note: SubmissionNote, out: Path) -> None:
         return
     # Two folders of one name, in different places, are two submissions.
     place = hashlib.sha256(str(out).encode()).hexdigest()[:8]
-    record = root / "runs" / f"submission-{note.challenge}-{out.name}-{place}.json"
-    write_records(record, [submission_record(root, note, out)])
+    record = root / "runs" / f"submission-{metadata.challenge}-{out.name}-{place}.json"
+    write_records(record, [submission_record(root, metadata, out)])
     click.echo(f"its run: {record.relative_to(root)}, shown by 'mgbench ui' or 'mgbench sync'")
 
 
