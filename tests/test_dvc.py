@@ -128,10 +128,10 @@ def test_a_change_is_named_with_the_stages_that_run_it(tmp_path: Path) -> None:
     for stage, text in stage_digests(root).items():
         write_text(root / CODE / f"{stage}.txt", text)
     assert changed_code(root) == {}
-    path = root / "benchmark/evaluation/floor.py"
+    path = root / "benchmark/evaluation/metrics.py"
     path.write_text(path.read_text("utf-8") + "# another\n", "utf-8")
     changed = changed_code(root)
-    assert set(map(tuple, changed.values())) == {("benchmark/evaluation/floor.py",)}
+    assert set(map(tuple, changed.values())) == {("benchmark/evaluation/metrics.py",)}
     assert {"train", "evaluate", "fuse", "table", "submit"} <= changed.keys()
     assert not {"predict", "index", "prepare", "synthesize", "scratch"} & changed.keys()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import softmax
 
-from benchmark.evaluation.floor import PROBABILITY_FLOOR
+from benchmark.evaluation.metrics import PROBABILITY_FLOOR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

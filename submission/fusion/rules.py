@@ -13,8 +13,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import f1_score
 
-from benchmark.evaluation.floor import PROBABILITY_FLOOR
-from benchmark.evaluation.metrics import log_loss
+from benchmark.evaluation.metrics import PROBABILITY_FLOOR, log_loss
 from submission.fusion.blend import Blend, Stack, apply_temperature, stack_features, weighted_mean
 from submission.fusion.spec import (
     Convex,
