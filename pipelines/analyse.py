@@ -49,7 +49,8 @@ def main(
     clips = read_clips(index, edition)
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
     modality = params.all_modalities[spec.modality]
-    frames = PackedVideos(data / spec.modality, clips) if has_frames(modality) else None
+    frames_in = "video" if isinstance(modality, PersonCropModality) else ""
+    frames = PackedVideos(data / spec.modality / frames_in, clips) if has_frames(modality) else None
     if frames is None:
         click.echo(f"no hardest.png: {spec.modality} ({modality.kind}) stores no frames", err=True)
     with replacing_folder(out) as work:

@@ -41,6 +41,7 @@ def main(
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
     archive = Archive(raw_video_files(raw, edition), edition, clips)
     galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
+    # Several entries of `previews` may be of this edition; the page shows the first one's sheets.
     sheets = next(
         (key for key, spec in params.previews.items() if spec.edition == edition.name), None
     )

@@ -96,6 +96,7 @@ def test_code_of_a_stage_is_watched(stage: str, path: str) -> None:
         ("index", "benchmark/modalities/packing.py"),
         ("train", "submission/fusion/rules.py"),
         ("train", "benchmark/synthetic/raster.py"),
+        ("train", "benchmark/evaluation/calibration.py"),
         ("evaluate", "benchmark/results/table.py"),
     ],
 )

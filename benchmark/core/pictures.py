@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write an RGB picture, uint8 (H, W, 3); equal pictures give equal bytes."""
-    # OpenCV takes arrays for BGR, and tells a failure by its first result alone.
+    """Write RGB, uint8 (H, W, 3); equal pictures give equal bytes."""
     ok, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not ok:
-        raise RuntimeError(f"OpenCV cannot write a PNG of shape {picture.shape}")
+        raise RuntimeError("OpenCV cannot write a PNG")
     with replacing(path) as work:
         work.write_bytes(data.tobytes())

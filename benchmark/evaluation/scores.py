@@ -36,6 +36,7 @@ def all_scores(p: NDArray[np.floating], label: NDArray[np.int64]) -> Scores:
             not finite.
     """
     metrics = score(p, label)
+    # The same class as in `score`: of equal probabilities argmax takes the lower index, too.
     ece = calibration(p.max(axis=1), correctness(p, label)).ece
     return Scores(**metrics.model_dump(), ece=ece, n=len(label))
 
@@ -75,6 +76,7 @@ def predictions_csv(
     """
     predicted = ranking(p)[:, 0]
     probability = p[np.arange(len(p)), predicted]
+    # Git keeps this file: more than 4 decimals would show rounding noise as changes.
     rows = [
         (clip, classes[true], classes[guess], f"{sure:.4f}")
         for clip, true, guess, sure in zip(clip_ids, label, predicted, probability, strict=True)

@@ -59,6 +59,7 @@ def _matrix(axes: Axes, names: Sequence[str], share: NDArray[np.float64], title:
     # One member alone disagrees with nobody: a range of 0 to 0 would be no range.
     axes.imshow(share, cmap="Blues", vmin=0, vmax=max(share.max(), 1e-9))
     for row, column in np.ndindex(share.shape):
+        # White numbers on dark cells, black ones on light cells.
         dark = share[row, column] > 0.6 * share.max()
         axes.text(
             column, row, f"{100 * share[row, column]:.1f}", ha="center", va="center", size=8,

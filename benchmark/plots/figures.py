@@ -77,6 +77,7 @@ class Sample:
 def samples_figure(samples: Sequence[Sample]) -> Figure:
     """Draw one row per clip: frames, predicted class and, where that is wrong, the label."""
     figure = Figure(figsize=(12, 0.6 + 1.25 * max(len(samples), 1)), layout="constrained")
+    # matplotlib refuses a grid of no rows, and a split may have no clip to show.
     rows = figure.subplots(max(len(samples), 1), 1, squeeze=False)[:, 0]
     for axes in rows:
         axes.set_axis_off()
@@ -106,6 +107,7 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
             found=str(matrix.shape),
         )
     clips = matrix.sum(axis=1)
+    # The gray row of an absent class is drawn over its shares: here they must only not be 0 / 0.
     share = matrix / np.maximum(clips, 1)[:, None]
     side = 4.5 + 0.36 * num_classes
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
@@ -188,18 +190,7 @@ def results_figure(
     figure = Figure(figsize=(9, 1.9 + 0.36 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
-        color, marker = (VERMILION, "D") if row.is_fusion else (BLUE, "o")
-        bounds = [100 * row.interval.low, 100 * row.interval.high]
-        axes.plot(bounds, [place, place], color=color, linewidth=2)
-        axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=7)
-        axes.annotate(
-            f"{100 * row.metrics.top1:.2f}",
-            (bounds[1], place),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            size=9,
-        )
+        _interval_line(axes, place, row)
     axes.axvline(100 * majority_baseline, color="#666666", linestyle="--", linewidth=1)
     axes.annotate(
         "always the largest class",
@@ -221,8 +212,23 @@ def results_figure(
     return figure
 
 
+def _interval_line(axes: Axes, place: int, row: Row) -> None:
+    color, marker = (VERMILION, "D") if row.is_fusion else (BLUE, "o")
+    bounds = [100 * row.interval.low, 100 * row.interval.high]
+    axes.plot(bounds, [place, place], color=color, linewidth=2)
+    axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=7)
+    axes.annotate(
+        f"{100 * row.metrics.top1:.2f}",
+        (bounds[1], place),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        size=9,
+    )
+
+
 def plain(text: str) -> str:
-    """Escape a name: matplotlib takes what stands between dollars for mathematics."""
+    """Quote a name: matplotlib takes what stands between dollars for mathematics."""
     return text.replace("$", r"\$")
 
 
@@ -253,6 +259,7 @@ def _class_ticks(axes: Axes, classes: Sequence[str], clips: NDArray[np.int64]) -
     )
     axes.set_ylabel("label")
     axes.set_xlabel("prediction")
+    # Minor ticks lie between the cells, so their grid never crosses a number.
     axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="#dddddd", linewidth=0.5)

@@ -125,6 +125,7 @@ def write_analysis(
     joined = [
         truth.joined(member, where=f"analysis of {member.source}") for member in analyzed.members
     ]
+    # In float64, as fusions add: rounding in float32 could change which class a mean picks.
     stack = np.stack(joined).astype(np.float64)
     names = [member.source for member in analyzed.members]
     members = complementarity(names, stack, truth.label, truth.majority_baseline)

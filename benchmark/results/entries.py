@@ -69,6 +69,7 @@ def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
         if (fusion := params.fusions.get(row.source)) is None:
             repeats = [read(name) for name in row.repeats]
             return Entry(row.name, read(row.source), paper_top1=row.paper_top1, repeats=repeats)
+        # Stage fuse has already applied the weights to the probabilities: they are only shown.
         weights = read_fitted(folder / params.folder_of(row.source) / "weights.json").weights
         return Entry(row.name, read(row.source), fusion.rule, weights, row.paper_top1)
 

@@ -61,6 +61,7 @@ class GroundTruth:
         Raises:
             MismatchError: They are of another edition or split, or of other clips.
         """
+        # Editions of one data set share clip ids, so equal ids alone do not show that these fit.
         for key in ("edition", "split"):
             found, wanted = getattr(probabilities, key), getattr(self, key)
             if found != wanted:

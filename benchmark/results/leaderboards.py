@@ -101,6 +101,7 @@ def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
         "| top-1 % | 95 % interval | year | team | method | source |",
         "|--:|:-:|---|---|---|---|",
     ]
+    # By count: the printed shares have different numbers of digits.
     for correct, top1, *cells in sorted(rows, key=lambda row: -row[0]):
         bounds = wilson(correct, board.clips)
         shown = f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}"

@@ -140,6 +140,7 @@ def _metrics(by_split: Mapping[str, ResultRow]) -> dict[str, float]:
             "mean_acc": row.metrics.mean_acc,
             "ece": row.metrics.ece,
         }
+        # Per cent with two decimals, which is as much as the UI's columns show.
         metrics |= {prefix + name: round(PERCENT * value, 2) for name, value in scores.items()}
         metrics[f"{prefix}log_loss"] = round(row.metrics.log_loss, 4)
         if row.seeds:

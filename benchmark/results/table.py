@@ -140,6 +140,7 @@ def score_rows(
             rule=entry.rule,
             weights=dict(entry.weights) or None,
             metrics=all_scores(p[index], truth.label),
+            # One seed for all rows: every interval is drawn from the same resampled videos.
             interval=interval(
                 correct[index],
                 truth.videos,
@@ -160,6 +161,7 @@ def _references(
     entries: Sequence[Entry], correct: Sequence[NDArray[np.bool_]]
 ) -> list[tuple[Role, int]]:
     """Find the rows that others are compared with; of equally good or large ones the first."""
+    # `max` keeps the first of equals, so the order of the rows in params.yaml decides.
     references: list[tuple[Role, int]] = []
     singles = [index for index, entry in enumerate(entries) if entry.rule is None]
     if singles:

@@ -26,6 +26,7 @@ VERDICTS = {
     "noise": "not distinguishable from noise",
 }
 ROLES = {"best single": "the best single stream", "uniform": "equal weights"}
+# `translate` replaces all in one pass, so the braces of \textbackslash{} are not escaped again.
 LATEX_SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -67,6 +68,7 @@ def write_table(page: Page, out: Path, path: Path) -> list[Path]:
     by_split: dict[str, list[ResultRow]] = {}
     for row in rows:
         by_split.setdefault(row.split, []).append(row)
+    # The title holds the index, so two rows of one name stay two keys of `dvc metrics`.
     scores = {
         split: {row.title: round(row.metrics.top1, 6) for row in chosen}
         for split, chosen in by_split.items()
@@ -165,6 +167,7 @@ def _block(rows: Sequence[ResultRow]) -> list[str]:
             "",
         ]
     first = rows[0]
+    # Generated data have no published numbers, so their table has no such column.
     paper = any(row.paper_top1 is not None for row in rows)
     lines = [
         f"{first.metrics.n} clips of {first.num_videos} videos. Always predicting the largest class"
@@ -237,6 +240,7 @@ def _scatter(seeds: Sequence[float]) -> str:
 
 
 def _cell(text: str) -> str:
+    # A bare bar would end the cell of the Markdown table.
     return text.replace("|", "\\|")
 
 

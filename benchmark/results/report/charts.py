@@ -25,6 +25,7 @@ def curves_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
     rows = -(-len(histories) // COLUMNS)
     figure = Figure(figsize=(11, 2.5 * rows), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True).ravel()
+    # The last row of panels may be longer than the experiments that are left.
     for axes in panels[len(histories) :]:
         axes.set_axis_off()
     for axes, name in zip(panels, histories, strict=False):

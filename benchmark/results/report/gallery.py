@@ -121,6 +121,7 @@ def choose(streams: Streams, truth: GroundTruth, count: int) -> tuple[Chosen, Ch
         (int(row), f"{correct[row]} of {len(streams.members)} members are right")
         for row in hardest(streams.members, label)[:count]
     ]
+    # How much probability of the label the fusion adds: the clearest cases come first.
     gain = streams.fused[rows, label] - streams.single[rows, label]
     improved = (streams.fused.argmax(1) == label) & (streams.single.argmax(1) != label)
     best = rows[improved][np.argsort(-gain[improved], kind="stable")][:count]
@@ -201,6 +202,7 @@ def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _uri(frames: Sequence[NDArray[np.uint8]], fps: float) -> str:
     file = io.BytesIO()
+    # One key frame per 250 makes clips small; a page plays them from the start and seeks little.
     with VideoWriter(file, fps, crf=CRF, gop=250, preset="medium") as writer:
         for frame in frames:
             writer.add(frame)

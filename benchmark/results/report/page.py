@@ -69,6 +69,7 @@ def render(
     table = pd.read_csv(sources.table / "table.csv")
     splits = [
         _split(sources, edition, rows.to_dict("records"), str(split), train)
+        # Unsorted: the table lists validation before test.
         for split, rows in table.groupby("split", sort=False)
     ]
     histories = {
@@ -171,6 +172,7 @@ def _sheets(folder: Path | None, edition: Edition) -> list[tuple[str, str]]:
     """Embed some sheets of modalities, each with the class that it shows."""
     if folder is None:
         return []
+    # A sheet is named after the index of its class; a file may be missing where no clip has it.
     files = sorted(folder.glob("[0-9]*.png"))
     places = np.unique(np.linspace(0, len(files) - 1, min(SHEETS, len(files))).round().astype(int))
     return [(edition.classes[int(files[k].stem)], _file_uri(files[k])) for k in places]
