@@ -9,9 +9,8 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import replacing_folder
-from benchmark.data.video_reader import PackedVideos
+from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
-from benchmark.modalities.specs import Modality, PersonCropModality, VideoModality
 from benchmark.results.analysis import write_analyses
 from benchmark.results.ground_truth import ground_truths
 from benchmark.results.runs import analysis_record
@@ -23,12 +22,13 @@ from pipelines._stage import existing, path, stage
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.modalities.modality import ModalityBase
     from benchmark.params.params import Params
 
 
-def has_frames(spec: Modality) -> bool:
+def has_frames(spec: ModalityBase) -> bool:
     """Tell whether a modality stores frames to show; keypoints alone are none."""
-    return isinstance(spec, VideoModality | PersonCropModality)
+    return spec.content != "keypoints"
 
 
 @click.command()
@@ -48,10 +48,10 @@ def main(
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
-    modality = params.all_modalities[spec.modality]
-    frames_in = "video" if isinstance(modality, PersonCropModality) else ""
-    frames = PackedVideos(data / spec.modality / frames_in, clips) if has_frames(modality) else None
-    if frames is None:
+    frames = None
+    if has_frames(modality := params.all_modalities[spec.modality]):
+        frames = PackedVideos(modality.frames_folder(data / spec.modality), clips)
+    else:
         click.echo(f"no hardest.png: {spec.modality} ({modality.kind}) stores no frames", err=True)
     with replacing_folder(out) as work:
         members = write_analyses(params, truths, probabilities, work, frames=frames)

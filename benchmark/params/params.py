@@ -10,8 +10,9 @@ from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
+from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-from benchmark.modalities.specs import DepthModality, Modality
+from benchmark.modalities.union import Modality
 from benchmark.models.specs import Backbone
 from benchmark.params.checks import names_faults
 from benchmark.params.recipes import Recipe

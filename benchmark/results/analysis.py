@@ -44,7 +44,7 @@ class Analyzed:
 
 
 class Frames(Protocol):
-    """Where the frames of hard clips come from; `data.video_reader.PackedVideos` is one."""
+    """Where the frames of hard clips come from; `data.readers.PackedVideos` is one."""
 
     def num_frames(self, clip_id: str) -> int:
         """Count the frames of a clip."""
