@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from benchmark.evaluation.metrics import Metrics
+from benchmark.evaluation.scores import Scores
 from conftest import REPO, STAGES
 from pipelines.cli.main import SECTIONS, main
 from write_cli_page import PAGE, page
@@ -127,4 +127,4 @@ def test_the_site_builds_without_a_warning_and_has_every_page(tmp_path: Path) ->
 
 def test_every_metric_is_a_documented_key() -> None:
     formats = (REPO / "docs/formats.md").read_text("utf-8")
-    assert [name for name in Metrics.model_fields if f"`{name}`" not in formats] == []
+    assert [name for name in Scores.model_fields if f"`{name}`" not in formats] == []

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 FORMAT = "probabilities/1"
 TOLERANCE = 1e-4
 """How far a row's sum may be from 1."""
-PROBABILITY_FLOOR = 1e-7
-"""Least probability whose logarithm counts: a certain miss costs 16.1 nats, not infinity."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
+from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.union import Modality
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-
-FEWEST_MEMBERS = 2
-"""Experiments that can be fused, or compared."""
-MOST_MEMBERS = 16
-"""Experiments whose subsets are all scored: 65,535, a minute for 5,000 clips of 32 classes."""
 
 # ---------------------------------------------------------------- generated data and depth
 

@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.schema import validate
-from benchmark.params.params import FEWEST_MEMBERS, Params
+from benchmark.evaluation.diversity import FEWEST_MEMBERS
+from benchmark.params.params import Params
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container

@@ -170,11 +170,11 @@ def evaluate(file: Path, labels: Path) -> None:
     """Print every metric of probabilities FILE."""
     from benchmark.contracts.external_scores import read_labels
     from benchmark.contracts.predictions import read_probabilities
-    from benchmark.evaluation.metrics import score
+    from benchmark.evaluation.scores import all_scores
 
     with mistakes_shown():
         found = read_probabilities(file)
-        metrics = score(found.p, read_labels(labels, found.clip_id))
+        metrics = all_scores(found.p, read_labels(labels, found.clip_id))
         for name, value in metrics.model_dump().items():
             percent = name not in {"log_loss", "n"}
             shown = f"{100 * value:.3f} %" if percent else f"{cast('float', value):.6g}"

@@ -108,6 +108,6 @@ def stack_features(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _logs(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    from benchmark.contracts.predictions import PROBABILITY_FLOOR
+    from benchmark.evaluation.metrics import PROBABILITY_FLOOR
 
     return np.log(np.maximum(p, PROBABILITY_FLOOR))

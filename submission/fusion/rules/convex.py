@@ -30,7 +30,7 @@ class Convex(Rule):
 
     def fit(self, names: Sequence[str], p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         """Minimize the log-loss, then move the weights toward equal ones by `shrinkage`."""
-        from benchmark.contracts.predictions import PROBABILITY_FLOOR
+        from benchmark.evaluation.metrics import PROBABILITY_FLOOR
 
         of_label = np.maximum(p[:, np.arange(len(label)), label].T, PROBABILITY_FLOOR)
         best, evaluations = _least_log_loss(of_label)
