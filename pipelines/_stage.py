@@ -58,6 +58,7 @@ def mistakes_shown() -> Iterator[None]:
     except PermissionError as error:
         _exit(f"{error.filename}: {error.strerror}. Give your user read and write access")
     except OSError as error:
+        # Other OSErrors may be bugs of ours, so they keep their traceback.
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         _exit(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run it again")

@@ -46,6 +46,7 @@ def main(params: Params, name: str, index: Path, members: Path, out: Path) -> No
     fitted = fit_fusion(fusion.rule, fusion.temperature, val, val_clips)
     files = {member: members / member / "test.parquet" for member in fusion.members}
     test = [read_probabilities(file) for file in files.values()]
+    # The hashes let submission.json name the exact files that a fused result comes from.
     hashes = {member: sha256(file) for member, file in files.items()}
     write_fitted(fitted.model_copy(update={"test_files": hashes}), out / "weights.json")
     write_probabilities(apply(fitted, val, source=name), out / "val.parquet")

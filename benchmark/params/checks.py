@@ -41,7 +41,6 @@ def find_problems(params: Params) -> list[str]:
 
 
 def _missing(where: str, name: str, section: str, names: Collection[str]) -> Iterator[str]:
-    """Yield one line if `section`, whose entries are `names`, lacks the entry `name`."""
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
@@ -102,7 +101,7 @@ def _check_previews(params: Params) -> Iterator[str]:
 
 
 def _reads(spec: Input, modality: Modality) -> bool:
-    """Whether an input is of the kind of its modality."""
+    """Tell whether an input is of the kind of its modality."""
     if isinstance(spec, SkeletonInput):
         return isinstance(modality, SkeletonModality | PoseModality)
     if isinstance(spec, RgbPoseInput):
@@ -160,6 +159,7 @@ def _check_initial_weights(params: Params) -> Iterator[str]:
         yield from _missing(where, experiment.init_from, section, sources)
     parents = {key: [experiment.init_from] for key, experiment in params.experiments.items()}
     parents |= {key: [merge.rgb, merge.pose] for key, merge in params.merges.items()}
+    # DVC refuses a cycle too, but names the stages of its graph instead of these keys.
     try:
         TopologicalSorter(parents).prepare()
     except CycleError as error:
@@ -169,6 +169,7 @@ def _check_initial_weights(params: Params) -> Iterator[str]:
 
 def _check_fusions(params: Params) -> Iterator[str]:
     for key, fusion in params.fusions.items():
+        # A table row, a submission and the analysis name either one by the same key, `source`.
         if key in params.experiments:
             yield f"fusions.{key}: an experiment has the same name; rename one of them"
         for name in fusion.members:
@@ -185,6 +186,7 @@ def _check_table(params: Params) -> Iterator[str]:
                 yield from _missing(_row(row), name, section, sources)
     for name in params.table.subsets:
         yield from _missing("table.subsets", name, "experiments", params.experiments)
+    # A published number beside a score on synthetic clips would look like a comparison.
     edition = params.table.edition
     if edition in edition_names() and not read_edition(edition).comparable:
         for row in params.table.rows:
@@ -205,6 +207,7 @@ def _check_repeats(params: Params) -> Iterator[str]:
             repeat = experiments.get(name)
             if repeat is None or source is None:
                 yield f"{where}: source and '{name}' must be experiments"
+            # The spread over the repeats must come from the seed alone.
             elif repeat.model_copy(update={"seed": source.seed}) != source:
                 yield f"{where}: '{name}' differs from '{row.source}' in more than the seed"
         trained = [experiments[name] for name in (row.source, *row.repeats) if name in experiments]
@@ -239,6 +242,7 @@ def _check_analysis(params: Params) -> Iterator[str]:
     yield from _missing("analysis.source", spec.source, "experiments or fusions", sources)
     for name in spec.members:
         yield from _missing("analysis.members", name, "experiments", params.experiments)
+    # Stage report shows the table and the analysis on one page.
     if spec.edition != params.table.edition:
         yield f"analysis.edition: must be the edition of the table, '{params.table.edition}'"
         return

@@ -1,4 +1,8 @@
-"""The schema of params.yaml. Every setting is in the file; Python holds no default."""
+"""The schema of params.yaml.
+
+Every setting is in the file, and no default is in Python: only keys that most entries do not need
+(`seed` of an experiment, some of a table row) may be absent.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from submission.fusion.spec import FusionRule, Temperature
 if TYPE_CHECKING:
     from pathlib import Path
 
+# A name becomes part of folder names and of DVC's stage names, such as train@joint.
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 FEWEST_MEMBERS = 2

@@ -71,6 +71,7 @@ def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> No
     keep_only(document["pretrained"], init_from)
     _drop_members(document["fusions"], kept)
     sources = {*kept, *document["fusions"]}
+    # Backward, so that the places of the rows that are still to check do not shift.
     rows = document["table"]["rows"]
     for place, row in reversed(list(enumerate(params.table.rows))):
         if not {*(row.members or (row.source,)), *row.repeats} <= sources:

@@ -103,6 +103,7 @@ def _set_data(document: Any, clips: OwnClips, modalities: list[str]) -> None:
         # MediaPipe's points (kind `pose`) have a fixed layout; files of yours have your own.
         if "layout" in spec and spec["kind"] != "pose":
             spec["layout"] = "own"
+    # Each preset previews one edition, the one that its table scores.
     previews = next(iter(document["previews"].values()))
     if previews["skeleton"] not in modalities:
         previews["skeleton"] = None
@@ -119,6 +120,7 @@ def _set_edition(document: Any, clips: OwnClips) -> None:
         entry["edition"] = clips.edition
     for row in document["table"]["rows"]:
         row.pop("paper_top1", None)
+    # Scores on other clips say nothing about yours.
     document["table"]["leaderboard"] = {}
     for entry in document["submissions"].values():
         entry["challenge"] = clips.edition

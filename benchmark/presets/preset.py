@@ -36,11 +36,13 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
     """
     if preset == current:
         return params_file
+    # Checked before PAPER: a stored file may hold edits of the preset that ships.
     stored = stored_path(preset, params_file)
     if stored.is_file():
         return stored
     if preset == "paper":
         return PAPER
+    # Preset default has no second copy: it is the params.yaml that git holds.
     if preset == "default":
         raise ParamsError(stored, "no such file", do=f"Restore {params_file} with git")
     names = ", ".join(preset_names(current, params_file))

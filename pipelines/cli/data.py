@@ -93,6 +93,7 @@ def new(name: str, source: Path, preset: str) -> None:
         current = read_params(PARAMS)
         base, out = preset_file(preset, current.preset, PARAMS), stored_path(name, PARAMS)
         path, raw = FOLDER / f"{name}.yaml", Path("data/raw") / name
+        # Raises before the first file is written.
         made = _updated(path, describe(name, source))
         _link(raw, source)
         write_text(path, yaml_text(made.model_dump(mode="json")))
@@ -116,6 +117,7 @@ def _updated(path: Path, made: Edition) -> Edition:
     if present.dataset != "folder":
         raise ParamsError(path, "is a published edition", do="Choose another name")
     edited = {"title": present.title, "version": present.version}
+    # Groups list class numbers, which mean something else once the classes change.
     if present.classes == made.classes:
         edited["groups"] = present.groups
     made = made.model_copy(update=edited)
@@ -133,4 +135,5 @@ def _link(raw: Path, source: Path) -> None:
         )  # fmt: skip
     raw.parent.mkdir(parents=True, exist_ok=True)
     raw.unlink(missing_ok=True)
+    # A relative link survives a move of the tree that holds project and clips.
     raw.symlink_to(os.path.relpath(source.resolve(), raw.parent.resolve()))

@@ -53,6 +53,7 @@ def remove(names: tuple[str, ...]) -> None:
         params = read_params(PARAMS)
         for name in names:
             entry(params.experiments, "experiments", name)
+        # Editing the document keeps its comments, which writing `params` would lose.
         document = read_document(PARAMS)
         kept = [name for name in params.experiments if name not in names]
         keep_experiments(document, params, kept)

@@ -70,7 +70,9 @@ def status() -> None:
     from benchmark.tracking.provenance import changed_code
 
     with mistakes_shown():
+        # A broken params.yaml gets our message, with all its problems, instead of DVC's.
         read_params(PARAMS)
+        # DVC sees changed code only after stage check has hashed it, so compare it here.
         code = changed_code(Path.cwd())
     changes = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
@@ -123,6 +125,7 @@ def _first_three(names: list[str]) -> str:
 
 def _dvc(*arguments: str) -> str:
     """Return the standard output of a dvc command; exit with DVC's own message if it fails."""
+    # A `dvc` on PATH may belong to another environment.
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

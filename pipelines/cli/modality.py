@@ -91,6 +91,7 @@ def modality() -> None:
 )  # fmt: skip
 def make(kind: str, video: Path, out: Path, start: int, end: int | None, **config: Any) -> None:
     """Make modality KIND of VIDEO, as arrays or as a video to look at."""
+    # Imported here, as in all commands: torch and OpenCV take seconds, and --help must not.
     from benchmark.core.video import probe
     from benchmark.modalities.one_file import span_of, write_arrays, write_pictures
 
@@ -114,6 +115,7 @@ def _frames(kind: str, source: Source, config: dict[str, Any]) -> Made:
     _refuse(kind, config, "keypoints", "pose", "hands", "face")
     entries = read_params(PARAMS).all_modalities
     spec = spec_of(kind, entries, name=config["modality"], backend=config["backend"])
+    # Enlarging a video would add pixels but no detail.
     side = min(config["short_side"], source.info.width, source.info.height)
     changes: dict[str, Any] = {"short_side": side}
     if isinstance(spec, TaylorModality):

@@ -33,8 +33,8 @@ def list_() -> None:
 def use(name: str) -> None:
     """Make PRESET the params.yaml of this project.
 
-    The current params.yaml is kept beside it as params.<its preset>.yaml. PRESET is default, paper,
-    or your own from 'mgbench edition new'.
+    The current file is kept beside it, named params.NAME.yaml after its own preset. PRESET is
+    default, paper, or one of yours from 'mgbench edition new'.
     """
     from benchmark.presets.preset import preset_file, stored_path
 

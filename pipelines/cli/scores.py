@@ -115,10 +115,12 @@ def _ids_of(challenge: Challenge | None, split: Split | None, rows: int) -> tupl
     They are those of the leaderboard's list or of the index; without an edition, row numbers.
     """
     if challenge is None or split is None:
+        # Padded, so that sorting by id keeps the order of the rows.
         return tuple(f"row{row:06d}" for row in range(rows))
     edition = read_edition(challenge.edition)
     if split == "test" and isinstance(challenge.ids, NumberedIds):
         return tuple(published_ids(challenge) or ())
+    # The index lists exactly the clips of the archive; a published list is the fallback.
     index = Path("data", edition.name, "clips.parquet")
     if index.is_file():
         from benchmark.contracts.clips import read_clips

@@ -76,6 +76,7 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
 
     with mistakes_shown():
         challenge, wanted = _wanted(name, ids_file)
+        # Messages show the user's path; the record of the run needs an absolute one.
         shown, out = out, out.resolve()
         _check_folder(out, {challenge.form.file, challenge.form.zip})
         probabilities = read_probabilities(file)
@@ -94,17 +95,19 @@ def _check_folder(out: Path, ours: set[str]) -> None:
     """
     from submission.leaderboard.metadata import NOTE
 
-    held = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    others = [name for name in held if name not in {*ours, NOTE}]
-    if held and NOTE not in held:
-        others = held
-    wrong = ", ".join(others[:3]) or ("a file" if out.exists() and not out.is_dir() else "")
+    names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    # Without submission.json nothing says that a prediction.csv in the folder is ours.
+    foreign = [name for name in names if NOTE not in names or name not in {*ours, NOTE}]
     if out == Path.cwd():
-        wrong = "the current folder"
-    if wrong:
+        found = "the current folder"
+    elif out.exists() and not out.is_dir():
+        found = "a file"
+    else:
+        found = ", ".join(foreign[:3])
+    if found:
         raise ParamsError(
             "--out", f"{out} is not a folder of one submission", expected="a new folder",
-            found=wrong,
+            found=found,
         )  # fmt: skip
 
 
@@ -196,6 +199,7 @@ def upload(
     from submission.leaderboard import kaggle
 
     with mistakes_shown():
+        # Leaderboards limit the uploads per day, so a broken file must not use one up.
         click.echo(_checked(file, name, ids_file))
         place = read_challenge(name).place
         if not isinstance(place, Kaggle):
