@@ -1,4 +1,4 @@
-"""params.yaml is read strictly, and all its faults are named at once."""
+"""params.yaml is read strictly, and one error names all its problems."""
 
 from __future__ import annotations
 
@@ -197,5 +197,5 @@ def test_every_parameter_is_described() -> None:
 
 
 def test_the_schema_in_the_docs_is_fresh() -> None:
-    """Make it anew with: python tests/write_params_schema.py."""
+    """Refresh it with: python tests/write_params_schema.py."""
     assert (REPO / "docs/params.schema.json").read_text("utf-8") == schema_text(Params)

@@ -13,7 +13,7 @@ from benchmark.presets.preset import PAPER, differences, paper, resolved
 from conftest import REPO, mgbench
 
 DEFAULT = read_params(REPO / "params.yaml")
-# Name: learning rate, clips of a step, weight decay, epochs, repeats (MM-Gesture's configurations).
+# Experiment: learning rate, batch size, weight decay, epochs, repeats (MM-Gesture's configs).
 PUBLISHED = {
     "joint": (0.05, 256, 3e-4, 24, 10),
     "limb": (0.2, 256, 3e-4, 24, 10),

@@ -24,7 +24,7 @@ from benchmark.modalities.specs import (
     TaylorModality,
 )
 from benchmark.modalities.taylor import TaylorExtraction
-from benchmark.params.params import Sheets
+from benchmark.params.params import Previews
 from benchmark.plots.modalities import flow_picture, maps_picture
 from conftest import REPO, a_clip
 from own_clips import write_folder
@@ -204,7 +204,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Clips]:
     }  # fmt: skip
     for name, spec in modality.items():
         prepare(spec, root / "raw", own, clips, root / name, workers=1)
-    spec = Sheets(edition="own", skeleton="points", videos=("rgb", "flow"), moments=5)
+    spec = Previews(edition="own", skeleton="points", videos=("rgb", "flow"), moments=5)
     return Source(spec, root, modality, clips), clips
 
 
