@@ -1,4 +1,4 @@
-"""What the pages say exists."""
+"""The commands, files and keys that the pages name exist; generated pages are fresh."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def test_every_module_to_run_exists(module: str) -> None:
     assert importlib.util.find_spec(module) is not None
 
 
-@pytest.mark.parametrize("knob", re.findall(r"-S ([\w.]+)=", TEXT))
-def test_every_knob_named_exists(knob: str) -> None:
+@pytest.mark.parametrize("key", re.findall(r"-S ([\w.]+)=", TEXT))
+def test_every_parameter_named_exists(key: str) -> None:
     section = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
-    for part in knob.split("."):
+    for part in key.split("."):
         section = section[part]
 
 

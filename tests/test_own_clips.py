@@ -1,4 +1,4 @@
-"""One's own clips, from a folder to a submission file, as docs/own-clips.md says."""
+"""Your own clips, from a folder to a submission file, as docs/own-clips.md says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert "wrote params.own.yaml: joint, swin_rgb, swin_flow\n" in made.stdout
     checked = command(root, "mgbench", "data", "check", "own").stdout
     assert "ok    train: 6 videos, 12 clips" in checked
-    command(root, "mgbench", "recipe", "use", "own")
+    command(root, "mgbench", "preset", "use", "own")
     for video in ("modality/train5.mp4", "modality/test1.mp4"):
         (tmp_path / "clips" / video).write_bytes(b"damaged on its way")
     failed = command(root, "dvc", "repro", "index@own", check=False)
