@@ -113,8 +113,8 @@ def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_training(
 def model_card(spec: TrainSpec) -> ModelMetadata:
     return ModelMetadata(
         format=FORMAT, experiment="x", edition="mimic", classes=MIMIC.classes,
-        modality=spec.modality, input=spec.experiment.input, backbone=spec.experiment.backbone, start="scratch", seed=3,
-        epoch=1, metric="top1", val_metric=0.5,
+        modality=spec.modality, input=spec.experiment.input, backbone=spec.experiment.backbone,
+        start="scratch", seed=3, epoch=1, metric="top1", val_metric=0.5,
     )  # fmt: skip
 
 
