@@ -93,6 +93,8 @@ class System:
                 do="Give --skeleton or MediaPipe's --pose: docs/skeletons-from-video.md",
             )  # fmt: skip
         before = None if self.blend.before is None else self.blend.before[kept]
+        # A stacked regression has coefficients for all members together: without some of them, only
+        # the weighted mean is left.
         blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
         metadata = {names[row]: self.metadata[names[row]] for row in kept}
         val_score = _val_score(self.root, self.edition, list(metadata), blend)
@@ -174,6 +176,7 @@ def _val_score(
     if not index.is_file() or not all(file.is_file() for file in files):
         return None
     clips = read_clips(index, edition).split("val")
+    # `blended` sorts the members by source, so that must be the name that the weights go by.
     val = [replace(read_probabilities(file), source=name)
            for name, file in zip(members, files, strict=True)]  # fmt: skip
     p = blended(val, blend, source="val").aligned(clips.ids).p.astype(np.float64)
@@ -211,13 +214,15 @@ def recognize(
         system = system.without_points()
     info = probe(video)
     spans = list(windows or [Span(0, info.frames)])
+    # The windows are indexed, prepared and predicted by the code of the stages, so that they get the
+    # probabilities that `dvc repro` would give to clips of these frames.
     with tempfile.TemporaryDirectory(prefix="mgbench-") as name:
         work = Path(name)
         (work / "raw").mkdir()
         archive = video_archive(
             work / "raw", video, spans, system.edition, points=points, layout=system.layout
         )
-        # Specs name the weights of extractors (depth, flow) by paths relative to the project.
+        # Modalities name the weights of extractors (depth, flow) by paths relative to the project.
         with chdir(system.root):
             p = _predict_windows(system, archive, work)
     if system.val_score is not None:

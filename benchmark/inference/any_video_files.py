@@ -97,6 +97,7 @@ def timeline_figure(windows: Sequence[Recognized], title: str) -> Figure:
     axes = figure.add_subplot()
     middle = [(window.start_s + window.end_s) / 2 for window in windows]
     for place, index in enumerate(order):
+        # Markers as well as colors, for readers who cannot tell the colors apart.
         color, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
         axes.plot(
             middle, 100 * p[:, index], color=color, marker=marker, markersize=5,

@@ -48,6 +48,7 @@ def probabilities(
     )  # fmt: skip
     for batch in bar:
         check()
+        # A clip's views may be many and large; they need not fit the device all at once.
         p = torch.cat([
             _view_probabilities(fabric, model, part)
             for part in zip(*(tensor.split(views_at_once) for tensor in batch.x), strict=True)
@@ -63,6 +64,7 @@ def probabilities(
 def _view_probabilities(fabric: Fabric, model: Recognizer, x: tuple[Tensor, ...]) -> Tensor:
     """Compute the probabilities of each view, averaged over the heads: (V, K)."""
     x = tuple(tensor.to(fabric.device, non_blocking=True) for tensor in x)
+    # The bare model, not Fabric's wrapper: DDP would wait for processes with fewer batches.
     with fabric.autocast():
         logits = model(x)
     return logits.float().softmax(2).mean(1)
