@@ -214,7 +214,7 @@ def recognize(
         system = system.without_points()
     info = probe(video)
     spans = list(windows or [Span(0, info.frames)])
-    # The windows are indexed, prepared and predicted by the code of the stages, so that they get the
+    # The code of the stages indexes, prepares and predicts the windows, so that they get the
     # probabilities that `dvc repro` would give to clips of these frames.
     with tempfile.TemporaryDirectory(prefix="mgbench-") as name:
         work = Path(name)
