@@ -78,18 +78,18 @@ def profile(name: str, seconds: float) -> None:
 
     with mistakes_shown():
         params = read_params(PARAMS)
-        spec = entry(params.experiments, "experiments", name)
-        data = Path("data", spec.edition)
-        clips = read_clips(data / "clips.parquet", read_edition(spec.edition))
-        # Importing torch takes seconds, so a missing index is reported first.
-        from benchmark.training.experiment import Places, build_train_spec
+        experiment = entry(params.experiments, "experiments", name)
+        data = Path("data", experiment.edition)
+        clips = read_clips(data / "clips.parquet", read_edition(experiment.edition))
+        # Seconds to import: not before it is known that there are clips.
+        from benchmark.training.experiment import TrainPaths, build_train_spec
         from benchmark.training.monitor.profiling import measure
 
-        places = Places(
-            modality=data / spec.modality, init_from=Path("models", spec.init_from),
+        paths = TrainPaths(
+            modality=data / experiment.modality, init_from=Path("models", experiment.init_from),
             out=Path(), reports=Path(), record=Path(),
         )  # fmt: skip
-        speeds = measure(build_train_spec(name, params, clips, places), seconds=seconds)
+        speeds = measure(build_train_spec(name, params, clips, paths), seconds=seconds)
     click.echo(f"{name} on {speeds.device}, one process")
     share = speeds.end_to_end / speeds.synthetic
     click.echo(f"end to end          {speeds.end_to_end:8.2f} clips/s   {share:.2f} of synthetic")

@@ -121,7 +121,7 @@ def _frames(kind: str, source: Source, config: dict[str, Any]) -> Made:
     side = min(config["short_side"], source.info.width, source.info.height)
     changes: dict[str, Any] = {"short_side": side}
     if "variant" in type(spec).model_fields:
-        changes["variant"] = config["variant"] or spec.variant
+        changes |= {"variant": config["variant"]} if config["variant"] else {}
     else:
         _refuse(kind, config, "variant")
     spec = spec.model_copy(update=changes)
