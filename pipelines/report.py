@@ -49,7 +49,7 @@ def main(
         analysis=reports / "analysis",
         curves=reports / "experiments",
         sheets=reports / "modalities" / sheets if sheets else None,
-        survey=reports / "data" / edition.name,
+        data_report=reports / "data" / edition.name,
     )
     train = np.bincount(clips.split("train").labels(), minlength=len(edition.classes))
     text = render(

@@ -79,7 +79,7 @@ def test_every_stage_waits_for_the_check_and_watches_its_own_code(stage: str) ->
         ("table", "submission/fusion/rules.py"),
         ("table", "benchmark/results/leaderboards.yaml"),
         ("report", "benchmark/results/report/report.html.j2"),
-        ("survey", "benchmark/data_report/findings.py"),
+        ("data_report", "benchmark/data_report/findings.py"),
         ("submit", "submission/leaderboard/id_checks.py"),
     ],
 )

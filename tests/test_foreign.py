@@ -206,8 +206,8 @@ def test_a_damaged_pickle_is_one_message_or_data(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({}, "not a list with one entry a clip"),
-        ([], "not a list with one entry a clip"),
+        ({}, "not a list with one entry per clip"),
+        ([], "not a list with one entry per clip"),
         ([{"score": 1}], "entry 0: no scores; expected pred_score or pred_scores; found score"),
         ([P[0], P[1][:3]], "clips differ in their number of classes"),
         ([["a", "b"]], "entry 0: not numbers"),

@@ -1,4 +1,4 @@
-"""Writing files so that a half one never passes for a whole one: write beside, then rename."""
+"""Write files so that half a file never passes for a whole one: write beside, then rename."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write a file to; it takes `path`'s place only on success."""
+    """Yield a path beside `path` to write a file to; the file takes `path`'s place on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside, not in /tmp: renaming is atomic only within one file system.
     work = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield work
@@ -28,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; it takes `path`'s place only on success."""
+    """Yield an empty folder beside `path`; it takes `path`'s place on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.{os.getpid()}.part")
     shutil.rmtree(work, ignore_errors=True)
@@ -49,7 +50,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """A CSV table with Unix line ends; cells with commas or quotes are quoted."""
+    """Write a CSV table with Unix line ends; cells with commas or quotes are quoted."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -58,7 +59,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """`root / relative`, refused where it would leave `root`.
+    """Join `root / relative`, and refuse a path that leaves `root`.
 
     Raises:
         ValueError: `relative` is absolute or climbs out of `root`.

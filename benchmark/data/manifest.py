@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from benchmark.core.errors import FormatError, MismatchError
-from benchmark.core.files import replacing
+from benchmark.contracts.parquet import TableFormat
+from benchmark.core.errors import MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
 
-FORMAT = "manifest/3"
 FILE = "manifest.parquet"
 
 COLUMNS = pa.schema(
@@ -32,6 +30,7 @@ COLUMNS = pa.schema(
         pa.field("squares", pa.list_(pa.int64())),
     ]
 )
+FORMAT = TableFormat("manifest/3", "a manifest", COLUMNS)
 
 
 class ManifestRow(NamedTuple):
@@ -64,10 +63,8 @@ def write_manifest(
     path = folder / FILE
     by_id = {medium.clip_id: medium for medium in modality}
     check_manifest(by_id, clips, where=path)
-    schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition, "spec": spec})
-    rows = [by_id[clip]._asdict() for clip in clips.ids]
-    with replacing(path) as work:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), work)
+    table = pa.Table.from_pylist([by_id[clip]._asdict() for clip in clips.ids], schema=COLUMNS)
+    FORMAT.write(table, path, edition=clips.edition, spec=spec)
 
 
 def read_manifest(folder: Path, clips: Clips) -> dict[str, ManifestRow]:
@@ -78,15 +75,7 @@ def read_manifest(folder: Path, clips: Clips) -> dict[str, ManifestRow]:
         MismatchError: It does not hold exactly the clips of the index.
     """
     path = folder / FILE
-    if not path.is_file():
-        raise FormatError(path, "no such file", do="Run 'dvc repro prepare'")
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise FormatError(path, f"not a parquet file ({error})") from None
-    found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
-    if found != FORMAT:
-        raise FormatError(path, "not a modality table", expected=FORMAT, found=found)
+    table, _ = FORMAT.read(path, do="Run 'dvc repro prepare'")
     modality = {row["clip_id"]: ManifestRow(**row) for row in table.to_pylist()}
     check_manifest(modality, clips, where=path)
     return modality

@@ -58,7 +58,7 @@ class Edition(Strict):
     """Where the data come from."""
     comparable: bool
     """Whether its scores may stand beside published ones (false for generated data)."""
-    dataset: Literal["imigue", "ma52", "folder"]
+    dataset: str
     """Which reader of `benchmark/datasets` understands the raw archive."""
     classes: tuple[str, ...]
     groups: dict[str, tuple[int, ...]]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import cv2
 import numpy as np
 
-from benchmark.archives.archive import advice, raw_video_files
+from benchmark.archives.archive import advice
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import VideoWriter, read_frames
 from benchmark.data import manifest
@@ -106,7 +107,7 @@ def pack_into(
     Raises:
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    files = raw_video_files(places.raw, places.edition)
+    files = open_archive(places.raw, places.edition).video_files()
     plan = shards.keyed(
         shards.plan_shards(places.clips, spec.shards, "shard-{:03d}.tar"),
         lambda some: [

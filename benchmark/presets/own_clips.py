@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmark.archives.folder import SKELETON, read_clips
+from benchmark.archives.folder import SKELETON, read_own_clips
 from benchmark.modalities.specs import PersonCropModality, SkeletonModality
 from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
@@ -38,7 +38,7 @@ def own_clips(name: str, folder: Path) -> Own:
     Raises:
         ManyFaults: Its list of clips breaks its form.
     """
-    test = any(row.split == "test" for row in read_clips(folder))
+    test = any(row.split == "test" for row in read_own_clips(folder))
     return Own(name, (folder / SKELETON).is_file(), test)
 
 

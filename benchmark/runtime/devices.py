@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
 PROCESSES_A_GPU = 3
 """While one decodes or encodes, another computes."""
+SLOW_TORCH = "2.9."
+"""Releases whose 3-D convolutions need far more memory and time (pytorch#166122)."""
+
+
+def is_slow_torch(version: str) -> bool:
+    """Tell whether a release of torch is unfit for 3-D networks."""
+    return version.startswith(SLOW_TORCH)
 
 
 def own_device() -> torch.device:

@@ -8,10 +8,8 @@ import os
 import torch
 
 from benchmark.core.errors import TrainingError
+from benchmark.runtime.devices import is_slow_torch
 from benchmark.runtime.malloc import keep_freed_memory
-
-BROKEN = "2.9."
-"""Releases of torch whose 3-D convolutions take many times the memory and time of others."""
 
 
 def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
@@ -24,7 +22,7 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     Raises:
         TrainingError: This torch is known to be broken for 3-D networks.
     """
-    if torch.__version__.startswith(BROKEN):
+    if is_slow_torch(torch.__version__):
         raise TrainingError(
             "torch",
             f"{torch.__version__} is slow and hungry in 3-D convolutions",

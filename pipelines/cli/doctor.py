@@ -1,4 +1,4 @@
-"""`mgbench doctor`: what is fine, what is missing, and the one command that mends it."""
+"""`mgbench doctor`: what is fine, what is missing, and the one command that fixes it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.findings import Finding, has_fault
 from pipelines._stage import USER_FAULT, mistakes_shown
-from pipelines.cli.data import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.doctor import Finding
+WIDTH = 16
+"""Of the column of names."""
 
 
 @click.command()
 def doctor() -> None:
-    """Say what this machine and project have and lack; exit code 2 if something must be mended."""
+    """Say what this machine and project have and lack; exit code 2 if something must be fixed."""
     from benchmark import doctor as checks
 
-    levels = []
+    findings = []
     with mistakes_shown():
-        for found in chain(checks.machine(), checks.packages(), _project()):
-            levels.append(found.level)
-            mend = f"  ->  {found.do}" if found.do else ""
-            click.echo(f"{MARKS[found.level]} {found.what:<16} {found.text}{mend}")
-    if "fault" in levels:
+        for finding in chain(checks.machine(), checks.packages(), _project()):
+            findings.append(finding)
+            click.echo(finding.line(WIDTH))
+    if has_fault(findings):
         sys.exit(USER_FAULT)
 
 
@@ -41,11 +41,11 @@ def _project() -> Iterator[Finding]:
     try:
         root = find_root()
     except BenchmarkError as error:
-        yield checks.Finding("note", "project", str(error))
+        yield Finding("note", str(error), "project")
         return
     try:
         params = read_params(root / "params.yaml")
     except BenchmarkError as error:
-        yield checks.Finding("fault", "params.yaml", str(error), "mend what it names")
+        yield Finding("fault", str(error), "params.yaml", "fix what it names")
         return
     yield from checks.project(root, params)

@@ -140,7 +140,7 @@ def _only(options: str, kinds: str, given: list[object]) -> None:
 def sheet(clip_id: str, name: str | None, out: Path) -> None:
     """Show CLIP_ID in all prepared modalities side by side."""
     from benchmark.contracts.clips import read_clips
-    from benchmark.data_report.previews import Source, clip_figure
+    from benchmark.data_report.previews import PreviewSource, clip_figure
     from benchmark.editions.edition import read_edition
     from benchmark.plots.figures import save
 
@@ -153,5 +153,6 @@ def sheet(clip_id: str, name: str | None, out: Path) -> None:
         clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
         if clip is None:
             raise ParamsError("CLIP_ID", f"no clip {clip_id} in edition {edition.name}")
-        save(clip_figure(Source(spec, folder, params.all_modalities, clips), edition, clip), out)
+        source = PreviewSource(spec, folder, params.all_modalities, clips)
+        save(clip_figure(source, edition, clip), out)
     click.echo(f"wrote {out}")

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.core.errors import SubmissionError, listed
+from benchmark.core.errors import SubmissionError, one_per_line
 from submission.leaderboard.id_checks import id_faults
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Editio
     """
     faults = list(_faults_of_file(path, ids, form, edition))
     if faults:
-        raise SubmissionError(path, listed(faults))
+        raise SubmissionError(path, one_per_line(faults))
 
 
 def _faults_of_file(

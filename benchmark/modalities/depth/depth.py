@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.archives.archive import raw_video_files
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import read_frames
 from benchmark.modalities.depth.estimator import depth_estimator
@@ -60,7 +60,7 @@ def prepare(
         case FixedScale():
             levels = Levels(spec.scale.low, spec.scale.high)
         case SampledScale():
-            levels = _sampled(spec, spec.scale, raw_video_files(raw, edition), clips)
+            levels = _sampled(spec, spec.scale, open_archive(raw, edition).video_files(), clips)
         case _:
             assert_never(spec.scale)
     knobs = json.dumps({**spec.model_dump(), "levels": levels._asdict(), "network": _network(spec)})

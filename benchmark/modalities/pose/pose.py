@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.archives.archive import raw_video_files
+from benchmark.archives.union import open_archive
 from benchmark.contracts.skeletons import choose
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import read_frames
@@ -45,7 +45,7 @@ def prepare(
     )
     with PointsEstimator(models, fps=25):
         pass  # a missing package or a damaged model is said once, not once a video
-    files = raw_video_files(raw, edition)
+    files = open_archive(raw, edition).video_files()
     # The models are part of what was made: others find other points.
     knobs = json.dumps({**spec.model_dump(), "models": model_hashes(models)})
     pack_keypoints(

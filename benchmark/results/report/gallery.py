@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from benchmark.archives.archive import raw_video_files
-from benchmark.core.video import VideoWriter, read_frames
+from benchmark.archives.union import open_archive
+from benchmark.contracts.clips import frame_numbers
+from benchmark.core.resize import rescaled
+from benchmark.core.video import VideoWriter, frames_at
 from benchmark.evaluation.diversity import hardest
 from benchmark.results.table import read_source
 
@@ -152,7 +154,7 @@ def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
     """
     named = set(ids)
     wanted = [clip for clip in archive.clips if clip.clip_id in named]
-    files = raw_video_files(archive.raw, archive.edition)
+    files = open_archive(archive.raw, archive.edition).video_files()
     found: dict[str, str] = {}
     for video in sorted({clip.video for clip in wanted}):
         own = [clip for clip in wanted if clip.video == video]
@@ -162,11 +164,8 @@ def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
 
 
 def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
-    last = max(clip.end_frame for clip in clips)
     pictures: dict[str, list[NDArray[np.uint8]]] = {clip.clip_id: [] for clip in clips}
-    for number, frame in enumerate(read_frames(path)):
-        if number >= last:
-            break
+    for number, frame in frames_at(path, frame_numbers(clips)):
         for clip in clips:
             if clip.start_frame <= number < clip.end_frame:
                 pictures[clip.clip_id].append(_small(frame))
@@ -174,9 +173,7 @@ def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = min(1.0, SHORT_SIDE / min(frame.shape[:2]))
-    height, width = (2 * round(side * scale / 2) for side in frame.shape[:2])
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return rescaled(frame, min(1.0, SHORT_SIDE / min(frame.shape[:2])), cv2.INTER_AREA)
 
 
 def _uri(frames: Sequence[NDArray[np.uint8]], fps: float) -> str:
