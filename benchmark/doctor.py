@@ -52,7 +52,7 @@ def machine() -> Iterator[Finding]:
 
 def _gpu() -> Finding:
     try:
-        import torch
+        import torch  # not at the top: the doctor must run where torch does not load
     except (ImportError, OSError) as error:
         return Finding("note", f"torch does not load ({error})", "GPU")
     if not torch.cuda.is_available():
@@ -154,6 +154,7 @@ def _store(root: Path) -> Finding:
 def _data_set(root: Path, name: str, *, made: bool) -> Finding:
     """Check that a data set is there; a stage writes one that is `made`."""
     raw, index = root / "data/raw" / name, root / "data" / name / "clips.parquet"
+    # The index first: DVC may have fetched it without the raw files.
     if index.is_file():
         return Finding("ok", "indexed", f"data {name}")
     if raw.exists():

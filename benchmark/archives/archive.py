@@ -38,10 +38,13 @@ class Archive(ABC):
             ArchiveError: A video to exclude is not in the archive.
             FormatError: A clip id comes twice, or a video is in two splits.
         """
+        # Only faults of files get the advice: excluding a video does not help against what the
+        # checks below refuse.
         try:
             clips = self.index(excluded=excluded, workers=workers)
         except ManyFaults as fault:
             raise ManyFaults(self.root, [fault], do=advice(self.edition)) from None
+        # A misspelled name would exclude nothing, and the damaged video would fail a later stage.
         if unknown := sorted({*excluded} - {clip.video for clip in clips.with_excluded}):
             where = f"editions.{self.edition.name}.excluded"
             wrong = f"no video {unknown[0]} in {self.root}"
@@ -77,8 +80,8 @@ class Archive(ABC):
 
 
 def advice(edition: Edition) -> str:
-    """Say what to do about damaged videos."""
+    """Say what to do about faults of an archive, damaged videos among them."""
     return (
-        f"Fix the videos, or list a video under editions.{edition.name}.excluded in params.yaml "
+        f"Fix them, or list a video under editions.{edition.name}.excluded in params.yaml "
         "to continue without it"
     )

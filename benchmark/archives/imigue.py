@@ -130,6 +130,7 @@ def _split_videos(root: Path, split: Split, faults: FaultList) -> list[RawVideo]
     skeletons = open_tree(root, *SKELETONS[split][:2])
     movies = open_tree(root, *MOVIES[split][:2])
     names = skeletons.folders(SKELETONS[split].sub)
+    # One of the two without the other: a zip of another release, or one that is not whole.
     if lone := sorted({*movies.folders(MOVIES[split].sub)} ^ {*names}):
         raise ArchiveError(
             f"{movies}/{MOVIES[split].sub}",
@@ -217,6 +218,7 @@ def class_index(raw_class: int, *, num_classes: int) -> int:
 
 def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str]) -> list[Clip]:
     num_classes = len(edition.classes)
+    # Nothing of a withheld split's class column is looked at: it holds placeholders.
     withheld = video.split in edition.withheld
     with video.labels.local() as path:
         labels = read_labels(path, num_classes=None if withheld else num_classes)
@@ -232,7 +234,7 @@ def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str])
                 split=video.split,
                 label=None if withheld else class_index(label.raw_class, num_classes=num_classes),
                 start_frame=label.first,
-                end_frame=label.last + 1,
+                end_frame=label.last + 1,  # the raw end is part of the clip, ours is not
                 fps=info.fps,
                 width=info.width,
                 height=info.height,

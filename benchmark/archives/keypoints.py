@@ -59,6 +59,8 @@ class Sheets:
         Raises:
             ArchiveError: The sheet is shorter than a clip.
         """
+        # Row k is frame k. A sheet may be longer or shorter than its video, which the data report
+        # notes: only one that ends before its last clip is of no use.
         end = max(clip.end_frame for clip in clips)
         if len(sheet) < end:
             raise ArchiveError(
@@ -116,6 +118,7 @@ class Arrays:
         file = self.files[clip.clip_id]
         with file.local() as path:
             try:
+                # A pickle in the file would run its maker's code.
                 points = np.load(path, allow_pickle=False)
             except (ValueError, EOFError, zipfile.BadZipFile) as error:
                 raise ArchiveError(file, f"not a readable array ({error})") from None

@@ -46,6 +46,7 @@ def read_own_layout(path: Path) -> Layout:
         ParamsError: The file breaks its schema.
     """
     skeleton = read_yaml(path, OwnSkeleton)
+    # People write names, networks read numbers: the array's axis has the order of `joints`.
     number = {name: index for index, name in enumerate(skeleton.joints)}
     swap = list(range(len(skeleton.joints)))
     for left, right in skeleton.pairs:

@@ -24,7 +24,7 @@ def read_text(path: Path) -> str:
         ArchiveError: It is not UTF-8.
     """
     try:
-        return path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")  # Excel begins its files with a byte order mark
     except UnicodeDecodeError as error:
         raise ArchiveError(
             path, f"not UTF-8 at byte {error.start}", do="Save it as UTF-8"

@@ -25,6 +25,7 @@ def open_archive(root: Path, edition: Edition) -> Archive:
     Raises:
         ParamsError: The edition names a data set that no class reads.
     """
+    # The union itself is the registry: a type checker and this loop read the same names.
     for member in get_args(AnyArchive):
         if member.dataset == edition.dataset:
             return member(root, edition)

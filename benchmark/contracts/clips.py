@@ -71,6 +71,7 @@ class Clip:
         return self.end_frame - self.start_frame
 
 
+# Frozen: stages hand one index around, and its cached rows must stay those of `with_excluded`.
 @dataclass(frozen=True)
 class Clips:
     """The clips of one edition, all splits or one, in the edition's order.
@@ -146,6 +147,7 @@ def read_clips(path: Path, edition: Edition) -> Clips:
         FormatError: The file is missing or breaks its schema.
     """
     table, metadata = FORMAT.read(path, do=f"Run 'dvc repro index@{edition.name}'")
+    # Checked again on reading: an edition's file may have changed since.
     rows = tuple(Clip(**row) for row in table.to_pylist())
     clips = Clips(metadata["edition"], rows)
     check_clips(clips, edition, where=path)
@@ -161,6 +163,7 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
     """Raise `FormatError` unless the index is sound for `edition`."""
     if clips.edition != edition.name:
         raise FormatError(where, "another edition's", expected=edition.name, found=clips.edition)
+    # One message per rule, not per clip: a program that breaks a rule breaks it in many rows.
     counts = Counter(clip.clip_id for clip in clips.with_excluded)
     faults = {
         "clip id twice": lambda clip: counts[clip.clip_id] > 1,

@@ -50,6 +50,7 @@ class Probabilities:
             MismatchError: `ids` and `clip_id` are not the same set.
         """
         check_same_ids(self, ids)
+        # By name, never by position: two programs may list the clips in different orders.
         row = {clip: index for index, clip in enumerate(self.clip_id)}
         order = [row[clip] for clip in ids]
         return Probabilities(
@@ -79,6 +80,7 @@ def check_probabilities(probabilities: Probabilities, *, where: object) -> None:
         raise FormatError(where, "wrong shape", expected=str(shape), found=str(p.shape))
     if len(set(ids)) != len(ids):
         raise FormatError(where, f"{len(ids) - len(set(ids))} clip id(s) twice")
+    # In float32, the sum of many classes is 1 only up to rounding.
     bad = ~(np.isfinite(p).all(1) & (p >= 0).all(1) & (np.abs(p.sum(1) - 1) <= TOLERANCE))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -36,6 +39,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     work.mkdir()
     try:
         yield work
+        # Unlike a file, a folder cannot be replaced in one step: for a moment there is none.
         if path.exists():
             shutil.rmtree(path)
         work.rename(path)
@@ -46,7 +50,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with Unix line ends, atomically."""
     with replacing(path) as work:
-        work.write_text(text, encoding="utf-8", newline="\n")
+        work.write_text(text, encoding="utf-8", newline="\n")  # equal bytes on every system
+
+
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write an RGB picture, uint8 (H, W, 3), atomically; equal pictures give equal bytes."""
+    import cv2  # not at the top: params.yaml is read without OpenCV
+
+    ok, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not ok:
+        raise RuntimeError("OpenCV cannot write a PNG")
+    with replacing(path) as work:
+        work.write_bytes(data.tobytes())
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
@@ -64,7 +79,8 @@ def inside(root: Path, relative: str) -> Path:
     Raises:
         ValueError: `relative` is absolute or climbs out of `root`.
     """
-    path = Path(os.path.abspath(root / relative))  # noqa: PTH100 - resolve() follows links
+    # A link inside may lead out: that is the user's own will. Hence no resolve(), which follows it.
+    path = Path(os.path.abspath(root / relative))  # noqa: PTH100
     if not path.is_relative_to(Path(os.path.abspath(root))):  # noqa: PTH100
         raise ValueError(f"{relative!r} leaves {root}")
     return path

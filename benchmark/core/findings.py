@@ -30,6 +30,12 @@ class Finding(NamedTuple):
         return f"{MARKS[self.level]} {what}{self.text}{do}"
 
 
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort findings: what is wrong, what to know, what is fine; the order within each is kept."""
+    order = ("fault", "note", "ok")
+    return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
 def has_fault(findings: Iterable[Finding]) -> bool:
     """Tell whether one of the findings is a fault."""
     return any(finding.level == "fault" for finding in findings)

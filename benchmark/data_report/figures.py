@@ -112,6 +112,7 @@ def _plain(axes: Axes) -> None:
 
 def sample_picture(sample: SampleFrame, layout: Layout | None) -> NDArray[np.uint8]:
     """Draw the seen limbs and points on the frame, `HEIGHT_PX` high: uint8 (H, W, 3)."""
+    # Cubic where it grows: the page shows small videos large, and no network reads this picture.
     height, width = sample.frame.shape[:2]
     scale = HEIGHT_PX / height
     size = (round(width * scale), HEIGHT_PX)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.archives.expected_counts import label_differences
-from benchmark.core.findings import Finding
+from benchmark.core.findings import Finding, worst_first
 from benchmark.editions.edition import SPLITS
 
 if TYPE_CHECKING:
@@ -22,18 +22,8 @@ NAMED = 5
 
 def findings(scan: ArchiveScan) -> list[Finding]:
     """List all findings: first what is wrong, then what to know, then what is fine."""
-    found = [
-        *_sizes(scan),
-        *_labels(scan),
-        *_excluded(scan),
-        *_faults(scan),
-        *_shapes(scan),
-        *_rows(scan),
-        *_gaps(scan),
-        *_subjects(scan),
-    ]
-    order = ("fault", "note", "ok")
-    return sorted(found, key=lambda finding: order.index(finding.level))
+    checks = (_sizes, _labels, _excluded, _faults, _shapes, _rows, _gaps, _subjects)
+    return worst_first(finding for check in checks for finding in check(scan))
 
 
 def _sizes(scan: ArchiveScan) -> Iterator[Finding]:
@@ -108,7 +98,7 @@ def _gaps(scan: ArchiveScan) -> Iterator[Finding]:
         first = ", ".join(lone[:NAMED])
         yield Finding("note", f"{len(lone)} skeletons belong to no clip, the first: {first}")
     gaps = scan.gaps
-    if not gaps:
+    if not gaps:  # every sheet is damaged, and a fault names each of them
         return
     share = np.array([gap.missing for gap in gaps])
     worst = gaps[int(share.argmax())]

@@ -131,6 +131,7 @@ def scan_archive(root: Path, edition: Edition, clips: Clips, *, workers: int) ->
     scans = map_in_processes(
         partial(_scan_video, layout=layout), jobs, what="scan", workers=workers
     )
+    # The jobs are sorted by name; the report has the order of the index.
     order = {video: k for k, video in enumerate(Counter(clips.videos))}
     videos = sorted(scans, key=lambda scan: order[scan.video])
     ids = {clip.clip_id for clip in clips.with_excluded}
