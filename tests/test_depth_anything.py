@@ -27,8 +27,9 @@ from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, D
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.depth.depth import depth_anything
-from benchmark.modalities.depth.depth_anything import (
+from benchmark.modalities.depth import depth_anything_network as depth_anything
+from benchmark.modalities.depth.depth_anything import DepthAnythingBackend
+from benchmark.modalities.depth.depth_anything_network import (
     DepthAnythingEstimator,
     empty_network,
     fitted,
@@ -36,7 +37,6 @@ from benchmark.modalities.depth.depth_anything import (
     published_name,
     read_config,
 )
-from benchmark.modalities.specs import DepthAnythingBackend
 
 LAYERS = {"v1": [9, 10, 11, 12], "v2": [3, 6, 9, 12]}
 TINY = {

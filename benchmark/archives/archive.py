@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.archives.expected_counts import check_expected
 from benchmark.contracts.clips import check_clips
-from benchmark.core.errors import ArchiveError, ManyFaults
+from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from benchmark.archives.keypoints import RawKeypoints
@@ -77,6 +77,19 @@ class Archive(ABC):
             ParamsError: The description of the user's own skeletons breaks its schema.
         """
         return None
+
+
+def archive_class(members: Iterable[type[Archive]], edition: Edition) -> type[Archive]:
+    """Find the class among `members` that reads the data set of `edition`.
+
+    Raises:
+        ParamsError: There is none.
+    """
+    by_name = {member.dataset: member for member in members}
+    if edition.dataset not in by_name:
+        where, expected = f"edition {edition.name}: dataset", "one of " + ", ".join(by_name)
+        raise ParamsError(where, "unknown data set", expected=expected, found=edition.dataset)
+    return by_name[edition.dataset]
 
 
 def advice(edition: Edition) -> str:

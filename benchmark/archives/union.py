@@ -1,13 +1,14 @@
-"""The names of all data sets. It holds no values: DVC need not watch this module."""
+"""The union of all data sets: what an edition can name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
+from benchmark.archives.archive import archive_class
 from benchmark.archives.folder import Folder
 from benchmark.archives.imigue import Imigue
 from benchmark.archives.ma52 import Ma52
-from benchmark.core.errors import ParamsError
+from benchmark.editions.edition import read_edition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
 
 AnyArchive: TypeAlias = Imigue | Ma52 | Folder
-"""Every data set that the harness reads. To add one, write its module and name its class here."""
+"""To add a data set, write its module and name its class here."""
 
 
 def open_archive(root: Path, edition: Edition) -> Archive:
@@ -25,10 +26,13 @@ def open_archive(root: Path, edition: Edition) -> Archive:
     Raises:
         ParamsError: The edition names a data set that no class reads.
     """
-    # The union itself is the registry: a type checker and this loop read the same names.
-    for member in get_args(AnyArchive):
-        if member.dataset == edition.dataset:
-            return member(root, edition)
-    expected = "one of " + ", ".join(member.dataset for member in get_args(AnyArchive))
-    where = f"edition {edition.name}: dataset"
-    raise ParamsError(where, "unknown data set", expected=expected, found=repr(edition.dataset))
+    return archive_class(get_args(AnyArchive), edition)(root, edition)
+
+
+def archive_module(edition: str) -> str:
+    """Return the module that reads the raw archive of an edition, by the edition's name.
+
+    Raises:
+        ParamsError: There is no such edition, or no class reads its data set.
+    """
+    return archive_class(get_args(AnyArchive), read_edition(edition)).__module__

@@ -11,14 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from benchmark.core.files import replacing_folder, write_text
-from benchmark.data.flow_components import vectors
 from benchmark.data.person_box import person_box, to_box
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import FlowModality
+from benchmark.data.readers import PackedVideos, SkeletonReader
+from benchmark.modalities.modality import VideoModality
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 from benchmark.plots.figures import plain, save
-from benchmark.plots.modalities import SATURATED_PX, flow_picture, maps_picture
+from benchmark.plots.modalities import SATURATED_PX, maps_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import Modality
+    from benchmark.modalities.union import Modality
     from benchmark.params.params import Previews
 
     Frames: TypeAlias = NDArray[np.uint8]
@@ -36,7 +34,7 @@ MAP_SIZE, SIGMA = 56, 0.6
 """Side and Gaussian width of the heat maps in pixels, as in the paper."""
 GAP = 1.03
 """Width of a cell divided by that of the widest picture."""
-PAGE = "sheets.html"
+PAGE = "previews.html"
 
 
 class PreviewRow(NamedTuple):
@@ -72,10 +70,9 @@ def clip_rows(source: PreviewSource, clip: Clip) -> tuple[list[PreviewRow], list
         rows += _maps(source, clip, frames)
     for name in source.spec.videos:
         spec = source.modalities[name]
-        pictures = list(PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames))
-        if isinstance(spec, FlowModality) and spec.rendering == "components":
-            pictures = [flow_picture(vectors(f, spec.limit), SATURATED_PX) for f in pictures]
-        rows.append(PreviewRow(name, pictures))
+        stored = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
+        assert isinstance(spec, VideoModality), "params.yaml was checked"
+        rows.append(PreviewRow(name, [spec.show(frame) for frame in stored]))
     return rows, frames.tolist()
 
 

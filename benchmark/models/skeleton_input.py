@@ -11,7 +11,7 @@ from benchmark.models.heatmaps import joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
-    from benchmark.data.inputs import Stream
+    from benchmark.data.skeleton_input import Stream
 
 
 class SkeletonStep(nn.Module):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, assert_never
 import torch
 from torch import Tensor, nn
 
-from benchmark.data.inputs import DatasetNorm, TemporalMeanRemoved, TrainSplitNorm
+from benchmark.data.normalization import DatasetNorm, TemporalMeanRemoved, TrainSplitNorm
 
 if TYPE_CHECKING:
-    from benchmark.data.inputs import Normalization
+    from benchmark.data.normalization import Normalization
 
 CHANNELS = 3
 

@@ -64,7 +64,9 @@ def write_pretrained(spec: Pretrained, out: Path) -> None:
         FormatError: It holds something else than tensors.
     """
     path = verified(spec.file, expected="the file that published names")
-    metadata = InitialWeights(format=FORMAT, checkpoint_format=spec.checkpoint_format, origin=path.name)
+    metadata = InitialWeights(
+        format=FORMAT, checkpoint_format=spec.checkpoint_format, origin=path.name
+    )
     _write(out, metadata, read_tensors(path))
 
 

@@ -11,7 +11,7 @@ from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.data.inputs import Input
-from benchmark.modalities.specs import Modality
+from benchmark.modalities.union import Modality
 from benchmark.models.specs import Backbone
 
 if TYPE_CHECKING:

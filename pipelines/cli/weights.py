@@ -11,7 +11,7 @@ import click
 
 from benchmark.core.findings import Finding
 from benchmark.core.pinned_file import sha256
-from benchmark.modalities.specs import PoseModality
+from benchmark.modalities.pose.pose import PoseModality
 from benchmark.params.params import read_params
 from benchmark.weights.catalogue import (
     FileState,

@@ -21,7 +21,7 @@ from torch.nn import functional
 from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
+from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.params.synthetic import GesturesSpec
 from benchmark.runtime.devices import own_device
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.modalities.specs import TinyBackend
 
 WEIGHTS = "weights.safetensors"
 METADATA = "depth.json"
