@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.archives.archive import archive_module
+from benchmark.archives.union import archive_module
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.tracking.provenance import stage_code
 from pipelines._stage import path, stage

@@ -1,4 +1,4 @@
-"""Stage survey: raw archives -> a page, a table and pictures of what they hold; one MLflow run."""
+"""Stage data_report: raw archives -> a page, a table and pictures of them; one MLflow run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.data_report.page import metrics, write_report
-from benchmark.data_report.scan import take_survey
+from benchmark.data_report.scan import scan_archive
 from benchmark.editions.edition import read_edition
 from benchmark.runtime.parallel import usable_cores
 from benchmark.tracking.records import new_record, write_records
@@ -36,8 +36,8 @@ def main(
     """Report what the archives of EDITION hold."""
     start = time.time_ns() // 1_000_000
     edition = read_edition(edition_name)
-    survey = take_survey(raw, edition, read_clips(index, edition), workers=usable_cores())
-    files = write_report(survey, out)
+    scan = scan_archive(raw, edition, read_clips(index, edition), workers=usable_cores())
+    files = write_report(scan, out)
     root = find_root()
     run = new_record(
         root,
@@ -47,7 +47,7 @@ def main(
         end_ms=time.time_ns() // 1_000_000,
         params={"edition": f"{edition.name}/{edition.version}", "dataset": edition.dataset},
         tags={"kind": "data"},
-        metrics=metrics(survey),
+        metrics=metrics(scan),
         artifacts=files,
     )
     log_records(root, [run])

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.expected_counts import label_differences
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import write_clips
 from benchmark.editions.edition import SPLITS, read_edition
 from benchmark.runtime.parallel import usable_cores
@@ -28,12 +28,12 @@ def main(params: Params, edition_name: str, raw: Path, out: Path) -> None:
     """List every clip of EDITION, after checking the archives."""
     edition = read_edition(edition_name)
     use = entry(params.editions, "editions", edition_name)
-    clips = read_archive(raw, edition, excluded=use.excluded, workers=usable_cores())
+    clips = open_archive(raw, edition).read(excluded=use.excluded, workers=usable_cores())
     write_clips(clips, out, edition)
     for note in label_differences(clips, edition):
         click.echo(f"note: {note}")
     if clips.excluded:
-        click.echo(f"left out: {len(clips.excluded)} clips of {', '.join(use.excluded)}")
+        click.echo(f"excluded: {len(clips.excluded)} clips of {', '.join(use.excluded)}")
     sizes = ", ".join(f"{len(clips.split(split))} {split}" for split in SPLITS)
     click.echo(f"wrote {out}: {sizes} clips")
 

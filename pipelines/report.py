@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from benchmark.archives.archive import raw_video_files
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
@@ -39,7 +39,7 @@ def main(
     edition = read_edition(params.analysis.edition)
     clips = read_clips(index, edition)
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
-    archive = Archive(raw_video_files(raw, edition), edition, clips)
+    archive = Archive(open_archive(raw, edition).video_files(), edition, clips)
     galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
     # Several entries of `previews` may be of this edition; the page shows the first one's sheets.
     sheets = next(
@@ -50,7 +50,7 @@ def main(
         analysis=reports / "analysis",
         curves=reports / "experiments",
         sheets=reports / "modalities" / sheets if sheets else None,
-        survey=reports / "data" / edition.name,
+        data_report=reports / "data" / edition.name,
     )
     train = np.bincount(clips.split("train").labels(), minlength=len(edition.classes))
     text = render(

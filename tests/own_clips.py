@@ -23,8 +23,8 @@ SPLITS = {"train": 6, "val": 4, "test": 4}
 
 
 def write_folder(root: Path, *, test_labels: bool = False) -> Path:
-    """Write clips.csv, classes.txt, videos below `modality/`, skeletons and skeleton.yaml."""
-    (root / "modality").mkdir(parents=True)
+    """Write clips.csv, classes.txt, videos below `videos/`, skeletons and skeleton.yaml."""
+    (root / "videos").mkdir(parents=True)
     (root / "skeletons").mkdir()
     (root / "classes.txt").write_text("\n".join(CLASSES) + "\n", "utf-8")
     (root / "skeleton.yaml").write_text(SKELETON, "utf-8")
@@ -32,7 +32,7 @@ def write_folder(root: Path, *, test_labels: bool = False) -> Path:
     number = 0
     for split, videos in SPLITS.items():
         for k in range(videos):
-            video = f"modality/{split}{k}.mp4"
+            video = f"videos/{split}{k}.mp4"
             rng = np.random.default_rng(number)
             label = number % 3
             write_video(root / video, _pictures(label, rng), 15 + k, crf=18, gop=12)

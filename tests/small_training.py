@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmark.archives.archive import read_archive
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.depth.depth import DepthModality
@@ -32,7 +32,7 @@ class Prepared:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.raw = write_archive(root / "raw")
-        self.clips: Clips = read_archive(self.raw, MIMIC, excluded=(), workers=1)
+        self.clips: Clips = open_archive(self.raw, MIMIC).read(excluded=(), workers=1)
         write_no_weights(root / "scratch")
 
     def modality(self, name: str) -> tuple[Modality, Path]:

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.contracts.clips import Clip, Clips, check_clips, read_clips, write_clips
+from benchmark.contracts.clips import (
+    Clip,
+    Clips,
+    check_clips,
+    frame_numbers,
+    read_clips,
+    write_clips,
+)
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import read_edition
 
@@ -81,6 +88,16 @@ def test_a_split_holds_its_clips_in_the_order_of_the_edition() -> None:
     assert val.videos == ["0000"] * 3 + ["0002"] * 3
     assert len(val) == 6
     assert len(clips.split("test")) == 0
+
+
+def test_frames_of_overlapping_clips_are_numbered_once() -> None:
+    first, second, third = make(["val"]).rows
+    clips = [
+        replace(first, start_frame=2, end_frame=5),
+        replace(second, start_frame=4, end_frame=7),
+        replace(third, start_frame=9, end_frame=10),
+    ]
+    assert frame_numbers(clips) == {2, 3, 4, 5, 6, 9}
 
 
 def test_labels_are_whole_numbers_where_they_are_known() -> None:
@@ -155,7 +172,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as error:
         read_clips(path, MIMIC)
     assert str(error.value).startswith(
-        f"{path}: not an index of this version; expected clips/2; found nothing"
+        f"{path}: not an index of this version; expected clips/3; found nothing"
     )
 
 
@@ -168,5 +185,5 @@ def test_an_index_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as error:
         read_clips(path, MIMIC)
     assert str(error.value).startswith(
-        f"{path}: not an index of this version; expected clips/2; found clips/0"
+        f"{path}: not an index of this version; expected clips/3; found clips/0"
     )

@@ -79,14 +79,14 @@ def test_every_stage_is_in_the_picture_of_the_readme() -> None:
 def test_every_format_named_in_code_is_described() -> None:
     formats = (REPO / "docs/formats.md").read_text("utf-8")
     for name in (
-        "clips/2",
+        "clips/3",
         "manifest/3",
         "model/2",
         "initial_weights/2",
         "probabilities/1",
         "fusion/3",
         "runs/1",
-        "survey/1",
+        "data_report/1",
         "submission/2",
     ):
         assert f"`{name}`" in formats

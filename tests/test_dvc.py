@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
-from benchmark.archives.archive import archive_module
+from benchmark.archives.union import archive_module
 from benchmark.core.files import write_text
 from benchmark.params.params import read_params
 from benchmark.tracking.provenance import CODE, PACKAGES, changed_code, stage_code

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.manifest import read_manifest
@@ -178,7 +178,7 @@ def test_stored_flow_comes_back_out_of_the_tar(tmp_path: Path) -> None:
         "utf-8",
     )
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     for workers in (1, 2):
         spec().prepare(root, own, clips, tmp_path / f"{workers}", workers=workers)
     for path in sorted((tmp_path / "1").iterdir()):

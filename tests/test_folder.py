@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.archives.archive import raw_keypoints, read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
 from benchmark.data.readers import PackedVideos, SkeletonReader
@@ -35,7 +35,7 @@ def edition(root: Path) -> Edition:
 
 def fault(root: Path, known: Edition | None = None) -> str:
     with pytest.raises(BenchmarkError) as caught:
-        read_archive(root, known or edition(root), excluded=(), workers=1)
+        open_archive(root, known or edition(root)).read(excluded=(), workers=1)
     return str(caught.value)
 
 
@@ -54,10 +54,10 @@ def test_the_described_edition_fits_its_folder(root: Path) -> None:
 
 
 def test_every_row_becomes_a_clip(root: Path) -> None:
-    clips = read_archive(root, edition(root), excluded=(), workers=2)
+    clips = open_archive(root, edition(root)).read(excluded=(), workers=2)
     assert len(clips) == 28
     first, second = clips.rows[:2]
-    assert (first.clip_id, first.video, first.subject) == ("train0-0", "modality/train0.mp4", "s0")
+    assert (first.clip_id, first.video, first.subject) == ("train0-0", "videos/train0.mp4", "s0")
     assert (first.start_frame, first.end_frame, first.label) == (0, FRAMES // 2, 0)
     assert (second.start_frame, second.fps, second.width, second.height) == (12, 15.0, 90, 66)
     assert {clip.label for clip in clips.split("test")} == {None}
@@ -65,10 +65,10 @@ def test_every_row_becomes_a_clip(root: Path) -> None:
 
 def test_without_frame_columns_a_clip_is_its_whole_video(root: Path) -> None:
     rows = ["clip_id,split,label,video"]
-    rows += [f"a{k},train,wave,modality/train{k}.mp4" for k in range(2)]
-    rows += ["b,val,nod,modality/val0.mp4"]
+    rows += [f"a{k},train,wave,videos/train{k}.mp4" for k in range(2)]
+    rows += ["b,val,nod,videos/val0.mp4"]
     (root / "clips.csv").write_text("\n".join(rows) + "\n", "utf-8")
-    clips = read_archive(root, edition(root), excluded=(), workers=1)
+    clips = open_archive(root, edition(root)).read(excluded=(), workers=1)
     assert [(c.start_frame, c.end_frame, c.subject) for c in clips] == [(0, FRAMES, None)] * 3
     assert edition(root).withheld == ("test",)
 
@@ -80,19 +80,19 @@ def test_without_frame_columns_a_clip_is_its_whole_video(root: Path) -> None:
         (",train,", ",training,", "line 2: unknown split; expected train, val, test"),
         (",wave,", ",waving,", "line 2: unknown class; expected one of wave, nod, still"),
         (",wave,", ",,", "edition|line 2: unknown class"),
-        ("modality/train0.mp4", "modality/none.mp4", "line 2: no such video"),
-        ("modality/train0.mp4", "../../etc/passwd", "line 2: the video lies outside the folder"),
-        ("modality/train0.mp4", "/etc/passwd", "line 2: the video lies outside the folder"),
+        ("videos/train0.mp4", "videos/none.mp4", "line 2: no such video"),
+        ("videos/train0.mp4", "../../etc/passwd", "line 2: the video lies outside the folder"),
+        ("videos/train0.mp4", "/etc/passwd", "line 2: the video lies outside the folder"),
         (",0,12,", ",x,12,", "line 2: start_frame is no whole number"),
         (",0,12,", ",-1,12,", "line 2: start_frame is below 0"),
         (",0,12,", ",12,12,", "line 2: no frame in it"),
         (",12,24,", ",12,25,", "line 3: not inside its video; expected frames within 0 to 24"),
         (",s0\n", ",s0,more\n", "line 2: more cells than columns"),
         (",0,12,", f",0,{'9' * 5000},", "line 2: end_frame is no whole number"),
-        ("modality/train0.mp4", "m" * 400 + ".mp4", "line 2: no such video"),
+        ("videos/train0.mp4", "m" * 400 + ".mp4", "line 2: no such video"),
         (",s0\n", ',"s0\n', "line 2: not csv|a cell goes over several lines"),
         ("train0-1,", "train0-0,", "line 3: clip train0-0 comes twice; found also .*line 2"),
-        ("modality/train0.mp4", "modality/val0.mp4", r"modality/val0\.mp4 is in two splits"),
+        ("videos/train0.mp4", "videos/val0.mp4", r"videos/val0\.mp4 is in two splits"),
         ("clip_id,", "id,", "wrong columns; expected clip_id, split, label, video and perhaps"),
     ],
 )
@@ -102,13 +102,13 @@ def test_a_mistake_in_the_list_is_named_with_its_line(
     known = edition(root)
     edit(root, old, new)
     with pytest.raises(BenchmarkError, match=message):
-        read_archive(root, known, excluded=(), workers=1)
+        open_archive(root, known).read(excluded=(), workers=1)
 
 
 def test_all_mistakes_are_named_at_once(root: Path) -> None:
     known = edition(root)
     edit(root, "train0-0,train", "train0-0,nowhere")
-    edit(root, "modality/val1.mp4", "modality/none.mp4")
+    edit(root, "videos/val1.mp4", "videos/none.mp4")
     assert fault(root, known).count("clips.csv line") == 2
 
 
@@ -127,12 +127,12 @@ def test_other_classes_than_the_editions_are_refused(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spelling", ["modality/./train0.mp4", "modality/../modality/train0.mp4", "x.mp4"]
+    "spelling", ["videos/./train0.mp4", "videos/../videos/train0.mp4", "x.mp4"]
 )
 def test_one_file_under_two_names_leaks_into_no_other_split(root: Path, spelling: str) -> None:
     known = edition(root)
-    (root / "x.mp4").symlink_to(root / "modality/train0.mp4")
-    edit(root, "modality/val0.mp4", spelling)
+    (root / "x.mp4").symlink_to(root / "videos/train0.mp4")
+    edit(root, "videos/val0.mp4", spelling)
     assert "is in two splits" in (found := fault(root, known)) or "are one file" in found
 
 
@@ -156,24 +156,24 @@ def test_text_of_another_encoding_is_named(root: Path, name: str) -> None:
 
 
 def test_a_list_with_byte_order_mark_and_windows_line_ends_is_read(root: Path) -> None:
-    wanted = read_archive(root, edition(root), excluded=(), workers=1)
+    wanted = open_archive(root, edition(root)).read(excluded=(), workers=1)
     for name in ("clips.csv", "classes.txt"):
         text = (root / name).read_text("utf-8")
         (root / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
-    assert read_archive(root, edition(root), excluded=(), workers=1) == wanted
+    assert open_archive(root, edition(root)).read(excluded=(), workers=1) == wanted
 
 
-def test_a_left_out_video_may_be_gone(root: Path) -> None:
+def test_an_excluded_video_may_be_gone(root: Path) -> None:
     known = edition(root)
-    (root / "modality/train1.mp4").unlink()
+    (root / "videos/train1.mp4").unlink()
     assert "no such video" in fault(root, known)
-    clips = read_archive(root, known, excluded=("modality/train1.mp4",), workers=1)
-    assert {clip.video for clip in clips.excluded} == {"modality/train1.mp4"}
+    clips = open_archive(root, known).read(excluded=("videos/train1.mp4",), workers=1)
+    assert {clip.video for clip in clips.excluded} == {"videos/train1.mp4"}
 
 
 def test_own_skeletons_and_videos_are_prepared(root: Path, tmp_path: Path) -> None:
     own = edition(root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     points = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     skeleton.prepare(points, root, own, clips, tmp_path / "skeleton", workers=2)
     reader = SkeletonReader(tmp_path / "skeleton", clips)
@@ -204,7 +204,7 @@ def test_a_wrong_skeleton_is_named(
 ) -> None:
     np.save(root / "skeletons/val2-1.npy", array, allow_pickle=True)
     own = edition(root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=rf"val2-1\.npy: .*{message}"):
         skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
@@ -213,7 +213,7 @@ def test_a_wrong_skeleton_is_named(
 def test_a_missing_skeleton_is_named(root: Path, tmp_path: Path) -> None:
     (root / "skeletons/val2-1.npy").unlink()
     own = edition(root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=r"skeletons/val2-1\.npy: no such file"):
         skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
@@ -221,7 +221,7 @@ def test_a_missing_skeleton_is_named(root: Path, tmp_path: Path) -> None:
 
 def test_openpose_points_are_not_looked_for_in_own_skeletons(root: Path, tmp_path: Path) -> None:
     own = edition(root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="openpose36", shards=3)
     with pytest.raises(BenchmarkError, match="not a layout of this archive; expected own"):
         skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
@@ -240,22 +240,22 @@ def test_a_wrong_skeleton_yaml_is_named(root: Path, old: str, new: str, message:
     path = root / "skeleton.yaml"
     path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
     with pytest.raises(BenchmarkError, match=message):
-        raw_keypoints(root, edition(root))
+        open_archive(root, edition(root)).keypoints()
 
 
 @pytest.mark.parametrize("gone", ["skeleton.yaml", "skeletons"])
 def test_half_of_what_skeletons_need_is_a_mistake(root: Path, gone: str) -> None:
     (root / gone).rename(root / "elsewhere")
     with pytest.raises(BenchmarkError, match=f"{gone}: missing, but its other half is there"):
-        raw_keypoints(root, edition(root))
+        open_archive(root, edition(root)).keypoints()
 
 
 def test_a_folder_without_skeletons_has_none_to_prepare(root: Path, tmp_path: Path) -> None:
     (root / "skeleton.yaml").unlink()
     shutil.rmtree(root / "skeletons")
     own = edition(root)
-    assert raw_keypoints(root, own) is None
-    clips = read_archive(root, own, excluded=(), workers=1)
+    assert open_archive(root, own).keypoints() is None
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match="brings no keypoints.*modality of kind 'pose'"):
         skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
@@ -265,7 +265,7 @@ def test_a_folder_without_skeletons_has_none_to_prepare(root: Path, tmp_path: Pa
 def test_a_skeleton_of_other_bytes_is_named(root: Path, tmp_path: Path, data: bytes) -> None:
     (root / "skeletons/val2-1.npy").write_bytes(data)
     own = edition(root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=r"val2-1\.npy: not a readable array"):
         skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
@@ -275,7 +275,7 @@ def test_several_arrays_in_one_file_are_no_skeleton(root: Path, tmp_path: Path) 
     with (root / "skeletons/val2-1.npy").open("wb") as file:
         np.savez(file, a=np.zeros(3), b=np.zeros(3))
     own = edition(root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=r"val2-1\.npy: not a single array"):
         skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)

@@ -206,8 +206,8 @@ def test_a_damaged_pickle_is_one_message_or_data(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({}, "not a list with one entry a clip"),
-        ([], "not a list with one entry a clip"),
+        ({}, "not a list with one entry per clip"),
+        ([], "not a list with one entry per clip"),
         ([{"score": 1}], "entry 0: no scores; expected pred_score or pred_scores; found score"),
         ([P[0], P[1][:3]], "clips differ in their number of classes"),
         ([["a", "b"]], "entry 0: not numbers"),
@@ -311,8 +311,8 @@ def test_scores_of_imigues_test_take_the_order_of_the_leaderboard(tmp_path: Path
 
 def test_none_of_it_imports_torch_or_dvc() -> None:
     code = (
-        "import sys, pipelines.cli.main, benchmark.contracts.external_scores, submission.fusion.fuse, "
-        "benchmark.evaluation.metrics; "
+        "import sys, pipelines.cli.main, benchmark.contracts.external_scores, "
+        "submission.fusion.fuse, benchmark.evaluation.metrics; "
         "print(sorted({'torch', 'dvc', 'mlflow', 'mmaction'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True,

@@ -10,9 +10,9 @@ import numpy as np
 import openpyxl
 import pytest
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.imigue import class_index
 from benchmark.archives.openpose import read_openpose
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips, write_clips
 from benchmark.core.errors import ArchiveError
 from benchmark.editions.edition import read_edition
@@ -37,7 +37,7 @@ def copy(archive: Path, tmp_path: Path) -> Path:
 
 
 def index(root: Path) -> Clips:
-    return read_archive(root, MIMIC, excluded=(), workers=1)
+    return open_archive(root, MIMIC).read(excluded=(), workers=1)
 
 
 def fault(root: Path) -> str:
@@ -84,7 +84,7 @@ def test_a_label_file_of_another_encoding_is_named(copy: Path) -> None:
 
 def test_the_index_does_not_depend_on_the_number_of_workers(archive: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
-        clips = read_archive(archive, MIMIC, excluded=(), workers=workers)
+        clips = open_archive(archive, MIMIC).read(excluded=(), workers=workers)
         write_clips(clips, tmp_path / f"{workers}.parquet", MIMIC)
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
     assert read_clips(tmp_path / "1.parquet", MIMIC) == index(archive)

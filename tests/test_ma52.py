@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.archives.archive import raw_keypoints, raw_video_files, read_archive
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import write_video
 from benchmark.editions.edition import read_edition
@@ -44,12 +44,12 @@ def copy(archive: Path, tmp_path: Path) -> Path:
 
 def fault(root: Path) -> str:
     with pytest.raises(ArchiveError) as caught:
-        read_archive(root, TINY, excluded=(), workers=1)
+        open_archive(root, TINY).read(excluded=(), workers=1)
     return str(caught.value)
 
 
 def test_every_line_becomes_a_clip_as_long_as_its_video(archive: Path) -> None:
-    clips = read_archive(archive, TINY, excluded=(), workers=2)
+    clips = open_archive(archive, TINY).read(excluded=(), workers=2)
     found = [(c.split, c.clip_id, c.label, c.frames, (c.width, c.height), c.fps) for c in clips]
     assert found == [
         (split, name, None if split == "test" else label, frames, size, 30.0)
@@ -59,7 +59,7 @@ def test_every_line_becomes_a_clip_as_long_as_its_video(archive: Path) -> None:
 
 
 def test_lists_may_lie_among_the_annotations_and_videos_in_zips(copy: Path) -> None:
-    wanted = read_archive(copy, TINY, excluded=(), workers=1)
+    wanted = open_archive(copy, TINY).read(excluded=(), workers=1)
     (copy / "annotations").mkdir()
     for split in CLIPS:
         name = f"{split}_list_videos.txt"
@@ -68,7 +68,7 @@ def test_lists_may_lie_among_the_annotations_and_videos_in_zips(copy: Path) -> N
             for path in sorted((copy / f"videos_{split}").iterdir()):
                 target.write(path, f"videos_{split}/{path.name}")
         shutil.rmtree(copy / f"videos_{split}")
-    assert read_archive(copy, TINY, excluded=(), workers=1) == wanted
+    assert open_archive(copy, TINY).read(excluded=(), workers=1) == wanted
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_bad_line_is_named(copy: Path, line: str, message: str) -> None:
     with (copy / "val_list_videos.txt").open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
     with pytest.raises(ArchiveError, match=message):
-        read_archive(copy, TINY, excluded=(), workers=1)
+        open_archive(copy, TINY).read(excluded=(), workers=1)
 
 
 def test_a_label_past_the_52_actions_is_refused(copy: Path) -> None:
@@ -112,22 +112,23 @@ def test_a_missing_list_is_named(copy: Path) -> None:
 
 def test_another_size_than_published_is_refused_with_the_way_out(archive: Path) -> None:
     with pytest.raises(ArchiveError, match="expected 5586 videos.*found 1 videos.*raise the vers"):
-        read_archive(archive, MA52, excluded=(), workers=1)
+        open_archive(archive, MA52).read(excluded=(), workers=1)
 
 
-def test_one_goes_on_without_a_damaged_video_only_when_told(copy: Path) -> None:
+def test_a_damaged_video_is_excluded_only_when_the_user_says_so(copy: Path) -> None:
     (copy / "videos_train/train0001.mp4").write_bytes(b"nothing")
     assert "list a video under editions.ma52.excluded" in fault(copy)
-    clips = read_archive(copy, TINY, excluded=("train0001",), workers=1)
+    clips = open_archive(copy, TINY).read(excluded=("train0001",), workers=1)
     assert [clip.clip_id for clip in clips.excluded] == ["train0001"]
     assert clips.split("train").ids == ["train0000"]
 
 
-def test_a_left_out_name_that_is_no_video_is_a_mistake(archive: Path) -> None:
+def test_an_excluded_name_that_is_no_video_is_a_mistake(archive: Path) -> None:
     with pytest.raises(ArchiveError, match=r"editions\.ma52\.excluded: no video train0007"):
-        read_archive(archive, TINY, excluded=("train0007",), workers=1)
+        open_archive(archive, TINY).read(excluded=("train0007",), workers=1)
 
 
-def test_media_are_known_by_video_and_keypoints_are_not_there(archive: Path) -> None:
-    assert raw_video_files(archive, TINY)["val0000"].path == archive / "videos_val/val0000.mp4"
-    assert raw_keypoints(archive, TINY) is None
+def test_files_are_known_by_video_and_keypoints_are_absent(archive: Path) -> None:
+    opened = open_archive(archive, TINY)
+    assert opened.video_files()["val0000"].path == archive / "videos_val/val0000.mp4"
+    assert opened.keypoints() is None

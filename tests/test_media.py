@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.archives.archive import read_archive
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
@@ -40,7 +40,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips(raw: Path) -> Clips:
-    return read_archive(raw, MIMIC, excluded=(), workers=1)
+    return open_archive(raw, MIMIC).read(excluded=(), workers=1)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.manifest import FILE, read_manifest
@@ -70,7 +70,7 @@ def own(raw: Path) -> Edition:
 @pytest.fixture(scope="module")
 def clips(raw: Path, own: Edition) -> Clips:
     """All clips; one of them is cut to one frame, one to three."""
-    found = list(read_archive(raw, own, excluded=(), workers=1))
+    found = list(open_archive(raw, own).read(excluded=(), workers=1))
     for k, frames in ((0, 1), (3, 3)):
         found[k] = replace(found[k], end_frame=found[k].start_frame + frames)
         points = raw / f"skeletons/{found[k].clip_id}.npy"

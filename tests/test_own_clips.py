@@ -27,13 +27,13 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     checked = command(root, "mgbench", "data", "check", "own").stdout
     assert "ok    train: 6 videos, 12 clips" in checked
     command(root, "mgbench", "preset", "use", "own")
-    for video in ("modality/train5.mp4", "modality/test1.mp4"):
+    for video in ("videos/train5.mp4", "videos/test1.mp4"):
         (tmp_path / "clips" / video).write_bytes(b"damaged on its way")
     failed = command(root, "dvc", "repro", "index@own", check=False)
     assert failed.returncode != 0
     assert failed.stderr.count("not a readable video") == 2
     assert "list a video under editions.own.excluded" in failed.stderr
-    change(root, ("editions", "own"), {"excluded": ["modality/train5.mp4", "modality/test1.mp4"]})
+    change(root, ("editions", "own"), {"excluded": ["videos/train5.mp4", "videos/test1.mp4"]})
     command(root, "dvc", "repro")
     assert not (root / "data/raw/mimic").exists()
     with (root / "submissions/final/prediction.csv").open(newline="") as file:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.archives.archive import read_archive
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ManyFaults
 from benchmark.core.video import probe, read_frames
@@ -180,7 +180,7 @@ def test_all_damaged_videos_are_named_and_the_sound_shards_are_kept(
     raw: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=(), workers=1)
     broken = [break_video(copy, video) for video in ("0011", "0012", "0101")]
     out = tmp_path / "rgb"
     with pytest.raises(ManyFaults) as caught:
@@ -196,7 +196,7 @@ def test_one_goes_on_without_the_damaged_videos_when_told(raw: Path, tmp_path: P
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
     for video in ("0012", "0101"):
         break_video(copy, video)
-    clips = read_archive(copy, MIMIC, excluded=("0012", "0101"), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=("0012", "0101"), workers=1)
     SPEC.prepare(copy, MIMIC, clips, tmp_path / "rgb", workers=1)
     assert len(clips) == 15
     assert {clip.video for clip in clips.excluded} == {"0012", "0101"}
@@ -210,7 +210,7 @@ def changed(work: Path) -> dict[str, int]:
 
 def test_finished_shards_are_not_made_again(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=(), workers=1)
     sound = next(copy.rglob("0102.mp4")).read_bytes()
     path = break_video(copy, "0102")
     out = tmp_path / "rgb"
@@ -228,7 +228,7 @@ def test_finished_shards_are_not_made_again(raw: Path, tmp_path: Path) -> None:
 
 def test_shards_of_other_knobs_or_files_are_made_again(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=(), workers=1)
     break_video(copy, "0102")
     out = tmp_path / "rgb"
     work = shards.work_folder(out)
@@ -250,7 +250,7 @@ def test_shards_of_other_knobs_or_files_are_made_again(raw: Path, tmp_path: Path
 def test_a_stop_between_shard_and_note_leaves_no_stale_shard(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = read_archive(raw, MIMIC, excluded=(), workers=1)
+    clips = open_archive(raw, MIMIC).read(excluded=(), workers=1)
     out = tmp_path / "rgb"
     small = SPEC.model_copy(update={"short_side": 32})
 
@@ -300,12 +300,12 @@ def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(
 PACK = """
 import sys
 from pathlib import Path
-from benchmark.archives.archive import read_archive
+from benchmark.archives.union import open_archive
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.rgb import RgbModality
 raw, out = map(Path, sys.argv[1:])
 edition = read_edition("mimic")
-clips = read_archive(raw, edition, excluded=(), workers=1)
+clips = open_archive(raw, edition).read(excluded=(), workers=1)
 spec = RgbModality(kind="rgb", edition="mimic", short_side=64, gop=4, crf=12, shards=4)
 if __name__ == "__main__":
     spec.prepare(raw, edition, clips, out, workers=1)
@@ -315,7 +315,7 @@ if __name__ == "__main__":
 def test_a_killed_packing_goes_on_at_the_next_shard_to_the_same_bytes(
     raw: Path, tmp_path: Path
 ) -> None:
-    clips = read_archive(raw, MIMIC, excluded=(), workers=1)
+    clips = open_archive(raw, MIMIC).read(excluded=(), workers=1)
     SPEC.prepare(raw, MIMIC, clips, tmp_path / "whole", workers=1)
     out = tmp_path / "rgb"
     work = shards.work_folder(out)

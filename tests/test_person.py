@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 from benchmark.core.video import write_video
@@ -99,7 +99,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips(own: Path) -> Clips:
-    return read_archive(own, describe("own", own), excluded=(), workers=1)
+    return open_archive(own, describe("own", own)).read(excluded=(), workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_a_stopped_preparation_goes_on_at_the_next_shard_to_the_same_bytes(
     raw: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=(), workers=1)
     SPEC.prepare(copy, MIMIC, clips, tmp_path / "whole", workers=1)
     video = next(copy.rglob("0102.mp4"))
     sound = video.read_bytes()
@@ -272,7 +272,7 @@ def test_a_stopped_preparation_goes_on_at_the_next_shard_to_the_same_bytes(
 def test_what_a_stop_at_the_end_left_is_not_taken_for_other_knobs(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = read_archive(raw, MIMIC, excluded=(), workers=1)
+    clips = open_archive(raw, MIMIC).read(excluded=(), workers=1)
     out = tmp_path / "person"
 
     def stop(*_: object) -> None:
@@ -291,7 +291,7 @@ def test_what_a_stop_at_the_end_left_is_not_taken_for_other_knobs(
 
 def test_frames_cut_by_other_keypoints_are_made_again(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=(), workers=1)
     broken(next(copy.rglob("0102.mp4")))
     out = tmp_path / "person"
     work = shards.work_folder(out)
@@ -312,7 +312,7 @@ def test_frames_cut_by_other_keypoints_are_made_again(raw: Path, tmp_path: Path)
 def test_a_work_folder_of_another_kind_leaves_nothing_behind(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
     video = next(copy.rglob("0102.mp4"))
-    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=(), workers=1)
     sound = video.read_bytes()
     broken(video)
     with pytest.raises(ManyFaults):
@@ -326,7 +326,7 @@ def test_a_work_folder_of_another_kind_leaves_nothing_behind(raw: Path, tmp_path
 
 def test_every_damaged_sheet_is_named_with_what_to_do(raw: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
-    clips = read_archive(copy, MIMIC, excluded=(), workers=1)
+    clips = open_archive(copy, MIMIC).read(excluded=(), workers=1)
     write_xlsx(next(copy.rglob("0012_openpose.xlsx")), keypoints_of("0012")[:30])
     next(copy.rglob("0102_openpose.xlsx")).write_bytes(b"no sheet")
     with pytest.raises(ManyFaults) as caught:

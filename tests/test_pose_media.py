@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import write_video
@@ -38,7 +38,7 @@ def spec(model: Path) -> PoseModality:
 def test_without_mediapipe_one_is_told_once_how_to_install_it(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     (tmp_path / "pose.task").write_bytes(b"model")
     with pytest.raises(MissingExtra) as caught:
         spec(tmp_path / "pose.task").prepare(root, own, clips, tmp_path / "out", workers=1)
@@ -48,7 +48,7 @@ def test_without_mediapipe_one_is_told_once_how_to_install_it(tmp_path: Path) ->
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     with pytest.raises(ArchiveError, match=r"none\.task: no such model"):
         spec(tmp_path / "none.task").prepare(root, own, clips, tmp_path / "out", workers=1)
 
@@ -69,7 +69,7 @@ def test_live_points_of_every_clip_are_stored_with_the_hash_of_the_model(tmp_pat
     with (root / "clips.csv").open("a", encoding="utf-8") as file:
         file.write("c,val,x,v.mp4,,\n")
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
     for workers in (1, 2):
         out = tmp_path / f"{workers}"
         pose.prepare(spec(Path(str(MODEL))), root, own, clips, out, workers=workers)

@@ -151,7 +151,8 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as error:
         read_probabilities(path)
     assert str(error.value).startswith(
-        f"{path}: not a probabilities file; expected probabilities/1; found nothing"
+        f"{path}: not a file of probabilities of this version; expected probabilities/1; "
+        "found nothing"
     )
 
 

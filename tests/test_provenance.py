@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark.archives.archive import archive_module
+from benchmark.archives.union import archive_module
 from benchmark.params.params import Params, read_params
 from benchmark.tracking import provenance
 from benchmark.tracking.provenance import CARRIERS, OBSERVERS, code_hash, digest_of, stage_code

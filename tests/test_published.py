@@ -1,4 +1,4 @@
-"""An index is held against what was published: sizes, classes, the leaderboard's ids."""
+"""An index is compared with what its edition expects: sizes, classes, the leaderboard's ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.archives.expected_counts import check_published, label_differences
+from benchmark.archives.expected_counts import check_expected, label_differences
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ManyFaults
 from benchmark.editions.edition import Edition, SplitCounts, edition_names, listed_ids, read_edition
@@ -52,7 +52,7 @@ def clips(test: tuple[str, ...] = ("0201_0", "0201_1")) -> Clips:
 def test_every_split_of_another_size_is_named() -> None:
     one = SplitCounts(videos=1, clips=1)
     with pytest.raises(ManyFaults) as caught:
-        check_published(ROOT, clips(), small(counts={"train": one, "val": one}))
+        check_expected(ROOT, clips(), small(counts={"train": one, "val": one}))
     assert (
         "split train is not as published; expected 1 videos, 1 clips; found 1 videos, 3 clips"
         in (str(caught.value))
@@ -60,10 +60,10 @@ def test_every_split_of_another_size_is_named() -> None:
     assert "split val is not as published" in str(caught.value)
 
 
-def test_left_out_clips_count_as_there() -> None:
+def test_excluded_clips_count_as_present() -> None:
     rows = (a_clip("0001_0", excluded=True), a_clip("0001_1"))
     two = small(counts={"train": SplitCounts(videos=1, clips=2)})
-    check_published(ROOT, Clips("mimic", rows), two)
+    check_expected(ROOT, Clips("mimic", rows), two)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_ids_that_the_leaderboard_would_refuse_are_refused(
     (tmp_path / "ids.csv").write_text("Id\n0201_0\n0201_1\n", "utf-8")
     monkeypatch.setattr("benchmark.editions.edition.FOLDER", tmp_path)
     edition = small(ids={"test": "ids.csv"})
-    check_published(ROOT, clips(), edition)
+    check_expected(ROOT, clips(), edition)
     with pytest.raises(ManyFaults, match=message):
-        check_published(ROOT, clips(test), edition)
+        check_expected(ROOT, clips(test), edition)
 
 
 def test_a_class_of_another_size_is_a_note_and_not_hidden() -> None:

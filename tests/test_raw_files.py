@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmark.archives import imigue
-from benchmark.archives.archive import raw_keypoints, read_archive
 from benchmark.archives.raw_files import FolderTree, ZipTree, open_tree
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError, ManyFaults
 from benchmark.editions.edition import read_edition
 from tiny_archive import keypoints_of, write_archive
@@ -42,8 +42,8 @@ def test_zips_and_folders_give_the_same_index(
     unpacked: Path, tmp_path: Path, with_top: bool
 ) -> None:
     root = zipped(unpacked, tmp_path / "zips", with_top=with_top)
-    found = read_archive(root, MIMIC, excluded=(), workers=1)
-    assert found == read_archive(unpacked, MIMIC, excluded=(), workers=1)
+    found = open_archive(root, MIMIC).read(excluded=(), workers=1)
+    assert found == open_archive(unpacked, MIMIC).read(excluded=(), workers=1)
     assert not list(root.rglob("*.mp4")), "nothing is unpacked into the archive"
 
 
@@ -59,15 +59,15 @@ def test_zips_with_folder_entries_and_litter_are_read(unpacked: Path, tmp_path: 
             target.write(unpacked / folder, folder)
             for path in sorted((unpacked / folder).rglob("*")):
                 target.write(path, path.relative_to(unpacked).as_posix())
-    found = read_archive(root, MIMIC, excluded=(), workers=1)
-    assert found == read_archive(unpacked, MIMIC, excluded=(), workers=1)
+    found = open_archive(root, MIMIC).read(excluded=(), workers=1)
+    assert found == open_archive(unpacked, MIMIC).read(excluded=(), workers=1)
 
 
 def test_litter_in_unpacked_folders_is_no_video(unpacked: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(unpacked, tmp_path / "raw"))
     (copy / "imigue_rgb_phase2/__MACOSX").mkdir()
     (copy / "imigue_rgb_phase2/.cache").mkdir()
-    assert len(read_archive(copy, MIMIC, excluded=(), workers=1)) == 21
+    assert len(open_archive(copy, MIMIC).read(excluded=(), workers=1)) == 21
 
 
 def test_a_changed_member_has_another_stamp(unpacked: Path, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_one_zip_may_be_unpacked_and_the_others_not(unpacked: Path, tmp_path: Pa
     root = zipped(unpacked, tmp_path / "zips")
     shutil.copytree(unpacked / "imigue_rgb_phase1", root / "imigue_rgb_phase1")
     (root / "imigue_rgb_phase1.zip").unlink()
-    assert len(read_archive(root, MIMIC, excluded=(), workers=1)) == 21
+    assert len(open_archive(root, MIMIC).read(excluded=(), workers=1)) == 21
 
 
 def test_the_root_may_be_a_link_to_read_only_storage(unpacked: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_the_root_may_be_a_link_to_read_only_storage(unpacked: Path, tmp_path: P
     (tmp_path / "link").symlink_to(storage)
     before = sorted(storage.rglob("*"))
     try:
-        assert len(read_archive(tmp_path / "link", MIMIC, excluded=(), workers=1)) == 21
+        assert len(open_archive(tmp_path / "link", MIMIC).read(excluded=(), workers=1)) == 21
         assert sorted(storage.rglob("*")) == before
     finally:
         for path in places:
@@ -107,9 +107,9 @@ def test_the_root_may_be_a_link_to_read_only_storage(unpacked: Path, tmp_path: P
 
 def test_keypoints_come_out_of_a_zip(unpacked: Path, tmp_path: Path) -> None:
     root = zipped(unpacked, tmp_path / "zips")
-    clips = read_archive(root, MIMIC, excluded=(), workers=1)
+    clips = open_archive(root, MIMIC).read(excluded=(), workers=1)
     mine = [clip for clip in clips if clip.video == "0012"]
-    (first, points), *_ = raw_keypoints(root, MIMIC).of_video(mine)
+    (first, points), *_ = open_archive(root, MIMIC).keypoints().of_video(mine)
     wanted = keypoints_of("0012").reshape(-1, 137, 3)[: first.frames]
     np.testing.assert_array_equal(points, wanted.astype(np.float32))
 
@@ -128,7 +128,7 @@ def test_a_damaged_member_is_named_by_zip_and_member(unpacked: Path, tmp_path: P
     member = "imigue_rgb_phase2/0101/0101.mp4"
     damaged_member(root, "imigue_rgb_phase2.zip", member)
     with pytest.raises(ManyFaults, match=rf"imigue_rgb_phase2\.zip!{member}: cannot be unpacked"):
-        read_archive(root, MIMIC, excluded=(), workers=1)
+        open_archive(root, MIMIC).read(excluded=(), workers=1)
 
 
 def test_a_fault_inside_a_member_names_the_zip_and_not_the_copy(
@@ -138,7 +138,7 @@ def test_a_fault_inside_a_member_names_the_zip_and_not_the_copy(
     next(copy.rglob("0012_label.csv")).write_text("8,0,5\nx,1,2\n", "utf-8")
     root = zipped(copy, tmp_path / "zips")
     with pytest.raises(ManyFaults) as caught:
-        read_archive(root, MIMIC, excluded=(), workers=2)
+        open_archive(root, MIMIC).read(excluded=(), workers=2)
     assert "imigue_skeleton_phase1.zip!imigue_data_phase1/datasets/" in str(caught.value)
     assert "0012_label.csv line 2: not a label" in str(caught.value)
     assert "mgbench-" not in str(caught.value)
@@ -154,8 +154,8 @@ def test_an_encrypted_zip_is_said_to_be_one(unpacked: Path, tmp_path: Path) -> N
             data[at + offset] |= 1  # the flag of a member that needs a password
             at = data.find(signature, at + 4)
     path.write_bytes(data)
-    with pytest.raises(ArchiveError, match="encrypted.*with the organisers' password"):
-        read_archive(root, MIMIC, excluded=(), workers=1)
+    with pytest.raises(ArchiveError, match="encrypted.*with the organizers' password"):
+        open_archive(root, MIMIC).read(excluded=(), workers=1)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK no zip at all"])

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import read_frames, write_video
-from benchmark.data_report.previews import Source, clip_rows, one_of_each_class, write_sheets
+from benchmark.data_report.previews import PreviewSource, clip_rows, one_of_each_class, write_sheets
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.rgb import RgbModality
@@ -185,10 +185,10 @@ def test_a_picture_of_maps_shows_the_strongest_in_whole_pixels() -> None:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Clips]:
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreviewSource, Clips]:
     root = tmp_path_factory.mktemp("sheet")
     own = describe("own", write_folder(root / "raw"))
-    clips = read_archive(root / "raw", own, excluded=(), workers=1)
+    clips = open_archive(root / "raw", own).read(excluded=(), workers=1)
     stored = {"edition": "own", "short_side": 32, "gop": 4, "crf": 8, "shards": 1}
     modality = {
         "points": SkeletonModality(kind="skeleton", edition="own", layout="own", shards=1),
@@ -201,11 +201,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Clips]:
     for name, spec in modality.items():
         spec.prepare(root / "raw", own, clips, root / name, workers=1)
     spec = Previews(edition="own", skeleton="points", videos=("rgb", "flow"), moments=5)
-    return Source(spec, root, modality, clips), clips
+    return PreviewSource(spec, root, modality, clips), clips
 
 
 def test_a_sheet_has_every_modality_at_the_same_moments_of_the_clip(
-    source: tuple[Source, Clips],
+    source: tuple[PreviewSource, Clips],
 ) -> None:
     made, clips = source
     rows, frames = clip_rows(made, next(iter(clips)))
@@ -216,7 +216,7 @@ def test_a_sheet_has_every_modality_at_the_same_moments_of_the_clip(
 
 
 def test_sheets_show_one_training_clip_of_each_class_and_a_page_names_them(
-    source: tuple[Source, Clips], tmp_path: Path
+    source: tuple[PreviewSource, Clips], tmp_path: Path
 ) -> None:
     made, _ = source
     files = write_sheets(made, describe("own", made.folder / "raw"), tmp_path / "out")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import ArchiveError
-from benchmark.core.video import probe, read_frames, write_video
+from benchmark.core.video import frames_at, probe, read_frames, write_video
 
 
 def _frames(count: int = 30) -> list[np.ndarray]:
@@ -53,7 +53,7 @@ def test_the_same_frames_give_the_same_bytes_on_disk_and_in_memory(movie, tmp_pa
 
 _ENCODE = """
 import hashlib, io, numpy as np
-from benchmark.video import write_video
+from benchmark.core.video import write_video
 rng, buffer = np.random.default_rng(0), io.BytesIO()
 still = np.cumsum(rng.normal(0, 3, (90, 160, 3)), 1) + 128
 frames = [np.uint8(np.clip(still + rng.normal(k, 4, still.shape), 0, 255)) for k in range(24)]
@@ -181,3 +181,32 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     with pytest.raises(RuntimeError, match="camera"):
         write_video(tmp_path / "x.mp4", broken(), 25, crf=20, gop=12)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("numbers", [[0], [29], [3, 4, 5], [20, 7, 7], range(30), []])
+def test_wanted_frames_are_those_with_these_numbers(movie, numbers):
+    every = list(read_frames(movie))
+    found = list(frames_at(movie, numbers))
+    assert [number for number, _ in found] == sorted({*numbers})
+    for number, frame in found:
+        np.testing.assert_array_equal(frame, every[number])
+
+
+def test_no_frame_after_the_last_wanted_one_is_decoded(movie, monkeypatch):
+    decoded = []
+
+    def counted(path):
+        for number, frame in enumerate(read_frames(path)):
+            decoded.append(number)
+            yield frame
+
+    monkeypatch.setattr("benchmark.core.video.read_frames", counted)
+    assert [number for number, _ in frames_at(movie, [4, 2])] == [2, 4]
+    assert decoded == [0, 1, 2, 3, 4]
+
+
+def test_a_wanted_frame_after_the_end_is_an_error(movie):
+    frames = frames_at(movie, [29, 31])
+    assert next(frames)[0] == 29, "those before the end come all the same"
+    with pytest.raises(ArchiveError, match=r"ended too early; expected 32 frames; found 30"):
+        next(frames)

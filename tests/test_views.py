@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import write_video
 from benchmark.data import loader, rgb_pose_input, skeleton_input, video_input
@@ -212,7 +212,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Clips]:
         lines.append(f"{split},{split},x,{split}.mp4,0,{FRAMES}\n")
     (root / "clips.csv").write_text("".join(lines), "utf-8")
     edition = describe("own", root)
-    clips = read_archive(root, edition, excluded=(), workers=1)
+    clips = open_archive(root, edition).read(excluded=(), workers=1)
     PERSON.prepare(root, edition, clips, root.parent / "person", workers=1)
     return root.parent / "person", clips
 

@@ -1,16 +1,16 @@
-"""Raw archives -> the index, the raw modality and the raw keypoints: one module a data set."""
+"""The base class of all data sets: what the harness asks of a raw archive."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.archives.expected_counts import check_published
+from benchmark.archives.expected_counts import check_expected
 from benchmark.contracts.clips import check_clips
-from benchmark.core.errors import ArchiveError, ManyFaults
-from benchmark.editions.edition import read_edition
+from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from benchmark.archives.keypoints import RawKeypoints
@@ -19,100 +19,82 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
 
 
-def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
-    """Index the raw archive of `edition` under `root` and check it against what was published.
+class Archive(ABC):
+    """The raw archive of an edition. `benchmark.archives.union` lists the subclasses."""
 
-    Videos in `excluded` may be damaged; their clips are listed and marked.
+    dataset: ClassVar[str]
+    """The name of the data set, as `dataset` in an edition's file spells it."""
 
-    Raises:
-        ManyFaults: Everything that is missing, damaged, contradicts itself or is not as published.
-        ArchiveError: A video to be left out is not in the archive.
-        FormatError: A clip id comes twice, or a video is in two splits.
-    """
-    try:
-        clips = _read(root, edition, excluded, workers)
-    except ManyFaults as fault:
-        raise ManyFaults(root, [fault], do=advice(edition)) from None
-    if unknown := sorted({*excluded} - {clip.video for clip in clips.with_excluded}):
-        where = f"editions.{edition.name}.excluded"
-        raise ArchiveError(where, f"no video {unknown[0]} in {root}", found=", ".join(unknown))
-    check_clips(clips, edition, where=root)
-    check_published(root, clips, edition)
-    return clips
+    def __init__(self, root: Path, edition: Edition) -> None:
+        self.root, self.edition = root, edition
 
+    def read(self, *, excluded: Collection[str], workers: int) -> Clips:
+        """Index the archive and check the index against what the edition expects.
 
-def _read(root: Path, edition: Edition, excluded: Collection[str], workers: int) -> Clips:
-    match edition.dataset:
-        case "imigue":
-            from benchmark.archives import imigue
+        Videos in `excluded` may be damaged; the index lists and marks their clips.
 
-            return imigue.read_archive(root, edition, excluded=excluded, workers=workers)
-        case "ma52":
-            from benchmark.archives import ma52
+        Raises:
+            ManyFaults: All that is missing, is damaged, contradicts itself or is not expected.
+            ArchiveError: A video to exclude is not in the archive.
+            FormatError: A clip id comes twice, or a video is in two splits.
+        """
+        # Only faults of files get the advice: excluding a video does not help against what the
+        # checks below refuse.
+        try:
+            clips = self.index(excluded=excluded, workers=workers)
+        except ManyFaults as fault:
+            raise ManyFaults(self.root, [fault], do=advice(self.edition)) from None
+        # A misspelled name would exclude nothing, and the damaged video would fail a later stage.
+        if unknown := sorted({*excluded} - {clip.video for clip in clips.with_excluded}):
+            where = f"editions.{self.edition.name}.excluded"
+            wrong = f"no video {unknown[0]} in {self.root}"
+            raise ArchiveError(where, wrong, found=", ".join(unknown))
+        check_clips(clips, self.edition, where=self.root)
+        check_expected(self.root, clips, self.edition)
+        return clips
 
-            return ma52.read_archive(root, edition, excluded=excluded, workers=workers)
-        case "folder":
-            from benchmark.archives import folder
+    @abstractmethod
+    def index(self, *, excluded: Collection[str], workers: int) -> Clips:
+        """List every clip of every split, without the checks of `read`.
 
-            return folder.read_archive(root, edition, excluded=excluded, workers=workers)
-        case _:
-            assert_never(edition.dataset)
+        Raises:
+            ManyFaults: All that is missing, is damaged or contradicts itself.
+        """
 
+    @abstractmethod
+    def video_files(self) -> dict[str, RawFile]:
+        """Map each video to its file; the file of an excluded video may be missing.
 
-def raw_video_files(root: Path, edition: Edition) -> dict[str, RawFile]:
-    """The file of each video.
+        Raises:
+            ArchiveError: A file is missing.
+        """
 
-    Raises:
-        ArchiveError: A file is missing.
-    """
-    match edition.dataset:
-        case "imigue":
-            from benchmark.archives import imigue
+    def keypoints(self) -> RawKeypoints | None:
+        """Find the keypoints that the archive contains; None if it contains none.
 
-            return {video.video: video.modality for video in imigue.raw_videos(root)}
-        case "ma52":
-            from benchmark.archives import ma52
-
-            return ma52.raw_video_files(root)
-        case "folder":
-            from benchmark.archives import folder
-
-            return folder.raw_video_files(root)
-        case _:
-            assert_never(edition.dataset)
+        Raises:
+            ArchiveError: Files are missing.
+            ParamsError: The description of the user's own skeletons breaks its schema.
+        """
+        return None
 
 
-def raw_keypoints(root: Path, edition: Edition) -> RawKeypoints | None:
-    """The keypoints that come with the archive; None where it brings none.
+def archive_class(members: Iterable[type[Archive]], edition: Edition) -> type[Archive]:
+    """Find the class among `members` that reads the data set of `edition`.
 
     Raises:
-        ArchiveError: Files are missing.
-        ParamsError: A description of one's own skeletons breaks its schema.
+        ParamsError: There is none.
     """
-    match edition.dataset:
-        case "imigue":
-            from benchmark.archives import imigue
-            from benchmark.archives.keypoints import Sheets
-
-            return Sheets({video.video: video.sheet for video in imigue.raw_videos(root)})
-        case "ma52":
-            return None
-        case "folder":
-            from benchmark.archives import folder
-
-            return folder.raw_keypoints(root)
-        case _:
-            assert_never(edition.dataset)
+    by_name = {member.dataset: member for member in members}
+    if edition.dataset not in by_name:
+        where, expected = f"edition {edition.name}: dataset", "one of " + ", ".join(by_name)
+        raise ParamsError(where, "unknown data set", expected=expected, found=edition.dataset)
+    return by_name[edition.dataset]
 
 
 def advice(edition: Edition) -> str:
-    """What to do about damaged videos."""
+    """Say what to do about faults of an archive, damaged videos among them."""
     return (
-        f"Mend them, or list a video under editions.{edition.name}.excluded in params.yaml "
-        "to go on without it"
+        f"Fix them, or list a video under editions.{edition.name}.excluded in params.yaml "
+        "to continue without it"
     )
-
-
-def archive_module(edition: str) -> str:
-    """Return the module that reads the raw archive of an edition, by the edition's name."""
-    return f"benchmark.archives.{read_edition(edition).dataset}"

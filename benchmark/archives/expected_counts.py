@@ -1,4 +1,4 @@
-"""An index against what was published about its edition."""
+"""Check an index against the sizes, ids and class counts that its edition expects."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition, Split
 
 
-def check_published(root: Path, clips: Clips, edition: Edition) -> None:
-    """Raise unless the archive under `root` is the published one in size and test ids.
+def check_expected(root: Path, clips: Clips, edition: Edition) -> None:
+    """Raise unless the archive under `root` has the published sizes and test ids.
 
     Raises:
         ManyFaults: Every split that differs, and how.
@@ -45,6 +45,7 @@ def check_published(root: Path, clips: Clips, edition: Edition) -> None:
 def _check_ids(root: Path, clips: Clips, edition: Edition, split: Split) -> None:
     wanted = listed_ids(edition, split) or []
     found = [clip.clip_id for clip in clips.split(split).with_excluded]
+    # The order counts as well: the leaderboard reads its file row by row.
     if found == wanted:
         return
     differ = sorted({*found} ^ {*wanted})
@@ -58,7 +59,7 @@ def _check_ids(root: Path, clips: Clips, edition: Edition, split: Split) -> None
 
 
 def label_differences(clips: Clips, edition: Edition) -> list[str]:
-    """One sentence for each class whose clips are not as many as published."""
+    """Write one sentence per class whose clips are not as many as published."""
     notes = []
     for split in SPLITS:
         published = (edition.label_counts or {}).get(split)

@@ -1,4 +1,4 @@
-"""Anyone's own clips: `clips.csv`, `classes.txt`, videos, and skeletons where there are any.
+"""The user's own clips: `clips.csv`, `classes.txt`, videos, and skeletons where there are any.
 
 `docs/own-clips.md` describes the folder.
 """
@@ -8,15 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Arrays
 from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.archives.own_skeleton import read_own_layout
-from benchmark.archives.probing import NO_INFO, probe_raw
-from benchmark.archives.raw_files import RawFile
-from benchmark.archives.texts import read_rows as csv_rows
-from benchmark.archives.texts import read_text, whole_number
+from benchmark.archives.raw_files import RawFile, is_unreadable, probe_raw
+from benchmark.archives.texts import read_rows, read_text, whole_number
 from benchmark.contracts.clips import SAFE_ID, Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
@@ -32,15 +31,83 @@ if TYPE_CHECKING:
 
 CLIPS = "clips.csv"
 CLASSES = "classes.txt"
+ARRAYS = "skeletons"
 REQUIRED = ("clip_id", "split", "label", "video")
 OPTIONAL = ("start_frame", "end_frame", "subject")
 
 
+class Folder(Archive):
+    """A folder that the user wrote. One file `skeletons/<clip id>.npy` per clip is optional."""
+
+    dataset: ClassVar[str] = "folder"
+
+    def index(self, *, excluded: Collection[str], workers: int) -> Clips:
+        """List every row of `clips.csv`.
+
+        Raises:
+            ManyFaults: All that is missing, is damaged or contradicts itself.
+            ArchiveError: The classes are not those of the edition.
+        """
+        self._check_classes()
+        rows = read_own_clips(self.root, excluded=excluded)
+        files = {row.video: row.file for row in rows}
+        one_video = partial(_probe, excluded=frozenset(excluded))
+        found = map_in_processes(
+            one_video, list(files.items()), what="index videos", workers=workers
+        )
+        info_of = dict(zip(files, found, strict=True))
+        faults = FaultList()
+        clips = []
+        for row in rows:
+            with faults.collected():
+                clips.append(_clip(row, info_of[row.video], self.edition, excluded))
+        faults.raise_any(self.root / CLIPS)
+        return Clips(self.edition.name, tuple(clips))
+
+    def _check_classes(self) -> None:
+        classes, name = read_classes(self.root), self.edition.name
+        if classes != self.edition.classes:
+            raise ArchiveError(
+                self.root / CLASSES,
+                f"not the classes of edition {name}",
+                expected=", ".join(self.edition.classes),
+                found=", ".join(classes),
+                do=f"'mgbench edition new {name} --from {self.root}' writes the edition anew",
+            )
+
+    def video_files(self) -> dict[str, RawFile]:
+        """Map each video to its file; the file of an excluded video may be missing.
+
+        Raises:
+            ManyFaults: Every row that breaks the form.
+        """
+        return {row.video: row.file for row in read_own_clips(self.root, excluded=None)}
+
+    def keypoints(self) -> Arrays | None:
+        """Find the arrays in `skeletons/` and their layout; None where neither is there.
+
+        Raises:
+            ArchiveError: One of the two is missing.
+            ParamsError: `skeleton.yaml` breaks its schema.
+        """
+        folder, layout = self.root / ARRAYS, self.root / SKELETON
+        has_arrays, has_layout = folder.is_dir(), layout.is_file()
+        if not has_arrays and not has_layout:
+            return None
+        if not (has_arrays and has_layout):
+            missing = folder if has_layout else layout
+            wrong = "missing, but its other half is there"
+            raise ArchiveError(missing, wrong, do="docs/own-clips.md")
+        files = {path.stem: RawFile(path) for path in sorted(folder.glob("*.npy"))}
+        return Arrays(files, read_own_layout(layout))
+
+
 @dataclass(frozen=True)
 class OwnClip:
-    """One row of `clips.csv`; `end` None is the end of the video."""
+    """One row of `clips.csv`."""
 
     where: str
+    """File and line, for messages."""
     clip_id: str
     split: Split
     label: str
@@ -49,19 +116,20 @@ class OwnClip:
     """Path of the file, relative to the folder."""
     start: int
     end: int | None
+    """The frame after the last one; None stands for the end of the video."""
     subject: str | None
-    modality: RawFile
+    file: RawFile
 
 
 def read_classes(root: Path) -> tuple[str, ...]:
-    """Class names, one a line; a class's number is its line from 0.
+    """Read the class names, one per line; a class's number is its line, counted from 0.
 
     Raises:
         ArchiveError: No such file, no names, or a name that comes twice.
     """
     path = root / CLASSES
     if not path.is_file():
-        raise ArchiveError(path, "no such file", expected="one class name a line")
+        raise ArchiveError(path, "no such file", expected="one class name per line")
     names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
@@ -69,39 +137,39 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_clips(root: Path, *, excluded: Collection[str] | None = ()) -> list[OwnClip]:
-    """The rows of `clips.csv`, in file order.
+def read_own_clips(root: Path, *, excluded: Collection[str] | None = ()) -> list[OwnClip]:
+    """Read the rows of `clips.csv`, in file order.
 
-    Every video must be there but those in `excluded`; None looks for none of them.
+    Every video must be there except those in `excluded`; None looks for no video.
 
     Raises:
-        ManyFaults: Every row that breaks the form, whose video is not there, or that contradicts
-            another one.
+        ManyFaults: Every row that breaks the form, that names a missing video, or that
+            contradicts another row.
     """
     path = root / CLIPS
     if not path.is_file():
         raise ArchiveError(path, "no such file", expected="columns " + ", ".join(REQUIRED))
-    rows = csv_rows(path)
+    rows = read_rows(path)
     _, header = next(rows, ("", []))
     _check_header(path, header)
     faults = FaultList()
-    known = _Known()
-    found: list[OwnClip] = []
+    earlier = _EarlierRows()
+    clips: list[OwnClip] = []
     for where, row in rows:
         with faults.collected():
             if len(row) > len(header):
                 raise ArchiveError(where, "more cells than columns", found=",".join(row)[:80])
             cells = dict(zip_longest(header, row, fillvalue=""))
             clip = _parse(where, cells, root, excluded)
-            known.check(clip)
-            found.append(clip)
-    if not found and not faults.found:
+            earlier.check(clip)
+            clips.append(clip)
+    if not clips and not faults.errors:
         raise ArchiveError(path, "no clip in it")
     faults.raise_any(path)
-    return found
+    return clips
 
 
-class _Known:
+class _EarlierRows:
     """What earlier rows said: an id comes once, a file has one name, a video is in one split."""
 
     def __init__(self) -> None:
@@ -110,19 +178,17 @@ class _Known:
         self._splits: dict[str, str] = {}
 
     def check(self, clip: OwnClip) -> None:
-        if (first := self._ids.setdefault(clip.clip_id, clip.where)) != clip.where:
-            raise ArchiveError(
-                clip.where, f"clip {clip.clip_id} comes twice", found=f"also {first}"
-            )
-        name = self._names.setdefault(clip.modality.path.resolve(), clip.video)
+        where = clip.where
+        if (first := self._ids.setdefault(clip.clip_id, where)) != where:
+            raise ArchiveError(where, f"clip {clip.clip_id} comes twice", found=f"also {first}")
+        # Two names of one file would let a video into two splits unseen: links count as the file.
+        name = self._names.setdefault(clip.file.path.resolve(), clip.video)
         if name != clip.video:
-            raise ArchiveError(
-                clip.where, f"{clip.video} and {name} are one file", do="Use one name for it"
-            )
+            wrong = f"{clip.video} and {name} are one file"
+            raise ArchiveError(where, wrong, do="Use one name for it")
         if (split := self._splits.setdefault(clip.video, clip.split)) != clip.split:
-            raise ArchiveError(
-                clip.where, f"{clip.video} is in two splits", found=f"{split} and {clip.split}"
-            )
+            wrong = f"{clip.video} is in two splits"
+            raise ArchiveError(where, wrong, found=f"{split} and {clip.split}")
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -151,7 +217,7 @@ def _parse(
     if end is not None and end <= (start or 0):
         found = f"start {start or 0}, end {end}"
         raise ArchiveError(where, "no frame in it", expected="end_frame after start", found=found)
-    video, modality = _media(where, root, row["video"], excluded)
+    video, file = _video(where, root, row["video"], excluded)
     return OwnClip(
         where,
         clip_id,
@@ -161,7 +227,7 @@ def _parse(
         start or 0,
         end,
         row.get("subject") or None,
-        modality,
+        file,
     )
 
 
@@ -174,14 +240,14 @@ def _frame(where: str, name: str, text: str) -> int | None:
     return number
 
 
-def _media(
+def _video(
     where: str, root: Path, cell: str, excluded: Collection[str] | None
 ) -> tuple[str, RawFile]:
-    """The video's name, in one spelling, and its file."""
     try:
         path = inside(root, cell)
     except ValueError:
         raise ArchiveError(where, "the video lies outside the folder", found=cell[:200]) from None
+    # One spelling per video: "a/./b.mp4" and "a/b.mp4" become the same name.
     name = path.relative_to(inside(root, ".")).as_posix()
     try:
         is_there = bool(cell) and path.is_file()
@@ -191,57 +257,6 @@ def _media(
         expected = f"a file below {root}"
         raise ArchiveError(where, "no such video", expected=expected, found=cell[:200])
     return name, RawFile(path)
-
-
-def raw_video_files(root: Path) -> dict[str, RawFile]:
-    """The file of each video; one that is left out may be missing."""
-    return {row.video: row.modality for row in read_clips(root, excluded=None)}
-
-
-def raw_keypoints(root: Path) -> Arrays | None:
-    """The arrays in `skeletons/`, with the layout of `skeleton.yaml`; None where neither is there.
-
-    Raises:
-        ArchiveError: One of the two is missing.
-        ParamsError: `skeleton.yaml` breaks its schema.
-    """
-    there = [(root / "skeletons").is_dir(), (root / SKELETON).is_file()]
-    if not any(there):
-        return None
-    if not all(there):
-        missing = root / ("skeletons" if there[1] else SKELETON)
-        raise ArchiveError(missing, "missing, but its other half is there", do="docs/own-clips.md")
-    files = {p.stem: RawFile(p) for p in sorted((root / "skeletons").glob("*.npy"))}
-    return Arrays(files, read_own_layout(root / SKELETON))
-
-
-def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
-    """Index the folder `root`: every row of `clips.csv`.
-
-    Raises:
-        ManyFaults: All that is missing, damaged or contradicts itself.
-    """
-    classes = read_classes(root)
-    if classes != edition.classes:
-        raise ArchiveError(
-            root / CLASSES,
-            f"not the classes of edition {edition.name}",
-            expected=", ".join(edition.classes),
-            found=", ".join(classes),
-            do=f"'mgbench edition new {edition.name} --from {root}' writes the edition anew",
-        )
-    rows = read_clips(root, excluded=excluded)
-    modality = {row.video: row.modality for row in rows}
-    probe = partial(_probe, excluded=frozenset(excluded))
-    infos = map_in_processes(probe, list(modality.items()), what="index videos", workers=workers)
-    info_of = dict(zip(modality, infos, strict=True))
-    faults = FaultList()
-    clips = []
-    for row in rows:
-        with faults.collected():
-            clips.append(_clip(row, info_of[row.video], edition, excluded))
-    faults.raise_any(root / CLIPS)
-    return Clips(edition.name, tuple(clips))
 
 
 def _probe(item: tuple[str, RawFile], *, excluded: frozenset[str]) -> VideoInfo:
@@ -260,8 +275,8 @@ def _clip(row: OwnClip, info: VideoInfo, edition: Edition, excluded: Collection[
             do="Empty it, or take the split out of 'withheld' in the edition's file",
         )
     end = info.frames if row.end is None else row.end
-    if info == NO_INFO:
-        end = row.end or row.start + 1
+    if is_unreadable(info):
+        end = row.end or row.start + 1  # a sound row, though nobody knows how long the video is
     elif not row.start < end <= info.frames:
         found = f"frames {row.start} to {end}"
         expected = f"frames within 0 to {info.frames}"
@@ -282,7 +297,7 @@ def _clip(row: OwnClip, info: VideoInfo, edition: Edition, excluded: Collection[
 
 
 def describe(name: str, root: Path) -> Edition:
-    """An edition called `name` for the folder `root`; a split without any label is withheld.
+    """Describe the folder `root` as an edition `name`; a split without any label is withheld.
 
     Raises:
         ManyFaults: The folder breaks its form.
@@ -290,17 +305,14 @@ def describe(name: str, root: Path) -> Edition:
     """
     classes = read_classes(root)
     labels: dict[Split, list[str]] = {split: [] for split in SPLITS}
-    for row in read_clips(root):
+    for row in read_own_clips(root):
         labels[row.split].append(row.label)
-    for split, found in labels.items():
-        if 0 < found.count("") < len(found):
-            raise ArchiveError(
-                root / CLIPS,
-                f"split {split} has labels in {len(found) - found.count('')} of its {len(found)} "
-                "rows",
-                expected="all or none",
-            )
-    withheld: tuple[Split, ...] = tuple(split for split, found in labels.items() if not any(found))
+    for split, names in labels.items():
+        labeled = len(names) - names.count("")
+        if 0 < labeled < len(names):
+            wrong = f"split {split} has labels in {labeled} of its {len(names)} rows"
+            raise ArchiveError(root / CLIPS, wrong, expected="all or none")
+    withheld: tuple[Split, ...] = tuple(split for split, names in labels.items() if not any(names))
     if unlabeled := [split for split in ("train", "val") if split in withheld]:
         raise ArchiveError(root / CLIPS, f"split {unlabeled[0]} has no labeled clip")
     return Edition(
@@ -309,7 +321,7 @@ def describe(name: str, root: Path) -> Edition:
         title=name,
         source=f"own clips in data/raw/{name}",
         comparable=True,
-        dataset="folder",
+        dataset=Folder.dataset,
         classes=classes,
         groups={"all": tuple(range(len(classes)))},
         withheld=withheld,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from benchmark.archives.probing import NO_INFO, probe_raw
-from benchmark.archives.raw_files import RawFile, open_tree
+from benchmark.archives.archive import Archive
+from benchmark.archives.keypoints import Sheets
+from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
 from benchmark.archives.texts import WHOLE, read_rows
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
@@ -36,7 +37,7 @@ class Place(NamedTuple):
     sub: str
 
 
-# The organisers' names: the zip of a "skeleton" unpacks to "data", only phase 1 has "datasets".
+# The organizers' names: the zip of a "skeleton" unpacks to "data", only phase 1 has "datasets".
 SKELETONS: dict[Split, Place] = {
     "train": Place(
         "imigue_data_phase1", "imigue_skeleton_phase1.zip", "datasets/imigue_skeleton_train/"
@@ -53,6 +54,41 @@ MOVIES: dict[Split, Place] = {
 }
 
 
+class Imigue(Archive):
+    """iMiGUE: long videos, per video one sheet of keypoints and one list of labeled intervals."""
+
+    dataset: ClassVar[str] = "imigue"
+
+    def index(self, *, excluded: Collection[str], workers: int) -> Clips:
+        """List every row of every label csv.
+
+        In a withheld split the class column holds placeholders: no number of it reaches the index.
+
+        Raises:
+            ManyFaults: All that is missing, is damaged or contradicts itself.
+        """
+        one_video = partial(_index_video, edition=self.edition, excluded=frozenset(excluded))
+        videos = raw_videos(self.root)
+        rows = map_in_processes(one_video, videos, what="index videos", workers=workers)
+        return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
+
+    def video_files(self) -> dict[str, RawFile]:
+        """Map each video to its file.
+
+        Raises:
+            ManyFaults: Every file that is missing.
+        """
+        return {video.video: video.movie for video in raw_videos(self.root)}
+
+    def keypoints(self) -> Sheets:
+        """Return the OpenPose sheets of all videos.
+
+        Raises:
+            ManyFaults: Every file that is missing.
+        """
+        return Sheets({video.video: video.sheet for video in raw_videos(self.root)})
+
+
 @dataclass(frozen=True)
 class RawVideo:
     """Where the three files of one long video lie."""
@@ -61,7 +97,7 @@ class RawVideo:
     split: Split
     sheet: RawFile
     labels: RawFile
-    modality: RawFile
+    movie: RawFile
 
 
 @dataclass(frozen=True)
@@ -74,7 +110,7 @@ class RawLabel:
 
 
 def raw_videos(root: Path) -> list[RawVideo]:
-    """Every video of the archives, in the order train, val, test and then by name.
+    """List every video of the archives, in the order train, val, test and then by name.
 
     Raises:
         ManyFaults: Every folder and file that is missing, every video that is in two splits.
@@ -94,10 +130,11 @@ def _split_videos(root: Path, split: Split, faults: FaultList) -> list[RawVideo]
     skeletons = open_tree(root, *SKELETONS[split][:2])
     movies = open_tree(root, *MOVIES[split][:2])
     names = skeletons.folders(SKELETONS[split].sub)
+    # One of the two without the other: a zip of another release, or one that is not whole.
     if lone := sorted({*movies.folders(MOVIES[split].sub)} ^ {*names}):
         raise ArchiveError(
             f"{movies}/{MOVIES[split].sub}",
-            f"{len(lone)} video(s) of {split} have only one of skeleton and RGB: {_some(lone)}",
+            f"{len(lone)} video(s) of {split} have only one of skeleton and RGB: {_first(lone)}",
             expected=f"the {len(names)} folders of {skeletons}/{SKELETONS[split].sub}",
         )
     videos = []
@@ -114,7 +151,7 @@ def _raw_video(name: str, split: Split, skeletons: Tree, movies: Tree) -> RawVid
         split=split,
         sheet=skeletons.file(f"{below}_openpose.xlsx"),
         labels=skeletons.file(f"{below}_label.csv"),
-        modality=movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4"),
+        movie=movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4"),
     )
 
 
@@ -124,19 +161,19 @@ def _check_disjoint(root: Path, videos: list[RawVideo]) -> None:
     if leaked:
         raise ArchiveError(
             root,
-            f"{len(leaked)} video(s) are in two splits: {_some(leaked)}",
+            f"{len(leaked)} video(s) are in two splits: {_first(leaked)}",
             expected="videos disjoint between splits",
             do="The train list of MiGA 2023 holds the ten validation videos too: take the files "
             "of 2025",
         )
 
 
-def _some(names: list[str]) -> str:
+def _first(names: list[str]) -> str:
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def read_labels(path: Path, *, num_classes: int | None) -> list[RawLabel]:
-    """The rows of a label csv, in file order: row k is clip `<video>_<k>`.
+    """Read the rows of a label csv, in file order: row k is clip `<video>_<k>`.
 
     Without `num_classes` the class column is a placeholder and may hold any number.
 
@@ -149,8 +186,8 @@ def read_labels(path: Path, *, num_classes: int | None) -> list[RawLabel]:
     for where, row in read_rows(path):
         with faults.collected():
             labels.append(_parse_label(where, row, num_classes))
-    if not labels and not faults.found:
-        raise ArchiveError(path, "no rows", expected="one row a clip: class,start,end")
+    if not labels and not faults.errors:
+        raise ArchiveError(path, "no rows", expected="one row per clip: class,start,end")
     faults.raise_any(path)
     return labels
 
@@ -175,31 +212,17 @@ def _parse_label(where: str, row: list[str], num_classes: int | None) -> RawLabe
 
 
 def class_index(raw_class: int, *, num_classes: int) -> int:
-    """Raw class 1..31 or 99 -> class index 0..31."""
+    """Convert a raw class, 1..31 or 99, to a class index, 0..31."""
     return num_classes - 1 if raw_class == NON_GESTURE else raw_class - 1
-
-
-def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
-    """Index the archives under `root`: every clip of every split.
-
-    Labels of withheld splits are never looked at beyond their shape: the class column there
-    holds placeholders.
-
-    Raises:
-        ManyFaults: All that is missing, damaged or contradicts itself.
-    """
-    videos = raw_videos(root)
-    index_video = partial(_index_video, edition=edition, excluded=frozenset(excluded))
-    found = map_in_processes(index_video, videos, what="index videos", workers=workers)
-    return Clips(edition.name, tuple(clip for rows in found for clip in rows))
 
 
 def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str]) -> list[Clip]:
     num_classes = len(edition.classes)
+    # Nothing of a withheld split's class column is looked at: it holds placeholders.
     withheld = video.split in edition.withheld
     with video.labels.local() as path:
         labels = read_labels(path, num_classes=None if withheld else num_classes)
-    info = probe_raw(video.modality, excluded=video.video in excluded)
+    info = probe_raw(video.movie, excluded=video.video in excluded)
     clips = []
     for k, label in enumerate(labels):
         _check_inside(video, k, label, info)
@@ -211,7 +234,7 @@ def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str])
                 split=video.split,
                 label=None if withheld else class_index(label.raw_class, num_classes=num_classes),
                 start_frame=label.first,
-                end_frame=label.last + 1,
+                end_frame=label.last + 1,  # the raw end is part of the clip, ours is not
                 fps=info.fps,
                 width=info.width,
                 height=info.height,
@@ -222,10 +245,10 @@ def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str])
 
 
 def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> None:
-    if info != NO_INFO and label.last >= info.frames:
+    if not is_unreadable(info) and label.last >= info.frames:
         raise ArchiveError(
             f"{video.labels} line {k + 1}",
             f"clip {video.video}_{k} ends past the video",
-            expected=f"end <= {info.frames - 1} ({video.modality.name} has {info.frames} frames)",
+            expected=f"end <= {info.frames - 1} ({video.movie.name} has {info.frames} frames)",
             found=f"end {label.last}",
         )

@@ -1,4 +1,4 @@
-"""Keypoints as archives give them, cut at the clips."""
+"""The keypoints that archives contain, cut at the clips."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sheets:
-    """One OpenPose sheet of 137 points a video."""
+    """One OpenPose sheet of 137 points per video."""
 
     files: dict[str, RawFile]
     """By video."""
@@ -33,20 +33,20 @@ class Sheets:
     own_layout: Layout | None = None
 
     def only(self, clips: Sequence[Clip]) -> Sheets:
-        """The sheets of these clips: little to send to another process."""
+        """Keep the sheets of these clips: less to send to another process."""
         return replace(self, files={clip.video: self.files[clip.video] for clip in clips})
 
     def stamps(self, clips: Sequence[Clip]) -> list[object]:
-        """What changes when a file of these clips does."""
+        """Return what changes when a file of these clips does."""
         return [self.files[video].stamp() for video in dict.fromkeys(c.video for c in clips)]
 
     def read(self, video: str) -> Keypoints:
-        """The whole sheet of a video: float32 (rows, 137, 3)."""
+        """Read the whole sheet of a video: float32 (rows, 137, 3)."""
         with self.files[video].local() as path:
             return read_openpose(path)
 
     def of_video(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
-        """Each clip of one video with its float32 (T, 137, 3): x px, y px, confidence.
+        """Yield each clip of one video with its float32 (T, 137, 3): x px, y px, confidence.
 
         Raises:
             ArchiveError: The sheet is damaged or shorter than a clip.
@@ -54,13 +54,19 @@ class Sheets:
         yield from self.cut(self.read(clips[0].video), clips)
 
     def cut(self, sheet: Keypoints, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
-        """As `of_video`, of a sheet that was read already."""
+        """Yield as `of_video`, from a sheet (rows, 137, 3) that is read already.
+
+        Raises:
+            ArchiveError: The sheet is shorter than a clip.
+        """
+        # Row k is frame k. A sheet may be longer or shorter than its video, which the data report
+        # notes: only one that ends before its last clip is of no use.
         end = max(clip.end_frame for clip in clips)
         if len(sheet) < end:
             raise ArchiveError(
                 self.files[clips[0].video],
                 "shorter than its clips",
-                expected=f"at least {end} rows, one a frame",
+                expected=f"at least {end} rows, one per frame",
                 found=f"{len(sheet)} rows",
             )
         for clip in clips:
@@ -69,7 +75,7 @@ class Sheets:
 
 @dataclass(frozen=True)
 class Arrays:
-    """One array a clip, with a layout of the archive's own."""
+    """One array per clip, with the archive's own layout."""
 
     files: dict[str, RawFile]
     """By clip id."""
@@ -77,31 +83,33 @@ class Arrays:
 
     @property
     def num_points(self) -> int:
-        """J."""
+        """Number of joints, J."""
         return len(self.own_layout.points)
 
     def only(self, clips: Sequence[Clip]) -> Arrays:
-        """The arrays of these clips: little to send to another process."""
+        """Keep the arrays of these clips: less to send to another process."""
         files = {c.clip_id: self.files[c.clip_id] for c in clips if c.clip_id in self.files}
         return replace(self, files=files)
 
     def stamps(self, clips: Sequence[Clip]) -> list[object]:
-        """What changes when a file of these clips does."""
+        """Return what changes when a file of these clips does."""
         return [self.files[clip.clip_id].stamp() for clip in clips if clip.clip_id in self.files]
 
     def of_video(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
-        """Each clip of one video with its float32 (T, J, 3): x px, y px, confidence.
+        """Yield each clip of one video with its float32 (T, J, 3): x px, y px, confidence.
 
         Raises:
-            ManyFaults: Files that are missing, no such arrays, or of another length.
+            ManyFaults: Every file that is missing or does not hold the keypoints of its clip. It
+                comes after the sound clips.
         """
         faults = FaultList()
         for clip in clips:
-            found = None
+            points = None
             with faults.collected():
-                found = self._read(clip)
-            if found is not None:
-                yield clip, found
+                points = self._read(clip)
+            # Outside the block: `collected` would take the consumer's errors for this file's.
+            if points is not None:
+                yield clip, points
         faults.raise_any("skeletons")
 
     def _read(self, clip: Clip) -> Keypoints:
@@ -110,30 +118,34 @@ class Arrays:
         file = self.files[clip.clip_id]
         with file.local() as path:
             try:
-                found = np.load(path, allow_pickle=False)
+                # A pickle in the file would run its maker's code.
+                points = np.load(path, allow_pickle=False)
             except (ValueError, EOFError, zipfile.BadZipFile) as error:
                 raise ArchiveError(file, f"not a readable array ({error})") from None
-        wanted = (clip.frames, self.num_points, 3)
-        if not isinstance(found, np.ndarray):
-            raise ArchiveError(file, "not a single array", found="an archive of arrays (npz)")
-        if found.dtype != np.float32 or found.shape != wanted:
-            raise ArchiveError(
-                file,
-                "not the keypoints of its clip",
-                expected=f"float32 {wanted} (frames, joints, x y confidence)",
-                found=f"{found.dtype} {found.shape}",
-            )
-        if not np.isfinite(found).all():
-            frame, joint, _ = np.argwhere(~np.isfinite(found))[0]
-            raise ArchiveError(file, f"frame {frame}, joint {joint} is not finite")
-        if not 0 <= found[..., 2].min() <= found[..., 2].max() <= 1:
-            raise ArchiveError(
-                file,
-                "confidences outside 0 to 1",
-                expected="x px, y px, confidence in this order",
-                found=f"{found[..., 2].min():g} to {found[..., 2].max():g}",
-            )
-        return found
+        _check_array(points, (clip.frames, self.num_points, 3), file)
+        return points
+
+
+def _check_array(points: object, shape: tuple[int, ...], file: RawFile) -> None:
+    if not isinstance(points, np.ndarray):
+        raise ArchiveError(file, "not a single array", found="an archive of arrays (npz)")
+    if points.dtype != np.float32 or points.shape != shape:
+        raise ArchiveError(
+            file,
+            "not the keypoints of its clip",
+            expected=f"float32 {shape} (frames, joints, x y confidence)",
+            found=f"{points.dtype} {points.shape}",
+        )
+    if not np.isfinite(points).all():
+        frame, joint, _ = np.argwhere(~np.isfinite(points))[0]
+        raise ArchiveError(file, f"frame {frame}, joint {joint} is not finite")
+    if not 0 <= points[..., 2].min() <= points[..., 2].max() <= 1:
+        raise ArchiveError(
+            file,
+            "confidences outside 0 to 1",
+            expected="x px, y px, confidence in this order",
+            found=f"{points[..., 2].min():g} to {points[..., 2].max():g}",
+        )
 
 
 RawKeypoints: TypeAlias = Sheets | Arrays

@@ -1,4 +1,4 @@
-"""Micro-Action 52: one short video a clip, listed split by split.
+"""Micro-Action 52: one short video per clip, listed split by split.
 
 Source: https://github.com/VUT-HFUT/Micro-Action (arXiv 2403.05234).
 """
@@ -6,10 +6,10 @@ Source: https://github.com/VUT-HFUT/Micro-Action (arXiv 2403.05234).
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from benchmark.archives.probing import NO_INFO, probe_raw
-from benchmark.archives.raw_files import RawFile, open_tree
+from benchmark.archives.archive import Archive
+from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
 from benchmark.archives.texts import read_text
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
@@ -27,45 +27,69 @@ LIST_FOLDERS = ("", "annotations")
 """Below the root, where the lists may lie."""
 
 
-class Listed(NamedTuple):
+class Ma52(Archive):
+    """Micro-Action 52. It contains no keypoints."""
+
+    dataset: ClassVar[str] = "ma52"
+
+    def index(self, *, excluded: Collection[str], workers: int) -> Clips:
+        """List every line of every list.
+
+        Raises:
+            ManyFaults: All that is missing, is damaged or contradicts itself.
+        """
+        one_clip = partial(_index_clip, edition=self.edition, excluded=frozenset(excluded))
+        lines = listed_videos(self.root)
+        clips = map_in_processes(one_clip, lines, what="index videos", workers=workers)
+        return Clips(self.edition.name, tuple(clips))
+
+    def video_files(self) -> dict[str, RawFile]:
+        """Map each video, which is one clip, to its file.
+
+        Raises:
+            ManyFaults: Every list and video that is missing.
+        """
+        return {line.video: line.file for line in listed_videos(self.root)}
+
+
+class ListedVideo(NamedTuple):
     """One line of a list."""
 
     video: str
     """The file's name without its ending; clip id and video at once."""
     split: Split
     label: int
-    modality: RawFile
+    file: RawFile
 
 
-def listed_clips(root: Path) -> list[Listed]:
-    """Every clip of the three lists, in their order.
+def listed_videos(root: Path) -> list[ListedVideo]:
+    """Read the three lists: every clip, in the order of the lines.
 
     Raises:
         ManyFaults: Lists or videos that are missing, lines of another form, videos that no list
             names, names that come twice.
     """
-    found: list[Listed] = []
+    listed: list[ListedVideo] = []
     faults = FaultList()
     for split in SPLITS:
         with faults.collected():
-            found += _read_split(root, split, faults)
-    seen: dict[str, Split] = {}
-    for clip in found:
+            listed += _read_split(root, split, faults)
+    split_of: dict[str, Split] = {}
+    for line in listed:
         with faults.collected():
-            if clip.video in seen:
-                raise ArchiveError(
-                    root, f"{clip.video} is listed twice", found=f"{seen[clip.video]}, {clip.split}"
-                )
-            seen[clip.video] = clip.split
+            if line.video in split_of:
+                splits = f"{split_of[line.video]}, {line.split}"
+                raise ArchiveError(root, f"{line.video} is listed twice", found=splits)
+            split_of[line.video] = line.split
     faults.raise_any(root)
-    return found
+    return listed
 
 
-def _read_split(root: Path, split: Split, faults: FaultList) -> list[Listed]:
+def _read_split(root: Path, split: Split, faults: FaultList) -> list[ListedVideo]:
     path = _list_path(root, split)
     tree = open_tree(root, f"videos_{split}", f"videos_{split}.zip")
-    there = {*tree.files("")}
-    found = []
+    present = {*tree.files("")}
+    listed = []
     lines = read_text(path).splitlines()
     for number, line in enumerate(lines, start=1):
         name, _, label = line.rpartition(" ")
@@ -74,14 +98,16 @@ def _read_split(root: Path, split: Split, faults: FaultList) -> list[Listed]:
                 raise ArchiveError(
                     f"{path} line {number}", "not a clip", expected="'name.mp4 label'", found=line
                 )
-            if name not in there:
+            if name not in present:
                 raise ArchiveError(f"{path} line {number}", f"{tree} has no video {name}")
-            found.append(Listed(name.rpartition(".")[0], split, int(label), tree.file(name)))
+            video = name.rpartition(".")[0]
+            listed.append(ListedVideo(video, split, int(label), tree.file(name)))
     with faults.collected():
+        # A video that no list names would otherwise disappear from the index without a word.
         named = {line.rpartition(" ")[0] for line in lines}
-        if lone := sorted(there - named):
+        if lone := sorted(present - named):
             raise ArchiveError(path, f"does not list {len(lone)} video(s), the first is {lone[0]}")
-    return found
+    return listed
 
 
 def _list_path(root: Path, split: Split) -> Path:
@@ -92,41 +118,26 @@ def _list_path(root: Path, split: Split) -> Path:
     raise ArchiveError(root / name, "no such file", do=f"It may also lie in {LIST_FOLDERS[1]}/")
 
 
-def raw_video_files(root: Path) -> dict[str, RawFile]:
-    """The file of each clip."""
-    return {clip.video: clip.modality for clip in listed_clips(root)}
-
-
-def read_archive(root: Path, edition: Edition, *, excluded: Collection[str], workers: int) -> Clips:
-    """Index the archive under `root`: every clip of every list.
-
-    Raises:
-        ManyFaults: All that is missing, damaged or contradicts itself.
-    """
-    index = partial(_index_clip, edition=edition, excluded=frozenset(excluded))
-    rows = map_in_processes(index, listed_clips(root), what="index videos", workers=workers)
-    return Clips(edition.name, tuple(rows))
-
-
-def _index_clip(clip: Listed, *, edition: Edition, excluded: frozenset[str]) -> Clip:
-    if clip.label >= len(edition.classes):
+def _index_clip(line: ListedVideo, *, edition: Edition, excluded: frozenset[str]) -> Clip:
+    if line.label >= len(edition.classes):
         raise ArchiveError(
-            f"{clip.split} list, {clip.video}",
+            f"{line.split} list, {line.video}",
             "unknown class",
             expected=f"0 to {len(edition.classes) - 1}",
-            found=str(clip.label),
+            found=str(line.label),
         )
-    info = probe_raw(clip.modality, excluded=clip.video in excluded)
+    info = probe_raw(line.file, excluded=line.video in excluded)
     return Clip(
-        clip_id=clip.video,
-        video=clip.video,
+        clip_id=line.video,
+        video=line.video,
         subject=None,
-        split=clip.split,
-        label=None if clip.split in edition.withheld else clip.label,
+        split=line.split,
+        label=None if line.split in edition.withheld else line.label,
         start_frame=0,
-        end_frame=1 if info == NO_INFO else info.frames,
+        # Nobody knows how long an unreadable video is: one frame makes its clip a sound row.
+        end_frame=1 if is_unreadable(info) else info.frames,
         fps=info.fps,
         width=info.width,
         height=info.height,
-        excluded=clip.video in excluded,
+        excluded=line.video in excluded,
     )

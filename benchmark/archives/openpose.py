@@ -19,19 +19,19 @@ NUM_POINTS = 137
 
 
 def read_openpose(path: Path) -> NDArray[np.float32]:
-    """Keypoints of one video: float32 (frames, 137, 3) of x px, y px, confidence 0..1.
+    """Read the keypoints of one video: float32 (frames, 137, 3) of x px, y px, confidence 0..1.
 
     Raises:
-        ArchiveError: Not a sheet, not 411 columns, or a cell is no number.
+        ArchiveError: The file is no sheet or has not 411 columns, or a cell is no number.
     """
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
-        # zipfile.BadZipFile and KeyError do not come out of calamine: it has its own error.
+        # One error is enough: calamine wraps a broken zip and a missing sheet in its own.
         rows = (
             CalamineWorkbook.from_path(str(path))
             .get_sheet_by_index(0)
-            .to_python(skip_empty_area=False)
+            .to_python(skip_empty_area=False)  # row k is frame k: blank rows must stay
         )
     except CalamineError as error:
         raise ArchiveError(path, f"not a readable xlsx ({error})") from None

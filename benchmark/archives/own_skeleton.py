@@ -1,4 +1,4 @@
-"""`skeleton.yaml`: what the joints of one's own skeletons are called and how they hang together."""
+"""`skeleton.yaml`: the names of the joints of the user's own skeletons, and their limbs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "skeleton.yaml"
 
 
 class OwnSkeleton(Strict):
-    """The file's content; everything by name."""
+    """The content of the file; edges and pairs name joints."""
 
     joints: tuple[str, ...] = Field(min_length=1)
     """In the order of the arrays' second axis."""
@@ -40,20 +40,21 @@ class OwnSkeleton(Strict):
 
 
 def read_own_layout(path: Path) -> Layout:
-    """The layout that a `skeleton.yaml` describes.
+    """Read the layout that a `skeleton.yaml` describes.
 
     Raises:
-        ParamsError: It breaks its schema.
+        ParamsError: The file breaks its schema.
     """
-    own = read_yaml(path, OwnSkeleton)
-    number = {name: index for index, name in enumerate(own.joints)}
-    swap = list(range(len(own.joints)))
-    for left, right in own.pairs:
+    skeleton = read_yaml(path, OwnSkeleton)
+    # People write names, networks read numbers: the array's axis has the order of `joints`.
+    number = {name: index for index, name in enumerate(skeleton.joints)}
+    swap = list(range(len(skeleton.joints)))
+    for left, right in skeleton.pairs:
         swap[number[left]], swap[number[right]] = number[right], number[left]
     return Layout(
         name="own",
-        points=tuple(range(len(own.joints))),
-        edges=tuple((number[one], number[other]) for one, other in own.edges),
+        points=tuple(range(len(skeleton.joints))),
+        edges=tuple((number[start], number[end]) for start, end in skeleton.edges),
         swap=tuple(swap),
-        names=own.joints,
+        names=skeleton.joints,
     )

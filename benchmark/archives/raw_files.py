@@ -17,6 +17,8 @@ from benchmark.core.errors import ArchiveError, BenchmarkError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmark.core.video import VideoInfo
+
 
 @dataclass(frozen=True)
 class RawFile:
@@ -33,14 +35,14 @@ class RawFile:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
+        """Last part of its path."""
         return PurePosixPath(self.member).name if self.member else self.path.name
 
     @contextmanager
     def local(self) -> Iterator[Path]:
-        """A path to read from; a member is unpacked for as long as the block lasts.
+        """Give a path to read from; a member is unpacked for as long as the block lasts.
 
-        Errors that name the unpacked copy name this file instead.
+        An error that names the unpacked copy is changed to name this file.
 
         Raises:
             ArchiveError: The member is damaged or encrypted.
@@ -63,27 +65,51 @@ class RawFile:
                 shutil.copyfileobj(source, target, 1 << 20)
         except RuntimeError as error:  # zipfile's way to say "encrypted"
             raise ArchiveError(
-                self, str(error), do="Unpack it yourself, with the organisers' password"
+                self, str(error), do="Unpack it yourself, with the organizers' password"
             ) from None
         except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
             raise ArchiveError(self, f"cannot be unpacked ({error})", do="Fetch it again") from None
 
     def stamp(self) -> tuple[str, int, int]:
-        """What changes when the file does: name, size, time of change (or checksum)."""
+        """Return what changes when the file does: name, size, time of change (or checksum)."""
         if self.member is None:
             state = self.path.stat()
             return (self.path.name, state.st_size, state.st_mtime_ns)
         return (self.member, *self.checksum)
 
 
-@cache
+@cache  # one per process: opening a zip reads the whole list of members
 def _opened(path: Path) -> zipfile.ZipFile:
-    """One a process: opening reads the whole list of members."""
     return zipfile.ZipFile(path)
 
 
+def probe_raw(file: RawFile, *, excluded: bool) -> VideoInfo:
+    """Read size, rate and number of frames of a video without decoding it.
+
+    All four are 0 for an excluded video that cannot be opened: see `is_unreadable`.
+
+    Raises:
+        ArchiveError: The video is damaged, and the user does not exclude it.
+    """
+    # Not at the top: PyAV loads FFmpeg, and many modules need only the names of data sets.
+    from benchmark.core.video import VideoInfo, probe
+
+    try:
+        with file.local() as path:
+            return probe(path)
+    except BenchmarkError:
+        if excluded:
+            return VideoInfo(width=0, height=0, fps=0.0, frames=0)
+        raise
+
+
+def is_unreadable(info: VideoInfo) -> bool:
+    """Tell whether `info` stands for an excluded video that cannot be opened."""
+    return info.width == 0
+
+
 def _is_junk(name: str) -> bool:
-    """What operating systems leave behind."""
+    # What operating systems leave behind.
     return name.startswith(".") or name == "__MACOSX"
 
 
@@ -97,7 +123,7 @@ class FolderTree:
         return str(self.base)
 
     def folders(self, sub: str) -> list[str]:
-        """Names of the folders in `sub`, sorted.
+        """List the names of the folders in `sub`, sorted.
 
         Raises:
             ArchiveError: There is no folder `sub`.
@@ -108,14 +134,18 @@ class FolderTree:
         return sorted(p.name for p in place.iterdir() if p.is_dir() and not _is_junk(p.name))
 
     def files(self, sub: str) -> list[str]:
-        """Names of the files in `sub`, sorted; hidden ones are not the archive's."""
+        """List the names of the files in `sub`, sorted; hidden files do not belong to the archive.
+
+        Raises:
+            ArchiveError: There is no folder `sub`.
+        """
         place = self.base / sub
         if not place.is_dir():
             raise ArchiveError(place, "no such folder", do="Unpack the archive again")
         return sorted(p.name for p in place.iterdir() if p.is_file() and not _is_junk(p.name))
 
     def file(self, sub: str) -> RawFile:
-        """The file at `sub`.
+        """Find the file at `sub`.
 
         Raises:
             ArchiveError: There is none.
@@ -139,7 +169,9 @@ class ZipTree:
     @cached_property
     def _members(self) -> dict[str, set[str]]:
         """Folder -> names below it; a name that ends in '/' is a folder."""
-        found: dict[str, set[str]] = {"": set()}
+        # Some zips list their folders as members of their own, some list only files: the names of
+        # both give the same tree.
+        members: dict[str, set[str]] = {"": set()}
         for name in _opened(self.path).namelist():
             parts = name.removeprefix(self.top).strip("/").split("/")
             if not name.startswith(self.top) or parts == [""] or any(map(_is_junk, parts)):
@@ -147,10 +179,10 @@ class ZipTree:
             for depth in range(len(parts)):
                 is_file = depth == len(parts) - 1 and not name.endswith("/")
                 leaf = parts[depth] + ("" if is_file else "/")
-                found.setdefault("/".join(parts[:depth]), set()).add(leaf)
+                members.setdefault("/".join(parts[:depth]), set()).add(leaf)
             if name.endswith("/"):
-                found.setdefault("/".join(parts), set())
-        return found
+                members.setdefault("/".join(parts), set())
+        return members
 
     def _names(self, sub: str) -> set[str]:
         if sub.strip("/") not in self._members:
@@ -158,15 +190,15 @@ class ZipTree:
         return self._members[sub.strip("/")]
 
     def folders(self, sub: str) -> list[str]:
-        """As of `FolderTree`."""
+        """Do as `FolderTree.folders`."""
         return sorted(name[:-1] for name in self._names(sub) if name.endswith("/"))
 
     def files(self, sub: str) -> list[str]:
-        """As of `FolderTree`."""
+        """Do as `FolderTree.files`."""
         return sorted(name for name in self._names(sub) if not name.endswith("/"))
 
     def file(self, sub: str) -> RawFile:
-        """As of `FolderTree`."""
+        """Do as `FolderTree.file`."""
         folder, _, name = sub.rpartition("/")
         if name not in self._members.get(folder, set()):
             raise ArchiveError(f"{self}{sub}", "no such file in the zip", do="Fetch it again")
@@ -178,7 +210,7 @@ Tree: TypeAlias = FolderTree | ZipTree
 
 
 def open_tree(root: Path, folder: str, archive: str) -> Tree:
-    """What the zip `archive` unpacks to: `root/folder` where it is there, else the zip itself.
+    """Open what the zip `archive` unpacks to: the folder `root/folder` if it exists, else the zip.
 
     Raises:
         ArchiveError: Neither is there, or the zip is damaged or holds something else.

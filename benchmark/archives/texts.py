@@ -1,4 +1,4 @@
-"""Text files that people write: any editor's UTF-8, and a message for everything else."""
+"""Text files that people write: UTF-8 as any editor saves it, and a message for all else."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
+    """Read the text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
         ArchiveError: It is not UTF-8.
     """
     try:
-        return path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")  # Excel begins its files with a byte order mark
     except UnicodeDecodeError as error:
         raise ArchiveError(
             path, f"not UTF-8 at byte {error.start}", do="Save it as UTF-8"
@@ -32,7 +32,7 @@ def read_text(path: Path) -> str:
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each row of a csv with where it stands, "file line n".
+    """Yield each row of a csv with its place, "file line n"; empty lines are skipped.
 
     Raises:
         ArchiveError: A quote is not closed, or a cell goes over several lines.
@@ -47,6 +47,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             raise ArchiveError(where, f"not csv ({error})", do="Close the quote") from None
         if row is None:
             return
+        # A stray quote swallows the rows up to the next quote: they would be lost without a word.
         if reader.line_num != line + 1:
             raise ArchiveError(where, "a cell goes over several lines", do="Close the quote")
         line = reader.line_num
@@ -55,10 +56,10 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def whole_number(where: str, what: str, text: str) -> int:
-    """`text` as a whole number.
+    """Convert `text` to a whole number; `what` names the number in the message.
 
     Raises:
-        ArchiveError: It is none, or has more than nine digits.
+        ArchiveError: It is no whole number, or has more than nine digits.
     """
     if not WHOLE.fullmatch(text.strip()):
         raise ArchiveError(where, f"{what} is no whole number", found=repr(text[:40]))

@@ -1,4 +1,4 @@
-"""The index: one row a clip, in the order in which the edition lists them."""
+"""The index: one row per clip, in the order in which the edition lists the clips."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import FormatError
-from benchmark.core.files import replacing
 from benchmark.editions.edition import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from benchmark.editions.edition import Edition, Split
-
-FORMAT = "clips/2"
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Clip ids name members of tars and files on any system."""
@@ -44,6 +41,7 @@ COLUMNS = pa.schema(
         pa.field("excluded", pa.bool_(), nullable=False),
     ]
 )
+FORMAT = TableFormat("clips/3", "an index", COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -62,22 +60,23 @@ class Clip:
     """The frame after the last one."""
     fps: float
     width: int
-    """Pixels of the raw video, turned upright; the unit of its keypoints."""
+    """Pixels of the raw video, turned upright; its keypoints are in the same unit."""
     height: int
     excluded: bool
-    """The user goes on without its damaged video: no modality, no probabilities, a guess to submit."""
+    """The user continues without its damaged video: no prepared data, no probabilities, a guess."""
 
     @property
     def frames(self) -> int:
-        """How long the clip is."""
+        """Length in frames."""
         return self.end_frame - self.start_frame
 
 
+# Frozen: stages hand one index around, and its cached rows must stay those of `with_excluded`.
 @dataclass(frozen=True)
 class Clips:
     """The clips of one edition, all splits or one, in the edition's order.
 
-    `with_excluded` are all of them; everything else here speaks of those that are not left out.
+    `with_excluded` holds all of them; everything else here omits the excluded clips.
     """
 
     edition: str
@@ -85,12 +84,12 @@ class Clips:
 
     @cached_property
     def rows(self) -> tuple[Clip, ...]:
-        """The clips that have modality."""
+        """The clips that stages prepare, train on and answer."""
         return tuple(clip for clip in self.with_excluded if not clip.excluded)
 
     @property
     def excluded(self) -> tuple[Clip, ...]:
-        """The clips that one goes on without."""
+        """The clips of damaged videos that the user excludes."""
         return tuple(clip for clip in self.with_excluded if clip.excluded)
 
     def __len__(self) -> int:
@@ -110,13 +109,13 @@ class Clips:
         return [clip.video for clip in self.rows]
 
     def split(self, split: Split) -> Clips:
-        """Only the clips of one split, order kept."""
+        """Keep the clips of one split, in their order."""
         return Clips(
             self.edition, tuple(clip for clip in self.with_excluded if clip.split == split)
         )
 
     def labels(self) -> NDArray[np.int64]:
-        """Class index of each clip, int64 (N,).
+        """Return the class index of each clip, int64 (N,).
 
         Raises:
             FormatError: A label is withheld here.
@@ -131,12 +130,14 @@ class Clips:
 
 
 def write_clips(clips: Clips, path: Path, edition: Edition) -> None:
-    """Check the index against the edition and write it as parquet."""
+    """Check the index against the edition and write it as parquet.
+
+    Raises:
+        FormatError: The index is not sound for the edition.
+    """
     check_clips(clips, edition, where=path)
-    schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition})
-    table = pa.Table.from_pylist([vars(clip) for clip in clips.with_excluded], schema=schema)
-    with replacing(path) as work:
-        pq.write_table(table, work)
+    table = pa.Table.from_pylist([vars(clip) for clip in clips.with_excluded], schema=COLUMNS)
+    FORMAT.write(table, path, edition=clips.edition)
 
 
 def read_clips(path: Path, edition: Edition) -> Clips:
@@ -145,25 +146,24 @@ def read_clips(path: Path, edition: Edition) -> Clips:
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    if not path.is_file():
-        raise FormatError(path, "no such file", do=f"Run 'dvc repro index@{edition.name}'")
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise FormatError(path, f"not a parquet file ({error})") from None
-    found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
-    if found != FORMAT or not table.schema.equals(COLUMNS, check_metadata=False):
-        raise FormatError(path, "not an index of this version", expected=FORMAT, found=found)
+    table, metadata = FORMAT.read(path, do=f"Run 'dvc repro index@{edition.name}'")
+    # Checked again on reading: an edition's file may have changed since.
     rows = tuple(Clip(**row) for row in table.to_pylist())
-    clips = Clips((table.schema.metadata or {})[b"edition"].decode(), rows)
+    clips = Clips(metadata["edition"], rows)
     check_clips(clips, edition, where=path)
     return clips
+
+
+def frame_numbers(clips: Iterable[Clip]) -> set[int]:
+    """List the frames of one video that at least one of its clips holds; clips may overlap."""
+    return {number for clip in clips for number in range(clip.start_frame, clip.end_frame)}
 
 
 def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
     """Raise `FormatError` unless the index is sound for `edition`."""
     if clips.edition != edition.name:
         raise FormatError(where, "another edition's", expected=edition.name, found=clips.edition)
+    # One message per rule, not per clip: a program that breaks a rule breaks it in many rows.
     counts = Counter(clip.clip_id for clip in clips.with_excluded)
     faults = {
         "clip id twice": lambda clip: counts[clip.clip_id] > 1,
@@ -185,6 +185,7 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
 
 
 def _check_disjoint(clips: Clips, where: Path) -> None:
+    # Frames of one video look alike: in two splits they would give the answers away.
     split_of: dict[str, str] = {}
     for clip in clips.with_excluded:
         if split_of.setdefault(clip.video, clip.split) != clip.split:

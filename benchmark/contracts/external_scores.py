@@ -1,4 +1,4 @@
-"""Scores of other programs -> probabilities: dumps of mmaction2 and PYSKL, plain arrays, CSV."""
+"""Scores of other programs to probabilities: dumps of mmaction2 and PYSKL, plain arrays, CSV."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCORES = ("pred_score", "pred_scores")
-"""Where dumps of mmaction2 keep a clip's scores: since 1.2, and before."""
+"""Keys under which dumps of mmaction2 hold a clip's scores: since 1.2, and before."""
 LABELS = ("gt_label", "gt_labels")
 ID_COLUMNS = ("id", "clip_id", "vid")
 
 
 class Scores(NamedTuple):
-    """What a file says of its clips."""
+    """What a file tells of its clips."""
 
     p: NDArray[np.float64]
-    """(N, K), as they stand in the file."""
+    """(N, K), as the file holds them."""
     ids: tuple[str, ...] | None
-    """Where the file names its clips."""
+    """Clip ids; None if the file does not name its clips."""
     labels: tuple[int, ...] | None
-    """Where the file tells them."""
+    """Class indices; None if the file does not hold one per clip."""
 
 
 def read_scores(path: Path, *, stream: str | None) -> Scores:
@@ -42,7 +42,7 @@ def read_scores(path: Path, *, stream: str | None) -> Scores:
     `stream` chooses among the heads of a network that has several (rgb, pose).
 
     Raises:
-        FormatError: The file is of none of these forms, damaged, or would run something.
+        FormatError: The file is of none of these forms, is damaged, or wants to call something.
     """
     if not path.is_file():
         raise FormatError(path, "no such file")
@@ -51,23 +51,23 @@ def read_scores(path: Path, *, stream: str | None) -> Scores:
             return _of_dump(path, read_pickle(path), stream)
         case ".npy":
             try:
-                found = np.load(path, allow_pickle=False)
+                table = np.load(path, allow_pickle=False)
             except (ValueError, EOFError) as error:
                 raise FormatError(path, f"not plain numbers ({error})") from None
-            return Scores(_matrix(path, found), None, None)
+            return Scores(_matrix(path, table), None, None)
         case ".csv":
             return _of_csv(path)
-        case other:
-            raise FormatError(path, f"ends in '{other}'", expected=".pkl, .pickle, .npy or .csv")
+        case ending:
+            raise FormatError(path, f"ends in '{ending}'", expected=".pkl, .pickle, .npy or .csv")
 
 
 def as_probabilities(
     scores: NDArray[np.float64], *, logits: bool, where: Path
 ) -> NDArray[np.float32]:
-    """Rows that sum to 1: softmax if they are `logits`, else they must be so already.
+    """Turn scores (N, K) into rows that sum to 1: by softmax if they are `logits`.
 
     Raises:
-        FormatError: Numbers that are no probabilities, and nobody said that they are logits.
+        FormatError: The numbers are no probabilities, and nobody said that they are logits.
     """
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
@@ -85,11 +85,12 @@ def as_probabilities(
             found=f"minimum {scores[row].min():.4g}, sum {sums[row]:.4g}",
             do="If they are logits, say --logits",
         )
+    # Sums differ from 1 by the rounding of their writer: up to `TOLERANCE`.
     return (scores / sums[:, None]).astype(np.float32)
 
 
 def read_ids(path: Path) -> list[str]:
-    """The first column of a CSV; a header `Id`, `clip_id` or `vid` is left out.
+    """Read the first column of a CSV without its header `Id`, `clip_id` or `vid`.
 
     Raises:
         FormatError: The file is missing or empty.
@@ -112,33 +113,33 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def read_labels(path: Path, ids: Sequence[str]) -> NDArray[np.int64]:
-    """Labels of the clips `ids`, from a CSV `clip_id,label`: int64 (N,).
+    """Read the labels of the clips `ids` from a CSV `clip_id,label`: int64 (N,).
 
     Raises:
         FormatError: A clip has no label, or a line is not `clip_id,label`.
     """
-    found: dict[str, int] = {}
+    label_of: dict[str, int] = {}
     for line, row in enumerate(_rows(path), 1):
         if line == 1 and row and not row[-1].strip().lstrip("-").isdigit():
-            continue
+            continue  # a header, whatever its words
         try:
             clip, label = row
-            found[clip] = int(label)
+            label_of[clip] = int(label)
         except ValueError:
             raise FormatError(
                 f"{path}, line {line}", "not a label", expected="clip_id,label",
                 found=",".join(row)[:60],
             ) from None  # fmt: skip
-    missing = [clip for clip in ids if clip not in found]
+    missing = [clip for clip in ids if clip not in label_of]
     if missing:
         raise FormatError(path, f"{len(missing)} clip(s) have no label, the first is {missing[0]}")
-    return np.array([found[clip] for clip in ids], np.int64)
+    return np.array([label_of[clip] for clip in ids], np.int64)
 
 
 def _of_dump(path: Path, content: Any, stream: str | None) -> Scores:
-    """A list with one entry a clip: a dict of mmaction2, or PYSKL's array."""
+    # One entry per clip: a dict of mmaction2, or an array of PYSKL.
     if not isinstance(content, list) or not content:
-        raise FormatError(path, "not a list with one entry a clip", found=type(content).__name__)
+        raise FormatError(path, "not a list with one entry per clip", found=type(content).__name__)
     rows, labels = [], []
     for place, entry in enumerate(content):
         where = f"{path}, entry {place}"
@@ -146,8 +147,8 @@ def _of_dump(path: Path, content: Any, stream: str | None) -> Scores:
         labels.append(_label(entry))
     if len({len(row) for row in rows}) != 1:
         raise FormatError(path, "clips differ in their number of classes")
-    known = None if None in labels else tuple(int(label) for label in labels if label is not None)
-    return Scores(_matrix(path, np.stack(rows)), None, known)
+    told = None if None in labels else tuple(int(label) for label in labels if label is not None)
+    return Scores(_matrix(path, np.stack(rows)), None, told)
 
 
 def _row(where: str, entry: Any, stream: str | None) -> NDArray[np.float64]:
@@ -157,7 +158,7 @@ def _row(where: str, entry: Any, stream: str | None) -> NDArray[np.float64]:
             keys = ", ".join(map(str, entry))
             raise FormatError(where, "no scores", expected=" or ".join(SCORES), found=keys)
         entry = entry[name]
-    if isinstance(entry, dict) and set(entry) == {"item"}:
+    if isinstance(entry, dict) and set(entry) == {"item"}:  # mmaction2's LabelData before 1.2
         entry = entry["item"]
     if isinstance(entry, dict):
         if stream not in entry:
@@ -187,10 +188,8 @@ def _label(entry: Any) -> int | None:
 
 
 def _of_csv(path: Path) -> Scores:
-    """Numbers, with a header or not.
-
-    The first column names the clips where its header says so, or where it is no number.
-    """
+    # With a header or without. The first column names the clips if its header says so, or if it
+    # holds no number.
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = [row for row in csv.reader(file) if row]
     named = bool(rows) and rows[0][0].strip().lower() in ID_COLUMNS
@@ -210,18 +209,17 @@ def _of_csv(path: Path) -> Scores:
 
 
 def _is_number(text: str) -> bool:
-    """Python would read iMiGUE's clip 0054_0 as 540."""
     try:
         float(text)
     except ValueError:
         return False
-    return "_" not in text
+    return "_" not in text  # Python reads iMiGUE's clip id "0054_0" as 540
 
 
-def _matrix(path: Path, found: NDArray[Any]) -> NDArray[np.float64]:
-    if found.ndim != 2 or not len(found) or found.dtype.kind not in "fiu":
+def _matrix(path: Path, table: NDArray[Any]) -> NDArray[np.float64]:
+    if table.ndim != 2 or not len(table) or table.dtype.kind not in "fiu":
         raise FormatError(
             path, "not a table of numbers", expected="(clips, classes)",
-            found=f"{found.dtype} {found.shape}",
+            found=f"{table.dtype} {table.shape}",
         )  # fmt: skip
-    return found.astype(np.float64)
+    return table.astype(np.float64)

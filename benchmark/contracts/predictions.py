@@ -1,4 +1,4 @@
-"""Probabilities: what a model or a fusion says of every clip of one split."""
+"""Probabilities: what a model or a fusion predicts for every clip of one split."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import FormatError, MismatchError
-from benchmark.core.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
 
-FORMAT = "probabilities/1"
+FORMAT = TableFormat("probabilities/1", "a file of probabilities")
 TOLERANCE = 1e-4
-"""How far a row's sum may be from 1."""
+"""Largest difference of a row's sum from 1."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Probabilities:
     edition: str
     split: str
     source: str
-    """The experiment or fusion that made them."""
+    """The experiment or fusion that computed them."""
     classes: tuple[str, ...]
     clip_id: tuple[str, ...]
     p: NDArray[np.float32]
@@ -45,12 +44,13 @@ class Probabilities:
         return len(self.clip_id)
 
     def aligned(self, ids: Sequence[str]) -> Probabilities:
-        """The same rows in the order of `ids`.
+        """Return the same rows in the order of `ids`.
 
         Raises:
             MismatchError: `ids` and `clip_id` are not the same set.
         """
         check_same_ids(self, ids)
+        # By name, never by position: two programs may list the clips in different orders.
         row = {clip: index for index, clip in enumerate(self.clip_id)}
         order = [row[clip] for clip in ids]
         return Probabilities(
@@ -80,6 +80,7 @@ def check_probabilities(probabilities: Probabilities, *, where: object) -> None:
         raise FormatError(where, "wrong shape", expected=str(shape), found=str(p.shape))
     if len(set(ids)) != len(ids):
         raise FormatError(where, f"{len(ids) - len(set(ids))} clip id(s) twice")
+    # In float32, the sum of many classes is 1 only up to rounding.
     bad = ~(np.isfinite(p).all(1) & (p >= 0).all(1) & (np.abs(p.sum(1) - 1) <= TOLERANCE))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -92,17 +93,15 @@ def check_probabilities(probabilities: Probabilities, *, where: object) -> None:
 
 
 def write_probabilities(probabilities: Probabilities, path: Path) -> None:
-    """Check and write as parquet; equal contents give equal bytes."""
+    """Check the probabilities and write them as parquet; equal contents give equal bytes.
+
+    Raises:
+        FormatError: A row is no probabilities, or a clip comes twice.
+    """
     check_probabilities(probabilities, where=path)
     num_classes = len(probabilities.classes)
     flat = pa.array(np.ascontiguousarray(probabilities.p, np.float32).ravel())
-    metadata = {
-        "format": FORMAT,
-        "edition": probabilities.edition,
-        "split": probabilities.split,
-        "source": probabilities.source,
-        "classes": json.dumps(probabilities.classes),
-    }
+    # A list of fixed length: its float32 values come back bit by bit, in one block of memory.
     fields = [
         pa.field("clip_id", pa.string(), nullable=False),
         pa.field("p", pa.list_(pa.float32(), num_classes), nullable=False),
@@ -111,8 +110,14 @@ def write_probabilities(probabilities: Probabilities, path: Path) -> None:
         pa.array(probabilities.clip_id, pa.string()),
         pa.FixedSizeListArray.from_arrays(flat, num_classes),
     ]
-    with replacing(path) as work:
-        pq.write_table(pa.table(columns, schema=pa.schema(fields, metadata=metadata)), work)
+    FORMAT.write(
+        pa.table(columns, schema=pa.schema(fields)),
+        path,
+        edition=probabilities.edition,
+        split=probabilities.split,
+        source=probabilities.source,
+        classes=json.dumps(probabilities.classes),
+    )
 
 
 def read_probabilities(path: Path) -> Probabilities:
@@ -121,17 +126,11 @@ def read_probabilities(path: Path) -> Probabilities:
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    if not path.is_file():
-        raise FormatError(path, "no such file", do="Run 'dvc repro' for the stage that makes it")
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        do = "Scores of other programs become one by 'mgbench scores import'"
-        raise FormatError(path, f"not a parquet file ({error})", do=do) from None
-    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    if metadata.get("format") != FORMAT:
-        found = metadata.get("format", "nothing")
-        raise FormatError(path, "not a probabilities file", expected=FORMAT, found=found)
+    table, metadata = FORMAT.read(
+        path,
+        do="Run 'dvc repro' for the stage that makes it",
+        do_other="Scores of other programs become one by 'mgbench scores import'",
+    )
     classes = tuple(json.loads(metadata["classes"]))
     flat = table["p"].combine_chunks().values.to_numpy(zero_copy_only=False)
     probabilities = Probabilities(

@@ -1,7 +1,7 @@
-"""Score files that others pickled, read without running anything that is in them, without torch.
+"""Read score files that others pickled: nothing in them runs, and torch is not needed.
 
-A pickle names functions to call. Here a handful of names is known, each is answered by a function
-of this module, and any other name ends the reading.
+A pickle names functions to call. This reader knows a handful of names and answers each of them with
+a function of this module; at any other name it stops.
 """
 
 from __future__ import annotations
@@ -26,25 +26,24 @@ STORAGES = {
     "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1",
     "ByteStorage": "<u1", "BoolStorage": "<u1",
 }  # fmt: skip
-"""Classes of torch -> what lies in their bytes; bfloat16 is the upper half of a float32."""
-
+"""Storage class of torch -> numpy type of its bytes; bfloat16 is the upper half of a float32."""
 
 ARRAY = object()
-"""Stands for the class of numpy's arrays: it can be named, not called."""
+"""Stands for the class of numpy's arrays: a file can name it, but not call it."""
 
 
 class Refused(pickle.UnpicklingError):
-    """The file names something that is not known here."""
+    """The file names something that this reader does not know."""
 
 
 class _Kind(NamedTuple):
-    """The class of a storage, by name only."""
+    """The class of a storage, by name."""
 
     name: str
 
 
 class _Storage(NamedTuple):
-    """A storage inside the file of one, before its bytes are read."""
+    """A storage of torch before its bytes are read."""
 
     kind: _Kind
     key: str
@@ -52,10 +51,10 @@ class _Storage(NamedTuple):
 
 
 def read_pickle(path: Path) -> Any:
-    """What was pickled, of lists, dicts, numbers, texts, arrays and tensors (as numpy arrays).
+    """Read lists, dicts, numbers, texts, arrays and tensors; tensors become numpy arrays.
 
     Raises:
-        FormatError: The file is damaged, or would run something to be read.
+        FormatError: The file is damaged, or wants to call something.
     """
     try:
         with path.open("rb") as file:
@@ -72,26 +71,34 @@ def read_pickle(path: Path) -> Any:
 
 
 class _Reader(pickle.Unpickler):
-    """Knows the names below and no others."""
+    """Knows the names of `_ANSWERS` and no others."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The function of this module that stands for a name."""
-        if (found := _KNOWN.get((module, name))) is not None:
-            return found
+        """Find the function of this module that stands for a name.
+
+        Raises:
+            Refused: There is none.
+        """
+        if (answer := _ANSWERS.get((module, name))) is not None:
+            return answer
         if module == "torch" and name in STORAGES:
             return _Kind(name)
         raise Refused(f"it asks for {module}.{name}, which is not data")
 
     def persistent_load(self, pid: Any) -> Any:
-        """Only the file of a storage has these."""
+        """Refuse references to objects elsewhere: only the file of a storage may hold them."""
         raise Refused("it refers to objects outside the file")
 
 
 class _StorageReader(_Reader):
-    """Reads the object of a storage's file: one reference to its bytes."""
+    """Reads the object in the file of a storage: one reference to its bytes."""
 
     def persistent_load(self, pid: Any) -> _Storage:
-        """('storage', class, key, place, elements, view)."""
+        """Read a reference ('storage', class, key, place, elements, view).
+
+        Raises:
+            Refused: It is no such reference, or the storage is a view of another one.
+        """
         kind, key, numel = pid[1], pid[2], pid[4]
         if pid[0] != "storage" or not isinstance(kind, _Kind) or pid[5:] not in {(), (None,)}:
             raise Refused("it holds a storage of an unknown form")
@@ -99,9 +106,9 @@ class _StorageReader(_Reader):
 
 
 def _load_from_bytes(data: bytes) -> NDArray[Any]:
-    """The elements of a storage that torch has saved in its old form: (n,)."""
+    """Read the elements of a storage that torch saved in its old form: (n,)."""
     file = io.BytesIO(data)
-    for _ in range(3):  # a magic number, a version, the machine
+    for _ in range(3):  # torch writes a magic number, a version and the machine first
         _Reader(file).load()
     storage = _StorageReader(file).load()
     keys = _Reader(file).load()
@@ -109,19 +116,32 @@ def _load_from_bytes(data: bytes) -> NDArray[Any]:
         raise Refused("it holds a storage of an unknown form")
     (count,) = np.frombuffer(file.read(8), "<i8")
     dtype = np.dtype(STORAGES[storage.kind.name])
-    rest = file.read()
-    if count != storage.numel or len(rest) != count * dtype.itemsize:
+    content = file.read()
+    if count != storage.numel or len(content) != count * dtype.itemsize:
         raise Refused("it holds a storage that ends early")
-    found = np.frombuffer(rest, dtype)
+    elements = np.frombuffer(content, dtype)
     if storage.kind.name == "BFloat16Storage":
-        found = (found.astype(np.uint32) << 16).view(np.float32)
-    return found
+        # numpy has no bfloat16: 16 zero bits behind it make it a float32 of the same value.
+        elements = (elements.astype(np.uint32) << 16).view(np.float32)
+    return elements
 
 
 def _rebuild_tensor(
     storage: NDArray[Any], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> NDArray[Any]:
-    """A tensor as an array of its own."""
+    """Copy a tensor out of its storage.
+
+    Args:
+        storage: Elements, (n,).
+        offset: Place of the first element.
+        size: Length of each axis.
+        stride: Elements from one index of each axis to the next.
+        _: What torch adds (gradients, hooks), ignored.
+
+    Raises:
+        Refused: The tensor reaches beyond its storage, or is larger than it.
+    """
+    # Larger than its storage: strides of 0 would let a few bytes fill the memory.
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     outside = 0 not in size and last >= len(storage)
     if min(*size, *stride, offset, 0) < 0 or outside or math.prod(size) > len(storage):
@@ -135,34 +155,42 @@ def _rebuild_tensor(
 
 
 def _reconstruct(kind: Any, shape: Any, code: Any) -> NDArray[Any]:
-    """An empty array; its state, which follows, fills it."""
+    """Make an empty array; its state, which follows in the pickle, fills it."""
     if kind is not ARRAY:
         raise Refused("it holds an array of an unknown class")
     return np.empty(shape, code.decode() if isinstance(code, bytes) else code)
 
 
 def _encode(text: Any, code: Any = "latin1") -> bytes:
-    """Bytes, as protocols before 3 write them: as a text."""
+    """Decode bytes as protocols before 3 write them: as a text."""
     if code != "latin1" or not isinstance(text, str):
         raise Refused("it holds bytes of an unknown form")
     return text.encode("latin1")
 
 
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
-    """An array, as protocol 5 writes it."""
+    """Read an array as protocol 5 writes it.
+
+    Args:
+        data: The bytes.
+        dtype: Type of its elements.
+        shape: Length of each axis.
+        order: "C" or "F".
+    """
+    # A dtype of objects would read pointers out of the file.
     if not isinstance(dtype, np.dtype) or dtype.hasobject:
         raise Refused("it holds an array of an unknown form")
     return np.frombuffer(data, dtype).reshape(shape, order=order)
 
 
 def _scalar(dtype: Any, data: Any = b"") -> Any:
-    """A number of numpy."""
+    """Read a number of numpy."""
     if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, bytes):
         raise Refused("it holds a number of an unknown form")
     return np.frombuffer(data, dtype)[0]
 
 
-_KNOWN: dict[tuple[str, str], Any] = {
+_ANSWERS: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
@@ -170,9 +198,9 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): ARRAY,
     ("numpy", "dtype"): np.dtype,
     **{
-        (f"numpy.{core}.{name}", function): ours
-        for core in ("core", "_core")
-        for name, function, ours in (
+        (f"numpy.{core}.{name}", function): answer
+        for core in ("core", "_core")  # numpy 2 renamed the package
+        for name, function, answer in (
             ("multiarray", "_reconstruct", _reconstruct),
             ("multiarray", "scalar", _scalar),
             ("numeric", "_frombuffer", _from_buffer),

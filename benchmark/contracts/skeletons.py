@@ -1,4 +1,4 @@
-"""Which keypoints of a raw skeleton are kept, how they are joined, what a mirror swaps."""
+"""Layouts: which keypoints of a raw skeleton are kept, how limbs join them, what a mirror swaps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LayoutName: TypeAlias = Literal["openpose36", "own"]
 
 
 class Layout(Strict):
-    """A subset of raw keypoints. Local index = position in `points`."""
+    """A subset of raw keypoints. The local index of a point is its position in `points`."""
 
     name: str
     points: tuple[int, ...] = Field(min_length=1)
@@ -27,9 +27,9 @@ class Layout(Strict):
     edges: tuple[tuple[int, int], ...]
     """Limbs as pairs of local indices."""
     swap: tuple[int, ...]
-    """Local index that each point takes the place of in a left-right mirror."""
+    """Local index of the point whose place each point takes in a left-right mirror."""
     names: tuple[str, ...]
-    """What each kept point is called."""
+    """Name of each kept point."""
 
     @model_validator(mode="after")
     def _fits(self) -> Layout:
@@ -39,14 +39,14 @@ class Layout(Strict):
         if any(not 0 <= end < count for edge in self.edges for end in edge):
             raise ValueError(f"an edge ends outside the {count} points")
         if sorted(self.swap) != list(range(count)) or any(
-            self.swap[other] != one for one, other in enumerate(self.swap)
+            self.swap[partner] != point for point, partner in enumerate(self.swap)
         ):
             raise ValueError("swap must pair the points: its own inverse")
         return self
 
 
 def choose(name: LayoutName, own: Layout | None) -> Layout:
-    """The layout called `name`; "own" is the one that the archive brings.
+    """Return the layout called `name`; "own" is the layout that the archive itself describes.
 
     Raises:
         ParamsError: An archive of OpenPose points has no layout of its own, or the reverse.
@@ -66,12 +66,12 @@ def choose(name: LayoutName, own: Layout | None) -> Layout:
 
 
 def write_layout(points: Layout, folder: Path) -> None:
-    """Keep the layout beside the keypoints that have it."""
+    """Write the layout beside the keypoints that have it."""
     write_text(folder / FILE, points.model_dump_json(indent=1) + "\n")
 
 
 def read_layout(folder: Path) -> Layout:
-    """The layout of the prepared keypoints in `folder`.
+    """Read the layout of the prepared keypoints in `folder`.
 
     Raises:
         FormatError: The file is missing or breaks its schema.
@@ -81,8 +81,8 @@ def read_layout(folder: Path) -> Layout:
 
 def _swap(count: int, pairs: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
     order = list(range(count))
-    for one, other in pairs:
-        order[one], order[other] = other, one
+    for left, right in pairs:
+        order[left], order[right] = right, left
     return tuple(order)
 
 

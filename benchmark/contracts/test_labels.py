@@ -1,4 +1,8 @@
-"""The answers of a withheld split. Only the final scoring (stage table) may import this."""
+"""The labels of a withheld test split.
+
+Only the stages that score on test may import this module: `table`, `analyse` and `report`. Nothing
+that trains, selects or fuses sees these labels, not even by mistake.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +25,13 @@ HEADER = ["clip_id", "label"]
 
 
 def read_test_labels(path: Path, clips: Clips, edition: Edition) -> NDArray[np.int64] | None:
-    """Class index of each test clip, int64 (N,); None where nobody here knows them.
+    """Read the class index of each test clip, int64 (N,); None where nobody here knows them.
 
-    They are those of the index `clips`, or sealed at `path` where the edition withholds them.
+    The index `clips` holds them, or the file at `path` where the edition withholds them.
 
     Raises:
-        FormatError: The sealed file breaks its form.
-        MismatchError: It does not answer exactly the clips of the index.
+        FormatError: The file breaks its form.
+        MismatchError: The file does not answer exactly the clips of the index.
     """
     test = clips.split("test")
     if "test" not in edition.withheld:
@@ -38,11 +42,11 @@ def read_test_labels(path: Path, clips: Clips, edition: Edition) -> NDArray[np.i
 
 
 def read_answers(path: Path, clips: Clips, *, num_classes: int) -> NDArray[np.int64]:
-    """Class index of each clip of `clips`, int64 (N,), from a sealed csv `clip_id,label`.
+    """Read the class index of each clip of `clips`, int64 (N,), from a csv `clip_id,label`.
 
     Raises:
         FormatError: The file breaks its form.
-        MismatchError: It does not answer exactly the clips of the index.
+        MismatchError: The file does not answer exactly the clips of the index.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         header, *rows = list(csv.reader(file)) or [[]]
@@ -63,4 +67,5 @@ def read_answers(path: Path, clips: Clips, *, num_classes: int) -> NDArray[np.in
             expected=f"{len(clips.with_excluded)} clips",
             found=f"{len(rows)} rows",
         )
+    # The file answers excluded clips too; they have no probabilities to compare with.
     return np.array([answers[clip] for clip in clips.ids], np.int64)

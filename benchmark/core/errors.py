@@ -1,4 +1,4 @@
-"""What can be the user's mistake. Each message says: where, what is wrong, expected, found, do."""
+"""Errors that the user can fix. Each message says: where, what is wrong, expected, found, do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 
 
 class BenchmarkError(Exception):
-    """The user can mend this: shown as one message without a traceback."""
+    """The user can fix this: the program shows one message without a traceback.
+
+    Args:
+        where: The file, entry or option that is wrong.
+        wrong: What is wrong with it.
+        expected: What would be right.
+        found: What is there instead.
+        do: What the user can do, as a sentence without its period.
+    """
 
     def __init__(
         self, where: object, wrong: str, *, expected: str = "", found: str = "", do: str = ""
@@ -21,11 +29,12 @@ class BenchmarkError(Exception):
         super().__init__("; ".join(parts) + (f". {do}" if do else ""))
 
     def rename(self, old: str, new: str) -> None:
-        """Call a file by another name in the message."""
+        """Replace the name of a file in the message."""
         self.args = tuple(part.replace(old, new) for part in self.args)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Travel between processes as the finished message."""
+        """Return what pickles the error between processes: its type and the finished message."""
+        # Pickle would otherwise call __init__ with the finished message as its only argument.
         return (_revive, (type(self), self.args))
 
 
@@ -35,8 +44,8 @@ def _revive(kind: type[BenchmarkError], args: tuple[object, ...]) -> BenchmarkEr
     return error
 
 
-def listed(faults: Sequence[object]) -> str:
-    """How many there are, then each in a line of its own."""
+def one_per_line(faults: Sequence[object]) -> str:
+    """Write how many faults there are, then one fault per line."""
     count = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
     return "\n  ".join([count, *map(str, faults)])
 
@@ -50,44 +59,45 @@ class ArchiveError(BenchmarkError):
 
 
 class ManyFaults(ArchiveError):
-    """Everything that was found wrong, one line a fault."""
+    """All faults that were found, one per line; faults within `ManyFaults` are spread out."""
 
     def __init__(self, where: object, faults: Sequence[BenchmarkError], *, do: str = "") -> None:
         lines: list[str] = []
         for fault in faults:
             lines += fault.lines if isinstance(fault, ManyFaults) else [str(fault)]
         end = f"\n{do}" if do else ""
-        super().__init__(where, listed(lines) + end)
+        super().__init__(where, one_per_line(lines) + end)
+        # In `args`, which is all that travels between processes: another one may spread them out.
         self.args = (*self.args, *lines)
 
     @property
     def lines(self) -> list[str]:
-        """One message a fault."""
+        """One message per fault."""
         return [str(line) for line in self.args[1:]]
 
     def __str__(self) -> str:
-        """All of them."""
+        """Return the whole message; `args` would show every line twice."""
         return str(self.args[0])
 
 
 class FaultList:
-    """Goes on after a fault, so that all are named at the end."""
+    """Collects faults while the caller continues, so that one message names them all."""
 
     def __init__(self) -> None:
-        self.found: list[BenchmarkError] = []
+        self.errors: list[BenchmarkError] = []
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Within: a `BenchmarkError` is noted and does not stop the caller."""
+        """Note a `BenchmarkError` that the block raises; it does not reach the caller."""
         try:
             yield
         except BenchmarkError as error:
-            self.found.append(error)
+            self.errors.append(error)
 
     def raise_any(self, where: object, *, do: str = "") -> None:
-        """Raise `ManyFaults` if there was one."""
-        if self.found:
-            raise ManyFaults(where, self.found, do=do)
+        """Raise `ManyFaults` if there was a fault."""
+        if self.errors:
+            raise ManyFaults(where, self.errors, do=do)
 
 
 class MissingExtra(BenchmarkError):
@@ -95,7 +105,7 @@ class MissingExtra(BenchmarkError):
 
 
 class ClipUnreadable(BenchmarkError):
-    """The modality of one clip cannot be read."""
+    """The prepared data of one clip cannot be read."""
 
 
 class FormatError(BenchmarkError):
@@ -107,8 +117,8 @@ class MismatchError(BenchmarkError):
 
 
 class TrainingError(BenchmarkError):
-    """A training cannot start or go on with these settings."""
+    """A training cannot start or resume with these settings."""
 
 
 class SubmissionError(BenchmarkError):
-    """A submission file would not be accepted by the challenge."""
+    """The challenge would not accept a submission file."""

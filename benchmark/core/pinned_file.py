@@ -1,4 +1,4 @@
-"""Files of weights that the user brings: named by path, pinned by hash, checked before use."""
+"""Files of weights that the user provides: named by path, pinned by hash, checked before use."""
 
 from __future__ import annotations
 
@@ -11,30 +11,27 @@ from pydantic import StringConstraints
 from benchmark.core.errors import ArchiveError
 from benchmark.core.schema import Strict
 
-CHUNK = 2**22
-
-
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""As `sha256` writes it."""
+"""64 hexadecimal digits, as `sha256` writes them."""
 
 
 class WeightsFile(Strict):
     """A published file of weights.
 
-    The hash makes the file part of the knobs: another file is another result, and DVC sees it.
+    The hash makes the file part of the parameters: another file is another result, and DVC sees it.
     """
 
     path: str
-    """Where it lies, seen from the project's folder."""
+    """Where the file lies, relative to the project's folder."""
     sha256: Sha256
     """`mgbench weights check` prints it."""
 
 
 def verified(weights: WeightsFile, *, expected: str) -> Path:
-    """The path of a file whose hash is right; `expected` says in words which file that is.
+    """Check the hash of a file and return its path; `expected` describes the file in words.
 
     Raises:
-        ArchiveError: The file is missing, or its bytes are others.
+        ArchiveError: The file is missing, or its bytes differ.
     """
     path = Path(weights.path)
     if not path.is_file():
@@ -49,9 +46,6 @@ def verified(weights: WeightsFile, *, expected: str) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Of the file's bytes, in hexadecimal digits."""
-    digest = hashlib.sha256()
+    """Compute the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
-        while block := file.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

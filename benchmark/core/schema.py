@@ -1,4 +1,4 @@
-"""The strict base of every model read from a file, and the reader that names all faults at once."""
+"""The strict base of all models that files hold; its reader names all faults at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from benchmark.core.errors import FormatError, ParamsError, listed
+from benchmark.core.errors import FormatError, ParamsError, one_per_line
+from benchmark.core.files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -35,10 +36,10 @@ class Strict(BaseModel):
 
 
 def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
-    """Read a YAML 1.2 file into `model`; `do` says what helps if there is none.
+    """Read a YAML 1.2 file into `model`; `do` says what helps if the file is missing.
 
     Raises:
-        ParamsError: The file is missing, is not YAML, or breaks the schema (one line a fault).
+        ParamsError: The file is missing, is not YAML, or breaks the schema (one line per fault).
     """
     try:
         raw = YAML(typ="safe").load(path.read_text("utf-8"))
@@ -50,10 +51,16 @@ def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
 
 
 def read_json(path: Path, model: type[M], *, what: str, do: str) -> M:
-    """Read a JSON file that a stage has written; `what` names it in the message ("a layout").
+    """Read a JSON file that a stage wrote.
+
+    Args:
+        path: The file.
+        model: Class of its content.
+        what: Name of the content in the message, "a layout".
+        do: How to get a good file, for the message.
 
     Raises:
-        FormatError: The file is missing or breaks the schema; `do` says how to get a good one.
+        FormatError: The file is missing or breaks the schema.
     """
     try:
         return model.model_validate_json(path.read_bytes())
@@ -62,28 +69,39 @@ def read_json(path: Path, model: type[M], *, what: str, do: str) -> M:
     except ValidationError as error:
         first, *more = error.errors(include_url=False)
         key = ".".join(str(part) for part in first["loc"]) or "the file"
-        others = f", and {len(more)} more" if more else ""
-        raise FormatError(path, f"not {what}: {key}: {first['msg']}{others}", do=do) from None
+        count = f", and {len(more)} more" if more else ""
+        raise FormatError(path, f"not {what}: {key}: {first['msg']}{count}", do=do) from None
+
+
+def write_json(path: Path, content: BaseModel | Mapping[str, object]) -> None:
+    """Write JSON with sorted keys: equal contents give equal bytes, in any order of the keys."""
+    plain = content.model_dump(mode="json") if isinstance(content, BaseModel) else content
+    write_text(path, json.dumps(plain, indent=1, sort_keys=True) + "\n")
 
 
 def validate(where: Path, raw: Any, model: type[M]) -> M:
-    """Check plain data against `model`, in JSON mode (a list is a tuple, a string a path)."""
+    """Check plain data against `model`.
+
+    Raises:
+        ParamsError: The data break the schema (one line per fault).
+    """
     try:
+        # Through JSON: in its JSON mode, strict pydantic takes a list for a tuple.
         return model.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         lines = [line for fault in error.errors() for line in _lines(fault, raw, model)]
-        raise ParamsError(where, listed(lines)) from None
+        raise ParamsError(where, one_per_line(lines)) from None
 
 
 def _lines(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> list[str]:
-    """One fault as `path.to.key: what is wrong (got value)`, or all that one check found."""
+    """Write a fault as `path.to.key: what is wrong (got value)`; one check may find several."""
     location = list(_walkable(fault["loc"], raw))
     if fault["type"] == "missing":
         location.append(fault["loc"][-1])
     path = ".".join(str(part) for part in location) or "the file"
     if fault["type"] == "extra_forbidden":
-        known = set(_known_names(model)) - {location[-1]}
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        names = set(_field_names(model)) - {location[-1]}
+        near = difflib.get_close_matches(str(location[-1]), names, n=1)
         return [f"{path}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")]
     if fault["type"] == "missing":
         return [f"{path}: missing"]
@@ -109,8 +127,8 @@ def _has(raw: Any, part: int | str) -> bool:
     return isinstance(raw, dict) and part in raw
 
 
-def _known_names(model: type[BaseModel]) -> list[str]:
-    """Every field name below `model`, for 'did you mean'."""
+def _field_names(model: type[BaseModel]) -> list[str]:
+    """List every field name below `model`, for 'did you mean'."""
     schema = model.model_json_schema()
     names = set(schema.get("properties", {}))
     for definition in schema.get("$defs", {}).values():

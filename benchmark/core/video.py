@@ -1,4 +1,4 @@
-"""The front door to PyAV: exact sequential decoding, and deterministic H.264 writing."""
+"""The only door to PyAV: exact sequential decoding, and deterministic H.264 writing."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
 RgbFrame = NDArray[np.uint8]
 
 # mbtree reads uninitialized memory in x264's AVX-512 code (PyAV 18.1): other bytes in each run.
+# Several threads would divide the work, and so the bits, by the number of cores.
 _X264 = "open-gop=0:threads=1:lookahead-threads=1:mbtree=0"
 _AGAIN = "Fetch or make the file again"
 _SLACK = 0.5
 """Seconds by which a container may claim to be longer than its last frame."""
-# Not playlists, which open other files, and not pictures: they are no video.
+# No playlists, which open other files, and no pictures, which are no video.
 _FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,gif,apng,h264,hevc,m4v,mxf,nut,ogg,ivf"
 )
 
 
 class VideoInfo(NamedTuple):
-    """What a video file holds."""
+    """What a video file says of itself."""
 
     width: int
     """Pixels, after the rotation that the file asks for."""
@@ -44,20 +45,21 @@ class VideoInfo(NamedTuple):
     fps: float
     """Mean over the file where the rate varies."""
     frames: int
-    """Counted packets, not the header's claim."""
+    """Counted packets, not the claim of the header."""
 
 
 def read_frames(path: Path) -> Iterator[RgbFrame]:
-    """All frames in presentation order, upright: uint8 (H, W, 3) RGB.
+    """Decode all frames in presentation order, upright: uint8 (H, W, 3) RGB.
 
-    Frame k is the k-th picture that is shown, whatever its time: a variable rate skips and
-    repeats nothing. A rotation that the file asks for is applied, as OpenCV and players do it.
+    Frame k is the k-th picture that a player shows, whatever its time: a variable rate skips and
+    repeats nothing. A rotation that the file asks for is applied, as OpenCV and players do.
 
     Raises:
-        ArchiveError: The file is missing, damaged, ends before its declared last frame, or changes
-            its size on the way.
+        ArchiveError: The file is missing, is damaged, ends before its declared last frame, or
+            changes its size on the way.
     """
     decoded = 0
+    # Counting the packets first costs little, and it finds a cut file before the first frame.
     with _open(path) as container:
         stream = _video_stream(container, path)
         declared = _shown(container, stream, path)
@@ -89,6 +91,29 @@ def read_frames(path: Path) -> Iterator[RgbFrame]:
     _check_count(path, decoded, declared)
 
 
+def frames_at(path: Path, numbers: Iterable[int]) -> Iterator[tuple[int, RgbFrame]]:
+    """Decode the frames with these numbers and none after the last of them.
+
+    Yields (number, frame) in ascending order, each number once.
+
+    Raises:
+        ArchiveError: The file is missing or damaged, or it has no frame of the last number.
+    """
+    wanted = frozenset(numbers)
+    if not wanted:
+        return
+    last, number = max(wanted), -1
+    # From the start: not every container can seek to an exact frame.
+    for number, frame in enumerate(read_frames(path)):
+        if number in wanted:
+            yield number, frame
+        if number == last:
+            return
+    raise ArchiveError(
+        path, "ended too early", expected=f"{last + 1} frames", found=f"{number + 1}", do=_AGAIN
+    )
+
+
 def _upright(frame: av.VideoFrame) -> RgbFrame:
     picture = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
     turns = round(frame.rotation / 90) % 4
@@ -96,10 +121,10 @@ def _upright(frame: av.VideoFrame) -> RgbFrame:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Upright size, mean rate and counted frames of a video; only one frame is decoded.
+    """Read the upright size, mean rate and counted frames of a video; it decodes one frame.
 
     Raises:
-        ArchiveError: The file is missing, damaged, or holds fewer frames than declared.
+        ArchiveError: The file is missing, is damaged, or holds fewer frames than declared.
     """
     with _open(path) as container:
         stream = _video_stream(container, path)
@@ -148,7 +173,8 @@ def _shown(container: InputContainer, stream: VideoStream, path: Path) -> int:
 
 
 def _check_end(path: Path, container: InputContainer, end: float) -> None:
-    """Matroska counts no frames, but says how long it is; so do others, a transport stream not."""
+    # Matroska and others count no frames but tell their length; a transport stream tells neither.
+    # Beside other streams, the length may be that of the sound.
     if container.duration is None or len(container.streams) != 1:
         return
     wanted = (container.duration + max(0, container.start_time or 0)) / av.time_base
@@ -168,10 +194,15 @@ def write_video(
     gop: int,
     preset: str = "veryfast",
 ) -> int:
-    """Write RGB frames as H.264 yuv420p mp4 with closed GOPs of at most `gop` frames.
+    """Write RGB frames as H.264 yuv420p mp4 and return their number; equal frames, equal bytes.
 
-    The same frames give the same bytes. A path is written beside and renamed, so that it never
-    holds half a video. Returns the number of frames.
+    Args:
+        target: A path, which never holds half a video, or an open file.
+        frames: uint8 (H, W, 3) each, H and W even.
+        fps: Frames per second.
+        crf: Quality of x264, 0 (lossless) to 51.
+        gop: Frames per closed group of pictures, at most: decoding can begin at each group.
+        preset: Effort of x264.
     """
     if isinstance(target, Path):
         with replacing(target) as beside, beside.open("wb") as file:
@@ -183,7 +214,16 @@ def write_video(
 
 
 class VideoWriter:
-    """`write_video` frame by frame, for those who cannot hold a whole clip in memory."""
+    """Writes what `write_video` writes, frame by frame: a whole clip need not fit into memory.
+
+    Args:
+        file: An open file.
+        fps: Frames per second.
+        crf: Quality of x264, 0 (lossless) to 51.
+        gop: Frames per closed group of pictures, at most.
+        preset: Effort of x264.
+        pixels: Layout of the stored colors; yuv420p halves their resolution.
+    """
 
     def __init__(
         self, file: BinaryIO, fps: float, *, crf: int, gop: int, preset: str,
@@ -200,11 +240,11 @@ class VideoWriter:
         self._stream.thread_count = 1
 
     def __enter__(self) -> Self:
-        """Ready for `add`."""
+        """Enter with a writer that is ready for `add`."""
         return self
 
     def add(self, rgb: RgbFrame) -> None:
-        """Append a frame: uint8 (H, W, 3), H and W even and those of the first frame."""
+        """Append a frame: uint8 (H, W, 3), H and W even and equal to those of the first frame."""
         if self.frames == 0:
             self._stream.height, self._stream.width = rgb.shape[:2]
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
@@ -212,7 +252,7 @@ class VideoWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Write what is still in the encoder; a second call does nothing."""
+        """Write the frames that the encoder still holds; a second call does nothing."""
         if self._open:
             self._open = False
             if self.frames:
@@ -220,7 +260,11 @@ class VideoWriter:
             self._container.close()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Close; a video without a frame is a bug of the caller."""
+        """Close the file.
+
+        Raises:
+            ValueError: The caller added no frame.
+        """
         self.close()
         if kind is None and not self.frames:
             raise ValueError("a video needs at least one frame")

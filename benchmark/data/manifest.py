@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from benchmark.core.errors import FormatError, MismatchError
-from benchmark.core.files import replacing
+from benchmark.contracts.parquet import TableFormat
+from benchmark.core.errors import MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
 
-FORMAT = "manifest/3"
 FILE = "manifest.parquet"
 
 COLUMNS = pa.schema(
@@ -32,6 +30,7 @@ COLUMNS = pa.schema(
         pa.field("squares", pa.list_(pa.int64())),
     ]
 )
+FORMAT = TableFormat("manifest/3", "a manifest", COLUMNS)
 
 
 class ManifestRow(NamedTuple):
@@ -53,9 +52,7 @@ class ManifestRow(NamedTuple):
     """Sum of their squares."""
 
 
-def write_manifest(
-    modality: Sequence[ManifestRow], folder: Path, clips: Clips, *, spec: str
-) -> None:
+def write_manifest(rows: Sequence[ManifestRow], folder: Path, clips: Clips, *, spec: str) -> None:
     """Check and write the table of a modality, in the index's order.
 
     Args:
@@ -68,12 +65,10 @@ def write_manifest(
         MismatchError: The table does not hold exactly the clips of the index.
     """
     path = folder / FILE
-    by_id = {medium.clip_id: medium for medium in modality}
+    by_id = {row.clip_id: row for row in rows}
     check_manifest(by_id, clips, where=path)
-    schema = COLUMNS.with_metadata({"format": FORMAT, "edition": clips.edition, "spec": spec})
-    rows = [by_id[clip]._asdict() for clip in clips.ids]
-    with replacing(path) as work:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), work)
+    table = pa.Table.from_pylist([by_id[clip]._asdict() for clip in clips.ids], schema=COLUMNS)
+    FORMAT.write(table, path, edition=clips.edition, spec=spec)
 
 
 def read_manifest(folder: Path, clips: Clips) -> dict[str, ManifestRow]:
@@ -84,34 +79,26 @@ def read_manifest(folder: Path, clips: Clips) -> dict[str, ManifestRow]:
         MismatchError: It does not hold exactly the clips of the index.
     """
     path = folder / FILE
-    if not path.is_file():
-        raise FormatError(path, "no such file", do="Run 'dvc repro prepare'")
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise FormatError(path, f"not a parquet file ({error})") from None
-    found = (table.schema.metadata or {}).get(b"format", b"nothing").decode()
-    if found != FORMAT:
-        raise FormatError(path, "not a modality table", expected=FORMAT, found=found)
-    modality = {row["clip_id"]: ManifestRow(**row) for row in table.to_pylist()}
-    check_manifest(modality, clips, where=path)
-    return modality
+    table, _ = FORMAT.read(path, do="Run 'dvc repro prepare'")
+    rows = {row["clip_id"]: ManifestRow(**row) for row in table.to_pylist()}
+    check_manifest(rows, clips, where=path)
+    return rows
 
 
-def check_manifest(modality: dict[str, ManifestRow], clips: Clips, *, where: Path) -> None:
+def check_manifest(rows: dict[str, ManifestRow], clips: Clips, *, where: Path) -> None:
     """Raise `MismatchError` unless these are the clips of the index, each as long as there."""
-    if differ := sorted(set(modality) ^ set(clips.ids)):
+    if differ := sorted(set(rows) ^ set(clips.ids)):
         raise MismatchError(
             where,
             f"not the clips of the index, the first that differs is {differ[0]}",
             expected=f"{len(clips)} clips",
-            found=str(len(modality)),
+            found=str(len(rows)),
         )
     for clip in clips:
-        if modality[clip.clip_id].frames != clip.frames:
+        if rows[clip.clip_id].frames != clip.frames:
             raise MismatchError(
                 where,
                 f"clip {clip.clip_id} has another length",
                 expected=f"{clip.frames} frames",
-                found=str(modality[clip.clip_id].frames),
+                found=str(rows[clip.clip_id].frames),
             )

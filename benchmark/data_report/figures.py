@@ -1,4 +1,4 @@
-"""Pictures of an archive. Figure objects only, colors told apart by everyone."""
+"""Figures of an archive; nothing is written here. Everyone can tell their colors apart."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.skeletons import Layout
-    from benchmark.data_report.scan import Sample, Survey
+    from benchmark.data_report.scan import ArchiveScan, SampleFrame
 
-COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
+COLORS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 HATCHES = {"train": "", "val": "////", "test": "...."}
 HEIGHT_PX = 300
-"""Of a sample frame on the page."""
+"""Height of a sample frame on the page."""
 SURE, UNSURE = (64, 224, 120), (250, 170, 40)
-"""RGB of points seen with a confidence above and below one half."""
+"""RGB of points with a confidence of at least one half, and below."""
 
 
-def tail_figure(survey: Survey) -> Figure:
-    """Clips of each class and labeled split, largest first, on a logarithmic axis."""
-    classes = survey.edition.classes
-    counts = {split: _counts(survey.clips, split, len(classes)) for split in SPLITS}
-    counts = {split: found for split, found in counts.items() if found.any()}
+def tail_figure(scan: ArchiveScan) -> Figure:
+    """Draw the clips per class and labeled split, largest class first, on a logarithmic axis."""
+    classes = scan.edition.classes
+    counts = {split: _counts(scan.clips, split, len(classes)) for split in SPLITS}
+    counts = {split: per_class for split, per_class in counts.items() if per_class.any()}
     order = np.argsort(-counts.get("train", sum(counts.values())), kind="stable")
     figure = Figure(figsize=(8.5, 1.2 + 0.24 * len(classes)), layout="constrained")
     axes = figure.add_subplot()
     height = 0.8 / max(1, len(counts))
-    for k, (split, found) in enumerate(counts.items()):
+    for k, (split, per_class) in enumerate(counts.items()):
         at = np.arange(len(order)) + height * (k - (len(counts) - 1) / 2)
         axes.barh(
-            at, found[order], height, color=COLOURS[split], hatch=HATCHES[split],
-            edgecolor="white", linewidth=0.3, label=f"{split}, {int(found.sum())} clips",
+            at, per_class[order], height, color=COLORS[split], hatch=HATCHES[split],
+            edgecolor="white", linewidth=0.3, label=f"{split}, {int(per_class.sum())} clips",
         )  # fmt: skip
-        for y, value in zip(at, found[order], strict=True):
+        for y, value in zip(at, per_class[order], strict=True):
             axes.annotate(str(value), (max(value, 0.8), y), (2, 0), va="center", size=6,
                           textcoords="offset points")  # fmt: skip
     axes.set_yticks(range(len(order)), [plain(classes[k]) for k in order], size=7)
     axes.set_xscale("log")
-    axes.set_xlim(left=0.8)
+    axes.set_xlim(left=0.8)  # below 1: a class of one clip keeps a visible bar
     axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlabel("clips")
@@ -62,17 +62,17 @@ def _counts(clips: Clips, split: str, num_classes: int) -> NDArray[np.int64]:
     return np.bincount(labels, minlength=num_classes)
 
 
-def lengths_figure(survey: Survey) -> Figure:
-    """How long the clips of each split are, in seconds: cumulative shares."""
+def lengths_figure(scan: ArchiveScan) -> Figure:
+    """Draw the lengths of each split's clips in seconds, as cumulative shares."""
     figure = Figure(figsize=(8.5, 3.2), layout="constrained")
     axes = figure.add_subplot()
     for split in SPLITS:
-        seconds = np.sort([clip.frames / clip.fps for clip in survey.clips.split(split)])
+        seconds = np.sort([clip.frames / clip.fps for clip in scan.clips.split(split)])
         if len(seconds):
             share = np.arange(1, len(seconds) + 1) / len(seconds)
             label = f"{split}: median {np.median(seconds):.2f} s, longest {seconds[-1]:.1f} s"
             style = {"train": "-", "val": "--", "test": ":"}[split]
-            axes.step(seconds, share, where="post", color=COLOURS[split], ls=style, label=label)
+            axes.step(seconds, share, where="post", color=COLORS[split], ls=style, label=label)
     axes.set_xscale("log")
     axes.set_xlabel("length in seconds")
     axes.set_ylabel("share of the clips")
@@ -86,11 +86,11 @@ def lengths_figure(survey: Survey) -> Figure:
     return figure
 
 
-def gaps_figure(survey: Survey) -> Figure | None:
-    """How often each point is missing; None where there are no skeletons."""
-    if survey.layout is None:
+def gaps_figure(scan: ArchiveScan) -> Figure | None:
+    """Draw how often each point is missing; None where there are no skeletons."""
+    if scan.layout is None:
         return None
-    unseen = survey.unseen()
+    unseen = scan.unseen()
     order = np.argsort(-unseen, kind="stable")
     figure = Figure(figsize=(8.5, 0.9 + 0.2 * len(unseen)), layout="constrained")
     axes = figure.add_subplot()
@@ -98,7 +98,7 @@ def gaps_figure(survey: Survey) -> Figure | None:
     for y, value in enumerate(unseen[order]):
         axes.annotate(f"{100 * value:.1f}", (100 * value, y), (3, 0), va="center", size=6.5,
                       textcoords="offset points")  # fmt: skip
-    axes.set_yticks(range(len(unseen)), [plain(survey.layout.names[k]) for k in order], size=7)
+    axes.set_yticks(range(len(unseen)), [plain(scan.layout.names[k]) for k in order], size=7)
     axes.invert_yaxis()
     axes.margins(y=0.01)
     axes.set_xlabel("% of the frames of clips in which the point has confidence 0")
@@ -110,8 +110,9 @@ def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def sample_picture(sample: Sample, layout: Layout | None) -> NDArray[np.uint8]:
-    """The frame, `HEIGHT_PX` high, with the limbs and points that were seen: uint8 (H, W, 3)."""
+def sample_picture(sample: SampleFrame, layout: Layout | None) -> NDArray[np.uint8]:
+    """Draw the seen limbs and points on the frame, `HEIGHT_PX` high: uint8 (H, W, 3)."""
+    # Cubic where it grows: the page shows small videos large, and no network reads this picture.
     height, width = sample.frame.shape[:2]
     scale = HEIGHT_PX / height
     size = (round(width * scale), HEIGHT_PX)
@@ -121,9 +122,9 @@ def sample_picture(sample: Sample, layout: Layout | None) -> NDArray[np.uint8]:
         return picture.astype(np.uint8)
     places = [(round(float(x * scale)), round(float(y * scale))) for x, y, _ in sample.points]
     seen = sample.points[:, 2] > 0
-    for one, other in layout.edges:
-        if seen[one] and seen[other]:
-            cv2.line(picture, places[one], places[other], (90, 200, 250), 1, cv2.LINE_AA)
+    for start, end in layout.edges:
+        if seen[start] and seen[end]:
+            cv2.line(picture, places[start], places[end], (90, 200, 250), 1, cv2.LINE_AA)
     for place, (_, _, confidence) in zip(places, sample.points, strict=True):
         if confidence > 0:
             color = SURE if confidence >= 0.5 else UNSURE
@@ -131,19 +132,19 @@ def sample_picture(sample: Sample, layout: Layout | None) -> NDArray[np.uint8]:
     return picture.astype(np.uint8)
 
 
-def samples_figure(survey: Survey) -> Figure:
-    """A sheet of one frame a class, skeletons drawn in."""
-    samples = survey.samples()
+def samples_figure(scan: ArchiveScan) -> Figure:
+    """Draw one frame per class with its skeleton, on one sheet."""
+    samples = scan.samples()
     shapes = [sample.frame.shape for sample in samples]
     aspect = max((width / height for height, width, _ in shapes), default=1.0)
-    columns = 4 if aspect > 1 else 8
+    columns = 4 if aspect > 1 else 8  # tall frames are narrow
     rows = max(1, -(-len(samples) // columns))
     width = 16 / columns
     figure = Figure(figsize=(16, rows * (width / aspect + 0.4)), layout="constrained")
     for k, sample in enumerate(samples):
         axes = figure.add_subplot(rows, columns, k + 1)
-        axes.imshow(sample_picture(sample, survey.layout))
-        name = survey.edition.classes[sample.clip.label or 0]
+        axes.imshow(sample_picture(sample, scan.layout))
+        name = scan.edition.classes[sample.clip.label or 0]
         axes.set_title(f"{plain(name)}\n{sample.clip.clip_id}", size=9, loc="left")
         axes.axis("off")
     return figure

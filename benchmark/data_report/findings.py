@@ -1,102 +1,86 @@
-"""What the survey says, in sentences."""
+"""What the scan of an archive found, in sentences."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.archives.expected_counts import label_differences
+from benchmark.core.findings import Finding, worst_first
 from benchmark.editions.edition import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.data_report.scan import Survey
+    from benchmark.data_report.scan import ArchiveScan
 
-Level = Literal["ok", "note", "fault"]
 NAMED = 5
-"""How many of a kind are named."""
+"""How many of a kind a sentence names."""
 
 
-class Finding(NamedTuple):
-    """One sentence, and how bad it is."""
-
-    level: Level
-    text: str
-
-
-def findings(survey: Survey) -> list[Finding]:
-    """All of them: first what is wrong, then what to know, then what is fine."""
-    found = [
-        *_sizes(survey),
-        *_labels(survey),
-        *_left_out(survey),
-        *_faults(survey),
-        *_shapes(survey),
-        *_rows(survey),
-        *_gaps(survey),
-        *_subjects(survey),
-    ]
-    order = ("fault", "note", "ok")
-    return sorted(found, key=lambda finding: order.index(finding.level))
+def findings(scan: ArchiveScan) -> list[Finding]:
+    """List all findings: first what is wrong, then what to know, then what is fine."""
+    checks = (_sizes, _labels, _excluded, _faults, _shapes, _rows, _gaps, _subjects)
+    return worst_first(finding for check in checks for finding in check(scan))
 
 
-def _sizes(survey: Survey) -> Iterator[Finding]:
-    published = survey.edition.counts or {}
+def _sizes(scan: ArchiveScan) -> Iterator[Finding]:
+    published = scan.edition.counts or {}
     for split in SPLITS:
-        rows = survey.clips.split(split).with_excluded
+        rows = scan.clips.split(split).with_excluded
         text = f"{split}: {len({clip.video for clip in rows})} videos, {len(rows)} clips"
         if split in published:
-            text += ", as published"  # another size is refused by the reader
+            text += ", as published"  # `Archive.read` refuses another size
         yield Finding("ok" if rows else "note", text)
-    yield Finding("ok", "no clip id comes twice, no video is in two splits")  # else: refused
-    if ids := survey.edition.ids:
+    # The next three hold as well: `Archive.read` refuses an archive where one does not.
+    yield Finding("ok", "no clip id comes twice, no video is in two splits")
+    if ids := scan.edition.ids:
         yield Finding("ok", f"clip ids of {', '.join(ids)} are the leaderboard's, in its order")
     yield Finding("ok", "every clip lies inside its video")
 
 
-def _labels(survey: Survey) -> Iterator[Finding]:
-    notes = label_differences(survey.clips, survey.edition)
+def _labels(scan: ArchiveScan) -> Iterator[Finding]:
+    notes = label_differences(scan.clips, scan.edition)
     yield from (Finding("note", note) for note in notes)
-    if survey.edition.label_counts and not notes:
+    if scan.edition.label_counts and not notes:
         yield Finding("ok", "as many clips of every class as published")
     for split in SPLITS:
-        labels = {clip.label for clip in survey.clips.split(split)} - {None}
-        absent = len(survey.edition.classes) - len(labels)
+        labels = {clip.label for clip in scan.clips.split(split)} - {None}
+        absent = len(scan.edition.classes) - len(labels)
         if labels and absent:
             yield Finding("note", f"{split}: {absent} classes have no clip")
 
 
-def _left_out(survey: Survey) -> Iterator[Finding]:
-    if out := survey.clips.excluded:
-        videos = ", ".join(sorted({clip.video for clip in out}))
-        yield Finding("note", f"left out as asked: {len(out)} clips of {videos}")
+def _excluded(scan: ArchiveScan) -> Iterator[Finding]:
+    if excluded := scan.clips.excluded:
+        videos = ", ".join(sorted({clip.video for clip in excluded}))
+        yield Finding("note", f"excluded as asked: {len(excluded)} clips of {videos}")
 
 
-def _faults(survey: Survey) -> Iterator[Finding]:
-    for video in survey.videos:
+def _faults(scan: ArchiveScan) -> Iterator[Finding]:
+    for video in scan.videos:
         yield from (Finding("fault", fault) for fault in video.faults)
 
 
-def _shapes(survey: Survey) -> Iterator[Finding]:
-    sizes = Counter(f"{video.info.width}x{video.info.height}" for video in survey.videos)
-    rates = Counter(f"{video.info.fps:.5g}" for video in survey.videos)
+def _shapes(scan: ArchiveScan) -> Iterator[Finding]:
+    sizes = Counter(f"{video.info.width}x{video.info.height}" for video in scan.videos)
+    rates = Counter(f"{video.info.fps:.5g}" for video in scan.videos)
     for what, counts in (("size", sizes), ("frame rate", rates)):
         level = "ok" if len(counts) == 1 else "note"
-        listed = ", ".join(f"{name} ({n} videos)" for name, n in counts.most_common(NAMED))
+        values = ", ".join(f"{name} ({n} videos)" for name, n in counts.most_common(NAMED))
         more = ", ..." if len(counts) > NAMED else ""
-        yield Finding(level, f"{what} read from the files: {listed}{more}")
+        yield Finding(level, f"{what} read from the files: {values}{more}")
 
 
-def _rows(survey: Survey) -> Iterator[Finding]:
-    sheets = [video for video in survey.videos if video.sheet_rows is not None]
+def _rows(scan: ArchiveScan) -> Iterator[Finding]:
+    sheets = [video for video in scan.videos if video.sheet_rows is not None]
     if not sheets:
         return
     off = [video for video in sheets if video.sheet_rows != video.info.frames]
     if not off:
-        yield Finding("ok", f"{len(sheets)} sheets have one row a decoded frame")
+        yield Finding("ok", f"{len(sheets)} sheets have one row per decoded frame")
         return
     worst = max(off, key=lambda video: abs((video.sheet_rows or 0) - video.info.frames))
     yield Finding(
@@ -106,31 +90,31 @@ def _rows(survey: Survey) -> Iterator[Finding]:
     )
 
 
-def _gaps(survey: Survey) -> Iterator[Finding]:
-    if survey.layout is None:
-        yield Finding("note", "the archive brings no skeletons")
+def _gaps(scan: ArchiveScan) -> Iterator[Finding]:
+    if scan.layout is None:
+        yield Finding("note", "the archive contains no skeletons")
         return
-    if lone := survey.lone:
-        some = ", ".join(lone[:NAMED])
-        yield Finding("note", f"{len(lone)} skeletons belong to no clip, the first: {some}")
-    gaps = survey.gaps
-    if not gaps:
+    if lone := scan.lone:
+        first = ", ".join(lone[:NAMED])
+        yield Finding("note", f"{len(lone)} skeletons belong to no clip, the first: {first}")
+    gaps = scan.gaps
+    if not gaps:  # every sheet is damaged, and a fault names each of them
         return
     share = np.array([gap.missing for gap in gaps])
     worst = gaps[int(share.argmax())]
     yield Finding(
         "note",
-        f"{100 * float(survey.unseen().mean()):.1f} % of all points have confidence 0; worst clip "
+        f"{100 * float(scan.unseen().mean()):.1f} % of all points have confidence 0; worst clip "
         f"{worst.clip_id}: {100 * worst.missing:.1f} %",
     )
     if empty := [gap.clip_id for gap in gaps if gap.missing >= 1]:
-        some = ", ".join(empty[:NAMED])
-        yield Finding("note", f"{len(empty)} clips have no seen point at all, the first: {some}")
+        first = ", ".join(empty[:NAMED])
+        yield Finding("note", f"{len(empty)} clips have no seen point at all, the first: {first}")
 
 
-def _subjects(survey: Survey) -> Iterator[Finding]:
+def _subjects(scan: ArchiveScan) -> Iterator[Finding]:
     splits: dict[str, set[str]] = {}
-    for clip in survey.clips:
+    for clip in scan.clips:
         if clip.subject:
             splits.setdefault(clip.subject, set()).add(clip.split)
     shared = sorted(name for name, where in splits.items() if len(where) > 1)

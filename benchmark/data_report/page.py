@@ -1,4 +1,4 @@
-"""The data report: one page that needs nothing beside it, a table, a sheet of samples."""
+"""The data report: a page that needs no other file, a table, and a sheet of sample frames."""
 
 from __future__ import annotations
 
@@ -26,83 +26,84 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from benchmark.data_report.findings import Finding
-    from benchmark.data_report.scan import Survey
+    from benchmark.core.findings import Finding
+    from benchmark.data_report.scan import ArchiveScan
 
-PAGE, TABLE, SHEET, SUMMARY = "report.html", "videos.csv", "samples.png", "survey.json"
-FORMAT = "survey/1"
+PAGE, TABLE, SHEET, SUMMARY = "report.html", "videos.csv", "samples.png", "data_report.json"
+FORMAT = "data_report/1"
 COLUMNS = (
     "video", "split", "clips", "frames", "seconds", "fps", "width", "height", "sheet rows",
     "missing points %",
 )  # fmt: skip
 
 
-def write_report(survey: Survey, folder: Path) -> list[Path]:
-    """Write `folder` anew; the files that a run shows."""
-    found = findings(survey)
+def write_report(scan: ArchiveScan, folder: Path) -> list[Path]:
+    """Write `folder` anew and return the files that an MLflow run shows."""
+    found = findings(scan)
     with replacing_folder(folder) as work:
-        write_text(work / PAGE, _page(survey, found))
-        write_text(work / TABLE, _table(survey))
-        write_text(work / SUMMARY, json.dumps(summary(survey, found), indent=1) + "\n")
-        save(samples_figure(survey), work / SHEET)
+        write_text(work / PAGE, _page(scan, found))
+        write_text(work / TABLE, _table(scan))
+        # Keys unsorted: the report lists the splits in this order.
+        write_text(work / SUMMARY, json.dumps(summary(scan, found), indent=1) + "\n")
+        save(samples_figure(scan), work / SHEET)
     return [folder / name for name in (PAGE, TABLE, SHEET)]
 
 
-def summary(survey: Survey, found: Sequence[Finding]) -> dict[str, Any]:
-    """What a machine wants to know of the survey."""
+def summary(scan: ArchiveScan, found: Sequence[Finding]) -> dict[str, Any]:
+    """Collect what another program reads of the report."""
     return {
         "format": FORMAT,
-        "edition": survey.edition.name,
-        "findings": [finding._asdict() for finding in found],
-        "splits": {row["split"]: row for row in _splits(survey)},
+        "edition": scan.edition.name,
+        "findings": [{"level": finding.level, "text": finding.text} for finding in found],
+        "splits": {row["split"]: row for row in _splits(scan)},
     }
 
 
-def metrics(survey: Survey) -> dict[str, float]:
-    """Numbers for the run."""
-    clips, gaps = survey.clips, survey.gaps
-    found: dict[str, float] = {
-        "videos": len(survey.videos),
+def metrics(scan: ArchiveScan) -> dict[str, float]:
+    """Compute the numbers of the MLflow run."""
+    clips, gaps = scan.clips, scan.gaps
+    numbers: dict[str, float] = {
+        "videos": len(scan.videos),
         "clips": len(clips),
         "excluded": len(clips.excluded),
         "hours": sum(clip.frames / clip.fps for clip in clips) / 3600,
-        "faults": sum(len(video.faults) for video in survey.videos),
+        "faults": sum(len(video.faults) for video in scan.videos),
     }
     if gaps:
-        found["missing_points"] = 100 * float(survey.unseen().mean())
-    return found
+        numbers["missing_points"] = 100 * float(scan.unseen().mean())
+    return numbers
 
 
-def _page(survey: Survey, found: Sequence[Finding]) -> str:
-    gaps = gaps_figure(survey)
+def _page(scan: ArchiveScan, found: Sequence[Finding]) -> str:
+    gaps = gaps_figure(scan)
     return render_template(
         Path(__file__).with_name(f"{PAGE}.j2"),
-        edition=survey.edition,
+        edition=scan.edition,
         findings=found,
-        splits=_splits(survey),
-        tail=_tail(survey),
+        splits=_splits(scan),
+        tail=_tail(scan),
         figures={
-            "tail": _embed(tail_figure(survey)),
-            "lengths": _embed(lengths_figure(survey)),
+            "tail": _embed(tail_figure(scan)),
+            "lengths": _embed(lengths_figure(scan)),
             "gaps": gaps and _embed(gaps),
         },
         samples=[
             {
-                "name": survey.edition.classes[sample.clip.label or 0],
+                "name": scan.edition.classes[sample.clip.label or 0],
                 "clip_id": sample.clip.clip_id,
-                "picture": jpeg_uri(sample_picture(sample, survey.layout)),
+                "picture": jpeg_uri(sample_picture(sample, scan.layout)),
             }
-            for sample in survey.samples()
+            for sample in scan.samples()
         ],
         columns=COLUMNS,
-        videos=_rows(survey),
+        videos=_rows(scan),
     )
 
 
-def _splits(survey: Survey) -> list[dict[str, Any]]:
+def _splits(scan: ArchiveScan) -> list[dict[str, Any]]:
     rows = []
     for split in SPLITS:
-        clips = survey.clips.split(split)
+        clips = scan.clips.split(split)
         if not len(clips):
             continue
         frames = [clip.frames for clip in clips]
@@ -121,10 +122,11 @@ def _splits(survey: Survey) -> list[dict[str, Any]]:
     return rows
 
 
-def _tail(survey: Survey) -> str:
-    labels = survey.clips.split("train").labels()
-    counts = np.bincount(labels, minlength=len(survey.edition.classes))
+def _tail(scan: ArchiveScan) -> str:
+    labels = scan.clips.split("train").labels()
+    counts = np.bincount(labels, minlength=len(scan.edition.classes))
     share = counts[counts > 0] / counts.sum()
+    # The exponential of the entropy counts equally large classes of the same uncertainty.
     classes = float(np.exp(-(share * np.log(share)).sum()))
     return (
         f"In training the largest class has {counts.max()} clips, the smallest {counts.min()}; "
@@ -133,9 +135,9 @@ def _tail(survey: Survey) -> str:
     )
 
 
-def _rows(survey: Survey) -> list[list[str]]:
+def _rows(scan: ArchiveScan) -> list[list[str]]:
     rows = []
-    for video in survey.videos:
+    for video in scan.videos:
         info, missing = video.info, video.missing
         rows.append(
             [
@@ -154,9 +156,9 @@ def _rows(survey: Survey) -> list[list[str]]:
     return rows
 
 
-def _table(survey: Survey) -> str:
+def _table(scan: ArchiveScan) -> str:
     header = [column.replace(" %", "").replace(" ", "_") for column in COLUMNS]
-    return csv_text(header, _rows(survey))
+    return csv_text(header, _rows(scan))
 
 
 def _embed(figure: Figure) -> str:

@@ -1,4 +1,4 @@
-"""A clip in all its modalities over time, as one picture: from the prepared modality."""
+"""Preview sheets: a clip in all its prepared modalities over time, as one picture."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     Frames: TypeAlias = NDArray[np.uint8]
 
 MAP_SIZE, SIGMA = 56, 0.6
-"""Of the heat maps, as in the paper."""
+"""Side and Gaussian width of the heat maps in pixels, as in the paper."""
 GAP = 1.03
-"""Width of a moment's place over that of the widest picture."""
+"""Width of a cell divided by that of the widest picture."""
 PAGE = "previews.html"
 
 
-class Row(NamedTuple):
+class PreviewRow(NamedTuple):
     """One modality at the chosen moments."""
 
     name: str
@@ -45,57 +45,54 @@ class Row(NamedTuple):
     """uint8 (H, W, 3) each."""
 
 
-class Source(NamedTuple):
-    """Where the modalities of an edition lie."""
+class PreviewSource(NamedTuple):
+    """Where the prepared modalities of an edition lie."""
 
     spec: Previews
     folder: Path
-    """Has a folder of this name for each entry of modality."""
-    modality: dict[str, Modality]
+    """Holds one folder per entry of `modalities`."""
+    modalities: dict[str, Modality]
     clips: Clips
 
 
-def clip_rows(source: Source, clip: Clip) -> tuple[list[Row], list[int]]:
-    """Every modality that the sheet has, and the frames of the clip that are shown.
+def clip_rows(source: PreviewSource, clip: Clip) -> tuple[list[PreviewRow], list[int]]:
+    """Read every modality of the sheet, and the numbers of the shown frames of the clip.
 
     Raises:
-        FormatError: Modality are missing.
+        FormatError: A prepared modality is missing.
     """
     count = min(source.spec.moments, clip.frames)
+    # The middles of equal parts: the first and last frame of a clip show little of a gesture.
     frames = (np.arange(count) + 0.5) * clip.frames / count
     frames = frames.astype(np.int64)
     rows = []
     if source.spec.skeleton is not None:
         rows += _maps(source, clip, frames)
     for name in source.spec.videos:
-        spec = source.modality[name]
-        found = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
+        spec = source.modalities[name]
+        stored = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
         assert isinstance(spec, VideoModality), "params.yaml was checked"
-        pictures = [spec.show(frame) for frame in found]
-        rows.append(Row(name, pictures))
+        rows.append(PreviewRow(name, [spec.show(frame) for frame in stored]))
     return rows, frames.tolist()
 
 
-def _maps(source: Source, clip: Clip, frames: NDArray[np.int64]) -> list[Row]:
+def _maps(source: PreviewSource, clip: Clip, frames: NDArray[np.int64]) -> list[PreviewRow]:
     reader = SkeletonReader(source.folder / str(source.spec.skeleton), source.clips)
     points = reader.read(clip.clip_id)[frames]
     points = to_box(points, person_box(points, (clip.width, clip.height)), MAP_SIZE)
     view, edges = torch.from_numpy(points)[None], torch.tensor(reader.layout.edges)
-    found = {
+    volumes = {
         "joint": joint_volumes(view, MAP_SIZE, SIGMA),
         "limb": limb_volumes(view, edges.reshape(-1, 2), MAP_SIZE, SIGMA),
     }
     return [
-        Row(name, [maps_picture(maps.numpy()) for maps in volume[0].permute(1, 2, 3, 0)])
-        for name, volume in found.items()
+        PreviewRow(name, [maps_picture(maps.numpy()) for maps in volume[0].permute(1, 2, 3, 0)])
+        for name, volume in volumes.items()
     ]
 
 
-def sheet_figure(rows: Sequence[Row], frames: Sequence[int], title: str) -> Figure:
-    """Modalities below each other, time to the right.
-
-    A row is one picture: matplotlib takes a second to arrange a hundred.
-    """
+def sheet_figure(rows: Sequence[PreviewRow], frames: Sequence[int], title: str) -> Figure:
+    """Draw modalities below each other, time to the right."""
     figure = Figure(
         figsize=(1.5 + 1.75 * len(frames), 0.6 + 1.15 * len(rows)), layout="constrained"
     )
@@ -104,7 +101,8 @@ def sheet_figure(rows: Sequence[Row], frames: Sequence[int], title: str) -> Figu
     ratio = GAP * max(width / height for height, width, _ in shapes)
     for r, row in enumerate(rows):
         axes = figure.add_subplot(len(rows), 1, r + 1)
-        cells = [_framed(picture, ratio) for picture in row.pictures]
+        # One picture per row: matplotlib takes a second to arrange a hundred pictures.
+        cells = [_padded(picture, ratio) for picture in row.pictures]
         axes.imshow(np.concatenate(cells, axis=1))
         width = cells[0].shape[1]
         middles = [width * (place + 0.5) for place in range(len(cells))]
@@ -120,15 +118,15 @@ def sheet_figure(rows: Sequence[Row], frames: Sequence[int], title: str) -> Figu
     return figure
 
 
-def _framed(picture: Frames, ratio: float) -> Frames:
-    """With white at its sides, until it is `ratio` times as wide as high."""
+def _padded(picture: Frames, ratio: float) -> Frames:
+    """Add white to the left and right, until the picture is `ratio` times as wide as high."""
     missing = max(round(ratio * picture.shape[0]) - picture.shape[1], 0)
     sides = (missing // 2, missing - missing // 2)
     return np.pad(picture, ((0, 0), sides, (0, 0)), constant_values=255)
 
 
-def clip_figure(source: Source, edition: Edition, clip: Clip) -> Figure:
-    """The sheet of one clip."""
+def clip_figure(source: PreviewSource, edition: Edition, clip: Clip) -> Figure:
+    """Draw the sheet of one clip."""
     rows, frames = clip_rows(source, clip)
     label = "no label" if clip.label is None else plain(edition.classes[clip.label])
     title = f"{label}   {clip.clip_id}, {clip.frames} frames, {clip.frames / clip.fps:.1f} s"
@@ -136,16 +134,16 @@ def clip_figure(source: Source, edition: Edition, clip: Clip) -> Figure:
 
 
 def one_of_each_class(clips: Clips) -> list[Clip]:
-    """The first training clip of every class, in the order of the classes."""
-    found: dict[int, Clip] = {}
+    """Choose the first training clip of every class, in the order of the classes."""
+    first: dict[int, Clip] = {}
     for clip in clips.split("train"):
         if clip.label is not None:
-            found.setdefault(clip.label, clip)
-    return [found[label] for label in sorted(found)]
+            first.setdefault(clip.label, clip)
+    return [first[label] for label in sorted(first)]
 
 
-def write_sheets(source: Source, edition: Edition, out: Path) -> list[Path]:
-    """Write `out` anew: a sheet of one clip of each class, and a page of all; the files made."""
+def write_sheets(source: PreviewSource, edition: Edition, out: Path) -> list[Path]:
+    """Write `out` anew: one sheet per class and a page of all sheets; return the files."""
     names = []
     with replacing_folder(out) as work:
         for clip in one_of_each_class(source.clips):

@@ -1,4 +1,4 @@
-"""Take the survey: every sheet once, every video's size, a few frames."""
+"""Scan a raw archive: every sheet once, the size of every video, a few frames."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from benchmark.archives.archive import raw_keypoints, raw_video_files
 from benchmark.archives.keypoints import Arrays, Sheets
-from benchmark.archives.probing import probe_raw
+from benchmark.archives.raw_files import probe_raw
+from benchmark.archives.union import open_archive
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import FaultList
-from benchmark.core.video import read_frames
+from benchmark.core.video import frames_at
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Frame: TypeAlias = NDArray[np.uint8]
 
 
-class Sample(NamedTuple):
+class SampleFrame(NamedTuple):
     """The middle frame of a clip, with its keypoints where there are any."""
 
     clip: Clip
@@ -45,7 +45,7 @@ class Sample(NamedTuple):
 
 
 class ClipGaps(NamedTuple):
-    """How much of a clip's skeleton was not seen."""
+    """How much of a clip's skeleton is missing."""
 
     clip_id: str
     missing: float
@@ -53,8 +53,8 @@ class ClipGaps(NamedTuple):
 
 
 @dataclass(frozen=True)
-class VideoSurvey:
-    """One raw video."""
+class VideoScan:
+    """What the scan saw of one raw video."""
 
     video: str
     split: Split
@@ -67,7 +67,7 @@ class VideoSurvey:
     """int64 (J,): frames within clips where a point has confidence 0."""
     seen_frames: int
     """Frames within clips whose points were counted."""
-    samples: tuple[Sample, ...]
+    samples: tuple[SampleFrame, ...]
     faults: tuple[str, ...]
 
     @property
@@ -78,55 +78,69 @@ class VideoSurvey:
 
 
 @dataclass(frozen=True)
-class Survey:
-    """A whole archive."""
+class ArchiveScan:
+    """What the scan saw of a whole archive."""
 
     edition: Edition
     clips: Clips
     layout: Layout | None
-    """None where the archive brings no keypoints."""
-    videos: tuple[VideoSurvey, ...]
+    """None where the archive contains no keypoints."""
+    videos: tuple[VideoScan, ...]
     lone: tuple[str, ...]
     """Arrays of keypoints that belong to no clip."""
 
     @property
     def gaps(self) -> list[ClipGaps]:
-        """Of every clip, in the index's order."""
+        """Missing points of every clip, in the order of the videos."""
         return [gap for video in self.videos for gap in video.gaps]
 
     def unseen(self) -> NDArray[np.float64]:
-        """Share of frames in which each point is missing: float64 (J,)."""
+        """Compute the share of frames in which each point is missing: float64 (J,)."""
         frames = max(1, sum(video.seen_frames for video in self.videos))
         return np.sum([video.unseen for video in self.videos], 0) / frames
 
-    def samples(self) -> list[Sample]:
-        """One of each class that has a training clip, in the order of the classes."""
-        found = [sample for video in self.videos for sample in video.samples]
-        return sorted(found, key=lambda sample: sample.clip.label or 0)
+    def samples(self) -> list[SampleFrame]:
+        """List one frame per class that has a training clip, in the order of the classes."""
+        samples = [sample for video in self.videos for sample in video.samples]
+        return sorted(samples, key=lambda sample: sample.clip.label or 0)
 
 
-def take_survey(root: Path, edition: Edition, clips: Clips, *, workers: int) -> Survey:
-    """Look at every raw file of `clips`; damage becomes a fault of its video, not an error."""
-    source = raw_keypoints(root, edition)
-    points = None if source is None else source.own_layout or OPENPOSE36
+def scan_archive(root: Path, edition: Edition, clips: Clips, *, workers: int) -> ArchiveScan:
+    """Look at every raw file of `clips`; damage becomes a fault of its video, not an error.
+
+    Args:
+        root: Folder of the raw archive.
+        edition: Its edition.
+        clips: Its index, of all splits.
+        workers: Number of processes.
+
+    Raises:
+        ArchiveError: A file is missing.
+    """
+    archive = open_archive(root, edition)
+    keypoints, files = archive.keypoints(), archive.video_files()
+    layout = None if keypoints is None else keypoints.own_layout or OPENPOSE36
     chosen = {clip.clip_id for clip in _earliest_of_each_class(clips)}
     rows = sorted(clips, key=lambda clip: clip.video)
-    modality = raw_video_files(root, edition)
     jobs = []
     for video, group in groupby(rows, key=lambda clip: clip.video):
-        own = tuple(group)
-        wanted = tuple(clip for clip in own if clip.clip_id in chosen)
-        jobs.append(_Job(own, wanted, modality[video], source and source.only(own)))
-    found = map_in_processes(partial(_look, points=points), jobs, what="survey", workers=workers)
+        of_video = tuple(group)
+        wanted = tuple(clip for clip in of_video if clip.clip_id in chosen)
+        points = keypoints and keypoints.only(of_video)
+        jobs.append(_Job(of_video, wanted, files[video], points))
+    scans = map_in_processes(
+        partial(_scan_video, layout=layout), jobs, what="scan", workers=workers
+    )
+    # The jobs are sorted by name; the report has the order of the index.
     order = {video: k for k, video in enumerate(Counter(clips.videos))}
-    videos = sorted(found, key=lambda video: order[video.video])
+    videos = sorted(scans, key=lambda scan: order[scan.video])
     ids = {clip.clip_id for clip in clips.with_excluded}
-    lone = sorted({*source.files} - ids) if isinstance(source, Arrays) else []
-    return Survey(edition, clips, points, tuple(videos), tuple(lone))
+    lone = sorted({*keypoints.files} - ids) if isinstance(keypoints, Arrays) else []
+    return ArchiveScan(edition, clips, layout, tuple(videos), tuple(lone))
 
 
 def _earliest_of_each_class(clips: Clips) -> list[Clip]:
-    """Frames at the begin of a long video cost little to decode."""
+    # Decoding starts at the first frame: clips at the start of a long video cost little.
     best: dict[int, Clip] = {}
     for clip in clips.split("train"):
         label = clip.label or 0
@@ -136,63 +150,61 @@ def _earliest_of_each_class(clips: Clips) -> list[Clip]:
 
 
 class _Job(NamedTuple):
-    """All that the survey of one video needs."""
+    """All that the scan of one video needs."""
 
     clips: tuple[Clip, ...]
     chosen: tuple[Clip, ...]
     """Those whose middle frame is a sample."""
-    modality: RawFile
+    file: RawFile
     keypoints: RawKeypoints | None
 
 
-def _look(job: _Job, *, points: Layout | None) -> VideoSurvey:
-    clips, source = job.clips, job.keypoints
+def _scan_video(job: _Job, *, layout: Layout | None) -> VideoScan:
+    clips = job.clips
     first, faults = clips[0], FaultList()
-    keypoints: dict[str, NDArray[np.float32]] = {}
+    points_of: dict[str, NDArray[np.float32]] = {}
     rows = None
-    if source is not None and points is not None:
-        with faults.collected():
-            if isinstance(source, Sheets):
-                sheet = source.read(first.video)
-                rows, pairs = len(sheet), source.cut(sheet, clips)
-            else:
-                pairs = source.of_video(clips)
-            for clip, found in pairs:
-                keypoints[clip.clip_id] = found[:, list(points.points)]
-    samples: list[Sample] = []
+    # The two blocks fail apart: a damaged sheet does not hide the damage of its video.
     with faults.collected():
-        samples = _samples(job.modality, job.chosen, keypoints)
-    unseen = np.zeros(len(points.points) if points else 0, np.int64)
-    for found in keypoints.values():
-        unseen += (found[..., 2] <= 0).sum(0)
-    return VideoSurvey(
+        if isinstance(job.keypoints, Sheets):
+            sheet = job.keypoints.read(first.video)
+            rows, pairs = len(sheet), job.keypoints.cut(sheet, clips)
+        else:
+            pairs = job.keypoints.of_video(clips) if job.keypoints else ()
+        for clip, points in pairs:
+            points_of[clip.clip_id] = points[:, list(layout.points)] if layout else points
+    samples: list[SampleFrame] = []
+    with faults.collected():
+        samples = _samples(job.file, job.chosen, points_of)
+    unseen = np.zeros(len(layout.points) if layout else 0, np.int64)
+    for points in points_of.values():
+        unseen += (points[..., 2] <= 0).sum(0)
+    return VideoScan(
         video=first.video,
         split=first.split,
         clips=len(clips),
-        info=probe_raw(job.modality, excluded=True),
+        info=probe_raw(job.file, excluded=True),  # damage is among the faults by now
         sheet_rows=rows,
-        gaps=tuple(ClipGaps(c, float((p[..., 2] <= 0).mean())) for c, p in keypoints.items()),
+        gaps=tuple(ClipGaps(c, float((p[..., 2] <= 0).mean())) for c, p in points_of.items()),
         unseen=unseen,
-        seen_frames=sum(map(len, keypoints.values())),
+        seen_frames=sum(map(len, points_of.values())),
         samples=tuple(samples),
-        faults=tuple(str(fault) for fault in faults.found),
+        faults=tuple(str(fault) for fault in faults.errors),
     )
 
 
 def _samples(
-    file: RawFile, wanted: Sequence[Clip], keypoints: dict[str, NDArray[np.float32]]
-) -> list[Sample]:
-    if not wanted:
-        return []
-    middle = {clip.clip_id: (clip.start_frame + clip.end_frame) // 2 for clip in wanted}
-    last, found = max(middle.values()), []
+    file: RawFile, chosen: Sequence[Clip], points_of: dict[str, NDArray[np.float32]]
+) -> list[SampleFrame]:
+    if not chosen:
+        return []  # an archive in a zip is not unpacked for nothing
+    middle = {clip.clip_id: (clip.start_frame + clip.end_frame) // 2 for clip in chosen}
+    samples = []
     with file.local() as path:
-        for number, frame in enumerate(read_frames(path)):
-            for clip in wanted:
+        for number, frame in frames_at(path, middle.values()):
+            for clip in chosen:
                 if middle[clip.clip_id] == number:
-                    points = keypoints.get(clip.clip_id)
+                    points = points_of.get(clip.clip_id)
                     at = number - clip.start_frame
-                    found.append(Sample(clip, frame, None if points is None else points[at]))
-            if number == last:
-                break
-    return found
+                    samples.append(SampleFrame(clip, frame, None if points is None else points[at]))
+    return samples

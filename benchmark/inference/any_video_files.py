@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,7 +11,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmark.core.files import csv_text, replacing, write_text
-from benchmark.core.video import VideoWriter, probe, read_frames
+from benchmark.core.resize import rescaled
+from benchmark.core.video import VideoWriter, frames_at, probe
 from benchmark.plots.figures import COLORS, MARKERS, plain, save
 
 if TYPE_CHECKING:
@@ -134,19 +134,17 @@ def write_annotated(windows: Sequence[Recognized], video: Path, out: Path) -> No
         work.open("wb") as file,
         VideoWriter(file, info.fps, crf=20, gop=24, preset="fast") as writer,
     ):
-        for number, frame in zip(count(), read_frames(video), strict=False):
-            if start <= number < end:
-                nearest = windows[int(np.abs(middle - number).argmin())]
-                writer.add(_annotated(frame, nearest, scale))
-                bar.update()
+        for number, frame in frames_at(video, range(start, end)):
+            nearest = windows[int(np.abs(middle - number).argmin())]
+            writer.add(_annotated(frame, nearest, scale))
+            bar.update()
     bar.close()
 
 
 def _annotated(frame: NDArray[np.uint8], window: Recognized, scale: float) -> NDArray[np.uint8]:
     """Draw the three best classes on the frame as text and bars."""
-    # Even sides: H.264 halves the resolution of color.
-    height, width = (2 * round(side * scale / 2) for side in frame.shape[:2])
-    picture = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    picture = rescaled(frame, scale, cv2.INTER_AREA)
+    height, width = picture.shape[:2]
     line = max(16, height // 16)
     top = window.top(3)
     box = picture[: line * len(top) + 8]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.archives.folder import CLASSES, CLIPS, read_archive
+from benchmark.archives.folder import CLASSES, CLIPS, Folder
 from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
@@ -83,10 +83,10 @@ def video_archive(
     write_text(root / CLASSES, "\n".join(edition.classes) + "\n")
     if points is not None and layout is not None:
         _write_points(root, dict(zip(ids, windows, strict=True)), points, layout)
-    edition = edition.model_copy(
-        update={"dataset": "folder", "withheld": ("test",), "counts": None, "ids": None}
+    own = edition.model_copy(
+        update={"dataset": Folder.dataset, "withheld": ("test",), "counts": None, "ids": None}
     )
-    return VideoArchive(root, edition, read_archive(root, edition, excluded=(), workers=1))
+    return VideoArchive(root, own, Folder(root, own).index(excluded=(), workers=1))
 
 
 def _write_points(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmark.archives.archive import advice, raw_keypoints
+from benchmark.archives.archive import advice
+from benchmark.archives.union import open_archive
 from benchmark.contracts import skeletons
 from benchmark.core.errors import ArchiveError
 from benchmark.data import manifest
@@ -37,7 +38,7 @@ def given_keypoints(raw: Path, edition: Edition, *, hint: str) -> RawKeypoints:
     Raises:
         ArchiveError: It has none.
     """
-    source = raw_keypoints(raw, edition)
+    source = open_archive(raw, edition).keypoints()
     if source is None:
         raise ArchiveError(
             raw, "the archive has no keypoints", do=f"Give them (docs/own-clips.md){hint}"

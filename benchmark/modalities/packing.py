@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import cv2
 import numpy as np
 
-from benchmark.archives.archive import advice, raw_video_files
+from benchmark.archives.archive import advice
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import VideoWriter, read_frames
 from benchmark.data import manifest
@@ -111,7 +112,7 @@ def pack_into(
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
     spec: Any = job.spec  # a modality whose data are videos: it has gop, crf and pixel_format
-    files = raw_video_files(job.raw, job.edition)
+    files = open_archive(job.raw, job.edition).video_files()
     plan = shards.keyed(
         shards.plan_shards(job.clips, job.spec.shards, "shard-{:03d}.tar"),
         stamps_of(files, more_stamps),

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from benchmark.archives.union import open_archive
 from benchmark.core.errors import FaultList
 from benchmark.core.files import replacing, write_text
 from benchmark.data.manifest import ManifestRow
@@ -82,7 +83,9 @@ def keyed(
         more_config: Text of what the result depends on besides the job's.
     """
     libraries = ",".join(f"{name} {version(name)}" for name in LIBRARIES)
-    text = job.config + more_config + digest_of(job.spec) + libraries
+    # The union of archives only names them: the module that reads this one is named here.
+    reader = type(open_archive(job.raw, job.edition)).__module__
+    text = job.config + more_config + digest_of(job.spec, start=[reader]) + libraries
     base = hashlib.sha256(text.encode())
     with_keys = []
     for shard in shards:

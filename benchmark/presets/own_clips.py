@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmark.archives.folder import SKELETON, read_clips
+from benchmark.archives.folder import SKELETON, read_own_clips
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
@@ -37,7 +37,7 @@ def inspect_clips(edition: str, folder: Path) -> OwnClips:
     Raises:
         ManyFaults: clips.csv is not valid.
     """
-    has_test = any(row.split == "test" for row in read_clips(folder))
+    has_test = any(row.split == "test" for row in read_own_clips(folder))
     return OwnClips(edition, (folder / SKELETON).is_file(), has_test)
 
 

@@ -15,6 +15,13 @@ PROCESSES_PER_GPU = 3
 """While one process decodes or encodes video, another computes."""
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt."""
+SLOW_TORCH = "2.9."
+"""Releases whose 3-D convolutions need far more memory and time (pytorch#166122)."""
+
+
+def is_slow_torch(version: str) -> bool:
+    """Tell whether a release of torch is unfit for 3-D networks."""
+    return version.startswith(SLOW_TORCH)
 
 
 def own_device() -> torch.device:

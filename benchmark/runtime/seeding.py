@@ -8,10 +8,7 @@ import os
 import torch
 
 from benchmark.core.errors import TrainingError
-from benchmark.runtime.devices import keep_freed_memory
-
-BROKEN = "2.9."
-"""Releases of torch whose 3-D convolutions take many times the memory and time of others."""
+from benchmark.runtime.devices import is_slow_torch, keep_freed_memory
 
 
 def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
@@ -22,7 +19,7 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     Raises:
         TrainingError: This torch is known to be broken for 3-D networks.
     """
-    if torch.__version__.startswith(BROKEN):
+    if is_slow_torch(torch.__version__):
         raise TrainingError(
             "torch",
             f"3-D convolutions of {torch.__version__} are slow and take too much memory",

@@ -15,11 +15,12 @@ from benchmark.core.schema import Strict, read_yaml
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from benchmark.core.findings import Level
+
 CATALOGUE = Path(__file__).with_suffix(".yaml")
 
 Digits: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
-Level: TypeAlias = Literal["ok", "note", "fault"]
 
 
 class PublishedWeights(Strict):

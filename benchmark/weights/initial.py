@@ -8,14 +8,13 @@ from pydantic import Field
 
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
-from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.weights.convert import converted, fill, merged, read_tensors
 from benchmark.weights.model_folder import (
     METADATA,
     WEIGHTS,
     read_metadata,
     read_weights,
-    write_metadata,
     write_tensors,
 )
 
@@ -75,7 +74,7 @@ def _write(out: Path, metadata: InitialWeights, tensors: dict[str, torch.Tensor]
     with replacing_folder(out) as work:
         if tensors is not None:
             write_tensors(work / WEIGHTS, tensors)
-        write_metadata(work / START, metadata)
+        write_json(work / START, metadata)
 
 
 def load_initial_weights(folder: Path, model: Recognizer, classes: tuple[str, ...]) -> str:

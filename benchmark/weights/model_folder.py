@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import safetensors.torch
@@ -10,7 +9,7 @@ from pydantic import Field
 
 from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
-from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.data.inputs import Input
 from benchmark.modalities.union import Modality
 from benchmark.models.specs import Backbone
@@ -51,13 +50,7 @@ def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.
     """Weights (without metadata: that would not be byte-stable) and metadata, as one folder."""
     with replacing_folder(folder) as work:
         write_tensors(work / WEIGHTS, weights)
-        write_metadata(work / METADATA, metadata)
-
-
-def write_metadata(path: Path, metadata: Strict) -> None:
-    """A metadata as JSON, its keys sorted."""
-    text = json.dumps(metadata.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    path.write_text(text, "utf-8")
+        write_json(work / METADATA, metadata)
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
+from benchmark.core.findings import has_fault
 from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import FOLDER, read_edition
 from benchmark.params.params import EditionUse, read_params
@@ -21,9 +22,6 @@ from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
-
-MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
-"""How the commands print the level of a finding."""
 
 
 class EditionsSection(BaseModel):
@@ -42,9 +40,9 @@ def data() -> None:
 @click.option("--raw", type=existing, help="Folder of the archive, instead of data/raw/EDITION.")
 def check(edition_name: str, raw: Path | None) -> None:
     """Check every file in the raw archive of EDITION; exit code 2 if something is wrong."""
-    from benchmark.archives.archive import read_archive
+    from benchmark.archives.union import open_archive
     from benchmark.data_report.findings import findings
-    from benchmark.data_report.scan import take_survey
+    from benchmark.data_report.scan import scan_archive
 
     with mistakes_shown():
         edition = read_edition(edition_name)
@@ -54,11 +52,11 @@ def check(edition_name: str, raw: Path | None) -> None:
         uses = read_yaml(PARAMS, EditionsSection).editions if PARAMS.is_file() else {}
         excluded = uses[edition_name].excluded if edition_name in uses else ()
         cores = usable_cores()
-        clips = read_archive(raw, edition, excluded=excluded, workers=cores)
-        found = findings(take_survey(raw, edition, clips, workers=cores))
+        clips = open_archive(raw, edition).read(excluded=excluded, workers=cores)
+        found = findings(scan_archive(raw, edition, clips, workers=cores))
     for finding in found:
-        click.echo(f"{MARKS[finding.level]} {finding.text}")
-    if any(finding.level == "fault" for finding in found):
+        click.echo(finding.line())
+    if has_fault(found):
         sys.exit(USER_FAULT)
 
 
@@ -114,7 +112,7 @@ def _updated(path: Path, made: Edition) -> Edition:
     if not path.is_file():
         return made
     present = read_edition(made.name)
-    if present.dataset != "folder":
+    if present.dataset != made.dataset:
         raise ParamsError(path, "is a published edition", do="Choose another name")
     edited = {"title": present.title, "version": present.version}
     # Groups list class numbers, which mean something else once the classes change.

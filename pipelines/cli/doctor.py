@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.findings import Finding, has_fault
 from pipelines._stage import USER_FAULT, mistakes_shown
-from pipelines.cli.data import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.doctor import Finding
+WIDTH = 16
+"""Of the column of names."""
 
 
 @click.command()
@@ -23,13 +24,12 @@ def doctor() -> None:
     """Check this machine and project; exit code 2 if something must be fixed."""
     from benchmark import doctor as checks
 
-    levels = []
+    findings = []
     with mistakes_shown():
         for finding in chain(checks.machine(), checks.packages(), _project()):
-            levels.append(finding.level)
-            fix = f"  ->  {finding.do}" if finding.do else ""
-            click.echo(f"{MARKS[finding.level]} {finding.what:<16} {finding.text}{fix}")
-    if "fault" in levels:
+            findings.append(finding)
+            click.echo(finding.line(WIDTH))
+    if has_fault(findings):
         sys.exit(USER_FAULT)
 
 
@@ -42,11 +42,11 @@ def _project() -> Iterator[Finding]:
         root = find_root()
     except BenchmarkError as error:
         # The other checks still help somebody who has no project yet.
-        yield checks.Finding("note", "project", str(error))
+        yield Finding("note", str(error), "project")
         return
     try:
         params = read_params(root / "params.yaml")
     except BenchmarkError as error:
-        yield checks.Finding("fault", "params.yaml", str(error), "fix the keys above")
+        yield Finding("fault", str(error), "params.yaml", "fix the keys above")
         return
     yield from checks.project(root, params)

@@ -66,7 +66,7 @@ for _command in (
 @main.command()
 def status() -> None:
     """Show per stage whether it is up to date, or what changed."""
-    from benchmark.archives.archive import archive_module
+    from benchmark.archives.union import archive_module
     from benchmark.params.params import read_params
     from benchmark.tracking.provenance import changed_code
 

@@ -166,7 +166,7 @@ def _refuse(kind: str, config: dict[str, Any], *options: str) -> None:
 def preview(clip_id: str, name: str | None, out: Path) -> None:
     """Draw CLIP_ID in all prepared modalities below each other."""
     from benchmark.contracts.clips import read_clips
-    from benchmark.data_report import previews
+    from benchmark.data_report.previews import PreviewSource, clip_figure
     from benchmark.editions.edition import read_edition
     from benchmark.plots.figures import save
 
@@ -179,6 +179,6 @@ def preview(clip_id: str, name: str | None, out: Path) -> None:
         clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
         if clip is None:
             raise ParamsError("CLIP_ID", f"edition {edition.name} has no clip '{clip_id}'")
-        source = previews.Source(spec, folder, params.all_modalities, clips)
-        save(previews.clip_figure(source, edition, clip), out)
+        source = PreviewSource(spec, folder, params.all_modalities, clips)
+        save(clip_figure(source, edition, clip), out)
     click.echo(f"wrote {out}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.core.findings import Finding
 from benchmark.core.pinned_file import sha256
 from benchmark.modalities.pose.pose import PoseModality
 from benchmark.params.params import read_params
@@ -20,7 +21,6 @@ from benchmark.weights.catalogue import (
     weights_files,
 )
 from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
-from pipelines.cli.data import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,11 +63,11 @@ def show(
         len(label) for label in [*(entry.name for entry in entries), *(w for w, _ in named)]
     )
     for entry, state in states:
-        click.echo(f"{MARKS[state.level]} {entry.name:<{width}}  {state.text}")
+        click.echo(Finding(state.level, state.text, entry.name).line(width))
         for line in [*(_card(entry, folder) if in_full else ()), *_to_paste(entry, folder, state)]:
             click.echo(f"      {line}")
     for where, state in named:
-        click.echo(f"{MARKS[state.level]} {where:<{width}}  {state.text}")
+        click.echo(Finding(state.level, state.text, where).line(width))
     if not in_full:
         present = sum(state.sha256 is not None for _, state in states)
         click.echo(f"{present} of {len(states)} published files are in {folder}; --name says more")

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.core.errors import SubmissionError, listed
+from benchmark.core.errors import SubmissionError, one_per_line
 from submission.leaderboard.id_checks import id_faults
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Editio
         name = f"{path.name}/{form.file}" if path.suffix == ".zip" else path.name
         faults += faults_of_csv(name, data, ids, form, edition)
     if faults:
-        raise SubmissionError(path, listed(faults))
+        raise SubmissionError(path, one_per_line(faults))
 
 
 def bytes_of(path: Path, form: Form | None) -> tuple[list[SubmissionError], bytes | None]:

@@ -178,7 +178,7 @@ def go(share: float, frames: int, folder: Path) -> tuple[int, dict[str, Cost]]:
     archive = partial(write, root=root / "data/raw/imigue", frames=frames)
     map_in_processes(archive, jobs, what="write the archive", workers=usable_cores())
     project(root, share)
-    targets = ("index@imigue", "survey@imigue", "prepare@skeleton", "prepare@rgb")
+    targets = ("index@imigue", "data_report@imigue", "prepare@skeleton", "prepare@rgb")
     costs = {target: measured(root, "dvc", "repro", "-q", target) for target in targets}
     costs["nothing changed"] = measured(root, "dvc", "repro", "-q", *targets)
     return sum(len(job.labels) for job in jobs), costs

@@ -16,7 +16,7 @@ import click
 import numpy as np
 import torch
 
-from benchmark.core.pictures import write_png
+from benchmark.core.files import write_png
 from benchmark.modalities.depth.tiny import TinyDepth
 from benchmark.modalities.depth.tiny_judging import Seen, film_unseen, judge
 from benchmark.modalities.depth.tiny_judging import sheet as depth_sheet

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import cv2
 
-from benchmark.archives.archive import read_archive
+from benchmark.archives.union import open_archive
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
@@ -45,7 +45,7 @@ def main(clips: int) -> None:
     with tempfile.TemporaryDirectory() as work:
         root = Path(work)
         write_archive(spec, root / "raw", root / "sealed", workers=usable_cores())
-        index = read_archive(root / "raw", MIMIC, excluded=(), workers=1)
+        index = open_archive(root / "raw", MIMIC).read(excluded=(), workers=1)
         frames = sum(clip.end_frame - clip.start_frame for clip in index)
         videos = size(root / "raw", "*.mp4") / 1e6
         click.echo(

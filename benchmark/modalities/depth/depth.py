@@ -108,7 +108,7 @@ class DepthModality(VideoModality):
             out: Folder that takes its name when the data are whole.
             workers: Processes.
         """
-        from benchmark.archives.archive import raw_video_files
+        from benchmark.archives.union import open_archive
         from benchmark.modalities.packing import PackingJob, pack_videos
         from benchmark.runtime.devices import network_workers
 
@@ -116,7 +116,8 @@ class DepthModality(VideoModality):
         if isinstance(self.scale, FixedScale):
             levels = self.scale.levels
         else:
-            levels = _sampled_levels(self, self.scale, raw_video_files(raw, edition), clips)
+            files = open_archive(raw, edition).video_files()
+            levels = _sampled_levels(self, self.scale, files, clips)
         more = {"levels": levels._asdict(), "network": self.backend.weights_digest()}
         config = json.dumps({**self.model_dump(), **more})
         job = PackingJob(self, raw, edition, clips, out, config)

@@ -7,7 +7,6 @@ Legend: T frames, H W frame, h w working size.
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -21,7 +20,7 @@ from torch.nn import functional
 
 from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
-from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.params.synthetic import GesturesSpec
 from benchmark.runtime.devices import own_device
@@ -197,8 +196,7 @@ def write_depth_net(folder: Path, metadata: DepthCard, net: DepthNet) -> None:
     metadata = metadata.model_copy(update={"blake2b": _digest(data)})
     with replacing_folder(folder) as work:
         (work / WEIGHTS).write_bytes(data)
-        text = json.dumps(metadata.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-        (work / METADATA).write_text(text, "utf-8")
+        write_json(work / METADATA, metadata)
 
 
 def _digest(data: bytes) -> str:

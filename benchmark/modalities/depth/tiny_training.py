@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.core.pictures import write_png
+from benchmark.core.files import write_png
 from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, TinyDepth, write_depth_net
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
 from benchmark.runtime.devices import keep_freed_memory

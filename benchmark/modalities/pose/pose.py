@@ -61,7 +61,7 @@ class PoseModality(ModalityBase):
             MissingExtra: MediaPipe is not installed.
             ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
         """
-        from benchmark.archives.archive import raw_video_files
+        from benchmark.archives.union import open_archive
         from benchmark.contracts.skeletons import choose
         from benchmark.modalities import shards
         from benchmark.modalities.keypoint_packing import pack_keypoints
@@ -71,7 +71,7 @@ class PoseModality(ModalityBase):
         models = self.models()
         with KeypointEstimator(models, fps=25):
             pass  # report a missing package or a damaged model once, not once per video
-        files = raw_video_files(raw, edition)
+        files = open_archive(raw, edition).video_files()
         # The models are part of what was made: others find other points.
         config = json.dumps({**self.model_dump(), "models": model_hashes(models)})
         job, work = PackingJob(self, raw, edition, clips, out, config), shards.work_folder(out)

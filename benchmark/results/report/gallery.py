@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import cv2
 import numpy as np
 
+from benchmark.contracts.clips import frame_numbers
 from benchmark.core.html import data_uri
-from benchmark.core.video import VideoWriter, read_frames
+from benchmark.core.resize import rescaled
+from benchmark.core.video import VideoWriter, frames_at
 from benchmark.evaluation.diversity import hardest
 from benchmark.results.entries import read_source
 
@@ -180,13 +182,8 @@ def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
 
 
 def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
-    # One pass over the frames serves all clips, which may overlap; nothing is decoded after the
-    # last of them ends.
-    last = max(clip.end_frame for clip in clips)
     pictures: dict[str, list[NDArray[np.uint8]]] = {clip.clip_id: [] for clip in clips}
-    for number, frame in enumerate(read_frames(path)):
-        if number >= last:
-            break
+    for number, frame in frames_at(path, frame_numbers(clips)):
         for clip in clips:
             if clip.start_frame <= number < clip.end_frame:
                 pictures[clip.clip_id].append(_small(frame))
@@ -194,10 +191,7 @@ def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # Sides are even: H.264 stores colors at half the resolution.
-    scale = min(1.0, SHORT_SIDE / min(frame.shape[:2]))
-    height, width = (2 * round(side * scale / 2) for side in frame.shape[:2])
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return rescaled(frame, min(1.0, SHORT_SIDE / min(frame.shape[:2])), cv2.INTER_AREA)
 
 
 def _uri(frames: Sequence[NDArray[np.uint8]], fps: float) -> str:

@@ -48,8 +48,8 @@ class Sources(NamedTuple):
     """`<experiment>/history.csv` of each."""
     sheets: Path | None
     """Pictures of modalities."""
-    survey: Path
-    """survey.json of the data."""
+    data_report: Path
+    """Folder of the data report."""
 
 
 def render(
@@ -75,7 +75,7 @@ def render(
     histories = {
         name: pd.read_csv(sources.curves / name / "history.csv") for name in params.experiments
     }
-    survey = json.loads((sources.survey / "survey.json").read_text("utf-8"))
+    data_report = json.loads((sources.data_report / "data_report.json").read_text("utf-8"))
     return render_template(
         TEMPLATE,
         edition=edition,
@@ -86,7 +86,7 @@ def render(
         splits=splits,
         galleries=galleries,
         curves=_figure_uri(curves_figure(histories)),
-        survey=survey,
+        data_report=data_report,
         sheets=_sheets(sources.sheets, edition),
         provenance=provenance,
         significant=SIGNIFICANT,

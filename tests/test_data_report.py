@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.data_report.figures import SURE, sample_picture
 from benchmark.data_report.findings import findings
 from benchmark.data_report.page import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
-from benchmark.data_report.scan import Survey, take_survey
+from benchmark.data_report.scan import ArchiveScan, scan_archive
 from benchmark.editions.edition import read_edition
 from benchmark.synthetic.xlsx import write_xlsx
 from conftest import REPO, mgbench
@@ -43,46 +43,46 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_archive(tmp_path_factory.mktemp("raw"))
 
 
-def take(root: Path, workers: int = 1) -> Survey:
-    clips = read_archive(root, MIMIC, excluded=(), workers=1)
-    return take_survey(root, MIMIC, clips, workers=workers)
+def take(root: Path, workers: int = 1) -> ArchiveScan:
+    clips = open_archive(root, MIMIC).read(excluded=(), workers=1)
+    return scan_archive(root, MIMIC, clips, workers=workers)
 
 
 @pytest.fixture(scope="module")
-def survey(raw: Path) -> Survey:
+def scan(raw: Path) -> ArchiveScan:
     return take(raw)
 
 
-def texts(survey: Survey, level: str) -> list[str]:
-    return [finding.text for finding in findings(survey) if finding.level == level]
+def texts(scan: ArchiveScan, level: str) -> list[str]:
+    return [finding.text for finding in findings(scan) if finding.level == level]
 
 
-def test_every_video_is_counted_from_its_files(survey: Survey) -> None:
-    assert [video.video for video in survey.videos] == sorted(
+def test_every_video_is_counted_from_its_files(scan: ArchiveScan) -> None:
+    assert [video.video for video in scan.videos] == sorted(
         VIDEOS, key=lambda video: (["train", "val", "test"].index(VIDEOS[video]), video)
     )
-    for video in survey.videos:
+    for video in scan.videos:
         assert (video.clips, video.sheet_rows) == (len(LABELS), FRAMES)
         assert video.info == (WIDTH, HEIGHT, 25.0, FRAMES)
 
 
-def test_missing_points_are_those_of_confidence_zero(survey: Survey) -> None:
-    assert survey.layout is not None
-    unseen = survey.unseen()
-    assert unseen[survey.layout.names.index("right elbow")] == 1, "point 3 of the tiny archive"
+def test_missing_points_are_those_of_confidence_zero(scan: ArchiveScan) -> None:
+    assert scan.layout is not None
+    unseen = scan.unseen()
+    assert unseen[scan.layout.names.index("right elbow")] == 1, "point 3 of the tiny archive"
     assert unseen.sum() == 1
-    assert len(survey.gaps) == len(survey.clips)
-    assert all(gap.missing == pytest.approx(1 / 36) for gap in survey.gaps)
+    assert len(scan.gaps) == len(scan.clips)
+    assert all(gap.missing == pytest.approx(1 / 36) for gap in scan.gaps)
 
 
-def test_the_survey_does_not_depend_on_the_number_of_workers(raw: Path, survey: Survey) -> None:
-    other = take(raw, workers=2)
-    assert findings(other) == findings(survey)
-    assert other.gaps == survey.gaps
+def test_the_scan_does_not_depend_on_the_number_of_workers(raw: Path, scan: ArchiveScan) -> None:
+    spread = take(raw, workers=2)
+    assert findings(spread) == findings(scan)
+    assert spread.gaps == scan.gaps
 
 
-def test_samples_are_the_frames_that_they_say(survey: Survey) -> None:
-    samples = survey.samples()
+def test_samples_are_the_frames_that_they_say(scan: ArchiveScan) -> None:
+    samples = scan.samples()
     assert [sample.clip.label for sample in samples] == [7, 30, 31]
     for sample in samples:
         number = (sample.clip.start_frame + sample.clip.end_frame) // 2
@@ -93,12 +93,12 @@ def test_samples_are_the_frames_that_they_say(survey: Survey) -> None:
         np.testing.assert_allclose(sample.points[0], sheet[number, 0], rtol=1e-5)
 
 
-def test_seen_points_are_drawn_where_they_are_and_missing_ones_nowhere(survey: Survey) -> None:
-    sample = survey.samples()[0]
+def test_seen_points_are_drawn_where_they_are_and_missing_ones_nowhere(scan: ArchiveScan) -> None:
+    sample = scan.samples()[0]
     points = np.zeros((36, 3), np.float32)
     points[5] = (48, 32, 0.9)
     black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    picture = sample_picture(sample._replace(frame=black, points=points), survey.layout)
+    picture = sample_picture(sample._replace(frame=black, points=points), scan.layout)
     drawn = np.argwhere(picture.any(-1))
     scale = 300 / HEIGHT
     assert np.abs(drawn.mean(0) - [32 * scale, 48 * scale]).max() < 1
@@ -127,14 +127,14 @@ def test_every_damaged_sheet_and_video_is_a_fault(raw: Path, tmp_path: Path) -> 
     assert "0102_openpose.xlsx: wrong width" in faults[1]
 
 
-def test_left_out_videos_are_told(raw: Path) -> None:
-    clips = read_archive(raw, MIMIC, excluded=("0012",), workers=1)
-    found = texts(take_survey(raw, MIMIC, clips, workers=1), "note")
-    assert "left out as asked: 3 clips of 0012" in found
+def test_excluded_videos_are_told(raw: Path) -> None:
+    clips = open_archive(raw, MIMIC).read(excluded=("0012",), workers=1)
+    found = texts(scan_archive(raw, MIMIC, clips, workers=1), "note")
+    assert "excluded as asked: 3 clips of 0012" in found
 
 
-def test_a_class_without_a_clip_is_a_note(survey: Survey) -> None:
-    assert "val: 29 classes have no clip" in texts(survey, "note")
+def test_a_class_without_a_clip_is_a_note(scan: ArchiveScan) -> None:
+    assert "val: 29 classes have no clip" in texts(scan, "note")
 
 
 class Page(HTMLParser):
@@ -149,31 +149,31 @@ class Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_beside_it_and_says_what_the_data_are(
-    survey: Survey, tmp_path: Path
+    scan: ArchiveScan, tmp_path: Path
 ) -> None:
-    write_report(survey, tmp_path / "report")
+    write_report(scan, tmp_path / "report")
     text = (tmp_path / "report" / PAGE).read_text("utf-8")
     page = Page()
     page.feed(text)
     assert len(page.sources) == 3 + 3, "three figures, three classes with a training clip"
     assert all(source.startswith("data:image/") for source in page.sources)
     assert "never comparable with published results" in text
-    assert all(finding.text.split(":")[0] in text for finding in findings(survey))
+    assert all(finding.text.split(":")[0] in text for finding in findings(scan))
 
 
 def test_the_table_and_the_summary_hold_every_video_and_finding(
-    survey: Survey, tmp_path: Path
+    scan: ArchiveScan, tmp_path: Path
 ) -> None:
-    write_report(survey, tmp_path / "report")
+    write_report(scan, tmp_path / "report")
     with (tmp_path / "report" / TABLE).open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["video"] for row in rows] == [video.video for video in survey.videos]
+    assert [row["video"] for row in rows] == [video.video for video in scan.videos]
     assert rows[0]["missing_points"] == "2.8"
     found = json.loads((tmp_path / "report" / SUMMARY).read_text("utf-8"))
-    assert len(found["findings"]) == len(findings(survey))
+    assert len(found["findings"]) == len(findings(scan))
     assert found["splits"]["val"]["clips"] == 6
     assert (tmp_path / "report" / SHEET).stat().st_size > 10_000
-    assert metrics(survey)["missing_points"] == pytest.approx(100 / 36)
+    assert metrics(scan)["missing_points"] == pytest.approx(100 / 36)
 
 
 def test_names_from_the_data_cannot_run_in_the_page(tmp_path: Path) -> None:
@@ -183,20 +183,20 @@ def test_names_from_the_data_cannot_run_in_the_page(tmp_path: Path) -> None:
         path = root / name
         path.write_text(path.read_text("utf-8").replace("wave", evil), "utf-8")
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
-    write_report(take_survey(root, own, clips, workers=1), tmp_path / "report")
+    clips = open_archive(root, own).read(excluded=(), workers=1)
+    write_report(scan_archive(root, own, clips, workers=1), tmp_path / "report")
     assert evil not in (tmp_path / "report" / PAGE).read_text("utf-8")
 
 
-def test_an_archive_without_skeletons_is_surveyed_too(tmp_path: Path) -> None:
+def test_an_archive_without_skeletons_is_scanned_too(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     (root / "skeleton.yaml").unlink()
     shutil.rmtree(root / "skeletons")
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
-    survey = take_survey(root, own, clips, workers=1)
-    assert "the archive brings no skeletons" in texts(survey, "note")
-    write_report(survey, tmp_path / "report")
+    clips = open_archive(root, own).read(excluded=(), workers=1)
+    scan = scan_archive(root, own, clips, workers=1)
+    assert "the archive contains no skeletons" in texts(scan, "note")
+    write_report(scan, tmp_path / "report")
     assert "Missing points" not in (tmp_path / "report" / PAGE).read_text("utf-8")
 
 
@@ -204,27 +204,27 @@ def test_skeletons_of_no_clip_are_a_note(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     shutil.copy(root / "skeletons/val0-0.npy", root / "skeletons/val9-9.npy")
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
-    found = texts(take_survey(root, own, clips, workers=1), "note")
+    clips = open_archive(root, own).read(excluded=(), workers=1)
+    found = texts(scan_archive(root, own, clips, workers=1), "note")
     assert "1 skeletons belong to no clip, the first: val9-9" in found
 
 
 def test_subjects_in_two_splits_are_a_note(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     own = describe("own", root)
-    clips = read_archive(root, own, excluded=(), workers=1)
-    assert "no subject is in two splits" in texts(take_survey(root, own, clips, workers=1), "ok")
+    clips = open_archive(root, own).read(excluded=(), workers=1)
+    assert "no subject is in two splits" in texts(scan_archive(root, own, clips, workers=1), "ok")
     text = (root / "clips.csv").read_text("utf-8").replace(",s6\n", ",s0\n")
     (root / "clips.csv").write_text(text, "utf-8")
-    clips: Clips = read_archive(root, own, excluded=(), workers=1)
-    found = texts(take_survey(root, own, clips, workers=1), "note")
+    clips: Clips = open_archive(root, own).read(excluded=(), workers=1)
+    found = texts(scan_archive(root, own, clips, workers=1), "note")
     assert "1 subjects are in several splits, the first: s0" in found
 
 
 def test_data_check_says_what_it_saw_and_fails_on_damage(raw: Path, tmp_path: Path) -> None:
     done = mgbench(REPO, "data", "check", "mimic", "--raw", str(raw))
     assert done.returncode == 0, done.stderr
-    assert "ok    7 sheets have one row a decoded frame" in done.stdout
+    assert "ok    7 sheets have one row per decoded frame" in done.stdout
     assert "ok    train: 3 videos, 9 clips" in done.stdout
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
     write_xlsx(next(copy.rglob("0101_openpose.xlsx")), keypoints_of("0101")[:30])

@@ -1,0 +1,38 @@
+"""The union of all data sets: what an edition can name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, get_args
+
+from benchmark.archives.archive import archive_class
+from benchmark.archives.folder import Folder
+from benchmark.archives.imigue import Imigue
+from benchmark.archives.ma52 import Ma52
+from benchmark.editions.edition import read_edition
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.archives.archive import Archive
+    from benchmark.editions.edition import Edition
+
+AnyArchive: TypeAlias = Imigue | Ma52 | Folder
+"""To add a data set, write its module and name its class here."""
+
+
+def open_archive(root: Path, edition: Edition) -> Archive:
+    """Open the raw archive of `edition` under `root`; nothing is read yet.
+
+    Raises:
+        ParamsError: The edition names a data set that no class reads.
+    """
+    return archive_class(get_args(AnyArchive), edition)(root, edition)
+
+
+def archive_module(edition: str) -> str:
+    """Return the module that reads the raw archive of an edition, by the edition's name.
+
+    Raises:
+        ParamsError: There is no such edition, or no class reads its data set.
+    """
+    return archive_class(get_args(AnyArchive), read_edition(edition)).__module__

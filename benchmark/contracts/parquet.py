@@ -1,0 +1,64 @@
+"""Tables between two stages: parquet files whose metadata name their format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark.core.errors import FormatError
+from benchmark.core.files import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """One kind of table.
+
+    Args:
+        name: Name and version, "clips/3": a change of columns or metadata raises the version.
+        what: The kind of table in messages, "an index".
+        columns: Columns that every table of this format has; None where they vary.
+    """
+
+    name: str
+    what: str
+    columns: pa.Schema | None = None
+
+    def write(self, table: pa.Table, path: Path, **metadata: str) -> None:
+        """Write a table with its metadata; equal contents give equal bytes."""
+        # In place of the table's own metadata: they could hold what differs between two runs.
+        table = table.replace_schema_metadata({"format": self.name, **metadata})
+        with replacing(path) as work:
+            pq.write_table(table, work)
+
+    def read(self, path: Path, *, do: str, do_other: str = "") -> tuple[pa.Table, dict[str, str]]:
+        """Read a table and its metadata.
+
+        Args:
+            path: The file.
+            do: What helps if there is no such file, for the message.
+            do_other: What helps if it is no parquet file.
+
+        Raises:
+            FormatError: The file is missing, is no parquet, or is of another format.
+        """
+        if not path.is_file():
+            raise FormatError(path, "no such file", do=do)
+        try:
+            table = pq.read_table(path)
+        except pa.ArrowInvalid as error:
+            raise FormatError(path, f"not a parquet file ({error})", do=do_other) from None
+        metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        found = metadata.get("format", "nothing")
+        if found != self.name or not self._has_columns(table):
+            wrong = f"not {self.what} of this version"
+            raise FormatError(path, wrong, expected=self.name, found=found)
+        return table, metadata
+
+    def _has_columns(self, table: pa.Table) -> bool:
+        return self.columns is None or table.schema.equals(self.columns, check_metadata=False)
