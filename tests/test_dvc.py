@@ -119,7 +119,7 @@ def test_carriers_are_modules_and_hide_only_what_they_alone_import() -> None:
     assert graph.modules >= CARRIERS
     found = run_modules(graph, "pipelines.fuse")
     assert not found & CARRIERS
-    assert "benchmark.params.synthetic" not in found, "only params know it there"
+    assert "benchmark.synthetic.spec" not in found, "only params know it there"
 
 
 def test_a_change_is_named_with_the_stages_that_run_it(tmp_path: Path) -> None:

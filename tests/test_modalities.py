@@ -22,7 +22,7 @@ from benchmark.data.statistics import train_statistics
 from benchmark.data.video_reader import PackedVideos
 from benchmark.editions.edition import Edition
 from benchmark.modalities.depth.depth import DepthExtraction, Levels, gray
-from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
+from benchmark.modalities.depth.tiny import FORMAT, DepthMetadata, DepthNet, write_depth_net
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
 from benchmark.modalities.prepare import prepare
@@ -40,7 +40,7 @@ from benchmark.modalities.specs import (
     TinyBackend,
     VideoDepthAnythingBackend,
 )
-from benchmark.params.synthetic import GesturesSpec
+from benchmark.synthetic.spec import GesturesSpec
 from own_clips import write_folder
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyBackend:
         seed=0, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2,
         test_people=2, width=160, height=90, fps=25, crf=28,
     )  # fmt: skip
-    metadata = DepthCard(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
+    metadata = DepthMetadata(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
     net = DepthNet(spec.channels)
     torch.nn.init.constant_(net.last[0].bias, 1.0)  # about in the middle of the scale
     write_depth_net(folder, metadata, net)

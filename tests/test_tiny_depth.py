@@ -20,9 +20,9 @@ from benchmark.modalities.depth.tiny_training import (
     train,
 )
 from benchmark.params.params import read_params
-from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.plan import plan
 from benchmark.synthetic.raster import FAR
+from benchmark.synthetic.spec import GesturesSpec
 from conftest import REPO
 
 _SPEC = TinyDepthSpec(
@@ -138,4 +138,4 @@ def test_judging_gives_full_marks_to_the_truth_on_any_scale_and_none_to_a_consta
     assert perfect.error_frame == pytest.approx(0, abs=1e-6)
     assert blind.spearman == 0
     assert blind.error > 0.05
-    assert 0.1 < seen.figure.mean() < 0.9
+    assert 0.1 < seen.person.mean() < 0.9

@@ -14,7 +14,7 @@ from benchmark.modalities.specs import DepthModality, Modality
 from benchmark.models.specs import Backbone
 from benchmark.params.checks import names_faults
 from benchmark.params.recipes import Recipe
-from benchmark.params.synthetic import ActionsSpec, GesturesSpec
+from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from submission.fusion.spec import FusionRule, Temperature
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import cv2
 from benchmark.core.files import write_text
 from benchmark.core.video import write_video
 from benchmark.runtime.parallel import map_in_processes
-from benchmark.synthetic.actions.film_clip import ClipShooting
+from benchmark.synthetic.actions.film_clip import ClipFilm
 from benchmark.synthetic.actions.plan import Clip, plan
 from benchmark.synthetic.plan import SPLITS, Split
 from benchmark.synthetic.work_folder import claim_work, refuse_existing
@@ -24,7 +24,7 @@ from benchmark.synthetic.work_folder import claim_work, refuse_existing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params.synthetic import ActionsSpec, GesturesSpec
+    from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def make_clip(spec: ActionsSpec, work: Path, clip: Clip) -> None:
     """Film one clip and put it in place."""
     cv2.setNumThreads(1)
     beside = work / "clips" / clip.name
-    write_video(beside, ClipShooting(spec, clip).frames(), spec.fps, crf=spec.crf, gop=_GOP)
+    write_video(beside, ClipFilm(spec, clip).frames(), spec.fps, crf=spec.crf, gop=_GOP)
     beside.replace(_place(work / "archive", clip))
 
 

@@ -1,4 +1,4 @@
-"""What one person looks like: random choices, all from one generator."""
+"""Appearance of one person: random choices, all from one generator."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class Beard(Enum):
     NONE = auto()
     STUBBLE = auto()
     FULL = auto()
-    MOUSTACHE = auto()
+    MUSTACHE = auto()
 
 
 @dataclass(frozen=True)
-class Look:
-    """All choices that make one person recognisable."""
+class Appearance:
+    """All choices that make one person recognizable."""
 
     skin: Color
     hair_color: Color
     hair: Hair
     hairline: float
-    """Metres above the brows where the hair begins."""
+    """Meters above the brows where the hair begins."""
     beard: Beard
     iris: Color
     garment: Garment
@@ -71,14 +71,14 @@ class Look:
     """Tie, logo."""
     long_sleeves: bool
     stripes: int
-    """0 none, 1 across, 2 along, 3 chequered."""
+    """0 none, 1 across, 2 along, 3 checkered."""
     tie: bool
     cap: bool
     cap_color: Color
     glasses: bool
     watch: bool
     bulk: float
-    """Thickness of the cloth in metres."""
+    """Thickness of the cloth in meters."""
     sponsor: str
     """A made-up name on the chest."""
     number: int
@@ -91,8 +91,8 @@ class Look:
         return r, g, b
 
 
-def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
-    """One look; `cap` is decided by the plan, because a gesture needs it."""
+def choose_appearance(rng: np.random.Generator, *, cap: bool) -> Appearance:
+    """Choose one appearance; `cap` is decided by the plan, because a gesture needs it."""
     garment = rng.choice(np.array(list(Garment)), p=[0.2, 0.16, 0.16, 0.18, 0.2, 0.1])
     hair = rng.choice(np.array(list(Hair)), p=[0.12, 0.32, 0.2, 0.12, 0.16, 0.08])
     mannish = hair in (Hair.SHAVED, Hair.SHORT, Hair.QUIFF)
@@ -103,7 +103,7 @@ def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
     hair_color = _between(_HAIR, rng.uniform(0, 1.5 if dark_hair else len(_HAIR) - 1))
     cloth, second, accent = _cloth_colors(rng, garment)
     sleeves = garment in (Garment.SUIT, Garment.TRACK_JACKET, Garment.SWEATER)
-    return Look(
+    return Appearance(
         skin=_shift(rng, skin, 5),
         hair_color=hair_color,
         hair=hair,

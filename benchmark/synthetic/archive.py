@@ -17,7 +17,7 @@ import cv2
 from benchmark.core.files import write_text
 from benchmark.core.video import write_video
 from benchmark.runtime.parallel import map_in_processes
-from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.plan import Split, Video, plan
 from benchmark.synthetic.work_folder import claim_work, refuse_existing
 from benchmark.synthetic.xlsx import write_xlsx
@@ -25,7 +25,7 @@ from benchmark.synthetic.xlsx import write_xlsx
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params.synthetic import GesturesSpec
+    from benchmark.synthetic.spec import GesturesSpec
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _PLACEHOLDER = 1
 _GOP = 12
 
 
-def write_archive(spec: GesturesSpec, raw: Path, sealed: Path, *, workers: int) -> None:
+def write_archive(spec: GesturesSpec, raw: Path, test_labels: Path, *, workers: int) -> None:
     """Make every video that is not there yet, then the sealed truth, then `raw` at once."""
     refuse_existing(raw)
     videos = plan(spec)
@@ -54,7 +54,7 @@ def write_archive(spec: GesturesSpec, raw: Path, sealed: Path, *, workers: int) 
     log.info("mimic: %d of %d videos to make with %d workers", len(todo), len(videos), workers)
     job = partial(make_video, spec, archive)
     map_in_processes(job, todo, what="film", workers=workers)
-    _seal(videos, sealed)
+    _write_test_labels(videos, test_labels)
     archive.rename(raw)
     shutil.rmtree(work)
 
@@ -67,9 +67,9 @@ def make_video(spec: GesturesSpec, archive: Path, video: Video) -> None:
     movie, skeletons = work / "movie", work / "skeletons"
     movie.mkdir(parents=True)
     skeletons.mkdir()
-    shooting = Shooting(spec, video)
-    write_video(movie / f"{video.name}.mp4", shooting.frames(), spec.fps, crf=spec.crf, gop=_GOP)
-    table = shooting.detections().reshape(video.num_frames, -1)
+    film = VideoFilm(spec, video)
+    write_video(movie / f"{video.name}.mp4", film.frames(), spec.fps, crf=spec.crf, gop=_GOP)
+    table = film.detections().reshape(video.num_frames, -1)
     write_xlsx(skeletons / f"{video.name}_openpose.xlsx", table)
     (skeletons / f"{video.name}_label.csv").write_text(_label_rows(video))
     _put(movie, archive / MOVIES[video.split] / video.name)
@@ -97,14 +97,14 @@ def _label_rows(video: Video) -> str:
     return "".join(rows)
 
 
-def _seal(videos: tuple[Video, ...], sealed: Path) -> None:
-    """The truth of test, and who is in which video."""
-    truth = ["clip_id,label\n"]
+def _write_test_labels(videos: tuple[Video, ...], folder: Path) -> None:
+    """Write the labels of test, and who is in which video."""
+    labels = ["clip_id,label\n"]
     people = ["video,split,identity\n"]
     for video in videos:
         people.append(f"{video.name},{video.split},{video.identity}\n")
         if video.split == "test":
             rows = enumerate(video.performances)
-            truth += [f"{video.name}_{k},{int(p.gesture)}\n" for k, p in rows]
-    for name, lines in (("test_labels.csv", truth), ("people.csv", people)):
-        write_text(sealed / name, "".join(lines))
+            labels += [f"{video.name}_{k},{int(p.gesture)}\n" for k, p in rows]
+    for name, lines in (("test_labels.csv", labels), ("people.csv", people)):
+        write_text(folder / name, "".join(lines))

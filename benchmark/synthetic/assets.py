@@ -1,6 +1,6 @@
 """The rigged bodies: one topology, 64 identities, cut down to what a desk leaves visible.
 
-Axes: x to the person's left, -y to the front, z up; metres; the origin is the pelvis.
+Axes: x to the person's left, -y to the front, z up; meters; the origin is the pelvis.
 Legend: V vertices, F triangles, B bones, A face actions.
 """
 
@@ -20,7 +20,6 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 
 ASSETS = Path(__file__).parent / "assets"
-NUM_IDENTITIES = 64
 _SEATED_HEIGHT = 0.87  # pelvis to crown of a seated adult; the asset's bodies go from 0.59 to 1.04
 _LOWER_BODY = ("upperleg", "lowerleg", "foot", "toe", "pelvis")
 
@@ -44,7 +43,7 @@ class Rig:
     """(A + 1,) where the sparse offsets of each action begin."""
     action_vertex: IntArray
     action_offset: FloatArray
-    """(n, 3) metres at weight 1."""
+    """(n, 3) meters at weight 1."""
     face70: IntArray
     """(70,) vertex of each OpenPose face point."""
     mean: FloatArray
@@ -80,9 +79,9 @@ class Body:
 
     identity: int
     rest: FloatArray
-    """(V, 3) metres."""
+    """(V, 3) meters."""
     heads: FloatArray
-    """(B, 3) metres."""
+    """(B, 3) meters."""
     scale: float
     """Factor that was applied to the published body; face actions need it too."""
 

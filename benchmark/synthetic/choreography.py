@@ -35,7 +35,7 @@ from benchmark.synthetic.gestures.motion import (
     Skin,
     Take,
 )
-from benchmark.synthetic.idle_motion import idle, rest_goals
+from benchmark.synthetic.idle_motion import idle_motion, rest_goals
 from benchmark.synthetic.legs import leg_point
 from benchmark.synthetic.skeleton import (
     ArmTarget,
@@ -93,7 +93,7 @@ def act(
 ) -> Acting:  # fmt: skip
     """Let one person perform."""
     motions = _rehearse(performances, rng)
-    base = idle(rng, num_frames, fps)
+    base = idle_motion(rng, num_frames, fps)
     controls, actions, mute = base.controls, base.actions, np.zeros(num_frames)
     pen = np.zeros(num_frames, np.int8)
     for performance, motion in zip(performances, motions, strict=True):
@@ -118,9 +118,9 @@ def act(
 
 
 def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -> list[Motion]:
-    """The programs' motions; a person has a preferred hand and a vigour of their own."""
+    """The programs' motions; a person has a preferred hand and a vigor of their own."""
     handed = rng.choice([0.25, 0.75])
-    vigour = rng.uniform(0.6, 1.2)
+    vigor = rng.uniform(0.6, 1.2)
     motions = []
     for performance in performances:
         side = LEFT if rng.random() < handed else RIGHT
@@ -128,7 +128,7 @@ def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -
             rng,
             performance.end - performance.start + 1,
             side,
-            float(vigour * rng.uniform(0.7, 1.25)),
+            float(vigor * rng.uniform(0.7, 1.25)),
         )
         motion = perform(Gesture(performance.gesture), take)
         lift_shoulders(motion)

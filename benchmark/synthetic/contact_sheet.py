@@ -9,12 +9,11 @@ import click
 import cv2
 import numpy as np
 
-from benchmark.params.synthetic import GesturesSpec
-from benchmark.synthetic.assets import NUM_IDENTITIES
-from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.keypoints import BODY, FACE, LEFT_HAND, RIGHT_HAND
 from benchmark.synthetic.plan import Performance, Video
+from benchmark.synthetic.spec import NUM_IDENTITIES, GesturesSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,13 +65,13 @@ def _video(spec: GesturesSpec, number: int, gesture: Gesture) -> Video:
 def _gesture_row(spec: GesturesSpec, gesture: Gesture) -> tuple[NDArray, NDArray]:
     """The row without and the row with points."""
     video = _video(spec, int(gesture), gesture)
-    shooting = Shooting(spec, video)
-    frames = [rgb.copy() for rgb in shooting.frames()]
-    points = shooting.detections()
+    film = VideoFilm(spec, video)
+    frames = [rgb.copy() for rgb in film.frames()]
+    points = film.detections()
     at = np.linspace(_LEAD + 2, _LEAD + _LENGTH - 5, _COLUMNS).astype(int)
     plain = [_enlarged(frames[t]) for t in at]
     drawn = [_with_points(picture.copy(), points[t]) for picture, t in zip(plain, at, strict=True)]
-    return _labelled(plain, gesture), _labelled(drawn, gesture)
+    return _labeled(plain, gesture), _labeled(drawn, gesture)
 
 
 def _enlarged(rgb: NDArray) -> NDArray:
@@ -81,7 +80,7 @@ def _enlarged(rgb: NDArray) -> NDArray:
     return cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC)
 
 
-def _labelled(pictures: list[NDArray], gesture: Gesture) -> NDArray:
+def _labeled(pictures: list[NDArray], gesture: Gesture) -> NDArray:
     row = np.concatenate(pictures, 1)
     name = f"{int(gesture)} {gesture.name.lower().replace('_', ' ')}"
     cv2.putText(row, name, (7, 21), 0, 0.65, (0, 0, 0), 4, cv2.LINE_AA)
@@ -117,7 +116,7 @@ def _people(spec: GesturesSpec, people: int) -> NDArray:
         video = _video(spec, 100 + k, Gesture.PRESS_LIPS)
         if k % 5 == 4:
             video = Video(**{**vars(video), "cap": True})
-        rgb = Shooting(spec, video).draw(0).rgb
+        rgb = VideoFilm(spec, video).draw(0).rgb
         pictures.append(cv2.resize(rgb, (640, 360), interpolation=cv2.INTER_CUBIC))
     pictures += [np.zeros_like(pictures[0])] * (-people % 3)
     rows = [np.concatenate(pictures[k : k + 3], 1) for k in range(0, len(pictures), 3)]

@@ -22,18 +22,18 @@ Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 COVER = 0.01
-"""Metres that a surface must be in front of a point to hide it: more than a slanted surface falls
+"""Meters that a surface must be in front of a point to hide it: more than a slanted surface falls
 away within half a sample, less than a finger's thickness."""
 _LEAST_AREA = 1e-6
 
 
 @numba.njit(cache=True)
-def trace(
+def find_triangles(
     point: Floats, faces: Ints, group: Bytes, hidden: Flags, face: Ints, nearness: Doubles
 ) -> None:
     """The triangle that each sample shows and 1 / its depth there, -1 and 0 where there is none.
 
-    point (V, 3) samples, samples, metres; faces (F, 3); group (F,); hidden (groups,); face and
+    point (V, 3) samples, samples, meters; faces (F, 3); group (F,); hidden (groups,); face and
     nearness (S, S') are written.
     """
     face[:] = -1
@@ -64,7 +64,7 @@ def follow(
 ) -> None:  # fmt: skip
     """Flow of each pixel's nearest sample, and whether its point is seen in the later frame.
 
-    face, nearness (S, S') of the frame, from `trace`; cover (S, S') the later frame's nearness;
+    face, nearness (S, S') of the frame, from `find_triangles`; cover (S, S') the later frame's nearness;
     hidden (groups,) of the later frame; flow (H, W, 2) px and valid (H, W) are written where there
     is a surface.
     """

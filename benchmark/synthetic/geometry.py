@@ -1,4 +1,4 @@
-"""Rotations and easing curves, vectorised over time.
+"""Rotations and easing curves, vectorized over time.
 
 Legend: T frames. Matrices are (T, 3, 3), quaternions (T, 4) as w, x, y, z.
 """

@@ -12,8 +12,8 @@ from benchmark.synthetic.gestures.motion import Axes, Contact, Desk, Goal, Vecto
 from benchmark.synthetic.skeleton import Control
 
 
-class Idle(NamedTuple):
-    """Idle tracks of T frames."""
+class IdleMotion(NamedTuple):
+    """IdleMotion tracks of T frames."""
 
     controls: Array
     """(T, len(Control))."""
@@ -23,7 +23,7 @@ class Idle(NamedTuple):
     """(T, A) the mouth's talk, which gestures may mute."""
 
 
-def idle(rng: np.random.Generator, num_frames: int, fps: float) -> Idle:
+def idle_motion(rng: np.random.Generator, num_frames: int, fps: float) -> IdleMotion:
     """One person's idle motion."""
     controls = np.zeros((num_frames, len(Control)))
     restless = rng.uniform(0.6, 1.9)
@@ -50,7 +50,7 @@ def idle(rng: np.random.Generator, num_frames: int, fps: float) -> Idle:
     controls[:, Control.TWIST] += 0.05 * restless * twitch[:, 2]
     gaze = np.round(smooth_noise(rng, num_frames, 0.7 * fps, 2) * 1.2) * [0.12, 0.06]
     controls[:, [Control.GAZE_YAW, Control.GAZE_PITCH]] = gaze
-    return Idle(controls, _blinks(rng, num_frames, fps), _talk(rng, num_frames, fps))
+    return IdleMotion(controls, _blinks(rng, num_frames, fps), _talk(rng, num_frames, fps))
 
 
 def _twitches(rng: np.random.Generator, num_frames: int, fps: float, columns: int) -> Array:

@@ -25,7 +25,7 @@ _SHOULDERS, _HIPS = (2, 5), (9, 12)
 _LEGS = (10, 11, 13, 14, 19, 20, 21, 22, 23, 24)
 
 _JOINT_DEPTH, _FACE_DEPTH, _HAND_DEPTH = 0.11, 0.025, 0.024
-"""How far under the seen surface a visible point may lie, metres."""
+"""How far under the seen surface a visible point may lie, meters."""
 
 
 class Points(NamedTuple):
@@ -34,7 +34,7 @@ class Points(NamedTuple):
     bone: NDArray[np.int64]
     vertex: NDArray[np.int64]
     hidden_by: NDArray[np.float64]
-    """(K,) metres that the surface may be in front of a visible point."""
+    """(K,) meters that the surface may be in front of a visible point."""
 
 
 def find_points(body: Body) -> Points:
@@ -75,7 +75,7 @@ def joint_places(bones: Bones, points: Points) -> Array:
 
 
 def exact_points(points: Points, places: Array, skin: NDArray, camera: NDArray) -> Array:
-    """(K, 3) px, px, metres of one frame; legs, which are not modelled, are NaN.
+    """(K, 3) px, px, meters of one frame; legs, which are not modeled, are NaN.
 
     Args:
         points: From `find_points`.

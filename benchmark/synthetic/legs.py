@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _CHAIN = ("upperleg01", "upperleg02", "lowerleg01", "lowerleg02", "foot")
 _NEXT = {"upperleg01": "lowerleg01", "lowerleg01": "foot"}
 _OVERLAP = 0.10
-"""Metres above the pelvis to which trousers go up under the shirt."""
+"""Meters above the pelvis to which trousers go up under the shirt."""
 _CLOTH = 0.012
-"""Metres of cloth on the skin."""
+"""Meters of cloth on the skin."""
 _ANKLE = -0.89
 """Height in the mean body where a shoe hides the skin."""
 
@@ -65,7 +65,7 @@ def read_legs() -> LegMesh:
 
 
 class Seat(NamedTuple):
-    """Where a person of one build sits, metres from the pelvis."""
+    """Where a person of one build sits, meters from the pelvis."""
 
     top: float
     """z of the seat."""
@@ -125,7 +125,7 @@ def leg_point(bones: Bones, place: Leg, side: int, frames: slice) -> Array:
 
 @lru_cache(maxsize=512)
 def leg_radius(identity: int, bone: str, along: float, out: tuple[float, float, float]) -> float:
-    """Metres from the left leg's bone to its cloth, at a share of its length and a direction."""
+    """Meters from the left leg's bone to its cloth, at a share of its length and a direction."""
     rig, legs, body = read_rig(), read_legs(), read_body(identity)
     heads = body.heads
     start, end = heads[rig.bone(f"{bone}.L")], heads[rig.bone(f"{_NEXT[bone]}.L")]

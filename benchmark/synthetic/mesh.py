@@ -32,7 +32,7 @@ class Part:
     """A piece of mesh."""
 
     rest: FloatArray
-    """(V, 3) metres."""
+    """(V, 3) meters."""
     faces: IntArray
     """(F, 3), counter-clockwise seen from outside."""
     face_uv: FloatArray
@@ -85,7 +85,7 @@ def vertex_normals(rest: NDArray, faces: NDArray) -> FloatArray:
 
 
 def smooth(rest: NDArray, faces: NDArray, amount: NDArray, rounds: int) -> NDArray:
-    """Vertices drawn towards the mean of their neighbours by `amount` (V,), `rounds` times."""
+    """Vertices drawn towards the mean of their neighbors by `amount` (V,), `rounds` times."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     count = np.bincount(edges[:, 0], minlength=len(rest))[:, None]
     out = rest.astype(np.float64)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmark.synthetic.appearance import Hair, Look
+from benchmark.synthetic.appearance import Appearance, Hair
 from benchmark.synthetic.assets import Body, HandRig, read_hand, read_rig
 from benchmark.synthetic.atlas import HeadMap, Panel, Swatch, face_texels
 from benchmark.synthetic.geometry import unit
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Figure(NamedTuple):
+class PersonMesh(NamedTuple):
     """Parts of one dressed person and their texture."""
 
     parts: list[Part]
@@ -35,21 +35,21 @@ class Figure(NamedTuple):
     texture: NDArray[np.uint8]
 
 
-def dress(body: Body, look: Look, rng: np.random.Generator) -> Figure:
+def dress(body: Body, appearance: Appearance, rng: np.random.Generator) -> PersonMesh:
     """Build one person's parts."""
     rig = read_rig()
-    texture, mask = paint(body, look, rng)
+    texture, mask = paint(body, appearance, rng)
     face_uv = face_texels(body)
     cloth = _vertex_amount(mask, rig.faces, face_uv, len(body.rest))
-    rest = _clothed(body, look, cloth)
-    rest = _with_hair(body, look, rest)
+    rest = _clothed(body, appearance, cloth)
+    rest = _with_hair(body, appearance, rest)
     skin = Part(rest.astype(np.float32), rig.faces, face_uv, rig.bone_idx, rig.bone_w)
-    parts = [skin, *_hair_pieces(body, look, rng)]
-    if look.cap:
+    parts = [skin, *_hair_pieces(body, appearance, rng)]
+    if appearance.cap:
         parts.append(_brim(body))
     for side, group in ((1, Group.PEN_LEFT), (-1, Group.PEN_RIGHT)):
         parts.append(_pen(read_hand(body, side), body, group))
-    return Figure(parts, texture)
+    return PersonMesh(parts, texture)
 
 
 def _vertex_amount(
@@ -62,19 +62,19 @@ def _vertex_amount(
     return (total / np.maximum(count, 1)).astype(np.float32)
 
 
-def _clothed(body: Body, look: Look, cloth: NDArray) -> NDArray:
+def _clothed(body: Body, appearance: Appearance, cloth: NDArray) -> NDArray:
     """Rest vertices with cloth smoothed and lifted off the skin."""
     rig = read_rig()
     soft = smooth(body.rest, rig.faces, cloth, 8)
     normals = vertex_normals(soft, rig.faces)
-    thickness = look.bulk * cloth
+    thickness = appearance.bulk * cloth
     names = np.array(rig.bones)[rig.main_bone]
     arm = np.char.startswith(names, "lowerarm") | np.char.startswith(names, "upperarm")
     thickness = np.where(arm, thickness + 0.004 * cloth, thickness)
     return soft + thickness[:, None] * normals
 
 
-def _with_hair(body: Body, look: Look, rest: NDArray) -> NDArray:
+def _with_hair(body: Body, appearance: Appearance, rest: NDArray) -> NDArray:
     """Lift the scalp by the thickness of the hair or cap."""
     rig = read_rig()
     head = rig.main_bone == rig.bone("head")
@@ -82,13 +82,13 @@ def _with_hair(body: Body, look: Look, rest: NDArray) -> NDArray:
     shape = (Panel.HEAD.value[3], Panel.HEAD.value[2])
     at = np.clip(texels, 0, [shape[1] - 1, shape[0] - 1]).astype(int)
     thickness = {Hair.SHAVED: 0.001, Hair.SHORT: 0.010, Hair.QUIFF: 0.016, Hair.BOB: 0.022,
-                 Hair.LONG: 0.018, Hair.BUN: 0.010}[look.hair]  # fmt: skip
-    amount = scalp_mask(body, look, shape)[at[:, 1], at[:, 0]] * thickness
-    if look.hair is Hair.QUIFF:
+                 Hair.LONG: 0.018, Hair.BUN: 0.010}[appearance.hair]  # fmt: skip
+    amount = scalp_mask(body, appearance, shape)[at[:, 1], at[:, 0]] * thickness
+    if appearance.hair is Hair.QUIFF:
         high = (body.rest[head, 2] - body.rest[head, 2].max() + 0.07) / 0.07
         front = np.clip(-(body.rest[head, 1] - HeadMap.of(body).axis_y) / 0.1, 0, 1)
         amount = amount + np.clip(high, 0, 1) * front * 0.018 * (amount > 0.008)
-    if look.cap:
+    if appearance.cap:
         cap = cap_mask(body, shape)[at[:, 1], at[:, 0]]
         amount = np.where(cap > 0.5, 0.016, amount * 0.6)
     normals = vertex_normals(body.rest, rig.faces)[head]
@@ -99,18 +99,20 @@ def _with_hair(body: Body, look: Look, rest: NDArray) -> NDArray:
     return lifted
 
 
-def _hair_pieces(body: Body, look: Look, rng: np.random.Generator) -> list[Part]:
+def _hair_pieces(body: Body, appearance: Appearance, rng: np.random.Generator) -> list[Part]:
     """Hair that hangs or is tied: meshes on the head bone."""
     rig = read_rig()
     bone = rig.bone("head")
     head = HeadMap.of(body)
     center = np.array([0.0, head.axis_y, head.top - 0.10])
-    match look.hair:
+    match appearance.hair:
         case Hair.BUN:
             ball, faces = ellipsoid(center + [0, 0.085, 0.055], np.array([0.045, 0.04, 0.04]))
             return [rigid(ball, faces, Swatch.HAIR.texel, bone, Group.ALWAYS)]
         case Hair.BOB | Hair.LONG:
-            length = rng.uniform(0.16, 0.19) if look.hair is Hair.BOB else rng.uniform(0.24, 0.32)
+            length = (
+                rng.uniform(0.16, 0.19) if appearance.hair is Hair.BOB else rng.uniform(0.24, 0.32)
+            )
             return [_curtain(center, length, bone)]
         case Hair.SHAVED | Hair.SHORT | Hair.QUIFF:
             return []

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from benchmark.synthetic.assets import NUM_IDENTITIES
 from benchmark.synthetic.gestures.gesture import Gesture
-from benchmark.synthetic.rng import generator
+from benchmark.synthetic.spec import NUM_IDENTITIES
 
 if TYPE_CHECKING:
-    from benchmark.params.synthetic import GesturesSpec
+    from benchmark.synthetic.spec import GesturesSpec
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -60,6 +60,15 @@ class Video:
     def number(self) -> int:
         """The name as a number: the id of this video's random generators."""
         return int(self.name)
+
+
+def generator(seed: int, purpose: str, number: int) -> np.random.Generator:
+    """Seed one random generator per (seed, purpose, number).
+
+    Every purpose draws from its own stream, so no value depends on the order in which workers film.
+    """
+    # A purpose's text is part of the seed: another spelling generates another data set.
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), number])
 
 
 def class_counts(

@@ -24,7 +24,7 @@ FAR = np.float32(1e9)
 _SHADOW_TAPS = 3
 _PER_TAP, _PER_REACH = np.float32(1 / 3), np.float32(1 / 0.3)
 _SHADOW_NEAR, _SHADOW_SLOPE, _SHADOW_REACH = np.float32(0.004), np.float32(0.013), np.float32(0.3)
-"""Metres in front of a sample from which something shades it: plus slope per tap, up to reach."""
+"""Meters in front of a sample from which something shades it: plus slope per tap, up to reach."""
 _SHOULDER, _SHOULDER_ROOM = np.float32(180), np.float32(70)
 """Gray level above which highlights are bent, as film does, and the room left above it."""
 

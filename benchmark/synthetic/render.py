@@ -13,7 +13,7 @@ from benchmark.synthetic.mesh import Group, join
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmark.synthetic.person_mesh import Figure
+    from benchmark.synthetic.person_mesh import PersonMesh
     from benchmark.synthetic.scene import Scene
 
 _NOISE_LENGTH = 1 << 18
@@ -25,7 +25,7 @@ class Frame(NamedTuple):
     rgb: NDArray[np.uint8]
     """(H, W, 3)."""
     depth: NDArray[np.float32]
-    """(H, W) metres along the optical axis; `raster.FAR` where only the backdrop is seen."""
+    """(H, W) meters along the optical axis; `raster.FAR` where only the backdrop is seen."""
     skin: NDArray[np.float32]
     """(V, 3) the body's vertices: x px, y px, depth m."""
 
@@ -51,12 +51,12 @@ class Renderer:
     """Draws one person in one scene; holds the buffers."""
 
     def __init__(
-        self, figure: Figure, scene: Scene, rng: np.random.Generator, *, width: int, height: int
+        self, person: PersonMesh, scene: Scene, rng: np.random.Generator, *, width: int, height: int
     ) -> None:
-        self.mesh = join([*figure.parts, *scene.parts])
+        self.mesh = join([*person.parts, *scene.parts])
         """All that is drawn; the body's vertices come first."""
         self._rig = read_rig()
-        self._texture = figure.texture
+        self._texture = person.texture
         self._scene = scene
         s = raster.SUPERSAMPLE
         num_vertices = len(self.mesh.rest)
@@ -65,7 +65,7 @@ class Renderer:
             np.zeros((num_vertices, 3), np.float32) for _ in range(4)
         )
         self.points = np.zeros((num_vertices, 3), np.float32)
-        """(V, 3) the mesh in the frame drawn last: x, y in samples, depth in metres."""
+        """(V, 3) the mesh in the frame drawn last: x, y in samples, depth in meters."""
         self._rgb = np.zeros((height * s, width * s, 3), np.float32)
         self._depth = np.empty((height * s, width * s), np.float32)
         self._out = np.empty((height, width, 3), np.uint8)

@@ -101,12 +101,12 @@ def _logo_board(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
     light = big.mean() < 120
     inks = [rng.integers(150, 255, 3) if light else rng.integers(0, 110, 3) for _ in names]
     across, down = int(rng.uniform(110, 170)), int(rng.uniform(50, 80))
-    chequered = rng.random() < 0.35
+    checkered = rng.random() < 0.35
     other = np.clip(big[0, 0].astype(int) + rng.integers(-60, 60, 3), 0, 255)
     for j, y in enumerate(range(0, h, down)):
         for i, x in enumerate(range(-across // 2 * (j % 2), w, across)):
             k = (i + 2 * j) % len(names)
-            if chequered and (i + j) % 2:
+            if checkered and (i + j) % 2:
                 cv2.rectangle(big, (x, y), (x + across, y + down), other.tolist(), -1)
             name = _NAMES[names[k]]
             font, ink = int(k % 4), inks[k].tolist()
@@ -195,7 +195,7 @@ class Camera(NamedTuple):
     """(T, 3): the backdrop's zoom and shift for that camera."""
 
 
-def film(rng: np.random.Generator, num_frames: int, width: int, height: int) -> Camera:
+def build_camera(rng: np.random.Generator, num_frames: int, width: int, height: int) -> Camera:
     """A tripod camera with a slow operator: small pan, tilt and zoom."""
     distance = rng.uniform(2.3, 3.2)
     azimuth, above = rng.uniform(-0.16, 0.16), rng.uniform(0.0, 0.16)
@@ -203,14 +203,14 @@ def film(rng: np.random.Generator, num_frames: int, width: int, height: int) -> 
     target = np.array([rng.uniform(-0.08, 0.08), -0.1, 0.96 - frame_height / 2])
     position = target + distance * np.array([np.sin(azimuth), -np.cos(azimuth), above])
     focal = height * np.linalg.norm(target - position) / frame_height
-    return on_tripod(rng, num_frames, position, target, (float(focal), width, height))
+    return tripod_camera(rng, num_frames, position, target, (float(focal), width, height))
 
 
-def on_tripod(
+def tripod_camera(
     rng: np.random.Generator, num_frames: int, position: Array, target: Array,
     lens: tuple[float, int, int],
 ) -> Camera:  # fmt: skip
-    """The slow operator's camera at `position` (3,), turned to `target` (3,), both in metres.
+    """The slow operator's camera at `position` (3,), turned to `target` (3,), both in meters.
 
     Args:
         rng: The chance of this camera.

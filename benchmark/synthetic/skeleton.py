@@ -25,7 +25,7 @@ _LARGEST_WRIST_BEND = 1.05
 
 
 class Control(IntEnum):
-    """What moves torso, neck, shoulders and eyes; angles in radians, offsets in metres."""
+    """What moves torso, neck, shoulders and eyes; angles in radians, offsets in meters."""
 
     SLIDE = 0
     """Whole body to its left."""
@@ -55,7 +55,7 @@ class Control(IntEnum):
     GAZE_YAW = 14
     GAZE_PITCH = 15
     SINK = 16
-    """Head down into the shoulders, metres."""
+    """Head down into the shoulders, meters."""
 
 
 @dataclass

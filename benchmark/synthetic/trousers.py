@@ -17,8 +17,8 @@ from benchmark.synthetic.mesh import Group, Part, rigid, smooth, tube, vertex_no
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmark.synthetic.appearance import Look
-    from benchmark.synthetic.person_mesh import Figure
+    from benchmark.synthetic.appearance import Appearance
+    from benchmark.synthetic.person_mesh import PersonMesh
 
 _CLOTH = (
     (36, 48, 78), (62, 82, 120), (96, 116, 150), (28, 28, 32), (66, 66, 70), (118, 116, 112),
@@ -29,29 +29,31 @@ _THINGS = ((226, 40, 40), (250, 214, 40), (30, 170, 230), (240, 240, 240), (40, 
 _THICKER = 2.2
 _IN_HAND = (Group.PEN_LEFT, Group.PEN_RIGHT)
 _ACROSS, _TOP, _BOTTOM = 0.32, 0.12, -1.02
-"""Metres of the published body that the panel shows: half width, top, bottom."""
+"""Meters of the published body that the panel shows: half width, top, bottom."""
 _WAIST = 0.02
 """Height in the mean body where the shirt ends."""
 _KNEE, _HEM = -0.47, -0.84
 """Heights in the mean body where shorts and trousers end."""
 
 
-def with_legs(figure: Figure, body: Body, look: Look, rng: np.random.Generator) -> Figure:
+def with_legs(
+    person: PersonMesh, body: Body, appearance: Appearance, rng: np.random.Generator
+) -> PersonMesh:
     """The whole person: the shirt ends at the waist, legs and shoes come after the other parts.
 
-    The colors are painted into the figure's own texture.
+    The colors are painted into the person's own texture.
     """
     short = bool(rng.random() < 0.22)
     hem = _KNEE if short else _HEM
-    _paint(figure.texture, look, rng, hem)
+    _paint(person.texture, appearance, rng, hem)
     shoe = np.clip(np.array(_SHOES[rng.integers(len(_SHOES))]) + rng.normal(0, 8, 3), 8, 250)
-    Swatch.SHOE.paint(figure.texture, shoe.astype(np.uint8))
+    Swatch.SHOE.paint(person.texture, shoe.astype(np.uint8))
     legs = _legs(body, hem, float(rng.uniform(0.008, 0.016)))
-    Swatch.PEN.paint(figure.texture, np.array(_THINGS[rng.integers(len(_THINGS))], np.uint8))
-    shirt, *others = figure.parts
+    Swatch.PEN.paint(person.texture, np.array(_THINGS[rng.integers(len(_THINGS))], np.uint8))
+    shirt, *others = person.parts
     others = [_thicker(part) if part.group in _IN_HAND else part for part in others]
     parts = [_hemmed(shirt), *others, legs, _shoe(body, "L"), _shoe(body, "R")]
-    return figure._replace(parts=parts)
+    return person._replace(parts=parts)
 
 
 def _thicker(pen: Part) -> Part:
@@ -68,7 +70,7 @@ def _hemmed(shirt: Part) -> Part:
     return replace(shirt, faces=shirt.faces[~below], face_uv=shirt.face_uv[~below])
 
 
-def _paint(texture: NDArray, look: Look, rng: np.random.Generator, hem: float) -> None:
+def _paint(texture: NDArray, appearance: Appearance, rng: np.random.Generator, hem: float) -> None:
     """Cloth with folds and perhaps a stripe; skin below the hem."""
     view = Panel.LEGS.view(texture)
     h, w = view.shape[:2]
@@ -76,7 +78,7 @@ def _paint(texture: NDArray, look: Look, rng: np.random.Generator, hem: float) -
     folds = cv2.GaussianBlur(rng.standard_normal((h, w)).astype(np.float32), (0, 0), 5) * 2.0
     view[:] = np.clip(cloth * (1 + 0.14 * np.clip(folds, -1.5, 1.5))[..., None], 0, 255)
     line = int(_row(np.array(hem)))
-    view[line:] = look.skin
+    view[line:] = appearance.skin
     view[line - 3 : line] = view[line - 3 : line] // 2
 
 

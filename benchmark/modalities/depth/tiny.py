@@ -23,8 +23,8 @@ from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-from benchmark.params.synthetic import GesturesSpec
 from benchmark.runtime.devices import own_device
+from benchmark.synthetic.spec import GesturesSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ FRAMES_AT_ONCE = 16
 """Bounds the memory of `TinyDepth.depth`."""
 
 
-class DepthCard(Strict):
+class DepthMetadata(Strict):
     """depth.json: all that is needed to build the network, and where its weights come from."""
 
     format: str = Field(pattern=f"^{FORMAT}$")
@@ -105,7 +105,7 @@ def _to_size_of(larger: Tensor, smaller: Tensor) -> Tensor:
 class TinyDepth:
     """A trained network, ready to look at frames."""
 
-    def __init__(self, metadata: DepthCard, net: DepthNet) -> None:
+    def __init__(self, metadata: DepthMetadata, net: DepthNet) -> None:
         self.metadata = metadata
         # A fifth faster on a CPU in this order.
         self._net = net.eval().to(memory_format=torch.channels_last)
@@ -124,7 +124,7 @@ class TinyDepth:
             ParamsError: The metadata is missing or breaks its schema.
             FormatError: The weights are missing or damaged, or do not belong to the metadata.
         """
-        metadata = read_yaml(folder / METADATA, DepthCard)
+        metadata = read_yaml(folder / METADATA, DepthMetadata)
         net = DepthNet(metadata.spec.channels)
         path = folder / WEIGHTS
         try:
@@ -191,7 +191,7 @@ def load(folder: str) -> TinyDepth:
     return TinyDepth.load(Path(folder)).to(own_device())
 
 
-def write_depth_net(folder: Path, metadata: DepthCard, net: DepthNet) -> None:
+def write_depth_net(folder: Path, metadata: DepthMetadata, net: DepthNet) -> None:
     """Weights, without metadata, which would not be byte-stable, and metadata as one folder."""
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     data = safetensors.torch.save(tensors)

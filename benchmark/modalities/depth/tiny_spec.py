@@ -33,7 +33,7 @@ class TinyDepthSpec(Strict):
     lr: Annotated[float, Field(gt=0)]
     """Highest learning rate of AdamW; it falls to 0 along a cosine."""
     edge_weight: Annotated[float, Field(ge=0)]
-    """Weight of the loss on depth differences between neighbours, which keeps outlines sharp."""
+    """Weight of the loss on depth differences between neighbors, which keeps outlines sharp."""
     backdrop_metres: Annotated[float, Field(gt=0)]
     """How far behind the person the backdrop counts; it is a picture without a place of its own."""
     threads: _Positive

@@ -14,14 +14,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.core.pictures import write_png
-from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, TinyDepth, write_depth_net
+from benchmark.modalities.depth.tiny import (
+    FORMAT,
+    DepthMetadata,
+    DepthNet,
+    TinyDepth,
+    write_depth_net,
+)
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
 from benchmark.runtime.malloc import keep_freed_memory
-from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.gestures.gesture import Gesture
-from benchmark.synthetic.plan import Performance, Video, plan
+from benchmark.synthetic.plan import Performance, Video, generator, plan
 from benchmark.synthetic.raster import FAR
-from benchmark.synthetic.rng import generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-    from benchmark.params.synthetic import GesturesSpec
+    from benchmark.synthetic.spec import GesturesSpec
 
     Report: TypeAlias = Callable[[int, Mapping[str, float]], None]
 
@@ -55,7 +60,7 @@ class Examples(NamedTuple):
 
 def train(
     spec: TinyDepthSpec, people: GesturesSpec, out: Path, *, picture: Path, report: Report
-) -> DepthCard:
+) -> DepthMetadata:
     """Film takes of `people`'s train split, train on them, write weights and metadata to `out`.
 
     The bytes depend on the two specs (and on the machine's arithmetic) alone. `report` is given the
@@ -68,7 +73,7 @@ def train(
     log.info("tiny depth: %d frames filmed in %.0f s", len(examples.frames), filmed - begun)
     net, losses = fit(spec, examples, report)
     tail = losses[-max(1, len(losses) // 10) :]
-    metadata = DepthCard(
+    metadata = DepthMetadata(
         format=FORMAT, spec=spec, people=people, loss=round(float(np.mean(tail)), 6), blake2b=""
     )
     log.info("tiny depth: loss %.4f after %.0f s", metadata.loss, time.perf_counter() - filmed)
@@ -118,13 +123,13 @@ def film_examples(spec: TinyDepthSpec, people: GesturesSpec) -> Examples:
     at = 0
     takes = plan_takes(spec, people)
     for k, take in enumerate(tqdm(takes, "film people", unit="take", disable=None)):
-        shooting = Shooting(camera, take)
+        film = VideoFilm(camera, take)
         rng = generator(spec.seed, "depth frames", k)
         for frame in rng.choice(take.num_frames, spec.frames_per_take, replace=False):
-            picture = shooting.draw(int(frame))
+            picture = film.draw(int(frame))
             frames[at] = picture.rgb
             targets[at] = relative_inverse(
-                picture.depth, shooting.camera.rows[frame], spec.backdrop_metres
+                picture.depth, film.camera.rows[frame], spec.backdrop_metres
             )
             at += 1
     return Examples(frames, targets)
@@ -138,7 +143,7 @@ def relative_inverse(
     Neither scale nor distance can be seen in one picture, so they are taken out of the target.
 
     Args:
-        depth: (H, W) metres; `raster.FAR` or inf on the backdrop.
+        depth: (H, W) meters; `raster.FAR` or inf on the backdrop.
         camera: (15,) row of `scene.Camera`.
         backdrop_metres: How far behind the pelvis, the origin, the backdrop counts.
     """

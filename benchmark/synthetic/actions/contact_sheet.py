@@ -9,11 +9,10 @@ import click
 import cv2
 import numpy as np
 
-from benchmark.params.synthetic import ActionsSpec
 from benchmark.synthetic.actions.action import Action
-from benchmark.synthetic.actions.film_clip import ClipShooting
+from benchmark.synthetic.actions.film_clip import ClipFilm
 from benchmark.synthetic.actions.plan import Clip
-from benchmark.synthetic.assets import NUM_IDENTITIES
+from benchmark.synthetic.spec import NUM_IDENTITIES, ActionsSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +47,7 @@ def _row(spec: ActionsSpec, action: Action) -> NDArray:
     identity = (17 * int(action) + 31 * spec.seed) % NUM_IDENTITIES
     clip = Clip("train", int(action), identity, action, _LEAD, _LENGTH, _LENGTH + 2 * _LEAD)
     at = set(np.linspace(1, clip.num_frames - 3, _COLUMNS).astype(int).tolist())
-    frames = ClipShooting(spec, clip).frames()
+    frames = ClipFilm(spec, clip).frames()
     row = np.concatenate([rgb.copy() for t, rgb in enumerate(frames) if t in at], 1)
     name = f"{int(action)} {action.title}"
     cv2.putText(row, name, (6, 17), 0, 0.5, (0, 0, 0), 1, cv2.LINE_AA)

@@ -10,11 +10,10 @@ import numpy as np
 from benchmark.core.errors import ParamsError
 from benchmark.synthetic import plan as gestures_plan
 from benchmark.synthetic.actions.action import Action
-from benchmark.synthetic.plan import FLOOR, SPLITS, Split, class_counts
-from benchmark.synthetic.rng import generator
+from benchmark.synthetic.plan import FLOOR, SPLITS, Split, class_counts, generator
 
 if TYPE_CHECKING:
-    from benchmark.params.synthetic import ActionsSpec, GesturesSpec
+    from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 _HELD_OUT = 0.15
 """Share of the people in each of validation and test."""

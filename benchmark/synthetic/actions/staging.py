@@ -33,7 +33,7 @@ from benchmark.synthetic.gestures.motion import (
     Step,
     Vector,
 )
-from benchmark.synthetic.idle_motion import idle
+from benchmark.synthetic.idle_motion import idle_motion
 from benchmark.synthetic.legs import pose_leg, seat
 from benchmark.synthetic.skeleton import ArmTarget, Bones, chain_hand, pose_arm, pose_trunk
 
@@ -68,7 +68,7 @@ def stage_action(
     """
     num_frames = len(motion.controls)
     lift_shoulders(motion)
-    base = idle(rng, num_frames, fps)
+    base = idle_motion(rng, num_frames, fps)
     actions = base.actions + motion.actions + base.talk * (1 - motion.mute)[:, None]
     bones = pose_trunk(body, base.controls * _CALM + motion.controls)
     _pose_legs(bones, motion, habits, rng)

@@ -8,7 +8,7 @@ from benchmark.synthetic.geometry import Array, smoothstep
 from benchmark.synthetic.gestures.motion import Step, Take, Vector, along
 
 _BALL = (0.14, 0.07)
-"""Metres from the ball of the foot to the ankle: back, up."""
+"""Meters from the ball of the foot to the ankle: back, up."""
 
 
 def change(take: Take, at: float, seconds: float) -> Array:
@@ -43,5 +43,5 @@ def heel_up(take: Take, angle: Array) -> Step:
 
 
 def towards(direction: Vector, amount: Array) -> Array:
-    """(n, 3) shift outward, to the front, up by `amount` (n,) metres."""
+    """(n, 3) shift outward, to the front, up by `amount` (n,) meters."""
     return along(direction, amount)

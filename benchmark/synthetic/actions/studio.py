@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.synthetic.atlas import Swatch
 from benchmark.synthetic.geometry import unit
 from benchmark.synthetic.mesh import Group, Part, quad, rigid, tube
-from benchmark.synthetic.scene import STATIC_BONE, Camera, Scene, on_tripod, project
+from benchmark.synthetic.scene import STATIC_BONE, Camera, Scene, project, tripod_camera
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MARGIN = 1.3
 """The backdrop is that much larger than the frame, as `scene` has it."""
 _TOP, _SIDE, _TOES = 1.03, 0.42, 0.40
-"""What the frame is to hold, metres: above the pelvis, to each side, in front of the knees."""
+"""What the frame is to hold, meters: above the pelvis, to each side, in front of the knees."""
 _LAP = 0.075
 """Height of the lap above the pelvis: what goals above a desk are measured from."""
 
@@ -74,7 +74,7 @@ def _film(
     target, tall, wide = _aim(position, target, seat)
     focal = min(height / tall, width / wide) * rng.uniform(0.90, 1.0)
     target[:2] += rng.uniform(-0.05, 0.05) * np.array([np.cos(azimuth), np.sin(azimuth)])
-    camera = on_tripod(rng, num_frames, position, target, (focal, width, height))
+    camera = tripod_camera(rng, num_frames, position, target, (focal, width, height))
     base = camera.rows[0].astype(np.float64)
     base[12:] = focal, width / 2, height / 2
     return camera, base
@@ -128,7 +128,7 @@ def _backdrop(
     _furnish(picture, rng, wall)
 
     def seen(points: list[tuple[float, float, float]]) -> NDArray[np.int32]:
-        """(n, 2) px of points on the floor or wall: x, y, metres above the floor."""
+        """(n, 2) px of points on the floor or wall: x, y, meters above the floor."""
         world = np.array(points) + [0, 0, seat.floor]
         return np.round(project(base, world)[:, :2] + shift).astype(np.int32)
 

@@ -111,7 +111,7 @@ def manipulate(take: Take) -> Motion:
     motion.goals[take.side] = take.goal(
         Chest((0.12, y, z + 0.05)), Contact.PINCH, (-0.6, -0.5, 0.5), (-0.6, 0.3, -0.6),
         weight=w, elbow=_ELBOW_REST, curl=0.34 + 0.14 * twirl, thumb=0.3,
-        wobble=0.5 * take.vigour * take.wave(1.3), drift=along((0.6, 0.2, 0.7), 0.012 * twirl),
+        wobble=0.5 * take.vigor * take.wave(1.3), drift=along((0.6, 0.2, 0.7), 0.012 * twirl),
     )  # fmt: skip
     if take.chance(0.5):
         motion.goals[-take.side] = take.goal(
@@ -164,7 +164,7 @@ own chest, hand lifted off the desk."""
 
 
 def _speech_path(take: Take, shape: int) -> np.ndarray:
-    """(n, 3) metres."""
+    """(n, 3) meters."""
     size = take.vary(0.055, 0.4) * (0.5 if shape > 4 else 1.0)
     beat = take.wave(1.6)
     if shape == 1:

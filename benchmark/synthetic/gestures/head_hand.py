@@ -89,7 +89,7 @@ def rub_eyes(take: Take) -> Motion:
     circle = along((1, 0, 0), 0.009 * take.wave(2.4)) + along((0, 0, 1), 0.007 * take.wave(2.4))
     motion.goals[take.side] = take.goal(
         places(take.side)["eye"], Contact.INDEX, (-0.4, 0.3, 0.85), (-0.25, 0.95, 0.0),
-        weight=w, elbow=_ELBOW_OUT, curl=0.3, drift=circle * take.vigour, axes=Axes.HEAD,
+        weight=w, elbow=_ELBOW_OUT, curl=0.3, drift=circle * take.vigor, axes=Axes.HEAD,
     )  # fmt: skip
     act(motion, "eyeBlink", 1.1 * w)
     act(motion, "browDown", 0.6 * w)
@@ -171,7 +171,7 @@ def touch_hair(take: Take) -> Motion:
     stroke = np.array([-0.015, -0.05, 0.035]) * (1 - path) + np.array([0.0, 0.065, -0.06]) * path
     motion.goals[take.side] = take.goal(
         places(take.side)["scalp"], Contact.TIPS, (-0.35, 0.6, 0.7), (-0.9, 0.1, -0.3),
-        weight=w, elbow=(0.95, -0.15, -0.25), curl=0.1, spread=0.4, drift=stroke * take.vigour,
+        weight=w, elbow=(0.95, -0.15, -0.25), curl=0.1, spread=0.4, drift=stroke * take.vigor,
         axes=Axes.HEAD, arc=(0.12, -0.06, 0.0),
     )  # fmt: skip
     move(motion, Control.YAW, take.side * take.vary(0.12) * w)

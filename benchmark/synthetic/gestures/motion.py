@@ -55,7 +55,7 @@ class Chest:
 
 @dataclass(frozen=True)
 class Desk:
-    """A place above the desk: metres to the left of the middle, in front of the body, above."""
+    """A place above the desk: meters to the left of the middle, in front of the body, above."""
 
     at: Vector
 
@@ -82,7 +82,7 @@ class Step:
     """Where one foot goes during a performance, from where it rests."""
 
     shift: Array
-    """(n, 3) metres that the ankle is moved: outward, to the front, up."""
+    """(n, 3) meters that the ankle is moved: outward, to the front, up."""
     knee: Array
     """(n,) how much farther outward the knee points."""
     pitch: Array
@@ -105,12 +105,12 @@ class Goal:
     curls: Array
     """(n, 6) thumb..little 0..1, spread."""
     drift: Array
-    """(n, 3) metres off the place."""
+    """(n, 3) meters off the place."""
     wobble: Array
     """(n,) radians of roll about the hand's own length."""
     axes: Axes
     arc: Vector
-    """Metres by which the way there bulges."""
+    """Meters by which the way there bulges."""
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Take:
     num_frames: int
     side: int
     """Hand that acts, where one does."""
-    vigour: float
+    vigor: float
     """About 1; scales amplitudes with the person's habit."""
     fps: float = FPS
     """Frames per second in which the performance is made up."""
@@ -163,8 +163,8 @@ class Take:
         return np.sin(2 * np.pi * hertz * self.seconds + self.rng.uniform(0, 2 * np.pi))
 
     def vary(self, value: float, share: float = 0.25) -> float:
-        """`value` give or take `share` of it, scaled by the person's vigour."""
-        return value * self.vigour * float(self.rng.uniform(1 - share, 1 + share))
+        """`value` give or take `share` of it, scaled by the person's vigor."""
+        return value * self.vigor * float(self.rng.uniform(1 - share, 1 + share))
 
     def chance(self, probability: float) -> bool:
         """True with that probability."""
@@ -222,7 +222,7 @@ def _jittered(vector: Vector, jitter: Array) -> Vector:
 
 
 def along(direction: Vector, amount: Array) -> Array:
-    """(n, 3) drift along a direction by `amount` (n,) metres."""
+    """(n, 3) drift along a direction by `amount` (n,) meters."""
     return np.asarray(amount)[:, None] * np.asarray(direction)[None]
 
 

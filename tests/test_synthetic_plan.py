@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.film_clip import cast
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.plan import FLOOR, IMIGUE_COUNTS, class_counts, plan
+from benchmark.synthetic.spec import GesturesSpec
 
 
 def _spec(**changes: int) -> GesturesSpec:
@@ -59,8 +59,8 @@ def test_people_and_places_are_disjoint_between_splits(videos):
     assert len(set(people)) == len(people) == 34
     spec = _spec()
     boards = {cast(spec, video).scene.backdrop.tobytes() for video in videos}
-    looks = {cast(spec, video).look.skin.tobytes() for video in videos}
-    assert len(boards) == len(looks) == len(videos)
+    appearances = {cast(spec, video).appearance.skin.tobytes() for video in videos}
+    assert len(boards) == len(appearances) == len(videos)
 
 
 def test_clips_lie_inside_the_video_and_do_not_overlap(videos):
