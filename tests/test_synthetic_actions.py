@@ -139,7 +139,7 @@ def test_unfinished_clips_of_another_seed_are_not_taken_over(made, tmp_path, mon
 
 def test_what_is_there_already_is_not_overwritten(tmp_path):
     (tmp_path / "raw/videos_train").mkdir(parents=True)
-    with pytest.raises(ArchiveError, match="a generator overwrites nothing"):
+    with pytest.raises(ArchiveError, match="the generator overwrites nothing"):
         write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 

@@ -140,7 +140,7 @@ def test_unfinished_videos_of_another_seed_are_not_taken_over(made, tmp_path, mo
 
 def test_what_is_there_already_is_not_overwritten(tmp_path):
     (tmp_path / "raw/imigue_rgb_phase1/train_data").mkdir(parents=True)
-    with pytest.raises(ArchiveError, match="a generator overwrites nothing"):
+    with pytest.raises(ArchiveError, match="the generator overwrites nothing"):
         write_archive(_SPEC, tmp_path / "raw", tmp_path / "test_labels", workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 

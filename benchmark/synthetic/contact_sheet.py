@@ -1,4 +1,4 @@
-"""Pictures to judge the generator by eye: python -m benchmark.synthetic.contact_sheet."""
+"""Draw pictures to judge gestures by eye: python -m benchmark.synthetic.contact_sheet."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def _spec(seed: int) -> GesturesSpec:
 
 
 def _video(spec: GesturesSpec, number: int, gesture: Gesture) -> Video:
-    """A video with one performance."""
+    """Plan a video with one performance."""
+    # Steps that are prime to 64 give neighbors on a sheet bodies of different build.
     identity = (17 * number + 31 * spec.seed) % NUM_IDENTITIES
     performance = Performance(gesture, _LEAD, _LEAD + _LENGTH - 1)
     cap = gesture is Gesture.TOUCH_HAT
@@ -63,9 +64,10 @@ def _video(spec: GesturesSpec, number: int, gesture: Gesture) -> Video:
 
 
 def _gesture_row(spec: GesturesSpec, gesture: Gesture) -> tuple[NDArray, NDArray]:
-    """The row without and the row with points."""
+    """Draw the row without and the row with points."""
     video = _video(spec, int(gesture), gesture)
     film = VideoFilm(spec, video)
+    # All frames, though few are shown: a detector's errors are correlated in time.
     frames = [rgb.copy() for rgb in film.frames()]
     points = film.detections()
     at = np.linspace(_LEAD + 2, _LEAD + _LENGTH - 5, _COLUMNS).astype(int)
@@ -89,7 +91,7 @@ def _labeled(pictures: list[NDArray], gesture: Gesture) -> NDArray:
 
 
 def _with_points(picture: NDArray, points: NDArray) -> NDArray:
-    """Bones of the body, dots elsewhere; the brighter the more confident; none where lost."""
+    """Draw the body's bones, and dots elsewhere: brighter where more confident, none where lost."""
     xy = (points[:, :2] - [_CROP.start, 0]) * _ZOOM
     found = points[:, 2] > 0
     for a, b in _BODY_BONES:
@@ -114,7 +116,7 @@ def _people(spec: GesturesSpec, people: int) -> NDArray:
     pictures = []
     for k in range(people):
         video = _video(spec, 100 + k, Gesture.PRESS_LIPS)
-        if k % 5 == 4:
+        if k % 5 == 4:  # some wear a cap
             video = Video(**{**vars(video), "cap": True})
         rgb = VideoFilm(spec, video).draw(0).rgb
         pictures.append(cv2.resize(rgb, (640, 360), interpolation=cv2.INTER_CUBIC))
@@ -124,6 +126,7 @@ def _people(spec: GesturesSpec, people: int) -> NDArray:
 
 
 def _write(path: Path, rgb: NDArray) -> None:
+    # OpenCV writes BGR, and wants it contiguous.
     cv2.imwrite(str(path), np.ascontiguousarray(rgb[:, :, ::-1]))
 
 

@@ -1,6 +1,6 @@
-"""What only a generated video knows: exact depth and exact optical flow of every frame.
+"""Ground truth that only a generated video has: exact depth and optical flow of every frame.
 
-For training and judging estimators of either. Only what is filmed goes into the archive.
+Estimators of either are trained and judged on it. None of it goes into the archive.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class GroundTruth(NamedTuple):
-    """One frame and all that is known of it.
+    """One frame with its depth and flow.
 
-    A pixel at a silhouette is a mixture in `rgb`; in `depth` and `flow` it is its nearest sample.
+    A pixel at a silhouette mixes its samples in `rgb`; `depth` and `flow` take its nearest sample.
     """
 
     rgb: NDArray[np.uint8]
@@ -35,14 +35,14 @@ class GroundTruth(NamedTuple):
     """(H, W) meters along the optical axis to the visible surface; inf on the backdrop, which is a
     picture at no distance."""
     flow: NDArray[np.float32]
-    """(H, W, 2) px, right and down, from a pixel's visible point to that point in the next frame,
-    seen there or not; the camera's and the backdrop's movement included. NaN in the last frame."""
+    """(H, W, 2) px, right and down, from a pixel's visible point to the same point in the next
+    frame, seen there or not, camera and backdrop included. NaN in the last frame."""
     valid: NDArray[np.bool_]
-    """(H, W) whether that point is also seen in the next frame. False in the last frame."""
+    """(H, W) whether the next frame shows that point too. False in the last frame."""
 
 
 class _Drawn(NamedTuple):
-    """What of a frame is needed when the next one is drawn."""
+    """Copies of a frame's arrays, which the renderer overwrites with the next frame."""
 
     rgb: NDArray[np.uint8]
     points: NDArray[np.float32]
@@ -51,14 +51,14 @@ class _Drawn(NamedTuple):
 
 
 def exact_frames(spec: GesturesSpec, video: Video) -> Iterator[GroundTruth]:
-    """Every frame of a video in order. All arrays are the caller's."""
+    """Film a video; yield every frame in order. The caller may keep and change the arrays."""
     return follow_film(VideoFilm(spec, video))
 
 
 def follow_film(film: VideoFilm, start: int = 0, stop: int | None = None) -> Iterator[GroundTruth]:
-    """Frames `start` to `stop` (by default all) of a film; also fills its exact points.
+    """Yield frames `start` to `stop` (by default all) of a film; fill its exact points on the way.
 
-    Frame `stop` is drawn too where there is one: only the video's last frame is without flow.
+    Frame `stop`, where there is one, is drawn too: only the video's last frame is without flow.
     """
     num_frames = len(film.exact)
     stop = num_frames if stop is None else stop
@@ -73,7 +73,8 @@ def follow_film(film: VideoFilm, start: int = 0, stop: int | None = None) -> Ite
 
 
 def person_mask(film: VideoFilm, frame: int) -> NDArray[np.bool_]:
-    """(H, W) where the body is what is seen, not hair, cap, pen, desk or backdrop."""
+    """Mark (H, W) where the body is seen: not hair pieces, cap, pen, desk or backdrop."""
+    # The body's triangles are the mesh's first ones; one sample of each pixel speaks for it.
     face = _draw(film, frame).face[::SUPERSAMPLE, ::SUPERSAMPLE]
     return (face >= 0) & (face < len(read_rig().faces))
 
@@ -107,9 +108,9 @@ def _last(drawn: _Drawn) -> GroundTruth:
 
 
 def _depth(nearness: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(H, W) meters of each pixel's nearest sample."""
+    """Compute (H, W) meters of each pixel's nearest sample."""
     s = SUPERSAMPLE
     height, width = nearness.shape[0] // s, nearness.shape[1] // s
     nearest = nearness.reshape(height, s, width, s).max((1, 3))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # 1 / 0 is the backdrop's inf
         return (1 / nearest).astype(np.float32)

@@ -35,6 +35,7 @@ class Painted(NamedTuple):
 
 def paint(body: Body, appearance: Appearance, rng: np.random.Generator) -> Painted:
     """Paint everything of one person."""
+    # All draw from one generator: the order of these calls is part of the seed.
     texture = np.full((at.HEIGHT, at.WIDTH, 3), appearance.skin, np.uint8)
     mask = np.zeros((at.HEIGHT, at.WIDTH), np.uint8)
     paint_head(texture, body, appearance, rng)
@@ -56,6 +57,7 @@ def _paint_eye(view: NDArray, appearance: Appearance) -> None:
 
 def _paint_swatches(texture: Atlas, appearance: Appearance, rng: np.random.Generator) -> None:
     wood = np.array([(196, 160, 120), (120, 84, 56), (60, 60, 66), (225, 225, 222), (40, 52, 84)])
+    # The desk is part of the person's texture: one texture per mesh keeps the rasterizer simple.
     top = wood[rng.integers(len(wood))]
     colors = {
         Swatch.SKIN: np.asarray(appearance.skin),

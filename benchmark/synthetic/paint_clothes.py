@@ -22,7 +22,15 @@ Atlas = NDArray[np.uint8]
 def paint_torso(
     texture: Atlas, mask: Atlas, body: Body, appearance: Appearance, rng: np.random.Generator
 ) -> None:
-    """Paint FRONT and BACK of an atlas and its mask."""
+    """Paint FRONT and BACK of an atlas and its mask.
+
+    Args:
+        texture: (HEIGHT, WIDTH, 3) atlas to paint into.
+        mask: (HEIGHT, WIDTH), 255 on cloth, to paint into.
+        body: The person's body.
+        appearance: The person's clothes.
+        rng: Random generator of the cloth and hair.
+    """
     rig = read_rig()
     notch = body.rest[rig.nearest((0.0, -0.08, 0.525))]
     origin = torso_texels(notch)
@@ -54,12 +62,13 @@ def _paint_cloth(view: NDArray, appearance: Appearance, rng: np.random.Generator
         if appearance.stripes in (2, 3):
             for x in range(8, w, gap):
                 view[:, x : x + width] = appearance.second
+    # Blurred noise: light and dark patches of the size of folds.
     folds = cv2.GaussianBlur(rng.standard_normal((h, w)).astype(np.float32), (0, 0), 9) * 3.2
     view[:] = np.clip(view * (1 + 0.14 * np.clip(folds, -1.5, 1.5))[..., None], 0, 255)
 
 
 def _paint_front(view: NDArray, origin: NDArray, appearance: Appearance) -> None:
-    """What lies below the neckline: lapels, tie, buttons, zip, logos."""
+    """Paint what lies below the neckline: lapels, tie, buttons, zip, logos."""
     front = _Front(view, origin, appearance)
     match appearance.garment:
         case Garment.SUIT:
@@ -156,7 +165,14 @@ class _Front(NamedTuple):
 
 
 def _neckline(cloth: NDArray, origin: NDArray, appearance: Appearance, *, back: bool) -> None:
-    """255 on cloth: everything but an opening at the neck."""
+    """Mark cloth: everything but an opening at the neck.
+
+    Args:
+        cloth: (h, w) mask of a panel, to paint into.
+        origin: (2,) texel of the notch.
+        appearance: The person's clothes.
+        back: Whether the panel is BACK.
+    """
     cloth[:] = 255
     x = np.linspace(-42, 42, 29)
     depth = {Garment.TEE: -6.0, Garment.SWEATER: -12.0, Garment.TRACK_JACKET: -14.0}
@@ -170,7 +186,14 @@ def _neckline(cloth: NDArray, origin: NDArray, appearance: Appearance, *, back: 
 
 
 def _paint_collar(view: NDArray, cloth: NDArray, origin: NDArray, appearance: Appearance) -> None:
-    """Collar leaves stand on the neck, so they are cloth too."""
+    """Paint collar leaves; they stand on the neck, so they are cloth too.
+
+    Args:
+        view: (h, w, 3) panel to paint into.
+        cloth: (h, w) mask of the panel, to paint into.
+        origin: (2,) texel of the notch.
+        appearance: The person's clothes.
+    """
     match appearance.garment:
         case Garment.SUIT:
             color = appearance.second.tolist()

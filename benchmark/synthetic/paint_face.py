@@ -21,9 +21,17 @@ Atlas = NDArray[np.uint8]
 def paint_head(
     texture: Atlas, body: Body, appearance: Appearance, rng: np.random.Generator
 ) -> None:
-    """Paint the HEAD panel of an atlas."""
+    """Paint the HEAD panel of an atlas.
+
+    Args:
+        texture: (HEIGHT, WIDTH, 3) atlas to paint into.
+        body: The person's body.
+        appearance: The person's colors and cuts.
+        rng: Random generator of the cloth and hair.
+    """
     head = HeadMap.of(body)
     rig = read_rig()
+    # Features follow the body's own 70 face points, so that they sit right on every build.
     face = head.texels(body.rest[rig.face70])
     view = np.ascontiguousarray(Panel.HEAD.view(texture))
     _paint_skin(view, face, appearance)
@@ -38,13 +46,15 @@ def paint_head(
     if appearance.cap:
         cap = cap_mask(body, view.shape[:2])[..., None]
         view[:] = (view * (1 - cap) + appearance.cap_color * cap).astype(np.uint8)
+    # The panel is a cylinder cut open at the back: both ends repeat what is round the corner, for
+    # triangles over the seam.
     view[:, : at.WRAP] = view[:, at.HEAD_PX : at.HEAD_PX + at.WRAP]
     view[:, at.HEAD_PX + at.WRAP :] = view[:, at.WRAP : 2 * at.WRAP]
     Panel.HEAD.view(texture)[:] = view
 
 
 def _paint_skin(view: NDArray, face: NDArray, appearance: Appearance) -> None:
-    """Cheeks, sockets and the side of the nose."""
+    """Paint cheeks, eye sockets and the side of the nose."""
     soft = view.copy()
     red = mix(appearance.skin, (200, 90, 80), 0.28)
     dark = mix(appearance.skin, (60, 30, 25), 0.3)
@@ -65,7 +75,7 @@ def _paint_beard(view: NDArray, face: NDArray, appearance: Appearance) -> None:
     full = np.zeros(view.shape[:2], np.float32)
     if appearance.beard is not Beard.MUSTACHE:
         jaw = np.concatenate([face[1:16], face[[15, 54, 33, 48, 1]]])
-        jaw[3:12, 1] += 26
+        jaw[3:12, 1] += 26  # a beard goes on under the chin, where no face point is
         fill(full, jaw, 1.0)
     upper = np.concatenate([face[48:55], face[[35, 33, 31]]])
     fill(full, upper, 1.0)
@@ -76,7 +86,7 @@ def _paint_beard(view: NDArray, face: NDArray, appearance: Appearance) -> None:
 
 
 def _paint_features(view: NDArray, face: NDArray, appearance: Appearance) -> None:
-    """Lips, brows, lids, spectacles."""
+    """Paint lips, brows, lids and glasses."""
     lip = mix(appearance.skin, (150, 40, 45), 0.5)
     fill(view, face[48:60], lip)
     seam = np.concatenate([face[[48]], face[61:64], face[[54]]])
@@ -98,11 +108,13 @@ def _paint_features(view: NDArray, face: NDArray, appearance: Appearance) -> Non
 
 
 def scalp_mask(body: Body, appearance: Appearance, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """1 where hair grows, in the HEAD panel."""
+    """Compute a mask of the HEAD panel: 1 where hair grows."""
     angle, z, brow, ear = _head_axes(body, shape)
     front = brow + appearance.hairline
     side = brow - 0.015
     back = ear - 0.055
+    # The hairline in the unrolled head: high in front, falling over the temples, sideburns before
+    # the ears, low at the back; angle 0 is the nose.
     t = np.clip((np.abs(angle) - 0.55) / 0.75, 0, 1)
     edge = front + (side - front) * t**2
     burns = np.where(np.abs(angle) > 1.25, ear - 0.005, edge)
@@ -114,13 +126,13 @@ def scalp_mask(body: Body, appearance: Appearance, shape: tuple[int, int]) -> ND
 
 
 def cap_mask(body: Body, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """1 under a cap, in the HEAD panel."""
+    """Compute a mask of the HEAD panel: 1 under a cap."""
     angle, z, brow, _ = _head_axes(body, shape)
     return (z > brow + 0.032 - 0.012 * (1 - np.cos(angle))).astype(np.float32)
 
 
 def _head_axes(body: Body, shape: tuple[int, int]) -> tuple[NDArray, NDArray, float, float]:
-    """Angle and height (meters) of each texel; heights of brows and ears."""
+    """Compute angle and height (meters) of each texel, and the heights of brows and ears."""
     head, rig = HeadMap.of(body), read_rig()
     h, w = shape
     angle = ((np.arange(w) - at.WRAP) / at.HEAD_PX - 0.5) * 2 * np.pi

@@ -1,4 +1,4 @@
-"""The person as a drawable mesh: body with the thickness of cloth and hair, hair pieces, cap."""
+"""Build a person's drawable mesh: body with the thickness of cloth and hair, hair pieces, cap."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class PersonMesh(NamedTuple):
-    """Parts of one dressed person and their texture."""
+    """Parts of one dressed person, and their texture."""
 
     parts: list[Part]
     """The body first, its vertices in the rig's order."""
@@ -36,10 +36,11 @@ class PersonMesh(NamedTuple):
 
 
 def dress(body: Body, appearance: Appearance, rng: np.random.Generator) -> PersonMesh:
-    """Build one person's parts."""
+    """Paint one person and build their parts."""
     rig = read_rig()
     texture, mask = paint(body, appearance, rng)
     face_uv = face_texels(body)
+    # The painted mask decides where cloth is, so that color and thickness end at the same hem.
     cloth = _vertex_amount(mask, rig.faces, face_uv, len(body.rest))
     rest = _clothed(body, appearance, cloth)
     rest = _with_hair(body, appearance, rest)
@@ -47,6 +48,7 @@ def dress(body: Body, appearance: Appearance, rng: np.random.Generator) -> Perso
     parts = [skin, *_hair_pieces(body, appearance, rng)]
     if appearance.cap:
         parts.append(_brim(body))
+    # A pen for each hand is always there; frames hide those that are not held.
     for side, group in ((1, Group.PEN_LEFT), (-1, Group.PEN_RIGHT)):
         parts.append(_pen(read_hand(body, side), body, group))
     return PersonMesh(parts, texture)
@@ -55,7 +57,14 @@ def dress(body: Body, appearance: Appearance, rng: np.random.Generator) -> Perso
 def _vertex_amount(
     mask: NDArray, faces: NDArray, face_uv: NDArray, num_vertices: int
 ) -> NDArray[np.float32]:
-    """(V,) share of a vertex's texels that the mask covers, 0..1."""
+    """Compute (V,) the share of a vertex's texels that the mask covers, 0..1.
+
+    Args:
+        mask: (h, w) atlas mask, 0..255.
+        faces: (F, 3) triangles.
+        face_uv: (F, 3, 2) texels.
+        num_vertices: V.
+    """
     value = mask[face_uv[..., 1].astype(int), face_uv[..., 0].astype(int)] / 255.0
     total = np.bincount(faces.ravel(), value.ravel(), num_vertices)
     count = np.bincount(faces.ravel(), minlength=num_vertices)
@@ -63,7 +72,8 @@ def _vertex_amount(
 
 
 def _clothed(body: Body, appearance: Appearance, cloth: NDArray) -> NDArray:
-    """Rest vertices with cloth smoothed and lifted off the skin."""
+    """Smooth the rest vertices under cloth and lift them off the skin."""
+    # Cloth does not follow every muscle: smoothing turns the anatomy into a garment.
     rig = read_rig()
     soft = smooth(body.rest, rig.faces, cloth, 8)
     normals = vertex_normals(soft, rig.faces)
@@ -92,6 +102,7 @@ def _with_hair(body: Body, appearance: Appearance, rest: NDArray) -> NDArray:
         cap = cap_mask(body, shape)[at[:, 1], at[:, 0]]
         amount = np.where(cap > 0.5, 0.016, amount * 0.6)
     normals = vertex_normals(body.rest, rig.faces)[head]
+    # Hair is not lifted off the ears, which would swell with it.
     ear = np.abs(body.rest[head, 0]) > np.abs(body.rest[list(rig.ears), 0]).mean() - 0.004
     low = body.rest[head, 2] < body.rest[list(rig.ears), 2].mean() + 0.025
     lifted = rest.copy()
@@ -100,7 +111,7 @@ def _with_hair(body: Body, appearance: Appearance, rest: NDArray) -> NDArray:
 
 
 def _hair_pieces(body: Body, appearance: Appearance, rng: np.random.Generator) -> list[Part]:
-    """Hair that hangs or is tied: meshes on the head bone."""
+    """Build hair that hangs or is tied: meshes on the head bone."""
     rig = read_rig()
     bone = rig.bone("head")
     head = HeadMap.of(body)
@@ -119,7 +130,7 @@ def _hair_pieces(body: Body, appearance: Appearance, rng: np.random.Generator) -
 
 
 def _curtain(center: NDArray, length: float, bone: int) -> Part:
-    """Hair from the crown round the back and sides down, two-sided."""
+    """Build hair from the crown down round back and sides."""
     rows, columns = 9, 19
     down = np.linspace(0, 1, rows)[:, None]
     angle = np.linspace(-2.05, 2.05, columns)[None]
@@ -129,12 +140,13 @@ def _curtain(center: NDArray, length: float, bone: int) -> Part:
     z = 0.035 - down * length + 0 * angle
     rest = np.stack([x, y, z], -1).reshape(-1, 3) + center
     faces = grid_faces(rows, columns)
+    # Back faces are not drawn, and a sheet is seen from both sides: draw it in both directions.
     both = np.concatenate([faces, faces[:, [0, 2, 1]]])
     return rigid(rest, both, Swatch.HAIR.texel, bone, Group.ALWAYS)
 
 
 def _brim(body: Body) -> Part:
-    """The peak of a cap."""
+    """Build the peak of a cap."""
     rig = read_rig()
     brows = body.rest[rig.face70[17:27]]
     z = brows[:, 2].mean() + 0.034
@@ -152,7 +164,7 @@ def _brim(body: Body) -> Part:
 
 
 def _pen(hand: HandRig, body: Body, group: Group) -> Part:
-    """A pen between thumb and index finger, moving with the index finger's middle bone."""
+    """Build a pen between thumb and index finger; it moves with the index finger's middle bone."""
     index, thumb = hand.fingers[1], hand.fingers[0]
     heads = body.heads
     middle = heads[index[2]] * 0.7 + heads[thumb[2]] * 0.3 + hand.palm * 0.012

@@ -1,4 +1,4 @@
-"""Who is in which video and does what when."""
+"""Plan who is in which video, and does what when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 FLOOR: dict[Split, int] = {"train": 4, "val": 1, "test": 1}
-"""Clips that every class gets, where the split is large enough."""
+"""Clips that every class gets where the split is large enough."""
 
 IMIGUE_COUNTS = (
     10, 418, 39, 207, 80, 23, 64, 858, 87, 3, 302, 154, 97, 41, 28, 27, 322, 83, 2, 942, 170, 373,
@@ -46,7 +46,7 @@ class Performance(NamedTuple):
 
 @dataclass(frozen=True)
 class Video:
-    """One person, one place, one file."""
+    """One person in one place: one file."""
 
     name: str
     """Four digits."""
@@ -74,18 +74,22 @@ def generator(seed: int, purpose: str, number: int) -> np.random.Generator:
 def class_counts(
     num_clips: int, floor: int, shares: tuple[int, ...] = IMIGUE_COUNTS
 ) -> tuple[int, ...]:
-    """Clips per class: in proportion to `shares`, at least `floor` each, summing to `num_clips`.
+    """Divide `num_clips` among the classes in proportion to `shares`, at least `floor` to each.
 
-    The floor is lowered where half the split would not hold it.
+    Where floors alone would take more than half of the split, the floor is lowered.
     """
     classes = len(shares)
     floor = min(floor, num_clips // (2 * classes))
     share = np.array(shares) / sum(shares)
     wanted = np.maximum(share * num_clips, floor)
+    # Raising small classes to the floor takes clips from the others, which may push the next one
+    # below it: repeat until nothing moves, which takes far fewer rounds than this.
     for _ in range(60):
         free = wanted > floor
         wanted[free] *= (num_clips - floor * (~free).sum()) / wanted[free].sum()
         wanted = np.maximum(wanted, floor)
+    # Round to whole clips by largest remainder; 1e-9 undoes 2.9999999 where 3 is meant, and the
+    # stable sort breaks ties by class, alike on every machine.
     counts = np.floor(wanted + 1e-9).astype(int)
     order = np.argsort(-(wanted - counts), kind="stable")
     counts[order[: num_clips - counts.sum()]] += 1
@@ -93,7 +97,8 @@ def class_counts(
 
 
 def plan(spec: GesturesSpec) -> tuple[Video, ...]:
-    """All videos of a data set, in the order of their names."""
+    """Plan all videos of a data set, in the order of their names."""
+    # One permutation, cut into splits: no person is in two of them.
     identities = generator(spec.seed, "identities", 0).permutation(NUM_IDENTITIES)
     taken = 0
     videos: list[Video] = []
@@ -124,7 +129,7 @@ def _plan_split(spec: GesturesSpec, split: Split, identities: list[int], clips: 
 def _deal(
     rng: np.random.Generator, counts: tuple[int, ...], caps: np.ndarray
 ) -> list[list[Gesture]]:
-    """Gestures of each person: hats to those who wear one, hair to those who do not."""
+    """Deal the gestures to people: hats to those who wear one, hair to those who do not."""
     people = len(caps)
     hands: list[list[Gesture]] = [[] for _ in range(people)]
     rest: list[Gesture] = []
@@ -138,6 +143,8 @@ def _deal(
             continue
         for k in range(count):
             hands[wearers[k % len(wearers)]].append(gesture)
+    # As in real interviews, some videos are longer. Each further gesture goes to the person who is
+    # farthest below their quota, but first to those who have none: every video holds a clip.
     weights = rng.uniform(0.6, 1.4, people)
     quota = weights / weights.sum() * sum(counts)
     for k in rng.permutation(len(rest)):
@@ -150,7 +157,7 @@ def _deal(
 def _timeline(
     rng: np.random.Generator, gestures: list[Gesture], fps: int
 ) -> tuple[tuple[Performance, ...], int]:
-    """Performances one after another with short gaps, and the number of frames."""
+    """Arrange performances with short gaps; return them and the number of frames."""
     pace = rng.uniform(0.88, 1.15)
     at = int(rng.integers(6, 13))
     performances = []

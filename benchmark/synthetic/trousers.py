@@ -1,4 +1,7 @@
-"""Trousers, shorts, shoes and the thing in the hand of a whole person; colors are RGB uint8."""
+"""Dress a whole person's legs: trousers or shorts, shoes; also the thing in the hand.
+
+Colors are RGB uint8.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,13 @@ _KNEE, _HEM = -0.47, -0.84
 def with_legs(
     person: PersonMesh, body: Body, appearance: Appearance, rng: np.random.Generator
 ) -> PersonMesh:
-    """The whole person: the shirt ends at the waist, legs and shoes come after the other parts.
+    """Complete a person: end the shirt at the waist, add legs and shoes after the other parts.
 
-    The colors are painted into the person's own texture.
+    Args:
+        person: Parts and texture; the texture is painted into.
+        body: The person's body.
+        appearance: The person's colors.
+        rng: Random generator of the trousers.
     """
     short = bool(rng.random() < 0.22)
     hem = _KNEE if short else _HEM
@@ -57,13 +64,14 @@ def with_legs(
 
 
 def _thicker(pen: Part) -> Part:
-    """A thing large enough to be seen where the whole person is in the frame."""
+    """Enlarge a thing so that it is seen where the whole person is in the frame."""
     middle = pen.rest.mean(0)
     return replace(pen, rest=(middle + _THICKER * (pen.rest - middle)).astype(np.float32))
 
 
 def _hemmed(shirt: Part) -> Part:
-    """The upper body without its triangles below the waist; its vertices stay as they are."""
+    """Drop the upper body's triangles below the waist."""
+    # Its vertices stay: keypoints and face actions find them by number.
     rig = read_rig()
     spine = np.array([name.startswith("spine") for name in rig.bones])[rig.main_bone]
     below = (spine & (rig.mean[:, 2] < _WAIST))[shirt.faces].any(1)
@@ -71,7 +79,14 @@ def _hemmed(shirt: Part) -> Part:
 
 
 def _paint(texture: NDArray, appearance: Appearance, rng: np.random.Generator, hem: float) -> None:
-    """Cloth with folds and perhaps a stripe; skin below the hem."""
+    """Paint cloth with folds, and skin below the hem.
+
+    Args:
+        texture: Atlas to paint into.
+        appearance: The person's skin.
+        rng: Random generator of the trousers.
+        hem: Height in the mean body where the cloth ends, meters.
+    """
     view = Panel.LEGS.view(texture)
     h, w = view.shape[:2]
     cloth = np.clip(np.array(_CLOTH[rng.integers(len(_CLOTH))]) + rng.normal(0, 10, 3), 8, 250)
@@ -83,18 +98,19 @@ def _paint(texture: NDArray, appearance: Appearance, rng: np.random.Generator, h
 
 
 def _row(z: NDArray) -> NDArray:
-    """Row of the panel where a height of the mean body is."""
+    """Compute the row of the panel that shows a height of the mean body."""
     return (_TOP - z) / (_TOP - _BOTTOM) * (Panel.LEGS.value[3] - 1)
 
 
 def _legs(body: Body, hem: float, bulk: float) -> Part:
-    """Legs and hips with the thickness of cloth above the hem."""
+    """Build legs and hips with the thickness of cloth above the hem."""
     mesh = read_legs()
     x, y, w, h = Panel.LEGS.value
     rest = mesh.rest[body.identity].astype(np.float32) * body.scale
     cloth = np.clip((mesh.mean[:, 2] - hem) / 0.02, 0, 1)
     soft = smooth(rest, mesh.faces, cloth, 6)
     soft += (bulk * cloth)[:, None] * vertex_normals(soft, mesh.faces)
+    # Texels follow the mean body, so that the hem is at one row of the panel for every build.
     across = (mesh.mean[:, 0] / _ACROSS + 1) / 2 * (w - 1)
     texels = np.stack([across, _row(mesh.mean[:, 2])], 1)
     texels = np.clip(texels, 0.5, [w - 1.5, h - 1.5]) + [x, y]
@@ -105,7 +121,7 @@ def _legs(body: Body, hem: float, bulk: float) -> Part:
 
 
 def _shoe(body: Body, mark: str) -> Part:
-    """A shoe from heel to toe on one foot bone, closed at both ends."""
+    """Build a shoe from heel to toe on one foot bone, closed at both ends."""
     rig = read_rig()
     foot = rig.bone(f"foot.{mark}")
     ankle, toe = body.heads[foot], body.heads[rig.bone(f"toe2-1.{mark}")]
@@ -118,6 +134,7 @@ def _shoe(body: Body, mark: str) -> Part:
     points = ankle + share[:, None] * length * ahead
     points[:, 2] = sole + 0.046 * size * lift
     rest, faces = tube(points, radius, 10)
+    # A tube squeezed towards the toes: a shoe is flatter in front.
     flat = np.repeat(points[:, 2], 11)
     rest[:, 2] = flat + (rest[:, 2] - flat) * np.repeat(lift, 11)
     both = np.concatenate([faces, faces[:, [0, 2, 1]]])

@@ -1,4 +1,4 @@
-"""How good estimated depth is on generated people who were not trained on."""
+"""Judge estimated depth on generated people who were not trained on."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ Values: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 NEAREST_METERS = 10.0
-"""Inverse depth of a fitted guess is kept above one over this, where it stays an error."""
+"""Farthest depth of a fitted guess, meters: inverse depth near 0 would make one pixel the score."""
 PICTURED = 6
+"""Frames on the picture."""
 
 
 class UnseenFrames(NamedTuple):
-    """Frames of people outside of training. Legend: N frames."""
+    """Frames of people who were not trained on. Legend: N frames."""
 
     frames: NDArray[np.uint8]
     """(N, H, W, 3) RGB."""
     inverse: Values
     """(N, H, W) exact 1 / meters; on the backdrop as if it stood where the network's spec says."""
     person: Mask
-    """(N, H, W) whether it is the person: neither backdrop, desk nor what lies on it."""
+    """(N, H, W) whether a pixel shows the person, not backdrop, desk or what lies on it."""
 
 
 class DepthScores(NamedTuple):
@@ -44,16 +45,24 @@ class DepthScores(NamedTuple):
     spearman: float
     """Rank correlation over the pixels of the person."""
     spearman_frame: float
-    """Over the whole frame."""
+    """Rank correlation over the whole frame."""
     error: float
-    """Mean |depth error| / depth over the person, scale and shift fitted to the frame."""
+    """Mean |depth error| / depth over the person; scale and shift are fitted to the frame."""
     error_frame: float
+    """The same over the whole frame."""
 
 
 def film_unseen(
     people: GesturesSpec, splits: Collection[str], backdrop_metres: float, per_person: int
 ) -> UnseenFrames:
-    """Random frames of every person of these splits, at the archive's own size."""
+    """Film random frames of every person of these splits, at the archive's own size.
+
+    Args:
+        people: The data set.
+        splits: Splits whose people are filmed.
+        backdrop_metres: Assumed distance of the backdrop behind the person.
+        per_person: Frames per person.
+    """
     frames, inverse, person = [], [], []
     for video in plan(people):
         if video.split not in splits:
@@ -63,6 +72,7 @@ def film_unseen(
         for frame in rng.choice(video.num_frames, per_person, replace=False):
             picture = film.draw(int(frame))
             row = film.camera.rows[frame]
+            # The camera's position along its own axis is minus its distance from the pelvis.
             backdrop = backdrop_metres - float(row[6:9] @ row[9:12])
             depth = np.where(picture.depth < FAR, picture.depth, backdrop)
             frames.append(picture.rgb.copy())
@@ -72,7 +82,7 @@ def film_unseen(
 
 
 def judge(guesses: NDArray[np.floating], unseen: UnseenFrames) -> DepthScores:
-    """The scores of inverse depth (N, H, W), whatever its scale and shift."""
+    """Score inverse depth (N, H, W), whatever its scale and shift."""
     scores = []
     for guess, true, person in zip(
         guesses.astype(float), unseen.inverse, unseen.person, strict=True
@@ -88,17 +98,17 @@ def judge(guesses: NDArray[np.floating], unseen: UnseenFrames) -> DepthScores:
 
 
 def spearman(guess: Values, true: Values) -> float:
-    """Correlation of ranks; 0 where a guess has only one value."""
+    """Compute the rank correlation; 0 where a guess has only one value."""
     if np.ptp(guess) == 0:
         return 0.0
     return float(np.corrcoef(rankdata(guess), rankdata(true))[0, 1])
 
 
 def relative_error(guess: Values, true: Values, where: Mask) -> float:
-    """Mean |depth error| / depth over `where`.
+    """Compute the mean |depth error| / depth over `where`.
 
-    The guess is first brought to the inverse depth of the whole frame by a least-squares scale and
-    shift, as relative depth has neither.
+    A least-squares fit over the whole frame first gives the guess a scale and a shift, as relative
+    depth has neither.
     """
     design = np.stack([guess.ravel(), np.ones(guess.size)], 1)
     scale, shift = np.linalg.lstsq(design, true.ravel(), rcond=None)[0]
@@ -107,7 +117,7 @@ def relative_error(guess: Values, true: Values, where: Mask) -> float:
 
 
 def sheet(unseen: UnseenFrames, guesses: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Frame, exact and found inverse depth of some people, a row each: uint8 (H', W', 3)."""
+    """Draw frame, exact and estimated inverse depth, one row per person: uint8 (H', W', 3)."""
     rows = []
     for k in np.linspace(0, len(unseen.frames) - 1, PICTURED).astype(int):
         maps = [_gray(values) for values in (unseen.inverse[k], guesses[k])]
@@ -116,6 +126,7 @@ def sheet(unseen: UnseenFrames, guesses: NDArray[np.floating]) -> NDArray[np.uin
 
 
 def _gray(inverse: NDArray[np.floating]) -> NDArray[np.uint8]:
+    # Not the maximum: one near finger would leave the person dark.
     low, high = np.quantile(inverse, [0.0, 0.995])
     gray = np.clip((inverse - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)

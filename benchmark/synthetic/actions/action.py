@@ -1,4 +1,4 @@
-"""The 52 action programs in the order of the Micro-Action 52 data set's class list.
+"""List the 52 action programs in the order of the Micro-Action 52 data set's class list.
 
 Source: Guo et al. 2024, Benchmarking Micro-action Recognition (arXiv 2403.05234); names and order
 from `label_name.txt` of the repository VUT-HFUT/Micro-Action.
@@ -97,6 +97,7 @@ class Action(IntEnum):
         return next(group for group in Body if group.value[0] <= self <= group.value[1])
 
 
+# Where Micro-Action 52 and iMiGUE name the same movement, both data sets share one program.
 PROGRAMS: dict[Action, Callable[[Take], Motion]] = {
     Action.SHAKING_BODY: body.shaking_body,
     Action.SITTING_STRAIGHTLY: body.sitting_straightly,

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 _PENS = {LEFT: Group.PEN_LEFT, RIGHT: Group.PEN_RIGHT}
 _GLASSES = 0.25
-"""Share of other clips for which somebody puts on glasses, lest glasses tell the class."""
+"""Share of other clips with glasses, so that glasses do not tell the class "pushing glasses"."""
 
 
 class ClipFilm:
-    """One clip being filmed."""
+    """One clip while it is filmed."""
 
     def __init__(self, spec: ActionsSpec, clip: Clip) -> None:
         self._spec, self._clip = spec, clip
@@ -63,14 +63,14 @@ class ClipFilm:
         )
 
     def _person(self, purpose: str) -> np.random.Generator:
-        """A chance that is alike in all clips of the person."""
+        """Return a generator that draws alike in all clips of the person."""
         return generator(self._spec.seed, f"actions person {purpose}", self._clip.identity)
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return _of_clip(self._spec, self._clip, purpose)
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """RGB frames (H, W, 3) in order; the array is reused by the next one."""
+        """Yield RGB frames (H, W, 3) in order; the next frame overwrites the array."""
         for frame in range(self._clip.num_frames):
             pen = _PENS.get(int(self.acting.pen[frame]))
             away = {Group.PEN_ON_DESK, *_PENS.values()} - {pen}
@@ -92,7 +92,8 @@ def _has_glasses(spec: ActionsSpec, clip: Clip) -> bool:
 
 @lru_cache(maxsize=4)
 def _dressed(seed: int, identity: int, glasses: bool) -> PersonMesh:
-    """A whole person; clips are filmed person by person, so few are kept."""
+    """Dress a whole person."""
+    # Painting takes far longer than a frame. Clips are filmed person by person, so few are kept.
     appearance = choose_appearance(generator(seed, "actions person look", identity), cap=False)
     appearance = replace(appearance, glasses=appearance.glasses or glasses)
     body = read_body(identity)

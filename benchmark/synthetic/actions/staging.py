@@ -1,7 +1,7 @@
-"""From one action to bones in every frame of its clip: a whole person on a chair.
+"""Turn one action into bones in every frame of its clip: a whole person on a chair.
 
-As `choreography` does it for gestures, with legs: trunk and legs come first, then the hands are
-brought to their goals on the posed body. Legend: T frames.
+As `choreography` does for gestures, with legs: trunk and legs come first, then the hands move to
+their goals on the posed body. Legend: T frames.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from benchmark.synthetic.scene import Scene
 
 _CALM = 0.6
-"""Share of a press conference's idle motion: who sits for an interview moves less."""
+"""Share of the idle motion at a press conference: people move less in a seated interview."""
 _THIGH: Vector = (0.25, -1.0, 0.0)
 _RESTS: tuple[tuple[Leg | Desk, Vector, Vector], ...] = (
     (Leg("upperleg01", 0.68, _THIGH), (-0.35, -0.90, -0.1), (0.0, -0.1, -1.0)),
@@ -59,12 +59,12 @@ def stage_action(
     """Let one person perform.
 
     Args:
-        body: Who.
-        scene: Where.
-        motion: What, in all T frames of the clip.
+        body: The person's body.
+        scene: The room.
+        motion: The action, in all T frames of the clip.
         fps: Frames per second.
-        habits: The chance of this person, alike in all clips: how the feet stand.
-        rng: The chance of this clip.
+        habits: Random generator of the person, alike in all clips: how the feet stand.
+        rng: Random generator of the clip.
     """
     num_frames = len(motion.controls)
     lift_shoulders(motion)
@@ -85,7 +85,7 @@ def stage_action(
 
 
 def rest_goals(rng: np.random.Generator, num_frames: int) -> dict[int, Goal]:
-    """Where each hand of a seated person lies: side -> goal."""
+    """Choose where each hand of a seated person lies: side -> goal."""
     goals: dict[int, Goal] = {}
     alike = int(rng.choice(len(_RESTS)))
     for side in (LEFT, RIGHT):
@@ -107,7 +107,14 @@ def rest_goals(rng: np.random.Generator, num_frames: int) -> dict[int, Goal]:
 def _pose_legs(
     bones: Bones, motion: Motion, habits: np.random.Generator, rng: np.random.Generator
 ) -> None:  # fmt: skip
-    """Feet stand on the floor in front of the chair, save for the motion's steps."""
+    """Stand the feet on the floor in front of the chair; add the motion's steps.
+
+    Args:
+        bones: Posed trunk; the legs' bones are written.
+        motion: The action.
+        habits: Random generator of the person.
+        rng: Random generator of the clip.
+    """
     num_frames = len(bones.turn)
     where = seat(bones.body.identity)
     apart, ahead = habits.uniform(0.10, 0.16), where.knee + habits.uniform(-0.10, 0.04)
@@ -127,7 +134,7 @@ def _pose_legs(
 
 
 def of_whole_clip(motion: Motion, start: int, num_frames: int) -> Motion:
-    """The motion of the whole clip: as it begins before `start`, as it ends afterwards."""
+    """Pad a motion to the whole clip: its first frame before `start`, its last one after it."""
     after = num_frames - start - len(motion.controls)
 
     def padded(values: Array) -> Array:

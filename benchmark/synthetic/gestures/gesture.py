@@ -1,4 +1,4 @@
-"""The 32 gesture programs in the order of iMiGUE's class list."""
+"""List the 32 gesture programs in the order of iMiGUE's class list."""
 
 from __future__ import annotations
 

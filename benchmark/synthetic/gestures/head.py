@@ -9,7 +9,7 @@ from benchmark.synthetic.skeleton import Control
 
 
 def turtle_neck(take: Take) -> Motion:
-    """Shoulders come up, the head sinks and pokes forward."""
+    """Lift the shoulders, sink the head and poke it forward."""
     motion, w = take.motion(), take.hold(0.35, 0.45)
     for shoulder in (Control.SHRUG_LEFT, Control.SHRUG_RIGHT):
         move(motion, shoulder, take.vary(0.36) * w)
@@ -21,7 +21,7 @@ def turtle_neck(take: Take) -> Motion:
 
 
 def head_up(take: Take) -> Motion:
-    """The head is thrown back, the eyes look up."""
+    """Throw the head back and look up."""
     motion, w = take.motion(), take.hold(0.45, 0.45)
     move(motion, Control.PITCH, -take.vary(0.56) * w)
     move(motion, Control.YAW, take.side * take.vary(0.1, 1.0) * w)
@@ -31,7 +31,7 @@ def head_up(take: Take) -> Motion:
 
 
 def deep_breath(take: Take) -> Motion:
-    """The cheeks bulge, the chest fills and falls."""
+    """Fill the chest, bulge the cheeks and breathe out."""
     motion = take.motion()
     rise, blow = take.hold(0.5, 0.6), take.hold(0.55, 0.3)
     blow = blow * np.linspace(0.6, 1.0, take.num_frames)
@@ -47,7 +47,7 @@ def deep_breath(take: Take) -> Motion:
 
 
 def press_lips(take: Take) -> Motion:
-    """The lips are pressed or rolled in, sometimes to one side."""
+    """Press the lips or roll them in, sometimes to one side."""
     motion, w = take.motion(), take.hold(0.25, 0.25)
     act(motion, "mouthPress", take.vary(0.9) * w)
     act(motion, "mouthRollLower", take.vary(0.8, 0.4) * w)
