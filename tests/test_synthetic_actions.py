@@ -144,13 +144,13 @@ def test_what_is_there_already_is_not_overwritten(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
-def test_people_are_mimics_train_people_and_no_two_splits_share_one():
+def test_people_are_those_of_the_gestures_train_split_and_no_two_splits_share_one():
     who = people_of(_LARGE, _PEOPLE)
-    mimic = gestures_plan.plan(_PEOPLE)
+    gestures = gestures_plan.plan(_PEOPLE)
     everyone = [identity for split in SPLITS for identity in who[split]]
     assert len(set(everyone)) == len(everyone)
-    assert set(everyone) == {video.identity for video in mimic if video.split == "train"}
-    assert not set(everyone) & {video.identity for video in mimic if video.split != "train"}
+    assert set(everyone) == {video.identity for video in gestures if video.split == "train"}
+    assert not set(everyone) & {video.identity for video in gestures if video.split != "train"}
     for clip in plan(_LARGE, _PEOPLE):
         assert clip.identity in who[clip.split]
 

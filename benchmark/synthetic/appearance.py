@@ -146,8 +146,8 @@ def _cloth_colors(rng: np.random.Generator, garment: Garment) -> tuple[Color, Co
         case Garment.POLO | Garment.TEE | Garment.TRACK_JACKET | Garment.SWEATER:
             plain = rng.random() < 0.35
             base = _rgb(np.full(3, rng.choice([28, 60, 128, 205, 240]))) if plain else _vivid(rng)
-            other = pale if rng.random() < 0.6 else _vivid(rng)
-            return _shift(rng, base, 12), other, _vivid(rng)
+            second = pale if rng.random() < 0.6 else _vivid(rng)
+            return _shift(rng, base, 12), second, _vivid(rng)
 
 
 def _vivid(rng: np.random.Generator) -> Color:

@@ -158,9 +158,9 @@ def _actions(
 def _ears(data: dict[str, NDArray], mean: NDArray, old_to_new: IntArray) -> tuple[int, int]:
     ears = []
     for name in ("left_ear", "right_ear"):
-        mine = data["kp_k"] == list(data["kp23_labels"]).index(name)
+        of_ear = data["kp_k"] == list(data["kp23_labels"]).index(name)
         # The published regressor gives a point inside the ear; a vertex can be skinned and hidden.
-        center = (data["kp_w"][mine, None] * mean[data["kp_v"][mine]]).sum(0)
+        center = (data["kp_w"][of_ear, None] * mean[data["kp_v"][of_ear]]).sum(0)
         distance = np.linalg.norm(mean - center, axis=1)
         ears.append(int(old_to_new[np.where(old_to_new >= 0, distance, np.inf).argmin()]))
     return ears[0], ears[1]
@@ -206,6 +206,6 @@ def _finger_tip(last: int, before: int) -> int:
     """Find the vertex farthest along a finger's last bone."""
     rig = read_rig()
     heads = rig.heads.mean(0)
-    mine = np.flatnonzero(rig.main_bone == last)
-    along = (rig.mean[mine] - heads[last]) @ (heads[last] - heads[before])
-    return int(mine[along.argmax()])
+    of_bone = np.flatnonzero(rig.main_bone == last)
+    along = (rig.mean[of_bone] - heads[last]) @ (heads[last] - heads[before])
+    return int(of_bone[along.argmax()])

@@ -183,10 +183,10 @@ def _eyes(body: Body, corners: NDArray, part_of: NDArray, out: NDArray) -> None:
     for name in ("eye.L", "eye.R"):
         ball = body.rest[rig.main_bone == rig.bone(name)]
         low, high = ball.min(0), ball.max(0)
-        mine = (part_of == 5) & ((corners[:, :, 0] > 0).all(1) == (name == "eye.L"))
-        u = (corners[mine, :, 0] - low[0]) / (high[0] - low[0]) * (w - 3) + 1
-        v = (high[2] - corners[mine, :, 2]) / (high[2] - low[2]) * (h - 3) + 1
-        out[mine] = np.stack([u + x, v + y], -1)
+        of_eye = (part_of == 5) & ((corners[:, :, 0] > 0).all(1) == (name == "eye.L"))
+        u = (corners[of_eye, :, 0] - low[0]) / (high[0] - low[0]) * (w - 3) + 1
+        v = (high[2] - corners[of_eye, :, 2]) / (high[2] - low[2]) * (h - 3) + 1
+        out[of_eye] = np.stack([u + x, v + y], -1)
 
 
 def _tongue(faces: NDArray, mean: NDArray, head: NDArray) -> NDArray:

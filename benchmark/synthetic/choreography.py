@@ -39,9 +39,9 @@ from benchmark.synthetic.gestures.motion import (
 from benchmark.synthetic.idle_motion import idle_motion, rest_goals
 from benchmark.synthetic.legs import leg_point
 from benchmark.synthetic.skeleton import (
-    ArmTarget,
     Bones,
     Control,
+    LimbTarget,
     chain_hand,
     hand_points,
     pose_arm,
@@ -83,9 +83,9 @@ class Tracks:
     pole: Array
     curls: Array
 
-    def at(self, frames: slice) -> ArmTarget:
+    def at(self, frames: slice) -> LimbTarget:
         """Return the arm's target in these frames."""
-        return ArmTarget(self.wrist[frames], self.turn[frames], self.pole[frames])
+        return LimbTarget(self.wrist[frames], self.turn[frames], self.pole[frames])
 
 
 def act(
@@ -121,10 +121,10 @@ def act(
     for performance, motion in zip(performances, motions, strict=True):
         frames = slice(performance.start, performance.end + 1)
         reach_goals(stage, hands, tracks, frames, motion)
-    everything = slice(0, num_frames)
+    all_frames = slice(0, num_frames)
     for side, hand in hands.items():
-        pose_arm(bones, hand, everything, tracks[side].at(everything))
-        chain_hand(bones, hand, everything, tracks[side].curls)
+        pose_arm(bones, hand, all_frames, tracks[side].at(all_frames))
+        chain_hand(bones, hand, all_frames, tracks[side].curls)
     return Acting(bones, matrices(bones), actions.astype(np.float32), pen)
 
 
@@ -163,7 +163,7 @@ class Stage:
     bones: Bones
     scene: Scene
 
-    def reach(self, hand: HandRig, goal: Goal, frames: slice) -> ArmTarget:
+    def reach(self, hand: HandRig, goal: Goal, frames: slice) -> LimbTarget:
         """Compute wrist, hand rotation and elbow direction that fulfill a goal."""
         axes = self._axes(goal, frames)
         pointing = self.turned(axes, goal.pointing, hand.side)
@@ -178,11 +178,11 @@ class Stage:
         # The touching point lies inside the finger: keep half a finger's thickness off the skin.
         if isinstance(goal.place, Skin | Leg):
             place = place - _SKIN_GAP * unit(palm)
-        return self._refined(hand, goal, frames, place, ArmTarget(place, turn, pole))
+        return self._refined(hand, goal, frames, place, LimbTarget(place, turn, pole))
 
     def _refined(
-        self, hand: HandRig, goal: Goal, frames: slice, place: Array, reach: ArmTarget
-    ) -> ArmTarget:
+        self, hand: HandRig, goal: Goal, frames: slice, place: Array, reach: LimbTarget
+    ) -> LimbTarget:
         """Keep the contact where the wrist cannot bend as far as the goal wants.
 
         Args:
@@ -202,7 +202,7 @@ class Stage:
             pose_arm(self.bones, hand, frames, reach._replace(wrist=wrist))
             turn = self.bones.turn[frames, hand.wrist]
         wrist = place - (turn @ part[..., None])[..., 0]
-        return ArmTarget(wrist, turn, reach.pole)
+        return LimbTarget(wrist, turn, reach.pole)
 
     def _axes(self, goal: Goal, frames: slice) -> Array:
         if isinstance(goal.place, Desk | Leg):
@@ -275,11 +275,11 @@ def rest(
         goals_at_rest: Chooses where both hands lie.
     """
     num_frames = len(stage.bones.turn)
-    everything = slice(0, num_frames)
+    all_frames = slice(0, num_frames)
     now = goals_at_rest(rng, num_frames)
     tracks: dict[int, Tracks] = {}
     for side, hand in hands.items():
-        first = stage.reach(hand, now[side], everything)
+        first = stage.reach(hand, now[side], all_frames)
         tracks[side] = Tracks(first.wrist.copy(), first.turn.copy(), first.pole, now[side].curls)
     for performance in performances:
         if rng.random() > 0.3:
@@ -289,15 +289,15 @@ def rest(
         middle = (performance.start + performance.end) / 2
         weight = smoothstep((np.arange(num_frames) - middle) / 14 + 0.5)
         for side, hand in hands.items():
-            _blend_in(tracks[side], stage.reach(hand, goals[side], everything),
-                      goals[side].curls, weight, everything)  # fmt: skip
+            _blend_in(tracks[side], stage.reach(hand, goals[side], all_frames),
+                      goals[side].curls, weight, all_frames)  # fmt: skip
     for track in tracks.values():
         track.wrist += 0.003 * smooth_noise(rng, num_frames, 14, 3)
         track.curls = track.curls + 0.03 * smooth_noise(rng, num_frames, 11, 6)
     return tracks
 
 
-def _blend_in(track: Tracks, reach: ArmTarget, curls: Array, weight: Array, frames: slice) -> None:
+def _blend_in(track: Tracks, reach: LimbTarget, curls: Array, weight: Array, frames: slice) -> None:
     w = weight[:, None]
     track.wrist[frames] = (1 - w) * track.wrist[frames] + w * reach.wrist
     track.turn[frames] = blend(track.turn[frames], reach.turn, weight)
@@ -319,9 +319,9 @@ def reach_goals(
         motion: The performance.
     """
     for side in _order(motion.goals):
-        other = -side
+        other_side = -side
         # The other arm first: this goal may lie on its skin.
-        pose_arm(stage.bones, hands[other], frames, tracks[other].at(frames))
+        pose_arm(stage.bones, hands[other_side], frames, tracks[other_side].at(frames))
         goal = motion.goals[side]
         reach = stage.reach(hands[side], goal, frames)
         _blend_in(tracks[side], reach, goal.curls, goal.weight, frames)

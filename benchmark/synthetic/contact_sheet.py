@@ -93,14 +93,14 @@ def _labeled(pictures: list[NDArray], gesture: Gesture) -> NDArray:
 def _with_points(picture: NDArray, points: NDArray) -> NDArray:
     """Draw the body's bones, and dots elsewhere: brighter where more confident, none where lost."""
     xy = (points[:, :2] - [_CROP.start, 0]) * _ZOOM
-    found = points[:, 2] > 0
+    detected = points[:, 2] > 0
     for a, b in _BODY_BONES:
-        if found[a] and found[b]:
+        if detected[a] and detected[b]:
             _segment(picture, xy[a], xy[b], (0, 220, 0))
     for part, color in ((FACE, (255, 255, 255)), (LEFT_HAND, (80, 200, 255)),
                          (RIGHT_HAND, (255, 120, 60)), (BODY, (255, 0, 0))):  # fmt: skip
         for k in range(part.start, part.stop):
-            if found[k]:
+            if detected[k]:
                 shade = tuple(int(c * (0.25 + 0.75 * points[k, 2])) for c in color)
                 center = (round(float(xy[k, 0])), round(float(xy[k, 1])))
                 cv2.circle(picture, center, 1 if part is not BODY else 2, shade, -1)

@@ -126,10 +126,10 @@ def rest_goals(rng: np.random.Generator, num_frames: int) -> dict[int, Goal]:
     """Choose where each hand lies for a while: side -> goal for all frames."""
     goals: dict[int, Goal] = {}
     # Both hands often rest alike, but not always.
-    alike = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
+    common = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
     for side in (1, -1):
-        other = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
-        at, pointing, palm = _RESTS[alike if rng.random() < 0.7 else other]
+        single = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
+        at, pointing, palm = _RESTS[common if rng.random() < 0.7 else single]
         x, y, z = np.array(at) + rng.normal(0, [0.025, 0.02, 0.004])
         y += 0.03 * (side > 0)  # hands that meet must not intersect
         curls = np.full((num_frames, 6), 0.12)

@@ -96,11 +96,11 @@ def hidden_points(points: Points, exact: Array, depth: NDArray) -> NDArray[np.bo
     """Mark (K,) points in whose place something else is seen, or that are out of the frame."""
     height, width = depth.shape
     # NaN would turn into an arbitrary pixel; -1 is out of the frame.
-    known = np.nan_to_num(exact, nan=-1.0)
-    x, y = np.floor(known[:, 0]).astype(int), np.floor(known[:, 1]).astype(int)
+    placed = np.nan_to_num(exact, nan=-1.0)
+    x, y = np.floor(placed[:, 0]).astype(int), np.floor(placed[:, 1]).astype(int)
     outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
     seen = depth[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
-    return outside | (known[:, 2] - seen > points.hidden_by)
+    return outside | (placed[:, 2] - seen > points.hidden_by)
 
 
 def detect(
@@ -195,8 +195,8 @@ def _lost(rng: np.random.Generator, hidden: NDArray[np.bool_], speed: Array) -> 
     gone = smooth_noise(rng, num_frames, 8, 1)[:, 0] < -3.2 + 3.0 * np.clip(face - 0.5, 0, 1)
     lost[:, FACE] |= gone[:, None]
     # Behind the desk hips are rarely guessed, and then for seconds.
-    found = smooth_noise(rng, num_frames, 40, 1)[:, 0] > 1.1
+    guessed = smooth_noise(rng, num_frames, 40, 1)[:, 0] > 1.1
     for hip in (*_HIPS, 8):
-        lost[:, hip] |= hidden[:, hip] & ~found
+        lost[:, hip] |= hidden[:, hip] & ~guessed
     lost[:, list(_LEGS)] = True
     return lost

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.synthetic.assets import ASSETS, read_body, read_rig
 from benchmark.synthetic.geometry import Array, unit
-from benchmark.synthetic.skeleton import ArmTarget, Bones, chain_global, solve_limb
+from benchmark.synthetic.skeleton import Bones, LimbTarget, chain_global, solve_limb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,9 +54,9 @@ def read_legs() -> LegMesh:
     hip = np.isin(names, ["pelvis.L", "pelvis.R", "spine05", "spine04"])
     ankle = (names == "foot.L") | (names == "foot.R")
     # Hips overlap the upper body's mesh under the shirt, or a gap would open where the trunk leans.
-    mine = leg | (hip & (mean[:, 2] < _OVERLAP)) | (ankle & (mean[:, 2] > _ANKLE))
+    of_legs = leg | (hip & (mean[:, 2] < _OVERLAP)) | (ankle & (mean[:, 2] > _ANKLE))
     faces = data["faces"].astype(np.int64)
-    faces = faces[mine[faces].all(1)]
+    faces = faces[of_legs[faces].all(1)]
     keep = np.unique(faces)
     weights = data["bone_w"][keep].astype(np.float32)
     return LegMesh(
@@ -94,7 +94,7 @@ def seat(identity: int) -> Seat:
     )
 
 
-def pose_leg(bones: Bones, side: int, frames: slice, target: ArmTarget) -> None:
+def pose_leg(bones: Bones, side: int, frames: slice, target: LimbTarget) -> None:
     """Bend one leg so that its ankle comes to the target.
 
     Args:

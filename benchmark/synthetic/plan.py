@@ -107,9 +107,9 @@ def plan(spec: GesturesSpec) -> tuple[Video, ...]:
             split
         ]
         clips = {"train": spec.train_clips, "val": spec.val_clips, "test": spec.test_clips}[split]
-        mine = identities[taken : taken + people]
+        chosen = identities[taken : taken + people]
         taken += people
-        videos += _plan_split(spec, split, [int(i) for i in mine], clips)
+        videos += _plan_split(spec, split, [int(i) for i in chosen], clips)
     return tuple(sorted(videos, key=lambda video: video.name))
 
 
@@ -132,14 +132,14 @@ def _deal(
     """Deal the gestures to people: hats to those who wear one, hair to those who do not."""
     people = len(caps)
     hands: list[list[Gesture]] = [[] for _ in range(people)]
-    rest: list[Gesture] = []
+    remaining: list[Gesture] = []
     for gesture, count in zip(Gesture, counts, strict=True):
         if gesture is Gesture.TOUCH_HAT:
             wearers = rng.permutation(np.flatnonzero(caps))
         elif gesture in _BARE_HEADED and not caps.all():
             wearers = rng.permutation(np.flatnonzero(~caps))
         else:
-            rest += [gesture] * count
+            remaining += [gesture] * count
             continue
         for k in range(count):
             hands[wearers[k % len(wearers)]].append(gesture)
@@ -147,10 +147,10 @@ def _deal(
     # farthest below their quota, but first to those who have none: every video holds a clip.
     weights = rng.uniform(0.6, 1.4, people)
     quota = weights / weights.sum() * sum(counts)
-    for k in rng.permutation(len(rest)):
+    for k in rng.permutation(len(remaining)):
         room = quota - np.array([len(hand) for hand in hands])
         empty = [i for i, hand in enumerate(hands) if not hand]
-        hands[empty[0] if empty else int(room.argmax())].append(rest[k])
+        hands[empty[0] if empty else int(room.argmax())].append(remaining[k])
     return [[hand[i] for i in rng.permutation(len(hand))] for hand in hands]
 
 

@@ -107,12 +107,12 @@ def _logo_board(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
     inks = [rng.integers(150, 255, 3) if light else rng.integers(0, 110, 3) for _ in names]
     across, down = int(rng.uniform(110, 170)), int(rng.uniform(50, 80))
     checkered = rng.random() < 0.35
-    other = np.clip(big[0, 0].astype(int) + rng.integers(-60, 60, 3), 0, 255)
+    second = np.clip(big[0, 0].astype(int) + rng.integers(-60, 60, 3), 0, 255)
     for j, y in enumerate(range(0, h, down)):
         for i, x in enumerate(range(-across // 2 * (j % 2), w, across)):
             k = (i + 2 * j) % len(names)
             if checkered and (i + j) % 2:
-                cv2.rectangle(big, (x, y), (x + across, y + down), other.tolist(), -1)
+                cv2.rectangle(big, (x, y), (x + across, y + down), second.tolist(), -1)
             name = _NAMES[names[k]]
             font, ink = int(k % 4), inks[k].tolist()
             size = cv2.getTextSize(name, font, 0.95, 2)[0]

@@ -190,7 +190,7 @@ def hand_points(hand: HandRig, body: Body, curls: Array) -> tuple[Array, Array]:
     return tips, knuckles
 
 
-class ArmTarget(NamedTuple):
+class LimbTarget(NamedTuple):
     """Where an arm or leg ends in T frames."""
 
     wrist: Array
@@ -201,7 +201,7 @@ class ArmTarget(NamedTuple):
     """(T, 3) direction of the elbow or knee."""
 
 
-def pose_arm(bones: Bones, hand: HandRig, frames: slice, target: ArmTarget) -> None:
+def pose_arm(bones: Bones, hand: HandRig, frames: slice, target: LimbTarget) -> None:
     """Bend one arm so that it ends at its target; pose the fingers after this.
 
     A wrist beyond reach comes as near as it can; a wrist that would bend too far bends less.
@@ -265,7 +265,7 @@ def chain_global(bones: Bones, bone: int, turn: Array, frames: slice) -> None:
 
 
 def solve_limb(
-    shoulder: Array, target: ArmTarget, joints: tuple[NDArray, NDArray, NDArray]
+    shoulder: Array, target: LimbTarget, joints: tuple[NDArray, NDArray, NDArray]
 ) -> tuple[Array, Array]:
     """Solve for the rotations (T, 3, 3) of both parts of a limb that bring its end to a target.
 

@@ -44,14 +44,14 @@ def claim_work(raw: Path, wanted: Mapping[str, object]) -> Path:
     # Beside `raw`, so on the same file system: the final rename cannot stop halfway.
     work = raw.with_name(f".{raw.name}.work")
     marker = work / "fingerprint.json"
-    mine = {**wanted, "code": _code()}
-    if marker.exists() and json.loads(marker.read_text()) == mine:
+    fingerprint = {**wanted, "code": _code()}
+    if marker.exists() and json.loads(marker.read_text()) == fingerprint:
         return work
     if work.exists():
         log.info("synthesize: clear %s, which holds videos of another spec or of older code", work)
         shutil.rmtree(work)
     work.mkdir(parents=True)
-    write_text(marker, json.dumps(mine, indent=1))
+    write_text(marker, json.dumps(fingerprint, indent=1))
     return work
 
 

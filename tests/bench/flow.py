@@ -39,7 +39,7 @@ class Pair(NamedTuple):
 
 def film_pairs(per_video: int) -> Iterator[Pair]:
     """Neighbouring frames at random places of every validation video of params.yaml."""
-    people = read_params(Path("params.yaml")).generated["mimic"]
+    people = read_params(Path("params.yaml")).synthetic["mimic"]
     for video in plan(people):
         if video.split != "val":
             continue

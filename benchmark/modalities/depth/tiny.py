@@ -147,11 +147,11 @@ class TinyDepth:
         out = np.empty(frames.shape[:3], np.float32)
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             part = slice(start, start + FRAMES_AT_ONCE)
-            some = torch.from_numpy(np.ascontiguousarray(frames[part])).to(self._device)
-            out[part] = self._some(some).cpu().numpy()
+            batch = torch.from_numpy(np.ascontiguousarray(frames[part])).to(self._device)
+            out[part] = self._run(batch).cpu().numpy()
         return out
 
-    def _some(self, frames: Tensor) -> Tensor:
+    def _run(self, frames: Tensor) -> Tensor:
         size = frames.shape[1:3]
         height = self.metadata.spec.height
         working = (height, max(16, round(height * size[1] / size[0])))

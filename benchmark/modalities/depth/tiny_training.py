@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 _FIRST_TAKE = 100_000
 """Number of the first take: no video of the data set has a take's clothes, place or noise."""
 REPORT_STEPS = 25
-FRAMES_A_PERSON = 4
+FRAMES_PER_PERSON = 4
 _LEAD, _CAP_SHARE = 4, 0.2
 _WEIGHT_DECAY, _WARMUP = 0.01, 0.05
 
@@ -97,11 +97,11 @@ def mean_map(examples: Examples, size: tuple[int, int]) -> NDArray[np.float32]:
 
 def _judge(net: TinyDepth, examples: Examples, picture: Path, report: Report) -> None:
     spec, people = net.metadata.spec, net.metadata.people
-    seen = film_unseen(people, {"val"}, spec.backdrop_metres, FRAMES_A_PERSON)
+    seen = film_unseen(people, {"val"}, spec.backdrop_metres, FRAMES_PER_PERSON)
     guesses = net.depth(seen.frames)
     flat = mean_map(examples, guesses.shape[1:])
-    for name, found in (("val", guesses), ("mean_map", np.broadcast_to(flat, guesses.shape))):
-        scores = judge(found, seen)._asdict()
+    for name, maps in (("val", guesses), ("mean_map", np.broadcast_to(flat, guesses.shape))):
+        scores = judge(maps, seen)._asdict()
         report(spec.steps, {f"{name}/{key}": round(value, 4) for key, value in scores.items()})
     write_png(picture, sheet(seen, guesses))
 
@@ -209,9 +209,9 @@ def _batches(spec: TinyDepthSpec, examples: Examples) -> Iterator[tuple[Tensor, 
     for _ in range(spec.steps):
         while len(order) < spec.batch_size:
             order = np.concatenate([order, rng.permutation(len(examples.frames))])
-        mine, order = order[: spec.batch_size], order[spec.batch_size :]
-        frames = torch.from_numpy(examples.frames[mine]).permute(0, 3, 1, 2).float() / 255
-        targets = torch.from_numpy(examples.targets[mine])
+        chosen, order = order[: spec.batch_size], order[spec.batch_size :]
+        frames = torch.from_numpy(examples.frames[chosen]).permute(0, 3, 1, 2).float() / 255
+        targets = torch.from_numpy(examples.targets[chosen])
         # Cameras differ in exposure and white balance; depth does not depend on either.
         shape = (spec.batch_size, 1, 1, 1)
         gamma = torch.from_numpy(rng.uniform(0.75, 1.35, shape).astype(np.float32))

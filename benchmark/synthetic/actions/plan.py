@@ -66,14 +66,15 @@ def people_of(spec: ActionsSpec, people: GesturesSpec) -> dict[Split, tuple[int,
     Raises:
         ParamsError: Fewer people than splits.
     """
-    mine = [video.identity for video in gestures_plan.plan(people) if video.split == "train"]
-    if len(mine) < len(SPLITS):
+    candidates = [video.identity for video in gestures_plan.plan(people) if video.split == "train"]
+    if len(candidates) < len(SPLITS):
         raise ParamsError(
             "train_people", "too few for three splits without a common person",
-            expected=f"at least {len(SPLITS)}", found=str(len(mine)), do="Raise train_people",
+            expected=f"at least {len(SPLITS)}", found=str(len(candidates)), do="Raise train_people",
         )  # fmt: skip
-    order = [mine[k] for k in generator(spec.seed, "actions people", 0).permutation(len(mine))]
-    held_out = max(1, round(_HELD_OUT * len(mine)))
+    rng = generator(spec.seed, "actions people", 0)
+    order = [candidates[k] for k in rng.permutation(len(candidates))]
+    held_out = max(1, round(_HELD_OUT * len(candidates)))
     val, test, train = np.split(np.array(order), [held_out, 2 * held_out])
     by_split: dict[Split, np.ndarray] = {"train": train, "val": val, "test": test}
     return {split: tuple(who.tolist()) for split, who in by_split.items()}

@@ -35,7 +35,7 @@ from benchmark.synthetic.gestures.motion import (
 )
 from benchmark.synthetic.idle_motion import idle_motion
 from benchmark.synthetic.legs import pose_leg, seat
-from benchmark.synthetic.skeleton import ArmTarget, Bones, chain_hand, pose_arm, pose_trunk
+from benchmark.synthetic.skeleton import Bones, LimbTarget, chain_hand, pose_arm, pose_trunk
 
 if TYPE_CHECKING:
     from benchmark.synthetic.scene import Scene
@@ -75,11 +75,11 @@ def stage_action(
     stage = Stage(bones, scene)
     hands = {side: read_hand(body, side) for side in (LEFT, RIGHT)}
     tracks = rest(stage, hands, (), rng, rest_goals)
-    everything = slice(0, num_frames)
-    reach_goals(stage, hands, tracks, everything, motion)
+    all_frames = slice(0, num_frames)
+    reach_goals(stage, hands, tracks, all_frames, motion)
     for side, hand in hands.items():
-        pose_arm(bones, hand, everything, tracks[side].at(everything))
-        chain_hand(bones, hand, everything, tracks[side].curls)
+        pose_arm(bones, hand, all_frames, tracks[side].at(all_frames))
+        chain_hand(bones, hand, all_frames, tracks[side].curls)
     pen = np.full(num_frames, motion.pen, np.int8)
     return Acting(bones, matrices(bones), actions.astype(np.float32), pen)
 
@@ -124,13 +124,13 @@ def _pose_legs(
     for side in (LEFT, RIGHT):
         step = motion.feet.get(side, still)
         sway = 0.004 * smooth_noise(rng, num_frames, 22, 3) * [1, 1, 0]
-        mine = np.array([apart, ahead, where.floor + where.ankle])
-        mine += rng.normal(0, [0.012, 0.02, 0])
-        ankle = (mine + sway + step.shift) * [side, -1, 1]
+        resting = np.array([apart, ahead, where.floor + where.ankle])
+        resting += rng.normal(0, [0.012, 0.02, 0])
+        ankle = (resting + sway + step.shift) * [side, -1, 1]
         out = (lean + step.knee + sway[:, 0] * 6) * side
         pole = np.stack([out, np.full(num_frames, -0.5), np.ones(num_frames)], 1)
         turn = rotation([0, 0, 1], side * (toes + step.yaw)) @ rotation([1, 0, 0], step.pitch)
-        pose_leg(bones, side, slice(0, num_frames), ArmTarget(ankle, turn, pole))
+        pose_leg(bones, side, slice(0, num_frames), LimbTarget(ankle, turn, pole))
 
 
 def of_whole_clip(motion: Motion, start: int, num_frames: int) -> Motion:

@@ -247,8 +247,8 @@ def along(direction: Vector, amount: Array) -> Array:
 def act(motion: Motion, name: str, amount: Array) -> None:
     """Add a face action; a name without Left/Right stands for both where the rig has both."""
     actions = read_rig().actions
-    found = [name] if name in actions else [name + "Left", name + "Right"]
-    for action in found:
+    names = [name] if name in actions else [name + "Left", name + "Right"]
+    for action in names:
         motion.actions[:, actions[action]] += amount
 
 
@@ -262,7 +262,7 @@ def places(side: int) -> dict[str, Skin]:
     """Find named places on the skin; of two, the one on side `side` (+1 left)."""
     # Vertices of the mean body: every body has the same ones, at its own nose and ears.
     rig = read_rig()
-    other = "R" if side > 0 else "L"
+    other_mark = "R" if side > 0 else "L"
     face = rig.face70
     heads = rig.heads.mean(0)
 
@@ -270,7 +270,7 @@ def places(side: int) -> dict[str, Skin]:
         return Skin(rig.nearest((side * x, y, z), "head"))
 
     def near(bone: str, offset: Vector) -> Skin:  # on the arm of the other side
-        index = rig.bone(f"{bone}.{other}")
+        index = rig.bone(f"{bone}.{other_mark}")
         x, y, z = heads[index] + np.array([-side * offset[0], offset[1], offset[2]])
         return Skin(rig.nearest((x, y, z), bone[:-2]))
 
