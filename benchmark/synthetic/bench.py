@@ -34,7 +34,7 @@ def one_person(width: int, height: int, clips: int) -> VideoFilm:
 def bench(clips: int, width: int, height: int) -> None:
     """Make one video on one core and print where the time goes."""
     cv2.setNumThreads(1)
-    # The first frame compiles numba's kernels or loads them: that is not what takes time later.
+    # The first frame compiles numba's kernels or loads them: keep that out of the times.
     one_person(width, height, clips).draw(0)
     laps = {"pose, dress, scene": time.perf_counter()}
     film = one_person(width, height, clips)

@@ -133,7 +133,7 @@ def detect(
     lost |= (shown < 0).any(2) | (shown[..., 0] >= size[0]) | (shown[..., 1] >= size[1])
     out = np.concatenate([shown, confidence[..., None]], 2)
     out[lost] = 0
-    # The archive stores three decimals: rounding here keeps what is read equal to what was made.
+    # The archive stores three decimals: rounded here, the points read back are these very points.
     return np.round(out, 3).astype(np.float64)
 
 

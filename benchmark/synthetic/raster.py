@@ -65,7 +65,7 @@ def pose_vertices(
     rest: Floats, normals: Floats, bone_idx: Ints, bone_w: Floats, matrices: Floats,
     place: Floats, normal: Floats,
 ) -> None:  # fmt: skip
-    """Move each vertex by the weighted mean of what its four bones do (linear blend skinning).
+    """Move each vertex by the weighted mean of its four bones' maps (linear blend skinning).
 
     Args:
         rest: (V, 3) meters.
@@ -277,7 +277,7 @@ def _gather(
 
 @numba.njit(cache=True, fastmath=True, inline="always")
 def _shade(depth: Floats, py: int, px: int, towards_y: int, towards_x: int) -> np.float32:
-    """Compute 0..1: how much of what lies towards the light is a little nearer to the camera.
+    """Compute how much of the way to the light is a little nearer to the camera: 0..1.
 
     Args:
         depth: (S, S') meters.
@@ -287,7 +287,7 @@ def _shade(depth: Floats, py: int, px: int, towards_y: int, towards_x: int) -> n
         towards_x: samples to the right, likewise.
     """
     # A real shadow map costs a second pass over all triangles. On the screen alone, a hand near the
-    # face still darkens it, which is what tells the eye that the two touch.
+    # face still darkens it, which tells the eye that the two touch.
     height, width = depth.shape
     dark = np.float32(0)
     z = depth[py, px]

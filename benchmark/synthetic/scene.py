@@ -154,7 +154,7 @@ def _desk(rng: np.random.Generator, z: float, near: float) -> list[Part]:
     sheet = np.array([[-0.1, -0.14, 0], [0.1, -0.14, 0], [0.1, 0.1, 0], [-0.1, 0.1, 0]])
     sheet = sheet @ rotation([0, 0, 1], rng.uniform(-0.4, 0.4))[0].T
     rest, faces, _ = quad(sheet + [x, near - 0.2, z + 0.003], 3)
-    # Decided last: with or without paper, the generator gives the same values to what follows.
+    # Decided last: with or without paper, what follows draws the same random values.
     if rng.random() < 0.5:
         parts.append(rigid(rest, faces, Swatch.PAPER.texel, STATIC_BONE, Group.ALWAYS))
     pen, faces = tube(

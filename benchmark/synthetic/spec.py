@@ -16,7 +16,7 @@ _Pixels = Annotated[int, Field(ge=64, multiple_of=2)]  # 4:2:0 video stores colo
 
 
 class _FilmSpec(Strict):
-    """What every generated data set has: its seed, its size, its camera."""
+    """Parameters of every generated data set: seed, sizes, camera."""
 
     seed: Annotated[int, Field(ge=0)]
     """Seed of every random choice."""

@@ -1,4 +1,4 @@
-"""Dress a whole person's legs: trousers or shorts, shoes; also the thing in the hand.
+"""Dress a whole person's legs: trousers or shorts, shoes; also the object in the hand.
 
 Colors are RGB uint8.
 """
@@ -64,7 +64,7 @@ def with_legs(
 
 
 def _thicker(pen: Part) -> Part:
-    """Enlarge a thing so that it is seen where the whole person is in the frame."""
+    """Enlarge an object so that it is seen where the whole person is in the frame."""
     middle = pen.rest.mean(0)
     return replace(pen, rest=(middle + _THICKER * (pen.rest - middle)).astype(np.float32))
 

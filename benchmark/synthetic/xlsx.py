@@ -41,7 +41,8 @@ _PARTS = {
 
 
 def write_xlsx(path: Path, table: NDArray[np.floating]) -> None:
-    """Write a table (rows, columns) without header, 3 decimals; into a file beside, then rename."""
+    """Write a table (rows, columns) without header, 3 decimals."""
+    # Into a file beside it, then renamed: a killed run leaves no half file under the name.
     row = '<row r="%d">' + "<c><v>%.3f</v></c>" * table.shape[1] + "</row>"
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     with zipfile.ZipFile(beside, "w") as archive:

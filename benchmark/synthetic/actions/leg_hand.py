@@ -1,4 +1,4 @@
-"""A hand at the own legs: classes 48 to 51."""
+"""A hand at the person's own legs: classes 48 to 51."""
 
 from __future__ import annotations
 

@@ -213,11 +213,7 @@ class Take:
             arc: Meters by which the way to the place bulges.
         """
         n = self.num_frames
-        curls = np.zeros((n, 6))
-        curls[:, 1:5] = np.broadcast_to(curl, n)[:, None]
-        curls[:, 1:5] += self.rng.normal(0, 0.04, 4) + 0.02 * smooth_noise(self.rng, n, 8, 4)
-        curls[:, 0] = np.broadcast_to(curl if thumb is None else thumb, n)
-        curls[:, 5] = spread
+        curls = self._curls(curl, curl if thumb is None else thumb, spread)
         jitter = self.rng.normal(0, 0.08, (3, 3))
         return Goal(
             place=place,
@@ -232,6 +228,16 @@ class Take:
             axes=axes,
             arc=arc,
         )
+
+    def _curls(self, curl: float | Array, thumb: float | Array, spread: float) -> Array:
+        n = self.num_frames
+        curls = np.zeros((n, 6))
+        curls[:, 1:5] = np.broadcast_to(curl, n)[:, None]
+        # Four fingers that bend exactly alike look like a mitten.
+        curls[:, 1:5] += self.rng.normal(0, 0.04, 4) + 0.02 * smooth_noise(self.rng, n, 8, 4)
+        curls[:, 0] = np.broadcast_to(thumb, n)
+        curls[:, 5] = spread
+        return curls
 
 
 def _jittered(vector: Vector, jitter: Array) -> Vector:
