@@ -1,4 +1,4 @@
-"""Stage estimate: as prepare, for modality that a network of an earlier stage makes."""
+"""Stage estimate: prepare a modality with a network that an earlier stage trained."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="MEDIA")
+@click.argument("name", metavar="MODALITY")
 @click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--out", type=path, required=True, help="Folder of the prepared clips.")
 @stage
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
-    """Make the entry MEDIA of params.yaml's estimates."""
+    """Prepare MODALITY, an entry of `estimates` in params.yaml."""
     spec = entry(params.estimates, "estimates", name)
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)

@@ -1,4 +1,4 @@
-"""Stage synthesize: the raw archives of a generated data set."""
+"""Stage synthesize: generate a data set of gestures as raw archives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.runtime.parallel import usable_cores
-from benchmark.synthetic.synthesize import synthesize
+from benchmark.synthetic.archive import write_archive
 from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @stage
 def main(params: Params, name: str, raw: Path, test_labels: Path) -> None:
     """Generate people at press conferences, in the raw layout of the iMiGUE archives."""
-    synthesize(entry(params.synthetic, "synthetic", name), raw, test_labels, workers=usable_cores())
+    spec = entry(params.synthetic, "synthetic", name)
+    write_archive(spec, raw, test_labels, workers=usable_cores())
     click.echo(f"wrote {raw} and {test_labels}")
 
 

@@ -1,4 +1,4 @@
-"""Stage synthesize_ma52: the generated archive to pre-train on."""
+"""Stage synthesize_ma52: generate a data set of actions, to pre-train on, as a raw archive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.runtime.parallel import usable_cores
-from benchmark.synthetic.synthesize import synthesize_actions
+from benchmark.synthetic.actions_archive import write_actions
 from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def main(params: Params, name: str, raw: Path) -> None:
     """Generate seated people's actions, in the raw layout of Micro-Action 52."""
     spec = entry(params.synthetic_ma52, "synthetic_ma52", name)
-    synthesize_actions(spec, params.synthetic[spec.people], raw, workers=usable_cores())
+    write_actions(spec, params.synthetic[spec.people], raw, workers=usable_cores())
     click.echo(f"wrote {raw}")
 
 

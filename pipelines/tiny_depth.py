@@ -1,4 +1,4 @@
-"""Stage tiny_depth: a small depth network, trained on generated people; one MLflow run."""
+"""Stage tiny_depth: train a small depth network on generated people; one MLflow run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="NETWORK")
 @click.option("--out", type=path, required=True, help="Folder of the network.")
-@click.option("--picture", type=path, required=True, help="What it sees in people unknown to it.")
+@click.option(
+    "--picture",
+    type=path,
+    required=True,
+    help="PNG of estimated depth on people who were not trained on.",
+)
 @click.option("--record", type=path, required=True, help="The run's record.")
 @stage
 def main(params: Params, name: str, out: Path, picture: Path, record: Path) -> None:
-    """Train NETWORK, which finds depth in frames of generated people."""
+    """Train NETWORK, which estimates depth, on frames of generated people."""
     spec = entry(params.tiny_depth, "tiny_depth", name)
     with track(
         find_root(),

@@ -29,10 +29,10 @@ from benchmark.modalities.pose.mediapipe_points import (
     model_hashes,
     to_openpose137,
 )
-from benchmark.params.synthetic import GesturesSpec
-from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.plan import Performance, Video
+from benchmark.synthetic.spec import GesturesSpec
 
 WIDTH, HEIGHT, FPS = 640, 360, 25
 FRAMES, KEPT_FRAME = 60, 30
@@ -69,11 +69,11 @@ def drawn(identity: int, gesture: Gesture, num_frames: int = FRAMES) -> Drawn:
         test_people=1, width=WIDTH, height=HEIGHT, fps=FPS, crf=23,
     )  # fmt: skip
     performance = Performance(gesture, 8, FRAMES - 9)
-    shooting = Shooting(
+    film = VideoFilm(
         spec, Video(f"{identity:04d}", "train", identity, False, (performance,), FRAMES)
     )
-    frames = [shooting.draw(t).rgb.copy() for t in range(num_frames)]
-    return Drawn(np.stack(frames), shooting.exact[:num_frames, :, :2], shooting.hidden[:num_frames])
+    frames = [film.draw(t).rgb.copy() for t in range(num_frames)]
+    return Drawn(np.stack(frames), film.exact[:num_frames, :, :2], film.hidden[:num_frames])
 
 
 def mapped(found: Landmarks) -> np.ndarray:

@@ -28,7 +28,7 @@ from benchmark.modalities.depth.depth import (
     SampledScale,
     gray,
 )
-from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
+from benchmark.modalities.depth.tiny import FORMAT, DepthMetadata, DepthNet, write_depth_net
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingBackend
 from benchmark.modalities.depth.video_depth_anything_network import SIZES, VideoDepthAnything
@@ -39,7 +39,7 @@ from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.taylor import TaylorModality
 from benchmark.modalities.union import Modality
-from benchmark.params.synthetic import GesturesSpec
+from benchmark.synthetic.spec import GesturesSpec
 from own_clips import write_folder
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyBackend:
         seed=0, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2,
         test_people=2, width=160, height=90, fps=25, crf=28,
     )  # fmt: skip
-    metadata = DepthCard(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
+    metadata = DepthMetadata(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
     net = DepthNet(spec.channels)
     torch.nn.init.constant_(net.last[0].bias, 1.0)  # about in the middle of the scale
     write_depth_net(folder, metadata, net)

@@ -20,9 +20,9 @@ from benchmark.modalities.depth.tiny_training import (
     train,
 )
 from benchmark.params.params import read_params
-from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic.plan import plan
 from benchmark.synthetic.raster import FAR
+from benchmark.synthetic.spec import GesturesSpec
 from conftest import REPO
 
 _SPEC = TinyDepthSpec(
@@ -81,7 +81,7 @@ def test_a_frame_s_depth_depends_on_no_other_frame(trained):
 
 
 def test_only_train_people_are_shown_and_in_places_of_their_own():
-    people = read_params(REPO / "params.yaml").generated["mimic"]
+    people = read_params(REPO / "params.yaml").synthetic["mimic"]
     videos = plan(people)
     allowed = {video.identity for video in videos if video.split == "train"}
     takes = plan_takes(_SPEC.model_copy(update={"takes": 100}), people)
@@ -130,7 +130,7 @@ def test_the_run_is_told_the_loss_and_the_worth_on_people_of_val_beside_a_mean_m
     assert cv2.imread(str(tmp_path / "people.png")).shape == (6 * 90, 3 * 160, 3)
 
 
-def test_judging_gives_full_marks_to_the_truth_on_any_scale_and_none_to_a_constant():
+def test_judging_gives_full_marks_to_the_exact_depth_on_any_scale_and_none_to_a_constant():
     seen = film_unseen(_PEOPLE, {"val"}, 1.0, 2)
     assert len(seen.frames) == 2 * _PEOPLE.val_people
     perfect, blind = judge(7 * seen.inverse - 2, seen), judge(np.ones_like(seen.inverse), seen)
@@ -138,4 +138,4 @@ def test_judging_gives_full_marks_to_the_truth_on_any_scale_and_none_to_a_consta
     assert perfect.error_frame == pytest.approx(0, abs=1e-6)
     assert blind.spearman == 0
     assert blind.error > 0.05
-    assert 0.1 < seen.figure.mean() < 0.9
+    assert 0.1 < seen.person.mean() < 0.9

@@ -20,7 +20,7 @@ from benchmark.modalities.union import Modality
 from benchmark.models.specs import Backbone
 from benchmark.params.checks import find_problems
 from benchmark.params.recipes import Recipe
-from benchmark.params.synthetic import ActionsSpec, GesturesSpec
+from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from submission.fusion.rules.union import FusionRule
 from submission.fusion.temperature import Temperature
 

@@ -1,4 +1,4 @@
-"""What one person looks like: random choices, all from one generator."""
+"""Choose the appearance of one person: random choices, all from one generator."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class Beard(Enum):
     NONE = auto()
     STUBBLE = auto()
     FULL = auto()
-    MOUSTACHE = auto()
+    MUSTACHE = auto()
 
 
 @dataclass(frozen=True)
-class Look:
-    """All choices that make one person recognisable."""
+class Appearance:
+    """Choices that make one person recognizable."""
 
     skin: Color
     hair_color: Color
     hair: Hair
     hairline: float
-    """Metres above the brows where the hair begins."""
+    """Meters above the brows where the hair begins."""
     beard: Beard
     iris: Color
     garment: Garment
@@ -71,14 +71,14 @@ class Look:
     """Tie, logo."""
     long_sleeves: bool
     stripes: int
-    """0 none, 1 across, 2 along, 3 chequered."""
+    """0 none, 1 across, 2 along, 3 checkered."""
     tie: bool
     cap: bool
     cap_color: Color
     glasses: bool
     watch: bool
     bulk: float
-    """Thickness of the cloth in metres."""
+    """Thickness of the cloth in meters."""
     sponsor: str
     """A made-up name on the chest."""
     number: int
@@ -91,19 +91,21 @@ class Look:
         return r, g, b
 
 
-def choose_look(rng: np.random.Generator, *, cap: bool) -> Look:
-    """One look; `cap` is decided by the plan, because a gesture needs it."""
+def choose_appearance(rng: np.random.Generator, *, cap: bool) -> Appearance:
+    """Choose one appearance; the plan decides on `cap`, because a gesture needs it."""
+    # Every draw moves the generator on: a new choice goes to the end, or all people change.
     garment = rng.choice(np.array(list(Garment)), p=[0.2, 0.16, 0.16, 0.18, 0.2, 0.1])
     hair = rng.choice(np.array(list(Hair)), p=[0.12, 0.32, 0.2, 0.12, 0.16, 0.08])
     mannish = hair in (Hair.SHAVED, Hair.SHORT, Hair.QUIFF)
     beard = rng.choice(np.array(list(Beard)), p=[0.5, 0.25, 0.17, 0.08]) if mannish else Beard.NONE
     tone = rng.uniform(0, len(_SKIN) - 1)
     skin = _between(_SKIN, tone)
+    # Skin and hair colors go together, as they mostly do.
     dark_hair = tone > 5 and rng.random() < 0.85
     hair_color = _between(_HAIR, rng.uniform(0, 1.5 if dark_hair else len(_HAIR) - 1))
     cloth, second, accent = _cloth_colors(rng, garment)
     sleeves = garment in (Garment.SUIT, Garment.TRACK_JACKET, Garment.SWEATER)
-    return Look(
+    return Appearance(
         skin=_shift(rng, skin, 5),
         hair_color=hair_color,
         hair=hair,
@@ -144,18 +146,18 @@ def _cloth_colors(rng: np.random.Generator, garment: Garment) -> tuple[Color, Co
         case Garment.POLO | Garment.TEE | Garment.TRACK_JACKET | Garment.SWEATER:
             plain = rng.random() < 0.35
             base = _rgb(np.full(3, rng.choice([28, 60, 128, 205, 240]))) if plain else _vivid(rng)
-            other = pale if rng.random() < 0.6 else _vivid(rng)
-            return _shift(rng, base, 12), other, _vivid(rng)
+            second = pale if rng.random() < 0.6 else _vivid(rng)
+            return _shift(rng, base, 12), second, _vivid(rng)
 
 
 def _vivid(rng: np.random.Generator) -> Color:
-    """A saturated cloth color."""
+    """Choose a saturated cloth color."""
     r, g, b = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.45, 0.9), rng.uniform(0.25, 0.85))
     return _rgb(np.array([r, g, b]) * 255)
 
 
 def _between(colors: list[tuple[int, int, int]], at: float) -> Color:
-    """A color along a list."""
+    """Interpolate a color along a list."""
     table = np.array(colors, float)
     i = min(int(at), len(table) - 2)
     return _rgb(table[i] + (at - i) * (table[i + 1] - table[i]))
@@ -166,4 +168,5 @@ def _shift(rng: np.random.Generator, color: Color, sigma: float) -> Color:
 
 
 def _rgb(values: NDArray) -> Color:
+    # Neither pure black nor white: cloth and skin keep room for light and shade.
     return np.clip(values, 8, 252).astype(np.uint8)

@@ -1,8 +1,9 @@
-"""Write the planned videos as the two phases of the iMiGUE archive; resume after a kill.
+"""Generate the embedded default data set: people at a press conference, archived as iMiGUE is.
 
-Everything grows in a work folder beside the archive, which takes its name when it is whole. In
-there, a video counts as made when its folder of skeletons is there: that is renamed into place
-last.
+It lets everyone run everything; it never stands in for a result on iMiGUE. Everything grows in a
+work folder beside the archive, which takes the archive's name when it is whole. A killed run
+resumes there: a video counts as made when its folder of skeletons, which is renamed into place
+last, exists.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import cv2
 from benchmark.core.files import write_text
 from benchmark.core.video import write_video
 from benchmark.runtime.parallel import map_in_processes
-from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.plan import Split, Video, plan
 from benchmark.synthetic.work_folder import claim_work, refuse_existing
 from benchmark.synthetic.xlsx import write_xlsx
@@ -25,7 +26,7 @@ from benchmark.synthetic.xlsx import write_xlsx
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.params.synthetic import GesturesSpec
+    from benchmark.synthetic.spec import GesturesSpec
 
 log = logging.getLogger(__name__)
 
@@ -43,35 +44,48 @@ _PLACEHOLDER = 1
 _GOP = 12
 
 
-def write_archive(spec: GesturesSpec, raw: Path, sealed: Path, *, workers: int) -> None:
-    """Make every video that is not there yet, then the sealed truth, then `raw` at once."""
+def write_archive(spec: GesturesSpec, raw: Path, test_labels: Path, *, workers: int) -> None:
+    """Make every missing video, write the labels of test, then move the archive to `raw` at once.
+
+    Args:
+        spec: The data set; the bytes depend on it alone.
+        raw: Folder that the archive becomes.
+        test_labels: Folder of the labels of test, which the archive withholds.
+        workers: Processes; the bytes do not depend on their number.
+
+    Raises:
+        ArchiveError: There is something at `raw` already.
+    """
     refuse_existing(raw)
     videos = plan(spec)
     work = claim_work(raw, {"spec": spec.model_dump()})
     archive = work / "archive"
     todo = [v for v in videos if not _skeletons(archive, v).is_dir()]
+    # The longest first: no worker begins a long video when the others are done.
     todo.sort(key=lambda video: -video.num_frames)
-    log.info("mimic: %d of %d videos to make with %d workers", len(todo), len(videos), workers)
+    log.info("synthesize: %d of %d videos to make with %d workers", len(todo), len(videos), workers)
     job = partial(make_video, spec, archive)
     map_in_processes(job, todo, what="film", workers=workers)
-    _seal(videos, sealed)
+    _write_test_labels(videos, test_labels)
+    # Nothing is at `raw` until everything is: no later stage can read half an archive.
     archive.rename(raw)
     shutil.rmtree(work)
 
 
 def make_video(spec: GesturesSpec, archive: Path, video: Video) -> None:
     """Film one video and put its three files in place."""
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # the workers fill the cores, and OpenCV's threads would fight for them
     work = archive.with_name("videos") / video.name
     shutil.rmtree(work, ignore_errors=True)
     movie, skeletons = work / "movie", work / "skeletons"
     movie.mkdir(parents=True)
     skeletons.mkdir()
-    shooting = Shooting(spec, video)
-    write_video(movie / f"{video.name}.mp4", shooting.frames(), spec.fps, crf=spec.crf, gop=_GOP)
-    table = shooting.detections().reshape(video.num_frames, -1)
+    film = VideoFilm(spec, video)
+    write_video(movie / f"{video.name}.mp4", film.frames(), spec.fps, crf=spec.crf, gop=_GOP)
+    table = film.detections().reshape(video.num_frames, -1)
     write_xlsx(skeletons / f"{video.name}_openpose.xlsx", table)
     (skeletons / f"{video.name}_label.csv").write_text(_label_rows(video))
+    # The skeletons go last: their folder marks the video as made.
     _put(movie, archive / MOVIES[video.split] / video.name)
     _put(skeletons, _skeletons(archive, video))
     work.rmdir()
@@ -89,7 +103,7 @@ def _put(folder: Path, target: Path) -> None:
 
 
 def _label_rows(video: Video) -> str:
-    """IMiGUE's label file: class, first and last frame; a placeholder class in test."""
+    """Format iMiGUE's label file: class, first and last frame; a placeholder class in test."""
     rows = []
     for gesture, start, end in video.performances:
         label = _PLACEHOLDER if video.split == "test" else gesture.raw
@@ -97,14 +111,14 @@ def _label_rows(video: Video) -> str:
     return "".join(rows)
 
 
-def _seal(videos: tuple[Video, ...], sealed: Path) -> None:
-    """The truth of test, and who is in which video."""
-    truth = ["clip_id,label\n"]
+def _write_test_labels(videos: tuple[Video, ...], folder: Path) -> None:
+    """Write the labels of test, and who is in which video."""
+    labels = ["clip_id,label\n"]
     people = ["video,split,identity\n"]
     for video in videos:
         people.append(f"{video.name},{video.split},{video.identity}\n")
         if video.split == "test":
             rows = enumerate(video.performances)
-            truth += [f"{video.name}_{k},{int(p.gesture)}\n" for k, p in rows]
-    for name, lines in (("test_labels.csv", truth), ("people.csv", people)):
-        write_text(sealed / name, "".join(lines))
+            labels += [f"{video.name}_{k},{int(p.gesture)}\n" for k, p in rows]
+    for name, lines in (("test_labels.csv", labels), ("people.csv", people)):
+        write_text(folder / name, "".join(lines))

@@ -1,6 +1,6 @@
-"""The rigged bodies: one topology, 64 identities, cut down to what a desk leaves visible.
+"""Read the rigged bodies: one topology, 64 identities, cut down to what a desk leaves visible.
 
-Axes: x to the person's left, -y to the front, z up; metres; the origin is the pelvis.
+Axes: x to the person's left, -y to the front, z up; meters; the origin is the pelvis.
 Legend: V vertices, F triangles, B bones, A face actions.
 """
 
@@ -20,7 +20,6 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 
 ASSETS = Path(__file__).parent / "assets"
-NUM_IDENTITIES = 64
 _SEATED_HEIGHT = 0.87  # pelvis to crown of a seated adult; the asset's bodies go from 0.59 to 1.04
 _LOWER_BODY = ("upperleg", "lowerleg", "foot", "toe", "pelvis")
 
@@ -44,11 +43,11 @@ class Rig:
     """(A + 1,) where the sparse offsets of each action begin."""
     action_vertex: IntArray
     action_offset: FloatArray
-    """(n, 3) metres at weight 1."""
+    """(n, 3) meters at weight 1."""
     face70: IntArray
     """(70,) vertex of each OpenPose face point."""
     mean: FloatArray
-    """(V, 3) the mean body, only to find places on the skin."""
+    """(V, 3) mean body, only to find places on the skin."""
     rest: NDArray[np.float16]
     """(64, V, 3) rest bodies as published."""
     heads: FloatArray
@@ -59,7 +58,7 @@ class Rig:
     """(V,) vertices of the two eyeballs."""
 
     def bone(self, name: str) -> int:
-        """Index of a bone."""
+        """Look up the index of a bone."""
         return self.bones.index(name)
 
     @property
@@ -68,7 +67,7 @@ class Rig:
         return self.bone_idx[np.arange(len(self.bone_idx)), self.bone_w.argmax(1)]
 
     def nearest(self, point: tuple[float, float, float], bones: str = "") -> int:
-        """Vertex of the mean body nearest to a point, among those led by bones named so."""
+        """Find the vertex of the mean body nearest to a point, among bones whose names begin so."""
         led = np.array([n.startswith(bones) for n in self.bones])[self.main_bone]
         distance = np.linalg.norm(self.mean - np.asarray(point, np.float32), axis=1)
         return int(np.where(led, distance, np.inf).argmin())
@@ -80,16 +79,16 @@ class Body:
 
     identity: int
     rest: FloatArray
-    """(V, 3) metres."""
+    """(V, 3) meters."""
     heads: FloatArray
-    """(B, 3) metres."""
+    """(B, 3) meters."""
     scale: float
-    """Factor that was applied to the published body; face actions need it too."""
+    """Factor that was applied to the published body; its legs take it too."""
 
 
 @lru_cache(maxsize=1)
 def read_rig() -> Rig:
-    """The shared rig from the package's own assets."""
+    """Read the shared rig from the package's own assets."""
     with np.load(ASSETS / "anny_export.npz", allow_pickle=False) as npz:
         data = {key: npz[key] for key in npz.files}
     bones = tuple(str(b) for b in data["bone_labels"])
@@ -122,10 +121,12 @@ def read_rig() -> Rig:
 
 @lru_cache(maxsize=64)
 def read_body(identity: int) -> Body:
-    """One identity, scaled so that all sit about equally high."""
+    """Read one identity, scaled so that all sit about equally high."""
     rig = read_rig()
     rest = rig.rest[identity].astype(np.float32)
     scale = float(_SEATED_HEIGHT / rest[:, 2].max())
+    # The camera frames an adult's head. Only children and giants, whose factor is out of this
+    # range, keep 15 % of what sets them apart.
     scale = 0.15 * float(np.clip(scale, 0.85, 1.2)) + 0.85 * scale
     return Body(identity, rest * scale, rig.heads[identity] * scale, scale)
 
@@ -133,7 +134,7 @@ def read_body(identity: int) -> Body:
 def _upper_body(
     data: dict[str, NDArray], bones: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Kept vertex ids and kept triangles (old ids): everything above the thighs."""
+    """Select vertex ids and triangles (old ids) above the thighs."""
     lower = np.array([b.startswith(_LOWER_BODY) for b in bones])
     main = data["bone_idx"][np.arange(len(data["bone_w"])), data["bone_w"].argmax(1)]
     faces = data["faces"].astype(np.int64)
@@ -147,6 +148,7 @@ def _actions(
     vertex = old_to_new[data["fa_v"]]
     kept = vertex >= 0
     action = data["fa_a"][kept].astype(np.int64)
+    # Sorted by action, each action's offsets are one slice: `start` is all a kernel needs.
     order = np.argsort(action, kind="stable")
     counts = np.bincount(action, minlength=len(data["face_actions"]))
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
@@ -156,8 +158,9 @@ def _actions(
 def _ears(data: dict[str, NDArray], mean: NDArray, old_to_new: IntArray) -> tuple[int, int]:
     ears = []
     for name in ("left_ear", "right_ear"):
-        mine = data["kp_k"] == list(data["kp23_labels"]).index(name)
-        center = (data["kp_w"][mine, None] * mean[data["kp_v"][mine]]).sum(0)
+        of_ear = data["kp_k"] == list(data["kp23_labels"]).index(name)
+        # The published regressor gives a point inside the ear; a vertex can be skinned and hidden.
+        center = (data["kp_w"][of_ear, None] * mean[data["kp_v"][of_ear]]).sum(0)
         distance = np.linalg.norm(mean - center, axis=1)
         ears.append(int(old_to_new[np.where(old_to_new >= 0, distance, np.inf).argmin()]))
     return ears[0], ears[1]
@@ -183,7 +186,7 @@ class HandRig:
 
 
 def read_hand(body: Body, side: int) -> HandRig:
-    """One hand: side +1 is the person's left, -1 the right."""
+    """Measure one hand at rest: side +1 is the person's left, -1 the right."""
     rig = read_rig()
     mark = "L" if side > 0 else "R"
     fingers = tuple(
@@ -200,9 +203,9 @@ def read_hand(body: Body, side: int) -> HandRig:
 
 @lru_cache(maxsize=32)
 def _finger_tip(last: int, before: int) -> int:
-    """The vertex farthest along a finger's last bone."""
+    """Find the vertex farthest along a finger's last bone."""
     rig = read_rig()
     heads = rig.heads.mean(0)
-    mine = np.flatnonzero(rig.main_bone == last)
-    along = (rig.mean[mine] - heads[last]) @ (heads[last] - heads[before])
-    return int(mine[along.argmax()])
+    of_bone = np.flatnonzero(rig.main_bone == last)
+    along = (rig.mean[of_bone] - heads[last]) @ (heads[last] - heads[before])
+    return int(of_bone[along.argmax()])

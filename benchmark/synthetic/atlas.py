@@ -1,7 +1,7 @@
-"""Where each part of the skin lies in a person's texture, the atlas; colors are RGB uint8.
+"""Map each part of the skin to a place in a person's texture, the atlas; colors are RGB uint8.
 
 The head is unrolled as a cylinder, the torso seen flat from front and back, each arm unrolled
-along its length; legs, where a person has them, are seen flat, front and back alike.
+along its length. Legs, where a person has them, are seen flat, front and back alike.
 Legend: V vertices, F triangles.
 """
 
@@ -38,7 +38,7 @@ class Panel(Enum):
     LEGS = (0, 572, 298, 210)
 
     def view(self, atlas: NDArray) -> NDArray:
-        """The panel's own pixels, writable."""
+        """Return the panel's pixels, writable."""
         x, y, w, h = self.value
         return atlas[y : y + h, x : x + w]
 
@@ -63,7 +63,7 @@ class Swatch(IntEnum):
 
     @property
     def texel(self) -> NDArray[np.float32]:
-        """(2,) the middle of the swatch."""
+        """(2,) middle of the swatch."""
         return np.array([8 + 20 * self, 560], np.float32)
 
     def paint(self, atlas: NDArray, color: NDArray) -> None:
@@ -89,7 +89,7 @@ class HeadMap:
         return HeadMap(float(middle), float(head[:, 2].min()) - 0.01, float(head[:, 2].max()))
 
     def texels(self, points: NDArray) -> NDArray:
-        """(..., 2) x, y within the HEAD panel of points (..., 3)."""
+        """Map points (..., 3) to x, y (..., 2) within the HEAD panel."""
         angle = np.arctan2(points[..., 0], self.axis_y - points[..., 1])
         x = WRAP + (angle / (2 * np.pi) + 0.5) * HEAD_PX
         y = (self.top - points[..., 2]) / (self.top - self.bottom) * (HEAD_PX - 1)
@@ -97,20 +97,21 @@ class HeadMap:
 
 
 def torso_texels(points: NDArray) -> NDArray:
-    """(..., 2) x, y within FRONT or BACK of points (..., 3)."""
+    """Map points (..., 3) to x, y (..., 2) within FRONT or BACK."""
     x = (points[..., 0] + TORSO_HALF_WIDTH) * TORSO_PX_PER_M
     y = (TORSO_TOP - points[..., 2]) * TORSO_PX_PER_M
     return np.stack([x, y], -1)
 
 
 def arm_texels(body: Body, side: int, points: NDArray) -> NDArray:
-    """(..., 2): x round the arm, y along it, shoulder 0, elbow 112, wrist 224."""
+    """Map points to (..., 2): x round the arm, y along it, shoulder 0, elbow 112, wrist 224."""
     rig = read_rig()
     mark = "L" if side > 0 else "R"
     s, e, w = (body.heads[rig.bone(f"{n}.{mark}")] for n in ("upperarm01", "lowerarm01", "wrist"))
     upper, lower = unit(e - s), unit(w - e)
     t0 = (points - s) @ upper / np.linalg.norm(e - s)
     t1 = (points - e) @ lower / np.linalg.norm(w - e)
+    # The plane that halves the elbow's angle divides upper arm from forearm.
     middle = unit(upper + lower)
     fore = (points - e) @ middle > 0
     t = np.where(fore, 1 + np.maximum(t1, 0), np.minimum(t0, 1))
@@ -123,11 +124,12 @@ def arm_texels(body: Body, side: int, points: NDArray) -> NDArray:
 
 
 def face_texels(body: Body) -> NDArray[np.float32]:
-    """(F, 3, 2) atlas texels of the body's triangles."""
+    """Compute (F, 3, 2) atlas texels of the body's triangles."""
     rig = read_rig()
     names = np.array(rig.bones)[rig.main_bone]
     part = np.array([_part(n) for n in names])
     corners = body.rest[rig.faces]
+    # A triangle between two parts goes to the part of most of its corners.
     part_of = np.median(part[rig.faces], axis=1).astype(int)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     out = np.empty((len(rig.faces), 3, 2), np.float32)
@@ -146,7 +148,7 @@ def face_texels(body: Body) -> NDArray[np.float32]:
 
 
 def _part(bone: str) -> int:
-    """0 head, 1 torso, 2 left arm, 3 right arm, 4 hand, 5 eye."""
+    """Classify a bone: 0 head, 1 torso, 2 left arm, 3 right arm, 4 hand, 5 eye."""
     if bone.startswith("eye"):
         return 5
     if bone == "head":
@@ -157,7 +159,10 @@ def _part(bone: str) -> int:
 
 
 def _unwrapped(texels: NDArray, period: float) -> NDArray:
-    """Texels whose triangles do not stretch across the seam at the back."""
+    """Move corners of triangles that would stretch across the seam at the back."""
+    # A triangle over the seam has corners at both ends of the panel. Its low corners move up by one
+    # period, into the strip of WRAP texels that repeats the panel's beginning. A triangle that
+    # would leave the strip moves back, by a bit less than a period so that it stays in the panel.
     x = texels[..., 0]
     wide = np.ptp(x, axis=-1, keepdims=True) > period / 2
     x = np.where(wide & (x < np.mean(x, axis=-1, keepdims=True)), x + period, x)
@@ -167,6 +172,7 @@ def _unwrapped(texels: NDArray, period: float) -> NDArray:
 
 def _place(out: NDArray, rows: NDArray, texels: NDArray, panel: Panel) -> None:
     x, y, w, h = panel.value
+    # Half a texel inside: rounding must not sample the neighboring panel.
     clipped = np.clip(texels[rows], 0.5, [w - 1.5, h - 1.5])
     out[rows] = clipped + [x, y]
 
@@ -177,14 +183,14 @@ def _eyes(body: Body, corners: NDArray, part_of: NDArray, out: NDArray) -> None:
     for name in ("eye.L", "eye.R"):
         ball = body.rest[rig.main_bone == rig.bone(name)]
         low, high = ball.min(0), ball.max(0)
-        mine = (part_of == 5) & ((corners[:, :, 0] > 0).all(1) == (name == "eye.L"))
-        u = (corners[mine, :, 0] - low[0]) / (high[0] - low[0]) * (w - 3) + 1
-        v = (high[2] - corners[mine, :, 2]) / (high[2] - low[2]) * (h - 3) + 1
-        out[mine] = np.stack([u + x, v + y], -1)
+        of_eye = (part_of == 5) & ((corners[:, :, 0] > 0).all(1) == (name == "eye.L"))
+        u = (corners[of_eye, :, 0] - low[0]) / (high[0] - low[0]) * (w - 3) + 1
+        v = (high[2] - corners[of_eye, :, 2]) / (high[2] - low[2]) * (h - 3) + 1
+        out[of_eye] = np.stack([u + x, v + y], -1)
 
 
 def _tongue(faces: NDArray, mean: NDArray, head: NDArray) -> NDArray:
-    """Triangles inside the mouth, by their place in the mean body."""
+    """Find the triangles inside the mouth by their place in the mean body."""
     center = mean[faces].mean(1)
     inside = (np.abs(center[:, 0]) < 0.024) & (center[:, 2] > 0.612) & (center[:, 2] < 0.648)
     return head & inside & (center[:, 1] > -0.122) & (center[:, 1] < -0.04)

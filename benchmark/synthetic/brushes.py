@@ -1,4 +1,4 @@
-"""Strokes with sub-pixel coordinates; colors are RGB."""
+"""Draw strokes with sub-pixel coordinates; colors are RGB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Paint = Sequence[float] | float
 
 
 def mix(a: NDArray, b: Sequence[float] | NDArray, weight: float) -> tuple[int, int, int]:
-    """A color between two: `weight` is the share of `b`."""
+    """Mix two colors: `weight` is the share of `b`."""
     r, g, b_ = np.asarray(a, float) * (1 - weight) + np.asarray(b, float) * weight
     return int(r), int(g), int(b_)
 
@@ -27,16 +27,26 @@ def fill(view: NDArray, points: NDArray, color: Paint) -> None:
 
 
 def line(view: NDArray, points: NDArray, color: Paint, width: int, *, closed: bool = False) -> None:
-    """Stroke through `points` (n, 2)."""
+    """Draw a line through `points`.
+
+    Args:
+        view: (h, w, 3) panel, or (h, w) mask.
+        points: (n, 2) texels.
+        color: RGB, or one number on a mask.
+        width: Texels.
+        closed: Whether the last point is joined to the first.
+    """
     cv2.polylines(view, [_subpixels(points)], closed, _scalar(color), width, cv2.LINE_AA, 3)
 
 
 def texel(point: NDArray) -> tuple[int, int]:
-    """The texel nearest to a point (2,)."""
+    """Round a point (2,) to the nearest texel."""
     return round(float(point[0])), round(float(point[1]))
 
 
 def _subpixels(points: NDArray) -> NDArray[np.int32]:
+    # cv2 draws with integers alone; shift 3 in the calls above makes them eighths of a texel. On a
+    # face of 100 texels, whole ones would shift lips and brows visibly between people.
     return np.round(points * 8).astype(np.int32)
 
 

@@ -1,7 +1,8 @@
-"""From the plan of one video to bones and face actions in every frame.
+"""Turn the plan of one video into bones and face actions in every frame.
 
-Trunk and head come first (idle motion plus the gestures' offsets); then each performance brings
-the hands from where they rest to their goals on the posed body and back.
+Trunk and head come first (idle motion plus the gestures' offsets). Then each performance moves the
+hands from where they rest to their goals on the posed body, and back.
+Legend: T frames of the video, n frames of a performance, B bones, A face actions.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ from benchmark.synthetic.gestures.motion import (
     Skin,
     Take,
 )
-from benchmark.synthetic.idle_motion import idle, rest_goals
+from benchmark.synthetic.idle_motion import idle_motion, rest_goals
 from benchmark.synthetic.legs import leg_point
 from benchmark.synthetic.skeleton import (
-    ArmTarget,
     Bones,
     Control,
+    LimbTarget,
     chain_hand,
     hand_points,
     pose_arm,
@@ -62,7 +63,7 @@ _REFINEMENTS = 2
 
 
 class Acting(NamedTuple):
-    """A whole video's motion."""
+    """Motion of a whole video."""
 
     bones: Bones
     matrices: NDArray[np.float32]
@@ -75,25 +76,34 @@ class Acting(NamedTuple):
 
 @dataclass
 class Tracks:
-    """Where one hand is in each frame."""
+    """One hand in each frame."""
 
     wrist: Array
     turn: Array
     pole: Array
     curls: Array
 
-    def at(self, frames: slice) -> ArmTarget:
-        """What the arm is to do in these frames."""
-        return ArmTarget(self.wrist[frames], self.turn[frames], self.pole[frames])
+    def at(self, frames: slice) -> LimbTarget:
+        """Return the arm's target in these frames."""
+        return LimbTarget(self.wrist[frames], self.turn[frames], self.pole[frames])
 
 
 def act(
     body: Body, scene: Scene, performances: tuple[Performance, ...], *,
     num_frames: int, fps: float, rng: np.random.Generator,
 ) -> Acting:  # fmt: skip
-    """Let one person perform."""
+    """Let one person perform.
+
+    Args:
+        body: The person's body.
+        scene: The place, of which the desk's height matters.
+        performances: The gestures, in order.
+        num_frames: T.
+        fps: Frames per second.
+        rng: Random generator of the acting.
+    """
     motions = _rehearse(performances, rng)
-    base = idle(rng, num_frames, fps)
+    base = idle_motion(rng, num_frames, fps)
     controls, actions, mute = base.controls, base.actions, np.zeros(num_frames)
     pen = np.zeros(num_frames, np.int8)
     for performance, motion in zip(performances, motions, strict=True):
@@ -103,6 +113,7 @@ def act(
         mute[frames] = motion.mute
         pen[frames] = motion.pen
     actions += base.talk * (1 - mute)[:, None]
+    # The trunk has to be posed before any hand: goals lie on the skin as it moves.
     bones = pose_trunk(body, controls)
     stage = Stage(bones, scene)
     hands = {side: read_hand(body, side) for side in (LEFT, RIGHT)}
@@ -110,17 +121,18 @@ def act(
     for performance, motion in zip(performances, motions, strict=True):
         frames = slice(performance.start, performance.end + 1)
         reach_goals(stage, hands, tracks, frames, motion)
-    everything = slice(0, num_frames)
+    all_frames = slice(0, num_frames)
     for side, hand in hands.items():
-        pose_arm(bones, hand, everything, tracks[side].at(everything))
-        chain_hand(bones, hand, everything, tracks[side].curls)
+        pose_arm(bones, hand, all_frames, tracks[side].at(all_frames))
+        chain_hand(bones, hand, all_frames, tracks[side].curls)
     return Acting(bones, matrices(bones), actions.astype(np.float32), pen)
 
 
 def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -> list[Motion]:
-    """The programs' motions; a person has a preferred hand and a vigour of their own."""
+    """Make up the programs' motions; each person has a preferred hand and a vigor."""
+    # Most people do most with one hand, but no class may be told by its side.
     handed = rng.choice([0.25, 0.75])
-    vigour = rng.uniform(0.6, 1.2)
+    vigor = rng.uniform(0.6, 1.2)
     motions = []
     for performance in performances:
         side = LEFT if rng.random() < handed else RIGHT
@@ -128,7 +140,7 @@ def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -
             rng,
             performance.end - performance.start + 1,
             side,
-            float(vigour * rng.uniform(0.7, 1.25)),
+            float(vigor * rng.uniform(0.7, 1.25)),
         )
         motion = perform(Gesture(performance.gesture), take)
         lift_shoulders(motion)
@@ -137,7 +149,7 @@ def _rehearse(performances: tuple[Performance, ...], rng: np.random.Generator) -
 
 
 def lift_shoulders(motion: Motion) -> None:
-    """An arm that reaches for something lifts its shoulder a little."""
+    """Lift the shoulder a little where its arm reaches for something."""
     for side in motion.goals:
         lift = np.maximum(motion.goals[side].weight, 0) * 0.05
         control = Control.SHRUG_LEFT if side == LEFT else Control.SHRUG_RIGHT
@@ -146,13 +158,13 @@ def lift_shoulders(motion: Motion) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """The posed trunk, the legs and the desk: turns places into points."""
+    """Posed trunk, legs and desk: turns places into points."""
 
     bones: Bones
     scene: Scene
 
-    def reach(self, hand: HandRig, goal: Goal, frames: slice) -> ArmTarget:
-        """Wrist, hand rotation and elbow direction that fulfil a goal."""
+    def reach(self, hand: HandRig, goal: Goal, frames: slice) -> LimbTarget:
+        """Compute wrist, hand rotation and elbow direction that fulfill a goal."""
         axes = self._axes(goal, frames)
         pointing = self.turned(axes, goal.pointing, hand.side)
         palm = self.turned(axes, goal.palm, hand.side)
@@ -163,14 +175,25 @@ class Stage:
         pole = self.turned(self.chest(frames), goal.elbow, hand.side)
         place = self.place(goal, frames, hand.side)
         place = place + self.turned(axes, goal.drift, hand.side)
+        # The touching point lies inside the finger: keep half a finger's thickness off the skin.
         if isinstance(goal.place, Skin | Leg):
             place = place - _SKIN_GAP * unit(palm)
-        return self._refined(hand, goal, frames, place, ArmTarget(place, turn, pole))
+        return self._refined(hand, goal, frames, place, LimbTarget(place, turn, pole))
 
     def _refined(
-        self, hand: HandRig, goal: Goal, frames: slice, place: Array, reach: ArmTarget
-    ) -> ArmTarget:
-        """The wrist gives way where it cannot bend so far; keep the contact all the same."""
+        self, hand: HandRig, goal: Goal, frames: slice, place: Array, reach: LimbTarget
+    ) -> LimbTarget:
+        """Keep the contact where the wrist cannot bend as far as the goal wants.
+
+        Args:
+            hand: The hand.
+            goal: The goal.
+            frames: Frames of the goal.
+            place: (n, 3) where the touching part is to be.
+            reach: Target with the hand's wanted rotation.
+        """
+        # `pose_arm` straightens a wrist that bends too far, which moves the finger tips away. Its
+        # rotation tells where the wrist has to be instead, which changes the bend again: repeat.
         part = _contact(hand, self.bones.body, goal)
         turn = reach.turn
         wrist = place
@@ -179,7 +202,7 @@ class Stage:
             pose_arm(self.bones, hand, frames, reach._replace(wrist=wrist))
             turn = self.bones.turn[frames, hand.wrist]
         wrist = place - (turn @ part[..., None])[..., 0]
-        return ArmTarget(wrist, turn, reach.pole)
+        return LimbTarget(wrist, turn, reach.pole)
 
     def _axes(self, goal: Goal, frames: slice) -> Array:
         if isinstance(goal.place, Desk | Leg):
@@ -189,17 +212,17 @@ class Stage:
         return self.chest(frames)
 
     def chest(self, frames: slice) -> Array:
-        """(n, 3, 3) axes of the chest."""
+        """Return (n, 3, 3) axes of the chest."""
         return self.bones.turn[frames, read_rig().bone("spine01")]
 
     @staticmethod
     def turned(axes: Array, vector: object, side: int) -> Array:
-        """(n, 3) a direction given for the left hand, mirrored for the right, in world axes."""
+        """Turn the left hand's direction, mirrored for the right hand, to world axes (n, 3)."""
         mirrored = np.asarray(vector, float) * [side, 1, 1]
         return (axes @ np.broadcast_to(mirrored, (len(axes), 3))[..., None])[..., 0]
 
     def place(self, goal: Goal, frames: slice, side: int) -> Array:
-        """(n, 3) where a goal's place is."""
+        """Compute (n, 3) where a goal's place is."""
         rig = read_rig()
         match goal.place:
             case Skin(vertex):
@@ -210,6 +233,7 @@ class Stage:
             case Leg():
                 return leg_point(self.bones, goal.place, side, frames)
             case Chest(at):
+                # In arm lengths, so that both hands meet in front of bodies of every build.
                 shoulders = [self.bones.head(rig.bone(f"upperarm01.{m}"))[frames] for m in "LR"]
                 middle = (shoulders[0] + shoulders[1]) / 2
                 heads = self.bones.body.heads
@@ -219,7 +243,7 @@ class Stage:
 
 
 def _contact(hand: HandRig, body: Body, goal: Goal) -> Array:
-    """(n, 3) the touching part of the hand from the wrist, in rest axes."""
+    """Compute (n, 3) from the wrist to the touching part of the hand, in rest axes."""
     tips, knuckles = hand_points(hand, body, goal.curls)
     n = len(goal.curls)
     match goal.contact:
@@ -241,30 +265,39 @@ def rest(
     stage: Stage, hands: dict[int, HandRig], performances: tuple[Performance, ...],
     rng: np.random.Generator, goals_at_rest: RestGoals = rest_goals,
 ) -> dict[int, Tracks]:  # fmt: skip
-    """Tracks of hands that lie somewhere and now and then take another place."""
+    """Let hands lie somewhere, and now and then take another place.
+
+    Args:
+        stage: Posed trunk and desk.
+        hands: Side -> hand.
+        performances: The gestures; a hand changes its place during one, if at all.
+        rng: Random generator of the acting.
+        goals_at_rest: Chooses where both hands lie.
+    """
     num_frames = len(stage.bones.turn)
-    everything = slice(0, num_frames)
+    all_frames = slice(0, num_frames)
     now = goals_at_rest(rng, num_frames)
     tracks: dict[int, Tracks] = {}
     for side, hand in hands.items():
-        first = stage.reach(hand, now[side], everything)
+        first = stage.reach(hand, now[side], all_frames)
         tracks[side] = Tracks(first.wrist.copy(), first.turn.copy(), first.pole, now[side].curls)
     for performance in performances:
         if rng.random() > 0.3:
             continue
+        # The change happens while the gesture hides it: rest does not become a gesture of its own.
         goals = goals_at_rest(rng, num_frames)
         middle = (performance.start + performance.end) / 2
         weight = smoothstep((np.arange(num_frames) - middle) / 14 + 0.5)
         for side, hand in hands.items():
-            _blend_in(tracks[side], stage.reach(hand, goals[side], everything),
-                      goals[side].curls, weight, everything)  # fmt: skip
+            _blend_in(tracks[side], stage.reach(hand, goals[side], all_frames),
+                      goals[side].curls, weight, all_frames)  # fmt: skip
     for track in tracks.values():
         track.wrist += 0.003 * smooth_noise(rng, num_frames, 14, 3)
         track.curls = track.curls + 0.03 * smooth_noise(rng, num_frames, 11, 6)
     return tracks
 
 
-def _blend_in(track: Tracks, reach: ArmTarget, curls: Array, weight: Array, frames: slice) -> None:
+def _blend_in(track: Tracks, reach: LimbTarget, curls: Array, weight: Array, frames: slice) -> None:
     w = weight[:, None]
     track.wrist[frames] = (1 - w) * track.wrist[frames] + w * reach.wrist
     track.turn[frames] = blend(track.turn[frames], reach.turn, weight)
@@ -276,13 +309,23 @@ def reach_goals(
     stage: Stage, hands: dict[int, HandRig], tracks: dict[int, Tracks],
     frames: slice, motion: Motion,
 ) -> None:  # fmt: skip
-    """Blend both hands' tracks towards the goals of one performance at `frames`."""
+    """Blend both hands' tracks towards the goals of one performance.
+
+    Args:
+        stage: Posed trunk and desk; its arms are posed.
+        hands: Side -> hand.
+        tracks: Side -> track, changed in place.
+        frames: Frames of the performance.
+        motion: The performance.
+    """
     for side in _order(motion.goals):
-        other = -side
-        pose_arm(stage.bones, hands[other], frames, tracks[other].at(frames))
+        other_side = -side
+        # The other arm first: this goal may lie on its skin.
+        pose_arm(stage.bones, hands[other_side], frames, tracks[other_side].at(frames))
         goal = motion.goals[side]
         reach = stage.reach(hands[side], goal, frames)
         _blend_in(tracks[side], reach, goal.curls, goal.weight, frames)
+        # A straight way would lead through the chest or the desk: bulge out in the middle of it.
         bulge = 4 * goal.weight * (1 - goal.weight)
         arc = Stage.turned(stage.chest(frames), goal.arc, side)
         tracks[side].wrist[frames] += bulge[:, None] * arc
@@ -290,12 +333,13 @@ def reach_goals(
 
 
 def _order(goals: dict[int, Goal]) -> list[int]:
-    """Sides, with goals in the air before goals on the skin, which may be the other arm's."""
+    """Sort sides: goals in the air before goals on the skin, which may be the other arm's."""
     return sorted(goals, key=lambda side: (isinstance(goals[side].place, Skin), -side))
 
 
 def matrices(bones: Bones) -> NDArray[np.float32]:
-    """(T, B + 1, 3, 4) maps of all bones, the last one static."""
+    """Return (T, B + 1, 3, 4) maps of all bones, the last one static."""
+    # Desk and things on it belong to a bone that never moves: one kernel poses the whole scene.
     posed = np.concatenate([bones.turn, bones.shift[..., None]], -1)
     static = np.broadcast_to(np.eye(3, 4), (len(posed), 1, 3, 4))
     return np.concatenate([posed, static], 1).astype(np.float32)

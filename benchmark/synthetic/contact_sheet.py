@@ -1,4 +1,4 @@
-"""Pictures to judge the generator by eye: python -m benchmark.synthetic.contact_sheet."""
+"""Draw pictures to judge gestures by eye: python -m benchmark.synthetic.contact_sheet."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import click
 import cv2
 import numpy as np
 
-from benchmark.params.synthetic import GesturesSpec
-from benchmark.synthetic.assets import NUM_IDENTITIES
-from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.keypoints import BODY, FACE, LEFT_HAND, RIGHT_HAND
 from benchmark.synthetic.plan import Performance, Video
+from benchmark.synthetic.spec import NUM_IDENTITIES, GesturesSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +55,8 @@ def _spec(seed: int) -> GesturesSpec:
 
 
 def _video(spec: GesturesSpec, number: int, gesture: Gesture) -> Video:
-    """A video with one performance."""
+    """Plan a video with one performance."""
+    # Steps that are prime to 64 give neighbors on a sheet bodies of different build.
     identity = (17 * number + 31 * spec.seed) % NUM_IDENTITIES
     performance = Performance(gesture, _LEAD, _LEAD + _LENGTH - 1)
     cap = gesture is Gesture.TOUCH_HAT
@@ -64,15 +64,16 @@ def _video(spec: GesturesSpec, number: int, gesture: Gesture) -> Video:
 
 
 def _gesture_row(spec: GesturesSpec, gesture: Gesture) -> tuple[NDArray, NDArray]:
-    """The row without and the row with points."""
+    """Draw the row without and the row with points."""
     video = _video(spec, int(gesture), gesture)
-    shooting = Shooting(spec, video)
-    frames = [rgb.copy() for rgb in shooting.frames()]
-    points = shooting.detections()
+    film = VideoFilm(spec, video)
+    # All frames, though few are shown: a detector's errors are correlated in time.
+    frames = [rgb.copy() for rgb in film.frames()]
+    points = film.detections()
     at = np.linspace(_LEAD + 2, _LEAD + _LENGTH - 5, _COLUMNS).astype(int)
     plain = [_enlarged(frames[t]) for t in at]
     drawn = [_with_points(picture.copy(), points[t]) for picture, t in zip(plain, at, strict=True)]
-    return _labelled(plain, gesture), _labelled(drawn, gesture)
+    return _labeled(plain, gesture), _labeled(drawn, gesture)
 
 
 def _enlarged(rgb: NDArray) -> NDArray:
@@ -81,7 +82,7 @@ def _enlarged(rgb: NDArray) -> NDArray:
     return cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC)
 
 
-def _labelled(pictures: list[NDArray], gesture: Gesture) -> NDArray:
+def _labeled(pictures: list[NDArray], gesture: Gesture) -> NDArray:
     row = np.concatenate(pictures, 1)
     name = f"{int(gesture)} {gesture.name.lower().replace('_', ' ')}"
     cv2.putText(row, name, (7, 21), 0, 0.65, (0, 0, 0), 4, cv2.LINE_AA)
@@ -90,16 +91,16 @@ def _labelled(pictures: list[NDArray], gesture: Gesture) -> NDArray:
 
 
 def _with_points(picture: NDArray, points: NDArray) -> NDArray:
-    """Bones of the body, dots elsewhere; the brighter the more confident; none where lost."""
+    """Draw the body's bones, and dots elsewhere: brighter where more confident, none where lost."""
     xy = (points[:, :2] - [_CROP.start, 0]) * _ZOOM
-    found = points[:, 2] > 0
+    detected = points[:, 2] > 0
     for a, b in _BODY_BONES:
-        if found[a] and found[b]:
+        if detected[a] and detected[b]:
             _segment(picture, xy[a], xy[b], (0, 220, 0))
     for part, color in ((FACE, (255, 255, 255)), (LEFT_HAND, (80, 200, 255)),
                          (RIGHT_HAND, (255, 120, 60)), (BODY, (255, 0, 0))):  # fmt: skip
         for k in range(part.start, part.stop):
-            if found[k]:
+            if detected[k]:
                 shade = tuple(int(c * (0.25 + 0.75 * points[k, 2])) for c in color)
                 center = (round(float(xy[k, 0])), round(float(xy[k, 1])))
                 cv2.circle(picture, center, 1 if part is not BODY else 2, shade, -1)
@@ -115,9 +116,9 @@ def _people(spec: GesturesSpec, people: int) -> NDArray:
     pictures = []
     for k in range(people):
         video = _video(spec, 100 + k, Gesture.PRESS_LIPS)
-        if k % 5 == 4:
+        if k % 5 == 4:  # some wear a cap
             video = Video(**{**vars(video), "cap": True})
-        rgb = Shooting(spec, video).draw(0).rgb
+        rgb = VideoFilm(spec, video).draw(0).rgb
         pictures.append(cv2.resize(rgb, (640, 360), interpolation=cv2.INTER_CUBIC))
     pictures += [np.zeros_like(pictures[0])] * (-people % 3)
     rows = [np.concatenate(pictures[k : k + 3], 1) for k in range(0, len(pictures), 3)]
@@ -125,6 +126,7 @@ def _people(spec: GesturesSpec, people: int) -> NDArray:
 
 
 def _write(path: Path, rgb: NDArray) -> None:
+    # OpenCV writes BGR, and wants it contiguous.
     cv2.imwrite(str(path), np.ascontiguousarray(rgb[:, :, ::-1]))
 
 

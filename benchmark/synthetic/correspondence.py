@@ -1,10 +1,11 @@
-"""Numba kernels: which triangle a sample shows, and where that point is a frame later.
+"""Numba kernels: find which triangle a sample shows, and where that point is a frame later.
 
-They run beside the kernels that fill and resolve, in double precision and without fastmath, so
-that asking for the truth cannot change a byte of what is filmed.
-Legend: V vertices, F triangles, H W frame, S supersampled size; places are in samples.
+They run beside the kernels of `raster` that fill and resolve, so that asking for the ground truth
+cannot change a byte of what is filmed.
+Legend: V vertices, F triangles, H W frame, S S' sample grid; places are in samples.
 """
-# Flat arrays by position, as in `raster`.
+# Flat arrays by position, as in `raster`. Unlike there, double precision and no fastmath: a flow is
+# the small difference of two large places, and the backdrop's depth is infinite.
 # ruff: noqa: PLR0913, PLR0917
 
 from __future__ import annotations
@@ -22,19 +23,24 @@ Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 COVER = 0.01
-"""Metres that a surface must be in front of a point to hide it: more than a slanted surface falls
+"""Meters that a surface must be in front of a point to hide it: more than a slanted surface falls
 away within half a sample, less than a finger's thickness."""
 _LEAST_AREA = 1e-6
 
 
 @numba.njit(cache=True)
-def trace(
+def find_triangles(
     point: Floats, faces: Ints, group: Bytes, hidden: Flags, face: Ints, nearness: Doubles
 ) -> None:
-    """The triangle that each sample shows and 1 / its depth there, -1 and 0 where there is none.
+    """Find the triangle that each sample shows, and 1 / its depth there.
 
-    point (V, 3) samples, samples, metres; faces (F, 3); group (F,); hidden (groups,); face and
-    nearness (S, S') are written.
+    Args:
+        point: (V, 3) x and y in samples, depth in meters.
+        faces: (F, 3) vertices.
+        group: (F,) `mesh.Group`.
+        hidden: (groups,) whether a group is left out.
+        face: (S, S') is written: the triangle, -1 where there is none.
+        nearness: (S, S') is written: 1 / meters, 0 where there is no triangle.
     """
     face[:] = -1
     nearness[:] = 0
@@ -51,6 +57,7 @@ def trace(
             for px in range(left, right + 1):
                 wa, wb, wc = _shares(a, b, c, px + 0.5, py + 0.5)
                 if wa >= 0 and wb >= 0 and wc >= 0:
+                    # 1 / depth is what is linear on the screen, so this is exact.
                     near = wa / a[2] + wb / b[2] + wc / c[2]
                     if near > nearness[py, px]:
                         nearness[py, px] = near
@@ -62,11 +69,19 @@ def follow(
     point: Floats, later: Floats, faces: Ints, group: Bytes, hidden: Flags, face: Ints,
     nearness: Doubles, cover: Doubles, flow: Floats, valid: Flags,
 ) -> None:  # fmt: skip
-    """Flow of each pixel's nearest sample, and whether its point is seen in the later frame.
+    """Follow the point at each pixel's nearest sample into the later frame.
 
-    face, nearness (S, S') of the frame, from `trace`; cover (S, S') the later frame's nearness;
-    hidden (groups,) of the later frame; flow (H, W, 2) px and valid (H, W) are written where there
-    is a surface.
+    Args:
+        point: (V, 3) of the frame, as `find_triangles` takes it.
+        later: (V, 3) of the later frame.
+        faces: (F, 3) vertices.
+        group: (F,) `mesh.Group`.
+        hidden: (groups,) of the later frame.
+        face: (S, S') of the frame, from `find_triangles`.
+        nearness: (S, S') of the frame, from `find_triangles`.
+        cover: (S, S') nearness of the later frame.
+        flow: (H, W, 2) px is written where there is a surface.
+        valid: (H, W) is written there: whether the later frame shows the point.
     """
     for y in range(flow.shape[0]):
         for x in range(flow.shape[1]):
@@ -77,7 +92,8 @@ def follow(
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
             a, b, c = point[i], point[j], point[k]
             wa, wb, wc = _shares(a, b, c, sx + 0.5, sy + 0.5)
-            near = nearness[sy, sx]  # screen shares over depth are the surface's own shares
+            near = nearness[sy, sx]
+            # Shares on the screen over depth are shares on the surface, which stay with the point.
             wa, wb, wc = wa / a[2] / near, wb / b[2] / near, wc / c[2] / near
             a, b, c = later[i], later[j], later[k]
             depth = wa * a[2] + wb * b[2] + wc * c[2]
@@ -93,7 +109,16 @@ def follow(
 def follow_backdrop(
     view: Floats, view_later: Floats, nearness: Doubles, cover: Doubles, flow: Floats, valid: Flags
 ) -> None:
-    """As `follow`, for the pixels without a surface; view (3,) as `raster.resolve` takes it."""
+    """Do as `follow` for the pixels that show the backdrop.
+
+    Args:
+        view: (3,) of the frame, as `raster.resolve` takes it.
+        view_later: (3,) of the later frame.
+        nearness: (S, S') of the frame.
+        cover: (S, S') nearness of the later frame.
+        flow: (H, W, 2) px is written where there is no surface.
+        valid: (H, W) is written there.
+    """
     height, width = flow.shape[:2]
     for y in range(height):
         for x in range(width):
@@ -110,7 +135,7 @@ def follow_backdrop(
 
 @numba.njit(cache=True, inline="always")
 def _area(a: Floats, b: Floats, c: Floats) -> float:
-    """Twice the signed area on the screen; front faces are negative, as y grows downwards."""
+    """Compute twice the signed area on the screen: negative in front, as y grows downwards."""
     ab_x, ab_y = np.float64(b[0]) - a[0], np.float64(b[1]) - a[1]
     ac_x, ac_y = np.float64(c[0]) - a[0], np.float64(c[1]) - a[1]
     return ab_x * ac_y - ac_x * ab_y
@@ -118,7 +143,15 @@ def _area(a: Floats, b: Floats, c: Floats) -> float:
 
 @numba.njit(cache=True, inline="always")
 def _shares(a: Floats, b: Floats, c: Floats, x: float, y: float) -> tuple[float, float, float]:
-    """Barycentric coordinates of x, y on the screen; they sum to 1."""
+    """Compute the barycentric coordinates of a place on the screen; they sum to 1.
+
+    Args:
+        a: (3,) first corner.
+        b: (3,) second corner.
+        c: (3,) third corner.
+        x: samples to the right.
+        y: samples down.
+    """
     area = _area(a, b, c)
     wa = ((b[0] - x) * (c[1] - y) - (c[0] - x) * (b[1] - y)) / area
     wb = ((c[0] - x) * (a[1] - y) - (a[0] - x) * (c[1] - y)) / area
@@ -127,7 +160,7 @@ def _shares(a: Floats, b: Floats, c: Floats, x: float, y: float) -> tuple[float,
 
 @numba.njit(cache=True, inline="always")
 def _nearest(nearness: Doubles, y: int, x: int) -> tuple[int, int]:
-    """The nearest of a pixel's samples, as the frame's depth takes it."""
+    """Find row and column of the nearest of a pixel's samples, which gives the frame its depth."""
     best_y, best_x = y * SUPERSAMPLE, x * SUPERSAMPLE
     for sy in range(y * SUPERSAMPLE, (y + 1) * SUPERSAMPLE):
         for sx in range(x * SUPERSAMPLE, (x + 1) * SUPERSAMPLE):
@@ -138,7 +171,14 @@ def _nearest(nearness: Doubles, y: int, x: int) -> tuple[int, int]:
 
 @numba.njit(cache=True, inline="always")
 def _is_seen(cover: Doubles, x: float, y: float, depth: float) -> bool:
-    """Whether nothing is in front of a point at x, y, which lies in the frame."""
+    """Tell whether a point lies in the frame with nothing in front of it.
+
+    Args:
+        cover: (S, S') nearness of the frame.
+        x: samples to the right.
+        y: samples down.
+        depth: meters; inf on the backdrop.
+    """
     height, width = cover.shape
     if not (0 <= x < width and 0 <= y < height):
         return False

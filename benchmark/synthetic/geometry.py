@@ -1,4 +1,4 @@
-"""Rotations and easing curves, vectorised over time.
+"""Compute rotations and easing curves, vectorized over time.
 
 Legend: T frames. Matrices are (T, 3, 3), quaternions (T, 4) as w, x, y, z.
 """
@@ -12,13 +12,14 @@ Array = NDArray[np.floating]
 
 
 def unit(v: ArrayLike) -> Array:
-    """Vectors of length 1 along the last axis."""
+    """Scale vectors along the last axis to length 1."""
     a = np.asarray(v)
+    # A zero vector stays zero instead of turning a whole video to NaN.
     return a / np.maximum(np.linalg.norm(a, axis=-1, keepdims=True), 1e-9)
 
 
 def rotation(axis: ArrayLike, angle: ArrayLike) -> Array:
-    """Rotation by `angle` radians about `axis`: both broadcast over frames, result (T, 3, 3)."""
+    """Rotate by `angle` radians about `axis`; both broadcast over frames: (T, 3, 3)."""
     angle = np.atleast_1d(np.asarray(angle, np.float64))
     u = np.broadcast_to(unit(np.asarray(axis, np.float64)), (len(angle), 3))
     c, s = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
@@ -29,7 +30,7 @@ def rotation(axis: ArrayLike, angle: ArrayLike) -> Array:
 
 
 def frame(first: ArrayLike, second: ArrayLike) -> Array:
-    """Orthonormal frames (T, 3, 3) with columns first, second made upright to it, their cross."""
+    """Build orthonormal frames (T, 3, 3): columns `first`, `second` made upright to it, cross."""
     a = unit(np.atleast_2d(np.asarray(first, np.float64)))
     b = np.atleast_2d(np.asarray(second, np.float64))
     b = unit(b - (b * a).sum(-1, keepdims=True) * a)
@@ -37,7 +38,9 @@ def frame(first: ArrayLike, second: ArrayLike) -> Array:
 
 
 def quaternion(m: Array) -> Array:
-    """Unit quaternions (T, 4) of rotation matrices (T, 3, 3)."""
+    """Convert rotation matrices (T, 3, 3) to unit quaternions (T, 4)."""
+    # Each component can be the divisor; the largest one is taken (Shepperd 1978), because the usual
+    # formula by w alone loses all digits near half a turn. `unit` does the dividing.
     t = np.trace(m, axis1=1, axis2=2)
     diagonal = np.stack([t, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], 1)
     k = diagonal.argmax(1)
@@ -55,7 +58,7 @@ def quaternion(m: Array) -> Array:
 
 
 def matrix(q: Array) -> Array:
-    """Rotation matrices (T, 3, 3) of unit quaternions (T, 4)."""
+    """Convert unit quaternions (T, 4) to rotation matrices (T, 3, 3)."""
     w, x, y, z = q.T
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -66,18 +69,23 @@ def matrix(q: Array) -> Array:
 
 
 def blend(a: Array, b: Array, weight: Array) -> Array:
-    """Rotations (T, 3, 3) between `a` and `b` at `weight` (T,), the short way round."""
+    """Interpolate rotations (T, 3, 3) from `a` to `b` at `weight` (T,), the short way round."""
     qa, qb = quaternion(a), quaternion(b)
+    # q and -q are the same rotation; unlike signs would blend the long way round.
     qb = np.where((qa * qb).sum(1, keepdims=True) < 0, -qb, qb)
     mixed = (1 - weight)[:, None] * qa + weight[:, None] * qb
     return matrix(unit(mixed))
 
 
 def limit_swing(m: Array, axis: Array, largest: float) -> tuple[Array, Array]:
-    """Rotations with their bend away from `axis` held under `largest`, and their twist (T,)."""
+    """Limit how far rotations bend `axis` to `largest` radians; return their twist (T,) too.
+
+    A rotation splits into a twist about `axis`, which stays, and the swing that bends `axis`.
+    """
     q = quaternion(m)
     along = q[:, 1:] @ axis
     twist = np.concatenate([q[:, :1], along[:, None] * axis], 1)
+    # Half a turn of swing leaves no twist to be seen: take none.
     twist = unit(np.where(np.abs(twist).sum(1, keepdims=True) < 1e-6, [1.0, 0, 0, 0], twist))
     twist_matrix = matrix(twist)
     swing = quaternion(m @ twist_matrix.transpose(0, 2, 1))
@@ -90,17 +98,25 @@ def limit_swing(m: Array, axis: Array, largest: float) -> tuple[Array, Array]:
 
 
 def smoothstep(x: Array) -> Array:
-    """0 below 0, 1 above 1, with no jerk in between."""
+    """Interpolate from 0 at 0 to 1 at 1, clamped outside; rest and start without a jerk."""
     x = np.clip(x, 0.0, 1.0)
     return x * x * x * (x * (6 * x - 15) + 10)
 
 
 def smooth_noise(rng: np.random.Generator, num_frames: int, period: float, columns: int) -> Array:
-    """Slow wandering (num_frames, columns), about unit variance, `period` frames per knot."""
+    """Sample slow wandering (num_frames, columns) of about unit variance.
+
+    Args:
+        rng: Random generator.
+        num_frames: Rows.
+        period: Frames per knot: larger is slower.
+        columns: Independent tracks.
+    """
     knots = rng.standard_normal((int(num_frames / period) + 4, columns))
     t = np.arange(num_frames) / period
     i = t.astype(int)
     f = (t - i)[:, None]
+    # Catmull-Rom through the knots: it passes through each, and its speed has no jumps.
     p0, p1, p2, p3 = knots[i], knots[i + 1], knots[i + 2], knots[i + 3]
     return p1 + 0.5 * f * (
         p2 - p0 + f * (2 * p0 - 5 * p1 + 4 * p2 - p3 + f * (3 * (p1 - p2) + p3 - p0))

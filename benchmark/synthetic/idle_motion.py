@@ -1,4 +1,7 @@
-"""What a person does all the time: breathe, sway, look about, blink, talk; where hands rest."""
+"""Move a person who makes no gesture: breath, sway, glances, blinks, talk; rest the hands.
+
+A class must not be told from stillness alone: real people never stop moving.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,19 @@ from benchmark.synthetic.gestures.motion import Axes, Contact, Desk, Goal, Vecto
 from benchmark.synthetic.skeleton import Control
 
 
-class Idle(NamedTuple):
-    """Idle tracks of T frames."""
+class IdleMotion(NamedTuple):
+    """Idle motion of T frames."""
 
     controls: Array
     """(T, len(Control))."""
     actions: Array
-    """(T, A) without the mouth's talk."""
+    """(T, A) face actions without talk."""
     talk: Array
-    """(T, A) the mouth's talk, which gestures may mute."""
+    """(T, A) face actions of talk, which gestures may mute."""
 
 
-def idle(rng: np.random.Generator, num_frames: int, fps: float) -> Idle:
-    """One person's idle motion."""
+def idle_motion(rng: np.random.Generator, num_frames: int, fps: float) -> IdleMotion:
+    """Make up one person's idle motion."""
     controls = np.zeros((num_frames, len(Control)))
     restless = rng.uniform(0.6, 1.9)
     seconds = np.arange(num_frames) / fps
@@ -48,13 +51,21 @@ def idle(rng: np.random.Generator, num_frames: int, fps: float) -> Idle:
     controls[:, Control.SHRUG_LEFT] += 0.09 * restless * twitch[:, 0]
     controls[:, Control.SHRUG_RIGHT] += 0.09 * restless * twitch[:, 1]
     controls[:, Control.TWIST] += 0.05 * restless * twitch[:, 2]
+    # Eyes jump from place to place: rounding turns the slow noise into steps.
     gaze = np.round(smooth_noise(rng, num_frames, 0.7 * fps, 2) * 1.2) * [0.12, 0.06]
     controls[:, [Control.GAZE_YAW, Control.GAZE_PITCH]] = gaze
-    return Idle(controls, _blinks(rng, num_frames, fps), _talk(rng, num_frames, fps))
+    return IdleMotion(controls, _blinks(rng, num_frames, fps), _talk(rng, num_frames, fps))
 
 
 def _twitches(rng: np.random.Generator, num_frames: int, fps: float, columns: int) -> Array:
-    """(T, columns) rare bumps of about 0.6 s and random height below 1: idle movement."""
+    """Sample (T, columns) rare bumps of about 0.6 s and random height below 1.
+
+    Args:
+        rng: Random generator.
+        num_frames: T.
+        fps: Frames per second.
+        columns: Independent tracks.
+    """
     bumps = np.zeros((num_frames, columns))
     shape = np.hanning(max(3, round(0.6 * fps)))
     for column in range(columns):
@@ -85,7 +96,7 @@ def _blinks(rng: np.random.Generator, num_frames: int, fps: float) -> Array:
 
 
 def _talk(rng: np.random.Generator, num_frames: int, fps: float) -> Array:
-    """Syllables at about 4.5 per second in phrases of one to four seconds."""
+    """Open the mouth for syllables, about 4.5 per second, in phrases of one to four seconds."""
     rig = read_rig()
     actions = np.zeros((num_frames, len(rig.actions)))
     phrase = smoothstep(
@@ -112,14 +123,15 @@ _RESTS: tuple[tuple[Vector, Vector, Vector], ...] = (
 
 
 def rest_goals(rng: np.random.Generator, num_frames: int) -> dict[int, Goal]:
-    """Where each hand lies for a while: side -> goal for one frame, repeated by the caller."""
+    """Choose where each hand lies for a while: side -> goal for all frames."""
     goals: dict[int, Goal] = {}
-    alike = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
+    # Both hands often rest alike, but not always.
+    common = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
     for side in (1, -1):
-        other = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
-        at, pointing, palm = _RESTS[alike if rng.random() < 0.7 else other]
+        single = int(rng.choice(len(_RESTS), p=[0.34, 0.2, 0.16, 0.22, 0.08]))
+        at, pointing, palm = _RESTS[common if rng.random() < 0.7 else single]
         x, y, z = np.array(at) + rng.normal(0, [0.025, 0.02, 0.004])
-        y += 0.03 * (side > 0)
+        y += 0.03 * (side > 0)  # hands that meet must not intersect
         curls = np.full((num_frames, 6), 0.12)
         curls[:, 1:5] += rng.uniform(0.0, 0.35) + rng.normal(0, 0.04, 4)
         goals[side] = Goal(

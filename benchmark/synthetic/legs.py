@@ -1,6 +1,6 @@
-"""Legs, which only whole persons need: their mesh, their bones' pose, places on their skin.
+"""Add legs, which only whole persons need: their mesh, their bones' pose, places on their skin.
 
-The mesh of `assets` ends at the thighs, because a desk hides the rest; this is the rest of it.
+The mesh of `assets` ends at the thighs, because a desk hides what is below; this module reads that.
 Legend: T frames, n frames of a slice, V vertices, F triangles.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.synthetic.assets import ASSETS, read_body, read_rig
 from benchmark.synthetic.geometry import Array, unit
-from benchmark.synthetic.skeleton import ArmTarget, Bones, chain_global, solve_limb
+from benchmark.synthetic.skeleton import Bones, LimbTarget, chain_global, solve_limb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 _CHAIN = ("upperleg01", "upperleg02", "lowerleg01", "lowerleg02", "foot")
 _NEXT = {"upperleg01": "lowerleg01", "lowerleg01": "foot"}
 _OVERLAP = 0.10
-"""Metres above the pelvis to which trousers go up under the shirt."""
+"""Meters above the pelvis to which trousers go up under the shirt."""
 _CLOTH = 0.012
-"""Metres of cloth on the skin."""
+"""Meters of cloth on the skin."""
 _ANKLE = -0.89
 """Height in the mean body where a shoe hides the skin."""
 
 
 class LegMesh(NamedTuple):
-    """Both legs and the hips, up to the waist and down to the ankles; V and F are its own."""
+    """Both legs and the hips, from waist to ankles; V and F are those of this mesh."""
 
     faces: NDArray[np.int32]
     bone_idx: NDArray[np.int32]
     bone_w: NDArray[np.float32]
     mean: NDArray[np.float32]
-    """(V, 3) the mean body."""
+    """(V, 3) mean body."""
     rest: NDArray[np.float16]
     """(64, V, 3) rest bodies as published."""
 
 
 @lru_cache(maxsize=1)
 def read_legs() -> LegMesh:
-    """The part of the published mesh that `assets.read_rig` leaves out, less the feet."""
+    """Read the part of the published mesh that `assets.read_rig` leaves out, without the feet."""
     with np.load(ASSETS / "anny_export.npz", allow_pickle=False) as npz:
         data = {key: npz[key] for key in ("faces", "rest_vertices", "bone_idx", "bone_w")}
     mean = data["rest_vertices"].astype(np.float32).mean(0)
@@ -53,9 +53,10 @@ def read_legs() -> LegMesh:
     leg = np.char.startswith(names, "upperleg") | np.char.startswith(names, "lowerleg")
     hip = np.isin(names, ["pelvis.L", "pelvis.R", "spine05", "spine04"])
     ankle = (names == "foot.L") | (names == "foot.R")
-    mine = leg | (hip & (mean[:, 2] < _OVERLAP)) | (ankle & (mean[:, 2] > _ANKLE))
+    # Hips overlap the upper body's mesh under the shirt, or a gap would open where the trunk leans.
+    of_legs = leg | (hip & (mean[:, 2] < _OVERLAP)) | (ankle & (mean[:, 2] > _ANKLE))
     faces = data["faces"].astype(np.int64)
-    faces = faces[mine[faces].all(1)]
+    faces = faces[of_legs[faces].all(1)]
     keep = np.unique(faces)
     weights = data["bone_w"][keep].astype(np.float32)
     return LegMesh(
@@ -65,21 +66,21 @@ def read_legs() -> LegMesh:
 
 
 class Seat(NamedTuple):
-    """Where a person of one build sits, metres from the pelvis."""
+    """Seat of a person of one build, meters from the pelvis."""
 
     top: float
     """z of the seat."""
     floor: float
     """z of the floor when the thighs are level."""
     knee: float
-    """How far the knee is in front of the hip."""
+    """Distance of the knee in front of the hip."""
     ankle: float
     """Height of the ankle above the floor."""
 
 
 @lru_cache(maxsize=64)
 def seat(identity: int) -> Seat:
-    """The seat that suits one body."""
+    """Measure the seat that suits one body."""
     rig, body = read_rig(), read_body(identity)
     hip, knee, foot = (body.heads[rig.bone(f"{n}.L")] for n in (_CHAIN[0], _CHAIN[2], _CHAIN[4]))
     ankle = 0.078 * body.scale
@@ -93,8 +94,15 @@ def seat(identity: int) -> Seat:
     )
 
 
-def pose_leg(bones: Bones, side: int, frames: slice, target: ArmTarget) -> None:
-    """Bend one leg so that its ankle comes to the target; `turn` is the foot's, level at rest."""
+def pose_leg(bones: Bones, side: int, frames: slice, target: LimbTarget) -> None:
+    """Bend one leg so that its ankle comes to the target.
+
+    Args:
+        bones: Posed trunk; the leg's bones are written.
+        side: +1 left, -1 right.
+        frames: Frames to pose.
+        target: Place of the ankle, rotation of the foot (level at rest), direction of the knee.
+    """
     rig, heads = read_rig(), bones.body.heads
     mark = "L" if side > 0 else "R"
     index = {name: rig.bone(f"{name}.{mark}") for name in _CHAIN}
@@ -112,7 +120,14 @@ def pose_leg(bones: Bones, side: int, frames: slice, target: ArmTarget) -> None:
 
 
 def leg_point(bones: Bones, place: Leg, side: int, frames: slice) -> Array:
-    """(n, 3) where a place on a leg is, for the hand on `side`."""
+    """Compute (n, 3) where a place on a leg is.
+
+    Args:
+        bones: Posed legs.
+        place: The place, on the side of the hand or across.
+        side: Side of the hand: +1 left, -1 right.
+        frames: Frames.
+    """
     leg = -side if place.across else side
     mark = "L" if leg > 0 else "R"
     heads, rig = bones.body.heads, read_rig()
@@ -125,15 +140,23 @@ def leg_point(bones: Bones, place: Leg, side: int, frames: slice) -> Array:
 
 @lru_cache(maxsize=512)
 def leg_radius(identity: int, bone: str, along: float, out: tuple[float, float, float]) -> float:
-    """Metres from the left leg's bone to its cloth, at a share of its length and a direction."""
+    """Measure meters from the left leg's bone to its cloth.
+
+    Args:
+        identity: The body.
+        bone: Bone without its side.
+        along: Share of the way to the next joint.
+        out: Direction from the bone.
+    """
     rig, legs, body = read_rig(), read_legs(), read_body(identity)
     heads = body.heads
     start, end = heads[rig.bone(f"{bone}.L")], heads[rig.bone(f"{_NEXT[bone]}.L")]
     skin = legs.rest[identity].astype(np.float32) * body.scale
-    skin = skin[skin[:, 0] > 0.01]
+    skin = skin[skin[:, 0] > 0.01]  # the left leg alone
     axis = end - start
     share = (skin - start) @ axis / (axis @ axis)
     near = skin[np.abs(share - along) < 0.12] - (start + along * axis)
     sideways = unit(np.cross(axis, out))
     near = near[np.abs(near @ sideways) < 0.05]
+    # Not the maximum: one vertex that sticks out would hold the hand off the leg.
     return float(np.quantile(near @ unit(np.array(out)), 0.9)) + _CLOTH

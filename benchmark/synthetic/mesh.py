@@ -1,6 +1,6 @@
-"""The drawable mesh of one person and desk: body, clothes' thickness, hair, cap, desk, objects.
+"""Build drawable meshes: body, hair, cap, desk, objects.
 
-Every piece is a `Part`: vertices hung on bones, triangles, and texels into the person's atlas.
+Every piece is a `Part`: vertices that follow bones, triangles, texels in the person's atlas.
 Legend: V vertices, F triangles.
 """
 
@@ -19,7 +19,7 @@ IntArray = NDArray[np.int32]
 
 
 class Group(IntEnum):
-    """What can be hidden in some frames."""
+    """Triangles that some frames hide together."""
 
     ALWAYS = 0
     PEN_LEFT = 1
@@ -32,7 +32,7 @@ class Part:
     """A piece of mesh."""
 
     rest: FloatArray
-    """(V, 3) metres."""
+    """(V, 3) meters."""
     faces: IntArray
     """(F, 3), counter-clockwise seen from outside."""
     face_uv: FloatArray
@@ -59,7 +59,7 @@ class Mesh:
 
 
 def join(parts: list[Part]) -> Mesh:
-    """One mesh of all parts, with vertex normals."""
+    """Join all parts into one mesh with vertex normals."""
     starts = np.cumsum([0] + [len(p.rest) for p in parts])
     rest = np.concatenate([p.rest for p in parts]).astype(np.float32)
     faces = np.concatenate([p.faces + s for p, s in zip(parts, starts, strict=False)])
@@ -75,17 +75,27 @@ def join(parts: list[Part]) -> Mesh:
 
 
 def vertex_normals(rest: NDArray, faces: NDArray) -> FloatArray:
-    """(V, 3) unit normals, weighted by area."""
+    """Compute (V, 3) unit normals: the mean of the triangles around, weighted by area."""
     a, b, c = (rest[faces[:, i]] for i in range(3))
-    normal = np.cross(b - a, c - a)
+    normal = np.cross(b - a, c - a)  # twice the area long: the weight comes for free
     total = np.zeros_like(rest)
     for i in range(3):
+        # `total[index] += normal` would count a vertex once that many triangles share.
         np.add.at(total, faces[:, i], normal)
     return unit(total).astype(np.float32)
 
 
 def smooth(rest: NDArray, faces: NDArray, amount: NDArray, rounds: int) -> NDArray:
-    """Vertices drawn towards the mean of their neighbours by `amount` (V,), `rounds` times."""
+    """Draw vertices towards the mean of their neighbors.
+
+    Args:
+        rest: (V, 3) meters.
+        faces: (F, 3) triangles.
+        amount: (V,) 0 for vertices that stay, 1 for full smoothing.
+        rounds: Repetitions.
+    """
+    # In a closed mesh each edge belongs to two triangles that run it in opposite directions: taking
+    # every triangle's edges once lists each neighbor once (except at the open rim).
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     count = np.bincount(edges[:, 0], minlength=len(rest))[:, None]
     out = rest.astype(np.float64)
@@ -98,7 +108,15 @@ def smooth(rest: NDArray, faces: NDArray, amount: NDArray, rounds: int) -> NDArr
 
 
 def rigid(rest: NDArray, faces: NDArray, texels: NDArray, bone: int, group: Group) -> Part:
-    """A part that hangs on one bone; `texels` (V, 2) per vertex or (2,) for one color."""
+    """Make a part that follows one bone.
+
+    Args:
+        rest: (V, 3) meters.
+        faces: (F, 3) triangles.
+        texels: (V, 2) per vertex, or (2,) for one color.
+        bone: Index of the bone.
+        group: When to hide it.
+    """
     texels = np.broadcast_to(np.asarray(texels, np.float32), (len(rest), 2))
     bone_idx = np.zeros((len(rest), 4), np.int32)
     bone_idx[:, 0] = bone
@@ -108,7 +126,7 @@ def rigid(rest: NDArray, faces: NDArray, texels: NDArray, bone: int, group: Grou
 
 
 def grid_faces(rows: int, columns: int) -> IntArray:
-    """Triangles of a grid of rows x columns vertices."""
+    """List the triangles of a grid of rows x columns vertices."""
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
     quads = np.stack([a, b, c, d], -1).reshape(-1, 4)
@@ -116,8 +134,9 @@ def grid_faces(rows: int, columns: int) -> IntArray:
 
 
 def tube(points: NDArray, radii: NDArray, sides: int = 8) -> tuple[NDArray, IntArray]:
-    """A closed tube along `points` (n, 3) with `radii` (n,): vertices and triangles."""
+    """Build a closed tube along `points` (n, 3) with `radii` (n,): vertices and triangles."""
     along = unit(np.gradient(points, axis=0))
+    # Any axis that is not parallel to the tube gives a direction across it.
     first = unit(
         np.cross(along, np.where(np.abs(along[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]]))
     )
@@ -134,7 +153,15 @@ def tube(points: NDArray, radii: NDArray, sides: int = 8) -> tuple[NDArray, IntA
 def ellipsoid(
     center: NDArray, radii: NDArray, rows: int = 8, columns: int = 12
 ) -> tuple[NDArray, IntArray]:
-    """Vertices and triangles of an ellipsoid."""
+    """Build vertices and triangles of an ellipsoid.
+
+    Args:
+        center: (3,) meters.
+        radii: (3,) meters.
+        rows: Rings from pole to pole.
+        columns: Corners per ring.
+    """
+    # The poles are tiny holes: triangles that share one point would have no area and no normal.
     theta = np.linspace(0.001, np.pi - 0.001, rows)[:, None]
     phi = np.linspace(0, 2 * np.pi, columns + 1)[None]
     ball = np.stack(
@@ -146,7 +173,7 @@ def ellipsoid(
 
 
 def quad(corners: NDArray, divisions: int) -> tuple[NDArray, IntArray, NDArray]:
-    """A flat patch from corners (4, 3) in order a, b, c, d: vertices, triangles, (u, v) in 0..1."""
+    """Build a flat patch from corners (4, 3) in order: vertices, triangles, (u, v) in 0..1."""
     s, t = np.meshgrid(np.linspace(0, 1, divisions), np.linspace(0, 1, divisions))
     a, b, c, d = np.asarray(corners, float)
     s, t = s[..., None], t[..., None]

@@ -1,4 +1,4 @@
-"""The person as a drawable mesh: body with the thickness of cloth and hair, hair pieces, cap."""
+"""Build a person's drawable mesh: body with the thickness of cloth and hair, hair pieces, cap."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmark.synthetic.appearance import Hair, Look
+from benchmark.synthetic.appearance import Appearance, Hair
 from benchmark.synthetic.assets import Body, HandRig, read_hand, read_rig
 from benchmark.synthetic.atlas import HeadMap, Panel, Swatch, face_texels
 from benchmark.synthetic.geometry import unit
@@ -27,54 +27,64 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Figure(NamedTuple):
-    """Parts of one dressed person and their texture."""
+class PersonMesh(NamedTuple):
+    """Parts of one dressed person, and their texture."""
 
     parts: list[Part]
     """The body first, its vertices in the rig's order."""
     texture: NDArray[np.uint8]
 
 
-def dress(body: Body, look: Look, rng: np.random.Generator) -> Figure:
-    """Build one person's parts."""
+def dress(body: Body, appearance: Appearance, rng: np.random.Generator) -> PersonMesh:
+    """Paint one person and build their parts."""
     rig = read_rig()
-    texture, mask = paint(body, look, rng)
+    texture, mask = paint(body, appearance, rng)
     face_uv = face_texels(body)
+    # The painted mask decides where cloth is, so that color and thickness end at the same hem.
     cloth = _vertex_amount(mask, rig.faces, face_uv, len(body.rest))
-    rest = _clothed(body, look, cloth)
-    rest = _with_hair(body, look, rest)
+    rest = _clothed(body, appearance, cloth)
+    rest = _with_hair(body, appearance, rest)
     skin = Part(rest.astype(np.float32), rig.faces, face_uv, rig.bone_idx, rig.bone_w)
-    parts = [skin, *_hair_pieces(body, look, rng)]
-    if look.cap:
+    parts = [skin, *_hair_pieces(body, appearance, rng)]
+    if appearance.cap:
         parts.append(_brim(body))
+    # A pen for each hand is always there; frames hide those that are not held.
     for side, group in ((1, Group.PEN_LEFT), (-1, Group.PEN_RIGHT)):
         parts.append(_pen(read_hand(body, side), body, group))
-    return Figure(parts, texture)
+    return PersonMesh(parts, texture)
 
 
 def _vertex_amount(
     mask: NDArray, faces: NDArray, face_uv: NDArray, num_vertices: int
 ) -> NDArray[np.float32]:
-    """(V,) share of a vertex's texels that the mask covers, 0..1."""
+    """Compute (V,) the share of a vertex's texels that the mask covers, 0..1.
+
+    Args:
+        mask: (h, w) atlas mask, 0..255.
+        faces: (F, 3) triangles.
+        face_uv: (F, 3, 2) texels.
+        num_vertices: V.
+    """
     value = mask[face_uv[..., 1].astype(int), face_uv[..., 0].astype(int)] / 255.0
     total = np.bincount(faces.ravel(), value.ravel(), num_vertices)
     count = np.bincount(faces.ravel(), minlength=num_vertices)
     return (total / np.maximum(count, 1)).astype(np.float32)
 
 
-def _clothed(body: Body, look: Look, cloth: NDArray) -> NDArray:
-    """Rest vertices with cloth smoothed and lifted off the skin."""
+def _clothed(body: Body, appearance: Appearance, cloth: NDArray) -> NDArray:
+    """Smooth the rest vertices under cloth and lift them off the skin."""
+    # Cloth does not follow every muscle: smoothing turns the anatomy into a garment.
     rig = read_rig()
     soft = smooth(body.rest, rig.faces, cloth, 8)
     normals = vertex_normals(soft, rig.faces)
-    thickness = look.bulk * cloth
+    thickness = appearance.bulk * cloth
     names = np.array(rig.bones)[rig.main_bone]
     arm = np.char.startswith(names, "lowerarm") | np.char.startswith(names, "upperarm")
     thickness = np.where(arm, thickness + 0.004 * cloth, thickness)
     return soft + thickness[:, None] * normals
 
 
-def _with_hair(body: Body, look: Look, rest: NDArray) -> NDArray:
+def _with_hair(body: Body, appearance: Appearance, rest: NDArray) -> NDArray:
     """Lift the scalp by the thickness of the hair or cap."""
     rig = read_rig()
     head = rig.main_bone == rig.bone("head")
@@ -82,16 +92,17 @@ def _with_hair(body: Body, look: Look, rest: NDArray) -> NDArray:
     shape = (Panel.HEAD.value[3], Panel.HEAD.value[2])
     at = np.clip(texels, 0, [shape[1] - 1, shape[0] - 1]).astype(int)
     thickness = {Hair.SHAVED: 0.001, Hair.SHORT: 0.010, Hair.QUIFF: 0.016, Hair.BOB: 0.022,
-                 Hair.LONG: 0.018, Hair.BUN: 0.010}[look.hair]  # fmt: skip
-    amount = scalp_mask(body, look, shape)[at[:, 1], at[:, 0]] * thickness
-    if look.hair is Hair.QUIFF:
+                 Hair.LONG: 0.018, Hair.BUN: 0.010}[appearance.hair]  # fmt: skip
+    amount = scalp_mask(body, appearance, shape)[at[:, 1], at[:, 0]] * thickness
+    if appearance.hair is Hair.QUIFF:
         high = (body.rest[head, 2] - body.rest[head, 2].max() + 0.07) / 0.07
         front = np.clip(-(body.rest[head, 1] - HeadMap.of(body).axis_y) / 0.1, 0, 1)
         amount = amount + np.clip(high, 0, 1) * front * 0.018 * (amount > 0.008)
-    if look.cap:
+    if appearance.cap:
         cap = cap_mask(body, shape)[at[:, 1], at[:, 0]]
         amount = np.where(cap > 0.5, 0.016, amount * 0.6)
     normals = vertex_normals(body.rest, rig.faces)[head]
+    # Hair is not lifted off the ears, which would swell with it.
     ear = np.abs(body.rest[head, 0]) > np.abs(body.rest[list(rig.ears), 0]).mean() - 0.004
     low = body.rest[head, 2] < body.rest[list(rig.ears), 2].mean() + 0.025
     lifted = rest.copy()
@@ -99,25 +110,27 @@ def _with_hair(body: Body, look: Look, rest: NDArray) -> NDArray:
     return lifted
 
 
-def _hair_pieces(body: Body, look: Look, rng: np.random.Generator) -> list[Part]:
-    """Hair that hangs or is tied: meshes on the head bone."""
+def _hair_pieces(body: Body, appearance: Appearance, rng: np.random.Generator) -> list[Part]:
+    """Build hair that hangs or is tied: meshes on the head bone."""
     rig = read_rig()
     bone = rig.bone("head")
     head = HeadMap.of(body)
     center = np.array([0.0, head.axis_y, head.top - 0.10])
-    match look.hair:
+    match appearance.hair:
         case Hair.BUN:
             ball, faces = ellipsoid(center + [0, 0.085, 0.055], np.array([0.045, 0.04, 0.04]))
             return [rigid(ball, faces, Swatch.HAIR.texel, bone, Group.ALWAYS)]
         case Hair.BOB | Hair.LONG:
-            length = rng.uniform(0.16, 0.19) if look.hair is Hair.BOB else rng.uniform(0.24, 0.32)
+            length = (
+                rng.uniform(0.16, 0.19) if appearance.hair is Hair.BOB else rng.uniform(0.24, 0.32)
+            )
             return [_curtain(center, length, bone)]
         case Hair.SHAVED | Hair.SHORT | Hair.QUIFF:
             return []
 
 
 def _curtain(center: NDArray, length: float, bone: int) -> Part:
-    """Hair from the crown round the back and sides down, two-sided."""
+    """Build hair from the crown down round back and sides."""
     rows, columns = 9, 19
     down = np.linspace(0, 1, rows)[:, None]
     angle = np.linspace(-2.05, 2.05, columns)[None]
@@ -127,12 +140,13 @@ def _curtain(center: NDArray, length: float, bone: int) -> Part:
     z = 0.035 - down * length + 0 * angle
     rest = np.stack([x, y, z], -1).reshape(-1, 3) + center
     faces = grid_faces(rows, columns)
+    # Back faces are not drawn, and a sheet is seen from both sides: draw it in both directions.
     both = np.concatenate([faces, faces[:, [0, 2, 1]]])
     return rigid(rest, both, Swatch.HAIR.texel, bone, Group.ALWAYS)
 
 
 def _brim(body: Body) -> Part:
-    """The peak of a cap."""
+    """Build the peak of a cap."""
     rig = read_rig()
     brows = body.rest[rig.face70[17:27]]
     z = brows[:, 2].mean() + 0.034
@@ -150,7 +164,7 @@ def _brim(body: Body) -> Part:
 
 
 def _pen(hand: HandRig, body: Body, group: Group) -> Part:
-    """A pen between thumb and index finger, moving with the index finger's middle bone."""
+    """Build a pen between thumb and index finger; it moves with the index finger's middle bone."""
     index, thumb = hand.fingers[1], hand.fingers[0]
     heads = body.heads
     middle = heads[index[2]] * 0.7 + heads[thumb[2]] * 0.3 + hand.palm * 0.012

@@ -1,23 +1,23 @@
-"""Who is in which video and does what when."""
+"""Plan who is in which video, and does what when."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from benchmark.synthetic.assets import NUM_IDENTITIES
 from benchmark.synthetic.gestures.gesture import Gesture
-from benchmark.synthetic.rng import generator
+from benchmark.synthetic.spec import NUM_IDENTITIES
 
 if TYPE_CHECKING:
-    from benchmark.params.synthetic import GesturesSpec
+    from benchmark.synthetic.spec import GesturesSpec
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 FLOOR: dict[Split, int] = {"train": 4, "val": 1, "test": 1}
-"""Clips that every class gets, where the split is large enough."""
+"""Clips that every class gets where the split is large enough."""
 
 IMIGUE_COUNTS = (
     10, 418, 39, 207, 80, 23, 64, 858, 87, 3, 302, 154, 97, 41, 28, 27, 322, 83, 2, 942, 170, 373,
@@ -46,7 +46,7 @@ class Performance(NamedTuple):
 
 @dataclass(frozen=True)
 class Video:
-    """One person, one place, one file."""
+    """One person in one place: one file."""
 
     name: str
     """Four digits."""
@@ -62,21 +62,34 @@ class Video:
         return int(self.name)
 
 
+def generator(seed: int, purpose: str, number: int) -> np.random.Generator:
+    """Seed one random generator per (seed, purpose, number).
+
+    Every purpose draws from its own stream, so no value depends on the order in which workers film.
+    """
+    # A purpose's text is part of the seed: another spelling generates another data set.
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), number])
+
+
 def class_counts(
     num_clips: int, floor: int, shares: tuple[int, ...] = IMIGUE_COUNTS
 ) -> tuple[int, ...]:
-    """Clips per class: in proportion to `shares`, at least `floor` each, summing to `num_clips`.
+    """Divide `num_clips` among the classes in proportion to `shares`, at least `floor` to each.
 
-    The floor is lowered where half the split would not hold it.
+    Where floors alone would take more than half of the split, the floor is lowered.
     """
     classes = len(shares)
     floor = min(floor, num_clips // (2 * classes))
     share = np.array(shares) / sum(shares)
     wanted = np.maximum(share * num_clips, floor)
+    # Raising small classes to the floor takes clips from the others, which may push the next one
+    # below it: repeat until nothing moves, which takes far fewer rounds than this.
     for _ in range(60):
         free = wanted > floor
         wanted[free] *= (num_clips - floor * (~free).sum()) / wanted[free].sum()
         wanted = np.maximum(wanted, floor)
+    # Round to whole clips by largest remainder; 1e-9 undoes 2.9999999 where 3 is meant, and the
+    # stable sort breaks ties by class, alike on every machine.
     counts = np.floor(wanted + 1e-9).astype(int)
     order = np.argsort(-(wanted - counts), kind="stable")
     counts[order[: num_clips - counts.sum()]] += 1
@@ -84,7 +97,8 @@ def class_counts(
 
 
 def plan(spec: GesturesSpec) -> tuple[Video, ...]:
-    """All videos of a data set, in the order of their names."""
+    """Plan all videos of a data set, in the order of their names."""
+    # One permutation, cut into splits: no person is in two of them.
     identities = generator(spec.seed, "identities", 0).permutation(NUM_IDENTITIES)
     taken = 0
     videos: list[Video] = []
@@ -93,9 +107,9 @@ def plan(spec: GesturesSpec) -> tuple[Video, ...]:
             split
         ]
         clips = {"train": spec.train_clips, "val": spec.val_clips, "test": spec.test_clips}[split]
-        mine = identities[taken : taken + people]
+        chosen = identities[taken : taken + people]
         taken += people
-        videos += _plan_split(spec, split, [int(i) for i in mine], clips)
+        videos += _plan_split(spec, split, [int(i) for i in chosen], clips)
     return tuple(sorted(videos, key=lambda video: video.name))
 
 
@@ -115,33 +129,35 @@ def _plan_split(spec: GesturesSpec, split: Split, identities: list[int], clips: 
 def _deal(
     rng: np.random.Generator, counts: tuple[int, ...], caps: np.ndarray
 ) -> list[list[Gesture]]:
-    """Gestures of each person: hats to those who wear one, hair to those who do not."""
+    """Deal the gestures to people: hats to those who wear one, hair to those who do not."""
     people = len(caps)
     hands: list[list[Gesture]] = [[] for _ in range(people)]
-    rest: list[Gesture] = []
+    remaining: list[Gesture] = []
     for gesture, count in zip(Gesture, counts, strict=True):
         if gesture is Gesture.TOUCH_HAT:
             wearers = rng.permutation(np.flatnonzero(caps))
         elif gesture in _BARE_HEADED and not caps.all():
             wearers = rng.permutation(np.flatnonzero(~caps))
         else:
-            rest += [gesture] * count
+            remaining += [gesture] * count
             continue
         for k in range(count):
             hands[wearers[k % len(wearers)]].append(gesture)
+    # As in real interviews, some videos are longer. Each further gesture goes to the person who is
+    # farthest below their quota, but first to those who have none: every video holds a clip.
     weights = rng.uniform(0.6, 1.4, people)
     quota = weights / weights.sum() * sum(counts)
-    for k in rng.permutation(len(rest)):
+    for k in rng.permutation(len(remaining)):
         room = quota - np.array([len(hand) for hand in hands])
         empty = [i for i, hand in enumerate(hands) if not hand]
-        hands[empty[0] if empty else int(room.argmax())].append(rest[k])
+        hands[empty[0] if empty else int(room.argmax())].append(remaining[k])
     return [[hand[i] for i in rng.permutation(len(hand))] for hand in hands]
 
 
 def _timeline(
     rng: np.random.Generator, gestures: list[Gesture], fps: int
 ) -> tuple[tuple[Performance, ...], int]:
-    """Performances one after another with short gaps, and the number of frames."""
+    """Arrange performances with short gaps; return them and the number of frames."""
     pace = rng.uniform(0.88, 1.15)
     at = int(rng.integers(6, 13))
     performances = []

@@ -1,4 +1,4 @@
-"""One frame of one person: RGB and exact depth."""
+"""Draw one frame of one person: RGB and exact depth."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from benchmark.synthetic.mesh import Group, join
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmark.synthetic.person_mesh import Figure
+    from benchmark.synthetic.person_mesh import PersonMesh
     from benchmark.synthetic.scene import Scene
 
 _NOISE_LENGTH = 1 << 18
 
 
 class Frame(NamedTuple):
-    """What the camera gives; the arrays are the renderer's own and are overwritten next time."""
+    """What the camera gives; the renderer owns the arrays and overwrites them with the next one."""
 
     rgb: NDArray[np.uint8]
     """(H, W, 3)."""
     depth: NDArray[np.float32]
-    """(H, W) metres along the optical axis; `raster.FAR` where only the backdrop is seen."""
+    """(H, W) meters along the optical axis; `raster.FAR` where only the backdrop is seen."""
     skin: NDArray[np.float32]
     """(V, 3) the body's vertices: x px, y px, depth m."""
 
 
 class Shot(NamedTuple):
-    """All that changes from frame to frame."""
+    """Everything that changes from frame to frame."""
 
     matrices: NDArray[np.float32]
     """(B + 1, 3, 4) maps of the bones, the last one static."""
@@ -48,15 +48,16 @@ class Shot(NamedTuple):
 
 
 class Renderer:
-    """Draws one person in one scene; holds the buffers."""
+    """Draws one person in one scene, always into the same buffers."""
 
     def __init__(
-        self, figure: Figure, scene: Scene, rng: np.random.Generator, *, width: int, height: int
+        self, person: PersonMesh, scene: Scene, rng: np.random.Generator, *, width: int, height: int
     ) -> None:
-        self.mesh = join([*figure.parts, *scene.parts])
-        """All that is drawn; the body's vertices come first."""
+        # The body is the first part: keypoints and face actions find its vertices by number.
+        self.mesh = join([*person.parts, *scene.parts])
+        """Person and scene; the body's vertices come first."""
         self._rig = read_rig()
-        self._texture = figure.texture
+        self._texture = person.texture
         self._scene = scene
         s = raster.SUPERSAMPLE
         num_vertices = len(self.mesh.rest)
@@ -65,11 +66,13 @@ class Renderer:
             np.zeros((num_vertices, 3), np.float32) for _ in range(4)
         )
         self.points = np.zeros((num_vertices, 3), np.float32)
-        """(V, 3) the mesh in the frame drawn last: x, y in samples, depth in metres."""
+        """(V, 3) the mesh in the frame drawn last: x, y in samples, depth in meters."""
         self._rgb = np.zeros((height * s, width * s, 3), np.float32)
         self._depth = np.empty((height * s, width * s), np.float32)
         self._out = np.empty((height, width, 3), np.uint8)
         self._out_depth = np.empty((height, width), np.float32)
+        # Fresh grain for every pixel of every frame would cost time: frames read one long array,
+        # each from another start.
         self._noise = rng.standard_normal(_NOISE_LENGTH).astype(np.float32)
         self._gain = np.array([*scene.tint, scene.grain, scene.grain * 0.5], np.float32)
 
@@ -77,6 +80,7 @@ class Renderer:
         """Draw one frame."""
         mesh, rig = self.mesh, self._rig
         screen = shot.camera.astype(np.float32).copy()
+        # Focal length and center in samples make the projection land on the sample grid at once.
         screen[12:] *= raster.SUPERSAMPLE
         raster.apply_actions(
             mesh.rest, shot.actions.astype(np.float32), rig.action_start, rig.action_vertex,
@@ -88,6 +92,7 @@ class Renderer:
         )  # fmt: skip
         raster.project_vertices(self._place, screen, self.points)
         raster.light_vertices(self._normal, self._scene.lights, self._light)
+        # Only depth is cleared: `resolve` reads colors of no sample whose depth is still FAR.
         self._depth.fill(raster.FAR)
         raster.fill_triangles(
             self.points, self._light, mesh.faces, mesh.face_uv, mesh.group, shot.hidden,
@@ -102,7 +107,7 @@ class Renderer:
 
     @staticmethod
     def hidden(*groups: Group) -> NDArray[np.bool_]:
-        """Flags that leave out the given groups."""
+        """Return flags (groups,) that leave out the given groups."""
         flags = np.zeros(len(Group), np.bool_)
         flags[list(groups)] = True
         return flags

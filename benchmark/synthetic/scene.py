@@ -1,4 +1,4 @@
-"""What surrounds a person: sponsor board, desk, microphone, mug, lamps and the camera."""
+"""Build what surrounds a person: sponsor board, desk, microphone, mug, lamps and the camera."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Scene(NamedTuple):
     lights: NDArray[np.float32]
     """(L, 7): direction, wrap, color."""
     shadow: NDArray[np.float32]
-    """(3,): samples to look for what is nearer to the light, x, y; strength."""
+    """(3,): x, y in samples from what casts a contact shadow to where it falls; strength."""
     desk_height: float
     desk_near: float
     """y of the desk's edge towards the person."""
@@ -42,12 +42,13 @@ class Scene(NamedTuple):
 
 
 def build_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
-    """A press-conference place made from one generator."""
+    """Build a press-conference place from one generator."""
     desk_height = float(rng.uniform(0.13, 0.20))
     near = -0.20
     key = unit(np.array([rng.uniform(-0.8, 0.8), -0.8, rng.uniform(0.45, 1.0)]))
     warm = np.array([1.0, rng.uniform(0.93, 1.0), rng.uniform(0.82, 1.0)])
     strength = rng.uniform(0.55, 0.85)
+    # Key, fill from the other side, and light from above: how interviews are lit.
     fill = unit(np.array([-key[0], -0.8, 0.2]))
     lights = np.array(
         [
@@ -58,6 +59,7 @@ def build_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
         np.float32,
     )
     return Scene(
+        # 1.3 times the frame, so that the camera can pan without seeing an edge.
         backdrop=_backdrop(rng, int(width * 1.3), int(height * 1.3)),
         parts=[
             *_desk(rng, desk_height, near),
@@ -74,11 +76,14 @@ def build_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
 
 
 def _backdrop(rng: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:
-    """A board of made-up logos, a curtain, or a room, out of focus."""
+    """Paint a board of made-up logos, a curtain, a room or panels, out of focus."""
+    # Painted at twice the size and averaged down: text and edges come out smooth.
     big = np.empty((height * 2, width * 2, 3), np.uint8)
     kind = rng.choice(4, p=[0.55, 0.15, 0.15, 0.15])
     base = np.clip(rng.uniform(20, 230) + rng.normal(0, 38, 3), 8, 245)
     big[:] = base
+    # Mostly sponsor boards, as at press conferences; the other kinds keep a board from being all
+    # that networks see behind a person.
     match int(kind):
         case 0:
             _logo_board(big, rng)
@@ -98,16 +103,16 @@ def _backdrop(rng: np.random.Generator, width: int, height: int) -> NDArray[np.u
 def _logo_board(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
     h, w = big.shape[:2]
     names = rng.choice(len(_NAMES), 5, replace=False)
-    light = big.mean() < 120
+    light = big.mean() < 120  # dark board, light letters
     inks = [rng.integers(150, 255, 3) if light else rng.integers(0, 110, 3) for _ in names]
     across, down = int(rng.uniform(110, 170)), int(rng.uniform(50, 80))
-    chequered = rng.random() < 0.35
-    other = np.clip(big[0, 0].astype(int) + rng.integers(-60, 60, 3), 0, 255)
+    checkered = rng.random() < 0.35
+    second = np.clip(big[0, 0].astype(int) + rng.integers(-60, 60, 3), 0, 255)
     for j, y in enumerate(range(0, h, down)):
         for i, x in enumerate(range(-across // 2 * (j % 2), w, across)):
             k = (i + 2 * j) % len(names)
-            if chequered and (i + j) % 2:
-                cv2.rectangle(big, (x, y), (x + across, y + down), other.tolist(), -1)
+            if checkered and (i + j) % 2:
+                cv2.rectangle(big, (x, y), (x + across, y + down), second.tolist(), -1)
             name = _NAMES[names[k]]
             font, ink = int(k % 4), inks[k].tolist()
             size = cv2.getTextSize(name, font, 0.95, 2)[0]
@@ -149,6 +154,7 @@ def _desk(rng: np.random.Generator, z: float, near: float) -> list[Part]:
     sheet = np.array([[-0.1, -0.14, 0], [0.1, -0.14, 0], [0.1, 0.1, 0], [-0.1, 0.1, 0]])
     sheet = sheet @ rotation([0, 0, 1], rng.uniform(-0.4, 0.4))[0].T
     rest, faces, _ = quad(sheet + [x, near - 0.2, z + 0.003], 3)
+    # Decided last: with or without paper, what follows draws the same random values.
     if rng.random() < 0.5:
         parts.append(rigid(rest, faces, Swatch.PAPER.texel, STATIC_BONE, Group.ALWAYS))
     pen, faces = tube(
@@ -195,28 +201,35 @@ class Camera(NamedTuple):
     """(T, 3): the backdrop's zoom and shift for that camera."""
 
 
-def film(rng: np.random.Generator, num_frames: int, width: int, height: int) -> Camera:
-    """A tripod camera with a slow operator: small pan, tilt and zoom."""
+def build_camera(rng: np.random.Generator, num_frames: int, width: int, height: int) -> Camera:
+    """Set up a tripod camera with a slow operator: small pan, tilt and zoom.
+
+    Args:
+        rng: Random generator of the camera.
+        num_frames: T.
+        width: Frame width in px.
+        height: Frame height in px.
+    """
     distance = rng.uniform(2.3, 3.2)
     azimuth, above = rng.uniform(-0.16, 0.16), rng.uniform(0.0, 0.16)
     frame_height = rng.uniform(0.90, 1.02)
     target = np.array([rng.uniform(-0.08, 0.08), -0.1, 0.96 - frame_height / 2])
     position = target + distance * np.array([np.sin(azimuth), -np.cos(azimuth), above])
     focal = height * np.linalg.norm(target - position) / frame_height
-    return on_tripod(rng, num_frames, position, target, (float(focal), width, height))
+    return tripod_camera(rng, num_frames, position, target, (float(focal), width, height))
 
 
-def on_tripod(
+def tripod_camera(
     rng: np.random.Generator, num_frames: int, position: Array, target: Array,
     lens: tuple[float, int, int],
 ) -> Camera:  # fmt: skip
-    """The slow operator's camera at `position` (3,), turned to `target` (3,), both in metres.
+    """Set up a slow operator's camera at `position` (3,), turned to `target` (3,), both in meters.
 
     Args:
-        rng: The chance of this camera.
+        rng: Random generator of the camera.
         num_frames: T.
-        position: Where it stands.
-        target: What is in the middle of the frame.
+        position: Place of the camera.
+        target: Point in the middle of the frame.
         lens: Focal length, frame width and height in px.
     """
     focal, width, height = lens
@@ -228,19 +241,22 @@ def on_tripod(
     slow = smooth_noise(rng, num_frames, 60, 3)
     shake = smooth_noise(rng, num_frames, 9, 3)
     amount = rng.uniform(0.2, 1.0)
+    # Pan and tilt are so small that shifting the picture stands for turning the camera; amounts are
+    # px in a frame of 180 lines, and a share of the focal length.
     move = amount * (slow * [3.0, 2.0, 0.010] + shake * [0.25, 0.25, 0.0006]) * (height / 180)
-    move[:, 2] *= 180 / height
+    move[:, 2] *= 180 / height  # the zoom is a ratio and needs no scaling: take it back
     rows = np.empty((num_frames, 15), np.float32)
     rows[:, :12] = np.concatenate([right, down, forward, position])
     rows[:, 12] = focal * (1 + move[:, 2])
     rows[:, 13] = width / 2 + move[:, 0]
     rows[:, 14] = height / 2 + move[:, 1]
+    # The backdrop is a picture without depth: it zooms and shifts as the camera does.
     view = np.stack([1 / (1 + move[:, 2]), -move[:, 0], -move[:, 1]], 1)
     return Camera(rows, view.astype(np.float32))
 
 
 def project(camera_row: Array, points: Array) -> Array:
-    """(..., 3) frame x, y in px and depth in m of world points (..., 3)."""
+    """Project world points (..., 3) to frame x, y in px and depth in meters (..., 3)."""
     turned = (points - camera_row[9:12]) @ camera_row[:9].reshape(3, 3).T
     depth = turned[..., 2]
     scale = camera_row[12] / depth

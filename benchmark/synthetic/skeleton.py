@@ -1,4 +1,4 @@
-"""Bones over time: forward kinematics, torso and head controls, fingers, two-bone arm IK.
+"""Pose bones over time: forward kinematics, torso and head controls, fingers, two-bone limb IK.
 
 Convention of the rig: a bone's rotation is about the world's axes through the bone's head, chained
 from its parent. So a posed point is  M_b x  with  M_b = M_parent . (R_b about head_b).
@@ -25,7 +25,7 @@ _LARGEST_WRIST_BEND = 1.05
 
 
 class Control(IntEnum):
-    """What moves torso, neck, shoulders and eyes; angles in radians, offsets in metres."""
+    """Controls of torso, neck, shoulders and eyes; angles in radians, offsets in meters."""
 
     SLIDE = 0
     """Whole body to its left."""
@@ -55,7 +55,7 @@ class Control(IntEnum):
     GAZE_YAW = 14
     GAZE_PITCH = 15
     SINK = 16
-    """Head down into the shoulders, metres."""
+    """Head down into the shoulders, meters."""
 
 
 @dataclass
@@ -67,11 +67,11 @@ class Bones:
     shift: Array
 
     def head(self, bone: int) -> Array:
-        """(T, 3) where a bone's head is."""
+        """Compute (T, 3) where a bone's head is."""
         return self.turn[:, bone] @ self.body.heads[bone] + self.shift[:, bone]
 
     def vertex(self, vertex: int, frames: slice) -> Array:
-        """(T, 3) where a vertex of the skin is, without face actions."""
+        """Compute (n, 3) where a vertex of the skin is in `frames`, without face actions."""
         rig = read_rig()
         rest = self.body.rest[vertex]
         place = np.zeros((frames.stop - frames.start, 3))
@@ -81,12 +81,13 @@ class Bones:
         return place
 
     def chain(self, bone: int, local: Array | None, frames: slice) -> None:
-        """Pose one bone from its parent, with `local` (T, 3, 3) or no own rotation."""
+        """Pose one bone from its parent, with the rotation `local` (n, 3, 3) or none."""
         parent = read_rig().parents[bone]
         if local is None:
             self.turn[frames, bone] = self.turn[frames, parent]
             self.shift[frames, bone] = self.shift[frames, parent]
             return
+        # Turning about the bone's head, not the origin: the head must end where the parent puts it.
         head = self.body.heads[bone]
         parent_turn = self.turn[frames, parent]
         turn = parent_turn @ local
@@ -96,7 +97,7 @@ class Bones:
 
 
 def pose_trunk(body: Body, controls: Array) -> Bones:
-    """Everything but the arms, from `controls` (T, len(Control)); arms hang as at rest."""
+    """Pose all but the arms by `controls` (T, len(Control)); arms hang as at rest."""
     rig = read_rig()
     num_frames = len(controls)
     bones = Bones(
@@ -107,14 +108,17 @@ def pose_trunk(body: Body, controls: Array) -> Bones:
     c = controls.T
     bones.shift[:, 0] = np.stack([c[Control.SLIDE], -c[Control.ADVANCE], c[Control.RISE]], axis=1)
     local = _trunk_rotations(c)
+    # Parents come before children in the rig, so one run through the bones is enough.
     for index, name in enumerate(rig.bones[1:], start=1):
         bones.chain(index, local.get(name), slice(0, num_frames))
+        # Sinking shifts the neck's root; all above follows, as it is chained later.
         if name == "neck01":
             bones.shift[:, index, 2] -= c[Control.SINK]
     return bones
 
 
 def _trunk_rotations(c: Array) -> dict[str, Array]:
+    # Several vertebrae share a bend, as in a real spine: one joint alone would show a kink.
     x, y, z = np.eye(3)
 
     def turn(pitch: Array, roll: Array, yaw: Array) -> Array:
@@ -126,6 +130,7 @@ def _trunk_rotations(c: Array) -> dict[str, Array]:
     none = np.zeros_like(lean)
     spine = turn(lean / 3, side / 3, twist / 3)
     upper = turn(lean / 4 - chest, side / 4, twist / 3)
+    # Poking bends the neck forward and the head back by more, so that the face stays level.
     neck = turn(pitch * 0.15 + poke, roll * 0.2, yaw * 0.15)
     out = {
         "spine05": spine,
@@ -146,12 +151,13 @@ def _trunk_rotations(c: Array) -> dict[str, Array]:
 
 
 def finger_rotations(hand: HandRig, body: Body, curls: Array) -> dict[int, Array]:
-    """Local rotations of the finger bones for `curls` (T, 6): thumb..little 0..1, then spread."""
+    """Compute rotations of the finger bones for `curls` (T, 6): thumb..little 0..1, then spread."""
     out: dict[int, Array] = {}
     heads = body.heads
     for number, chain in enumerate(hand.fingers):
         along = unit(heads[chain[2]] - heads[chain[1]])
         if number == 0:
+            # The thumb closes across the palm, towards the little finger's root.
             closing = unit(hand.palm * 0.8 + unit(heads[hand.fingers[4][0]] - heads[chain[0]]))
             axis = unit(np.cross(along, closing))
             flex = _THUMB_FLEX
@@ -161,6 +167,7 @@ def finger_rotations(hand: HandRig, body: Body, curls: Array) -> dict[int, Array
         for joint, bone in enumerate(chain):
             bend = rotation(axis, curls[:, number] * flex[joint])
             if joint == 0 and number > 0:
+                # Fingers fan out from the middle one, numbers 1 to 4 from index to little finger.
                 fan = (number - 2.5) * 0.16 * hand.side
                 bend = rotation(hand.palm, -fan * curls[:, 5]) @ bend
             out[bone] = bend
@@ -168,13 +175,14 @@ def finger_rotations(hand: HandRig, body: Body, curls: Array) -> dict[int, Array
 
 
 def hand_points(hand: HandRig, body: Body, curls: Array) -> tuple[Array, Array]:
-    """Finger tips (T, 5, 3) and knuckles (4, 3) relative to the wrist, in rest axes."""
+    """Compute finger tips (T, 5, 3) and knuckles (4, 3) relative to the wrist, in rest axes."""
     rotations = finger_rotations(hand, body, curls)
     heads = body.heads
     origin = heads[hand.wrist]
     tips = np.empty((len(curls), 5, 3))
     for number, chain in enumerate(hand.fingers):
         point = np.broadcast_to(hand.rest_tips[number], (len(curls), 3)).astype(float)
+        # From the tip inwards, each joint turns all that lies beyond it.
         for bone in reversed(chain):
             point = (rotations[bone] @ (point - heads[bone])[..., None])[..., 0] + heads[bone]
         tips[:, number] = point - origin
@@ -182,22 +190,27 @@ def hand_points(hand: HandRig, body: Body, curls: Array) -> tuple[Array, Array]:
     return tips, knuckles
 
 
-class ArmTarget(NamedTuple):
-    """What an arm is to do in T frames."""
+class LimbTarget(NamedTuple):
+    """Where an arm or leg ends in T frames."""
 
     wrist: Array
-    """(T, 3) where the wrist is."""
+    """(T, 3) place of the wrist or ankle."""
     turn: Array
-    """(T, 3, 3) rotation of the hand."""
+    """(T, 3, 3) rotation of the hand or foot."""
     pole: Array
-    """(T, 3) where the elbow points."""
+    """(T, 3) direction of the elbow or knee."""
 
 
-def pose_arm(bones: Bones, hand: HandRig, frames: slice, target: ArmTarget) -> None:
-    """Bend one arm to its target.
+def pose_arm(bones: Bones, hand: HandRig, frames: slice, target: LimbTarget) -> None:
+    """Bend one arm so that it ends at its target; pose the fingers after this.
 
-    Too far a wrist is brought within reach, too bent a wrist is straightened; finger bones are to
-    be chained after this.
+    A wrist beyond reach comes as near as it can; a wrist that would bend too far bends less.
+
+    Args:
+        bones: Posed trunk; the arm's bones are written.
+        hand: The hand at the arm's end.
+        frames: Frames to pose.
+        target: Place and rotation of the hand in these frames.
     """
     rig, body = read_rig(), bones.body
     mark = "L" if hand.side > 0 else "R"
@@ -216,12 +229,20 @@ def pose_arm(bones: Bones, hand: HandRig, frames: slice, target: ArmTarget) -> N
     chain_global(bones, index["lowerarm01"], lower, frames)
     axis = unit(third - second).astype(np.float64)
     relative, twist = limit_swing(lower.transpose(0, 2, 1) @ target.turn, axis, _LARGEST_WRIST_BEND)
+    # Twisting the wrist alone would wring the skin like a cloth: the forearm takes part of it.
     bones.chain(index["lowerarm02"], rotation(axis, twist * 0.6), frames)
     chain_global(bones, index["wrist"], lower @ relative, frames)
 
 
 def chain_hand(bones: Bones, hand: HandRig, frames: slice, curls: Array) -> None:
-    """Pose all finger bones of a hand whose wrist is posed."""
+    """Pose all finger bones of a hand whose wrist is posed.
+
+    Args:
+        bones: The bones to write.
+        hand: The hand.
+        frames: Frames to pose.
+        curls: (n, 6) thumb..little 0..1, then spread.
+    """
     rig = read_rig()
     mark = rig.bones[hand.wrist][-1]
     rotations = finger_rotations(hand, bones.body, curls)
@@ -231,27 +252,36 @@ def chain_hand(bones: Bones, hand: HandRig, frames: slice, curls: Array) -> None
 
 
 def chain_global(bones: Bones, bone: int, turn: Array, frames: slice) -> None:
-    """Pose one bone so that its rotation in the world is `turn` (T, 3, 3)."""
+    """Pose one bone by its rotation in the world, whatever its parent's.
+
+    Args:
+        bones: The bones to write.
+        bone: Index of the bone.
+        turn: (n, 3, 3) rotation in the world.
+        frames: Frames to pose.
+    """
     parent = bones.turn[frames, read_rig().parents[bone]]
     bones.chain(bone, parent.transpose(0, 2, 1) @ turn, frames)
 
 
 def solve_limb(
-    shoulder: Array, target: ArmTarget, joints: tuple[NDArray, NDArray, NDArray]
+    shoulder: Array, target: LimbTarget, joints: tuple[NDArray, NDArray, NDArray]
 ) -> tuple[Array, Array]:
-    """Global rotations (T, 3, 3) of both parts of a limb that bring its end to a target.
+    """Solve for the rotations (T, 3, 3) of both parts of a limb that bring its end to a target.
 
     Args:
-        shoulder: (T, 3) where the limb begins.
-        target: Where its end is to be, and where the joint between points.
-        joints: The three joints at rest.
+        shoulder: (T, 3) place of the limb's first joint.
+        target: Place of its end, and direction of the joint in between.
+        joints: (3,) places of the three joints at rest.
     """
     first, second, third = joints
     upper, lower = np.linalg.norm(second - first), np.linalg.norm(third - second)
     reach = target.wrist - shoulder
     distance = np.linalg.norm(reach, axis=1)
+    # Never quite straight: there the elbow's direction is undefined and would flip between frames.
     clamped = np.clip(distance, abs(upper - lower) + 0.06, 0.985 * (upper + lower))
     direction = unit(reach)
+    # Law of cosines: the elbow's foot on the line from shoulder to wrist, and its height above it.
     along = (upper**2 - lower**2 + clamped**2) / (2 * clamped)
     height = np.sqrt(np.maximum(upper**2 - along**2, 1e-8))
     side = unit(target.pole - (target.pole * direction).sum(1, keepdims=True) * direction)

@@ -1,4 +1,7 @@
-"""Trousers, shorts, shoes and the thing in the hand of a whole person; colors are RGB uint8."""
+"""Dress a whole person's legs: trousers or shorts, shoes; also the object in the hand.
+
+Colors are RGB uint8.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from benchmark.synthetic.mesh import Group, Part, rigid, smooth, tube, vertex_no
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmark.synthetic.appearance import Look
-    from benchmark.synthetic.person_mesh import Figure
+    from benchmark.synthetic.appearance import Appearance
+    from benchmark.synthetic.person_mesh import PersonMesh
 
 _CLOTH = (
     (36, 48, 78), (62, 82, 120), (96, 116, 150), (28, 28, 32), (66, 66, 70), (118, 116, 112),
@@ -29,70 +32,85 @@ _THINGS = ((226, 40, 40), (250, 214, 40), (30, 170, 230), (240, 240, 240), (40, 
 _THICKER = 2.2
 _IN_HAND = (Group.PEN_LEFT, Group.PEN_RIGHT)
 _ACROSS, _TOP, _BOTTOM = 0.32, 0.12, -1.02
-"""Metres of the published body that the panel shows: half width, top, bottom."""
+"""Meters of the published body that the panel shows: half width, top, bottom."""
 _WAIST = 0.02
 """Height in the mean body where the shirt ends."""
 _KNEE, _HEM = -0.47, -0.84
 """Heights in the mean body where shorts and trousers end."""
 
 
-def with_legs(figure: Figure, body: Body, look: Look, rng: np.random.Generator) -> Figure:
-    """The whole person: the shirt ends at the waist, legs and shoes come after the other parts.
+def with_legs(
+    person: PersonMesh, body: Body, appearance: Appearance, rng: np.random.Generator
+) -> PersonMesh:
+    """Complete a person: end the shirt at the waist, add legs and shoes after the other parts.
 
-    The colors are painted into the figure's own texture.
+    Args:
+        person: Parts and texture; the texture is painted into.
+        body: The person's body.
+        appearance: The person's colors.
+        rng: Random generator of the trousers.
     """
     short = bool(rng.random() < 0.22)
     hem = _KNEE if short else _HEM
-    _paint(figure.texture, look, rng, hem)
+    _paint(person.texture, appearance, rng, hem)
     shoe = np.clip(np.array(_SHOES[rng.integers(len(_SHOES))]) + rng.normal(0, 8, 3), 8, 250)
-    Swatch.SHOE.paint(figure.texture, shoe.astype(np.uint8))
+    Swatch.SHOE.paint(person.texture, shoe.astype(np.uint8))
     legs = _legs(body, hem, float(rng.uniform(0.008, 0.016)))
-    Swatch.PEN.paint(figure.texture, np.array(_THINGS[rng.integers(len(_THINGS))], np.uint8))
-    shirt, *others = figure.parts
+    Swatch.PEN.paint(person.texture, np.array(_THINGS[rng.integers(len(_THINGS))], np.uint8))
+    shirt, *others = person.parts
     others = [_thicker(part) if part.group in _IN_HAND else part for part in others]
     parts = [_hemmed(shirt), *others, legs, _shoe(body, "L"), _shoe(body, "R")]
-    return figure._replace(parts=parts)
+    return person._replace(parts=parts)
 
 
 def _thicker(pen: Part) -> Part:
-    """A thing large enough to be seen where the whole person is in the frame."""
+    """Enlarge an object so that it is seen where the whole person is in the frame."""
     middle = pen.rest.mean(0)
     return replace(pen, rest=(middle + _THICKER * (pen.rest - middle)).astype(np.float32))
 
 
 def _hemmed(shirt: Part) -> Part:
-    """The upper body without its triangles below the waist; its vertices stay as they are."""
+    """Drop the upper body's triangles below the waist."""
+    # Its vertices stay: keypoints and face actions find them by number.
     rig = read_rig()
     spine = np.array([name.startswith("spine") for name in rig.bones])[rig.main_bone]
     below = (spine & (rig.mean[:, 2] < _WAIST))[shirt.faces].any(1)
     return replace(shirt, faces=shirt.faces[~below], face_uv=shirt.face_uv[~below])
 
 
-def _paint(texture: NDArray, look: Look, rng: np.random.Generator, hem: float) -> None:
-    """Cloth with folds and perhaps a stripe; skin below the hem."""
+def _paint(texture: NDArray, appearance: Appearance, rng: np.random.Generator, hem: float) -> None:
+    """Paint cloth with folds, and skin below the hem.
+
+    Args:
+        texture: Atlas to paint into.
+        appearance: The person's skin.
+        rng: Random generator of the trousers.
+        hem: Height in the mean body where the cloth ends, meters.
+    """
     view = Panel.LEGS.view(texture)
     h, w = view.shape[:2]
     cloth = np.clip(np.array(_CLOTH[rng.integers(len(_CLOTH))]) + rng.normal(0, 10, 3), 8, 250)
     folds = cv2.GaussianBlur(rng.standard_normal((h, w)).astype(np.float32), (0, 0), 5) * 2.0
     view[:] = np.clip(cloth * (1 + 0.14 * np.clip(folds, -1.5, 1.5))[..., None], 0, 255)
     line = int(_row(np.array(hem)))
-    view[line:] = look.skin
+    view[line:] = appearance.skin
     view[line - 3 : line] = view[line - 3 : line] // 2
 
 
 def _row(z: NDArray) -> NDArray:
-    """Row of the panel where a height of the mean body is."""
+    """Compute the row of the panel that shows a height of the mean body."""
     return (_TOP - z) / (_TOP - _BOTTOM) * (Panel.LEGS.value[3] - 1)
 
 
 def _legs(body: Body, hem: float, bulk: float) -> Part:
-    """Legs and hips with the thickness of cloth above the hem."""
+    """Build legs and hips with the thickness of cloth above the hem."""
     mesh = read_legs()
     x, y, w, h = Panel.LEGS.value
     rest = mesh.rest[body.identity].astype(np.float32) * body.scale
     cloth = np.clip((mesh.mean[:, 2] - hem) / 0.02, 0, 1)
     soft = smooth(rest, mesh.faces, cloth, 6)
     soft += (bulk * cloth)[:, None] * vertex_normals(soft, mesh.faces)
+    # Texels follow the mean body, so that the hem is at one row of the panel for every build.
     across = (mesh.mean[:, 0] / _ACROSS + 1) / 2 * (w - 1)
     texels = np.stack([across, _row(mesh.mean[:, 2])], 1)
     texels = np.clip(texels, 0.5, [w - 1.5, h - 1.5]) + [x, y]
@@ -103,7 +121,7 @@ def _legs(body: Body, hem: float, bulk: float) -> Part:
 
 
 def _shoe(body: Body, mark: str) -> Part:
-    """A shoe from heel to toe on one foot bone, closed at both ends."""
+    """Build a shoe from heel to toe on one foot bone, closed at both ends."""
     rig = read_rig()
     foot = rig.bone(f"foot.{mark}")
     ankle, toe = body.heads[foot], body.heads[rig.bone(f"toe2-1.{mark}")]
@@ -116,6 +134,7 @@ def _shoe(body: Body, mark: str) -> Part:
     points = ankle + share[:, None] * length * ahead
     points[:, 2] = sole + 0.046 * size * lift
     rest, faces = tube(points, radius, 10)
+    # A tube squeezed towards the toes: a shoe is flatter in front.
     flat = np.repeat(points[:, 2], 11)
     rest[:, 2] = flat + (rest[:, 2] - flat) * np.repeat(lift, 11)
     both = np.concatenate([faces, faces[:, [0, 2, 1]]])

@@ -1,7 +1,7 @@
-"""The work folder in which an archive grows, beside the place that it takes when it is whole.
+"""Work folder in which an archive grows, beside the place that it takes when it is whole.
 
-A fingerprint of what was asked for and of this package keeps files of another spec, or of older
-code, from being taken over.
+A fingerprint of the spec and of this package's code is kept in it, so that a resumed run takes over
+no file of another spec or of older code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def refuse_existing(raw: Path) -> None:
-    """Take away an empty folder.
+    """Refuse to write where something exists; remove an empty folder.
 
     Raises:
         ArchiveError: There is something at `raw` already.
@@ -32,30 +32,31 @@ def refuse_existing(raw: Path) -> None:
         return
     if not raw.is_dir() or any(raw.iterdir()):
         raise ArchiveError(
-            raw, "there is something already, and a generator overwrites nothing",
+            raw, "exists already, and the generator overwrites nothing",
             expected="no such folder", found=str(raw.resolve()),
-            do="Remove it if it is not needed, or give mimic another folder",
+            do="Remove it if it is not needed, or generate into another folder",
         )  # fmt: skip
     raw.rmdir()
 
 
 def claim_work(raw: Path, wanted: Mapping[str, object]) -> Path:
-    """The work folder of `raw`, marked as made for `wanted` and by this code, else emptied."""
+    """Return the work folder of `raw`, emptied unless it was made for `wanted` by this code."""
+    # Beside `raw`, so on the same file system: the final rename cannot stop halfway.
     work = raw.with_name(f".{raw.name}.work")
     marker = work / "fingerprint.json"
-    mine = {**wanted, "code": _code()}
-    if marker.exists() and json.loads(marker.read_text()) == mine:
+    fingerprint = {**wanted, "code": _code()}
+    if marker.exists() and json.loads(marker.read_text()) == fingerprint:
         return work
     if work.exists():
-        log.info("mimic: unfinished videos of another spec are cleared from %s", work)
+        log.info("synthesize: clear %s, which holds videos of another spec or of older code", work)
         shutil.rmtree(work)
     work.mkdir(parents=True)
-    write_text(marker, json.dumps(mine, indent=1))
+    write_text(marker, json.dumps(fingerprint, indent=1))
     return work
 
 
 def _code() -> str:
-    """Fingerprint of this package's sources and assets."""
+    """Hash this package's sources and assets."""
     digest = hashlib.sha256()
     here = Path(__file__).parent
     for path in sorted([*here.rglob("*.py"), *(here / "assets").iterdir()]):

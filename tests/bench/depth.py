@@ -18,13 +18,13 @@ import torch
 
 from benchmark.core.files import write_png
 from benchmark.modalities.depth.tiny import TinyDepth
-from benchmark.modalities.depth.tiny_judging import Seen, film_unseen, judge
+from benchmark.modalities.depth.tiny_judging import UnseenFrames, film_unseen, judge
 from benchmark.modalities.depth.tiny_judging import sheet as depth_sheet
 from benchmark.modalities.depth.tiny_training import film_examples, mean_map, train
 from benchmark.params.params import read_params
 
 
-def row(name: str, guesses: np.ndarray, seen: Seen) -> str:
+def row(name: str, guesses: np.ndarray, seen: UnseenFrames) -> str:
     """One method's means over the frames."""
     person, frame, error, error_frame = judge(guesses, seen)
     return f"{name:<10} {person:10.3f} {frame:9.3f} {100 * error:13.2f} {100 * error_frame:12.2f}"

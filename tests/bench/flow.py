@@ -16,10 +16,9 @@ import cv2
 import numpy as np
 
 from benchmark.params.params import read_params
-from benchmark.synthetic.film_clip import Shooting
-from benchmark.synthetic.ground_truth import follow_shooting
-from benchmark.synthetic.plan import plan
-from benchmark.synthetic.rng import generator
+from benchmark.synthetic.film_clip import VideoFilm
+from benchmark.synthetic.ground_truth import follow_film
+from benchmark.synthetic.plan import generator, plan
 
 Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -40,14 +39,14 @@ class Pair(NamedTuple):
 
 def film_pairs(per_video: int) -> Iterator[Pair]:
     """Neighbouring frames at random places of every validation video of params.yaml."""
-    people = read_params(Path("params.yaml")).generated["mimic"]
+    people = read_params(Path("params.yaml")).synthetic["mimic"]
     for video in plan(people):
         if video.split != "val":
             continue
-        shooting = Shooting(people, video)
+        film = VideoFilm(people, video)
         rng = generator(0, "flow bench", video.number)
         for frame in rng.choice(video.num_frames - 2, per_video, replace=False):
-            one, two = follow_shooting(shooting, int(frame), int(frame) + 2)
+            one, two = follow_film(film, int(frame), int(frame) + 2)
             gray = (_gray(one.rgb), _gray(two.rgb))
             yield Pair((one.rgb, two.rgb), gray, one.flow, one.valid, np.isfinite(one.depth))
 

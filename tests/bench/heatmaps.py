@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 import torch
-from filming import one_person
 
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.data.person_box import person_box, to_box
 from benchmark.models.heatmaps import dense_joints, dense_limbs, joint_volumes, limb_volumes
+from benchmark.synthetic.bench import one_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,10 @@ FRAMES, SIZE, SIGMA = 48, 56, 0.6
 
 def a_view() -> torch.Tensor:
     """Keypoints of a generated person in heat-map pixels: float32 (1, 48, 36, 3)."""
-    shooting = one_person(320, 180, 4)
-    for _ in shooting.frames():
+    film = one_person(320, 180, 4)
+    for _ in film.frames():
         pass
-    points = shooting.detections()[:FRAMES, list(OPENPOSE36.points)].astype(np.float32)
+    points = film.detections()[:FRAMES, list(OPENPOSE36.points)].astype(np.float32)
     return torch.from_numpy(to_box(points, person_box(points, (320.0, 180.0)), SIZE))[None]
 
 

@@ -16,7 +16,6 @@ import click
 import cv2
 import numpy as np
 import torch
-from filming import one_person
 
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.video import write_video
@@ -26,6 +25,7 @@ from benchmark.data.video_input import VideoInput, VideoViews
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.rgb import RgbModality
 from benchmark.models.video_input import VideoStep
+from benchmark.synthetic.bench import one_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,9 +43,9 @@ INPUT = VideoInput(
 
 def film(clips: int, frames: int) -> NDArray[np.uint8]:
     """A generated person in 1280x720: uint8 (clips * frames, 720, 1280, 3)."""
-    shooting = one_person(1280, 720, 3 * clips)
-    wanted = min(clips * frames, len(shooting.exact))
-    return np.stack([shooting.draw(k).rgb.copy() for k in range(wanted)])
+    video = one_person(1280, 720, 3 * clips)
+    wanted = min(clips * frames, len(video.exact))
+    return np.stack([video.draw(k).rgb.copy() for k in range(wanted)])
 
 
 def prepare(root: Path, pictures: NDArray[np.uint8], frames: int) -> Clips:

@@ -14,7 +14,6 @@ import click
 import cv2
 import numpy as np
 import torch
-from filming import one_person
 
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
@@ -22,6 +21,7 @@ from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.taylor import LUMA, TaylorModality
 from benchmark.modalities.taylor_series import taylor
+from benchmark.synthetic.bench import one_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,8 @@ TERMS, WINDOW = 3, 6
 
 def film(width: int, height: int, count: int) -> NDArray[np.uint8]:
     """A generated person: uint8 (count, H, W, 3)."""
-    shooting = one_person(width, height, 12)
-    return np.stack([shooting.draw(k).rgb.copy() for k in range(count)])
+    video = one_person(width, height, 12)
+    return np.stack([video.draw(k).rgb.copy() for k in range(count)])
 
 
 def torch_loop(gray: torch.Tensor) -> torch.Tensor:

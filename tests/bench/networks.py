@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 import safetensors.torch
 import torch
-from filming import one_person
 
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.modalities.depth.depth import depth_anything
@@ -31,6 +30,7 @@ from benchmark.modalities.flow.estimator import FlowEstimator
 from benchmark.modalities.flow.memflow import MemFlow
 from benchmark.modalities.flow.raft import RaftFlow
 from benchmark.runtime.devices import own_device
+from benchmark.synthetic.bench import one_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,8 +117,8 @@ def main(tiny: Path | None) -> None:
     cv2.setNumThreads(1)
     device = own_device()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "one CPU core"
-    shooting = one_person(320, 180, 12)
-    film = np.stack([shooting.draw(k % 48).rgb.copy() for k in range(64)])
+    video = one_person(320, 180, 12)
+    film = np.stack([video.draw(k % 48).rgb.copy() for k in range(64)])
     click.echo(f"320x180, random weights, {name}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -19,10 +19,10 @@ from benchmark.archives.union import open_archive
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
-from benchmark.params.synthetic import GesturesSpec
 from benchmark.presets.preset import paper
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.archive import write_archive
+from benchmark.synthetic.spec import GesturesSpec
 
 MIMIC = read_edition("mimic")
 KINDS = ("skeleton", "person", "rgb", "taylor", "flow")
@@ -44,7 +44,7 @@ def main(clips: int) -> None:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as work:
         root = Path(work)
-        write_archive(spec, root / "raw", root / "sealed", workers=usable_cores())
+        write_archive(spec, root / "raw", root / "test_labels", workers=usable_cores())
         index = open_archive(root / "raw", MIMIC).read(excluded=(), workers=1)
         frames = sum(clip.end_frame - clip.start_frame for clip in index)
         videos = size(root / "raw", "*.mp4") / 1e6

@@ -1,4 +1,4 @@
-"""A depth network of 0.4 M parameters: relative inverse depth of a seated person from one frame.
+"""Estimate relative inverse depth of a seated person from one frame: a network of 0.4 M parameters.
 
 It knows what `tiny_training` shows it, generated people behind a desk, and nothing else.
 Legend: T frames, H W frame, h w working size.
@@ -22,8 +22,8 @@ from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
-from benchmark.params.synthetic import GesturesSpec
 from benchmark.runtime.devices import own_device
+from benchmark.synthetic.spec import GesturesSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,27 +35,27 @@ WEIGHTS = "weights.safetensors"
 METADATA = "depth.json"
 FORMAT = "tiny-depth/1"
 FRAMES_AT_ONCE = 16
-"""Bounds the memory of `TinyDepth.depth`."""
+"""Frames in one forward pass of `TinyDepth.depth`; bounds its memory."""
 
 
-class DepthCard(Strict):
-    """depth.json: all that is needed to build the network, and where its weights come from."""
+class DepthMetadata(Strict):
+    """depth.json: what builds the network, and where its weights come from."""
 
     format: str = Field(pattern=f"^{FORMAT}$")
     spec: TinyDepthSpec
     people: GesturesSpec
-    """Only people of its train split were shown."""
+    """Data set whose train people the network has seen."""
     loss: float
     """Mean over the last tenth of the training steps."""
     blake2b: str
-    """Digest of the weights' file."""
+    """Digest of the weights file."""
 
 
 class DepthNet(nn.Module):
     """U-Net from RGB and position to relative inverse depth, at any height and width.
 
-    Depth within the frame follows much from where a thing is (a desk is low and near), which
-    convolutions cannot know: two channels tell them.
+    Depth depends much on the place in the frame (a desk is low and near), which convolutions cannot
+    see: two input channels tell it.
     """
 
     def __init__(self, channels: tuple[int, int, int, int]) -> None:
@@ -69,7 +69,7 @@ class DepthNet(nn.Module):
         self.last = nn.Sequential(nn.Conv2d(a, 4, 3, padding=1), nn.PixelShuffle(2))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Float32 (T, h, w) of float32 (T, 3, h, w) in [0, 1]; below 0 stands for the backdrop."""
+        """Estimate float32 (T, h, w) of frames (T, 3, h, w) in [0, 1]; below 0 is the backdrop."""
         height, width = frames.shape[2:]
         skips = [torch.cat([frames - 0.5, _position(frames)], 1)]
         for block in self.down:
@@ -77,6 +77,7 @@ class DepthNet(nn.Module):
         y = self.bottom(skips[-1])
         for block, skip in zip(self.up, reversed(skips[1:]), strict=True):
             y = block(torch.cat([_to_size_of(skip, y), skip], 1))
+        # Odd sizes come out one pixel larger, as each level rounds up: cut that off.
         return self.last(y)[:, 0, :height, :width]
 
 
@@ -89,7 +90,7 @@ def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 def _position(frames: Tensor) -> Tensor:
-    """(T, 2, h, w): -1 left to 1 right, -1 top to 1 bottom."""
+    """Return (T, 2, h, w): -1 left to 1 right, -1 top to 1 bottom."""
     count, _, height, width = frames.shape
     x = torch.linspace(-1, 1, width, device=frames.device).expand(height, width)
     y = torch.linspace(-1, 1, height, device=frames.device)[:, None].expand(height, width)
@@ -101,28 +102,28 @@ def _to_size_of(larger: Tensor, smaller: Tensor) -> Tensor:
 
 
 class TinyDepth:
-    """A trained network, ready to look at frames."""
+    """A trained network, ready for frames."""
 
-    def __init__(self, metadata: DepthCard, net: DepthNet) -> None:
+    def __init__(self, metadata: DepthMetadata, net: DepthNet) -> None:
         self.metadata = metadata
-        # A fifth faster on a CPU in this order.
+        # Channels-last memory is a fifth faster on a CPU.
         self._net = net.eval().to(memory_format=torch.channels_last)
         self._device = torch.device("cpu")
 
     def to(self, device: torch.device) -> Self:
-        """Let it work there."""
+        """Move the network to a device, where `depth` then runs."""
         self._net, self._device = self._net.to(device), device
         return self
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The network that `tiny_training.train` wrote to `folder`.
+        """Load the network that `tiny_training.train` wrote to `folder`.
 
         Raises:
             ParamsError: The metadata is missing or breaks its schema.
             FormatError: The weights are missing or damaged, or do not belong to the metadata.
         """
-        metadata = read_yaml(folder / METADATA, DepthCard)
+        metadata = read_yaml(folder / METADATA, DepthMetadata)
         net = DepthNet(metadata.spec.channels)
         path = folder / WEIGHTS
         try:
@@ -136,19 +137,19 @@ class TinyDepth:
 
     @torch.inference_mode()
     def depth(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Relative inverse depth, float32 (T, H, W) >= 0, of RGB frames uint8 (T, H, W, 3).
+        """Estimate relative inverse depth float32 (T, H, W) >= 0 of RGB frames uint8 (T, H, W, 3).
 
-        About 0 at the backdrop, 1 at a sitting person's pelvis, more what is nearer. Every frame is
-        looked at alone; frames are worked on at the height the network was trained at.
+        It is about 0 at the backdrop, 1 at a sitting person's pelvis, and more in front. No frame's
+        depth depends on another frame; the network sees frames at the height it was trained at.
         """
         out = np.empty(frames.shape[:3], np.float32)
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             part = slice(start, start + FRAMES_AT_ONCE)
-            some = torch.from_numpy(np.ascontiguousarray(frames[part])).to(self._device)
-            out[part] = self._some(some).cpu().numpy()
+            batch = torch.from_numpy(np.ascontiguousarray(frames[part])).to(self._device)
+            out[part] = self._run(batch).cpu().numpy()
         return out
 
-    def _some(self, frames: Tensor) -> Tensor:
+    def _run(self, frames: Tensor) -> Tensor:
         size = frames.shape[1:3]
         height = self.metadata.spec.height
         working = (height, max(16, round(height * size[1] / size[0])))
@@ -162,26 +163,26 @@ class TinyDepth:
 
 
 class TinyDepthEstimator:
-    """The depth of one clip, some frames at a time."""
+    """Estimates the depth of one clip, `FRAMES_AT_ONCE` frames at a time."""
 
     def __init__(self, backend: TinyBackend) -> None:
         self._network = load(backend.network)
         self._waiting: list[NDArray[np.uint8]] = []
 
     def add(self, frame: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
-        """Maps, float32 (H, W), once enough frames, uint8 (H, W, 3), have come."""
+        """Add a frame uint8 (H, W, 3); return maps float32 (H, W) once enough frames wait."""
         self._waiting.append(frame)
         return self.finish() if len(self._waiting) == FRAMES_AT_ONCE else ()
 
     def finish(self) -> Sequence[NDArray[np.float32]]:
-        """Maps of the frames that wait."""
+        """Return maps of the frames that wait."""
         frames, self._waiting = self._waiting, []
         return list(self._network.depth(np.stack(frames))) if frames else ()
 
 
 @cache
 def load(folder: str) -> TinyDepth:
-    """One network a process, on its device.
+    """Load one network per process, onto the process's device.
 
     Raises:
         ParamsError, FormatError: See `TinyDepth.load`.
@@ -189,8 +190,9 @@ def load(folder: str) -> TinyDepth:
     return TinyDepth.load(Path(folder)).to(own_device())
 
 
-def write_depth_net(folder: Path, metadata: DepthCard, net: DepthNet) -> None:
-    """Weights, without metadata, which would not be byte-stable, and metadata as one folder."""
+def write_depth_net(folder: Path, metadata: DepthMetadata, net: DepthNet) -> None:
+    """Write weights and metadata as one folder."""
+    # safetensors orders its own metadata differently from run to run: the file holds tensors alone.
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     data = safetensors.torch.save(tensors)
     metadata = metadata.model_copy(update={"blake2b": _digest(data)})
@@ -206,6 +208,6 @@ def _digest(data: bytes) -> str:
 def _check_digest(path: Path, data: bytes, wanted: str) -> None:
     if _digest(data) != wanted:
         raise FormatError(
-            path, "is damaged or not of its metadata", expected=f"blake2b {wanted}",
+            path, "is damaged or does not belong to its metadata", expected=f"blake2b {wanted}",
             found=_digest(data), do="Train it again",
         )  # fmt: skip

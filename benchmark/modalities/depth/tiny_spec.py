@@ -1,4 +1,4 @@
-"""The knobs of the tiny depth network; without torch and outside `models`, for params.py."""
+"""Parameters of the tiny depth network; apart from it, so that reading them loads no torch."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _Positive = Annotated[int, Field(gt=0)]
 
 
 class TinyDepthSpec(Strict):
-    """A depth network trained on generated people, and how it is trained."""
+    """A depth network, and how it is trained on generated people."""
 
     seed: Annotated[int, Field(ge=0)]
-    """Everything random follows from it: takes, initial weights, order of the batches."""
+    """Seed of every random choice: takes, initial weights, order of the batches."""
     height: Annotated[int, Field(ge=32, multiple_of=2)]
-    """Lines of the network's input, in training and after; frames are brought to it."""
+    """Height of the network's input in pixels; frames are resized to it, in training and after."""
     width: Annotated[int, Field(ge=32, multiple_of=2)]
-    """Columns of the input in training; after it they follow from a frame's own shape."""
+    """Width of the input in training, in pixels; later it follows from a frame's own shape."""
     channels: tuple[_Positive, _Positive, _Positive, _Positive]
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the input."""
     takes: _Positive
-    """Short scenes that are filmed to train on: each a train person in a new place and clothes."""
+    """Short videos filmed to train on: each shows a train person in a new place and new clothes."""
     frames_per_take: _Positive
-    """Frames used of each."""
+    """Frames used per take."""
     steps: _Positive
     """Optimizer steps."""
     batch_size: _Positive
-    """Frames in each."""
+    """Frames per step."""
     lr: Annotated[float, Field(gt=0)]
-    """Highest learning rate of AdamW; it falls to 0 along a cosine."""
+    """Highest learning rate of AdamW; it rises during warmup, then falls to 0 along a cosine."""
     edge_weight: Annotated[float, Field(ge=0)]
-    """Weight of the loss on depth differences between neighbours, which keeps outlines sharp."""
+    """Weight of the loss on depth differences between neighbors, which keeps outlines sharp."""
     backdrop_metres: Annotated[float, Field(gt=0)]
-    """How far behind the person the backdrop counts; it is a picture without a place of its own."""
+    """Assumed distance of the backdrop, a picture without depth, behind the person."""
     threads: _Positive
-    """CPU threads in training; the weights' last bits depend on their number."""
+    """CPU threads in training; the weights' last bits depend on it, as it splits sums."""
 
 
 class TinyBackend(DepthBackendBase):

@@ -1,4 +1,4 @@
-"""The 52 action programs in the order of the Micro-Action 52 data set's class list.
+"""List the 52 action programs in the order of the Micro-Action 52 data set's class list.
 
 Source: Guo et al. 2024, Benchmarking Micro-action Recognition (arXiv 2403.05234); names and order
 from `label_name.txt` of the repository VUT-HFUT/Micro-Action.
@@ -9,18 +9,8 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
-from benchmark.synthetic.actions import (
-    body,
-    body_hand,
-    head,
-    head_hand,
-    leg_hand,
-    lower_limb,
-    upper_limb,
-)
-from benchmark.synthetic.gestures import body_hand as gesture_body_hand
-from benchmark.synthetic.gestures import hands
-from benchmark.synthetic.gestures import head_hand as gesture_head_hand
+from benchmark.synthetic.actions import body, head, leg_hand, lower_limb, self_touch, upper_limb
+from benchmark.synthetic.gestures import body_hand, hands, head_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +97,7 @@ class Action(IntEnum):
         return next(group for group in Body if group.value[0] <= self <= group.value[1])
 
 
+# Where Micro-Action 52 and iMiGUE name the same movement, both data sets share one program.
 PROGRAMS: dict[Action, Callable[[Take], Motion]] = {
     Action.SHAKING_BODY: body.shaking_body,
     Action.SITTING_STRAIGHTLY: body.sitting_straightly,
@@ -140,22 +131,22 @@ PROGRAMS: dict[Action, Callable[[Take], Motion]] = {
     Action.STRETCHING_FEET: lower_limb.stretching_feet,
     Action.RETRACTING_FEET: lower_limb.retracting_feet,
     Action.TIPTOE: lower_limb.tiptoe,
-    Action.SCRATCHING_OR_TOUCHING_NECK: gesture_body_hand.touch_neck,
-    Action.SCRATCHING_OR_TOUCHING_CHEST: body_hand.touching_chest,
-    Action.SCRATCHING_OR_TOUCHING_BACK: gesture_body_hand.scratch_back,
-    Action.SCRATCHING_OR_TOUCHING_SHOULDER: body_hand.touching_shoulder,
-    Action.ARMS_AKIMBO: gesture_body_hand.arms_akimbo,
+    Action.SCRATCHING_OR_TOUCHING_NECK: body_hand.touch_neck,
+    Action.SCRATCHING_OR_TOUCHING_CHEST: self_touch.touching_chest,
+    Action.SCRATCHING_OR_TOUCHING_BACK: body_hand.scratch_back,
+    Action.SCRATCHING_OR_TOUCHING_SHOULDER: self_touch.touching_shoulder,
+    Action.ARMS_AKIMBO: body_hand.arms_akimbo,
     Action.CROSSING_ARMS: hands.fold_arms,
-    Action.PLAYING_OR_TIDYING_HAIR: gesture_head_hand.touch_hair,
-    Action.SCRATCHING_OR_TOUCHING_HINDBRAIN: head_hand.touching_hindbrain,
-    Action.SCRATCHING_OR_TOUCHING_FOREHEAD: gesture_head_hand.touch_forehead,
-    Action.SCRATCHING_OR_TOUCHING_FACE: head_hand.touching_face,
-    Action.RUBBING_EYES: gesture_head_hand.rub_eyes,
-    Action.TOUCHING_NOSE: head_hand.touching_nose,
-    Action.TOUCHING_EARS: gesture_head_hand.touch_ear,
-    Action.COVERING_FACE: head_hand.covering_face,
-    Action.COVERING_MOUTH: head_hand.covering_mouth,
-    Action.PUSHING_GLASSES: head_hand.pushing_glasses,
+    Action.PLAYING_OR_TIDYING_HAIR: head_hand.touch_hair,
+    Action.SCRATCHING_OR_TOUCHING_HINDBRAIN: self_touch.touching_hindbrain,
+    Action.SCRATCHING_OR_TOUCHING_FOREHEAD: head_hand.touch_forehead,
+    Action.SCRATCHING_OR_TOUCHING_FACE: self_touch.touching_face,
+    Action.RUBBING_EYES: head_hand.rub_eyes,
+    Action.TOUCHING_NOSE: self_touch.touching_nose,
+    Action.TOUCHING_EARS: head_hand.touch_ear,
+    Action.COVERING_FACE: self_touch.covering_face,
+    Action.COVERING_MOUTH: self_touch.covering_mouth,
+    Action.PUSHING_GLASSES: self_touch.pushing_glasses,
     Action.PATTING_LEGS: leg_hand.patting_legs,
     Action.TOUCHING_LEGS: leg_hand.touching_legs,
     Action.SCRATCHING_LEGS: leg_hand.scratching_legs,

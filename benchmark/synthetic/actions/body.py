@@ -10,7 +10,7 @@ from benchmark.synthetic.skeleton import Control
 
 
 def shaking_body(take: Take) -> Motion:
-    """The trunk swings from side to side, or forward and back, two or three times."""
+    """Swing the trunk from side to side, or forward and back, two or three times."""
     motion, w = take.motion(), take.hold(0.25, 0.25)
     swing = take.wave(1.5) * w
     if take.chance(0.65):
@@ -24,7 +24,7 @@ def shaking_body(take: Take) -> Motion:
 
 
 def sitting_straightly(take: Take) -> Motion:
-    """Slouched at first; then the back rises and stays erect."""
+    """Rise out of a slouch and stay erect."""
     motion, up = take.motion(), change(take, 0.3, 0.55)
     slouch = 1 - up
     move(motion, Control.LEAN, take.vary(0.42) * slouch - take.vary(0.08) * up)
@@ -36,7 +36,7 @@ def sitting_straightly(take: Take) -> Motion:
 
 
 def shrugging(take: Take) -> Motion:
-    """Both shoulders go up to the ears and fall, once or twice."""
+    """Lift both shoulders to the ears and drop them, once or twice."""
     motion, w = take.motion(), take.hold(0.25, 0.3)
     if take.chance(0.35):
         w = w * np.abs(np.cos(np.pi * np.arange(take.num_frames) / take.num_frames)) ** 0.5
@@ -48,7 +48,7 @@ def shrugging(take: Take) -> Motion:
 
 
 def turning_around(take: Take) -> Motion:
-    """Trunk and head turn far to one side, as if somebody stood behind."""
+    """Turn trunk and head far to one side, as if somebody stood behind."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
     move(motion, Control.TWIST, take.side * take.vary(1.0, 0.15) * w)
     move(motion, Control.YAW, take.side * take.vary(0.55) * w)
@@ -59,12 +59,12 @@ def turning_around(take: Take) -> Motion:
 
 
 def rising_up(take: Take) -> Motion:
-    """The seat is left, hands on the thighs: forward first, then up; some sit down again."""
+    """Rise from the seat, hands on the thighs: forward, then up; some sit down again."""
     motion = take.motion()
     again = take.chance(0.35)
     up = take.hold(0.5, 0.5) if again else change(take, 0.35, 0.6)
     bend = 4 * up * (1 - up) if not again else up
-    height = min(take.vary(0.21), 0.25)
+    height = min(take.vary(0.21), 0.25)  # a short person's feet would leave the floor
     move(motion, Control.RISE, height * up)
     move(motion, Control.ADVANCE, take.vary(0.20, 0.15) * up)
     move(motion, Control.LEAN, take.vary(0.30) * bend + 0.12 * up)

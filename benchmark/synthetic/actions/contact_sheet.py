@@ -1,4 +1,4 @@
-"""Actions to judge by eye: python -m benchmark.synthetic.actions.contact_sheet."""
+"""Draw pictures to judge actions by eye: python -m benchmark.synthetic.actions.contact_sheet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import click
 import cv2
 import numpy as np
 
-from benchmark.params.synthetic import ActionsSpec
 from benchmark.synthetic.actions.action import Action
-from benchmark.synthetic.actions.film_clip import ClipShooting
+from benchmark.synthetic.actions.film_clip import ClipFilm
 from benchmark.synthetic.actions.plan import Clip
-from benchmark.synthetic.assets import NUM_IDENTITIES
+from benchmark.synthetic.spec import NUM_IDENTITIES, ActionsSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,10 +24,10 @@ _LEAD, _LENGTH, _COLUMNS, _ROWS = 5, 46, 6, 4
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the PNGs.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, other people.")
 @click.option("--only", default="", help="Class indices, comma separated; all if empty.")
-@click.option("--width", default=192, show_default=True)
-@click.option("--height", default=256, show_default=True)
+@click.option("--width", default=192, show_default=True, help="Frame width in pixels.")
+@click.option("--height", default=256, show_default=True, help="Frame height in pixels.")
 def contact_sheet(out: Path, seed: int, only: str, width: int, height: int) -> None:
-    """Write a row of frames for each action, four rows a page."""
+    """Write a row of frames for each action, four rows per page."""
     out.mkdir(parents=True, exist_ok=True)
     spec = ActionsSpec(
         seed=seed, train_clips=1, val_clips=1, test_clips=1, width=width, height=height, fps=30,
@@ -44,11 +43,11 @@ def contact_sheet(out: Path, seed: int, only: str, width: int, height: int) -> N
 
 
 def _row(spec: ActionsSpec, action: Action) -> NDArray:
-    """Frames of one clip from its first to its last."""
+    """Draw frames of one clip from its first to its last."""
     identity = (17 * int(action) + 31 * spec.seed) % NUM_IDENTITIES
     clip = Clip("train", int(action), identity, action, _LEAD, _LENGTH, _LENGTH + 2 * _LEAD)
     at = set(np.linspace(1, clip.num_frames - 3, _COLUMNS).astype(int).tolist())
-    frames = ClipShooting(spec, clip).frames()
+    frames = ClipFilm(spec, clip).frames()
     row = np.concatenate([rgb.copy() for t, rgb in enumerate(frames) if t in at], 1)
     name = f"{int(action)} {action.title}"
     cv2.putText(row, name, (6, 17), 0, 0.5, (0, 0, 0), 1, cv2.LINE_AA)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from benchmark.synthetic.actions.action import Action, perform
 from benchmark.synthetic.actions.staging import of_whole_clip, stage_action
 from benchmark.synthetic.actions.studio import build_studio
-from benchmark.synthetic.appearance import choose_look
+from benchmark.synthetic.appearance import choose_appearance
 from benchmark.synthetic.assets import read_body
 from benchmark.synthetic.gestures.motion import LEFT, RIGHT, Take
 from benchmark.synthetic.legs import seat
 from benchmark.synthetic.mesh import Group
 from benchmark.synthetic.person_mesh import dress
+from benchmark.synthetic.plan import generator
 from benchmark.synthetic.render import Renderer, Shot
-from benchmark.synthetic.rng import generator
 from benchmark.synthetic.trousers import with_legs
 
 if TYPE_CHECKING:
@@ -25,52 +25,52 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.params.synthetic import ActionsSpec
     from benchmark.synthetic.actions.plan import Clip
     from benchmark.synthetic.choreography import Acting
-    from benchmark.synthetic.person_mesh import Figure
+    from benchmark.synthetic.person_mesh import PersonMesh
     from benchmark.synthetic.scene import Camera, Scene
+    from benchmark.synthetic.spec import ActionsSpec
 
 _PENS = {LEFT: Group.PEN_LEFT, RIGHT: Group.PEN_RIGHT}
 _GLASSES = 0.25
-"""Share of other clips for which somebody puts on glasses, lest glasses tell the class."""
+"""Share of other clips with glasses, so that glasses do not tell the class "pushing glasses"."""
 
 
-class ClipShooting:
-    """One clip being filmed."""
+class ClipFilm:
+    """One clip while it is filmed."""
 
     def __init__(self, spec: ActionsSpec, clip: Clip) -> None:
         self._spec, self._clip = spec, clip
         body = read_body(clip.identity)
-        figure = _dressed(spec.seed, clip.identity, _has_glasses(spec, clip))
+        person = _dressed(spec.seed, clip.identity, _has_glasses(spec, clip))
         studio = build_studio(
-            self._person("room"), self._chance("camera"), seat(clip.identity),
+            self._person("room"), self._rng("camera"), seat(clip.identity),
             num_frames=clip.num_frames, size=(spec.width, spec.height),
         )  # fmt: skip
         self._scene: Scene = studio.scene
         self.camera: Camera = studio.camera
-        habits, rng = self._person("habits"), self._chance("acting")
-        handed, vigour = habits.choice([0.25, 0.75]), habits.uniform(0.8, 1.15)
+        habits, rng = self._person("habits"), self._rng("acting")
+        handed, vigor = habits.choice([0.25, 0.75]), habits.uniform(0.8, 1.15)
         side = LEFT if rng.random() < handed else RIGHT
-        strength = float(vigour * rng.uniform(0.85, 1.15))
+        strength = float(vigor * rng.uniform(0.85, 1.15))
         motion = perform(clip.action, Take(rng, clip.length, side, strength, spec.fps))
         self.acting: Acting = stage_action(
             body, self._scene, of_whole_clip(motion, clip.start, clip.num_frames),
             fps=spec.fps, habits=habits, rng=rng,
         )  # fmt: skip
         self._renderer = Renderer(
-            figure, self._scene, self._chance("noise"), width=spec.width, height=spec.height
+            person, self._scene, self._rng("noise"), width=spec.width, height=spec.height
         )
 
     def _person(self, purpose: str) -> np.random.Generator:
-        """A chance that is alike in all clips of the person."""
+        """Return a generator that draws alike in all clips of the person."""
         return generator(self._spec.seed, f"actions person {purpose}", self._clip.identity)
 
-    def _chance(self, purpose: str) -> np.random.Generator:
+    def _rng(self, purpose: str) -> np.random.Generator:
         return _of_clip(self._spec, self._clip, purpose)
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """RGB frames (H, W, 3) in order; the array is reused by the next one."""
+        """Yield RGB frames (H, W, 3) in order; the next frame overwrites the array."""
         for frame in range(self._clip.num_frames):
             pen = _PENS.get(int(self.acting.pen[frame]))
             away = {Group.PEN_ON_DESK, *_PENS.values()} - {pen}
@@ -91,10 +91,11 @@ def _has_glasses(spec: ActionsSpec, clip: Clip) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _dressed(seed: int, identity: int, glasses: bool) -> Figure:
-    """A whole person; clips are filmed person by person, so few are kept."""
-    look = choose_look(generator(seed, "actions person look", identity), cap=False)
-    look = replace(look, glasses=look.glasses or glasses)
+def _dressed(seed: int, identity: int, glasses: bool) -> PersonMesh:
+    """Dress a whole person."""
+    # Painting takes far longer than a frame. Clips are filmed person by person, so few are kept.
+    appearance = choose_appearance(generator(seed, "actions person look", identity), cap=False)
+    appearance = replace(appearance, glasses=appearance.glasses or glasses)
     body = read_body(identity)
-    upper = dress(body, look, generator(seed, "actions person cloth", identity))
-    return with_legs(upper, body, look, generator(seed, "actions person trousers", identity))
+    upper = dress(body, appearance, generator(seed, "actions person cloth", identity))
+    return with_legs(upper, body, appearance, generator(seed, "actions person trousers", identity))

@@ -9,7 +9,7 @@ from benchmark.synthetic.skeleton import Control
 
 
 def bowing_head(take: Take) -> Motion:
-    """The chin goes down to the chest and stays there a while."""
+    """Bow the chin to the chest and hold it there a while."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     move(motion, Control.PITCH, take.vary(0.72, 0.15) * w)
     move(motion, Control.GAZE_PITCH, 0.25 * w)
@@ -18,7 +18,7 @@ def bowing_head(take: Take) -> Motion:
 
 
 def head_up(take: Take) -> Motion:
-    """The chin goes up and the eyes look to the ceiling for a while."""
+    """Lift the chin and look to the ceiling for a while."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     move(motion, Control.PITCH, -take.vary(0.80, 0.15) * w)
     move(motion, Control.GAZE_PITCH, -0.25 * w)
@@ -26,14 +26,14 @@ def head_up(take: Take) -> Motion:
 
 
 def tilting_head(take: Take) -> Motion:
-    """The head leans towards one shoulder."""
+    """Tilt the head towards one shoulder."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     move(motion, Control.ROLL, take.side * take.vary(0.52, 0.15) * w)
     return motion
 
 
 def turning_head(take: Take) -> Motion:
-    """The face turns to one side and looks there."""
+    """Turn the face to one side and look there."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     move(motion, Control.YAW, take.side * take.vary(0.95, 0.15) * w)
     move(motion, Control.GAZE_YAW, take.side * 0.3 * w)
@@ -42,7 +42,7 @@ def turning_head(take: Take) -> Motion:
 
 
 def nodding(take: Take) -> Motion:
-    """The head bobs down and up, twice or more."""
+    """Nod down and up, twice or more."""
     motion, w = take.motion(), take.hold(0.2, 0.2)
     phase = 2 * np.pi * take.rng.uniform(1.5, 2.4) * take.seconds
     move(motion, Control.PITCH, take.vary(0.52) * (0.42 - 0.5 * np.cos(phase)) * w)
@@ -50,7 +50,7 @@ def nodding(take: Take) -> Motion:
 
 
 def shaking_head(take: Take) -> Motion:
-    """The face swings left and right, twice or more."""
+    """Shake the face left and right, twice or more."""
     motion, w = take.motion(), take.hold(0.2, 0.2)
     phase = 2 * np.pi * take.rng.uniform(1.4, 2.2) * take.seconds
     move(motion, Control.YAW, take.side * take.vary(0.44) * np.sin(phase) * w)

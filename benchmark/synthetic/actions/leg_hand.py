@@ -1,4 +1,4 @@
-"""A hand at the own legs: classes 48 to 51."""
+"""A hand at the person's own legs: classes 48 to 51."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _sides(take: Take, both: float) -> tuple[int, ...]:
 
 
 def patting_legs(take: Take) -> Motion:
-    """Flat hands are lifted and fall on the thighs, several times."""
+    """Pat the thighs with flat hands, several times."""
     motion, w = take.motion(), take.hold(0.3, 0.3)
     phase = np.pi * take.rng.uniform(1.8, 2.6) * take.seconds
     lift = along((0.0, 0.1, 1.0), take.vary(0.15, 0.12) * np.abs(np.sin(phase)))
@@ -43,7 +43,7 @@ def patting_legs(take: Take) -> Motion:
 
 
 def touching_legs(take: Take) -> Motion:
-    """The palms stroke along the thighs to the knees and hold them."""
+    """Stroke along the thighs to the knees and hold them."""
     motion, w = take.motion(), take.hold(0.3, 0.3)
     stroke = along((0.0, -1.0, 0.0), take.vary(0.10, 0.12) * take.wave(0.9))
     for side in _sides(take, 0.7):
@@ -57,7 +57,7 @@ def touching_legs(take: Take) -> Motion:
 
 
 def scratching_legs(take: Take) -> Motion:
-    """Bent over, finger tips scratch the shin or the calf."""
+    """Bend over and scratch the shin or the calf with finger tips."""
     motion, w = take.motion(), take.hold(0.45, 0.4)
     scratch = take.wave(3.0)
     motion.goals[take.side] = take.goal(
@@ -72,7 +72,7 @@ def scratching_legs(take: Take) -> Motion:
 
 
 def scratching_feet(take: Take) -> Motion:
-    """A foot is laid on the other knee, and the hand scratches at its ankle."""
+    """Lay a foot on the other knee and scratch at its ankle."""
     motion = take.motion()
     w, up = take.hold(0.5, 0.4), change(take, 0.02, 0.5)
     motion.feet[take.side] = crossed(take, up, ankle_on_knee=True)

@@ -10,7 +10,7 @@ from benchmark.synthetic.skeleton import Control
 
 
 def shaking_legs(take: Take) -> Motion:
-    """A leg, or both, jiggles fast: the heel bounces, or the knees swing."""
+    """Shake a leg or both fast: the heel bounces, or the knees swing."""
     motion, w = take.motion(), take.hold(0.2, 0.2)
     phase = 2 * np.pi * take.rng.uniform(2.6, 3.8) * take.seconds
     swings = take.chance(0.4)
@@ -24,7 +24,7 @@ def shaking_legs(take: Take) -> Motion:
 
 
 def curling_legs(take: Take) -> Motion:
-    """A leg, or both, is drawn up to the trunk, the foot off the floor."""
+    """Draw a leg or both up to the trunk, the foot off the floor."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
     for side in (LEFT, RIGHT) if take.chance(0.4) else (take.side,):
         high = take.vary(0.22, 0.15) * w
@@ -35,23 +35,23 @@ def curling_legs(take: Take) -> Motion:
 
 
 def spread_legs(take: Take) -> Motion:
-    """Knees and feet go far apart and stay there."""
+    """Spread knees and feet far apart and stay there."""
     motion, w = take.motion(), change(take, 0.25, 0.5)
     _apart(take, motion, w)
     return motion
 
 
 def closing_legs(take: Take) -> Motion:
-    """Knees and feet that are far apart come together."""
+    """Close knees and feet that are far apart."""
     motion, w = take.motion(), 1 - change(take, 0.25, 0.5)
     _apart(take, motion, w)
     return motion
 
 
 def _apart(take: Take, motion: Motion, w: np.ndarray) -> None:
-    """Legs spread where `w` is 1, closed where it is 0; one foot steps after the other."""
+    """Spread the legs where `w` is 1, close them where it is 0."""
     width = take.vary(0.17, 0.15)
-    lift = 4 * w * (1 - w) * 0.03
+    lift = 4 * w * (1 - w) * 0.03  # off the floor on the way, 0 at both ends
     for side in (LEFT, RIGHT):
         shift = towards((1.0, 0.0, 0.0), width * w - 0.05 * (1 - w))
         shift += towards((0.0, 0.0, 1.0), lift)
@@ -60,7 +60,7 @@ def _apart(take: Take, motion: Motion, w: np.ndarray) -> None:
 
 
 def crossing_legs(take: Take) -> Motion:
-    """One thigh is laid over the other, or an ankle on the other knee, and stays there."""
+    """Lay one thigh over the other, or an ankle on the other knee, and stay there."""
     motion, w = take.motion(), change(take, 0.18, 0.7)
     motion.feet[take.side] = crossed(take, w, ankle_on_knee=take.chance(0.3))
     move(motion, Control.LEAN, -take.vary(0.08) * w)
@@ -69,8 +69,8 @@ def crossing_legs(take: Take) -> Motion:
 
 
 def crossed(take: Take, w: np.ndarray, *, ankle_on_knee: bool) -> Step:
-    """The foot's way over the other leg: up first, then across."""
-    arc = 4 * w * (1 - w)
+    """Move the foot over the other leg: up first, then across."""
+    arc = 4 * w * (1 - w)  # up and forward in the middle of the way, or the shin would cut the knee
     if ankle_on_knee:
         shift = np.array([-0.30, -0.04, 0.54]) * w[:, None]
         shift += towards((0.1, 0.4, 1.0), 0.10 * arc)
@@ -81,21 +81,21 @@ def crossed(take: Take, w: np.ndarray, *, ankle_on_knee: bool) -> Step:
 
 
 def stretching_feet(take: Take) -> Motion:
-    """The feet are put far out to the front, toes up."""
+    """Put the feet far out to the front, toes up."""
     motion, w = take.motion(), change(take, 0.25, 0.5)
     _out(take, motion, w)
     return motion
 
 
 def retracting_feet(take: Take) -> Motion:
-    """Feet that are far out in front are drawn back under the chair."""
+    """Draw feet that are far out in front back under the chair."""
     motion, w = take.motion(), 1 - change(take, 0.25, 0.5)
     _out(take, motion, w)
     return motion
 
 
 def _out(take: Take, motion: Motion, w: np.ndarray) -> None:
-    """Feet far in front where `w` is 1, under the chair where it is 0."""
+    """Put the feet far in front where `w` is 1, under the chair where it is 0."""
     far, near = take.vary(0.28, 0.12), take.vary(0.16, 0.2)
     lift = 0.02 * 4 * w * (1 - w)
     for side in (LEFT, RIGHT) if take.chance(0.7) else (take.side,):
@@ -105,7 +105,7 @@ def _out(take: Take, motion: Motion, w: np.ndarray) -> None:
 
 
 def tiptoe(take: Take) -> Motion:
-    """Both heels lift and stay up, so that the knees rise."""
+    """Lift the heels and hold them up, so that the knees rise."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     for side in (LEFT, RIGHT) if take.chance(0.8) else (take.side,):
         motion.feet[side] = heel_up(take, take.vary(0.85, 0.1) * w)

@@ -1,4 +1,7 @@
-"""Who does which action in which clip; only the people of mimic's train split take part."""
+"""Plan who does which action in which clip.
+
+Only people of the other data set's train split act: pre-training must not show people of its test.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,10 @@ import numpy as np
 from benchmark.core.errors import ParamsError
 from benchmark.synthetic import plan as gestures_plan
 from benchmark.synthetic.actions.action import Action
-from benchmark.synthetic.plan import FLOOR, SPLITS, Split, class_counts
-from benchmark.synthetic.rng import generator
+from benchmark.synthetic.plan import FLOOR, SPLITS, Split, class_counts, generator
 
 if TYPE_CHECKING:
-    from benchmark.params.synthetic import ActionsSpec, GesturesSpec
+    from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 _HELD_OUT = 0.15
 """Share of the people in each of validation and test."""
@@ -59,26 +61,27 @@ class Clip:
 
 
 def people_of(spec: ActionsSpec, people: GesturesSpec) -> dict[Split, tuple[int, ...]]:
-    """The identities of each split, all of them from mimic's train split.
+    """Choose the identities of each split, all of them from `people`'s train split.
 
     Raises:
         ParamsError: Fewer people than splits.
     """
-    mine = [video.identity for video in gestures_plan.plan(people) if video.split == "train"]
-    if len(mine) < len(SPLITS):
+    candidates = [video.identity for video in gestures_plan.plan(people) if video.split == "train"]
+    if len(candidates) < len(SPLITS):
         raise ParamsError(
             "train_people", "too few for three splits without a common person",
-            expected=f"at least {len(SPLITS)}", found=str(len(mine)), do="Raise train_people",
+            expected=f"at least {len(SPLITS)}", found=str(len(candidates)), do="Raise train_people",
         )  # fmt: skip
-    order = [mine[k] for k in generator(spec.seed, "actions people", 0).permutation(len(mine))]
-    held_out = max(1, round(_HELD_OUT * len(mine)))
+    rng = generator(spec.seed, "actions people", 0)
+    order = [candidates[k] for k in rng.permutation(len(candidates))]
+    held_out = max(1, round(_HELD_OUT * len(candidates)))
     val, test, train = np.split(np.array(order), [held_out, 2 * held_out])
     by_split: dict[Split, np.ndarray] = {"train": train, "val": val, "test": test}
     return {split: tuple(who.tolist()) for split, who in by_split.items()}
 
 
 def plan(spec: ActionsSpec, people: GesturesSpec) -> tuple[Clip, ...]:
-    """All clips of the archive, split by split, in the order of their names."""
+    """Plan all clips of the archive, split by split, in the order of their names."""
     who = people_of(spec, people)
     sizes: dict[Split, int] = {
         "train": spec.train_clips, "val": spec.val_clips, "test": spec.test_clips,
@@ -89,11 +92,19 @@ def plan(spec: ActionsSpec, people: GesturesSpec) -> tuple[Clip, ...]:
 def _plan_split(
     spec: ActionsSpec, split: Split, identities: tuple[int, ...], num_clips: int
 ) -> list[Clip]:
-    """Each class goes round the people, so that nobody's clips tell the class."""
+    """Plan one split; each class goes round the people, so that no person tells the class.
+
+    Args:
+        spec: The data set.
+        split: The split.
+        identities: Its people.
+        num_clips: Its clips.
+    """
     rng = generator(spec.seed, f"actions plan {split}", 0)
     shares = tuple(_SHARES.get(action, _USUAL_SHARE) for action in Action)
     counts = class_counts(num_clips, FLOOR[split], shares)
     actions = [action for action, count in zip(Action, counts, strict=True) for _ in range(count)]
+    # Deal class by class, from a random person on: no person gets all clips of a rare class.
     first = int(rng.integers(len(identities)))
     clips = []
     for number, k in enumerate(rng.permutation(num_clips)):
@@ -104,7 +115,7 @@ def _plan_split(
 
 
 def _timing(rng: np.random.Generator, action: Action, fps: int) -> tuple[int, int, int]:
-    """Start, length and all frames: a little of what was before and after the action."""
+    """Choose start, length and number of frames, with a little time before and after the action."""
     seconds = _SECONDS.get(action, _USUAL_SECONDS) * rng.uniform(0.82, 1.25)
     length = max(8, round(seconds * fps))
     before, after = (int(rng.uniform(0.07, 0.25) * fps) for _ in range(2))

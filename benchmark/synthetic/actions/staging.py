@@ -1,7 +1,7 @@
-"""From one action to bones in every frame of its clip: a whole person on a chair.
+"""Turn one action into bones in every frame of its clip: a whole person on a chair.
 
-As `choreography` does it for gestures, with legs: trunk and legs come first, then the hands are
-brought to their goals on the posed body. Legend: T frames.
+As `choreography` does for gestures, with legs: trunk and legs come first, then the hands move to
+their goals on the posed body. Legend: T frames.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from benchmark.synthetic.gestures.motion import (
     Step,
     Vector,
 )
-from benchmark.synthetic.idle_motion import idle
+from benchmark.synthetic.idle_motion import idle_motion
 from benchmark.synthetic.legs import pose_leg, seat
-from benchmark.synthetic.skeleton import ArmTarget, Bones, chain_hand, pose_arm, pose_trunk
+from benchmark.synthetic.skeleton import Bones, LimbTarget, chain_hand, pose_arm, pose_trunk
 
 if TYPE_CHECKING:
     from benchmark.synthetic.scene import Scene
 
 _CALM = 0.6
-"""Share of a press conference's idle motion: who sits for an interview moves less."""
+"""Share of the idle motion at a press conference: people move less in a seated interview."""
 _THIGH: Vector = (0.25, -1.0, 0.0)
 _RESTS: tuple[tuple[Leg | Desk, Vector, Vector], ...] = (
     (Leg("upperleg01", 0.68, _THIGH), (-0.35, -0.90, -0.1), (0.0, -0.1, -1.0)),
@@ -59,33 +59,33 @@ def stage_action(
     """Let one person perform.
 
     Args:
-        body: Who.
-        scene: Where.
-        motion: What, in all T frames of the clip.
+        body: The person's body.
+        scene: The room.
+        motion: The action, in all T frames of the clip.
         fps: Frames per second.
-        habits: The chance of this person, alike in all clips: how the feet stand.
-        rng: The chance of this clip.
+        habits: Random generator of the person, alike in all clips: how the feet stand.
+        rng: Random generator of the clip.
     """
     num_frames = len(motion.controls)
     lift_shoulders(motion)
-    base = idle(rng, num_frames, fps)
+    base = idle_motion(rng, num_frames, fps)
     actions = base.actions + motion.actions + base.talk * (1 - motion.mute)[:, None]
     bones = pose_trunk(body, base.controls * _CALM + motion.controls)
     _pose_legs(bones, motion, habits, rng)
     stage = Stage(bones, scene)
     hands = {side: read_hand(body, side) for side in (LEFT, RIGHT)}
     tracks = rest(stage, hands, (), rng, rest_goals)
-    everything = slice(0, num_frames)
-    reach_goals(stage, hands, tracks, everything, motion)
+    all_frames = slice(0, num_frames)
+    reach_goals(stage, hands, tracks, all_frames, motion)
     for side, hand in hands.items():
-        pose_arm(bones, hand, everything, tracks[side].at(everything))
-        chain_hand(bones, hand, everything, tracks[side].curls)
+        pose_arm(bones, hand, all_frames, tracks[side].at(all_frames))
+        chain_hand(bones, hand, all_frames, tracks[side].curls)
     pen = np.full(num_frames, motion.pen, np.int8)
     return Acting(bones, matrices(bones), actions.astype(np.float32), pen)
 
 
 def rest_goals(rng: np.random.Generator, num_frames: int) -> dict[int, Goal]:
-    """Where each hand of a seated person lies: side -> goal."""
+    """Choose where each hand of a seated person lies: side -> goal."""
     goals: dict[int, Goal] = {}
     alike = int(rng.choice(len(_RESTS)))
     for side in (LEFT, RIGHT):
@@ -107,7 +107,14 @@ def rest_goals(rng: np.random.Generator, num_frames: int) -> dict[int, Goal]:
 def _pose_legs(
     bones: Bones, motion: Motion, habits: np.random.Generator, rng: np.random.Generator
 ) -> None:  # fmt: skip
-    """Feet stand on the floor in front of the chair, save for the motion's steps."""
+    """Stand the feet on the floor in front of the chair; add the motion's steps.
+
+    Args:
+        bones: Posed trunk; the legs' bones are written.
+        motion: The action.
+        habits: Random generator of the person.
+        rng: Random generator of the clip.
+    """
     num_frames = len(bones.turn)
     where = seat(bones.body.identity)
     apart, ahead = habits.uniform(0.10, 0.16), where.knee + habits.uniform(-0.10, 0.04)
@@ -117,17 +124,17 @@ def _pose_legs(
     for side in (LEFT, RIGHT):
         step = motion.feet.get(side, still)
         sway = 0.004 * smooth_noise(rng, num_frames, 22, 3) * [1, 1, 0]
-        mine = np.array([apart, ahead, where.floor + where.ankle])
-        mine += rng.normal(0, [0.012, 0.02, 0])
-        ankle = (mine + sway + step.shift) * [side, -1, 1]
+        resting = np.array([apart, ahead, where.floor + where.ankle])
+        resting += rng.normal(0, [0.012, 0.02, 0])
+        ankle = (resting + sway + step.shift) * [side, -1, 1]
         out = (lean + step.knee + sway[:, 0] * 6) * side
         pole = np.stack([out, np.full(num_frames, -0.5), np.ones(num_frames)], 1)
         turn = rotation([0, 0, 1], side * (toes + step.yaw)) @ rotation([1, 0, 0], step.pitch)
-        pose_leg(bones, side, slice(0, num_frames), ArmTarget(ankle, turn, pole))
+        pose_leg(bones, side, slice(0, num_frames), LimbTarget(ankle, turn, pole))
 
 
 def of_whole_clip(motion: Motion, start: int, num_frames: int) -> Motion:
-    """The motion of the whole clip: as it begins before `start`, as it ends afterwards."""
+    """Pad a motion to the whole clip: its first frame before `start`, its last one after it."""
     after = num_frames - start - len(motion.controls)
 
     def padded(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Words for feet: a step with its parts left out where they are still, a heel that lifts."""
+"""Compose the steps of feet: changes over time, steps of which most parts rest, lifted heels."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from benchmark.synthetic.geometry import Array, smoothstep
 from benchmark.synthetic.gestures.motion import Step, Take, Vector, along
 
 _BALL = (0.14, 0.07)
-"""Metres from the ball of the foot to the ankle: back, up."""
+"""Meters from the ball of the foot to the ankle: back, up."""
 
 
 def change(take: Take, at: float, seconds: float) -> Array:
-    """(n,) 0 before and 1 after a change that begins at about that share of the take."""
+    """Compute (n,) 0 before and 1 after a change that begins at about that share of the take."""
     begin = take.num_frames * at * take.rng.uniform(0.7, 1.2)
     length = max(4.0, seconds * take.rng.uniform(0.8, 1.25) * take.fps)
+    # The end state has to be seen, however short the take is.
     length = min(length, take.num_frames - begin - 2)
     return smoothstep((np.arange(take.num_frames) - begin) / length)
 
@@ -23,7 +24,15 @@ def step(
     take: Take, *, shift: Array | None = None, knee: Array | None = None,
     pitch: Array | None = None, yaw: Array | None = None,
 ) -> Step:  # fmt: skip
-    """A step; what is not given stays as it rests."""
+    """Make a step; what is not given rests.
+
+    Args:
+        take: The performance, of n frames.
+        shift: (n, 3) meters that the ankle moves: outward, to the front, up.
+        knee: (n,) how much farther outward the knee points.
+        pitch: (n,) radians that the toes turn down.
+        yaw: (n,) radians that the toes turn outward.
+    """
     zero = np.zeros(take.num_frames)
     return Step(
         np.zeros((take.num_frames, 3)) if shift is None else shift,
@@ -34,7 +43,7 @@ def step(
 
 
 def heel_up(take: Take, angle: Array) -> Step:
-    """The heel lifts by `angle` (n,) radians about the ball of the foot."""
+    """Lift the heel by `angle` (n,) radians about the ball of the foot."""
     back, up = _BALL
     to_front = back * (1 - np.cos(angle)) + up * np.sin(angle)
     higher = back * np.sin(angle) - up * (1 - np.cos(angle))
@@ -43,5 +52,5 @@ def heel_up(take: Take, angle: Array) -> Step:
 
 
 def towards(direction: Vector, amount: Array) -> Array:
-    """(n, 3) shift outward, to the front, up by `amount` (n,) metres."""
+    """Compute (n, 3) shift outward, to the front, up by `amount` (n,) meters."""
     return along(direction, amount)

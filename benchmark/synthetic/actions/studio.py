@@ -1,4 +1,4 @@
-"""A room with a chair and a whole person in the frame: floor, wall, seat, lamps and camera."""
+"""Build a room with a chair, and a camera that holds the whole person: floor, wall, seat, lamps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.synthetic.atlas import Swatch
 from benchmark.synthetic.geometry import unit
 from benchmark.synthetic.mesh import Group, Part, quad, rigid, tube
-from benchmark.synthetic.scene import STATIC_BONE, Camera, Scene, on_tripod, project
+from benchmark.synthetic.scene import STATIC_BONE, Camera, Scene, project, tripod_camera
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from benchmark.synthetic.legs import Seat
 
 _MARGIN = 1.3
-"""The backdrop is that much larger than the frame, as `scene` has it."""
+"""Factor by which the backdrop is larger than the frame, as in `scene`."""
 _TOP, _SIDE, _TOES = 1.03, 0.42, 0.40
-"""What the frame is to hold, metres: above the pelvis, to each side, in front of the knees."""
+"""Meters that the frame holds: above the pelvis, to each side, in front of the knees."""
 _LAP = 0.075
-"""Height of the lap above the pelvis: what goals above a desk are measured from."""
+"""Height of the lap above the pelvis: goals above a desk are measured from here."""
 
 
 class Studio(NamedTuple):
-    """Where one clip is filmed."""
+    """Room and camera of one clip."""
 
     scene: Scene
     camera: Camera
@@ -37,12 +37,12 @@ def build_studio(
     room: np.random.Generator, operator: np.random.Generator, seat: Seat, *,
     num_frames: int, size: tuple[int, int],
 ) -> Studio:  # fmt: skip
-    """The room of a person, filmed by an operator who comes anew for each clip.
+    """Build the room of a person, filmed by another operator in each clip.
 
     Args:
-        room: The chance of the person's room: the same for all clips of a person.
-        operator: The chance of this clip's camera.
-        seat: Where the person sits.
+        room: Random generator of the person's room, alike in all clips of the person.
+        operator: Random generator of this clip's camera.
+        seat: Seat of the person.
         num_frames: Length of the clip.
         size: Frame width and height in px.
     """
@@ -54,7 +54,7 @@ def build_studio(
         parts=_chair(room, seat),
         lights=lights,
         shadow=np.array([-np.sign(lights[0, 0]) * 2, 2, strength], np.float32),
-        desk_height=_LAP,
+        desk_height=_LAP,  # there is no desk: hands that rest "on" it lie in the lap
         desk_near=0.0,
         grain=float(room.uniform(1.0, 3.0)),
         tint=np.array([room.uniform(0.94, 1.06), 1.0, room.uniform(0.92, 1.08)], np.float32),
@@ -65,7 +65,14 @@ def build_studio(
 def _film(
     rng: np.random.Generator, num_frames: int, seat: Seat, size: tuple[int, int]
 ) -> tuple[Camera, Array]:
-    """The camera, and its row (15,) before the operator's hand moves it."""
+    """Set up the camera; return it and its row (15,) before the operator's hand moves it.
+
+    Args:
+        rng: Random generator of the camera.
+        num_frames: T.
+        seat: Seat of the person.
+        size: Frame width and height in px.
+    """
     width, height = size
     distance = rng.uniform(3.2, 4.2)
     azimuth, above = rng.uniform(-0.55, 0.55), rng.uniform(0.10, 0.34)
@@ -74,20 +81,21 @@ def _film(
     target, tall, wide = _aim(position, target, seat)
     focal = min(height / tall, width / wide) * rng.uniform(0.90, 1.0)
     target[:2] += rng.uniform(-0.05, 0.05) * np.array([np.cos(azimuth), np.sin(azimuth)])
-    camera = on_tripod(rng, num_frames, position, target, (focal, width, height))
+    camera = tripod_camera(rng, num_frames, position, target, (focal, width, height))
     base = camera.rows[0].astype(np.float64)
     base[12:] = focal, width / 2, height / 2
     return camera, base
 
 
 def _aim(position: Array, target: Array, seat: Seat) -> tuple[Array, float, float]:
-    """The target that centers a person, and the person's height and width at focal length 1."""
+    """Find the target that centers a person, and their height and width at focal length 1."""
     front = -seat.knee - _TOES
     person = np.array([
         (0, 0, _TOP), (-_SIDE, 0, 0), (_SIDE, 0, 0), (-_SIDE / 2, front, seat.floor),
         (_SIDE / 2, front, seat.floor),
     ])  # fmt: skip
     extent = np.zeros(2)
+    # Turning the camera changes the perspective a little: the second round corrects the first.
     for _ in range(2):
         forward = unit(target - position)
         right = unit(np.cross(forward, [0.0, 0.0, 1.0]))
@@ -100,7 +108,7 @@ def _aim(position: Array, target: Array, seat: Seat) -> tuple[Array, float, floa
 
 
 def _lamps(rng: np.random.Generator) -> NDArray[np.float32]:
-    """(3, 7) a key, a fill from the other side, and the ceiling."""
+    """Choose (3, 7) lamps: a key, a fill from the other side, and the ceiling."""
     key = unit(np.array([rng.uniform(-0.8, 0.8), -0.7, rng.uniform(0.7, 1.2)]))
     warm = np.array([1.0, rng.uniform(0.93, 1.0), rng.uniform(0.84, 1.0)])
     fill = unit(np.array([-key[0], -0.8, 0.1]))
@@ -117,7 +125,14 @@ def _lamps(rng: np.random.Generator) -> NDArray[np.float32]:
 def _backdrop(
     rng: np.random.Generator, base: Array, seat: Seat, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Wall, skirting, floor and the chair's shadow on it, out of focus."""
+    """Paint wall, baseboard, floor and the chair's shadow on it, out of focus.
+
+    Args:
+        rng: Random generator of the room.
+        base: (15,) row of the camera.
+        seat: Seat of the person.
+        size: Frame width and height in px.
+    """
     width, height = int(size[0] * _MARGIN), int(size[1] * _MARGIN)
     shift = np.array([(width - size[0]) / 2, (height - size[1]) / 2])
     wall_y = rng.uniform(0.7, 1.4)
@@ -128,7 +143,7 @@ def _backdrop(
     _furnish(picture, rng, wall)
 
     def seen(points: list[tuple[float, float, float]]) -> NDArray[np.int32]:
-        """(n, 2) px of points on the floor or wall: x, y, metres above the floor."""
+        """Project points on floor or wall (x, y, meters above the floor) to (n, 2) px."""
         world = np.array(points) + [0, 0, seat.floor]
         return np.round(project(base, world)[:, :2] + shift).astype(np.int32)
 
@@ -147,7 +162,7 @@ def _backdrop(
 
 
 def _furnish(picture: NDArray[np.uint8], rng: np.random.Generator, wall: Array) -> None:
-    """A window, a picture, a cupboard or nothing on the wall."""
+    """Paint a window, a picture, a cupboard or nothing on the wall."""
     h, w = picture.shape[:2]
     for _ in range(int(rng.integers(0, 4))):
         x, y = int(rng.integers(-w // 5, w)), int(rng.integers(-h // 5, h // 2))
@@ -158,7 +173,7 @@ def _furnish(picture: NDArray[np.uint8], rng: np.random.Generator, wall: Array) 
 
 
 def _chair(rng: np.random.Generator, seat: Seat) -> list[Part]:
-    """A chair with or without a back: a seat and four legs."""
+    """Build a chair with or without a back: a seat and four legs."""
     half, deep = rng.uniform(0.20, 0.25), rng.uniform(0.20, 0.26)
     front, back, thick = -deep, 0.24, rng.uniform(0.03, 0.06)
     parts = [_box((-half, front, seat.top - thick), (half, back, seat.top), Swatch.DESK_TOP)]
@@ -175,7 +190,8 @@ def _chair(rng: np.random.Generator, seat: Seat) -> list[Part]:
 
 
 def _box(low: tuple[float, float, float], high: tuple[float, float, float], swatch: Swatch) -> Part:
-    """A box between two corners, flat-shaded."""
+    """Build a box between two corners, flat-shaded."""
+    # Each side has corners of its own: shared ones would average the normals and round the edges.
     (a, b, c), (x, y, z) = low, high
     sides = (
         [(a, b, z), (x, b, z), (x, y, z), (a, y, z)],

@@ -30,7 +30,7 @@ _REACHES: tuple[tuple[Vector, Vector, Vector], ...] = (
 
 
 def pointing_oneself(take: Take) -> Motion:
-    """The index finger taps the own breast, the others are bent."""
+    """Tap the breast with the index finger, the others bent."""
     motion, w = take.motion(), take.hold(0.35, 0.35)
     tap = along((0.0, -1.0, 0.0), 0.03 + 0.03 * take.wave(2.2))
     motion.goals[take.side] = take.goal(
@@ -42,7 +42,7 @@ def pointing_oneself(take: Take) -> Motion:
 
 
 def clenching_fist(take: Take) -> Motion:
-    """A hand lifted to the shoulder's height closes to a fist and shakes; it opens in between."""
+    """Close a hand at the shoulder's height to a fist and shake it; it opens in between."""
     motion, w = take.motion(), take.hold(0.35, 0.35)
     grip = smoothstep(1.0 - 1.6 * np.cos(2 * np.pi * take.seconds * take.rng.uniform(0.9, 1.3)))
     x, y, z = take.rng.uniform(0.14, 0.34), take.rng.uniform(-0.50, -0.38), 0.0
@@ -58,7 +58,7 @@ def clenching_fist(take: Take) -> Motion:
 
 
 def stretching_arms(take: Take) -> Motion:
-    """One arm or both are stretched out: to the front, up, or to the side."""
+    """Stretch out one arm or both: to the front, up, or to the side."""
     motion, w = take.motion(), take.hold(0.5, 0.45)
     way = int(take.rng.integers(len(_REACHES)))
     place, pointing, palm = _REACHES[way]
@@ -75,7 +75,7 @@ def stretching_arms(take: Take) -> Motion:
 
 
 def retracting_arms(take: Take) -> Motion:
-    """Arms that are stretched to the front are drawn in, elbows back, hands to the ribs."""
+    """Draw in arms that are stretched to the front, elbows back, hands to the ribs."""
     motion, back = take.motion(), change(take, 0.25, 0.5)
     ones = np.ones(take.num_frames)
     out = along((0.0, -1.0, 0.45), take.vary(0.36, 0.15) * (1 - back))
@@ -89,7 +89,7 @@ def retracting_arms(take: Take) -> Motion:
 
 
 def waving(take: Take) -> Motion:
-    """A hand beside the head waves to somebody."""
+    """Wave to somebody with a hand beside the head."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     swing = take.wave(2.0)
     motion.goals[take.side] = take.goal(
@@ -102,7 +102,7 @@ def waving(take: Take) -> Motion:
 
 
 def spreading_hands(take: Take) -> Motion:
-    """Both palms open outward and up, as if there were nothing to be done."""
+    """Open both palms outward and up, as if there were nothing to be done."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     for side in (LEFT, RIGHT):
         motion.goals[side] = take.goal(
@@ -116,7 +116,7 @@ def spreading_hands(take: Take) -> Motion:
 
 
 def putting_hands_together(take: Take) -> Motion:
-    """Palm comes to palm before the chest, fingers up, and stays."""
+    """Put palm to palm before the chest, fingers up, and stay."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     z = float(take.rng.uniform(-0.30, -0.18))
     for side in (LEFT, RIGHT):
@@ -129,7 +129,7 @@ def putting_hands_together(take: Take) -> Motion:
 
 
 def hands_touching_fingers(take: Take) -> Motion:
-    """One hand pinches and pulls at the fingers of the other, which lies below it."""
+    """Pull at the fingers of one hand with the other, which lies above it."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     y, z = float(take.rng.uniform(-0.56, -0.48)), float(take.rng.uniform(-0.46, -0.36))
     pull = along((0.9, -0.2, 0.45), 0.012 + take.vary(0.024) * take.wave(1.9))
@@ -146,7 +146,7 @@ def hands_touching_fingers(take: Take) -> Motion:
 
 
 def other_finger_movements(take: Take) -> Motion:
-    """Fingers drum in the air above the lap, one after another, as on a piano."""
+    """Drum with the fingers in the air above the lap, one after another, as on a piano."""
     motion, w = take.motion(), take.hold(0.35, 0.35)
     motion.goals[take.side] = take.goal(
         Chest((0.32, -0.62, -0.42)), Contact.PALM, (-0.1, -0.97, 0.2), (-0.1, -0.25, -0.95),

@@ -18,7 +18,7 @@ from benchmark.synthetic.skeleton import Control
 
 
 def touch_neck(take: Take) -> Motion:
-    """Finger tips rub side or back of the neck."""
+    """Rub side or back of the neck with finger tips."""
     motion, w = take.motion(), take.hold(0.45, 0.45)
     where = "nape" if take.chance(0.45) else "neck"
     motion.goals[take.side] = take.goal(
@@ -32,7 +32,7 @@ def touch_neck(take: Take) -> Motion:
 
 
 def adjust_collar(take: Take) -> Motion:
-    """Thumb and finger pull the collar, the tie or a button; sometimes both hands."""
+    """Pull the collar, the tie or a button with thumb and finger; sometimes with both hands."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     where = "breast" if take.chance(0.3) else "collar"
     tug = along((0.7, -0.5, -0.4), take.vary(0.014) * take.wave(1.8))
@@ -49,7 +49,7 @@ def adjust_collar(take: Take) -> Motion:
 
 
 def cover_notch(take: Take) -> Motion:
-    """Flat fingers lie on the suprasternal notch."""
+    """Lay flat fingers on the suprasternal notch."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     motion.goals[take.side] = take.goal(
         places(take.side)["notch"], Contact.TIPS, (-0.9, 0.1, 0.42), (0.0, 0.97, 0.1),
@@ -60,7 +60,7 @@ def cover_notch(take: Take) -> Motion:
 
 
 def scratch_back(take: Take) -> Motion:
-    """The hand goes over the shoulder, or behind the waist, and scratches."""
+    """Scratch over the shoulder or behind the waist."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
     scratch = take.wave(2.8)
     if take.chance(0.7):
@@ -83,7 +83,7 @@ def scratch_back(take: Take) -> Motion:
 
 
 def dust_clothes(take: Take) -> Motion:
-    """Flat fingers brush the other sleeve, or the front, with quick strokes."""
+    """Brush the other sleeve, or the front, with quick strokes of flat fingers."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     where = str(take.rng.choice(["other sleeve", "other upper arm", "breast"], p=[0.4, 0.4, 0.2]))
     stroke = along((-0.75, -0.3, -0.6), take.vary(0.045) * take.wave(2.6))
@@ -91,7 +91,7 @@ def dust_clothes(take: Take) -> Motion:
         places(take.side)[where], Contact.TIPS, (-0.85, -0.15, 0.1), (-0.3, 0.75, -0.6),
         weight=w, elbow=(0.7, 0.1, -0.7), curl=0.06, drift=stroke,
     )  # fmt: skip
-    if where != "breast":
+    if where != "breast":  # nobody dusts a sleeve that lies on the desk
         _offer_arm(take, motion, w)
     move(motion, Control.PITCH, take.vary(0.2) * w)
     move(motion, Control.YAW, -take.side * take.vary(0.22) * w)
@@ -99,7 +99,7 @@ def dust_clothes(take: Take) -> Motion:
 
 
 def _offer_arm(take: Take, motion: Motion, w: np.ndarray) -> None:
-    """The other forearm is held in front of the body."""
+    """Hold the other forearm in front of the body."""
     motion.goals[-take.side] = take.goal(
         Chest((0.06, -0.52, -0.36)), Contact.WRIST, (-0.9, -0.25, 0.15), (0.1, 0.5, -0.8),
         weight=w, elbow=(0.8, 0.2, -0.6), curl=0.2,
@@ -107,12 +107,12 @@ def _offer_arm(take: Take, motion: Motion, w: np.ndarray) -> None:
 
 
 def arms_behind(take: Take) -> Motion:
-    """Both hands disappear behind the back."""
+    """Hide both hands behind the back."""
     return _behind(take, (take.side, -take.side))
 
 
 def hold_back_arm(take: Take) -> Motion:
-    """One arm is held behind, gripped at the elbow: the other hand reaches across."""
+    """Hold one arm behind the back and grip its elbow with the other hand."""
     motion = _behind(take, (take.side,))
     w = motion.goals[take.side].weight
     motion.goals[-take.side] = take.goal(
@@ -136,7 +136,7 @@ def _behind(take: Take, sides: tuple[int, ...]) -> Motion:
 
 
 def arms_akimbo(take: Take) -> Motion:
-    """Hands on the hips, elbows out."""
+    """Put the hands on the hips, elbows out."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
     outward: Vector = (1.0, 0.12, -0.05)
     for side in (take.side, -take.side):

@@ -1,11 +1,11 @@
-"""The 32 gesture programs in the order of iMiGUE's class list."""
+"""List the 32 gesture programs in the order of iMiGUE's class list."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from benchmark.synthetic.gestures import body_hand, face, hands, head, head_hand, torso
+from benchmark.synthetic.gestures import body_hand, hands, head, head_hand, torso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class Gesture(IntEnum):
 
 PROGRAMS: dict[Gesture, Callable[[Take], Motion]] = {
     Gesture.TURTLE_NECK: head.turtle_neck,
-    Gesture.DEEP_BREATH: face.deep_breath,
+    Gesture.DEEP_BREATH: head.deep_breath,
     Gesture.TOUCH_HAT: head_hand.touch_hat,
     Gesture.TOUCH_HEAD: head_hand.touch_head,
     Gesture.TOUCH_FOREHEAD: head_hand.touch_forehead,
@@ -84,7 +84,7 @@ PROGRAMS: dict[Gesture, Callable[[Take], Motion]] = {
     Gesture.MANIPULATE: hands.manipulate,
     Gesture.HOLD_BACK_ARM: body_hand.hold_back_arm,
     Gesture.HEAD_UP: head.head_up,
-    Gesture.PRESS_LIPS: face.press_lips,
+    Gesture.PRESS_LIPS: head.press_lips,
     Gesture.ARMS_AKIMBO: body_hand.arms_akimbo,
     Gesture.SHAKE_SHOULDERS: torso.shake_shoulders,
     Gesture.ILLUSTRATE: hands.illustrate,

@@ -21,12 +21,12 @@ _ELBOW_REST: Vector = (0.7, 0.15, -0.7)
 
 
 def _meeting(take: Take) -> tuple[float, float]:
-    """y, z of the place in front of the chest where hands meet, in arm lengths."""
+    """Choose y, z of the place in front of the chest where hands meet, in arm lengths."""
     return float(take.rng.uniform(-0.58, -0.46)), float(take.rng.uniform(-0.52, -0.34))
 
 
 def fold_arms(take: Take) -> Motion:
-    """Both forearms crossed on the chest."""
+    """Cross both forearms on the chest."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
     high = take.rng.uniform(-0.46, -0.38)
     motion.goals[take.side] = take.goal(
@@ -43,7 +43,7 @@ def fold_arms(take: Take) -> Motion:
 
 
 def touch_arm(take: Take) -> Motion:
-    """Finger tips scratch or the palm holds the other arm."""
+    """Scratch the other arm with finger tips, or hold it with the palm."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     upper = take.chance(0.5)
     scratch = take.wave(2.6)
@@ -61,7 +61,7 @@ def touch_arm(take: Take) -> Motion:
 
 
 def rub_hands(take: Take) -> Motion:
-    """Palm on palm, sliding along each other or held."""
+    """Slide palm along palm, or hold them together."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     y, z = _meeting(take)
     slide = take.vary(0.026) * take.wave(2.0) * (1.0 if take.chance(0.8) else 0.15)
@@ -69,13 +69,14 @@ def rub_hands(take: Take) -> Motion:
         motion.goals[side] = take.goal(
             Chest((0.0, y, z)), Contact.PALM, (-0.8, -0.5, 0.15), (-0.15, 0.45 * up, -0.85 * up),
             weight=w, elbow=_ELBOW_REST, curl=0.12 if up > 0 else 0.2,
+            # Each palm is half a hand's thickness off the place: they touch, they do not intersect.
             drift=along((-0.8, -0.5, 0.1), up * slide) + np.array([0.0, 0.0, 0.014 * up]),
         )  # fmt: skip
     return motion
 
 
 def cross_fingers(take: Take) -> Motion:
-    """The fingers of both hands are interlaced."""
+    """Interlace the fingers of both hands."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     y, z = _meeting(take)
     grip = 0.5 * smoothstep((w - 0.5) * 2) + 0.04 * take.wave(1.2) * w
@@ -84,13 +85,14 @@ def cross_fingers(take: Take) -> Motion:
         motion.goals[side] = take.goal(
             Chest((0.045, y, z)), Contact.KNUCKLES, (-0.55, -0.55, 0.6), (-0.8, 0.35, -0.45),
             weight=w, elbow=_ELBOW_REST, curl=grip, thumb=0.25,
+            # One hand is a finger's thickness higher: its fingers come between the other's.
             drift=sway + np.array([0.0, 0.0, 0.009 * up]),
         )  # fmt: skip
     return motion
 
 
 def minaret(take: Take) -> Motion:
-    """Finger tips against finger tips, a steeple."""
+    """Put finger tips against finger tips, as a steeple."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     y, z = _meeting(take)
     tap = 0.006 * take.wave(1.5)
@@ -104,14 +106,14 @@ def minaret(take: Take) -> Motion:
 
 
 def manipulate(take: Take) -> Motion:
-    """A pen is turned in the fingers."""
+    """Turn a pen in the fingers."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     y, z = _meeting(take)
     twirl = take.wave(1.8)
     motion.goals[take.side] = take.goal(
         Chest((0.12, y, z + 0.05)), Contact.PINCH, (-0.6, -0.5, 0.5), (-0.6, 0.3, -0.6),
         weight=w, elbow=_ELBOW_REST, curl=0.34 + 0.14 * twirl, thumb=0.3,
-        wobble=0.5 * take.vigour * take.wave(1.3), drift=along((0.6, 0.2, 0.7), 0.012 * twirl),
+        wobble=0.5 * take.vigor * take.wave(1.3), drift=along((0.6, 0.2, 0.7), 0.012 * twirl),
     )  # fmt: skip
     if take.chance(0.5):
         motion.goals[-take.side] = take.goal(
@@ -124,12 +126,13 @@ def manipulate(take: Take) -> Motion:
 
 
 def illustrate(take: Take) -> Motion:
-    """Hands that speak along: beats, open palms, a pointing finger, circles, a pinch."""
+    """Speak with the hands: beats, open palms, a pointing finger, circles, a pinch."""
     motion, w = take.motion(), take.hold(0.35, 0.35)
     sides = (take.side, -take.side) if take.chance(0.55) else (take.side,)
     shape = int(take.rng.integers(len(_SPEECH_HANDS)))
     y, z = take.rng.uniform(-0.62, -0.42), take.rng.uniform(-0.50, -0.28)
     x = take.rng.uniform(0.18, 0.45)
+    # Two shapes are at places of their own: the hand on the chest, and the one above the desk.
     if shape == 5:
         x, y, z = take.rng.uniform(0.0, 0.12), -0.34, take.rng.uniform(-0.38, -0.22)
     elif shape == 6:
@@ -164,7 +167,7 @@ own chest, hand lifted off the desk."""
 
 
 def _speech_path(take: Take, shape: int) -> np.ndarray:
-    """(n, 3) metres."""
+    """Compute the way (n, 3) of a speaking hand, meters."""
     size = take.vary(0.055, 0.4) * (0.5 if shape > 4 else 1.0)
     beat = take.wave(1.6)
     if shape == 1:

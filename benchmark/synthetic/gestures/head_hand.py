@@ -24,8 +24,9 @@ _ELBOW_OUT: Vector = (0.85, -0.25, -0.45)
 
 
 def touch_hat(take: Take) -> Motion:
-    """Thumb and finger take the peak of the cap and set it right."""
+    """Set the cap right by its peak with thumb and finger."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
+    # The peak is 10 cm in front of the forehead, which is the nearest place on the skin.
     lift = along((0.0, -0.10, 0.0), np.ones(take.num_frames))
     lift += along((0.0, 0.15, 0.5), 0.02 * take.wave(1.3) * w)
     motion.goals[take.side] = take.goal(
@@ -37,7 +38,7 @@ def touch_hat(take: Take) -> Motion:
 
 
 def touch_head(take: Take) -> Motion:
-    """Finger tips scratch the scalp."""
+    """Scratch the scalp with finger tips."""
     motion, w = take.motion(), take.hold(0.5, 0.45)
     where = "crown" if take.chance(0.55) else "scalp"
     scratch = take.wave(3.5)
@@ -53,7 +54,7 @@ def touch_head(take: Take) -> Motion:
 
 
 def touch_forehead(take: Take) -> Motion:
-    """Finger tips wipe along the forehead."""
+    """Wipe along the forehead with finger tips."""
     motion, w = take.motion(), take.hold(0.45, 0.45)
     motion.goals[take.side] = take.goal(
         places(take.side)["forehead"], Contact.TIPS, (-0.7, 0.2, 0.65), (-0.15, 0.95, -0.1),
@@ -65,7 +66,7 @@ def touch_forehead(take: Take) -> Motion:
 
 
 def cover_face(take: Take) -> Motion:
-    """One palm, or both, over the face."""
+    """Cover the face with one palm or both."""
     motion, w = take.motion(), take.hold(0.45, 0.5)
     both = take.chance(0.5)
     inward = np.array([-0.008 * both, 0.0, -0.02])
@@ -84,21 +85,21 @@ def cover_face(take: Take) -> Motion:
 
 
 def rub_eyes(take: Take) -> Motion:
-    """Bent fingers circle on a closed eye."""
+    """Rub a closed eye with bent fingers."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     circle = along((1, 0, 0), 0.009 * take.wave(2.4)) + along((0, 0, 1), 0.007 * take.wave(2.4))
     motion.goals[take.side] = take.goal(
         places(take.side)["eye"], Contact.INDEX, (-0.4, 0.3, 0.85), (-0.25, 0.95, 0.0),
-        weight=w, elbow=_ELBOW_OUT, curl=0.3, drift=circle * take.vigour, axes=Axes.HEAD,
+        weight=w, elbow=_ELBOW_OUT, curl=0.3, drift=circle * take.vigor, axes=Axes.HEAD,
     )  # fmt: skip
-    act(motion, "eyeBlink", 1.1 * w)
+    act(motion, "eyeBlink", 1.1 * w)  # squeezed, more than shut
     act(motion, "browDown", 0.6 * w)
     move(motion, Control.PITCH, take.vary(0.12) * w)
     return motion
 
 
 def touch_face(take: Take) -> Motion:
-    """Finger tips at nose, cheek or mouth."""
+    """Touch nose, cheek or mouth with finger tips."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     where = str(
         take.rng.choice(["nose", "cheek", "lips", "mouth corner"], p=[0.4, 0.3, 0.15, 0.15])
@@ -116,7 +117,7 @@ def touch_face(take: Take) -> Motion:
 
 
 def touch_ear(take: Take) -> Motion:
-    """Thumb and index finger pull at the ear."""
+    """Pull at the ear with thumb and index finger."""
     motion, w = take.motion(), take.hold(0.45, 0.45)
     pull = along((0.3, 0.0, -1.0), take.vary(0.010) * (1 + take.wave(1.7)))
     motion.goals[take.side] = take.goal(
@@ -129,7 +130,7 @@ def touch_ear(take: Take) -> Motion:
 
 
 def bite_nails(take: Take) -> Motion:
-    """Bent finger tips at the teeth, the jaw nibbles."""
+    """Hold bent finger tips at the teeth and nibble."""
     motion, w = take.motion(), take.hold(0.4, 0.4)
     motion.goals[take.side] = take.goal(
         places(take.side)["lips"], Contact.TIPS, (-0.6, 0.6, 0.45), (-0.1, 0.6, -0.75),
@@ -144,7 +145,7 @@ def bite_nails(take: Take) -> Motion:
 
 
 def touch_jaw(take: Take) -> Motion:
-    """The chin lies between thumb and fingers, or on the fist."""
+    """Hold the chin between thumb and fingers, or rest it on the fist."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     if take.chance(0.6):
         stroke = along((0.0, -0.3, -1.0), take.vary(0.007) * take.wave(1.4))
@@ -164,14 +165,14 @@ def touch_jaw(take: Take) -> Motion:
 
 
 def touch_hair(take: Take) -> Motion:
-    """The hand strokes the hair back over the side of the head."""
+    """Stroke the hair back over the side of the head."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
     n = take.num_frames
     path = np.clip((np.arange(n) / n - 0.3) / 0.4, 0, 1)[:, None]
     stroke = np.array([-0.015, -0.05, 0.035]) * (1 - path) + np.array([0.0, 0.065, -0.06]) * path
     motion.goals[take.side] = take.goal(
         places(take.side)["scalp"], Contact.TIPS, (-0.35, 0.6, 0.7), (-0.9, 0.1, -0.3),
-        weight=w, elbow=(0.95, -0.15, -0.25), curl=0.1, spread=0.4, drift=stroke * take.vigour,
+        weight=w, elbow=(0.95, -0.15, -0.25), curl=0.1, spread=0.4, drift=stroke * take.vigor,
         axes=Axes.HEAD, arc=(0.12, -0.06, 0.0),
     )  # fmt: skip
     move(motion, Control.YAW, take.side * take.vary(0.12) * w)

@@ -1,7 +1,8 @@
-"""What a gesture program says: offsets of trunk and face, and goals for the hands, over n frames.
+"""Describe a performance of n frames: offsets of trunk and face, and goals for the hands.
 
 Directions and places are given for the LEFT hand (x out to the left, y back, z up) and mirrored
-for the right one. A goal is where a part of the hand comes to lie, and how the hand is turned.
+for the right one. A goal says where a part of the hand comes to lie, and how the hand is turned.
+Programs draw from `Take.rng`: the order of their calls is part of the seed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Vector = tuple[float, float, float]
 
 
 class Contact(Enum):
-    """Part of the hand that is brought to the place."""
+    """Part of the hand that touches the place."""
 
     WRIST = auto()
     PALM = auto()
@@ -33,7 +34,7 @@ class Contact(Enum):
 
 
 class Axes(Enum):
-    """Whose axes the directions are given in."""
+    """Axes in which directions are given."""
 
     CHEST = auto()
     HEAD = auto()
@@ -55,7 +56,7 @@ class Chest:
 
 @dataclass(frozen=True)
 class Desk:
-    """A place above the desk: metres to the left of the middle, in front of the body, above."""
+    """A place above the desk: meters to the left of the middle, in front of the body, above."""
 
     at: Vector
 
@@ -79,21 +80,21 @@ Place = Skin | Chest | Desk | Leg
 
 @dataclass(frozen=True)
 class Step:
-    """Where one foot goes during a performance, from where it rests."""
+    """Way of one foot during a performance, from where it rests."""
 
     shift: Array
-    """(n, 3) metres that the ankle is moved: outward, to the front, up."""
+    """(n, 3) meters that the ankle moves: outward, to the front, up."""
     knee: Array
     """(n,) how much farther outward the knee points."""
     pitch: Array
-    """(n,) radians that the toes are turned down."""
+    """(n,) radians that the toes turn down."""
     yaw: Array
-    """(n,) radians that the toes are turned outward."""
+    """(n,) radians that the toes turn outward."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Where one hand goes during a performance."""
+    """Way of one hand during a performance."""
 
     place: Place
     contact: Contact
@@ -103,14 +104,14 @@ class Goal:
     weight: Array
     """(n,) 0 at rest, 1 at the goal."""
     curls: Array
-    """(n, 6) thumb..little 0..1, spread."""
+    """(n, 6) thumb..little 0..1, then spread."""
     drift: Array
-    """(n, 3) metres off the place."""
+    """(n, 3) meters off the place."""
     wobble: Array
     """(n,) radians of roll about the hand's own length."""
     axes: Axes
     arc: Vector
-    """Metres by which the way there bulges."""
+    """Meters by which the way to the place bulges."""
 
 
 @dataclass
@@ -133,13 +134,13 @@ class Motion:
 
 @dataclass(frozen=True)
 class Take:
-    """One performance to be made up: its length, its hand, its chance."""
+    """One performance to be made up: its random generator, its length, its hand."""
 
     rng: np.random.Generator
     num_frames: int
     side: int
-    """Hand that acts, where one does."""
-    vigour: float
+    """Hand that acts, if only one does."""
+    vigor: float
     """About 1; scales amplitudes with the person's habit."""
     fps: float = FPS
     """Frames per second in which the performance is made up."""
@@ -150,28 +151,29 @@ class Take:
         return np.arange(self.num_frames) / self.fps
 
     def hold(self, attack: float = 0.4, release: float = 0.4) -> Array:
-        """(n,) 0 -> 1 -> 0, with about these seconds of rise and fall."""
+        """Compute (n,) 0 -> 1 -> 0, with about these seconds of rise and fall."""
         n = self.num_frames
+        # At 42 % each, rise and fall leave a hold in between, however short the performance is.
         a = min(attack * self.rng.uniform(0.75, 1.3) * self.fps, 0.42 * n)
         r = min(release * self.rng.uniform(0.75, 1.3) * self.fps, 0.42 * n)
         t = np.arange(n) - self.rng.uniform(0.0, 1.5)
         return smoothstep(t / a) * smoothstep((n - 1 - np.arange(n)) / r)
 
     def wave(self, hertz: float) -> Array:
-        """(n,) sine with a random phase and a slightly random frequency."""
+        """Compute a sine (n,) with a random phase and a slightly random frequency."""
         hertz *= self.rng.uniform(0.8, 1.25)
         return np.sin(2 * np.pi * hertz * self.seconds + self.rng.uniform(0, 2 * np.pi))
 
     def vary(self, value: float, share: float = 0.25) -> float:
-        """`value` give or take `share` of it, scaled by the person's vigour."""
-        return value * self.vigour * float(self.rng.uniform(1 - share, 1 + share))
+        """Scale `value` by the person's vigor, give or take `share` of it."""
+        return value * self.vigor * float(self.rng.uniform(1 - share, 1 + share))
 
     def chance(self, probability: float) -> bool:
-        """True with that probability."""
+        """Decide at random: True with that probability."""
         return bool(self.rng.random() < probability)
 
     def motion(self) -> Motion:
-        """A motion that does nothing yet."""
+        """Return a motion that does nothing yet."""
         n = self.num_frames
         num_actions = len(read_rig().actions)
         return Motion(np.zeros((n, len(Control))), np.zeros((n, num_actions)), np.zeros(n))
@@ -193,13 +195,25 @@ class Take:
         axes: Axes = Axes.CHEST,
         arc: Vector = (0.03, -0.06, 0.0),
     ) -> Goal:
-        """A goal with its directions jittered a little."""
+        """Make a goal with its directions jittered a little.
+
+        Args:
+            place: Place to touch.
+            contact: Part of the hand that touches it.
+            pointing: Direction of the fingers.
+            palm: Direction that the palm faces.
+            weight: (n,) 0 at rest, 1 at the goal.
+            elbow: Direction of the elbow.
+            curl: 0..1 of the four fingers, one value or (n,).
+            thumb: 0..1 of the thumb; as `curl` if None.
+            spread: 0..1 how far the fingers are apart.
+            drift: (n, 3) meters off the place.
+            wobble: (n,) radians of roll about the hand's length.
+            axes: Axes of `pointing`, `palm` and `drift`.
+            arc: Meters by which the way to the place bulges.
+        """
         n = self.num_frames
-        curls = np.zeros((n, 6))
-        curls[:, 1:5] = np.broadcast_to(curl, n)[:, None]
-        curls[:, 1:5] += self.rng.normal(0, 0.04, 4) + 0.02 * smooth_noise(self.rng, n, 8, 4)
-        curls[:, 0] = np.broadcast_to(curl if thumb is None else thumb, n)
-        curls[:, 5] = spread
+        curls = self._curls(curl, curl if thumb is None else thumb, spread)
         jitter = self.rng.normal(0, 0.08, (3, 3))
         return Goal(
             place=place,
@@ -215,6 +229,16 @@ class Take:
             arc=arc,
         )
 
+    def _curls(self, curl: float | Array, thumb: float | Array, spread: float) -> Array:
+        n = self.num_frames
+        curls = np.zeros((n, 6))
+        curls[:, 1:5] = np.broadcast_to(curl, n)[:, None]
+        # Four fingers that bend exactly alike look like a mitten.
+        curls[:, 1:5] += self.rng.normal(0, 0.04, 4) + 0.02 * smooth_noise(self.rng, n, 8, 4)
+        curls[:, 0] = np.broadcast_to(thumb, n)
+        curls[:, 5] = spread
+        return curls
+
 
 def _jittered(vector: Vector, jitter: Array) -> Vector:
     x, y, z = np.asarray(vector) + jitter
@@ -222,15 +246,15 @@ def _jittered(vector: Vector, jitter: Array) -> Vector:
 
 
 def along(direction: Vector, amount: Array) -> Array:
-    """(n, 3) drift along a direction by `amount` (n,) metres."""
+    """Compute a drift (n, 3) along a direction by `amount` (n,) meters."""
     return np.asarray(amount)[:, None] * np.asarray(direction)[None]
 
 
 def act(motion: Motion, name: str, amount: Array) -> None:
     """Add a face action; a name without Left/Right stands for both where the rig has both."""
     actions = read_rig().actions
-    found = [name] if name in actions else [name + "Left", name + "Right"]
-    for action in found:
+    names = [name] if name in actions else [name + "Left", name + "Right"]
+    for action in names:
         motion.actions[:, actions[action]] += amount
 
 
@@ -241,17 +265,18 @@ def move(motion: Motion, control: Control, amount: Array) -> None:
 
 @lru_cache(maxsize=2)
 def places(side: int) -> dict[str, Skin]:
-    """Named places on the skin, on the side `side` (+1 left) where there are two of them."""
+    """Find named places on the skin; of two, the one on side `side` (+1 left)."""
+    # Vertices of the mean body: every body has the same ones, at its own nose and ears.
     rig = read_rig()
-    other = "R" if side > 0 else "L"
+    other_mark = "R" if side > 0 else "L"
     face = rig.face70
     heads = rig.heads.mean(0)
 
     def head(x: float, y: float, z: float) -> Skin:
         return Skin(rig.nearest((side * x, y, z), "head"))
 
-    def near(bone: str, offset: Vector) -> Skin:
-        index = rig.bone(f"{bone}.{other}")
+    def near(bone: str, offset: Vector) -> Skin:  # on the arm of the other side
+        index = rig.bone(f"{bone}.{other_mark}")
         x, y, z = heads[index] + np.array([-side * offset[0], offset[1], offset[2]])
         return Skin(rig.nearest((x, y, z), bone[:-2]))
 

@@ -10,7 +10,7 @@ from benchmark.synthetic.skeleton import Control
 
 
 def move_torso(take: Take) -> Motion:
-    """The trunk sways, twists or rocks and comes back."""
+    """Sway, twist or rock the trunk and come back."""
     motion, w = take.motion(), take.hold(0.45, 0.45)
     swing = take.wave(take.rng.uniform(0.5, 1.1)) * w
     kind = int(take.rng.integers(3))
@@ -30,8 +30,9 @@ def move_torso(take: Take) -> Motion:
 
 
 def sit_straight(take: Take) -> Motion:
-    """Slouch first, then rise out of it and stay erect."""
+    """Rise out of a slouch and stay erect."""
     motion, w = take.motion(), take.hold(0.3, 0.5)
+    # The class is the rise, not the height: the slouch before it is part of the gesture.
     up = smoothstep((np.arange(take.num_frames) / take.num_frames - 0.22) / 0.3)
     move(motion, Control.LEAN, (take.vary(0.10) * (1 - up) - take.vary(0.13) * up) * w)
     move(motion, Control.RISE, (take.vary(0.040) * up - 0.012 * (1 - up)) * w)
@@ -42,7 +43,7 @@ def sit_straight(take: Take) -> Motion:
 
 
 def shake_shoulders(take: Take) -> Motion:
-    """The shoulders go up and down, together or in turn."""
+    """Shake the shoulders up and down, together or in turn."""
     motion, w = take.motion(), take.hold(0.2, 0.2)
     hertz = take.rng.uniform(1.1, 2.2)
     phase = 2 * np.pi * hertz * take.seconds

@@ -1,4 +1,7 @@
-"""A hand at the head, beyond the gestures that `gestures.head_hand` has: 39, 41, 43, 45 to 47."""
+"""A hand at the person's own trunk or head: classes 33, 35, 39, 41, 43, 45 to 47.
+
+`gestures.body_hand` and `gestures.head_hand` hold the programs of the other classes of that kind.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,32 @@ _TO_FACE: Vector = (-0.2, 0.95, 0.0)
 _ELBOW_LOW: Vector = (0.55, -0.25, -0.8)
 
 
+def touching_chest(take: Take) -> Motion:
+    """Rub the breast up and down with the flat hand."""
+    motion, w = take.motion(), take.hold(0.42, 0.42)
+    rub = along((0.3, 0.0, 1.0), take.vary(0.035) * take.wave(1.7))
+    rub += along((0.0, -1.0, 0.0), np.full(take.num_frames, 0.012))
+    motion.goals[take.side] = take.goal(
+        places(take.side)["breast"], Contact.PALM, (-0.9, 0.1, 0.3), (0.0, 0.97, 0.1),
+        weight=w, elbow=(0.8, 0.0, -0.6), curl=0.1, drift=rub,
+    )  # fmt: skip
+    return motion
+
+
+def touching_shoulder(take: Take) -> Motion:
+    """Reach across and rub the other shoulder."""
+    motion, w = take.motion(), take.hold(0.45, 0.45)
+    rub = along((0.8, -0.1, 0.3), take.vary(0.02) * take.wave(2.0))
+    motion.goals[take.side] = take.goal(
+        places(take.side)["other shoulder"], Contact.TIPS, (-0.75, 0.65, 0.2), (-0.25, 0.3, -0.9),
+        weight=w, elbow=(0.25, -0.85, -0.35), curl=0.2, drift=rub, arc=(0.0, -0.14, 0.0),
+    )  # fmt: skip
+    move(motion, Control.YAW, -take.side * take.vary(0.12) * w)
+    return motion
+
+
 def touching_hindbrain(take: Take) -> Motion:
-    """The hand goes round the head and scratches its back, elbow high."""
+    """Scratch the back of the head, elbow high."""
     motion, w = take.motion(), take.hold(0.5, 0.5)
     scratch = take.wave(2.6)
     motion.goals[take.side] = take.goal(
@@ -39,7 +66,7 @@ def touching_hindbrain(take: Take) -> Motion:
 
 
 def touching_face(take: Take) -> Motion:
-    """Finger tips rub cheek or jaw."""
+    """Rub cheek or jaw with finger tips."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     rub = along((0.2, 0.2, 1.0), take.vary(0.020) * take.wave(1.9))
     where = "cheek" if take.chance(0.7) else "jaw"
@@ -52,7 +79,7 @@ def touching_face(take: Take) -> Motion:
 
 
 def touching_nose(take: Take) -> Motion:
-    """The bent index finger rubs the nose, the others are closed."""
+    """Rub the nose with the bent index finger, the others closed."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     rub = along((1.0, 0.0, 0.3), take.vary(0.012) * take.wave(2.4))
     motion.goals[take.side] = take.goal(
@@ -65,7 +92,7 @@ def touching_nose(take: Take) -> Motion:
 
 
 def covering_face(take: Take) -> Motion:
-    """Both palms lie over eyes and cheeks, the head bows into them."""
+    """Cover eyes and cheeks with both palms and bow the head into them."""
     motion, w = take.motion(), take.hold(0.45, 0.45)
     inward = along((-0.3, -0.7, -0.5), np.full(take.num_frames, 0.03))
     for side in (LEFT, RIGHT):
@@ -80,7 +107,7 @@ def covering_face(take: Take) -> Motion:
 
 
 def covering_mouth(take: Take) -> Motion:
-    """The flat hand lies across the mouth."""
+    """Lay the flat hand across the mouth."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     inward = along((-0.3, -0.5, -1.0), np.full(take.num_frames, 0.022))
     motion.goals[take.side] = take.goal(
@@ -93,7 +120,7 @@ def covering_mouth(take: Take) -> Motion:
 
 
 def pushing_glasses(take: Take) -> Motion:
-    """The index finger pushes the bridge of the glasses up, the others are bent."""
+    """Push the bridge of the glasses up with the index finger, the others bent."""
     motion, w = take.motion(), take.hold(0.42, 0.42)
     push = along((0.0, -0.2, 1.0), take.vary(0.012) * (1 + take.wave(1.6)))
     motion.goals[take.side] = take.goal(

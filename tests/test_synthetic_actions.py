@@ -14,11 +14,10 @@ from pydantic import ValidationError
 
 from benchmark.core.errors import ArchiveError, ParamsError
 from benchmark.core.video import probe
-from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 from benchmark.synthetic import actions_archive, choreography
 from benchmark.synthetic import plan as gestures_plan
 from benchmark.synthetic.actions.action import PROGRAMS, Action, Body
-from benchmark.synthetic.actions.film_clip import ClipShooting
+from benchmark.synthetic.actions.film_clip import ClipFilm
 from benchmark.synthetic.actions.plan import Clip, people_of, plan
 from benchmark.synthetic.actions_archive import write_actions
 from benchmark.synthetic.assets import read_body, read_hand, read_rig
@@ -26,7 +25,8 @@ from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.gestures.motion import places
 from benchmark.synthetic.legs import seat
 from benchmark.synthetic.plan import SPLITS, Performance
-from benchmark.synthetic.scene import build_scene, film, project
+from benchmark.synthetic.scene import build_camera, build_scene, project
+from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +99,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(made, tmp_path):
 
 def _stop_at(clip_number: int, monkeypatch) -> None:
     """Ctrl-C comes while a clip is being filmed."""
-    frames = ClipShooting.frames
+    frames = ClipFilm.frames
     begun = []
 
     def stopped(self):
@@ -109,7 +109,7 @@ def _stop_at(clip_number: int, monkeypatch) -> None:
                 raise KeyboardInterrupt
             yield rgb
 
-    monkeypatch.setattr(ClipShooting, "frames", stopped)
+    monkeypatch.setattr(ClipFilm, "frames", stopped)
 
 
 def test_a_stopped_run_goes_on_and_keeps_what_it_had_made(made, tmp_path, monkeypatch):
@@ -139,18 +139,18 @@ def test_unfinished_clips_of_another_seed_are_not_taken_over(made, tmp_path, mon
 
 def test_what_is_there_already_is_not_overwritten(tmp_path):
     (tmp_path / "raw/videos_train").mkdir(parents=True)
-    with pytest.raises(ArchiveError, match="a generator overwrites nothing"):
+    with pytest.raises(ArchiveError, match="the generator overwrites nothing"):
         write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
-def test_people_are_mimics_train_people_and_no_two_splits_share_one():
+def test_people_are_those_of_the_gestures_train_split_and_no_two_splits_share_one():
     who = people_of(_LARGE, _PEOPLE)
-    mimic = gestures_plan.plan(_PEOPLE)
+    gestures = gestures_plan.plan(_PEOPLE)
     everyone = [identity for split in SPLITS for identity in who[split]]
     assert len(set(everyone)) == len(everyone)
-    assert set(everyone) == {video.identity for video in mimic if video.split == "train"}
-    assert not set(everyone) & {video.identity for video in mimic if video.split != "train"}
+    assert set(everyone) == {video.identity for video in gestures if video.split == "train"}
+    assert not set(everyone) & {video.identity for video in gestures if video.split != "train"}
     for clip in plan(_LARGE, _PEOPLE):
         assert clip.identity in who[clip.split]
 
@@ -201,22 +201,22 @@ def test_every_action_has_its_own_program():
     assert len(set(PROGRAMS.values())) == 52
 
 
-def _shoot(action: Action, identity: int = 21) -> ClipShooting:
+def _shoot(action: Action, identity: int = 21) -> ClipFilm:
     spec = _SPEC.model_copy(update={"fps": 30})
     clip = Clip("train", int(action), identity, action, _START, _LENGTH, _FRAMES)
-    return ClipShooting(spec, clip)
+    return ClipFilm(spec, clip)
 
 
 @pytest.fixture(scope="module")
-def acted() -> dict[Action, ClipShooting]:
+def acted() -> dict[Action, ClipFilm]:
     """Every action by one person."""
     return {action: _shoot(action) for action in Action}
 
 
-def _travel(shooting: ClipShooting, names: tuple[str, ...]) -> float:
-    """Metres that the farthest-travelling of these bones' heads gets away from its start."""
+def _travel(film: ClipFilm, names: tuple[str, ...]) -> float:
+    """Meters that the farthest-travelling of these bones' heads gets away from its start."""
     rig = read_rig()
-    heads = [shooting.acting.bones.head(rig.bone(f"{n}.{m}")) for n in names for m in "LR"]
+    heads = [film.acting.bones.head(rig.bone(f"{n}.{m}")) for n in names for m in "LR"]
     return max(float(np.linalg.norm(head - head[0], axis=1).max()) for head in heads)
 
 
@@ -242,9 +242,9 @@ def test_head_actions_turn_the_head_and_leave_the_hands(acted, action):
     assert _travel(acted[action], ("wrist",)) < 0.08
 
 
-def _finger_gap(shooting: ClipShooting, vertices: list[int]) -> float:
-    """Metres between any finger tip and any of these vertices while the action is held."""
-    bones = shooting.acting.bones
+def _finger_gap(film: ClipFilm, vertices: list[int]) -> float:
+    """Meters between any finger tip and any of these vertices while the action is held."""
+    bones = film.acting.bones
     gaps = []
     for frame in range(_APEX - 5, _APEX + 6):
         now = slice(frame, frame + 1)
@@ -308,10 +308,10 @@ def test_every_motion_is_finite_smooth_and_above_the_floor(acted, action):
 
 @pytest.mark.parametrize("action", [Action.NODDING, Action.STRETCHING_FEET, Action.SPREAD_LEGS])
 def test_the_camera_sees_the_person_from_head_to_feet(acted, action):
-    shooting, rig = acted[action], read_rig()
-    bones = shooting.acting.bones
+    film, rig = acted[action], read_rig()
+    bones = film.acting.bones
     for name in ("head", "foot.L", "foot.R"):
-        x, y, _ = project(shooting.camera.rows[_APEX], bones.head(rig.bone(name))[_APEX])
+        x, y, _ = project(film.camera.rows[_APEX], bones.head(rig.bone(name))[_APEX])
         assert 0 < x < 96
         assert 0 < y < 128
 
@@ -332,7 +332,9 @@ def test_gestures_at_a_desk_move_as_they_did_before_people_had_legs():
     wrist = acting.bones.head(read_rig().bone("wrist.L"))
     assert len(read_rig().mean) == 10360
     assert np.allclose(wrist[[0, 26]], _RECORDED_WRIST, atol=2e-4)
-    assert np.allclose(film(rng, 30, 320, 180).rows[20], _RECORDED_CAMERA, rtol=1e-4, atol=1e-3)
+    assert np.allclose(
+        build_camera(rng, 30, 320, 180).rows[20], _RECORDED_CAMERA, rtol=1e-4, atol=1e-3
+    )
 
 
 def test_the_archive_of_actions_imports_no_torch():

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from benchmark.params.synthetic import GesturesSpec
+from benchmark.synthetic import spec as spec_module
+from benchmark.synthetic.assets import read_rig
 from benchmark.synthetic.film_clip import cast
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.plan import FLOOR, IMIGUE_COUNTS, class_counts, plan
+from benchmark.synthetic.spec import NUM_IDENTITIES, GesturesSpec
 
 
 def _spec(**changes: int) -> GesturesSpec:
-    knobs = {
+    values = {
         "seed": 0, "train_clips": 600, "val_clips": 130, "test_clips": 160, "train_people": 20,
         "val_people": 6, "test_people": 8, "width": 320, "height": 180, "fps": 25, "crf": 23,
     }  # fmt: skip
-    return GesturesSpec(**knobs | changes)
+    return GesturesSpec(**values | changes)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +63,8 @@ def test_people_and_places_are_disjoint_between_splits(videos):
     assert len(set(people)) == len(people) == 34
     spec = _spec()
     boards = {cast(spec, video).scene.backdrop.tobytes() for video in videos}
-    looks = {cast(spec, video).look.skin.tobytes() for video in videos}
-    assert len(boards) == len(looks) == len(videos)
+    appearances = {cast(spec, video).appearance.skin.tobytes() for video in videos}
+    assert len(boards) == len(appearances) == len(videos)
 
 
 def test_clips_lie_inside_the_video_and_do_not_overlap(videos):
@@ -87,6 +91,19 @@ def test_another_seed_gives_another_cast(videos):
 def test_too_many_people_are_refused():
     with pytest.raises(ValidationError, match="65 people, but there are 64"):
         _spec(train_people=51)
+
+
+def test_the_spec_counts_the_identities_of_the_assets():
+    rig = read_rig()
+    assert len(rig.rest) == len(rig.heads) == NUM_IDENTITIES
+
+
+def test_the_spec_loads_no_code_of_the_generator():
+    """`benchmark.params` imports it, and must stay cheap to import."""
+    tree = ast.parse(Path(spec_module.__file__).read_text("utf-8"))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert modules == {"__future__", "typing", "pydantic", "benchmark.core.schema"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
 
 
 def test_a_split_with_fewer_clips_than_people_is_refused():

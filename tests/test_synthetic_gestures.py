@@ -44,7 +44,7 @@ def _place(acting: choreography.Acting, vertex: int, frame: int = _APEX) -> np.n
 
 
 def _nearest_finger(acting: choreography.Acting, names: tuple[str, ...]) -> float:
-    """Metres between any finger tip or knuckle and any of the named places, during the hold."""
+    """Meters between any finger tip or knuckle and any of the named places, during the hold."""
     best = np.inf
     for side in (1, -1):
         hand = read_hand(acting.bones.body, side)

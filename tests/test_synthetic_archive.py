@@ -12,9 +12,9 @@ from python_calamine import CalamineWorkbook
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import probe
-from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic import archive
-from benchmark.synthetic.synthesize import synthesize
+from benchmark.synthetic.archive import write_archive
+from benchmark.synthetic.spec import GesturesSpec
 from benchmark.synthetic.xlsx import write_xlsx
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ _SPEC = GesturesSpec(
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("mimic")
-    synthesize(_SPEC, root / "raw", root / "sealed", workers=1)
+    write_archive(_SPEC, root / "raw", root / "test_labels", workers=1)
     return root
 
 
@@ -87,21 +87,21 @@ def _rows(path: Path) -> list[list[int]]:
     return [[int(cell) for cell in line.split(",")] for line in path.read_text().splitlines()]
 
 
-def test_labels_are_raw_classes_and_test_labels_are_sealed(made):
+def test_labels_are_raw_classes_and_those_of_test_are_apart(made):
     skeletons = made / "raw/imigue_data_phase1/datasets/imigue_skeleton_train"
     rows = [row for path in skeletons.rglob("*.csv") for row in _rows(path)]
     assert len(rows) == 3
     assert all(1 <= label <= 31 or label == 99 for label, _, _ in rows)
     blind = _rows(_sheet(made).with_name("0401_label.csv"))
     assert [label for label, _, _ in blind] == [1, 1]
-    truth = (made / "sealed/test_labels.csv").read_text().splitlines()
-    assert truth[0] == "clip_id,label"
-    assert [line.split(",")[0] for line in truth[1:]] == ["0401_0", "0401_1"]
-    assert all(0 <= int(line.split(",")[1]) <= 31 for line in truth[1:])
+    answers = (made / "test_labels/test_labels.csv").read_text().splitlines()
+    assert answers[0] == "clip_id,label"
+    assert [line.split(",")[0] for line in answers[1:]] == ["0401_0", "0401_1"]
+    assert all(0 <= int(line.split(",")[1]) <= 31 for line in answers[1:])
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(made, tmp_path):
-    synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=2)
+    write_archive(_SPEC, tmp_path / "raw", tmp_path / "test_labels", workers=2)
     assert _bytes(tmp_path) == _bytes(made)
 
 
@@ -117,10 +117,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(archive, "write_xlsx", killed)
     with pytest.raises(KeyboardInterrupt):
-        synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
+        write_archive(_SPEC, tmp_path / "raw", tmp_path / "test_labels", workers=1)
     assert not (tmp_path / "raw").exists()
     assert len(list((tmp_path / ".raw.work/archive").glob("**/*.xlsx"))) == 1
-    synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
+    write_archive(_SPEC, tmp_path / "raw", tmp_path / "test_labels", workers=1)
     assert len(calls) == 2 + 3
     assert _bytes(tmp_path) == _bytes(made)
 
@@ -130,18 +130,18 @@ def test_unfinished_videos_of_another_seed_are_not_taken_over(made, tmp_path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(archive, "_seal", killed)
+        patched.setattr(archive, "_write_test_labels", killed)
         other = _SPEC.model_copy(update={"seed": 4})
         with pytest.raises(KeyboardInterrupt):
-            synthesize(other, tmp_path / "raw", tmp_path / "sealed", workers=1)
-    synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
+            write_archive(other, tmp_path / "raw", tmp_path / "test_labels", workers=1)
+    write_archive(_SPEC, tmp_path / "raw", tmp_path / "test_labels", workers=1)
     assert _bytes(tmp_path) == _bytes(made)
 
 
 def test_what_is_there_already_is_not_overwritten(tmp_path):
     (tmp_path / "raw/imigue_rgb_phase1/train_data").mkdir(parents=True)
-    with pytest.raises(ArchiveError, match="a generator overwrites nothing"):
-        synthesize(_SPEC, tmp_path / "raw", tmp_path / "sealed", workers=1)
+    with pytest.raises(ArchiveError, match="the generator overwrites nothing"):
+        write_archive(_SPEC, tmp_path / "raw", tmp_path / "test_labels", workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.params.synthetic import GesturesSpec
-from benchmark.synthetic.film_clip import Shooting
+from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.keypoints import FACE, LEFT_HAND, RIGHT_HAND, detect
 from benchmark.synthetic.plan import Performance, Video
 from benchmark.synthetic.raster import FAR
+from benchmark.synthetic.spec import GesturesSpec
 
 _APEX = 22
 _SPEC = GesturesSpec(
@@ -19,15 +19,15 @@ _SPEC = GesturesSpec(
 )  # fmt: skip
 
 
-def _shoot(gesture: Gesture, number: int = 7) -> tuple[Shooting, np.ndarray]:
+def _shoot(gesture: Gesture, number: int = 7) -> tuple[VideoFilm, np.ndarray]:
     clip = (Performance(gesture, 6, 39),)
-    shooting = Shooting(_SPEC, Video(f"{number:04d}", "train", 12, False, clip, 46))
-    depth = np.stack([shooting.draw(frame).depth.copy() for frame in range(46)])
-    return shooting, depth
+    film = VideoFilm(_SPEC, Video(f"{number:04d}", "train", 12, False, clip, 46))
+    depth = np.stack([film.draw(frame).depth.copy() for frame in range(46)])
+    return film, depth
 
 
 @pytest.fixture(scope="module")
-def covering() -> tuple[Shooting, np.ndarray]:
+def covering() -> tuple[VideoFilm, np.ndarray]:
     """A person who covers the face."""
     return _shoot(Gesture.COVER_FACE)
 
@@ -46,8 +46,8 @@ def test_the_person_is_upright_in_the_frame(covering):
 
 
 def test_a_visible_point_lies_on_the_surface_that_the_depth_shows(covering):
-    shooting, depth = covering
-    x, y, z = shooting.exact[0, 25 + 30]
+    film, depth = covering
+    x, y, z = film.exact[0, 25 + 30]
     assert abs(depth[0, int(y), int(x)] - z) < 0.02
 
 
@@ -56,19 +56,19 @@ def test_depth_is_far_where_only_the_backdrop_is_seen(covering):
 
 
 def test_a_covered_face_is_hidden_and_loses_confidence(covering):
-    shooting, _ = covering
-    found = shooting.detections()
+    film, _ = covering
+    found = film.detections()
     before, during = found[0, FACE, 2].mean(), found[_APEX, FACE, 2].mean()
-    assert shooting.hidden[0, FACE].mean() < 0.25
-    assert shooting.hidden[_APEX, FACE].mean() > 0.4
+    assert film.hidden[0, FACE].mean() < 0.25
+    assert film.hidden[_APEX, FACE].mean() > 0.4
     assert during < 0.75 * before
 
 
 def test_hands_behind_the_back_are_hidden():
-    shooting, _ = _shoot(Gesture.ARMS_BEHIND)
-    assert shooting.hidden[_APEX, LEFT_HAND].all()
-    assert shooting.hidden[_APEX, RIGHT_HAND].all()
-    found = shooting.detections()
+    film, _ = _shoot(Gesture.ARMS_BEHIND)
+    assert film.hidden[_APEX, LEFT_HAND].all()
+    assert film.hidden[_APEX, RIGHT_HAND].all()
+    found = film.detections()
     assert (found[_APEX - 3 : _APEX + 4, 95:, 2] < 0.5).all()
 
 
@@ -81,10 +81,10 @@ def test_legs_are_never_found_and_a_lost_point_is_three_zeros(covering):
 
 
 def test_detections_stay_within_a_few_pixels_of_visible_points(covering):
-    shooting, _ = covering
-    found = shooting.detections()
-    error = np.linalg.norm(found[..., :2] - shooting.exact[..., :2], axis=2)
-    seen = (found[..., 2] > 0) & ~shooting.hidden
+    film, _ = covering
+    found = film.detections()
+    error = np.linalg.norm(found[..., :2] - film.exact[..., :2], axis=2)
+    seen = (found[..., 2] > 0) & ~film.hidden
     assert 0.2 < np.median(error[seen]) < 0.8
     assert np.quantile(error[seen], 0.99) < 4
 
@@ -98,8 +98,8 @@ def test_fast_hands_are_less_certain_than_resting_ones():
 
 
 def test_pressed_lips_move_the_mouth_points_and_not_the_brows():
-    shooting, _ = _shoot(Gesture.PRESS_LIPS, 11)
-    inside = shooting.exact[:, 25:95, :2]
+    film, _ = _shoot(Gesture.PRESS_LIPS, 11)
+    inside = film.exact[:, 25:95, :2]
     gap = np.linalg.norm(inside[:, 51] - inside[:, 57], axis=1)
     talking = np.median(gap[:4])
     assert gap[_APEX - 4 : _APEX + 4].mean() < 0.85 * talking
