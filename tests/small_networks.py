@@ -9,9 +9,11 @@ from torch import Tensor
 
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.data.inputs import DatasetNorm, Input, SkeletonInput, VideoInput
+from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.network import build
 from benchmark.models.recognizer import Recognizer
-from benchmark.models.specs import Backbone, Mmaction2Backbone, VideoSwin
+from benchmark.models.union import Backbone
+from benchmark.models.video_swin import VideoSwin
 from benchmark.params.params import read_params
 from conftest import REPO
 
@@ -95,7 +97,7 @@ def theirs(
     """A recognizer of mmaction2, every tensor of it random, in evaluation."""
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.registry import MODELS
     from mmengine.registry import DefaultScope
 

@@ -15,16 +15,11 @@ from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build
+from benchmark.models.pose_conv3d import PoseConv3d
 from benchmark.models.recognizer import Recognizer
-from benchmark.models.rgb_pose_input import map_side
-from benchmark.models.specs import (
-    Backbone,
-    PoseConv3d,
-    PosePathway,
-    RgbPathway,
-    RgbPoseConv3d,
-    VideoSwin,
-)
+from benchmark.models.rgb_pose_conv3d import PosePathway, RgbPathway, RgbPoseConv3d
+from benchmark.models.union import Backbone
+from benchmark.models.video_swin import VideoSwin
 from benchmark.params.params import Experiment
 from benchmark.presets.preset import paper
 from small_networks import CLASSES, NORM
@@ -78,7 +73,7 @@ mmaction2's recognizers."""
 @pytest.fixture(autouse=True)
 def _shapes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the seconds that random numbers for all parameters take."""
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmengine.model import BaseModule
 
     monkeypatch.setattr(BaseModule, "init_weights", lambda _: None)
@@ -91,14 +86,14 @@ def on_meta(backbone: Backbone, spec: Spec) -> Recognizer:
 
 
 def volumes(spec: Spec, side: int) -> list[torch.Tensor]:
-    """What the input step gives for one view."""
+    """Make what the preprocessor returns for one view."""
     match spec:
         case SkeletonInput():
             shapes = [(36, spec.frames, side)]
         case VideoInput():
             shapes = [(3, spec.frames, side)]
         case RgbPoseInput():
-            maps = map_side(spec, side)
+            maps = round(side * spec.map_scale)
             shapes = [(3, spec.rgb_frames, side), (36, spec.pose_frames, maps)]
     return [torch.empty(1, c, t, s, s, device="meta") for c, t, s in shapes]
 

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import FormatError
 from benchmark.models import mmaction_import as mmaction
+from benchmark.models.pose_conv3d import PoseConv3d
 from benchmark.models.recognizer import Head, Recognizer, TwoHeads
-from benchmark.models.specs import PoseConv3d, PosePathway, RgbPathway, RgbPoseConv3d, VideoSwin
+from benchmark.models.rgb_pose_conv3d import PosePathway, RgbPathway, RgbPoseConv3d
+from benchmark.models.video_swin import VideoSwin
 from benchmark.weights.convert import Filled, converted, fill, merged, read_tensors
 
 CLASSES = 7
@@ -52,7 +54,7 @@ def swin(
     )  # fmt: skip
     width = WIDTH * 2 ** (len(depths) - 1)
     net = Recognizer(
-        nn.Identity(), mmaction.swin_3d(spec, in_channels=3), Head(width, classes, 0.5)
+        nn.Identity(), spec.layers(in_channels=3), Head(width, classes, 0.5)
     )
     return randomised(net, seed)  # pyright: ignore[reportReturnType]
 
@@ -153,7 +155,7 @@ def test_a_converted_swin_of_torchvision_gives_its_logits(shape: tuple[int, int,
 
 
 def mmaction_swin(classes: int) -> nn.Module:
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.registry import MODELS
     from mmengine.registry import init_default_scope
 
@@ -210,7 +212,7 @@ def two_pathways(seed: int = 0) -> Recognizer:
         rgb=RgbPathway(base_channels=8, stage_blocks=RGB, inflate=(0, 0, 1, 1)),
         pose=PosePathway(base_channels=4, stem_stride=1, stage_blocks=POSE, inflate=(0, 1, 1)),
     )  # fmt: skip
-    backbone = mmaction.rgb_pose_conv3d(spec, in_channels=5)
+    backbone = spec.layers(in_channels=5)
     net = Recognizer(nn.Identity(), backbone, TwoHeads((256, 64), CLASSES, 0.5))
     return randomised(net, seed)  # pyright: ignore[reportReturnType]
 
@@ -223,14 +225,14 @@ def single(stream: str, *, last_stride: int = 1) -> Recognizer:
             spatial_strides=(1, 2, 2, 2), temporal_strides=(1, 1, 1, 1), inflate=(0, 0, 1, 1),
             **shared,
         )  # fmt: skip
-        backbone, width = mmaction.slow_only(spec, in_channels=3), 256
+        backbone, width = spec.layers(in_channels=3), 256
     else:
         spec = PoseConv3d(
             base_channels=4, stem_stride=1, pool_stride=1, stage_blocks=POSE,
             spatial_strides=(2, 2, 2), temporal_strides=(1, 1, last_stride), inflate=(0, 1, 1),
             **shared,
         )  # fmt: skip
-        backbone, width = mmaction.slow_only(spec, in_channels=5), 64
+        backbone, width = spec.layers(in_channels=5), 64
     net = Recognizer(nn.Identity(), backbone, Head(width, CLASSES, 0.5))
     return randomised(net, seed=3 if stream == "rgb" else 4)  # pyright: ignore[reportReturnType]
 

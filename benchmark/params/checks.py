@@ -18,13 +18,12 @@ from benchmark.modalities.specs import (
     TaylorModality,
     TinyBackend,
 )
-from benchmark.models.specs import RgbPoseConv3d
 from submission.fusion.spec import Fixed
 
 if TYPE_CHECKING:
     from benchmark.data.inputs import Input
     from benchmark.modalities.specs import Modality
-    from benchmark.params.params import Experiment, Params
+    from benchmark.params.params import Params
 
 
 def names_faults(params: Params) -> list[str]:
@@ -144,23 +143,9 @@ def _experiment_faults(params: Params) -> list[str]:
             faults.append(f"experiments.{key}.modality: belongs to edition '{modality.edition}'")
         if experiment.recipe not in params.recipes:
             faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
-        faults += [f"experiments.{key}.{fault}" for fault in _pathway_faults(experiment)]
+        told = experiment.backbone.faults(experiment.input)
+        faults += [f"experiments.{key}.{fault}" for fault in told]
     return faults
-
-
-def _pathway_faults(experiment: Experiment) -> list[str]:
-    """Two inputs go with two pathways, and their frames with the ratio between them."""
-    spec, backbone = experiment.input, experiment.backbone
-    if isinstance(spec, RgbPoseInput) != isinstance(backbone, RgbPoseConv3d):
-        return [f"backbone: kind '{backbone.kind}' cannot take input '{spec.kind}'"]
-    if not isinstance(spec, RgbPoseInput) or not isinstance(backbone, RgbPoseConv3d):
-        return []
-    if spec.pose_frames != spec.rgb_frames * backbone.speed_ratio:
-        return [
-            f"input.pose_frames: must be rgb_frames * backbone.speed_ratio "
-            f"({spec.rgb_frames * backbone.speed_ratio})"
-        ]
-    return []
 
 
 def _start_faults(params: Params) -> list[str]:

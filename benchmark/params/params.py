@@ -11,7 +11,7 @@ from benchmark.core.schema import Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.specs import DepthModality, Modality
-from benchmark.models.specs import Backbone
+from benchmark.models.union import Backbone
 from benchmark.params.checks import names_faults
 from benchmark.params.recipes import Recipe
 from benchmark.params.synthetic import ActionsSpec, GesturesSpec

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from benchmark.core.pinned_file import sha256
 from benchmark.data.inputs import Input
 from benchmark.modalities.specs import Modality
-from benchmark.models.specs import Backbone
+from benchmark.models.union import Backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ CODE = "runs/code"
 """Folder of the files, as dvc.yaml names it."""
 CARRIERS = frozenset({
     # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.
-    "benchmark.models.specs",
+    "benchmark.models.union",
     "benchmark.challenges.challenge",
     "benchmark.tracking.provenance",
     "benchmark.editions.edition",
@@ -36,7 +36,7 @@ CARRIERS = frozenset({
     "submission.fusion.spec",
     "benchmark.data.inputs",
     "benchmark.modalities.specs",
-    "benchmark.core.tensors",
+    "benchmark.models.check_tensors",
     "benchmark.params.params",
     "benchmark.params.checks",
     "benchmark.params.recipes",

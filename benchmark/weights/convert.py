@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from torch.serialization import safe_globals
 
 from benchmark.core.errors import ArchiveError, FormatError
-from benchmark.core.tensors import tensor_faults
+from benchmark.models.check_tensors import tensor_faults
 from benchmark.weights.convert_swin import REBUILT, from_2d, from_torchvision, inflated
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml
 from benchmark.data.inputs import Input
 from benchmark.modalities.specs import Modality
-from benchmark.models.specs import Backbone
+from benchmark.models.union import Backbone
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, verified
-from benchmark.core.tensors import tensor_faults
+from benchmark.models.check_tensors import tensor_faults
 from benchmark.modalities.depth.dinov2 import PATCH, DinoV2
 from benchmark.modalities.depth.dpt_temporal import TemporalDpt
 from benchmark.modalities.depth.motion_module import MAX_FRAMES

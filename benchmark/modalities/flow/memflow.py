@@ -24,7 +24,7 @@ import torch
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, verified
-from benchmark.core.tensors import tensor_faults
+from benchmark.models.check_tensors import tensor_faults
 from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:

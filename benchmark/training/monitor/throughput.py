@@ -45,7 +45,7 @@ def flops_of_forward(parts: TrainState, x: tuple[Tensor, ...]) -> int:
     """Operations of the forward pass over a batch, by torch's own counter."""
     was = parts.model.training
     parts.model.eval()
-    parts.model.input_step.train()  # heat maps of the training size, nothing else moves
+    parts.model.preprocessor.train()  # heat maps of the training size, nothing else moves
     with torch.no_grad(), parts.fabric.autocast(), FlopCounterMode(display=False) as counter:
         parts.model(x)
     parts.model.train(was)
