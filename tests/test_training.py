@@ -113,7 +113,7 @@ def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_training(
 def model_card(task: TrainSpec) -> ModelMetadata:
     return ModelMetadata(
         format=FORMAT, experiment="x", edition="mimic", classes=MIMIC.classes, modality=task.modality,
-        input=task.experiment.input, backbone=task.experiment.backbone, start="scratch", seed=3,
+        input=task.experiment.input, backbone=task.experiment.backbone, init_from="scratch", seed=3,
         epoch=1, metric="top1", val_metric=0.5,
     )  # fmt: skip
 

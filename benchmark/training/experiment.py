@@ -190,7 +190,7 @@ def _card(name: str, trained: TrainResult, task: TrainSpec, metrics: Metrics) ->
         modality=task.modality,
         input=task.experiment.input,
         backbone=task.experiment.backbone,
-        start=trained.start,
+        init_from=trained.start,
         seed=task.seed,
         epoch=trained.epoch,
         metric=task.recipe.select_checkpoint.metric,

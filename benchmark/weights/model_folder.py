@@ -1,4 +1,4 @@
-"""The files of a finished model: weights and a metadata."""
+"""The folder of a trained model: weights and metadata."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 METADATA = "experiment.json"
-FORMAT = "model/2"
+FORMAT = "model/3"
 
 
 class ModelMetadata(Strict):
-    """experiment.json: all that is needed to build the network and to feed it."""
+    """experiment.json: everything needed to build the network and to feed it."""
 
     format: str = Field(pattern=f"^{FORMAT}$")
     experiment: str
@@ -36,39 +36,39 @@ class ModelMetadata(Strict):
     modality: Modality
     input: Input
     backbone: Backbone
-    start: str
-    """What it started from, in one line: names, and how many tensors were taken."""
+    init_from: str
+    """The initial weights in one line: their origin, and how many tensors were loaded."""
     seed: int
     epoch: int
     """The epoch whose weights these are, counted from 1."""
     metric: str
-    """What the epoch was kept for."""
+    """The validation metric that selected the epoch."""
     val_metric: float
-    """Its value on validation, one view a clip, in [0, 1]."""
+    """Its value on validation, one view per clip, in [0, 1]."""
 
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:
-    """Weights (without metadata: that would not be byte-stable) and metadata, as one folder."""
+    """Write weights and metadata as one folder."""
     with replacing_folder(folder) as work:
         write_tensors(work / WEIGHTS, weights)
         write_metadata(work / METADATA, metadata)
 
 
 def write_metadata(path: Path, metadata: Strict) -> None:
-    """A metadata as JSON, its keys sorted."""
+    """Write metadata as JSON with sorted keys."""
     text = json.dumps(metadata.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
     path.write_text(text, "utf-8")
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """A safetensors file without metadata."""
-    # Two names of one tensor would be refused: each gets its own copy.
-    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(own, path)
+    """Write a safetensors file without metadata, whose order safetensors does not keep."""
+    # safetensors refuses two names of one tensor: each name gets its own copy.
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(copies, path)
 
 
 def read_metadata(folder: Path) -> ModelMetadata:
-    """The metadata of a model folder.
+    """Read the metadata of a model folder.
 
     Raises:
         ParamsError: It is missing or breaks its schema.
@@ -77,7 +77,7 @@ def read_metadata(folder: Path) -> ModelMetadata:
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a model folder.
+    """Read the tensors of a model folder.
 
     Raises:
         FormatError: The file is missing or damaged.
@@ -90,7 +90,7 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
-    """Fill `model`; every tensor must be there and none left over.
+    """Load the tensors of a model folder into `model`; none may be missing or left over.
 
     Raises:
         FormatError: The file is missing or damaged, or does not fit the network.
