@@ -29,7 +29,9 @@ VIDEOS = {"rgb", "taylor", "flow", "depth"}
 @click.command()
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists.")
+@click.option(
+    "--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists."
+)
 @click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
 @click.option("--out", type=path, required=True, help="Folder of pictures and tables.")
 @click.option("--record", type=path, required=True, help="The run's record.")

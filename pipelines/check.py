@@ -1,4 +1,4 @@
-"""Stage check: params.yaml, and which code each stage runs; every other stage waits for it."""
+"""Stage check: checks params.yaml and hashes the code of each stage; all others wait for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.archives.archive import archive_module
 from benchmark.core.files import replacing_folder, write_text
-from benchmark.tracking.provenance import stage_digests
+from benchmark.tracking.provenance import stage_code
 from pipelines._stage import path, stage
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--out", type=path, required=True, help="Folder of a file a stage.")
+@click.option("--out", type=path, required=True, help="Folder of one file per stage or entry.")
 @stage
 def main(params: Params, out: Path) -> None:
     """Refuse params that do not fit together before DVC clears an output of any other stage."""
-    digests = stage_digests(Path.cwd())
+    code = stage_code(Path.cwd(), params, archive_module)
     with replacing_folder(out) as work:
-        for name, text in digests.items():
+        for name, text in code.items():
             write_text(work / f"{name}.txt", text)
-    click.echo(f"wrote {out}: profile '{params.preset}', code of {len(digests)} stages")
+    click.echo(f"wrote {out}: preset '{params.preset}', code of {len(code)} entries")
 
 
 if __name__ == "__main__":

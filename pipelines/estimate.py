@@ -8,7 +8,6 @@ import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.editions.edition import read_edition
-from benchmark.modalities.prepare import prepare
 from benchmark.runtime.parallel import usable_cores
 from pipelines._stage import entry, existing, path, stage
 
@@ -29,7 +28,7 @@ def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
     spec = entry(params.estimates, "estimates", name)
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
-    prepare(spec, raw, edition, clips, out, workers=usable_cores())
+    spec.prepare(raw, edition, clips, out, workers=usable_cores())
     click.echo(f"wrote {out}: {len(clips)} clips")
 
 

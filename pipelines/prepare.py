@@ -8,7 +8,6 @@ import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.editions.edition import read_edition
-from benchmark.modalities.prepare import prepare
 from benchmark.runtime.parallel import usable_cores
 from pipelines._stage import entry, existing, path, stage
 
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="MEDIA")
+@click.argument("name", metavar="MODALITY")
 @click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--out", type=path, required=True, help="Folder of the prepared clips.")
 @stage
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
-    """Prepare the entry MEDIA of params.yaml's modality."""
-    spec = entry(params.modalities, "modality", name)
+    """Prepare the data of the entry MODALITY of params.yaml."""
+    spec = entry(params.modalities, "modalities", name)
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
-    prepare(spec, raw, edition, clips, out, workers=usable_cores())
+    spec.prepare(raw, edition, clips, out, workers=usable_cores())
     click.echo(f"wrote {out}: {len(clips)} clips")
 
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists.")
+@click.option(
+    "--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists."
+)
 @click.option("--reports", type=existing, required=True, help="Folder of all reports.")
 @click.option("--out", type=path, required=True, help="The page.")
 @stage

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists.")
+@click.option(
+    "--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists."
+)
 @click.option("--out", type=path, required=True, help="Folder of the table.")
 @click.option("--page", type=path, required=True, help="The page to write.")
 @click.option("--record", type=path, required=True, help="The runs' record.")

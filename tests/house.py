@@ -49,7 +49,9 @@ def sources() -> tuple[Source, ...]:
 
 def loose_modules() -> list[str]:
     """List the modules at the top of `benchmark` that are in no room."""
-    return sorted(path.stem for path in (REPO / "benchmark").glob("*.py") if path.stem != "__init__")
+    return sorted(
+        path.stem for path in (REPO / "benchmark").glob("*.py") if path.stem != "__init__"
+    )
 
 
 def rooms() -> list[str]:
@@ -121,7 +123,9 @@ def comment_share(*, generator: bool = True) -> float:
     for one in sources():
         if generator or not one.path.startswith(GENERATOR):
             found = tokenize.generate_tokens(io.StringIO(one.text).readline)
-            comments += sum(token.type == tokenize.COMMENT and _says(token.string) for token in found)
+            comments += sum(
+                token.type == tokenize.COMMENT and _says(token.string) for token in found
+            )
             lines += one.lines
     return comments / lines
 

@@ -22,8 +22,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmark.modalities.pose.mediapipe_points import (
+    KeypointEstimator,
     Landmarks,
-    PointsEstimator,
     PoseModels,
     assign_hands,
     model_hashes,
@@ -135,7 +135,7 @@ def record(pose: Path, hands: Path | None, face: Path | None, out: Path) -> None
     kept, points, clips, seconds = [], [], [], 0.0
     for identity, gesture in CLIPS:
         clip = drawn(identity, gesture)
-        with PointsEstimator(models, FPS) as estimator:
+        with KeypointEstimator(models, FPS) as estimator:
             start = time.perf_counter()
             found = [estimator.landmarks(frame) for frame in clip.frames]
             seconds += time.perf_counter() - start

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.skeletons import OPENPOSE36
-from benchmark.data.inputs import DatasetNorm, Input, SkeletonInput, VideoInput
+from benchmark.data.inputs import Input, SkeletonInput, VideoInput
+from benchmark.data.normalization import DatasetNorm
 from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.network import build
 from benchmark.models.recognizer import Recognizer
@@ -57,7 +58,7 @@ def networks() -> dict[str, Network]:
     for name, experiment in read_params(REPO / "params.yaml").experiments.items():
         spec = experiment.input
         if isinstance(spec, VideoInput):
-            same = {"modality": "rgb", "sampling": {"kind": "uniform"}, "normalization": NORM}
+            same = {"sampling": {"kind": "uniform"}, "normalization": NORM}
             spec = spec.model_copy(update=same)
         network = Network(experiment.backbone, spec)
         if network not in found.values():

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import DepthModality, Modality
 
 from benchmark.archives.archive import read_archive
 from benchmark.contracts.clips import Clips
 from benchmark.data.normalization import with_numbers
 from benchmark.editions.edition import read_edition
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import DepthModality, Modality
 from benchmark.params.params import Experiment, read_params
 from benchmark.params.recipes import Recipe
 from benchmark.runtime.distributed import alone

@@ -20,11 +20,11 @@ FRONT_DOORS = {
     "mlflow": {"benchmark/tracking/store.py"},
     "mmaction": {"benchmark/models/mmaction_import.py"},
     "mmengine": {"benchmark/models/mmaction_import.py"},
-    "decord": {"benchmark/data/video_reader.py"},
+    "decord": {"benchmark/data/readers.py"},
     "av": {"benchmark/core/video.py"},
     "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
     "ptlflow": {"benchmark/modalities/flow/memflow.py"},
-    "transformers": {"benchmark/modalities/depth/depth_anything.py"},
+    "transformers": {"benchmark/modalities/depth/depth_anything_network.py"},
     "timm": {"benchmark/training/ema.py"},
     "python_calamine": {"benchmark/archives/openpose.py"},
 }

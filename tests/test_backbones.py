@@ -240,7 +240,9 @@ def test_maps_of_a_wrong_scale_are_told(stem: int, scale: float, right: str) -> 
 
 
 def test_a_wrong_scale_is_told_even_if_only_views_of_test_show_it() -> None:
-    with pytest.raises(TrainingError, match="frames of 240 give features of 30, heat maps of 124 features of 31"):
+    with pytest.raises(
+        TrainingError, match="frames of 240 give features of 30, heat maps of 124 features of 31"
+    ):
         joined(spec={"size": 32, "test_size": 240, "map_scale": 0.515}).build()
 
 

@@ -23,6 +23,7 @@ import torch
 from conftest import REPO
 
 pytest.importorskip("transformers", reason="optional: make extras")
+from benchmark.modalities.specs import DepthAnythingBackend
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, DPTImageProcessor
 
 from benchmark.core.errors import ArchiveError, MissingExtra
@@ -36,7 +37,6 @@ from benchmark.modalities.depth.depth_anything import (
     published_name,
     read_config,
 )
-from benchmark.modalities.specs import DepthAnythingBackend
 
 LAYERS = {"v1": [9, 10, 11, 12], "v2": [3, 6, 9, 12]}
 TINY = {

@@ -8,19 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-
-from benchmark.archives.archive import read_archive
-from benchmark.archives.folder import describe
-from benchmark.core.errors import ArchiveError
-from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.flow_components import NO_MOTION, components, vectors
-from benchmark.data.manifest import read_manifest
-from benchmark.data.transforms import mirrored_frames
 from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.flow import flow
-from benchmark.modalities.flow.estimator import flow_estimator
-from benchmark.modalities.flow.flow import FlowExtraction, wheel
-from benchmark.modalities.flow.sparse_to_dense import sparse_to_dense
 from benchmark.modalities.specs import (
     DisFlow,
     FlowBackend,
@@ -28,6 +17,17 @@ from benchmark.modalities.specs import (
     RaftFlow,
     SparseToDenseFlow,
 )
+
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.core.errors import ArchiveError
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.data.manifest import read_manifest
+from benchmark.data.transforms import mirrored_frames
+from benchmark.modalities.flow import flow
+from benchmark.modalities.flow.estimator import flow_estimator
+from benchmark.modalities.flow.flow import FlowExtraction, wheel
+from benchmark.modalities.flow.sparse_to_dense import sparse_to_dense
 from bomb import Bomb
 
 H, W = 72, 128

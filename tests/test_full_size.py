@@ -43,7 +43,7 @@ TWO_PATHWAYS = RgbPoseConv3d(
     dropout=0.5,
 )  # fmt: skip
 VIDEO = VideoInput.model_validate_json(
-    """{"kind": "video", "modality": "rgb", "frames": 32, "size": 224, "resize": 256,
+    """{"kind": "video", "frames": 32, "size": 224, "resize": 256,
     "sampling": {"kind": "interval", "interval": 2}, "region": "frame", "crop_area": [0.08, 1.0],
     "crop_ratio": [0.75, 1.33], "flip": 0.5, "views": 4, "crops": 3,
     "normalization": {"kind": "temporal_mean_removed", "scale": 1.0}}"""

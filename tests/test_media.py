@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.data.skeleton_views import SkeletonViews
+from benchmark.data.video_reader import PackedVideos
+from benchmark.data.video_views import VideoViews
+from benchmark.modalities.specs import RgbModality, SkeletonModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.contracts.clips import Clips
@@ -15,13 +20,8 @@ from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
 from benchmark.data.inputs import DatasetNorm
 from benchmark.data.manifest import read_manifest
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.skeleton_views import SkeletonViews
-from benchmark.data.video_reader import PackedVideos
-from benchmark.data.video_views import VideoViews
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb, skeleton
-from benchmark.modalities.specs import RgbModality, SkeletonModality
 from benchmark.models.preprocessors import VideoPreprocessor
 from benchmark.params.params import read_params
 from conftest import REPO

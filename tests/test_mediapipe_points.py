@@ -19,8 +19,8 @@ from benchmark.modalities.pose.mediapipe_points import (
     FACE70,
     LEFT_HAND,
     RIGHT_HAND,
+    KeypointEstimator,
     Landmarks,
-    PointsEstimator,
     PoseModels,
     Square,
     assign_hands,
@@ -269,7 +269,7 @@ def test_without_mediapipe_the_error_says_what_to_install(
         monkeypatch.setitem(sys.modules, "mediapipe", None)
     with (
         pytest.raises(MissingExtra, match=r"pip install .*mediapipe==1\.2\.2") as caught,
-        PointsEstimator(PoseModels(tmp_path / "pose.task"), FPS),
+        KeypointEstimator(PoseModels(tmp_path / "pose.task"), FPS),
     ):
         pass
     assert isinstance(caught.value, BenchmarkError)
@@ -282,7 +282,7 @@ def test_a_missing_model_is_named(tmp_path: Path, part: str):
     models = PoseModels(there)._replace(**{part: tmp_path / "gone.task"})
     with (
         pytest.raises(ArchiveError, match=r"gone\.task: no such model"),
-        PointsEstimator(models, FPS),
+        KeypointEstimator(models, FPS),
     ):
         pass
     with pytest.raises(ArchiveError, match=r"gone\.task: no such model"):
@@ -300,7 +300,7 @@ def test_hashes_are_of_the_files_named(tmp_path: Path):
 
 def test_a_finder_needs_a_sound_frame_rate():
     with pytest.raises(ValueError, match="0 frames per second"):
-        PointsEstimator(PoseModels(Path("pose.task")), 0)
+        KeypointEstimator(PoseModels(Path("pose.task")), 0)
 
 
 live = pytest.mark.skipif(
@@ -319,7 +319,7 @@ def test_live_points_lie_near_the_truth_and_are_the_same_twice():
     clip = drawn(5, Gesture.ILLUSTRATE, 12)
     runs = []
     for _ in range(2):
-        with PointsEstimator(live_models(), FPS) as estimator:
+        with KeypointEstimator(live_models(), FPS) as estimator:
             runs.append(np.stack([estimator.points(frame) for frame in clip.frames]))
     assert runs[0].tobytes() == runs[1].tobytes()
     distance = np.linalg.norm(runs[0][..., :2] - clip.truth, axis=2)
@@ -335,9 +335,9 @@ def test_live_a_damaged_model_and_a_wrong_one_are_named(tmp_path: Path):
     broken.write_bytes(Path(LIVE).read_bytes()[:1000])
     with (
         pytest.raises(ArchiveError, match=r"broken\.task"),
-        PointsEstimator(PoseModels(broken), FPS),
+        KeypointEstimator(PoseModels(broken), FPS),
     ):
         pass
     wrong = live_models()._replace(hands=Path(LIVE))
-    with pytest.raises(ArchiveError, match="hand landmarker"), PointsEstimator(wrong, FPS):
+    with pytest.raises(ArchiveError, match="hand landmarker"), KeypointEstimator(wrong, FPS):
         pass

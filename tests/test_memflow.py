@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from benchmark.modalities.specs import MemFlow
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.modalities.flow.estimator import FlowEstimator, flow_estimator
 from benchmark.modalities.flow.memflow import INSTALL, load_network, paddings
-from benchmark.modalities.specs import MemFlow
 from bomb import Bomb
 from conftest import REPO
 

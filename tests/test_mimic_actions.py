@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from benchmark.core.video import probe
 from benchmark.core.errors import ArchiveError, ParamsError
-from benchmark.core.video import write_video
 from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 from benchmark.synthetic import actions_archive, choreography
 from benchmark.synthetic import plan as gestures_plan
@@ -87,7 +87,7 @@ def test_lists_name_each_clip_with_its_true_label(made, split):
 
 def test_clips_have_the_size_rate_and_length_that_were_asked_for(made):
     for clip in plan(_SPEC, _PEOPLE):
-        info = modality.probe(made / f"videos_{clip.split}" / clip.name)
+        info = probe(made / f"videos_{clip.split}" / clip.name)
         assert (info.width, info.height, info.fps) == (96, 128, 12.0)
         assert info.frames == clip.num_frames
 

@@ -10,8 +10,8 @@ import openpyxl
 import pytest
 from python_calamine import CalamineWorkbook
 
+from benchmark.core.video import probe
 from benchmark.core.errors import ArchiveError
-from benchmark.core.video import write_video
 from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic import archive
 from benchmark.synthetic.synthesize import synthesize
@@ -65,7 +65,7 @@ def _sheet(made: Path) -> Path:
 
 def test_the_sheet_has_a_row_of_411_numbers_for_each_frame(made):
     table = np.array(CalamineWorkbook.from_path(_sheet(made)).get_sheet_by_index(0).to_python())
-    info = modality.probe(made / "raw/imigue_rgb_phase2/0401/0401.mp4")
+    info = probe(made / "raw/imigue_rgb_phase2/0401/0401.mp4")
     assert table.shape == (info.frames, 411)
     assert (info.width, info.height, info.fps) == (160, 90, 25.0)
 

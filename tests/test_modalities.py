@@ -10,21 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-
-from benchmark.archives.archive import read_archive
-from benchmark.archives.folder import describe
-from benchmark.contracts.clips import Clips
-from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.data.inputs import DatasetNorm, TrainSplitNorm, VideoInput
-from benchmark.data.manifest import FILE, read_manifest
-from benchmark.data.normalization import with_numbers
-from benchmark.data.statistics import train_statistics
 from benchmark.data.video_reader import PackedVideos
-from benchmark.editions.edition import Edition
-from benchmark.modalities.depth.depth import DepthExtraction, Levels, gray
-from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
-from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
 from benchmark.modalities.prepare import prepare
 from benchmark.modalities.specs import (
     DepthModality,
@@ -40,6 +26,20 @@ from benchmark.modalities.specs import (
     TinyBackend,
     VideoDepthAnythingBackend,
 )
+
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.clips import Clips
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.data.inputs import DatasetNorm, TrainSplitNorm, VideoInput
+from benchmark.data.manifest import FILE, read_manifest
+from benchmark.data.normalization import with_numbers
+from benchmark.data.statistics import train_statistics
+from benchmark.editions.edition import Edition
+from benchmark.modalities.depth.depth import DepthExtraction, Levels, gray
+from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
+from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
+from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
 from benchmark.params.synthetic import GesturesSpec
 from own_clips import write_folder
 

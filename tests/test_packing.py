@@ -15,15 +15,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+from benchmark.data.video_reader import PackedVideos
+from benchmark.modalities.specs import RgbModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ManyFaults
 from benchmark.core.video import probe, read_frames
-from benchmark.data.video_reader import PackedVideos
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb, shards
-from benchmark.modalities.specs import RgbModality
 from conftest import REPO, a_clip
 from tiny_archive import write_archive
 

@@ -8,6 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.data.video_reader import PackedVideos
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import PersonCropModality, RgbModality
 from pydantic import ValidationError
 
 from benchmark.archives.archive import read_archive
@@ -16,14 +20,10 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 from benchmark.core.video import write_video
 from benchmark.data.manifest import read_manifest
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.video_reader import PackedVideos
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import person_crop as person
 from benchmark.modalities import shards
 from benchmark.modalities.one_file import spec_of
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonCropModality, RgbModality
 from benchmark.synthetic.xlsx import write_xlsx
 from tiny_archive import keypoints_of, write_archive
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from benchmark.data.skeleton_reader import SkeletonReader
+from benchmark.modalities.specs import PoseModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import write_video
-from benchmark.data.skeleton_reader import SkeletonReader
 from benchmark.modalities.pose import pose
 from benchmark.modalities.pose.mediapipe_points import MissingExtra
-from benchmark.modalities.specs import PoseModality
 from benchmark.synthetic.gestures.gesture import Gesture
 from own_clips import write_folder
 from record_mediapipe import drawn

@@ -8,13 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-
-from benchmark.archives.archive import read_archive
-from benchmark.archives.folder import describe
-from benchmark.contracts.clips import Clips
-from benchmark.core.video import read_frames, write_video
-from benchmark.data_report.previews import Source, clip_rows, one_of_each_class, write_sheets
 from benchmark.modalities.prepare import prepare
 from benchmark.modalities.specs import (
     DisFlow,
@@ -23,6 +16,13 @@ from benchmark.modalities.specs import (
     SkeletonModality,
     TaylorModality,
 )
+from click.testing import CliRunner, Result
+
+from benchmark.archives.archive import read_archive
+from benchmark.archives.folder import describe
+from benchmark.contracts.clips import Clips
+from benchmark.core.video import read_frames, write_video
+from benchmark.data_report.previews import Source, clip_rows, one_of_each_class, write_sheets
 from benchmark.modalities.taylor import TaylorExtraction
 from benchmark.params.params import Sheets
 from benchmark.plots.modalities import flow_picture, maps_picture

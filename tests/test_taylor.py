@@ -6,10 +6,10 @@ from math import factorial
 
 import numpy as np
 import pytest
+from benchmark.modalities.specs import TaylorModality
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.modalities.specs import TaylorModality
 from benchmark.modalities.taylor import NO_MOTION, TaylorExtraction, positive, signed, taylor
 
 VARIANTS = ("paper", "mm_gesture", "signed")

@@ -9,6 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from benchmark.data.rgb_pose_views import RgbPoseViews
+from benchmark.data.test_views import distinct
+from benchmark.data.video_views import VideoViews
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import PersonCropModality
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,12 +23,7 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.video import write_video
 from benchmark.data import loader, rgb_pose_views, skeleton_views, video_views
 from benchmark.data.inputs import IntervalSampling, RgbPoseInput
-from benchmark.data.rgb_pose_views import RgbPoseViews
-from benchmark.data.test_views import distinct
-from benchmark.data.video_views import VideoViews
 from benchmark.inference.forward import probabilities
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonCropModality
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.training.task import TrainSpec

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from benchmark.archives.expected_counts import check_published
 from benchmark.contracts.clips import check_clips
 from benchmark.core.errors import ArchiveError, ManyFaults
+from benchmark.editions.edition import read_edition
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -110,3 +111,8 @@ def advice(edition: Edition) -> str:
         f"Mend them, or list a video under editions.{edition.name}.excluded in params.yaml "
         "to go on without it"
     )
+
+
+def archive_module(edition: str) -> str:
+    """Return the module that reads the raw archive of an edition, by the edition's name."""
+    return f"benchmark.archives.{read_edition(edition).dataset}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -114,3 +114,15 @@ def _known_names(model: type[BaseModel]) -> list[str]:
     for definition in schema.get("$defs", {}).values():
         names |= set(definition.get("properties", {}))
     return sorted(names)
+
+
+def kinds_of(union: Any, base: type = object) -> list[str]:
+    """List what `kind` can be in a union of specs, or in those of its members that are a `base`."""
+    members = get_args(union)
+    if get_origin(union) is Annotated:
+        members = get_args(members[0])
+    return [
+        get_args(member.model_fields["kind"].annotation)[0]
+        for member in members
+        if issubclass(member, base)
+    ]

@@ -1,11 +1,11 @@
-"""Clips -> batches. Clip ids travel with the tensors to the end."""
+"""Loader: clips -> batches. Clip ids travel with the tensors to the end."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -13,37 +13,23 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.data.sampling import rng_for
-from benchmark.modalities.specs import (
-    DepthModality,
-    FlowModality,
-    PersonCropModality,
-    PoseModality,
-    RgbModality,
-    SkeletonModality,
-    TaylorModality,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from benchmark.contracts.clips import Clips
-    from benchmark.data.inputs import Input
-    from benchmark.data.rgb_pose_views import RgbPoseViews
-    from benchmark.data.skeleton_views import SkeletonViews
-    from benchmark.data.test_views import Viewed
-    from benchmark.data.video_views import VideoViews
-    from benchmark.modalities.specs import Modality
-    from benchmark.training.sampler import ClipBatchSampler, Key
+    from benchmark.data.views import FixedViews, InputBase, Views
+    from benchmark.modalities.modality import ModalityBase
 
-    Views = SkeletonViews | VideoViews | RgbPoseViews
     Arrays = tuple[NDArray[np.generic], ...]
 
+Key: TypeAlias = tuple[int, int, int]
+"""Row of the clip, epoch, repeat: besides the seed, a training view depends on nothing else."""
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -53,7 +39,7 @@ class TrainBatch(NamedTuple):
 
     clip_id: list[str]
     x: tuple[Tensor, ...]
-    """One tensor for each input of the network: (B, ...)."""
+    """One tensor per input of the network: (B, ...)."""
     label: Tensor
     """int64 (B,)."""
 
@@ -63,45 +49,35 @@ class TestBatch(NamedTuple):
 
     clip_id: list[str]
     x: tuple[Tensor, ...]
-    """One tensor for each input of the network: (V, ...), V views of all the clips."""
+    """One tensor per input of the network: (V, ...), V views of all the clips."""
     clip: Tensor
-    """Place in `clip_id` of the clip that a view is of: int64 (V,)."""
+    """Place in `clip_id` of the clip that a view belongs to: int64 (V,)."""
     weight: Tensor
     """Share of the view in its clip's mean: float32 (V,)."""
 
 
 def build_views(
-    spec: Input, modality: Modality, folder: Path, clips: Clips, *, cache_gib: float = 0.0
+    spec: InputBase, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float = 0.0
 ) -> Views:
-    """The views of an experiment's input over its modality, with memory for decoded clips."""
-    # Its threads do not survive a fork: a process that reads clips would wait for them for ever.
+    """Open the prepared data of an experiment's input.
+
+    Args:
+        spec: What the network sees of a clip.
+        modality: Spec that the data were made with.
+        folder: Folder of the prepared data.
+        clips: The index.
+        cache_gib: Memory for decoded clips.
+    """
+    # OpenCV's threads do not survive a fork: a worker process would wait for them forever.
     cv2.setNumThreads(0)
-    match spec, modality:
-        case SkeletonInput(), SkeletonModality() | PoseModality():
-            from benchmark.data.skeleton_views import SkeletonViews
-
-            return SkeletonViews(spec, folder, clips)
-        case VideoInput(), PersonCropModality():
-            from benchmark.data.video_views import VideoViews
-
-            return VideoViews(spec, folder / "video", clips, cache_gib=cache_gib)
-        case VideoInput(), RgbModality() | TaylorModality() | FlowModality() | DepthModality():
-            from benchmark.data.video_views import VideoViews
-
-            components = isinstance(modality, FlowModality) and modality.rendering == "components"
-            return VideoViews(spec, folder, clips, cache_gib=cache_gib, components=components)
-        case RgbPoseInput(), PersonCropModality():
-            from benchmark.data.rgb_pose_views import RgbPoseViews
-
-            return RgbPoseViews(spec, folder, clips, cache_gib=cache_gib)
-        case _:
-            raise TypeError(f"input {spec.kind} cannot read modality {modality.kind}")
+    return spec.clip_views(modality, folder, clips, cache_gib=cache_gib)
 
 
 class Batches(DataLoader[Any]):
-    """Batches of clips. What a worker finds wrong with a clip is raised here, as it is.
+    """Batches of clips, in order; an error that a worker met is raised here unchanged.
 
-    It travels in the batch's place: torch would make a `RuntimeError` of it.
+    Workers return a `BenchmarkError` instead of a batch, because DataLoader would wrap a raised one
+    in a RuntimeError and lose its class and its exit code.
     """
 
     def __init__(
@@ -118,7 +94,6 @@ class Batches(DataLoader[Any]):
         )
 
     def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The batches, in order."""
         for batch in super().__iter__():
             if isinstance(batch, BenchmarkError):
                 raise batch
@@ -127,7 +102,7 @@ class Batches(DataLoader[Any]):
 
 class _Clips(Dataset[Any]):
     def __getitems__(self, keys: Sequence[Any]) -> list[Any] | BenchmarkError:
-        """What torch asks for in the place of one item after the other."""
+        # The DataLoader calls this once per batch, where it finds it, instead of __getitem__.
         try:
             return [self[key] for key in keys]
         except BenchmarkError as error:
@@ -135,7 +110,7 @@ class _Clips(Dataset[Any]):
 
 
 class TrainClips(_Clips):
-    """One random view a clip."""
+    """Training clips: one random view per key."""
 
     def __init__(self, views: Views, clips: Clips, seed: int) -> None:
         self._views, self._seed = views, seed
@@ -144,6 +119,7 @@ class TrainClips(_Clips):
     def __getitem__(self, key: Key) -> tuple[str, Arrays, int]:
         row, epoch, repeat = key
         clip = self._ids[row]
+        # The view depends on its key alone: no matter which worker draws it, or after what.
         rng = rng_for(self._seed, "view", epoch, repeat, clip)
         return clip, self._views.train(clip, rng), int(self._labels[row])
 
@@ -152,38 +128,39 @@ class TrainClips(_Clips):
 
 
 class TestClips(_Clips):
-    """The fixed views of every clip; the first one only if `quick`."""
+    """The fixed views of every clip; only the first one if `quick`."""
 
     def __init__(self, views: Views, ids: Sequence[str], *, quick: bool) -> None:
         self._views, self._ids, self._quick = views, list(ids), quick
 
-    def __getitem__(self, row: int) -> tuple[str, Viewed]:
+    def __getitem__(self, row: int) -> tuple[str, FixedViews]:
         return self._ids[row], self._views.test(self._ids[row], quick=self._quick)
 
     def __len__(self) -> int:
         return len(self._ids)
 
 
-def train_loader(clips: TrainClips, order: ClipBatchSampler, *, workers: int) -> DataLoader[Any]:
-    """The forward passes of `order`, to the last epoch, as `TrainBatch`es."""
-    return Batches(clips, _train_batch, workers=workers, batch_sampler=order)
+def train_loader(
+    clips: TrainClips, sampler: Iterable[list[Key]], *, workers: int
+) -> DataLoader[Any]:
+    """Load the micro-batches of `sampler`, to the last epoch, as `TrainBatch`es."""
+    return Batches(clips, _train_batch, workers=workers, batch_sampler=sampler)
 
 
 def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoader[Any]:
-    """All views of `batch_size` clips as a `TestBatch`, in the clips' order."""
+    """Load all views of `batch_size` clips as a `TestBatch`, in the clips' order."""
     return Batches(clips, _test_batch, workers=workers, batch_size=batch_size)
 
 
 def _start_worker(number: int) -> None:
-    """Leave signals to the training process, which finishes its step and then stops its workers.
-
-    Ctrl-C and many a SIGTERM reach all processes of a group; a step needs its clips until its end.
-    """
+    # Ctrl-C and many a SIGTERM reach all processes of a group. The training process finishes its
+    # step, for which it needs the workers' clips, and then stops them itself: so a worker blocks
+    # these signals, and a thread takes those that its parent sends.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    threading.Thread(target=_heed_parent, daemon=True).start()
+    threading.Thread(target=_obey_parent, daemon=True).start()
 
 
-def _heed_parent() -> None:
+def _obey_parent() -> None:
     while signal.sigwaitinfo(_STOPS).si_pid != os.getppid():
         pass
     os._exit(0)
@@ -199,13 +176,15 @@ def _train_batch(
     return TrainBatch(list(ids), x, torch.tensor(labels))
 
 
-def _test_batch(items: Sequence[tuple[str, Viewed]] | BenchmarkError) -> TestBatch | BenchmarkError:
+def _test_batch(
+    items: Sequence[tuple[str, FixedViews]] | BenchmarkError,
+) -> TestBatch | BenchmarkError:
     if isinstance(items, BenchmarkError):
         return items
-    ids, viewed = zip(*items, strict=True)
-    parts = zip(*(one.views for one in viewed), strict=True)
+    ids, clips = zip(*items, strict=True)
+    parts = zip(*(clip.views for clip in clips), strict=True)
     x = tuple(torch.from_numpy(np.concatenate(part)) for part in parts)
-    counts = torch.tensor([len(one.weight) for one in viewed])
-    clip = torch.arange(len(ids)).repeat_interleave(counts)
-    weight = torch.from_numpy(np.concatenate([one.weight for one in viewed]))
-    return TestBatch(list(ids), x, clip, weight)
+    counts = torch.tensor([len(clip.weight) for clip in clips])
+    owner = torch.arange(len(ids)).repeat_interleave(counts)
+    weight = torch.from_numpy(np.concatenate([clip.weight for clip in clips]))
+    return TestBatch(list(ids), x, owner, weight)

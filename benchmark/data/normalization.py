@@ -1,37 +1,45 @@
-"""What the normalization of an input stands for, once the modality are known."""
+"""Normalization: how the pixels of a view become numbers around 0."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Annotated, Literal, TypeAlias
 
-from benchmark.data.inputs import DatasetNorm, RgbPoseInput, TrainSplitNorm, VideoInput
-from benchmark.data.manifest import read_manifest
-from benchmark.data.statistics import train_statistics
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.contracts.clips import Clips
-    from benchmark.data.inputs import Input
-
-FLATTEST = 1.0
-"""Least standard deviation in gray levels: a channel that never moves, such as the third of flow
-components, holds the codec's noise alone, and that is not to be blown up."""
+from benchmark.core.schema import Strict
 
 
-def with_numbers(spec: Input, modality: Path, clips: Clips) -> Input:
-    """The input with `train_split` replaced by the numbers of the modality in the folder `modality`.
+class DatasetNorm(Strict):
+    """Channels minus `mean`, divided by `std`, on the scale 0 to 255."""
 
-    They go into the model's metadata, so that prediction needs no training clip.
+    kind: Literal["dataset"]
+    mean: tuple[float, float, float]
+    """Of each channel, 0 to 255: subtracted."""
+    std: tuple[float, float, float]
+    """Of each channel: divided by."""
+
+
+class TrainSplitNorm(Strict):
+    """As `dataset`, with mean and deviation of the training clips (manifest.parquet).
+
+    A standard deviation below one gray level counts as one.
     """
-    if not isinstance(spec, VideoInput | RgbPoseInput):
-        return spec
-    if not isinstance(spec.normalization, TrainSplitNorm):
-        return spec
-    if isinstance(spec, RgbPoseInput) or spec.modality == "person_crop":
-        modality = modality / "video"
-    mean, std = train_statistics(read_manifest(modality, clips), clips)
-    std = (max(std[0], FLATTEST), max(std[1], FLATTEST), max(std[2], FLATTEST))
-    return spec.model_copy(
-        update={"normalization": DatasetNorm(kind="dataset", mean=mean, std=std)}
-    )
+
+    kind: Literal["train_split"]
+
+
+class TemporalMeanRemoved(Strict):
+    """Each pixel minus its own mean over the view: what does not move is 0.
+
+    With few training clips a network otherwise learns clothes and backgrounds by heart before it
+    learns any movement.
+    """
+
+    kind: Literal["temporal_mean_removed"]
+    scale: Annotated[float, Field(gt=0)]
+    """Gray levels that become 1; well above the camera's noise, so that noise stays small."""
+
+
+Normalization: TypeAlias = Annotated[
+    DatasetNorm | TrainSplitNorm | TemporalMeanRemoved, Field(discriminator="kind")
+]

@@ -1,17 +1,33 @@
-"""Which frames of a clip a view holds: pure functions of length and an optional generator."""
+"""Sampling: which frames of a clip a view holds, as pure functions of length and a generator."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from pydantic import Field
+
+from benchmark.core.schema import Positive, Strict
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
     from numpy.typing import NDArray
+
+    Frames: TypeAlias = NDArray[np.int64]
 
 TEST_SEED = 255
 """Seed of the frames of test views, PYSKL's."""
+
+
+class ClipLength(NamedTuple):
+    """A clip, as far as sampling asks for it."""
+
+    clip_id: str
+    total: int
+    """Frames of the clip."""
+    view: int
+    """Frames of a view."""
 
 
 def rng_for(*key: object) -> np.random.Generator:
@@ -119,3 +135,43 @@ def interval_starts(
     if views == 1:
         return [room // 2]
     return [round(view * (room - 1) / (views - 1)) for view in range(views)]
+
+
+class UniformSampling(Strict):
+    """One frame of each of as many equal segments: random in training, fixed in test."""
+
+    kind: Literal["uniform"]
+
+    def frames(self, clip: ClipLength, views: int, rng: Generator | None) -> list[Frames]:
+        """Choose the frames of each view; random with `rng`, otherwise fixed."""
+        return segment_frames(clip.total, clip.view, views, rng)
+
+
+class LoopedSampling(Strict):
+    """As the frames of a skeleton: a clip shorter than the view starts again at its end."""
+
+    kind: Literal["looped"]
+
+    def frames(self, clip: ClipLength, views: int, rng: Generator | None) -> list[Frames]:
+        """Choose the frames of each view; random with `rng`, otherwise fixed."""
+        if rng is not None:
+            return [looped_view(clip.total, clip.view, rng)]
+        return looped_views(clip.total, clip.view, views, rng_for(TEST_SEED, clip.clip_id))
+
+
+class IntervalSampling(Strict):
+    """Frames at a fixed distance; past the end the clip starts again."""
+
+    kind: Literal["interval"]
+    interval: Positive
+    """Frames from one to the next."""
+
+    def frames(self, clip: ClipLength, views: int, rng: Generator | None) -> list[Frames]:
+        """Choose the frames of each view; random with `rng`, otherwise fixed."""
+        starts = interval_starts(clip.total, clip.view, self.interval, views, rng)
+        return [interval_frames(clip.total, clip.view, self.interval, start) for start in starts]
+
+
+Sampling: TypeAlias = Annotated[
+    UniformSampling | LoopedSampling | IntervalSampling, Field(discriminator="kind")
+]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-import cv2
 import numpy as np
-
-from benchmark.data.flow_components import NO_MOTION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +14,8 @@ if TYPE_CHECKING:
 
     Frames: TypeAlias = NDArray[np.uint8]
 
-# ---------------------------------------------------------------- points
+NO_MOTION = 128
+"""Stored value for no motion, in flow components and in signed Taylor videos."""
 
 
 def random_box(box: Box, area: tuple[float, float], rng: np.random.Generator) -> Box:
@@ -41,9 +39,6 @@ def mirrored_points(view: NDArray[np.float32], size: int, points: Layout) -> NDA
     turned[..., 0] = size - turned[..., 0]
     turned[turned[..., 2] <= 0] = 0
     return turned
-
-
-# ---------------------------------------------------------------- frames
 
 
 def random_crop(
@@ -71,6 +66,8 @@ def scaled(frames: Frames, width: int, height: int) -> Frames:
     """Every frame resized, bilinear: uint8 (T, height, width, 3)."""
     if frames.shape[1:3] == (height, width):
         return np.ascontiguousarray(frames)
+    import cv2  # here, so that reading params does not load it
+
     return np.stack([cv2.resize(frame, (width, height)) for frame in frames])
 
 
@@ -88,9 +85,9 @@ def square_of(frames: Frames, size: int, place: float) -> Frames:
     return frames[:, top : top + size, left : left + size]
 
 
-def mirrored_frames(view: Frames, *, components: bool) -> Frames:
-    """The left-right mirror; of flow components the motion along x changes its sign too."""
+def mirrored_frames(view: Frames, *, horizontal_motion: bool) -> Frames:
+    """Mirror left and right; with `horizontal_motion` channel 0 changes its sign too."""
     turned = np.ascontiguousarray(view[:, :, ::-1])
-    if components:
+    if horizontal_motion:
         turned[..., 0] = (2 * NO_MOTION - turned[..., 0].astype(np.int16)).clip(0, 255)
     return turned

@@ -11,14 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from benchmark.core.files import replacing_folder, write_text
-from benchmark.data.flow_components import vectors
 from benchmark.data.person_box import person_box, to_box
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import FlowModality
+from benchmark.data.readers import PackedVideos, SkeletonReader
+from benchmark.modalities.modality import VideoModality
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 from benchmark.plots.figures import plain, save
-from benchmark.plots.modalities import SATURATED_PX, flow_picture, maps_picture
+from benchmark.plots.modalities import SATURATED_PX, maps_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import Modality
+    from benchmark.modalities.union import Modality
     from benchmark.params.params import Previews
 
     Frames: TypeAlias = NDArray[np.uint8]
@@ -72,10 +70,8 @@ def clip_rows(source: Source, clip: Clip) -> tuple[list[Row], list[int]]:
     for name in source.spec.videos:
         spec = source.modality[name]
         found = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
-        if isinstance(spec, FlowModality) and spec.rendering == "components":
-            pictures = [flow_picture(vectors(f, spec.limit), SATURATED_PX) for f in found]
-        else:
-            pictures = list(found)
+        assert isinstance(spec, VideoModality), "params.yaml was checked"
+        pictures = [spec.show(frame) for frame in found]
         rows.append(Row(name, pictures))
     return rows, frames.tolist()
 

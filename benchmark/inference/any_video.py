@@ -25,7 +25,8 @@ from benchmark.editions.edition import Edition, read_edition
 from benchmark.inference.predict import predict
 from benchmark.inference.video_archive import VideoArchive, video_archive
 from benchmark.modalities.one_file import Span
-from benchmark.modalities.specs import PersonCropModality, SkeletonModality
+from benchmark.modalities.person_crop import PersonCropModality
+from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.params.params import Params, read_params
 from benchmark.tracking.store import find_root
 from benchmark.weights.model_folder import ModelMetadata, read_metadata
@@ -73,11 +74,7 @@ class System:
                 modality = self.params.experiments[name].modality
                 folder = self.root / "data" / metadata.edition / modality
                 own = getattr(metadata.modality, "layout", "openpose36") == "own"
-                keypoints = (
-                    folder / "keypoints"
-                    if isinstance(metadata.modality, PersonCropModality)
-                    else folder
-                )
+                keypoints = metadata.modality.keypoints_folder(folder)
                 return read_layout(keypoints) if own else OPENPOSE36
         return None
 

@@ -13,8 +13,8 @@ from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
 from benchmark.core.files import write_text
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonCropModality, SkeletonModality
+from benchmark.modalities.person_crop import PersonCropModality
+from benchmark.modalities.skeleton import SkeletonModality
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.one_file import Span
-    from benchmark.modalities.specs import Modality
+    from benchmark.modalities.union import Modality
 
 OPENPOSE = 137
 """Points of OpenPose with face and hands."""
@@ -44,7 +44,7 @@ class VideoArchive:
         if isinstance(spec, SkeletonModality | PersonCropModality):
             spec = spec.model_copy(update={"layout": "own"})
         one = spec.model_copy(update={"shards": 1})
-        prepare(one, self.root, self.edition, self.clips, out, workers=1)
+        one.prepare(self.root, self.edition, self.clips, out, workers=1)
         return out
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from benchmark.archives.archive import advice, raw_keypoints
-from benchmark.contracts import skeletons as layouts
+from benchmark.contracts import skeletons
 from benchmark.core.errors import ArchiveError
 from benchmark.data import manifest
 from benchmark.data.manifest import ManifestRow, write_manifest
 from benchmark.modalities import shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,90 +24,75 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clip
     from benchmark.contracts.skeletons import Layout
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.packing import Places
+    from benchmark.modalities.packing import PackingJob, Stamps
     from benchmark.modalities.shards import Shard
 
     Keypoints: TypeAlias = NDArray[np.float32]
     OfVideo: TypeAlias = Callable[[list[Clip]], Iterable[tuple[Clip, Keypoints]]]
 
 
-def given_keypoints(raw: Path, edition: Edition, *, or_else: str) -> RawKeypoints:
-    """The keypoints that come with the archive; `or_else` is what one can do besides giving them.
+def given_keypoints(raw: Path, edition: Edition, *, hint: str) -> RawKeypoints:
+    """Return the keypoints that come with the archive; `hint` says what else one can do.
 
     Raises:
-        ArchiveError: It brings none.
+        ArchiveError: It has none.
     """
     source = raw_keypoints(raw, edition)
     if source is None:
         raise ArchiveError(
-            raw, "the archive brings no keypoints", do=f"Give them (docs/own-clips.md){or_else}"
+            raw, "the archive has no keypoints", do=f"Give them (docs/own-clips.md){hint}"
         )
     return source
 
 
 def pack_keypoints(
-    places: Places,
-    points: Layout,
-    of_video: OfVideo,
-    stamps: Callable[[Sequence[Clip]], list[object]],
-    *,
-    number: int,
-    workers: int,
-) -> None:
-    """Write the points of `points` of every clip into `number` shards of `places.out`.
-
-    `of_video` (importable by name) gives each clip of one video with its float32 (T, N, 3) of all
-    points of the source; `stamps` changes when the raw files of some clips do.
-
-    Raises:
-        ManyFaults: Every video whose keypoints cannot be had.
-    """
-    work = shards.work_folder(places.out)
-    names = pack_keypoints_into(
-        work, places, points, of_video, stamps, number=number, workers=workers
-    )
-    shards.finish(work, places.out, names)
-
-
-def pack_keypoints_into(
     work: Path,
-    places: Places,
-    points: Layout,
+    job: PackingJob,
+    layout: Layout,
     of_video: OfVideo,
-    stamps: Callable[[Sequence[Clip]], list[object]],
+    stamps: Stamps,
     *,
-    number: int,
     workers: int,
 ) -> list[str]:
-    """As `pack_keypoints`, but into `work`, unfinished; the names of the files that belong to it.
+    """Write the layout's points of every clip into `work`; return the names of the files.
+
+    Args:
+        work: Folder in which the result grows; a later call resumes there.
+        job: What is packed.
+        layout: Which points of the source are kept.
+        of_video: Yields each clip of one video with its float32 (T, N, 3) of all points of the
+            source; worker processes must be able to import it.
+        stamps: Returns values that change when the raw files of some clips do.
+        workers: Processes.
 
     Raises:
-        ManyFaults: Every video whose keypoints cannot be had.
+        ManyFaults: Every video whose keypoints cannot be read or found.
     """
     plan = shards.keyed(
-        shards.plan_shards(places.clips, number, "keypoints-{:03d}.npy"),
+        shards.plan_shards(job.clips, job.spec.shards, "keypoints-{:03d}.npy"),
         stamps,
-        places.config + points.model_dump_json(),
+        job,
+        layout.model_dump_json(),
     )
-    write = partial(_write_shard, of_video=of_video, kept=list(points.points))
-    what, do = f"prepare {places.out.name}", advice(places.edition)
-    made = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
-    write_manifest(made, work, places.clips, spec=places.config)
-    layouts.write_layout(points, work)
-    return [manifest.FILE, layouts.FILE, *(shard.name for shard in plan)]
+    write = partial(_write_shard, of_video=of_video, kept=list(layout.points))
+    what, do = f"prepare {job.out.name}", advice(job.edition)
+    rows = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
+    write_manifest(rows, work, job.clips, spec=job.config)
+    skeletons.write_layout(layout, work)
+    return [manifest.FILE, skeletons.FILE, *(shard.name for shard in plan)]
 
 
 def _write_shard(
     shard: Shard, path: Path, *, of_video: OfVideo, kept: list[int]
 ) -> list[ManifestRow]:
-    parts, modality, offset = [], [], 0
+    parts, rows, offset = [], [], 0
     for clips, faults in shards.collect_videos(shard):
         with faults.collected():
             for clip, found in of_video(clips):
                 parts.append(found[:, kept])
                 size = (clip.frames, clip.frames, clip.height, clip.width)
-                modality.append(ManifestRow(clip.clip_id, shard.name, offset, *size))
+                rows.append(ManifestRow(clip.clip_id, shard.name, offset, *size))
                 offset += clip.frames
     with path.open("wb") as file:  # np.save would add an ending to the name
         np.save(file, np.concatenate(parts))
-    return modality
+    return rows

@@ -1,6 +1,7 @@
 """One modality of one video file, outside of any data set: numbers, or a video to look at.
 
-Memory does not grow with the video, but for Taylor's variant `signed`, whose scale is the clip's.
+Memory does not grow with the video, except for Taylor's variant `signed`, whose scale is the
+clip's.
 """
 
 from __future__ import annotations
@@ -9,40 +10,33 @@ import json
 import zipfile
 from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
 
+from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ParamsError
 from benchmark.core.files import replacing
 from benchmark.core.video import VideoWriter, read_frames
-from benchmark.modalities.packing import resized
-from benchmark.modalities.specs import (
-    DepthModality,
-    FixedScale,
-    FlowModality,
-    PersonCropModality,
-    PoseModality,
-    RgbModality,
-    SkeletonModality,
-    SparseToDenseFlow,
-    TaylorModality,
-)
-from benchmark.plots.modalities import SATURATED_PX, flow_picture
+from benchmark.data.person_box import person_box, to_box
+from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
+from benchmark.modalities.modality import VideoModality
+from benchmark.plots.modalities import maps_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
-    from benchmark.modalities.depth.depth import Levels
-    from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import Modality, VideoModality
+    from benchmark.modalities.modality import Frame, FrameExtractor
+    from benchmark.modalities.pose.mediapipe_points import PoseModels
+    from benchmark.modalities.union import Modality
 
     Values: TypeAlias = NDArray[Any]
+    Points: TypeAlias = NDArray[np.float32]
 
 CRF, GOP, PRESET = 16, 12, "medium"
 """Of the video to look at."""
@@ -55,155 +49,55 @@ class Span(NamedTuple):
     end: int
 
 
-class Maker(Protocol):
-    """Frames uint8 (H, W, 3) in; values (H', W', C) out, in order and, in the end, as many."""
-
-    def add(self, frame: Frame) -> Sequence[Values]:
-        """Take the next frame; the values that are finished by it."""
-        ...
-
-    def finish(self) -> Sequence[Values]:
-        """The rest, after the last frame."""
-        ...
-
-    def picture(self, values: Values) -> Frame:
-        """What a person sees of them: uint8 (H', W', 3), even sides."""
-        ...
-
-
 def spec_of(
-    kind: str, known: Mapping[str, Modality], *, name: str | None, backend: str | None
+    kind: str, entries: Mapping[str, Modality], *, name: str | None, backend: str | None
 ) -> VideoModality:
-    """The entry called `name`, or the first of this kind (and backend) among the modality of params.
+    """Choose the entry called `name`, or the first one of this kind and backend.
+
+    Args:
+        kind: Kind of the modality.
+        entries: The modalities of params.yaml.
+        name: Entry to take; None for the first that fits.
+        backend: Kind of its backend; None for any.
 
     Raises:
-        ParamsError: There is none.
+        ParamsError: There is none, or this kind cannot be made of one video file.
     """
-    if name is not None and name not in known:
-        raise ParamsError("modality", f"no entry '{name}'", expected=", ".join(known))
-    if kind == "person_crop":
+    if name is not None and name not in entries:
+        raise ParamsError("modalities", f"no entry '{name}'", expected=", ".join(entries))
+    candidates = [entries[name]] if name else list(entries.values())
+    videos = [spec for spec in candidates if isinstance(spec, VideoModality)]
+    of_kind = [spec for spec in videos if spec.kind == kind]
+    if any(spec.kind == kind for spec in candidates) and not of_kind:
         raise ParamsError(
-            "kind person", "needs the keypoints of a whole clip: no single file has them",
-            expected="rgb, taylor, flow or depth",
+            f"kind {kind}", "needs the keypoints of a whole clip: no single file has them",
+            expected=", ".join(dict.fromkeys(spec.kind for spec in videos)),
         )  # fmt: skip
-    entries = {name: known[name]} if name else known
-    found = [spec for spec in entries.values() if spec.kind == kind]
-    if (
-        backend == "sparse_to_dense" and found and isinstance(found[0], FlowModality)
-    ):  # has no knobs
-        return found[0].model_copy(update={"backend": SparseToDenseFlow(kind=backend)})
+    if backend == "sparse_to_dense" and of_kind:  # without settings, so it needs no entry
+        return of_kind[0].model_copy(update={"backend": SparseToDenseFlow(kind=backend)})
     if backend is not None:
-        found = [
-            spec for spec in found
-            if isinstance(spec, FlowModality | DepthModality) and spec.backend.kind == backend
-        ]  # fmt: skip
-    if not found or isinstance(found[0], SkeletonModality | PoseModality | PersonCropModality):
+        of_kind = [spec for spec in of_kind if _backend_of(spec) == backend]
+    if not of_kind:
         what = f"kind {kind}" + (f" with backend {backend}" if backend else "")
         raise ParamsError(
-            f"modality {name}" if name else "modality", f"no entry of {what}",
+            f"modalities.{name}" if name else "modalities", f"no entry of {what}",
             do="Add one to params.yaml, with the weights that it needs: docs/modalities.md",
         )  # fmt: skip
-    return found[0]
+    return of_kind[0]
 
 
-def maker(spec: VideoModality) -> Maker:
-    """What makes the values of a modality; `short_side` is the largest size of what comes out.
-
-    Raises:
-        ArchiveError: A file of weights is missing, damaged or not the pinned one.
-        MissingExtra: The package behind a backend is not installed.
-    """
-    match spec:
-        case RgbModality() | TaylorModality():
-            return _Stored(spec)
-        case FlowModality():
-            return _Flow(spec)
-        case DepthModality():
-            return _Depth(spec)
-        case _:
-            assert_never(spec)
-
-
-class _Stored:
-    """RGB and Taylor: numbers are the pictures."""
-
-    def __init__(self, spec: RgbModality | TaylorModality) -> None:
-        from benchmark.modalities.rgb import Resizing
-        from benchmark.modalities.taylor import TaylorExtraction
-
-        taylor = isinstance(spec, TaylorModality)
-        self._extraction = TaylorExtraction(spec) if taylor else Resizing(spec.short_side)
-
-    def add(self, frame: Frame) -> Sequence[Values]:
-        return tuple(self._extraction.add(frame))
-
-    def finish(self) -> Sequence[Values]:
-        return tuple(self._extraction.finish())
-
-    def picture(self, values: Values) -> Frame:
-        return values
-
-
-class _Flow:
-    """Pixels to the next frame, float32 (H, W, 2); the last frame repeats the one before."""
-
-    def __init__(self, spec: FlowModality) -> None:
-        from benchmark.modalities.flow.estimator import flow_estimator
-
-        self._estimator = flow_estimator(spec.backend)
-        self._side = spec.short_side
-        self._last: Values | None = None
-        self._shape: tuple[int, ...] = ()
-
-    def add(self, frame: Frame) -> Sequence[Values]:
-        frame = resized(frame, self._side)
-        self._shape = frame.shape[:2]
-        return self._take(self._estimator.add(frame))
-
-    def finish(self) -> Sequence[Values]:
-        found = self._take(self._estimator.finish())
-        last = np.zeros((*self._shape, 2), np.float32) if self._last is None else self._last
-        return (*found, last)
-
-    def _take(self, flows: Sequence[Values]) -> Sequence[Values]:
-        self._last = flows[-1] if flows else self._last
-        return flows
-
-    def picture(self, values: Values) -> Frame:
-        return flow_picture(values, SATURATED_PX)
-
-
-class _Depth:
-    """Relative inverse depth, float32 (H, W, 1), on the backend's own scale."""
-
-    def __init__(self, spec: DepthModality) -> None:
-        from benchmark.modalities.depth.estimator import depth_estimator
-
-        self._estimator = depth_estimator(spec.backend)
-        self._side, self._scale = spec.short_side, spec.scale
-        self._levels: Levels | None = None
-
-    def add(self, frame: Frame) -> Sequence[Values]:
-        return [depth[..., None] for depth in self._estimator.add(resized(frame, self._side))]
-
-    def finish(self) -> Sequence[Values]:
-        return [depth[..., None] for depth in self._estimator.finish()]
-
-    def picture(self, values: Values) -> Frame:
-        """Gray on a fixed scale; without one, that of the first frame."""
-        from benchmark.modalities.depth.depth import Levels, gray
-
-        if self._levels is None:
-            if isinstance(self._scale, FixedScale):
-                self._levels = Levels(self._scale.low, self._scale.high)
-            else:
-                low, high = float(values.min()), float(values.max())
-                self._levels = Levels(low, high if high > low else low + 1)
-        return gray(values[..., 0], self._levels)
+def _backend_of(spec: VideoModality) -> str | None:
+    return getattr(getattr(spec, "backend", None), "kind", None)
 
 
 def span_of(video: Path, frames: int, start: int, end: int | None) -> Span:
-    """The part asked for of a video of so many frames.
+    """Check the part asked for.
+
+    Args:
+        video: The file, for the message.
+        frames: Frames that it has.
+        start: First frame asked for.
+        end: Frame after the last one; None for the video's end.
 
     Raises:
         ArchiveError: The video has no such frames.
@@ -218,7 +112,7 @@ def span_of(video: Path, frames: int, start: int, end: int | None) -> Span:
 
 
 def frames_of(video: Path, span: Span) -> Iterator[Frame]:
-    """The frames of the span, in order, with progress.
+    """Yield the frames of the span, in order, with progress.
 
     Raises:
         ArchiveError: The video is damaged or ends early.
@@ -228,17 +122,79 @@ def frames_of(video: Path, span: Span) -> Iterator[Frame]:
     yield from tqdm(frames, desc=video.name, total=total, unit="frame", disable=None)
 
 
-def make(making: Maker, frames: Iterable[Frame]) -> Iterator[Values]:
-    """The values of each frame, in order."""
+def extract(extractor: FrameExtractor, frames: Iterable[Frame]) -> Iterator[Values]:
+    """Yield the values of each frame, in order."""
     for frame in frames:
-        yield from making.add(frame)
-    yield from making.finish()
+        yield from extractor.add(frame)
+    yield from extractor.finish()
 
 
-def write_arrays(out: Path, values: Iterable[Values], span: Span, knobs: str) -> None:
-    """`frames` (T, H, W, C), `frame_numbers` int64 (T,) of the video, `knobs` as an npz."""
+def sheet_points(sheet: Path, span: Span) -> Points:
+    """Read the rows of an OpenPose sheet, one per frame: float32 (T, 137, 3).
+
+    Raises:
+        ArchiveError: The sheet is damaged or too short.
+    """
+    from benchmark.archives.openpose import read_openpose
+
+    points = read_openpose(sheet)
+    if len(points) < span.end:
+        raise ArchiveError(
+            sheet, "too short", expected=f"{span.end} rows, one per frame", found=str(len(points))
+        )
+    return points[span.start : span.end]
+
+
+def estimated_points(frames: Iterable[Frame], models: PoseModels, fps: float) -> Points:
+    """Let MediaPipe find the points, tracked from the first of the frames: float32 (T, 137, 3)."""
+    from benchmark.modalities.pose.mediapipe_points import KeypointEstimator
+
+    with KeypointEstimator(models, fps) as estimator:
+        return np.stack([estimator.points(frame) for frame in frames])
+
+
+class Maps:
+    """The heat maps of a clip, as a network sees them in test, but of every frame."""
+
+    def __init__(
+        self, stream: Literal["joint", "limb"], points: Points, shape: tuple[float, float],
+        *, size: int, sigma: float,
+    ) -> None:  # fmt: skip
+        kept = points[:, list(OPENPOSE36.points)]
+        self._points = to_box(kept, person_box(kept, shape), size)
+        self._stream, self._size, self._sigma = stream, size, sigma
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        import torch
+
+        from benchmark.models.heatmaps import joint_volumes, limb_volumes
+
+        edges = torch.tensor(OPENPOSE36.edges)
+        for row in self._points:
+            view = torch.from_numpy(row)[None, None]
+            if self._stream == "joint":
+                volume = joint_volumes(view, self._size, self._sigma)
+            else:
+                volume = limb_volumes(view, edges, self._size, self._sigma)
+            yield volume[0, :, 0].permute(1, 2, 0).contiguous().numpy()
+
+    def picture(self, values: NDArray[np.float32]) -> Frame:
+        """Show the strongest map at each pixel."""
+        return maps_picture(values)
+
+
+def write_arrays(out: Path, values: Iterable[Values], span: Span, config: str) -> None:
+    """Write an npz: `frames` (T, H, W, C), `frame_numbers` int64 (T,) of the video, `config`.
+
+    Args:
+        out: The file.
+        values: Of every frame, in order.
+        span: Which frames they are.
+        config: JSON of the spec that they were made with.
+    """
     count, written = span.end - span.start, 0
     with replacing(out) as work, zipfile.ZipFile(work, "w") as archive:
+        # Written array by array as numpy would: numpy.savez wants all frames in memory at once.
         with archive.open("frames.npy", "w", force_zip64=True) as file:
             for value in values:
                 if not written:
@@ -254,7 +210,7 @@ def write_arrays(out: Path, values: Iterable[Values], span: Span, knobs: str) ->
             raise ArchiveError(out, "not all frames", expected=str(count), found=str(written))
         for name, array in (
             ("frame_numbers", np.arange(*span, dtype=np.int64)),
-            ("knobs", np.array(json.dumps(json.loads(knobs), sort_keys=True))),
+            ("config", np.array(json.dumps(json.loads(config), sort_keys=True))),
         ):
             with archive.open(f"{name}.npy", "w") as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
@@ -263,7 +219,14 @@ def write_arrays(out: Path, values: Iterable[Values], span: Span, knobs: str) ->
 def write_pictures(
     out: Path, picture: Callable[[Values], Frame], values: Iterable[Values], fps: float
 ) -> None:
-    """A video to look at, as fast as the source."""
+    """Write a video to look at, as fast as the source.
+
+    Args:
+        out: The file.
+        picture: Turns values into a frame, uint8 (H, W, 3), even sides.
+        values: Of every frame, in order.
+        fps: Frames per second.
+    """
     with ExitStack() as stack:
         file = stack.enter_context(stack.enter_context(replacing(out)).open("wb"))
         writer = stack.enter_context(VideoWriter(file, fps, crf=CRF, gop=GOP, preset=PRESET))

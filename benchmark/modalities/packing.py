@@ -1,4 +1,7 @@
-"""Raw videos -> clips of one modality: decoded once, in order, stored as short H.264 in tars."""
+"""Packing: raw videos -> clips of one modality, stored as short H.264 in tar shards.
+
+Each raw video is decoded once, in order.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import io
 import tarfile
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -18,145 +21,165 @@ from benchmark.data import manifest
 from benchmark.data.manifest import ManifestRow, write_manifest
 from benchmark.data.statistics import ChannelCounts
 from benchmark.modalities import shards
-from benchmark.modalities.specs import PersonCropModality, RgbModality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from numpy.typing import NDArray
 
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
+    from benchmark.modalities.modality import (
+        Frame,
+        FrameExtractor,
+        ModalityBase,
+        Values,
+        VideoModality,
+    )
+    from benchmark.modalities.person_crop import PersonCropModality
     from benchmark.modalities.shards import Shard
-    from benchmark.modalities.specs import VideoModality
 
-    Frame: TypeAlias = NDArray[np.uint8]
-    Spec: TypeAlias = VideoModality | PersonCropModality
+    Start: TypeAlias = Callable[[Clip], FrameExtractor]
+    Stamps: TypeAlias = Callable[[Sequence[Clip]], list[object]]
 
 PRESET = "medium"
 Number = TypeVar("Number", np.uint8, np.float32)
 
 
-class Extraction(Protocol):
-    """Frames of one clip in, frames of a modality out: in order and, in the end, as many.
-
-    Frames are uint8 (H, W, 3). Those that come out have even sides.
-    """
-
-    def add(self, frame: Frame) -> Iterable[Frame]:
-        """Take the next frame; what is finished by it."""
-        ...
-
-    def finish(self) -> Iterable[Frame]:
-        """The rest, after the last frame."""
-        ...
-
-
 @dataclass(frozen=True)
-class Places:
+class PackingJob:
     """What is packed, and where to."""
 
+    spec: ModalityBase
+    """The modality."""
     raw: Path
     edition: Edition
     clips: Clips
     out: Path
     config: str
-    """Everything but code and raw files that the result hangs on, as JSON."""
+    """JSON of everything that the result depends on, besides code and raw files."""
 
 
-def pack(
-    spec: VideoModality,
-    places: Places,
-    start: Callable[[], Extraction],
-    *,
-    workers: int,
+def pack_videos(
+    job: PackingJob, start: Start, render: Callable[[Any], Frame], *, workers: int
 ) -> None:
-    """Extract every clip and pack it into `places.out`; bytes do not depend on `workers`.
+    """Extract every clip and pack it into `job.out`; bytes do not depend on `workers`.
 
-    `start` (importable by name) begins the extraction of a clip.
+    Args:
+        job: What is packed, and where to.
+        start: Begins the extraction of a clip; worker processes must be able to import it.
+        render: Turns extracted values into the stored frame, uint8 (H, W, 3), even sides.
+        workers: Processes.
 
     Raises:
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    work = shards.work_folder(places.out)
-    begin = partial(_of_any_clip, start)
-    names = pack_into(work, spec, places, begin, more_stamps=lambda _: [], workers=workers)
-    shards.finish(work, places.out, names)
+    work = shards.work_folder(job.out)
+    names = pack_into(work, job, start, render=render, workers=workers)
+    shards.finish(work, job.out, names)
 
 
-def _of_any_clip(start: Callable[[], Extraction], _clip: Clip) -> Extraction:
-    return start()
+def as_is(values: Values) -> Frame:
+    """Return values that are frames already."""
+    return values
 
 
 def pack_into(
     work: Path,
-    spec: Spec,
-    places: Places,
-    start: Callable[[Clip], Extraction],
+    job: PackingJob,
+    start: Start,
     *,
-    more_stamps: Callable[[Sequence[Clip]], list[object]],
+    render: Callable[[Any], Frame] = as_is,
+    more_stamps: Stamps | None = None,
     workers: int,
 ) -> list[str]:
-    """As `pack`, but into `work`, left unfinished; the names of the files that belong to it.
+    """Extract every clip and pack it into `work`; return the names of the files that belong there.
 
-    `start` may hang on the clip: `more_stamps` changes when what it takes for some clips does.
+    Args:
+        work: Folder in which the result grows; a later call resumes there.
+        job: What is packed.
+        start: Begins the extraction of a clip; it may use per-clip data.
+        render: Turns extracted values into the stored frame.
+        more_stamps: Returns a value that changes whenever the per-clip data of these clips do; it
+            is part of the shard's key.
+        workers: Processes.
 
     Raises:
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
-    files = raw_video_files(places.raw, places.edition)
+    spec: Any = job.spec  # a modality whose data are videos: it has gop, crf and pixel_format
+    files = raw_video_files(job.raw, job.edition)
     plan = shards.keyed(
-        shards.plan_shards(places.clips, spec.shards, "shard-{:03d}.tar"),
-        lambda some: [
-            *(files[name].stamp() for name in dict.fromkeys(c.video for c in some)),
-            *more_stamps(some),
-        ],
-        places.config,
+        shards.plan_shards(job.clips, job.spec.shards, "shard-{:03d}.tar"),
+        stamps_of(files, more_stamps),
+        job,
     )
-    write = partial(_write_shard, spec=spec, files=files, start=start)
+    write = partial(_write_shard, spec=spec, files=files, start=start, render=render)
     packed = shards.make_shards(
         plan,
         write,
         work,
-        what=f"pack {places.out.name}",
+        what=f"pack {job.out.name}",
         workers=workers,
-        do=advice(places.edition),
+        do=advice(job.edition),
     )
-    write_manifest(packed, work, places.clips, spec=places.config)
+    write_manifest(packed, work, job.clips, spec=job.config)
     return [manifest.FILE, *(shard.name for shard in plan)]
+
+
+def stamps_of(files: Mapping[str, RawFile], more: Stamps | None = None) -> Stamps:
+    """Return what stamps the raw files of some clips, and what `more` says of the clips."""
+
+    def stamps(clips: Sequence[Clip]) -> list[object]:
+        own = [files[video].stamp() for video in dict.fromkeys(clip.video for clip in clips)]
+        return [*own, *(more(clips) if more else ())]
+
+    return stamps
 
 
 def _write_shard(
     shard: Shard,
     path: Path,
     *,
-    spec: Spec,
+    spec: VideoModality | PersonCropModality,
     files: dict[str, RawFile],
-    start: Callable[[Clip], Extraction],
+    start: Start,
+    render: Callable[[Any], Frame],
 ) -> list[ManifestRow]:
-    """Write one tar; where each of its clips lies."""
-    cv2.setNumThreads(1)
-    modality = []
+    """Write one tar; return where each of its clips lies.
+
+    Args:
+        shard: Clips of the tar.
+        path: The tar.
+        spec: The modality.
+        files: Raw file of each video.
+        start: Begins the extraction of a clip.
+        render: Turns extracted values into the stored frame.
+    """
+    cv2.setNumThreads(1)  # the shards run in parallel already
+    rows = []
     with tarfile.open(path, "w") as tar:
         for clips, faults in shards.collect_videos(shard):
             with faults.collected():
-                for packed in _cut(files[clips[0].video], clips, spec, start):
+                begin = partial(_begin, spec=spec, start=start, render=render)
+                for packed in _cut(files[clips[0].video], clips, begin):
                     data = packed.buffer.getvalue()
                     offset, size = _add(tar, f"{packed.clip.clip_id}.mp4", data)
                     height, width = packed.shape
-                    modality.append(
+                    rows.append(
                         ManifestRow(
                             packed.clip.clip_id, shard.name, offset, size, packed.writer.frames,
                             height, width, packed.counts.sums(), packed.counts.squares(),
                         )
                     )  # fmt: skip
-    return modality
+    return rows
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
-    """Append a member with fixed owner and time; its (offset of the data, size)."""
+    """Append a member with fixed owner and time; return (offset of the data, size)."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
     offset = tar.offset + len(info.tobuf(tar.format, tar.encoding or "utf-8", tar.errors))
@@ -169,7 +192,8 @@ class _Packing:
     """A clip that is being encoded, frame by frame: long ones need no memory."""
 
     clip: Clip
-    extraction: Extraction
+    extractor: FrameExtractor
+    render: Callable[[Any], Frame]
     buffer: io.BytesIO
     writer: VideoWriter
     counts: ChannelCounts = field(default_factory=ChannelCounts)
@@ -177,23 +201,22 @@ class _Packing:
     """Height and width of its frames."""
 
     def add(self, frame: Frame) -> None:
-        self._write(self.extraction.add(frame))
+        self._write(self.extractor.add(frame))
 
     def finish(self) -> None:
-        self._write(self.extraction.finish())
+        self._write(self.extractor.finish())
         self.writer.close()
 
-    def _write(self, frames: Iterable[Frame]) -> None:
-        for frame in frames:
+    def _write(self, values: Iterable[Values]) -> None:
+        for value in values:
+            frame = self.render(value)
             self.writer.add(frame)
             self.counts.add(frame)
             self.shape = (frame.shape[0], frame.shape[1])
 
 
-def _cut(
-    file: RawFile, clips: list[Clip], spec: Spec, start: Callable[[Clip], Extraction]
-) -> Iterator[_Packing]:
-    """Each clip once its last frame is in; clips may overlap."""
+def _cut(file: RawFile, clips: list[Clip], begin: Callable[[Clip], _Packing]) -> Iterator[_Packing]:
+    """Yield each clip once its last frame is in; clips may overlap."""
     waiting = sorted(clips, key=lambda clip: clip.start_frame)
     last = max(clip.end_frame for clip in clips) - 1
     begun: list[_Packing] = []
@@ -202,7 +225,7 @@ def _cut(
             for number, frame in enumerate(read_frames(path)):
                 while waiting and waiting[0].start_frame == number:
                     clip = waiting.pop(0)
-                    begun.append(_begin(clip, spec, start(clip)))
+                    begun.append(begin(clip))
                 for packing in begun:
                     packing.add(frame)
                 for packing in [p for p in begun if p.clip.end_frame == number + 1]:
@@ -226,21 +249,27 @@ def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
     return ArchiveError(f"{len(names)} clip(s), {some}", f"cannot be cut: {why}")
 
 
-def _begin(clip: Clip, spec: Spec, extraction: Extraction) -> _Packing:
+def _begin(
+    clip: Clip,
+    *,
+    spec: VideoModality | PersonCropModality,
+    start: Start,
+    render: Callable[[Any], Frame],
+) -> _Packing:
     buffer = io.BytesIO()
-    # Three channels that do not look like a photograph lose too much in halved colors.
-    pixels = "yuv420p" if isinstance(spec, RgbModality | PersonCropModality) else "yuv444p"
-    writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=pixels)
-    return _Packing(clip, extraction, buffer, writer)
+    writer = VideoWriter(
+        buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=spec.pixel_format
+    )
+    return _Packing(clip, start(clip), render, buffer, writer)
 
 
 def shrunk(frame: Frame, short_side: int) -> Frame:
-    """`resized`, but what is no larger stays as it is."""
+    """Resize as `resized`, but never to a larger size."""
     return resized(frame, short_side) if min(frame.shape[:2]) > short_side else frame
 
 
 def resized(frame: NDArray[Number], short_side: int) -> NDArray[Number]:
-    """The frame (H, W, ...) with its shorter side brought to `short_side`, sides even.
+    """Resize a frame (H, W, ...) to a shorter side of `short_side`, sides even.
 
     H.264 with halved colors needs even sides. Values and type are kept.
     """
@@ -251,10 +280,11 @@ def resized(frame: NDArray[Number], short_side: int) -> NDArray[Number]:
 
 
 def squared(frame: NDArray[Number], side: int) -> NDArray[Number]:
-    """The frame (H, W, ...) as a square of `side`, its ratio not kept; values and type are."""
+    """Resize a frame (H, W, ...) to a square of `side`; values and type are kept, its ratio not."""
     return _brought_to(frame, (side, side), smaller=side < max(frame.shape[:2]))
 
 
 def _brought_to(frame: NDArray[Number], size: tuple[int, int], *, smaller: bool) -> NDArray[Number]:
+    # Area averaging where pixels are merged; anything else would alias fine patterns.
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(frame, size, interpolation=how), frame.dtype)

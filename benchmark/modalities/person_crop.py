@@ -1,4 +1,4 @@
-"""The person of every clip: frames cut to the square around it, and keypoints in their pixels.
+"""Person crops: frames cut to the square around the person, and keypoints in their pixels.
 
 Source: MMCompact of PYSKL, the crop of its RGB streams; the box is that of `person_box`, over all
 frames of a clip.
@@ -8,81 +8,119 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
-from benchmark.archives.archive import advice
-from benchmark.contracts import skeletons as layouts
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.data import manifest
-from benchmark.data.manifest import read_manifest, write_manifest
+from benchmark.core.schema import Positive
 from benchmark.data.person_box import person_box, to_box
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.modalities import shards
-from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints_into
-from benchmark.modalities.packing import Places, pack_into, squared
+from benchmark.modalities.modality import Crf, ModalityBase, PixelFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.data.person_box import Box
+    from benchmark.data.readers import SkeletonReader
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import PersonCropModality
+    from benchmark.modalities.modality import Frame
+    from benchmark.modalities.packing import PackingJob
 
 VIDEO, KEYPOINTS = "video", "keypoints"
-"""Folders of the result, each with a table of its own."""
+"""Folders of the result, each with a manifest of its own."""
 GIVEN = "given"
 """Folder of the keypoints in pixels of the raw videos; gone when the work is finished."""
-MOST = 4
+LARGEST = 4
 """How many times as large as the picture a box may be; larger ones would be almost all black."""
 
 
-def prepare(
-    spec: PersonCropModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-) -> None:
-    """Cut every clip to its person; `out` takes its name when frames and keypoints are whole.
+class PersonCropModality(ModalityBase):
+    """RGB clips cut to the square around the person, and the keypoints in the same pixels.
 
-    Raises:
-        ArchiveError: The archive brings no keypoints.
-        ManyFaults: Every file of keypoints that is damaged, too short or far from the picture; if
-            there is none, every raw video that cannot be decoded up to the end of its last clip.
-        ParamsError: The archive's skeletons do not have this layout.
+    The square is that of PoseConv3D's compact crop, over all frames of a clip; where it leaves the
+    picture it is black.
     """
-    source = given_keypoints(raw, edition, or_else="")
-    points = layouts.choose(spec.layout, source.own_layout)
-    places = Places(raw, edition, clips, out, spec.model_dump_json())
-    work = shards.work_folder(out)
-    pack_keypoints_into(
-        work / GIVEN, places, points, source.of_video, source.stamps,
-        number=spec.shards, workers=workers,
-    )  # fmt: skip
-    given = SkeletonReader(work / GIVEN, clips)
-    boxes = _boxes(given, places)
-    videos = pack_into(
-        work / VIDEO, spec, places, partial(_crop, boxes, spec.side),
-        more_stamps=lambda some: [boxes[clip.clip_id] for clip in some], workers=workers,
-    )  # fmt: skip
-    moved = _move(given, work, boxes, spec.side, places)
-    parts = ((VIDEO, videos), (KEYPOINTS, moved))
-    shards.finish(work, out, [f"{folder}/{name}" for folder, names in parts for name in names])
+
+    kind: Literal["person_crop"]
+    content: ClassVar = "person"
+    pixel_format: ClassVar[PixelFormat] = "yuv420p"
+    layout: Literal["openpose36", "own"]
+    """Of the keypoints, as of kind `skeleton`."""
+    side: Annotated[int, Field(gt=0, multiple_of=2)]
+    """Pixels of a side of the stored frames; H.264 with halved colors needs it even."""
+    gop: Positive
+    """Frames between key frames."""
+    crf: Crf
+
+    def frames_folder(self, folder: Path) -> Path:
+        """Return the part of a prepared folder that holds the videos."""
+        return folder / VIDEO
+
+    def keypoints_folder(self, folder: Path) -> Path:
+        """Return the part of a prepared folder that holds the keypoints."""
+        return folder / KEYPOINTS
+
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        """Cut every clip to its person; `out` appears when frames and keypoints are whole.
+
+        Args:
+            raw: Folder of the raw archive.
+            edition: Edition that the archive belongs to.
+            clips: The index.
+            out: Folder of the result.
+            workers: Processes.
+
+        Raises:
+            ArchiveError: The archive has no keypoints.
+            ManyFaults: Every file of keypoints that is damaged, too short or far from the picture;
+                if there is none, every raw video that cannot be decoded to its last clip's end.
+            ParamsError: The archive's skeletons do not have this layout.
+        """
+        from benchmark.contracts import skeletons
+        from benchmark.data.readers import SkeletonReader
+        from benchmark.modalities import shards
+        from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints
+        from benchmark.modalities.packing import PackingJob, pack_into
+
+        source = given_keypoints(raw, edition, hint="")
+        points = skeletons.choose(self.layout, source.own_layout)
+        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
+        work = shards.work_folder(out)
+        pack_keypoints(
+            work / GIVEN, job, points, source.of_video, source.stamps,
+            workers=workers,
+        )  # fmt: skip
+        given = SkeletonReader(work / GIVEN, clips)
+        boxes = _boxes(given, job)
+        videos = pack_into(
+            work / VIDEO, job, partial(_crop, boxes, self.side),
+            # Other keypoints give another box: the shard's key has to know.
+            more_stamps=lambda some: [boxes[clip.clip_id] for clip in some], workers=workers,
+        )  # fmt: skip
+        moved = _move(given, work, boxes, self.side, job)
+        parts = ((VIDEO, videos), (KEYPOINTS, moved))
+        shards.finish(work, out, [f"{folder}/{name}" for folder, names in parts for name in names])
 
 
-def _boxes(given: SkeletonReader, places: Places) -> dict[str, Box]:
-    """The box of each clip."""
+def _boxes(given: SkeletonReader, job: PackingJob) -> dict[str, Box]:
+    """Find the box of each clip."""
+    from benchmark.archives.archive import advice
+
     found, faults = {}, FaultList()
-    for clip in places.clips:
+    for clip in job.clips:
         with faults.collected():
             found[clip.clip_id] = _box(given, clip)
-    faults.raise_any("keypoints", do=advice(places.edition))
+    faults.raise_any("keypoints", do=advice(job.edition))
     return found
 
 
 def _box(given: SkeletonReader, clip: Clip) -> Box:
     box = person_box(given.read(clip.clip_id), (clip.width, clip.height))
-    if max(box[2:]) > MOST * max(clip.width, clip.height):
+    if max(box[2:]) > LARGEST * max(clip.width, clip.height):
         raise ArchiveError(
             f"clip {clip.clip_id}", "keypoints lie far outside of the picture",
             expected=f"pixels of {clip.width}x{clip.height}",
@@ -91,27 +129,29 @@ def _box(given: SkeletonReader, clip: Clip) -> Box:
     return box
 
 
-def _crop(boxes: dict[str, Box], side: int, clip: Clip) -> Cropping:
-    return Cropping(boxes[clip.clip_id], side)
+def _crop(boxes: dict[str, Box], side: int, clip: Clip) -> Cropper:
+    return Cropper(boxes[clip.clip_id], side)
 
 
-class Cropping:
-    """The extraction of one clip: each frame cut to the same box and brought to one size."""
+class Cropper:
+    """Cuts each frame of one clip to the same box and resizes it to a square."""
 
     def __init__(self, box: Box, side: int) -> None:
         self._box, self._side = box, side
 
     def add(self, frame: Frame) -> tuple[Frame, ...]:
-        """The frame within the box."""
+        """Return the frame within the box."""
+        from benchmark.modalities.packing import squared
+
         return (squared(cropped(frame, self._box), self._side),)
 
     def finish(self) -> tuple[Frame, ...]:
-        """Nothing is left."""
+        """Return nothing: each frame was finished when it came."""
         return ()
 
 
 def cropped(frame: Frame, box: Box) -> Frame:
-    """The part of the frame within the box, black where the box leaves it: uint8 (h, w, 3)."""
+    """Cut the box out of the frame, black where the box leaves it: uint8 (h, w, 3)."""
     left, top, width, height = map(int, box)
     found = np.zeros((height, width, 3), np.uint8)
     rows = slice(max(top, 0), max(min(top + height, frame.shape[0]), 0))
@@ -123,13 +163,24 @@ def cropped(frame: Frame, box: Box) -> Frame:
 
 
 def _move(
-    given: SkeletonReader, work: Path, boxes: dict[str, Box], side: int, places: Places
+    given: SkeletonReader, work: Path, boxes: dict[str, Box], side: int, job: PackingJob
 ) -> list[str]:
-    """Write the keypoints in pixels of the stored frames; the names of the files."""
+    """Write the keypoints in pixels of the stored frames; return the names of the files.
+
+    Args:
+        given: Keypoints in pixels of the raw videos.
+        work: Folder in which the modality grows.
+        boxes: Box of each clip.
+        side: Pixels of a side of the stored frames.
+        job: What is packed.
+    """
+    from benchmark.contracts import skeletons
+    from benchmark.data.manifest import FILE, read_manifest, write_manifest
+
     folder = work / KEYPOINTS
     folder.mkdir(exist_ok=True)
     rows = sorted(
-        read_manifest(work / GIVEN, places.clips).values(), key=lambda row: (row.shard, row.offset)
+        read_manifest(work / GIVEN, job.clips).values(), key=lambda row: (row.shard, row.offset)
     )
     names = []
     for shard, group in groupby(rows, key=lambda row: row.shard):
@@ -137,7 +188,7 @@ def _move(
         with (folder / shard).open("wb") as file:
             np.save(file, np.concatenate(parts))
         names.append(shard)
-    modality = [row._replace(height=side, width=side) for row in rows]
-    write_manifest(modality, folder, places.clips, spec=places.config)
-    layouts.write_layout(given.layout, folder)
-    return [manifest.FILE, layouts.FILE, *names]
+    moved = [row._replace(height=side, width=side) for row in rows]
+    write_manifest(moved, folder, job.clips, spec=job.config)
+    skeletons.write_layout(given.layout, folder)
+    return [FILE, skeletons.FILE, *names]

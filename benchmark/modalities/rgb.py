@@ -1,43 +1,38 @@
-"""RGB clips: the frames of the raw videos, resized."""
+"""RGB: the frames of the raw videos, resized."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from benchmark.modalities.packing import Places, pack, resized
+from benchmark.modalities.modality import VideoModality
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Edition
-    from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import RgbModality
+    from benchmark.modalities.modality import Frame
 
 
-def prepare(
-    spec: RgbModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-) -> None:
-    """Cut, resize and pack every clip into `out`; bytes do not depend on `workers`.
+class RgbModality(VideoModality):
+    """Clips cut out of the raw videos, resized, as short closed-GOP H.264 in tar shards."""
 
-    Raises:
-        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
-    """
-    places = Places(raw, edition, clips, out, spec.model_dump_json())
-    pack(spec, places, partial(Resizing, spec.short_side), workers=workers)
+    kind: Literal["rgb"]
+    pixel_format: ClassVar = "yuv420p"
+
+    def extractor(self, *, side: int | None = None) -> Resizer:
+        """Begin a clip; see `VideoModality.extractor`."""
+        return Resizer(side or self.short_side)
 
 
-class Resizing:
-    """The extraction of RGB: each frame for itself."""
+class Resizer:
+    """Resizes each frame by itself."""
 
     def __init__(self, short_side: int) -> None:
         self._short_side = short_side
 
     def add(self, frame: Frame) -> tuple[Frame, ...]:
-        """The frame, resized."""
+        """Return the frame, resized."""
+        from benchmark.modalities.packing import resized
+
         return (resized(frame, self._short_side),)
 
     def finish(self) -> tuple[Frame, ...]:
-        """Nothing is left."""
+        """Return nothing: each frame was finished when it came."""
         return ()

@@ -1,8 +1,8 @@
-"""Clips of neighbouring videos in shards: made in parallel, each once, whatever stops the work.
+"""Shards: packs clips in parallel, and resumes after an interruption without redoing a shard.
 
 Everything grows in a work folder beside the result, which takes its name when it is whole. A
-shard counts as made when the note beside it has its key: the knobs, its clips, the size and time
-of the raw files, the code.
+shard counts as made when the JSON beside it has its key: the spec, its clips, size and time of
+the raw files, the code.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from collections import Counter
 from functools import partial
 from importlib.metadata import version
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import benchmark
 from benchmark.core.errors import FaultList
 from benchmark.core.files import replacing, write_text
 from benchmark.data.manifest import ManifestRow
 from benchmark.runtime.parallel import map_in_processes
+from benchmark.tracking.provenance import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from benchmark.contracts.clips import Clip, Clips
+    from benchmark.modalities.packing import PackingJob
 
     Write: TypeAlias = Callable[["Shard", Path], list[ManifestRow]]
 
@@ -36,21 +37,21 @@ LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless", "torch")
 
 
 class Shard(NamedTuple):
-    """The clips of some videos, to be written to one file."""
+    """The clips of some videos, written to one file."""
 
     name: str
     clips: tuple[Clip, ...]
     key: str = ""
-    """What the file hangs on."""
+    """Digest of all that the file depends on."""
 
     def by_video(self) -> Iterator[list[Clip]]:
-        """The clips of each video."""
+        """Yield the clips of each video."""
         for _, clips in groupby(self.clips, key=lambda clip: clip.video):
             yield list(clips)
 
 
 def plan_shards(clips: Clips, number: int, name: str) -> list[Shard]:
-    """Videos in the index's order, at most `number` shards with about equally many clips.
+    """Deal the videos, in the index's order, to at most `number` shards of about equal size.
 
     `name` takes the number of the shard, as in "shard-{:03d}.tar".
     """
@@ -69,50 +70,55 @@ def plan_shards(clips: Clips, number: int, name: str) -> list[Shard]:
 def keyed(
     shards: Sequence[Shard],
     stamps: Callable[[Sequence[Clip]], list[object]],
-    config: str,
+    job: PackingJob,
+    more_config: str = "",
 ) -> list[Shard]:
-    """The shards with their keys; `stamps` changes when the raw files of some clips do."""
-    base = hashlib.sha256((config + _code()).encode())
-    found = []
+    """Give the shards their keys.
+
+    Args:
+        shards: Which clips go together.
+        stamps: Returns values that change when the raw files of some clips do.
+        job: What is packed; its spec says which code makes it.
+        more_config: Text of what the result depends on besides the job's.
+    """
+    libraries = ",".join(f"{name} {version(name)}" for name in LIBRARIES)
+    text = job.config + more_config + digest_of(job.spec) + libraries
+    base = hashlib.sha256(text.encode())
+    with_keys = []
     for shard in shards:
         rows = [list(vars(clip).values()) for clip in shard.clips]
         digest = base.copy()
         digest.update(json.dumps([shard.name, rows, stamps(shard.clips)]).encode())
-        found.append(shard._replace(key=digest.hexdigest()))
-    return found
-
-
-def _code() -> str:
-    """Everything that reads raw files or writes modality, and the libraries that do the work."""
-    home = Path(benchmark.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(
-        [*home.glob("modalities/**/*.py"), *home.glob("datasets/*.py"), *home.glob("*.py")]
-    ):
-        digest.update(path.relative_to(home).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest() + ",".join(f"{name} {version(name)}" for name in LIBRARIES)
+        with_keys.append(shard._replace(key=digest.hexdigest()))
+    return with_keys
 
 
 def work_folder(out: Path) -> Path:
-    """Where `out` grows."""
+    """Return the folder in which `out` grows."""
     return out.with_name(f".{out.name}.work")
 
 
 def make_shards(
     shards: Sequence[Shard], write: Write, work: Path, *, what: str, workers: int, do: str
 ) -> list[ManifestRow]:
-    """Write the shards that are not there yet; the modality of all of them.
+    """Write the shards that are not there yet; return the manifest rows of all of them.
 
-    `write` (importable by name) writes one shard to a path.
+    Args:
+        shards: The plan, with keys.
+        write: Writes one shard to a path; worker processes must be able to import it.
+        work: Folder in which the result grows.
+        what: Name of the work, for the progress bar.
+        workers: Processes.
+        do: What the user is told to do about faults.
 
     Raises:
-        ManyFaults: After all shards were tried; `do` is what the user is told.
+        ManyFaults: After all shards were tried.
     """
     work.mkdir(parents=True, exist_ok=True)
     todo = [shard for shard in shards if _made(shard, work) is None]
     make = partial(_make, write=write, work=work)
     map_in_processes(make, todo, what=what, workers=workers, do=do)
-    return [medium for shard in shards for medium in _made(shard, work) or []]
+    return [row for shard in shards for row in _made(shard, work) or []]
 
 
 def finish(work: Path, out: Path, keep: Sequence[str]) -> None:
@@ -130,27 +136,27 @@ def finish(work: Path, out: Path, keep: Sequence[str]) -> None:
 
 
 def collect_videos(shard: Shard) -> Iterator[tuple[list[Clip], FaultList]]:
-    """The clips of each video of a shard; faults noted by the caller are raised at the end."""
+    """Yield the clips of each video of a shard; raise the faults that were collected at the end."""
     faults = FaultList()
     for clips in shard.by_video():
         yield clips, faults
     faults.raise_any(shard.name)
 
 
-def _note(shard: Shard, work: Path) -> Path:
+def _sidecar(shard: Shard, work: Path) -> Path:
     return work / f"{shard.name}.json"
 
 
 def _made(shard: Shard, work: Path) -> list[ManifestRow] | None:
-    note = _note(shard, work)
-    if not note.is_file() or not (work / shard.name).is_file():
+    sidecar = _sidecar(shard, work)
+    if not sidecar.is_file() or not (work / shard.name).is_file():
         return None
-    found = json.loads(note.read_text("utf-8"))
-    return [ManifestRow(*row) for row in found["modality"]] if found["key"] == shard.key else None
+    saved = json.loads(sidecar.read_text("utf-8"))
+    return [ManifestRow(*row) for row in saved["rows"]] if saved["key"] == shard.key else None
 
 
 def _make(shard: Shard, *, write: Write, work: Path) -> None:
-    _note(shard, work).unlink(missing_ok=True)  # before the file: it may speak of another one
+    _sidecar(shard, work).unlink(missing_ok=True)  # first: it may belong to an older file
     with replacing(work / shard.name) as path:
-        modality = write(shard, path)
-    write_text(_note(shard, work), json.dumps({"key": shard.key, "modality": modality}))
+        rows = write(shard, path)
+    write_text(_sidecar(shard, work), json.dumps({"key": shard.key, "rows": rows}))

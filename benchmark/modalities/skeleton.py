@@ -1,35 +1,55 @@
-"""Keypoints that come with the archive."""
+"""Skeletons: the keypoints that come with the archive."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from benchmark.contracts.skeletons import choose
-from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints
-from benchmark.modalities.packing import Places
+from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import SkeletonModality
 
 
-def prepare(
-    spec: SkeletonModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-) -> None:
-    """Read every raw file once, keep the layout's points, cut at the clips.
+class SkeletonModality(ModalityBase):
+    """Keypoints of every clip as one array."""
 
-    Raises:
-        ArchiveError: The archive brings no keypoints.
-        ManyFaults: Every file that is damaged, or shorter than a clip of its video.
-        ParamsError: The archive's skeletons do not have this layout.
-    """
-    or_else = ", or find them in the videos: modality of kind 'pose' (docs/skeletons-from-video.md)"
-    source = given_keypoints(raw, edition, or_else=or_else)
-    points = choose(spec.layout, source.own_layout)
-    places = Places(raw, edition, clips, out, spec.model_dump_json())
-    pack_keypoints(
-        places, points, source.of_video, source.stamps, number=spec.shards, workers=workers
-    )
+    kind: Literal["skeleton"]
+    content: ClassVar = "keypoints"
+    layout: Literal["openpose36", "own"]
+    """Which points of the raw file are kept and how they are joined: MM-Gesture's 36 of OpenPose's
+    137, or the archive's own (data set `folder`)."""
+
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        """Read every raw file once, keep the layout's points, cut at the clips.
+
+        Args:
+            raw: Folder of the raw archive.
+            edition: Edition that the archive belongs to.
+            clips: The index.
+            out: Folder that takes its name when the keypoints are whole.
+            workers: Processes.
+
+        Raises:
+            ArchiveError: The archive has no keypoints.
+            ManyFaults: Every file that is damaged, or shorter than a clip of its video.
+            ParamsError: The archive's skeletons do not have this layout.
+        """
+        from benchmark.contracts.skeletons import choose
+        from benchmark.modalities import shards
+        from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints
+        from benchmark.modalities.packing import PackingJob
+
+        source = given_keypoints(raw, edition, hint=HINT)
+        points = choose(self.layout, source.own_layout)
+        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
+        work = shards.work_folder(out)
+        names = pack_keypoints(work, job, points, source.of_video, source.stamps, workers=workers)
+        shards.finish(work, out, names)
+
+
+HINT = ", or find them in the videos: a modality of kind 'pose' (docs/skeletons-from-video.md)"

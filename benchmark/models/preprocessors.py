@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, assert_never
 import torch
 from torch import Tensor, nn
 
-from benchmark.data.inputs import DatasetNorm, TemporalMeanRemoved, TrainSplitNorm
+from benchmark.data.normalization import DatasetNorm, TemporalMeanRemoved, TrainSplitNorm
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
-    from benchmark.data.inputs import Normalization, RgbPoseInput, Stream
+    from benchmark.data.normalization import Normalization
+    from benchmark.data.rgb_pose_input import RgbPoseInput
+    from benchmark.data.skeleton_input import Stream
 
 COLORS = 3
 

@@ -6,23 +6,12 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from benchmark.challenges.challenge import NumberedIds, challenge_names, read_challenge
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput
 from benchmark.editions.edition import edition_names, read_edition
-from benchmark.modalities.specs import (
-    DepthModality,
-    FlowModality,
-    PersonCropModality,
-    PoseModality,
-    RgbModality,
-    SkeletonModality,
-    TaylorModality,
-    TinyBackend,
-)
+from benchmark.modalities.depth.depth import DepthModality
+from benchmark.modalities.depth.tiny_spec import TinyBackend
 from submission.fusion.spec import Fixed
 
 if TYPE_CHECKING:
-    from benchmark.data.inputs import Input
-    from benchmark.modalities.specs import Modality
     from benchmark.params.params import Params
 
 
@@ -90,15 +79,6 @@ def _table_faults(params: Params) -> list[str]:
     return faults
 
 
-def _reads(spec: Input, modality: Modality) -> bool:
-    """Whether an input is of the kind of its modality."""
-    if isinstance(spec, SkeletonInput):
-        return isinstance(modality, SkeletonModality | PoseModality)
-    if isinstance(spec, RgbPoseInput):
-        return isinstance(modality, PersonCropModality)
-    return spec.modality == modality.kind
-
-
 def _media_faults(params: Params) -> list[str]:
     """Each entry belongs where the stage that makes it looks for it."""
     faults = [
@@ -113,16 +93,14 @@ def _media_faults(params: Params) -> list[str]:
                 right = "estimates" if ours else "modalities"
                 faults.append(f"{section}.{key}.backend: belongs into section {right}")
     for key, sheets in params.previews.items():
-        known = params.all_modalities
-        for kinds, names in (
-            ((SkeletonModality, PoseModality), [sheets.skeleton] if sheets.skeleton else []),
-            ((RgbModality, TaylorModality, FlowModality, DepthModality), sheets.videos),
-        ):
-            faults += [
-                f"previews.{key}: '{name}' is no such modality of edition '{sheets.edition}'"
-                for name in names
-                if not isinstance(known.get(name), kinds) or known[name].edition != sheets.edition
-            ]
+        wanted = dict.fromkeys(sheets.videos, "video")
+        wanted |= {sheets.skeleton: "keypoints"} if sheets.skeleton else {}
+        faults += [
+            f"previews.{key}: no modality '{name}' of edition '{sheets.edition}' with {content}"
+            for name, content in wanted.items()
+            if (spec := params.all_modalities.get(name)) is None
+            or (spec.content, spec.edition) != (content, sheets.edition)
+        ]
     return faults
 
 
@@ -135,7 +113,7 @@ def _experiment_faults(params: Params) -> list[str]:
             faults.append(
                 f"experiments.{key}.modality: no entry '{experiment.modality}' in modalities or estimates"
             )
-        elif not _reads(experiment.input, modality):
+        elif modality.content not in experiment.input.reads:
             faults.append(
                 f"experiments.{key}.modality: its input cannot read kind '{modality.kind}'"
             )

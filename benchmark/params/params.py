@@ -9,8 +9,9 @@ from pydantic import Field, StringConstraints, model_validator
 from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
+from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-from benchmark.modalities.specs import DepthModality, Modality
+from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
 from benchmark.params.checks import names_faults
 from benchmark.params.recipes import Recipe

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.archives.folder import SKELETON, read_clips
-from benchmark.modalities.specs import PersonCropModality, SkeletonModality
+from benchmark.modalities.person_crop import PersonCropModality
+from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.modalities.specs import Modality
+    from benchmark.modalities.union import Modality
     from benchmark.params.params import Params
 
 HEAD = """\

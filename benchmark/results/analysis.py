@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.core.files import csv_text, write_text
-from benchmark.data.video_reader import PackedVideos
+from benchmark.data.readers import PackedVideos
 from benchmark.evaluation.calibration import calibration
 from benchmark.evaluation.diversity import Complementarity, complementarity, hardest
 from benchmark.evaluation.metrics import confusion, correctness, majority

@@ -1,124 +1,254 @@
-"""Which code the result of each stage hangs on, as one file a stage that DVC can watch.
+"""Provenance: which code made a result. One answer for DVC stages, shards and checkpoints.
 
-DVC does not follow imports. A list by hand of each stage's modules would be long, soon wrong, and
-slow: DVC writes dvc.lock anew, with every dependency of every stage, after each stage that ran.
+DVC does not follow imports, and a list by hand of each stage's modules would soon be wrong. So
+stage `check` follows the real imports of every stage and writes one file per entry, which DVC
+watches: a line per module with the hash of its syntax tree. A change that can move a number changes
+a line; a docstring, a comment, a log text, an error message and a type-only import do not.
+
+Where an entry of params.yaml names a kind (a backbone, a modality, a fusion rule), only the modules
+of that kind count: they are found by the classes of the specs, which live beside their behavior.
 """
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import re
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import grimp
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from benchmark.core.pinned_file import sha256
-from benchmark.data.inputs import Input
-from benchmark.modalities.specs import Modality
-from benchmark.models.union import Backbone
-
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import grimp
 
 PACKAGES = ("benchmark", "pipelines", "submission")
+HOME = Path(__file__).parents[2]
 GRAPH = "dvc.yaml"
 CODE = "runs/code"
 """Folder of the files, as dvc.yaml names it."""
-CARRIERS = frozenset({
-    # They check, choose, show or carry; every value that they hold comes from a file that DVC sees.
-    "benchmark.models.union",
-    "benchmark.challenges.challenge",
-    "benchmark.tracking.provenance",
-    "benchmark.editions.edition",
-    "benchmark.core.errors",
-    "benchmark.plots.figures",
-    "benchmark.core.files",
-    "submission.fusion.spec",
-    "benchmark.data.inputs",
-    "benchmark.modalities.specs",
-    "benchmark.models.check_tensors",
-    "benchmark.params.params",
-    "benchmark.params.checks",
-    "benchmark.params.recipes",
-    "benchmark.tracking.records",
-    "benchmark.tracking.ui",
-    "benchmark.core.schema",
-    "benchmark.tracking.sync",
-    "benchmark.results.runs",
-    "benchmark.modalities.depth.tiny_spec",
-    "benchmark.tracking.store",
-    "benchmark.core.pinned_file",
-    "benchmark.runtime.parallel",
-    "pipelines._stage",
-})  # fmt: skip
-"""Modules that cannot change a number; what only they import cannot either."""
 
-
-def _kinds(union: Any) -> list[str]:
-    """What `kind` of a union of specs can be."""
-    (members, *_) = get_args(union) if get_origin(union) is Annotated else (union,)
-    return [member.model_fields["kind"].annotation.__args__[0] for member in get_args(members)]
-
-
-TEMPLATES = {
-    "item.kind": _kinds(Modality),
-    "item.input.kind": _kinds(Input),
-    "item.backbone.kind": _kinds(Backbone),
+CARRIERS = {
+    "benchmark.archives.union": "names the data sets",
+    "benchmark.data.inputs": "names the inputs",
+    "benchmark.modalities.depth.backends": "names the backends of depth",
+    "benchmark.modalities.flow.backends": "names the backends of flow",
+    "benchmark.modalities.union": "names the modalities",
+    "benchmark.models.union": "names the backbones",
+    "benchmark.params.params": "composes the specs; every value comes from params.yaml",
+    "submission.fusion.rules.union": "names the fusion rules",
 }
-"""What stands for a template in a path of code; no other template names code."""
+"""Modules that only name others, and why they count for nothing. What an entry uses of the named
+ones counts by its specs. A test asserts that they hold no arithmetic, default or table."""
+
+OBSERVERS = {
+    "benchmark.core.errors": "tells the user what is wrong",
+    "benchmark.plots": "draws",
+    "benchmark.tracking": "records what was done",
+    "benchmark.training.monitor": "measures and shows a training run",
+    "pipelines._stage": "reads params, shows errors, takes signals",
+}
+"""Rooms and modules that watch: nothing that they compute flows into a model or a probability."""
+
+PICTURES = frozenset({"analyse", "data_report", "previews", "report", "table"})
+"""Stages whose results are pictures and pages: for them, what draws counts."""
+TEXTS = frozenset({"data_report"})
+"""Stages whose results quote error messages: for them, texts count."""
 
 
-def stage_digests(root: Path) -> dict[str, str]:
-    """Stage -> a line `path SHA-256` for each module that it runs and dvc.yaml does not name.
+def stage_code(
+    root: Path, params: BaseModel, archive_module: Callable[[str], str]
+) -> dict[str, str]:
+    """Hash the code of every stage, per entry: `stage` or `stage@entry` -> lines `path SHA-256`.
 
-    Modules of one kind alone (a backbone, an input, modality) are named there, as the entry's own.
-    Stage `check` itself waits for nothing.
+    Args:
+        root: The project, which holds dvc.yaml.
+        params: The whole of params.yaml.
+        archive_module: Returns the module that reads the raw archive of a named edition.
+
+    Stage `check` itself is not among them: it waits for nothing.
     """
     stages = YAML(typ="safe").load((root / GRAPH).read_text("utf-8"))["stages"]
-    graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
-    return {
-        stage: _lines(root, run_modules(graph, f"pipelines.{stage}"), body.get("do", body)["deps"])
-        for stage, body in stages.items()
-        if stage != "check"
-    }
+    graph = _graph()
+    lines = {}
+    for stage, body in stages.items():
+        if stage == "check":
+            continue
+        for name, entry in _entries(stage, body, params):
+            specs = [entry, *_named_params(body.get("do", body), params, name, entry)]
+            roots = {f"pipelines.{stage}", *_modules_of(specs)}
+            if stage in {"index", "prepare", "estimate", "data_report"}:
+                edition = str(getattr(entry, "edition", name))
+                roots.add(archive_module(edition))
+            alone = _alone(entry, params) if stage in {"train", "predict"} else set()
+            key = stage if name is None else f"{stage}@{name}"
+            lines[key] = _lines(run_modules(graph, roots, stage=stage) | alone, stage)
+    return lines
 
 
-def run_modules(graph: grimp.ImportGraph, start: str) -> set[str]:
-    """`start` and all that it imports, at first or second hand, but carriers."""
-    found, todo = {start}, [start]
-    while todo:
-        near = graph.find_modules_directly_imported_by(todo.pop()) - CARRIERS - found
-        found |= near
-        todo += near
-    return found
-
-
-def changed_code(root: Path) -> dict[str, list[str]]:
-    """Stage -> files that are not as when stage `check` last looked."""
+def changed_code(
+    root: Path, params: BaseModel, archive_module: Callable[[str], str]
+) -> dict[str, list[str]]:
+    """Compare the code with what stage `check` last wrote: `stage` or `stage@entry` -> files."""
     changed = {}
-    for stage, text in stage_digests(root).items():
-        file = root / CODE / f"{stage}.txt"
-        known = set(file.read_text("utf-8").splitlines()) if file.is_file() else set()
-        paths = {line.split()[0] for line in known ^ set(text.splitlines())}
+    for key, text in stage_code(root, params, archive_module).items():
+        file = root / CODE / f"{key}.txt"
+        before = set(file.read_text("utf-8").splitlines()) if file.is_file() else set()
+        paths = {line.split()[0] for line in before ^ set(text.splitlines())}
         if paths:
-            changed[stage] = sorted(paths)
+            changed[key] = sorted(paths)
     return changed
 
 
-def covers(dep: str, path: str) -> bool:
-    """Whether a dependency of dvc.yaml is the file `path` or a folder that holds it."""
-    pattern = re.escape(dep)
-    for name, values in TEMPLATES.items():
-        pattern = pattern.replace(re.escape(f"${{{name}}}"), f"({'|'.join(values)})")
-    return re.fullmatch(f"{pattern}(/.*)?", path) is not None
+def digest_of(*specs: BaseModel, start: Iterable[str] = ()) -> str:
+    """Hash the code behind some specs and the modules `start`, for shards and checkpoints."""
+    modules = run_modules(_graph(), {*start, *_modules_of(specs)})
+    return hashlib.sha256(_lines(modules).encode()).hexdigest()
 
 
-def _lines(root: Path, modules: set[str], deps: list[str]) -> str:
-    paths = sorted(_path(root, module) for module in modules)
-    own = [path for path in paths if not any(covers(dep, path) for dep in deps)]
-    return "".join(f"{path} {sha256(root / path)}\n" for path in own)
+def run_modules(graph: grimp.ImportGraph, start: Iterable[str], *, stage: str = "") -> set[str]:
+    """Follow the imports from `start`, at first or second hand, but not into what cannot count."""
+    seen = set(start)
+    todo = sorted(seen)
+    while todo:
+        imported = graph.find_modules_directly_imported_by(todo.pop())
+        new = {name for name in imported - seen if _counts(name, stage)}
+        seen |= new
+        todo += new
+    return seen
 
 
-def _path(root: Path, module: str) -> str:
+def _counts(module: str, stage: str) -> bool:
+    if module in CARRIERS:
+        return False
+    draws = module.startswith("benchmark.plots")
+    if draws and stage in PICTURES:
+        return True
+    return not any(module == name or module.startswith(f"{name}.") for name in OBSERVERS)
+
+
+@cache
+def _graph() -> grimp.ImportGraph:
+    import grimp
+
+    return grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+
+
+# What an entry of params.yaml uses
+
+
+def _entries(
+    stage: str, body: Mapping[str, Any], params: BaseModel
+) -> Iterator[tuple[str | None, Any]]:
+    """Yield the entries that a stage runs for; (None, None) for a stage that runs once."""
+    if "foreach" not in body:
+        yield None, None
+        return
+    section = body["foreach"].removeprefix("${").removesuffix("}")
+    yield from getattr(params, section).items()
+
+
+def _named_params(
+    body: Mapping[str, Any], params: BaseModel, name: str | None, entry: Any
+) -> Iterator[Any]:
+    """Yield what the `params` of dvc.yaml name for this entry."""
+
+    def filled(match: re.Match[str]) -> str:
+        return str(name if match[1] == "key" else getattr(entry, match[1].removeprefix("item.")))
+
+    for template in body.get("params", []):
+        value: Any = params
+        for part in re.sub(r"\$\{([\w.]+)\}", filled, template).split("."):
+            value = value[part] if isinstance(value, dict) else getattr(value, part)
+        yield value
+
+
+def _alone(entry: Any, params: Any) -> set[str]:
+    """Return the module of the modality that an experiment reads, without its imports.
+
+    Training asks the spec how its data are stored. What extracts them counts for `prepare`, and
+    reaches training by the data's own hash.
+    """
+    return {type(params.all_modalities[entry.modality]).__module__}
+
+
+def _modules_of(specs: Iterable[Any]) -> set[str]:
+    """Return the modules that define the specs and every spec inside them."""
+    modules, todo = set(), list(specs)
+    while todo:
+        value = todo.pop()
+        if isinstance(value, BaseModel):
+            modules.add(type(value).__module__)
+            todo += [getattr(value, name) for name in type(value).model_fields]
+        elif isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, list | tuple):
+            todo += value
+    return {name for name in modules if name.startswith(PACKAGES) and name not in CARRIERS}
+
+
+# Hashes of modules
+
+
+def _lines(modules: Iterable[str], stage: str = "") -> str:
+    paths = sorted(_path(module) for module in modules)
+    return "".join(f"{path} {code_hash(HOME / path, texts=stage in TEXTS)}\n" for path in paths)
+
+
+def _path(module: str) -> str:
     package = f"{module.replace('.', '/')}/__init__.py"
-    return package if (root / package).is_file() else package.replace("/__init__", "")
+    return package if (HOME / package).is_file() else package.replace("/__init__", "")
+
+
+@cache
+def code_hash(path: Path, *, texts: bool = False) -> str:
+    """Hash what a module does: its syntax tree without what only people read.
+
+    Left out are docstrings, comments, imports for the type checker, and the texts of log lines,
+    command output and errors; the last three count with `texts`.
+    """
+    tree = ast.parse(path.read_text("utf-8"))
+    plain = _WithoutProse(texts=texts).visit(tree)
+    return hashlib.sha256(ast.dump(plain).encode()).hexdigest()
+
+
+class _WithoutProse(ast.NodeTransformer):
+    def __init__(self, *, texts: bool) -> None:
+        self._texts = texts
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        # A string by itself is a docstring, of a module, class, function or attribute.
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        if not self._texts and _is_message(node.value):
+            return _Wordless().visit(node)
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return node if self._texts else _Wordless().visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+
+class _Wordless(ast.NodeTransformer):
+    """Empties texts. What is computed for them stays: a call could do more than speak."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+
+def _is_message(value: ast.expr) -> bool:
+    """Tell a log call (`log.info(...)`) or output (`click.echo(...)`) from other calls."""
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
+        return False
+    owner = value.func.value
+    return isinstance(owner, ast.Name) and (
+        owner.id == "log" or (owner.id == "click" and value.func.attr == "echo")
+    )

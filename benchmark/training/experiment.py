@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,12 +10,12 @@ import pandas as pd
 import torch
 
 from benchmark.core.files import csv_text, write_text
-from benchmark.data.normalization import with_numbers
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import confusion, score
 from benchmark.evaluation.per_class import by_class
 from benchmark.plots import figures
 from benchmark.runtime.distributed import device_name, launch
+from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.store import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
@@ -93,12 +92,13 @@ def run(name: str, params: Params, clips: Clips, places: Places) -> None:
 def build_train_spec(name: str, params: Params, clips: Clips, places: Places) -> TrainSpec:
     """Experiment `name` of params.yaml with everything that it names."""
     experiment = params.experiments[name]
-    spec = with_numbers(experiment.input, places.modality, clips)
+    modality = params.all_modalities[experiment.modality]
+    spec = experiment.input.with_numbers(modality, places.modality, clips)
     experiment = experiment.model_copy(update={"input": spec})
     return TrainSpec(
         experiment=experiment,
         recipe=params.recipes[experiment.recipe],
-        modality=params.all_modalities[experiment.modality],
+        modality=modality,
         modality_folder=places.modality,
         init_folder=places.init_from,
         clips=clips,
@@ -120,18 +120,14 @@ def _key(task: TrainSpec, places: Places) -> tuple[str, ...]:
         str(task.seed),
         repr(task.clips),
         repr(files),
-        _code(),
+        _code(task),
         torch.__version__,
     )
 
 
-def _code() -> str:
-    """Hash of the sources that training runs through."""
-    digest = hashlib.sha256()
-    for folder in ("training", "models", "modalities"):
-        for path in sorted((Path(__file__).parents[1] / folder).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _code(task: TrainSpec) -> str:
+    """Hash the sources that this training runs through."""
+    return digest_of(task.experiment, task.recipe, task.modality, start=["benchmark.training.loop"])
 
 
 def _knobs(name: str, task: TrainSpec, fabric: Fabric) -> dict[str, object]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.modalities.specs import Modality
+    from benchmark.modalities.union import Modality
     from benchmark.params.params import Experiment
     from benchmark.params.recipes import Recipe
     from benchmark.training.checkpoint import Progress

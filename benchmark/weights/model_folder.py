@@ -12,7 +12,7 @@ from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml
 from benchmark.data.inputs import Input
-from benchmark.modalities.specs import Modality
+from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
 
 if TYPE_CHECKING:

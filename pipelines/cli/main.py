@@ -70,19 +70,19 @@ main.add_command(weights)
 @main.command()
 def status() -> None:
     """Say of every stage whether it is up to date, and what made it old."""
+    from benchmark.archives.archive import archive_module
     from benchmark.params.params import read_params
     from benchmark.tracking.provenance import changed_code
 
     with mistakes_shown():
-        read_params(PARAMS)
-        code = changed_code(Path.cwd())
+        code = changed_code(Path.cwd(), read_params(PARAMS), archive_module)
     changed = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
     known = _locked_stages()
     old = 0
     for name in stages:
         reasons = _reasons(changed.get(name, []))
-        if files := code.get(name.partition("@")[0]):
+        if files := code.get(name):
             reasons.append("changed code: " + _first(files))
         old += bool(reasons) or name not in known
         told = "; ".join(reasons) or "up to date"

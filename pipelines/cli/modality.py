@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.modalities.specs import TaylorModality
+from benchmark.core.schema import kinds_of
+from benchmark.modalities.depth.backends import DepthBackend
+from benchmark.modalities.flow.backends import FlowBackend
+from benchmark.modalities.modality import VideoModality
+from benchmark.modalities.union import Modality
 from benchmark.params.params import read_params
 from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
 
@@ -21,10 +25,8 @@ if TYPE_CHECKING:
     from benchmark.modalities.one_file import Span
 
 MAPS = ("joint", "limb")
-VIDEOS = ("rgb", "taylor", "flow", "depth")
-BACKENDS = (
-    "dis", "sparse_to_dense", "raft", "memflow", "tiny", "depth_anything", "video_depth_anything",
-)  # fmt: skip
+VIDEOS = kinds_of(Modality, VideoModality)
+BACKENDS = [*kinds_of(FlowBackend), *kinds_of(DepthBackend)]
 
 
 class Made(NamedTuple):
@@ -84,18 +86,18 @@ def _frames(
     kind: str, video: Path, info: VideoInfo, span: Span, *, name: str | None, variant: str | None,
     backend: str | None, short_side: int, **others: Any,
 ) -> Made:  # fmt: skip
-    from benchmark.modalities.one_file import frames_of, make, maker, spec_of
+    from benchmark.modalities.one_file import extract, frames_of, spec_of
 
     _only("keypoints, pose, hands and face", "maps", [others[k] for k in _SOURCES])
     spec = spec_of(kind, read_params(PARAMS).all_modalities, name=name, backend=backend)
     changes: dict[str, Any] = {"short_side": min(short_side, info.width, info.height)}
-    if isinstance(spec, TaylorModality):
-        changes["variant"] = variant or spec.variant
-    else:
+    if "variant" not in type(spec).model_fields:
         _only("variant", "taylor", [variant])
+    elif variant is not None:
+        changes["variant"] = variant
     spec = spec.model_copy(update=changes)
-    making = maker(spec)
-    return Made(make(making, frames_of(video, span)), making.picture, spec.model_dump_json())
+    values = extract(spec.extractor(side=spec.short_side), frames_of(video, span))
+    return Made(values, spec.viewer(), spec.model_dump_json())
 
 
 _SOURCES = ("keypoints", "pose", "hands", "face")
@@ -107,8 +109,7 @@ def _maps(
     pose: Path | None, hands: Path | None,
     face: Path | None, map_size: int, sigma: float, **others: Any,
 ) -> Made:  # fmt: skip
-    from benchmark.modalities.one_file import frames_of
-    from benchmark.modalities.one_file_maps import Maps, found_points, sheet_points
+    from benchmark.modalities.one_file import Maps, estimated_points, frames_of, sheet_points
     from benchmark.modalities.pose.mediapipe_points import PoseModels
 
     _only("modality, variant and backend", "videos", [others[k] for k in _CHOICES])
@@ -121,7 +122,7 @@ def _maps(
         points = sheet_points(keypoints, span)
     else:
         models = PoseModels(pose or Path(), hands, face)
-        points = found_points(frames_of(video, span), models, info.fps)
+        points = estimated_points(frames_of(video, span), models, info.fps)
     stream = "joint" if kind == "joint" else "limb"
     maps = Maps(stream, points, (info.width, info.height), size=map_size, sigma=sigma)
     knobs = {"kind": kind, "size": map_size, "sigma": sigma}

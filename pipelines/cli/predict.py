@@ -161,8 +161,8 @@ def _points(
         if hands or face:
             raise ParamsError("--hands, --face", "only with --pose")
         return None
-    from benchmark.modalities.one_file_maps import found_points
+    from benchmark.modalities.one_file import estimated_points
     from benchmark.modalities.pose.mediapipe_points import PoseModels
 
     frames = frames_of(video, Span(0, info.frames))
-    return found_points(frames, PoseModels(pose, hands, face), info.fps)
+    return estimated_points(frames, PoseModels(pose, hands, face), info.fps)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.pinned_file import sha256
-from benchmark.modalities.specs import PoseModality
+from benchmark.modalities.pose.pose import PoseModality
 from benchmark.params.params import read_params
 from benchmark.weights.catalogue import (
     FileState,

@@ -16,15 +16,15 @@ import click
 import cv2
 import numpy as np
 import torch
+from benchmark.data.video_views import VideoViews
+from benchmark.modalities.specs import RgbModality
 from filming import one_person
 
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.video import write_video
 from benchmark.data.inputs import DatasetNorm, IntervalSampling, VideoInput
-from benchmark.data.video_views import VideoViews
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import rgb
-from benchmark.modalities.specs import RgbModality
 from benchmark.models.preprocessors import VideoPreprocessor
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import click
 import cv2
 import numpy as np
 import torch
+from benchmark.modalities.specs import DisFlow, FlowModality, SparseToDenseFlow, TaylorModality
 from filming import one_person
 
 from benchmark.modalities.flow.flow import FlowExtraction
 from benchmark.modalities.rgb import Resizing
-from benchmark.modalities.specs import DisFlow, FlowModality, SparseToDenseFlow, TaylorModality
 from benchmark.modalities.taylor import LUMA, TaylorExtraction, taylor
 
 if TYPE_CHECKING:

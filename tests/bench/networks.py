@@ -18,13 +18,6 @@ import cv2
 import numpy as np
 import safetensors.torch
 import torch
-from filming import one_person
-
-from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.depth.depth import depth_anything
-from benchmark.modalities.depth.estimator import DepthEstimator, depth_estimator
-from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
-from benchmark.modalities.flow.estimator import FlowEstimator, flow_estimator
 from benchmark.modalities.specs import (
     DepthAnythingBackend,
     MemFlow,
@@ -32,6 +25,13 @@ from benchmark.modalities.specs import (
     TinyBackend,
     VideoDepthAnythingBackend,
 )
+from filming import one_person
+
+from benchmark.core.pinned_file import WeightsFile, sha256
+from benchmark.modalities.depth.depth import depth_anything
+from benchmark.modalities.depth.estimator import DepthEstimator, depth_estimator
+from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
+from benchmark.modalities.flow.estimator import FlowEstimator, flow_estimator
 from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 import cv2
+from benchmark.modalities.prepare import prepare
+from benchmark.modalities.specs import DisFlow, FlowModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.editions.edition import read_edition
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import DisFlow, FlowModality
 from benchmark.params.synthetic import GesturesSpec
 from benchmark.presets.preset import paper
 from benchmark.runtime.parallel import usable_cores

@@ -1,24 +1,21 @@
-"""Relative inverse depth of every frame as gray, on one scale for the whole data set."""
+"""Depth: relative inverse depth of every frame as gray, on one scale for the whole data set."""
 
 from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from tqdm import tqdm
+from pydantic import Field, model_validator
 
-from benchmark.archives.archive import raw_video_files
 from benchmark.core.errors import ArchiveError
-from benchmark.core.video import read_frames
-from benchmark.modalities.depth.estimator import depth_estimator
-from benchmark.modalities.packing import Places, pack, resized, shrunk
-from benchmark.modalities.specs import FixedScale, SampledScale, TinyBackend
-from benchmark.runtime.devices import network_workers
+from benchmark.core.schema import Positive, Strict
+from benchmark.modalities.depth.backends import DepthBackend
+from benchmark.modalities.modality import VideoModality
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,92 +23,162 @@ if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import DepthModality
+    from benchmark.modalities.depth.estimator import DepthEstimator
+    from benchmark.modalities.modality import Frame
 
     Map: TypeAlias = NDArray[np.float32]
 
-VALUES_A_FRAME = 997
-"""Looked at for quantiles; a prime, so that they do not stand in columns."""
+VALUES_PER_FRAME = 997
+"""Every 997th value of a frame counts for the quantiles; a prime, so that they form no columns."""
 
 
 class Levels(NamedTuple):
-    """What the gray values stand for."""
+    """Inverse depth that the ends of the gray scale stand for."""
 
     low: float
-    """Inverse depth at 0."""
+    """At 0."""
     high: float
-    """Inverse depth at 255."""
+    """At 255."""
 
 
-def prepare(
-    spec: DepthModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-) -> None:
-    """Find and pack the depth of every clip, as many frames as the clip has.
+class FixedScale(Strict):
+    """Given: right for networks whose scale is known."""
 
-    Raises:
-        ArchiveError: A file of weights is missing, damaged or not the pinned one, or its network
-            sees nothing.
-        MissingExtra: The package behind the backend is not installed.
-        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
-    """
-    depth_estimator(spec.backend)  # a damaged file is said once, not once a video
-    match spec.scale:
-        case FixedScale():
-            levels = Levels(spec.scale.low, spec.scale.high)
-        case SampledScale():
-            levels = _sampled(spec, spec.scale, raw_video_files(raw, edition), clips)
-        case _:
-            assert_never(spec.scale)
-    knobs = json.dumps({**spec.model_dump(), "levels": levels._asdict(), "network": _network(spec)})
-    places = Places(raw, edition, clips, out, knobs)
-    workers = min(workers, network_workers())
-    pack(spec, places, partial(DepthExtraction, spec, levels), workers=workers)
+    kind: Literal["fixed"]
+    low: float
+    """Inverse depth that becomes 0."""
+    high: float
+    """Inverse depth that becomes 255."""
+
+    @model_validator(mode="after")
+    def _goes_up(self) -> FixedScale:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+    @property
+    def levels(self) -> Levels:
+        """The two ends."""
+        return Levels(self.low, self.high)
 
 
-def _network(spec: DepthModality) -> str | None:
-    """The digest of our own network; a foreign one is pinned in the spec."""
-    if not isinstance(spec.backend, TinyBackend):
-        return None
-    from benchmark.modalities.depth.tiny import load
+class SampledScale(Strict):
+    """Quantiles over some training clips, found before anything is stored."""
 
-    return load(spec.backend.network).metadata.blake2b
+    kind: Literal["sampled"]
+    clips: Positive
+    """Training clips that are looked at, evenly spread over the index."""
+    quantile: Annotated[float, Field(gt=0.5, le=1)]
+    """Becomes 255; one minus it becomes 0."""
 
 
-class DepthExtraction:
-    """One clip: frame t of the result is the depth of frame t."""
+class DepthModality(VideoModality):
+    """Relative inverse depth as gray: what is near is light."""
 
-    def __init__(self, spec: DepthModality, levels: Levels) -> None:
-        self._spec, self._levels = spec, levels
-        self._estimator = depth_estimator(spec.backend)
+    kind: Literal["depth"]
+    backend: DepthBackend
+    """What finds the depth."""
+    work_side: Positive
+    """Shorter side in pixels of the frames that the backend is given."""
+    scale: Annotated[FixedScale | SampledScale, Field(discriminator="kind")]
+    """Inverse depth that 0 and 255 stand for, the same in the whole data set."""
 
-    def add(self, frame: Frame) -> list[Frame]:
-        """The frames that are finished by this one."""
-        return self._render(self._estimator.add(shrunk(frame, self._spec.work_side)))
+    def extractor(self, *, side: int | None = None) -> DepthExtractor:
+        """Begin a clip; see `VideoModality.extractor`."""
+        from benchmark.modalities.packing import resized, shrunk
 
-    def finish(self) -> list[Frame]:
-        """What the estimator still owes."""
-        return self._render(self._estimator.finish())
+        at_work = partial(shrunk, short_side=self.work_side)
+        resize = at_work if side is None else partial(resized, short_side=side)
+        return DepthExtractor(self.backend.estimator(), resize)
 
-    def _render(self, maps: Sequence[Map]) -> list[Frame]:
-        return [gray(resized(depth, self._spec.short_side), self._levels) for depth in maps]
+    def viewer(self) -> Callable[[Any], Frame]:
+        """Return what shows the depth of one video: on the fixed scale, or the first frame's."""
+        levels = self.scale.levels if isinstance(self.scale, FixedScale) else None
+        return Viewer(levels)
+
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        """Estimate and pack the depth of every clip; see `ModalityBase.prepare`."""
+        from benchmark.archives.archive import raw_video_files
+        from benchmark.modalities.packing import PackingJob, pack_videos
+        from benchmark.runtime.devices import network_workers
+
+        self.backend.estimator()  # report a damaged file once, not once per video
+        if isinstance(self.scale, FixedScale):
+            levels = self.scale.levels
+        else:
+            levels = _sampled_levels(self, self.scale, raw_video_files(raw, edition), clips)
+        more = {"levels": levels._asdict(), "network": self.backend.weights_digest()}
+        config = json.dumps({**self.model_dump(), **more})
+        job = PackingJob(self, raw, edition, clips, out, config)
+        render = partial(_rendered, short_side=self.short_side, levels=levels)
+        pack_videos(job, self._start, render, workers=min(workers, network_workers()))
+
+
+class DepthExtractor:
+    """Gives the inverse depth of each frame of one clip: float32 (H, W, 1)."""
+
+    def __init__(self, estimator: DepthEstimator, resize: Callable[[Frame], Frame]) -> None:
+        self._estimator, self._resize = estimator, resize
+
+    def add(self, frame: Frame) -> Sequence[Map]:
+        """Take a frame; return the maps that are finished by it."""
+        return [depth[..., None] for depth in self._estimator.add(self._resize(frame))]
+
+    def finish(self) -> Sequence[Map]:
+        """Return what the estimator still owes."""
+        return [depth[..., None] for depth in self._estimator.finish()]
+
+
+class Viewer:
+    """Shows depth as gray; without levels, those of the first frame serve the whole video."""
+
+    def __init__(self, levels: Levels | None) -> None:
+        self._levels = levels
+
+    def __call__(self, depth: Map) -> Frame:
+        """Show one map, float32 (H, W, 1), as uint8 (H, W, 3)."""
+        if self._levels is None:
+            low, high = float(depth.min()), float(depth.max())
+            # A flat first frame would divide by 0.
+            self._levels = Levels(low, high if high > low else low + 1)
+        return gray(depth[..., 0], self._levels)
 
 
 def gray(depth: Map, levels: Levels) -> Frame:
-    """Inverse depth (H, W) as three equal channels: uint8 (H, W, 3), clipped to the levels."""
+    """Scale inverse depth (H, W) to three equal channels: uint8 (H, W, 3), clipped to levels."""
     share = (depth - levels.low) / (levels.high - levels.low)
     return np.repeat(np.rint(share.clip(0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def _sampled(
+def _rendered(depth: Map, *, short_side: int, levels: Levels) -> Frame:
+    from benchmark.modalities.packing import resized
+
+    return gray(resized(depth[..., 0], short_side), levels)
+
+
+def _sampled_levels(
     spec: DepthModality, scale: SampledScale, files: dict[str, RawFile], clips: Clips
 ) -> Levels:
-    """Quantiles of the depth of some training clips; the same clips, the same levels."""
+    """Compute quantiles of the depth of some training clips; the same clips give the same levels.
+
+    Args:
+        spec: The modality.
+        scale: How many clips, and which quantiles.
+        files: Raw file of each video.
+        clips: The index; only its training clips have a part in the result.
+
+    Raises:
+        ArchiveError: The network gives the same depth everywhere.
+    """
+    from tqdm import tqdm
+
     train = list(clips.split("train"))
     number = min(scale.clips, len(train))
     chosen = [train[k * len(train) // number] for k in range(number)]
     values = [
-        depth.ravel()[::VALUES_A_FRAME]
+        depth.ravel()[::VALUES_PER_FRAME]
         for clip in tqdm(chosen, desc="scale of depth", unit="clip", disable=None)
         for depth in _depth_of(spec, clip, files[clip.video])
     ]
@@ -125,11 +192,14 @@ def _sampled(
 
 
 def _depth_of(spec: DepthModality, clip: Clip, file: RawFile) -> list[Map]:
-    estimator, found = depth_estimator(spec.backend), []
+    from benchmark.core.video import read_frames
+
+    extractor = spec.extractor()
+    maps: list[Map] = []
     with file.local() as path:
         for number, frame in enumerate(read_frames(path)):
             if number >= clip.end_frame:
                 break
             if number >= clip.start_frame:
-                found += estimator.add(shrunk(frame, spec.work_side))
-    return [*found, *estimator.finish()]
+                maps += extractor.add(frame)
+    return [*maps, *extractor.finish()]

@@ -1,10 +1,11 @@
-"""Frames of a clip in, relative inverse depth out: the backends behind one protocol."""
+"""Depth estimators: the frames of a clip in, relative inverse depth out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias, assert_never
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from benchmark.modalities.specs import DepthAnythingBackend, TinyBackend, VideoDepthAnythingBackend
+from benchmark.core.schema import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,48 +13,39 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.modalities.specs import DepthBackend
-
     Frame: TypeAlias = NDArray[np.uint8]
     Map: TypeAlias = NDArray[np.float32]
 
 
 class DepthEstimator(Protocol):
-    """Finds the depth of one clip: frames uint8 (H, W, 3) in, in order.
+    """Estimates the depth of one clip: frames uint8 (H, W, 3) in, in order.
 
-    Out comes one map a frame, in order: float32 (H, W) of relative inverse depth, larger where
+    Gives one map per frame, in order: float32 (H, W) of relative inverse depth, larger where
     nearer. Its scale is the backend's.
     """
 
     def add(self, frame: Frame) -> Sequence[Map]:
-        """Take the next frame; the maps that are finished by it."""
+        """Take the next frame; return the maps that are finished by it."""
         ...
 
     def finish(self) -> Sequence[Map]:
-        """The rest, after the last frame."""
+        """Return the rest, after the last frame."""
         ...
 
 
-def depth_estimator(backend: DepthBackend) -> DepthEstimator:
-    """Ready for the first frame of a clip.
+class DepthBackendBase(Strict):
+    """What every backend of depth has, besides its `kind`."""
 
-    Raises:
-        ArchiveError: A file of weights is missing, damaged or not the pinned one.
-        FormatError: The network of stage `tiny_depth` is missing or damaged.
-        MissingExtra: The package behind the backend is not installed.
-    """
-    match backend:
-        case TinyBackend():
-            from benchmark.modalities.depth.tiny import TinyDepthEstimator
+    @abstractmethod
+    def estimator(self) -> DepthEstimator:
+        """Begin a clip.
 
-            return TinyDepthEstimator(backend)
-        case DepthAnythingBackend():
-            from benchmark.modalities.depth.depth_anything import DepthAnythingEstimator
+        Raises:
+            ArchiveError: A file of weights is missing, damaged or not the pinned one.
+            FormatError: The network of stage `tiny_depth` is missing or damaged.
+            MissingExtra: The package behind the backend is not installed.
+        """
 
-            return DepthAnythingEstimator(backend)
-        case VideoDepthAnythingBackend():
-            from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingEstimator
-
-            return VideoDepthAnythingEstimator(backend)
-        case _:
-            assert_never(backend)
+    def weights_digest(self) -> str | None:
+        """Return the digest of weights that the spec itself does not pin; None if it pins them."""
+        return None

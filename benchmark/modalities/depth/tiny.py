@@ -22,7 +22,7 @@ from torch.nn import functional
 from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml
-from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
+from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.params.synthetic import GesturesSpec
 from benchmark.runtime.devices import own_device
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.modalities.specs import TinyBackend
 
 WEIGHTS = "weights.safetensors"
 METADATA = "depth.json"

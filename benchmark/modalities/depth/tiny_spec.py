@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from benchmark.core.schema import Strict
+from benchmark.modalities.depth.estimator import DepthBackendBase
+
+if TYPE_CHECKING:
+    from benchmark.modalities.depth.tiny import TinyDepthEstimator
 
 _Positive = Annotated[int, Field(gt=0)]
 
@@ -38,3 +42,23 @@ class TinyDepthSpec(Strict):
     """How far behind the person the backdrop counts; it is a picture without a place of its own."""
     threads: _Positive
     """CPU threads in training; the weights' last bits depend on their number."""
+
+
+class TinyBackend(DepthBackendBase):
+    """The network of stage `tiny_depth`: knows generated people and nothing else."""
+
+    kind: Literal["tiny"]
+    network: str
+    """Folder that the stage writes."""
+
+    def estimator(self) -> TinyDepthEstimator:
+        """Begin a clip; see `DepthBackendBase.estimator`."""
+        from benchmark.modalities.depth.tiny import TinyDepthEstimator
+
+        return TinyDepthEstimator(self)
+
+    def weights_digest(self) -> str:
+        """Return the digest of the network's weights: the spec names only its folder."""
+        from benchmark.modalities.depth.tiny import load
+
+        return load(self.network).metadata.blake2b

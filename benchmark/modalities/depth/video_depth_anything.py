@@ -1,162 +1,31 @@
-"""Video Depth Anything: frames -> relative inverse depth, consistent over a window of frames.
-
-Tensors bear the published names, so that the published files load as they are. The weights of
-Small are under Apache-2.0, those of Base and Large under CC-BY-NC-4.0: the latter are for
-research only.
-
-Source: Video Depth Anything (Chen et al., CVPR 2025, arXiv 2501.12375) and its code (Apache-2.0).
-"""
+"""Video Depth Anything: relative inverse depth, consistent over a clip."""
 
 from __future__ import annotations
 
-import struct
-import zipfile
-from functools import cache
-from pickle import UnpicklingError  # noqa: TID251 - the name of what torch raises, nothing more
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
-from torch import nn
+from pydantic import Field
 
-from benchmark.core.errors import ArchiveError
-from benchmark.core.pinned_file import WeightsFile, verified
-from benchmark.models.check_tensors import tensor_faults
-from benchmark.modalities.depth.dinov2 import PATCH, DinoV2
-from benchmark.modalities.depth.dpt_temporal import TemporalDpt
-from benchmark.modalities.depth.motion_module import MAX_FRAMES
-from benchmark.modalities.depth.windows import DepthWindows
-from benchmark.runtime.devices import own_device
+from benchmark.core.pinned_file import WeightsFile
+from benchmark.modalities.depth.estimator import DepthBackendBase
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from torch import Tensor
-
-    from benchmark.modalities.specs import VideoDepthAnythingBackend
+    from benchmark.modalities.depth.video_depth_anything_network import VideoDepthAnythingEstimator
 
 
-class Size(NamedTuple):
-    """The numbers of one published network."""
+class VideoDepthAnythingBackend(DepthBackendBase):
+    """Video Depth Anything (Chen et al., CVPR 2025): windows of 32 frames, one scale per clip."""
 
-    dim: int
-    """Of the encoder's tokens."""
-    depth: int
-    num_heads: int
-    layers: tuple[int, int, int, int]
-    """Blocks of the encoder, from 0, whose tokens the head takes."""
-    features: int
-    """Channels of the head's fused maps."""
-    channels: tuple[int, int, int, int]
-    """Channels of the head's four maps, finest first; multiples of 32 from the third on."""
+    kind: Literal["video_depth_anything"]
+    weights: WeightsFile
+    """video_depth_anything_vits.pth (Apache-2.0); _vitb and _vitl are for research only."""
+    input_size: Annotated[int, Field(gt=0, multiple_of=14)]
+    """Pixels of the short side that the network sees; 518 as published."""
 
-
-SIZES = {
-    "vits": Size(384, 12, 6, (2, 5, 8, 11), 64, (48, 96, 192, 384)),
-    "vitb": Size(768, 12, 12, (2, 5, 8, 11), 128, (96, 192, 384, 768)),
-    "vitl": Size(1024, 24, 16, (4, 11, 17, 23), 256, (256, 512, 1024, 1024)),
-}
-"""Small, Base and Large, by the last part of their files' names."""
-
-_DO = "Take video_depth_anything_vits.pth, _vitb.pth or _vitl.pth as published"
-
-
-class VideoDepthAnything(nn.Module):
-    """DINOv2 under a DPT head with attention between frames."""
-
-    def __init__(self, size: Size) -> None:
-        super().__init__()
-        self.layers = size.layers
-        self.pretrained = DinoV2(dim=size.dim, depth=size.depth, num_heads=size.num_heads)
-        self.head = TemporalDpt(size.dim, size.features, size.channels)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Normalized frames float32 (B, T, 3, H, W) -> inverse depth float32 (B, T, H, W), >= 0.
-
-        Raises:
-            ValueError: H or W is no multiple of 14, or T is not in 1..32.
-        """
-        batch, length, _, height, width = frames.shape
-        if height % PATCH or width % PATCH or not 0 < length <= MAX_FRAMES:
-            raise ValueError(f"{length} frames of {height} x {width} pixels")
-        grid = height // PATCH, width // PATCH
-        tokens = self.pretrained(frames.flatten(0, 1), self.layers)
-        return self.head(tokens, grid, length).unflatten(0, (batch, length))
-
-
-def load_weights(path: Path) -> VideoDepthAnything:
-    """The network of a published file, ready for inference on the CPU in float32.
-
-    Which of the three sizes it is, the file tells. A metric network has the same tensors but
-    another meaning: only its name tells it apart.
-
-    Raises:
-        ArchiveError: The file is missing, damaged, or none of the three.
-    """
-    if path.name.startswith("metric_"):
-        raise ArchiveError(path, "the network of metric depth, not of inverse depth", do=_DO)
-    found = _read_tensors(path)
-    token = found.get("pretrained.cls_token")
-    dim = token.shape[-1] if token is not None and token.ndim else None
-    size = next((size for size in SIZES.values() if size.dim == dim), None)
-    if size is None:
-        first = ", ".join(sorted(found)[:3]) or "nothing"
-        raise ArchiveError(
-            path,
-            "not the weights of Video Depth Anything",
-            expected=f"pretrained.cls_token of {[size.dim for size in SIZES.values()]} channels",
-            found=first if dim is None else f"{dim} channels",
-            do=_DO,
+    def estimator(self) -> VideoDepthAnythingEstimator:
+        """Begin a clip; see `DepthBackendBase.estimator`."""
+        from benchmark.modalities.depth.video_depth_anything_network import (
+            VideoDepthAnythingEstimator,
         )
-    with torch.device("meta"):  # every tensor comes from the file: nothing to initialize
-        network = VideoDepthAnything(size)
-    if said := tensor_faults(network.state_dict(), found):
-        raise ArchiveError(path, f"tensors do not fit the network: {said}", do=_DO)
-    network.load_state_dict({name: x.float() for name, x in found.items()}, assign=True)
-    return network.eval().requires_grad_(False)
 
-
-class VideoDepthAnythingEstimator(DepthWindows):
-    """The depth of one clip with the pinned network, on this process' device.
-
-    Raises:
-        ArchiveError: The file is missing, another one than pinned, or not such weights.
-    """
-
-    def __init__(self, backend: VideoDepthAnythingBackend) -> None:
-        network = _network(backend.weights.path, backend.weights.sha256)
-        super().__init__(network, input_size=backend.input_size, device=own_device())
-
-
-@cache
-def _network(weights: str, sha256: str) -> VideoDepthAnything:
-    """One a process."""
-    pinned = WeightsFile(path=weights, sha256=sha256)
-    path = verified(pinned, expected="weights of Video Depth Anything")
-    return load_weights(path).to(own_device())
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """What a file of torch.save holds, without running anything that it says.
-
-    Raises:
-        ArchiveError: It is missing, damaged, or holds something else than named tensors.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
-            damaged = archive.testzip()
-        content: Any = None if damaged else torch.load(path, "cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ArchiveError(path, "the weights are missing", do=_DO) from None
-    except (
-        OSError, zipfile.BadZipFile, UnpicklingError, EOFError, RuntimeError, ValueError,
-        LookupError, TypeError, AttributeError, AssertionError, struct.error,
-    ) as error:  # fmt: skip
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArchiveError(path, f"cannot be read ({reason})", do=_DO) from None
-    if damaged:
-        raise ArchiveError(path, f"damaged: the checksum of {damaged} does not match", do=_DO)
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(x, torch.Tensor) for name, x in content.items()
-    ):
-        raise ArchiveError(path, "holds something else than named tensors", do=_DO)
-    return content
+        return VideoDepthAnythingEstimator(self)

@@ -3,89 +3,148 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+from pydantic import Field
 
-from benchmark.data.flow_components import components
-from benchmark.modalities.flow.estimator import flow_estimator
-from benchmark.modalities.packing import Places, pack, resized, shrunk
-from benchmark.modalities.specs import MemFlow, RaftFlow
-from benchmark.runtime.devices import network_workers
+from benchmark.core.schema import Positive
+from benchmark.data.transforms import NO_MOTION
+from benchmark.modalities.flow.backends import FlowBackend
+from benchmark.modalities.modality import VideoModality
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.packing import Frame
-    from benchmark.modalities.specs import FlowModality
+    from benchmark.modalities.flow.estimator import FlowEstimator
+    from benchmark.modalities.modality import Frame
 
     Vectors: TypeAlias = NDArray[np.float32]
 
 
-def prepare(
-    spec: FlowModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-) -> None:
-    """Find and pack the flow of every clip, as many frames as the clip has.
+class FlowModality(VideoModality):
+    """Optical flow of each frame to the next; the last frame repeats the one before."""
 
-    Raises:
-        ArchiveError: A weights file is missing or damaged.
-        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
-    """
-    flow_estimator(spec.backend)  # a damaged file is said once, not once a video
-    places = Places(raw, edition, clips, out, spec.model_dump_json())
-    if isinstance(spec.backend, RaftFlow | MemFlow):
-        workers = min(workers, network_workers())
-    pack(spec, places, partial(FlowExtraction, spec), workers=workers)
+    kind: Literal["flow"]
+    backend: FlowBackend
+    """What finds the flow."""
+    work_side: Positive
+    """Shorter side in pixels at which flow is found, before it is stored smaller."""
+    rendering: Literal["components", "wheel"]
+    """components: x and y in two channels, 128 is no motion, one scale for the data set, so that
+    strength survives. wheel: the color wheel of MM-Gesture, each frame by its own maximum."""
+    limit: Annotated[float, Field(gt=0)]
+    """Pixels at `work_side` that the components reach; faster motion is clipped to it."""
+
+    @property
+    def horizontal_motion(self) -> bool:
+        """Whether channel 0 is motion along x, whose sign a mirror changes."""
+        return self.rendering == "components"
+
+    def extractor(self, *, side: int | None = None) -> FlowExtractor:
+        """Begin a clip; see `VideoModality.extractor`."""
+        from benchmark.modalities.packing import resized, shrunk
+
+        at_work = partial(shrunk, short_side=self.work_side)
+        resize = at_work if side is None else partial(resized, short_side=side)
+        return FlowExtractor(self.backend.estimator(), resize)
+
+    def render(self, values: Vectors) -> Frame:
+        """Turn the flow of a frame into the frame that is stored: uint8 (H, W, 3).
+
+        Raises:
+            FloatingPointError: The flow is not finite.
+        """
+        from benchmark.modalities.packing import resized
+
+        if not np.isfinite(values).all():
+            raise FloatingPointError(f"flow of {self.backend.kind} is not finite")
+        # Resized without scaling the vectors: `limit` is in pixels at `work_side`.
+        flow = resized(values, self.short_side)
+        match self.rendering:
+            case "components":
+                return components(flow, self.limit)
+            case "wheel":
+                return wheel(flow)
+
+    def show(self, stored: Frame) -> Frame:
+        """Color stored components by direction; a stored color wheel is shown as it is."""
+        from benchmark.plots.modalities import SATURATED_PX, flow_picture
+
+        if self.rendering == "wheel":
+            return stored
+        return flow_picture(vectors(stored, self.limit), SATURATED_PX)
+
+    def viewer(self) -> Callable[[Any], Frame]:
+        """Return what colors the flow of one video, with one scale for all frames."""
+        from benchmark.plots.modalities import SATURATED_PX, flow_picture
+
+        return partial(flow_picture, limit=SATURATED_PX)
+
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        """Estimate and pack the flow of every clip; see `ModalityBase.prepare`."""
+        from benchmark.runtime.devices import network_workers
+
+        self.backend.estimator()  # report a damaged file once, not once per video
+        if self.backend.is_network:
+            workers = min(workers, network_workers())
+        super().prepare(raw, edition, clips, out, workers=workers)
 
 
-class FlowExtraction:
-    """One clip: frame t of the result is the flow from t to t + 1, the last repeats the one before.
+class FlowExtractor:
+    """Gives for frame t the flow from t to t + 1, float32 (H, W, 2); the last frame repeats one.
 
     A clip of one frame does not move.
     """
 
-    def __init__(self, spec: FlowModality) -> None:
-        self._spec = spec
-        self._estimator = flow_estimator(spec.backend)
-        self._shape = (0, 0)
-        self._last: Frame | None = None
+    def __init__(self, estimator: FlowEstimator, resize: Callable[[Frame], Frame]) -> None:
+        self._estimator, self._resize = estimator, resize
+        self._shape: tuple[int, ...] = ()
+        self._last: Vectors | None = None
 
-    def add(self, frame: Frame) -> list[Frame]:
-        """The flows that are finished by this frame; none by the first one."""
-        frame = shrunk(frame, self._spec.work_side)
+    def add(self, frame: Frame) -> Sequence[Vectors]:
+        """Take a frame; return the flows that are finished by it, none for the first one."""
+        frame = self._resize(frame)
         self._shape = frame.shape[:2]
-        return self._take(self._estimator.add(frame))
+        return self._keep_last(self._estimator.add(frame))
 
-    def finish(self) -> list[Frame]:
-        """What the estimator still owes, and the last flow once more."""
-        found = self._take(self._estimator.finish())
-        if self._last is None:
-            self._last = self._render(np.zeros((*self._shape, 2), np.float32))
-        return [*found, self._last]
+    def finish(self) -> Sequence[Vectors]:
+        """Return what the estimator still owes, and the last flow once more."""
+        rest = self._keep_last(self._estimator.finish())
+        last = np.zeros((*self._shape, 2), np.float32) if self._last is None else self._last
+        return (*rest, last)
 
-    def _take(self, flows: Sequence[Vectors]) -> list[Frame]:
-        found = [self._render(flow) for flow in flows]
-        self._last = found[-1] if found else self._last
-        return found
+    def _keep_last(self, flows: Sequence[Vectors]) -> Sequence[Vectors]:
+        self._last = flows[-1] if flows else self._last
+        return flows
 
-    def _render(self, flow: Vectors) -> Frame:
-        if not np.isfinite(flow).all():
-            raise FloatingPointError(f"flow of {self._spec.backend.kind} is not finite")
-        flow = resized(flow, self._spec.short_side)
-        match self._spec.rendering:
-            case "components":
-                return components(flow, self._spec.limit)
-            case "wheel":
-                return wheel(flow)
+
+def components(flow: Vectors, limit: float) -> Frame:
+    """Store x and y in two channels: uint8 (H, W, 3), `NO_MOTION` plus 127 at `limit` pixels.
+
+    The third channel is `NO_MOTION` everywhere.
+    """
+    picture = np.full((*flow.shape[:2], 3), NO_MOTION, np.uint8)
+    scaled = np.rint(NO_MOTION + flow * (127 / limit))
+    # 1 to 255, not 0: the scale is symmetric around NO_MOTION, so that a mirror is exact.
+    picture[..., :2] = scaled.clip(NO_MOTION - 127, NO_MOTION + 127)
+    return picture
+
+
+def vectors(picture: Frame, limit: float) -> Vectors:
+    """Read back the flow in pixels that `components` stored: float32 (H, W, 2)."""
+    return (picture[..., :2].astype(np.float32) - NO_MOTION) * np.float32(limit / 127)
 
 
 def wheel(flow: Vectors) -> Frame:
-    """Middlebury's colors, the frame's fastest pixel fully saturated: uint8 (H, W, 3) RGB."""
+    """Color by direction (Middlebury), the fastest pixel fully saturated: uint8 (H, W, 3) RGB."""
     import torch
     from torchvision.utils import flow_to_image
 

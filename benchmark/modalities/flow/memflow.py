@@ -16,16 +16,16 @@ import math
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from io import StringIO
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
-import torch
+from pydantic import Field
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, verified
-from benchmark.models.check_tensors import tensor_faults
-from benchmark.runtime.devices import own_device
+from benchmark.core.schema import Positive
+from benchmark.modalities.flow.estimator import FlowBackendBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
-
-    from benchmark.modalities.specs import MemFlow
 
     Frame: TypeAlias = NDArray[np.uint8]
     Vectors: TypeAlias = NDArray[np.float32]
@@ -61,6 +59,23 @@ _DO = "See docs/weights.md for the files that fit"
 _KINDS = "MemFlowNet_{things,sintel,kitti,spring}.pth or ptlflow's memflow-*.ckpt"
 
 
+class MemFlow(FlowBackendBase):
+    """MemFlow (Dong and Fu, CVPR 2024) of ptlflow: sees the motion of earlier frames."""
+
+    kind: Literal["memflow"]
+    is_network: ClassVar = True
+    weights: WeightsFile
+    """A checkpoint of the authors (.pth) or of ptlflow (.ckpt)."""
+    updates: Positive
+    """Refinements; 15 as published."""
+    window: Annotated[int, Field(ge=2)]
+    """Frames after which the memory of earlier ones is emptied."""
+
+    def estimator(self) -> MemFlowEstimator:
+        """Begin a clip; see `FlowBackendBase.estimator`."""
+        return MemFlowEstimator(self)
+
+
 class MemFlowEstimator:
     """Finds the flow of one clip pair by pair, in order.
 
@@ -69,7 +84,7 @@ class MemFlowEstimator:
     empty memory. The memory itself holds one frame, whatever the window; the window bounds how far
     back a flow depends on the clip. There is no warm start, as in the authors' inference.py.
 
-    The network is shared by the process, and the clips of a video overlap: each estimator brings its
+    The network is shared by the process, and the clips of a video overlap: each estimator has its
     own memory.
 
     Raises:
@@ -102,8 +117,17 @@ class MemFlowEstimator:
         """Nothing is owed."""
         return ()
 
-    @torch.inference_mode()
     def _flow(self, one: Frame, other: Frame) -> Vectors:
+        import torch
+
+        with torch.inference_mode():
+            return self._flow_of_pair(one, other)
+
+    def _flow_of_pair(self, one: Frame, other: Frame) -> Vectors:
+        import torch
+
+        from benchmark.runtime.devices import own_device
+
         device, network = own_device(), self._network
         padding = paddings(*one.shape[:2])
         images = torch.from_numpy(np.stack([one, other])[..., ::-1].copy())  # ptlflow wants BGR
@@ -139,6 +163,8 @@ def load_network(path: Path) -> Any:
         ArchiveError: The file is damaged or not MemFlow's.
         MissingExtra: ptlflow is not installed.
     """
+    from benchmark.models.check_tensors import tensor_faults
+
     checkpoint = _read_checkpoint(path)
     with _quiet():
         kind = _memflow()
@@ -151,7 +177,9 @@ def load_network(path: Path) -> Any:
 
 @cache
 def _network(weights: str, sha256: str) -> Any:
-    """One a process."""
+    """Load the network, once per process."""
+    from benchmark.runtime.devices import own_device
+
     path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"MemFlow's: {_KINDS}")
     return load_network(path).to(own_device())
 
@@ -164,7 +192,9 @@ class _Checkpoint(NamedTuple):
 
 
 def _read_checkpoint(path: Path) -> _Checkpoint:
-    """What a file of torch.save holds, without running anything that it says."""
+    """Read a file of torch.save without running anything that it says."""
+    import torch
+
     try:
         content: Any = torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # whatever a foreign file does to its reader

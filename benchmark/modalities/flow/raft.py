@@ -6,28 +6,43 @@ Source: Teed and Deng, RAFT: Recurrent All-Pairs Field Transforms for Optical Fl
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
-import torch
-from torchvision.models.optical_flow import raft_large, raft_small
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, verified
-from benchmark.runtime.devices import own_device
+from benchmark.core.schema import Positive
+from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
-
-    from benchmark.modalities.specs import RaftFlow
 
     Frame: TypeAlias = NDArray[np.uint8]
     Vectors: TypeAlias = NDArray[np.float32]
 
-STEP = 8
+STRIDE = 8
 """RAFT sees an eighth of the resolution."""
 LEAST = 128
 """Pixels of a side that its pyramid needs."""
+
+
+class RaftFlow(FlowBackendBase):
+    """RAFT (Teed and Deng, ECCV 2020) of torchvision."""
+
+    kind: Literal["raft"]
+    is_network: ClassVar = True
+    size: Literal["small", "large"]
+    """Which of the two published networks."""
+    weights: WeightsFile
+    """The state dict, as torchvision publishes it."""
+    updates: Positive
+    """Refinements; 12 as published."""
+
+    def estimator(self) -> PairByPair:
+        """Begin a clip; see `FlowBackendBase.estimator`."""
+        return PairByPair(Raft(self))
 
 
 class Raft:
@@ -41,13 +56,22 @@ class Raft:
         self._updates = backend.updates
         self._network = _network(backend.size, backend.weights.path, backend.weights.sha256)
 
-    @torch.inference_mode()
     def __call__(self, one: Frame, other: Frame) -> Vectors:
-        """Pixels from `one` to `other`, float32 (H, W, 2)."""
+        """Estimate the pixels from `one` to `other`, float32 (H, W, 2)."""
+        import torch
+
+        with torch.inference_mode():
+            return self._flow(one, other)
+
+    def _flow(self, one: Frame, other: Frame) -> Vectors:
+        import torch
+
+        from benchmark.runtime.devices import own_device
+
         device = own_device()
         pair = torch.from_numpy(np.stack([one, other])).to(device).permute(0, 3, 1, 2) / 127.5 - 1
         height, width = pair.shape[2:]
-        sides = [max(LEAST, -(-side // STEP) * STEP) for side in (height, width)]
+        sides = [max(LEAST, -(-side // STRIDE) * STRIDE) for side in (height, width)]
         padding = (0, sides[1] - width, 0, sides[0] - height)
         pair = torch.nn.functional.pad(pair, padding, mode="replicate")
         flow = self._network(pair[:1], pair[1:], num_flow_updates=self._updates)[-1][0]
@@ -56,7 +80,12 @@ class Raft:
 
 @cache
 def _network(size: Literal["small", "large"], weights: str, sha256: str) -> torch.nn.Module:
-    """One a process."""
+    """Load the network, once per process."""
+    import torch
+    from torchvision.models.optical_flow import raft_large, raft_small
+
+    from benchmark.runtime.devices import own_device
+
     path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"torchvision's raft_{size}")
     network = (raft_small if size == "small" else raft_large)(weights=None)
     try:

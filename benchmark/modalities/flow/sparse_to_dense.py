@@ -7,10 +7,11 @@ itself reads beyond its memory where fewer points are followed than the interpol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import cv2
 import numpy as np
+
+from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,17 +21,29 @@ if TYPE_CHECKING:
 
 # OpenCV's defaults.
 GRID, WINDOW = 8, (21, 21)
-NEIGHBOURS = 128
+NEIGHBORS = 128
 SIGMA, FGS_LAMBDA, FGS_SIGMA = 0.05, 500.0, 1.5
 LEAST = 8
 """Points from which affine motion can be fitted."""
 
 
-def sparse_to_dense(one: Frame, other: Frame) -> Vectors:
-    """Pixels from `one` to `other`, float32 (H, W, 2).
+class SparseToDenseFlow(FlowBackendBase):
+    """Lucas-Kanade on a grid, interpolated at edges; OpenCV contrib. Better below a pixel."""
 
-    Where hardly a point can be followed nothing is known to move: all 0.
+    kind: Literal["sparse_to_dense"]
+
+    def estimator(self) -> PairByPair:
+        """Begin a clip; see `FlowBackendBase.estimator`."""
+        return PairByPair(sparse_to_dense)
+
+
+def sparse_to_dense(one: Frame, other: Frame) -> Vectors:
+    """Estimate the pixels from `one` to `other`, float32 (H, W, 2).
+
+    Where hardly a point can be followed, nothing is known to move: all 0.
     """
+    import cv2
+
     height, width = one.shape[:2]
     ys, xs = np.mgrid[0:height:GRID, 0:width:GRID]
     points = np.stack([xs.ravel(), ys.ravel()], 1).astype(np.float32)
@@ -42,7 +55,7 @@ def sparse_to_dense(one: Frame, other: Frame) -> Vectors:
         return np.zeros((height, width, 2), np.float32)
     ximgproc: Any = cv2.ximgproc  # contrib has no types
     interpolator = ximgproc.createEdgeAwareInterpolator()
-    interpolator.setK(min(NEIGHBOURS, int(kept.sum())))
+    interpolator.setK(min(NEIGHBORS, int(kept.sum())))
     interpolator.setSigma(SIGMA)
     interpolator.setUsePostProcessing(True)
     interpolator.setFGSLambda(FGS_LAMBDA)

@@ -80,7 +80,7 @@ class Landmarks(NamedTuple):
     """(478, 3) of one face."""
 
 
-class PointsEstimator:
+class KeypointEstimator:
     """Finds the points of one video, frame after frame: it tracks, so every video needs its own.
 
     Raises:

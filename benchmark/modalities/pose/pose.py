@@ -1,21 +1,16 @@
-"""Keypoints found in the raw videos, for archives that bring none; stored like given ones."""
+"""Pose: keypoints found in the raw videos, for archives without any; stored like given ones."""
 
 from __future__ import annotations
 
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from benchmark.archives.archive import raw_video_files
-from benchmark.contracts.skeletons import choose
 from benchmark.core.errors import ArchiveError
-from benchmark.core.video import read_frames
-from benchmark.modalities.keypoint_packing import pack_keypoints
-from benchmark.modalities.packing import Places
-from benchmark.modalities.pose.mediapipe_points import PointsEstimator, PoseModels, model_hashes
+from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,53 +20,85 @@ if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.specs import PoseModality
+    from benchmark.modalities.pose.mediapipe_points import PoseModels
 
 
-def prepare(
-    spec: PoseModality, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-) -> None:
-    """Find the points of every frame of every clip, keep the layout's.
+class PoseModality(ModalityBase):
+    """Keypoints found in the raw videos by MediaPipe (docs/skeletons-from-video.md)."""
 
-    Raises:
-        ArchiveError: A model file is missing or damaged.
-        MissingExtra: MediaPipe is not installed.
-        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
-    """
-    models = PoseModels(
-        Path(spec.pose),
-        Path(spec.hands) if spec.hands else None,
-        Path(spec.face) if spec.face else None,
-    )
-    with PointsEstimator(models, fps=25):
-        pass  # a missing package or a damaged model is said once, not once a video
-    files = raw_video_files(raw, edition)
-    # The models are part of what was made: others find other points.
-    knobs = json.dumps({**spec.model_dump(), "models": model_hashes(models)})
-    pack_keypoints(
-        Places(raw, edition, clips, out, knobs),
-        choose(spec.layout, None),
-        partial(_of_video, files=files, models=models),
-        lambda some: [files[name].stamp() for name in dict.fromkeys(c.video for c in some)],
-        number=spec.shards,
-        workers=workers,
-    )
+    kind: Literal["pose"]
+    content: ClassVar = "keypoints"
+    layout: Literal["openpose36"]
+    """Which of the 137 points that are found are kept."""
+    pose: str
+    """Path of the pose model; the three files are yours, the harness ships none."""
+    hands: str | None
+    """Path of the hand model; null for no hands."""
+    face: str | None
+    """Path of the face model; null for no face."""
+
+    def models(self) -> PoseModels:
+        """Name the model files."""
+        from benchmark.modalities.pose.mediapipe_points import PoseModels
+
+        hands, face = (Path(name) if name else None for name in (self.hands, self.face))
+        return PoseModels(Path(self.pose), hands, face)
+
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        """Find the points of every frame of every clip, keep the layout's.
+
+        Args:
+            raw: Folder of the raw archive.
+            edition: Edition that the archive belongs to.
+            clips: The index.
+            out: Folder that takes its name when the keypoints are whole.
+            workers: Processes.
+
+        Raises:
+            ArchiveError: A model file is missing or damaged.
+            MissingExtra: MediaPipe is not installed.
+            ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
+        """
+        from benchmark.archives.archive import raw_video_files
+        from benchmark.contracts.skeletons import choose
+        from benchmark.modalities import shards
+        from benchmark.modalities.keypoint_packing import pack_keypoints
+        from benchmark.modalities.packing import PackingJob, stamps_of
+        from benchmark.modalities.pose.mediapipe_points import KeypointEstimator, model_hashes
+
+        models = self.models()
+        with KeypointEstimator(models, fps=25):
+            pass  # report a missing package or a damaged model once, not once per video
+        files = raw_video_files(raw, edition)
+        # The models are part of what was made: others find other points.
+        config = json.dumps({**self.model_dump(), "models": model_hashes(models)})
+        job, work = PackingJob(self, raw, edition, clips, out, config), shards.work_folder(out)
+        names = pack_keypoints(
+            work, job, choose(self.layout, None), partial(_of_video, files=files, models=models),
+            stamps_of(files), workers=workers,
+        )  # fmt: skip
+        shards.finish(work, out, names)
 
 
 def _of_video(
     clips: list[Clip], *, files: dict[str, RawFile], models: PoseModels
 ) -> Iterator[tuple[Clip, NDArray[np.float32]]]:
-    """Each clip of one video with its (T, 137, 3); tracked from the first clip to the last."""
+    """Yield each clip of one video with its (T, 137, 3), tracked from first to last clip."""
+    from benchmark.core.video import read_frames
+    from benchmark.modalities.pose.mediapipe_points import KeypointEstimator
+
     wanted = {k for clip in clips for k in range(clip.start_frame, clip.end_frame)}
-    found: dict[int, NDArray[np.float32]] = {}
+    points: dict[int, NDArray[np.float32]] = {}
     file = files[clips[0].video]
-    with file.local() as path, PointsEstimator(models, clips[0].fps) as estimator:
+    with file.local() as path, KeypointEstimator(models, clips[0].fps) as estimator:
         for number, frame in enumerate(read_frames(path)):
             if number in wanted:
-                found[number] = estimator.points(frame)
-            if len(found) == len(wanted):
+                points[number] = estimator.points(frame)
+            if len(points) == len(wanted):
                 break
         else:
             raise ArchiveError(path, "ended too early", expected=f"{max(wanted) + 1} frames")
     for clip in clips:
-        yield clip, np.stack([found[k] for k in range(clip.start_frame, clip.end_frame)])
+        yield clip, np.stack([points[k] for k in range(clip.start_frame, clip.end_frame)])

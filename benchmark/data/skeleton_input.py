@@ -1,16 +1,17 @@
-"""Keypoints -> views in heat-map pixels: sampling, compact crop, random crop, flip."""
+"""Skeleton input: keypoints -> views in heat-map pixels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
+from pydantic import Field
 
+from benchmark.core.schema import Positive, Share
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.test_views import Viewed, distinct
 from benchmark.data.transforms import mirrored_points, random_box
+from benchmark.data.views import FixedViews, InputBase, distinct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.data.inputs import SkeletonInput
+    from benchmark.modalities.modality import ModalityBase
+
+Stream: TypeAlias = Literal["joint", "limb"]
+"""One heat map per joint, or one per limb."""
+
+
+class SkeletonInput(InputBase):
+    """Heat-map volumes, made on the device from keypoints."""
+
+    kind: Literal["skeleton"]
+    reads: ClassVar = ("keypoints",)
+    stream: Stream
+    """A map of each joint, or of each limb."""
+    frames: Positive
+    """Frames of one view, sampled uniformly over the clip."""
+    size: Positive
+    """Height and width of the heat maps in training, after a random crop."""
+    test_size: Positive
+    """Height and width in test, where the whole person is seen."""
+    sigma: Annotated[float, Field(gt=0)]
+    """Standard deviation of a joint's Gaussian in heat-map pixels."""
+    crop_area: tuple[Share, Share]
+    """Range of the random crop's share of the area in training."""
+    flip: Share
+    """Probability of a left-right flip in training."""
+    views: Positive
+    """Temporal views in test; each also flipped where `flip_views`."""
+    flip_views: bool
+    """Whether test sees each view mirrored too."""
+
+    def clip_views(
+        self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
+    ) -> SkeletonViews:
+        """Open the prepared keypoints in `folder`; see `InputBase.clip_views`."""
+        return SkeletonViews(self, modality.keypoints_folder(folder), clips)
 
 
 class SkeletonViews:
@@ -29,6 +64,8 @@ class SkeletonViews:
     """
 
     def __init__(self, spec: SkeletonInput, folder: Path, clips: Clips) -> None:
+        from benchmark.data.readers import SkeletonReader
+
         self._spec = spec
         self._reader = SkeletonReader(folder, clips)
         self.layout = self._reader.layout
@@ -44,7 +81,7 @@ class SkeletonViews:
             mirrored_points(view, spec.size, self.layout) if rng.random() < spec.flip else view,
         )
 
-    def test(self, clip_id: str, *, quick: bool) -> Viewed:
+    def test(self, clip_id: str, *, quick: bool) -> FixedViews:
         """The distinct of the fixed views, each followed by its mirror; the first only if `quick`.
 
         float32 (V, frames, J, 3).
@@ -62,4 +99,4 @@ class SkeletonViews:
             if mirrors:
                 found.append(mirrored_points(view, spec.test_size, self.layout))
         sides = 1 + mirrors
-        return Viewed((np.stack(found),), np.repeat(weight / np.float32(sides), sides))
+        return FixedViews((np.stack(found),), np.repeat(weight / np.float32(sides), sides))

@@ -1,4 +1,4 @@
-"""Packed clips -> frames: the only module that imports decord.
+"""Prepared clips -> frames and keypoints. The only module that imports decord.
 
 decord is fast but returns wrong frames on open-GOP files; the packer writes closed GOPs only.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.contracts.skeletons import read_layout
 from benchmark.core.errors import ClipUnreadable
 from benchmark.data.manifest import read_manifest
 
@@ -32,11 +33,11 @@ class PackedVideos:
         self._folder = folder
         self._room = int(cache_gib * 2**30)
         self._kept: dict[str, NDArray[np.uint8]] = {}
-        self._media = read_manifest(folder, clips)
+        self._rows = read_manifest(folder, clips)
 
     def num_frames(self, clip_id: str) -> int:
         """Frames that the clip has."""
-        return self._media[clip_id].frames
+        return self._rows[clip_id].frames
 
     def read(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The frames with these numbers, in this order: uint8 (n, H, W, 3) RGB.
@@ -53,13 +54,13 @@ class PackedVideos:
         return self._kept[clip_id][frames]
 
     def _decoded_size(self, clip_id: str) -> int:
-        medium = self._media[clip_id]
-        return medium.frames * medium.height * medium.width * 3
+        row = self._rows[clip_id]
+        return row.frames * row.height * row.width * 3
 
     def _decode(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         import decord
 
-        row = self._media[clip_id]
+        row = self._rows[clip_id]
         with (self._folder / row.shard).open("rb") as file:
             file.seek(row.offset)
             data = file.read(row.size)
@@ -78,3 +79,22 @@ class PackedVideos:
             return reader.get_batch(wanted).asnumpy()[inverse]
         except (RuntimeError, decord.DECORDError) as error:
             raise ClipUnreadable(f"clip {clip_id} in {row.shard}", str(error)) from None
+
+
+class SkeletonReader:
+    """Keypoints of single clips, out of the memory-mapped arrays of one modality."""
+
+    def __init__(self, folder: Path, clips: Clips) -> None:
+        self.layout = read_layout(folder)
+        self._folder = folder
+        self._rows = read_manifest(folder, clips)
+        self._shards: dict[str, NDArray[np.float32]] = {}
+
+    def read(self, clip_id: str) -> NDArray[np.float32]:
+        """Read the keypoints of one clip: float32 (T, J, 3) of x px, y px, confidence 0..1."""
+        row = self._rows[clip_id]
+        if (shard := self._shards.get(row.shard)) is None:
+            shard = np.load(self._folder / row.shard, mmap_mode="r", allow_pickle=False)
+            self._shards[row.shard] = shard
+        # A copy: callers move the points, and the file behind the map must stay as it is.
+        return np.array(shard[row.offset : row.offset + row.size])

@@ -1,17 +1,18 @@
-"""Clips of persons -> frames and keypoints of one crop, for the two pathways of one network."""
+"""RGB and pose input: person crops -> frames and keypoints of one crop, for two pathways."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
+from benchmark.core.schema import Positive, Share
 from benchmark.data.person_box import to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.test_views import Viewed, distinct
+from benchmark.data.skeleton_input import Stream
 from benchmark.data.transforms import mirrored_frames, mirrored_points, random_box, scaled
-from benchmark.data.video_reader import PackedVideos
+from benchmark.data.views import FixedViews, FramesInput, distinct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,47 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.data.inputs import RgbPoseInput
+    from benchmark.data.readers import PackedVideos, SkeletonReader
+    from benchmark.modalities.modality import ModalityBase
+
+
+class RgbPoseInput(FramesInput):
+    """Frames of a person and the heat maps of the same crop, for the two pathways of one network.
+
+    Reads the modality of kind `person_crop`.
+    """
+
+    kind: Literal["rgb_pose"]
+    reads: ClassVar = ("person",)
+    stream: Stream
+    """Which maps the skeleton's pathway sees."""
+    rgb_frames: Positive
+    """Frames that the RGB pathway sees."""
+    pose_frames: Positive
+    """Sampled apart from the RGB frames; their number is the network's `speed_ratio` times them."""
+    size: Positive
+    """Height and width of the RGB frames in training, after a random crop."""
+    test_size: Positive
+    """Height and width in test, where the whole person is seen."""
+    map_scale: Annotated[float, Field(gt=0, le=1)]
+    """Side of a heat map over the side of a frame."""
+    sigma: Annotated[float, Field(gt=0)]
+    """Standard deviation of a joint's Gaussian in heat-map pixels."""
+    crop_area: tuple[Share, Share]
+    """Least and largest share of the picture that a training crop takes."""
+    flip: Share
+    """Share of training clips that are mirrored."""
+    views: Positive
+    """Temporal views in test."""
+
+    def clip_views(
+        self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
+    ) -> RgbPoseViews:
+        """Open the prepared frames and keypoints in `folder`; see `InputBase.clip_views`."""
+        from benchmark.data.readers import PackedVideos, SkeletonReader
+
+        videos = PackedVideos(modality.frames_folder(folder), clips, cache_gib=cache_gib)
+        return RgbPoseViews(self, videos, SkeletonReader(modality.keypoints_folder(folder), clips))
 
 
 class RgbPoseViews:
@@ -31,13 +72,9 @@ class RgbPoseViews:
     Source: MMUniformSampleFrames, RandomResizedCrop and Flip of PYSKL's rgbpose_conv3d.
     """
 
-    def __init__(
-        self, spec: RgbPoseInput, folder: Path, clips: Clips, *, cache_gib: float = 0.0
-    ) -> None:
-        self._spec = spec
-        self._videos = PackedVideos(folder / "video", clips, cache_gib=cache_gib)
-        self._keypoints = SkeletonReader(folder / "keypoints", clips)
-        self.layout = self._keypoints.layout
+    def __init__(self, spec: RgbPoseInput, videos: PackedVideos, keypoints: SkeletonReader) -> None:
+        self._spec, self._videos, self._keypoints = spec, videos, keypoints
+        self.layout = keypoints.layout
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[NDArray[np.generic], ...]:
         """One random view."""
@@ -51,11 +88,11 @@ class RgbPoseViews:
         map_size = round(spec.size * spec.map_scale)
         points = to_box(points, box, map_size)
         if rng.random() < spec.flip:
-            frames = mirrored_frames(frames, components=False)
+            frames = mirrored_frames(frames, horizontal_motion=False)
             points = mirrored_points(points, map_size, self.layout)
         return frames, points
 
-    def test(self, clip_id: str, *, quick: bool) -> Viewed:
+    def test(self, clip_id: str, *, quick: bool) -> FixedViews:
         """The distinct of the fixed views; the first one only if `quick`."""
         spec = self._spec
         rng = rng_for(TEST_SEED, "test frames", clip_id)
@@ -67,7 +104,7 @@ class RgbPoseViews:
         numbers = list(zip(rgb, pose, strict=True))
         places, weight = distinct([tuple(part.tobytes() for part in both) for both in numbers])
         found = [self._whole(clip_id, numbers[place]) for place in places]
-        return Viewed(tuple(np.stack(part) for part in zip(*found, strict=True)), weight)
+        return FixedViews(tuple(np.stack(part) for part in zip(*found, strict=True)), weight)
 
     def _whole(
         self, clip_id: str, numbers: tuple[NDArray[np.int64], ...]

@@ -1,0 +1,136 @@
+"""What every modality is: a spec in params.yaml that makes, stores and shows its clips.
+
+To add one: one module with its class, and the class's name in `modalities/union.py`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+
+from pydantic import Field
+
+from benchmark.core.schema import Positive, Strict
+from benchmark.data.views import Content
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clip, Clips
+    from benchmark.editions.edition import Edition
+
+    Frame: TypeAlias = NDArray[np.uint8]
+    Values: TypeAlias = NDArray[Any]
+
+PixelFormat: TypeAlias = Literal["yuv420p", "yuv444p"]
+Crf: TypeAlias = Annotated[
+    int,
+    Field(ge=0, le=51, description="H.264: 0 loses nothing, 18 is hard to tell from the source."),
+]
+
+
+class FrameExtractor(Protocol):
+    """Takes the frames of one clip, uint8 (H, W, 3) RGB, in order.
+
+    Gives as many arrays of values (H', W', C) in the same order, some of them later: an extractor
+    may look ahead.
+    """
+
+    def add(self, frame: Frame) -> Sequence[Values]:
+        """Take the next frame; return the values that are finished by it."""
+        ...
+
+    def finish(self) -> Sequence[Values]:
+        """Return the rest, after the last frame."""
+        ...
+
+
+class ModalityBase(Strict):
+    """One entry of `modalities` in params.yaml."""
+
+    content: ClassVar[Content]
+    edition: str
+    """Whose archive it is made of."""
+    shards: Positive
+    """Files that hold the clips; an interrupted `prepare` resumes at the next one."""
+
+    @property
+    def horizontal_motion(self) -> bool:
+        """Whether channel 0 is motion along x, whose sign a mirror changes."""
+        return False
+
+    def frames_folder(self, folder: Path) -> Path:
+        """Return the part of a prepared folder that holds the videos."""
+        return folder
+
+    def keypoints_folder(self, folder: Path) -> Path:
+        """Return the part of a prepared folder that holds the keypoints."""
+        return folder
+
+    @abstractmethod
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        """Make the data of every clip and store them in `out`; bytes do not depend on `workers`.
+
+        Args:
+            raw: Folder of the raw archive.
+            edition: Edition that the archive belongs to.
+            clips: The index.
+            out: Folder that takes its name when the data are whole.
+            workers: Processes.
+
+        Raises:
+            ManyFaults: Every raw file that is damaged or too short.
+            ArchiveError: A file of weights or of a model is missing, damaged or not the pinned one.
+            MissingExtra: A package that the spec asks for is not installed.
+        """
+
+
+class VideoModality(ModalityBase):
+    """A modality that is stored as short clips of H.264, as many frames as the raw clip has."""
+
+    content: ClassVar = "video"
+    pixel_format: ClassVar[PixelFormat] = "yuv444p"
+    """Halved colors (yuv420p) lose too much of channels that do not look like a photograph."""
+    short_side: Positive
+    """Pixels of the shorter side of the stored frames."""
+    gop: Positive
+    """Frames between key frames."""
+    crf: Crf
+
+    @abstractmethod
+    def extractor(self, *, side: int | None = None) -> FrameExtractor:
+        """Begin the extraction of one clip.
+
+        `side` is for a single video outside of any data set: pixels of the shorter side at which
+        the values are made, where the spec's own sizes are left aside.
+        """
+
+    def render(self, values: Values) -> Frame:
+        """Turn values into the frame that is stored: uint8 (H, W, 3), even sides."""
+        return values
+
+    def show(self, stored: Frame) -> Frame:
+        """Turn a stored frame into what people look at, in previews."""
+        return stored
+
+    def viewer(self) -> Callable[[Values], Frame]:
+        """Return what turns the values of one video into frames for people, on one scale."""
+        return self.render
+
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        """Extract and pack every clip; see `ModalityBase.prepare`."""
+        from benchmark.modalities.packing import PackingJob, pack_videos
+
+        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
+        pack_videos(job, self._start, self.render, workers=workers)
+
+    def _start(self, clip: Clip) -> FrameExtractor:
+        return self.extractor()
