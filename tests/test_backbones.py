@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.core.errors import TrainingError
-from benchmark.data.inputs import VideoInput
+from benchmark.data.video_input import VideoInput
 from benchmark.models import pooling
 from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d

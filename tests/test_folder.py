@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import RgbModality, SkeletonModality
 
 from benchmark.archives.archive import raw_keypoints, read_archive
 from benchmark.archives.folder import describe
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
+from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import Edition
 from benchmark.modalities import rgb, skeleton
+from benchmark.modalities.rgb import RgbModality
+from benchmark.modalities.skeleton import SkeletonModality
 from conftest import REPO, copy_code, mgbench
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 

@@ -34,7 +34,7 @@ MAP_SIZE, SIGMA = 56, 0.6
 """Of the heat maps, as in the paper."""
 GAP = 1.03
 """Width of a moment's place over that of the widest picture."""
-PAGE = "sheets.html"
+PAGE = "previews.html"
 
 
 class Row(NamedTuple):
