@@ -37,7 +37,7 @@ def position_bias(table: Tensor, index: Tensor) -> Tensor:
 
 
 def window_attention(qkv: Tensor, bias: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """Attend within each window: softmax of scores times values, (W, N, heads * d).
+    """Compute attention within each window: softmax of scores times values, (W, N, heads * d).
 
     Args:
         qkv: Queries, keys and values (W, N, 3, heads, d) of the W windows of all clips, N tokens

@@ -32,6 +32,7 @@ def tensor_faults(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> 
             name
             for name, x in given.items()
             if not x.isfinite().all()
+            # load_state_dict would cast whole numbers to floats without a word.
             or (name in wanted and wanted[name].is_floating_point() > x.is_floating_point())
         ],
     }

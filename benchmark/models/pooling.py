@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def pool_features(backbone: nn.Module, images_per_clip: int | None) -> None:
     """Make `backbone` return one vector per clip: (B, C, T, H, W) -> (B, C).
 
-    A backbone of images gets `images_per_clip` frames of a clip as as many images.
+    A backbone of images sees the `images_per_clip` frames of a clip as separate images.
     """
     # Hooks, because a wrapper module would put its name into every key of the saved weights.
     if images_per_clip:

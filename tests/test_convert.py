@@ -1,4 +1,4 @@
-"""Foreign weights: renamed, adapted in shape, and put whole into a network."""
+"""Tensors of checkpoints: renamed, adapted in shape, and loaded whole into a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLASSES = 7
 DEPTHS, HEADS, WIDTH = (2, 2, 1, 1), (1, 2, 4, 8), 8
 
 
-def randomised(net: nn.Module, seed: int = 0) -> nn.Module:
+def randomized(net: nn.Module, seed: int = 0) -> nn.Module:
     """In eval mode, with no weight, bias, mean or variance at its neutral value."""
     generator = torch.Generator().manual_seed(seed)
     net.eval()
@@ -54,7 +54,7 @@ def swin(
     )  # fmt: skip
     width = WIDTH * 2 ** (len(depths) - 1)
     net = Recognizer(nn.Identity(), spec.layers(in_channels=3), Head(width, classes, 0.5))
-    return randomised(net, seed)  # pyright: ignore[reportReturnType]
+    return randomized(net, seed)  # pyright: ignore[reportReturnType]
 
 
 def logits(net: Recognizer, volume: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def timm_swin(window: int) -> nn.Module:
         img_size=32 * window, window_size=window, embed_dim=WIDTH, depths=DEPTHS, num_heads=HEADS,
         num_classes=CLASSES,
     )  # fmt: skip
-    return randomised(net)
+    return randomized(net)
 
 
 def as_microsoft(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -133,7 +133,7 @@ def test_a_converted_swin_of_torchvision_gives_its_logits(shape: tuple[int, int,
     from torchvision.models.video.swin_transformer import SwinTransformer3d
 
     depths, heads = (2, 1, 2), (1, 2, 4)
-    theirs = randomised(
+    theirs = randomized(
         SwinTransformer3d(
             patch_size=[2, 4, 4], embed_dim=WIDTH, depths=[*depths], num_heads=[*heads],
             window_size=[2, 3, 3], num_classes=CLASSES,
@@ -167,7 +167,7 @@ def mmaction_swin(classes: int) -> nn.Module:
     step = {"type": "ActionDataPreprocessor", "mean": [1, 2, 3], "std": [1, 2, 3],
             "format_shape": "NCTHW"}  # fmt: skip
     model = {"type": "Recognizer3D", "backbone": backbone, "cls_head": head}
-    return randomised(MODELS.build({**model, "data_preprocessor": step}))
+    return randomized(MODELS.build({**model, "data_preprocessor": step}))
 
 
 def our_swin(classes: int = CLASSES, *, last: int = 1) -> Recognizer:
@@ -212,7 +212,7 @@ def two_pathways(seed: int = 0) -> Recognizer:
     )  # fmt: skip
     backbone = spec.layers(in_channels=5)
     net = Recognizer(nn.Identity(), backbone, TwoHeads((256, 64), CLASSES, 0.5))
-    return randomised(net, seed)  # pyright: ignore[reportReturnType]
+    return randomized(net, seed)  # pyright: ignore[reportReturnType]
 
 
 def single(stream: str, *, last_stride: int = 1) -> Recognizer:
@@ -232,7 +232,7 @@ def single(stream: str, *, last_stride: int = 1) -> Recognizer:
         )  # fmt: skip
         backbone, width = spec.layers(in_channels=5), 64
     net = Recognizer(nn.Identity(), backbone, Head(width, CLASSES, 0.5))
-    return randomised(net, seed=3 if stream == "rgb" else 4)  # pyright: ignore[reportReturnType]
+    return randomized(net, seed=3 if stream == "rgb" else 4)  # pyright: ignore[reportReturnType]
 
 
 @pytest.fixture(scope="module")
