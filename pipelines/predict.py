@@ -23,20 +23,20 @@ PREDICTED: tuple[Split, ...] = ("val", "test")
 @click.command()
 @click.argument("name", metavar="EXPERIMENT")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--modality", type=existing, required=True, help="Folder of the prepared clips.")
+@click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
 @click.option("--model", type=existing, required=True, help="Folder of the model.")
 @click.option("--out", type=path, required=True, help="Folder of the probabilities.")
 @stage
 def main(params: Params, name: str, index: Path, modality: Path, model: Path, out: Path) -> None:
-    """Average the softmax over all test views of every clip."""
+    """Average the softmax over all test views of each clip."""
     experiment = entry(params.experiments, "experiments", name)
     edition = read_edition(experiment.edition)
     clips = read_clips(index, edition)
     for split in PREDICTED:
-        found = predict(model, modality, clips, split, params.recipes[experiment.recipe])
-        check_against(found, clips.split(split), edition.classes)
-        write_probabilities(found, out / f"{split}.parquet")
-        click.echo(f"wrote {out / split}.parquet: {len(found)} clips")
+        probabilities = predict(model, modality, clips, split, params.recipes[experiment.recipe])
+        check_against(probabilities, clips.split(split), edition.classes)
+        write_probabilities(probabilities, out / f"{split}.parquet")
+        click.echo(f"wrote {out / split}.parquet: {len(probabilities)} clips")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from benchmark.params.recipes import Recipe
 from benchmark.runtime.distributed import alone
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
-from benchmark.training.task import TrainResult, TrainSpec
+from benchmark.training.state import TrainResult, TrainSpec
 from benchmark.weights.initial import write_no_weights
 from conftest import REPO
 from tiny_archive import write_archive
@@ -27,7 +27,7 @@ PARAMS = read_params(REPO / "params.yaml")
 
 
 class Prepared:
-    """A raw archive of a few clips and the modality of every experiment, made when first asked for."""
+    """A raw archive of a few clips, and the prepared data of each experiment, made on first use."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -36,30 +36,30 @@ class Prepared:
         write_no_weights(root / "scratch")
 
     def modality(self, name: str) -> tuple[Modality, Path]:
-        """The spec and the folder of modality `name` of params.yaml."""
+        """Return spec and folder of modality `name` of params.yaml."""
         spec = PARAMS.all_modalities[name]
         # Pictures of another modality serve as well where a network would be needed.
         if isinstance(spec, DepthModality) or spec.edition != "mimic":
-            spec = PARAMS.modality["rgb"]
+            spec = PARAMS.modalities["rgb"]
             name = "rgb"
         folder = self.root / name
         if not folder.exists():
             spec.prepare(self.raw, MIMIC, self.clips, folder, workers=1)
         return spec, folder
 
-    def task(self, name: str, **recipe: object) -> TrainSpec:
-        """Experiment `name`, started from nothing, with changes to its recipe."""
+    def train_spec(self, name: str, **recipe: object) -> TrainSpec:
+        """Return experiment `name`, trained from scratch, with changes to its recipe."""
         experiment = PARAMS.experiments[name]
         changes = {
             "epochs": 2, "warmup_epochs": 0.5, "batch_size": 5, "micro_batch_size": 5, "threads": 1,
         }  # fmt: skip
         changed = PARAMS.recipes[experiment.recipe].model_copy(update=changes | recipe)
-        task = self.task_with(experiment, changed)
-        spec = experiment.input.with_numbers(task.modality, task.modality_folder, self.clips)
-        return replace(task, experiment=experiment.model_copy(update={"input": spec}))
+        spec = self.train_spec_of(experiment, changed)
+        numbers = experiment.input.with_numbers(spec.modality, spec.modality_folder, self.clips)
+        return replace(spec, experiment=experiment.model_copy(update={"input": numbers}))
 
-    def task_with(self, experiment: Experiment, recipe: Recipe) -> TrainSpec:
-        """Any experiment with any recipe, started from nothing."""
+    def train_spec_of(self, experiment: Experiment, recipe: Recipe) -> TrainSpec:
+        """Return any experiment with any recipe, trained from scratch."""
         modality, folder = self.modality(experiment.modality)
         return TrainSpec(
             experiment=experiment,
@@ -74,9 +74,9 @@ class Prepared:
 
 
 def run(
-    task: TrainSpec, root: Path, *, stop_after: int | None = None
+    spec: TrainSpec, root: Path, *, stop_after: int | None = None
 ) -> tuple[TrainResult, list[int]]:
-    """Train on the CPU with checkpoints under `root`; the epochs that were reported."""
+    """Train on the CPU with checkpoints under `root`; return the epochs that were reported too."""
     reported: list[int] = []
 
     def report(epoch: int, row: dict[str, float]) -> None:
@@ -84,7 +84,7 @@ def run(
         if epoch == stop_after:
             raise KeyboardInterrupt
 
-    return train(task, alone(task.recipe), Checkpoints(root, "x", "key"), report), reported
+    return train(spec, alone(spec.recipe), Checkpoints(root, "x", "key"), report), reported
 
 
 def same_weights(one: TrainResult, other: TrainResult) -> bool:

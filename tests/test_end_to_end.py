@@ -168,8 +168,9 @@ def test_a_killed_training_keeps_its_checkpoint_and_leaves_no_run_open(
     process = subprocess.Popen(
         [
             sys.executable, "-m", "pipelines.train", "joint", "--clips", "data/mimic/clips.parquet",
-            "--modality", "data/mimic/skeleton", "--start", "models/scratch", "--out", "models/joint",
-            "--reports", "reports/experiments/joint", "--record", "runs/train-joint.json",
+            "--modality", "data/mimic/skeleton", "--init-from", "models/scratch",
+            "--out", "models/joint", "--reports", "reports/experiments/joint",
+            "--record", "runs/train-joint.json",
         ],
         cwd=done, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -22,11 +22,11 @@ BY_HAND = """
 import json, sys
 import numpy as np
 from pathlib import Path
-from benchmark.clips import read_clips
-from benchmark.modalities.single import Span
-from pipelines.recognition import open_system, read_points, recognize
+from benchmark.contracts.clips import read_clips
+from benchmark.modalities.one_file import Span
+from benchmark.inference.any_video import open_system, read_points, recognize
 from dataclasses import replace
-system = replace(open_system("convex"), worth=None)
+system = replace(open_system("convex"), val_score=None)
 clips = [c for c in read_clips(Path("data/mimic/clips.parquet"), system.edition).split("test")]
 own = [clip for clip in clips if clip.video == clips[0].video]
 raw = Path("data/raw/mimic")

@@ -348,7 +348,12 @@ def test_edition_new_links_to_where_the_clips_are_now(
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("imigue", "is a published edition"), ("My-Clips", "not a name"), ("../x", "not a name")],
+    [
+        ("imigue", "is a published edition"),
+        ("My-Clips", "not an edition"),
+        ("../x", "not an edition"),
+        ("paper", "other than default and paper"),
+    ],
 )
 def test_edition_new_overwrites_no_published_edition(
     root: Path, project: Path, name: str, message: str

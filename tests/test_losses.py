@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy, one_hot
 from benchmark.models.recognizer import Mix, Recognizer
 from benchmark.params.params import read_params
 from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted, Mixup
-from benchmark.training.losses import Loss, draw_mix
+from benchmark.training.losses import Loss
+from benchmark.training.train_step import draw_mix
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")

@@ -21,10 +21,10 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ClipUnreadable, TrainingError
 from benchmark.data.manifest import read_manifest
 from benchmark.params.recipes import AdamW, ClassBalanced, ClassWeighted, Ema, Mixup, Sgd
-from benchmark.runtime.distributed import alone, launch
+from benchmark.runtime import distributed
+from benchmark.runtime.distributed import all_gather_rows, alone, launch
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.training import state as setup
-from benchmark.training.task import TrainResult, TrainSpec
+from benchmark.training.state import TrainResult, TrainSpec
 from conftest import REPO
 from small_training import Prepared, run
 from train_small import Call, command, slim
@@ -160,7 +160,7 @@ def test_a_checkpoint_that_is_due_by_one_clock_is_written_by_both(shared: Path) 
 def test_processes_that_find_different_checkpoints_do_not_go_on(shared: Path) -> None:
     """Nodes without a shared disk: one would go on and the other begin anew."""
     last = said(shared / "apart", 0)[-1]
-    assert last.startswith("failed: checkpoint: the processes do not go on from the same one")
+    assert last.startswith("failed: checkpoint: ranks found different checkpoints")
     assert "(1, 1), None" in last
     assert said(shared / "apart", 1)[-1] == "left with 0"
 
@@ -182,21 +182,21 @@ def test_more_processes_than_validation_clips_leave_some_without_any(
 ) -> None:
     own = np.full((1, 32), 1 / 32, np.float32)
     others = [own, np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)]
-    monkeypatch.setattr(setup, "gathered", lambda fabric, part: others)
-    three = SimpleNamespace(fabric=SimpleNamespace(world_size=3))
-    np.testing.assert_array_equal(setup.TrainState.gathered(three, own, 1), own)
+    monkeypatch.setattr(distributed, "all_gather", lambda fabric, part: others)
+    three = SimpleNamespace(world_size=3)
+    np.testing.assert_array_equal(all_gather_rows(three, own, 1), own)
 
 
 def test_a_step_in_unequal_passes_is_the_step_over_all_its_clips(
     prepared: Prepared, tmp_path: Path
 ) -> None:
     plain = {"mixup": None, "ema": None, "optimizer": SGD, "epochs": 1}
-    task = slim(prepared, "swin_rgb", **(SHARED | plain))
-    still = task.experiment.backbone.model_copy(update={"dropout": 0.0, "drop_path": 0.0})
-    task = replace(task, experiment=task.experiment.model_copy(update={"backbone": still}))
-    whole = task.recipe.model_copy(update={"micro_batch_size": 4})
-    split, _ = run(task, tmp_path / "split")  # nine clips: two clips, then one
-    joined, _ = run(replace(task, recipe=whole), tmp_path / "joined")
+    spec = slim(prepared, "swin_rgb", **(SHARED | plain))
+    still = spec.experiment.backbone.model_copy(update={"dropout": 0.0, "drop_path": 0.0})
+    spec = replace(spec, experiment=spec.experiment.model_copy(update={"backbone": still}))
+    whole = spec.recipe.model_copy(update={"micro_batch_size": 4})
+    split, _ = run(spec, tmp_path / "split")  # nine clips: two clips, then one
+    joined, _ = run(replace(spec, recipe=whole), tmp_path / "joined")
     for key, value in joined.weights.items():
         torch.testing.assert_close(split.weights[key], value, atol=1e-5, rtol=1e-4)
 
@@ -215,9 +215,9 @@ def test_a_damaged_clip_is_the_same_fault_whichever_process_reads_it(
         file.seek(row.offset)
         file.write(bytes(row.size))
     recipe = swin.recipe.model_copy(update={"loader_workers": workers, "epochs": 1})
-    task = replace(swin, modality_folder=folder, recipe=recipe)
+    spec = replace(swin, modality_folder=folder, recipe=recipe)
     with pytest.raises(ClipUnreadable, match=f"^clip {clip} in {row.shard}: "):
-        run(task, tmp_path)
+        run(spec, tmp_path)
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
@@ -246,8 +246,8 @@ def test_passes_that_the_processes_cannot_share_evenly_are_refused(
 ) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", local)
     monkeypatch.setenv("WORLD_SIZE", world)
-    recipe = prepared.task("joint", batch_size=8, micro_batch_size=2).recipe
-    with pytest.raises(TrainingError, match=f"^{world} processes: a step has 4 forward passes"):
+    recipe = prepared.train_spec("joint", batch_size=8, micro_batch_size=2).recipe
+    with pytest.raises(TrainingError, match=f"^{world} processes: a step has 4 micro-batches"):
         launch(recipe)
 
 
@@ -256,7 +256,10 @@ def test_torch_2_9_is_refused(
     version: str, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "__version__", version)
-    with pytest.raises(TrainingError, match=r"torch: 2\.9\..* is slow and hungry"):
-        run(prepared.task("joint"), tmp_path)
+    with pytest.raises(
+        TrainingError,
+        match=r"torch: 3-D convolutions of 2\.9\..* are slow and take too much memory",
+    ):
+        run(prepared.train_spec("joint"), tmp_path)
     monkeypatch.setattr(torch, "__version__", "2.10.0")
     set_up_torch(1, threads=1, deterministic=True)

@@ -17,7 +17,7 @@ from benchmark.core.errors import ArchiveError, BenchmarkError
 from benchmark.core.video import probe, read_frames, write_video
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
-from benchmark.inference.any_video import Recognized, read_points, sliding
+from benchmark.inference.any_video import Recognized, read_points, sliding_windows
 from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
 from benchmark.inference.video_archive import video_archive
 from benchmark.modalities.one_file import Span
@@ -40,7 +40,7 @@ SKELETON = SkeletonModality(kind="skeleton", edition="mimic", layout="openpose36
 def test_windows_cover_the_video_from_end_to_end_at_even_steps(
     frames: int, length: int, step: int
 ) -> None:
-    windows = sliding(frames, length, step)
+    windows = sliding_windows(frames, length, step)
     assert windows[0].start == 0
     assert windows[-1].end == frames
     assert {span.end - span.start for span in windows} == {min(length, frames)}
@@ -65,7 +65,7 @@ WINDOWS = [Span(0, 12), Span(6, 18), Span(18, 30)]
 
 def test_overlapping_windows_hold_their_own_frames(video: Path, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
-    archive = video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, None, None)
+    archive = video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points=None, layout=None)
     folder = archive.modality(RGB, tmp_path / "modality")
     packed = PackedVideos(folder, archive.clips)
     for clip, span in zip(archive.clips.split("test").ids, WINDOWS, strict=True):
@@ -78,7 +78,7 @@ def test_a_video_may_be_called_anything(video: Path, tmp_path: Path) -> None:
     odd = tmp_path / 'talk, part "1"\n.MP4'
     odd.write_bytes(video.read_bytes())
     (tmp_path / "raw").mkdir()
-    archive = video_archive(tmp_path / "raw", odd, WINDOWS, MIMIC, None, None)
+    archive = video_archive(tmp_path / "raw", odd, WINDOWS, MIMIC, points=None, layout=None)
     assert archive.clips.split("test").ids == [f"talk__part__1___{k}" for k in range(3)]
 
 
@@ -88,7 +88,9 @@ def test_the_points_of_openpose_are_cut_to_those_that_networks_know(
     rng = np.random.default_rng(0)
     points = rng.uniform(0.1, 1, (30, 137, 3)).astype(np.float32)
     (tmp_path / "raw").mkdir()
-    archive = video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points, OPENPOSE36)
+    archive = video_archive(
+        tmp_path / "raw", video, WINDOWS, MIMIC, points=points, layout=OPENPOSE36
+    )
     folder = archive.modality(SKELETON, tmp_path / "modality")
     reader = SkeletonReader(folder, archive.clips)
     assert reader.layout.edges == OPENPOSE36.edges
@@ -108,7 +110,7 @@ def test_points_of_another_kind_or_too_few_are_refused(
     (tmp_path / "raw").mkdir()
     points = np.zeros(shape, np.float32)
     with pytest.raises(ArchiveError, match=message):
-        video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points, OPENPOSE36)
+        video_archive(tmp_path / "raw", video, WINDOWS, MIMIC, points=points, layout=OPENPOSE36)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_a_skeleton_that_is_not_of_the_video_is_refused_or_said(
             _points(*given)
     else:
         assert len(_points(*given)) == rows
-        assert "33 rows for 30 frames: the first are taken" in capsys.readouterr().err
+        assert "33 rows for 30 frames; the first rows are used" in capsys.readouterr().err
 
 
 def test_a_skeleton_that_would_run_something_is_refused(tmp_path: Path) -> None:

@@ -130,12 +130,15 @@ def test_an_mp4_can_be_watched_and_is_as_long_as_the_source(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["rgb", "VIDEO", "--out", "x.gif"], "x.gif: not a known ending"),
-        (["rgb", "VIDEO", "--variant", "paper"], "--variant: only for taylor"),
-        (["rgb", "VIDEO", "--keypoints", "VIDEO"], "only for maps"),
-        (["joint", "VIDEO"], "joint: points have one source"),
+        (["rgb", "VIDEO", "--out", "x.gif"], "x.gif: unknown file type"),
+        (["rgb", "VIDEO", "--variant", "paper"], "--variant: is not an option of kind rgb"),
+        (["rgb", "VIDEO", "--keypoints", "VIDEO"], "--keypoints: is not an option of kind rgb"),
+        (["joint", "VIDEO"], "joint: needs one source of keypoints"),
         (["joint", "VIDEO", "--keypoints", "VIDEO"], "a.mp4: not a readable xlsx"),
-        (["limb", "VIDEO", "--keypoints", "SHEET", "--backend", "dis"], "only for videos"),
+        (
+            ["limb", "VIDEO", "--keypoints", "SHEET", "--backend", "dis"],
+            "--backend: is not an option of kind limb",
+        ),
         (["flow", "VIDEO", "--backend", "raft"], "no entry of kind flow with backend raft"),
         (["depth", "VIDEO", "--modality", "nothing"], "modalities: no entry 'nothing'"),
         (["rgb", "VIDEO", "--modality", "flow"], "modalities.flow: no entry of kind rgb"),
@@ -236,6 +239,6 @@ def test_the_clips_of_the_sheets_are_of_the_train_split() -> None:
 
 
 def test_a_clip_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    done = mgbench("sheet", "nobody", "--out", tmp_path / "x.png")
+    done = mgbench("preview", "nobody", "--out", tmp_path / "x.png")
     assert done.exit_code == 2
     assert "Error: " in done.output

@@ -28,11 +28,11 @@ from benchmark.params.recipes import (
     Sgd,
     Steps,
 )
-from benchmark.runtime import signals as stopping
-from benchmark.training import checkpoint
+from benchmark.runtime import signals
+from benchmark.training import checkpoint, loop
 from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.training.task import TrainResult, TrainSpec
-from benchmark.training.train_step import Stepper
+from benchmark.training.monitor.meter import Meter
+from benchmark.training.state import TrainResult, TrainSpec, TrainState
 from small_training import Prepared, run, same_weights
 from train_small import Call, Child, command, slim
 
@@ -71,14 +71,14 @@ def undisturbed(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def after_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], None]], None]:
     """Lets something happen after each step of the optimizer."""
-    whole = Stepper.step
+    whole = loop.train_step
 
     def install(action: Callable[[int], None]) -> None:
-        def step(self: Stepper, number: int, batches: Iterator, meter: object) -> None:
-            whole(self, number, batches, meter)
+        def step(state: TrainState, number: int, batches: Iterator, meter: Meter) -> None:
+            whole(state, number, batches, meter)
             action(number)
 
-        monkeypatch.setattr(Stepper, "step", step)
+        monkeypatch.setattr(loop, "train_step", step)
 
     return install
 
@@ -95,12 +95,12 @@ def history(trained: TrainResult) -> list[dict[str, float]]:
     ]
 
 
-def run_with_stops(task: TrainSpec, root: Path) -> tuple[TrainResult, int]:
+def run_with_stops(spec: TrainSpec, root: Path) -> tuple[TrainResult, int]:
     """Call the training again until it is through; how often it was stopped."""
     stops = 0
     while True:
         with suppress(SystemExit):
-            return run(task, root)[0], stops
+            return run(spec, root)[0], stops
         stops += 1
 
 
@@ -122,11 +122,11 @@ SGD = {
 def test_a_training_stopped_after_every_step_ends_with_the_same_weights_and_history(
     name: str, changes: dict[str, object], prepared: Prepared, tmp_path: Path, after_steps: Callable
 ) -> None:
-    task = slim(prepared, name, **(EVERYTHING | changes))
-    whole, _ = run(task, tmp_path / "whole")
+    spec = slim(prepared, name, **(EVERYTHING | changes))
+    whole, _ = run(spec, tmp_path / "whole")
     after_steps(lambda number: kill())
-    resumed, stops = run_with_stops(task, tmp_path / "stopped")
-    assert stops == STEPS * task.recipe.epochs
+    resumed, stops = run_with_stops(spec, tmp_path / "stopped")
+    assert stops == STEPS * spec.recipe.epochs
     assert same_weights(whole, resumed)
     assert history(whole) == history(resumed)
     np.testing.assert_array_equal(whole.val, resumed.val)
@@ -140,7 +140,7 @@ def test_mean_weights_and_plain_ones_differ_and_the_mean_is_kept(
     plain, _ = run(slim(prepared, "joint", **(EVERYTHING | {"ema": None})), tmp_path / "plain")
     _, state = Checkpoints(tmp_path / "mean", "x", "key").load()
     for key, value in mean.weights.items():
-        assert torch.equal(value, state["mean"][key])
+        assert torch.equal(value, state["ema"][key])
         assert torch.equal(plain.weights[key], state["model"][key])
     assert not same_weights(mean, plain)
 
@@ -148,7 +148,7 @@ def test_mean_weights_and_plain_ones_differ_and_the_mean_is_kept(
 def test_a_stop_in_validation_saves_all_steps_and_validates_anew(
     prepared: Prepared, tmp_path: Path, undisturbed: TrainResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = slim(prepared, "joint", **EVERYTHING)
+    spec = slim(prepared, "joint", **EVERYTHING)
     read, seen = loader.TestClips.__getitem__, []
 
     def killing(self: loader.TestClips, row: int) -> object:
@@ -159,11 +159,11 @@ def test_a_stop_in_validation_saves_all_steps_and_validates_anew(
 
     monkeypatch.setattr(loader.TestClips, "__getitem__", killing)
     with pytest.raises(SystemExit):
-        run(task, tmp_path)
+        run(spec, tmp_path)
     assert seen == [0, 1, 2, 3]
     progress, _ = Checkpoints(tmp_path, "x", "key").load()
     assert (progress.epoch, progress.step, progress.history) == (0, STEPS, [])
-    resumed, _ = run(task, tmp_path)
+    resumed, _ = run(spec, tmp_path)
     assert same_weights(undisturbed, resumed)
     assert history(undisturbed) == history(resumed)
 
@@ -185,7 +185,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_after_the_step_is_saved(
 def test_a_later_second_signal_stops_at_once(
     prepared: Prepared, tmp_path: Path, after_steps: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "SAME_SECONDS", 0.0)
+    monkeypatch.setattr(signals, "SAME_SECONDS", 0.0)
     passed = []
 
     def twice(number: int) -> None:
@@ -221,13 +221,13 @@ def test_a_signal_that_arrives_twice_is_one(
 def test_a_group_signal_and_a_kill_end_in_the_weights_of_an_undisturbed_training(
     prepared: Prepared, tmp_path: Path, undisturbed: TrainResult
 ) -> None:
-    task = slim(prepared, "joint", **EVERYTHING)
-    hurried = task.recipe.model_copy(update={"checkpoint_minutes": 1e-9})
-    workers = task.recipe.model_copy(update={"loader_workers": 2})
+    spec = slim(prepared, "joint", **EVERYTHING)
+    hurried = spec.recipe.model_copy(update={"checkpoint_minutes": 1e-9})
+    workers = spec.recipe.model_copy(update={"loader_workers": 2})
     root, last = tmp_path, STEPS + 1
     calls = [
-        Call(replace(task, recipe=workers), root, pause=1),
-        Call(replace(task, recipe=hurried), root, pause=last),
+        Call(replace(spec, recipe=workers), root, pause=1),
+        Call(replace(spec, recipe=hurried), root, pause=last),
     ]
     with Child(command(prepared, *calls)) as child:
         child.wait_for("after step 1")
@@ -242,7 +242,7 @@ def test_a_group_signal_and_a_kill_end_in_the_weights_of_an_undisturbed_training
         assert child.wait() == -signal.SIGKILL
     progress, _ = Checkpoints(root, "x", "key").load()
     assert (progress.epoch, progress.step) == (1, 1)  # the step that was under way is lost
-    resumed, _ = run(task, root)
+    resumed, _ = run(spec, root)
     assert same_weights(undisturbed, resumed)
     assert history(undisturbed) == history(resumed)
 
@@ -288,12 +288,12 @@ STILL = Sgd(kind="sgd", lr=1e-30, momentum=0.0, weight_decay=0.0)
 def test_training_ends_when_no_epoch_was_better_for_as_long_as_patience(
     prepared: Prepared, tmp_path: Path
 ) -> None:
-    keep = SelectCheckpoint(epoch="best", metric="top1", patience=2)
-    task = slim(prepared, "swin_rgb", optimizer=STILL, keep=keep, epochs=6)
-    trained, reported = run(task, tmp_path)
+    select = SelectCheckpoint(epoch="best", metric="top1", patience=2)
+    spec = slim(prepared, "swin_rgb", optimizer=STILL, select_checkpoint=select, epochs=6)
+    trained, reported = run(spec, tmp_path)
     assert reported == [1, 2, 3]
     assert trained.epoch == 1  # of equal ones the first
-    again, reported = run(task, tmp_path)  # it stays ended when called again
+    again, reported = run(spec, tmp_path)  # it stays ended when called again
     assert reported == [1, 2, 3]
     assert same_weights(trained, again)
 
@@ -302,9 +302,9 @@ def test_training_ends_when_no_epoch_was_better_for_as_long_as_patience(
 def test_the_kept_epoch_is_the_best_by_the_named_metric_or_the_last(
     epoch: str, prepared: Prepared, tmp_path: Path
 ) -> None:
-    keep = SelectCheckpoint(epoch=epoch, metric="macro_f1", patience=None)
-    task = slim(prepared, "joint", epochs=5, keep=keep)
-    trained, _ = run(task, tmp_path)
+    select = SelectCheckpoint(epoch=epoch, metric="macro_f1", patience=None)
+    spec = slim(prepared, "joint", epochs=5, select_checkpoint=select)
+    trained, _ = run(spec, tmp_path)
     rows = trained.progress.history
     found = [row["val/macro_f1"] for row in rows]
     best = found.index(max(found)) + 1

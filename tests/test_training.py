@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +17,11 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.errors import FormatError, TrainingError
 from benchmark.inference.predict import predict
 from benchmark.params.recipes import Sgd
+from benchmark.training import loop
 from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.training.experiment import Places, _key
-from benchmark.training.task import TrainSpec
-from benchmark.training.train_step import Stepper
+from benchmark.training.experiment import TrainPaths, _key
+from benchmark.training.monitor.meter import Meter
+from benchmark.training.state import TrainSpec, TrainState
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, load_weights, write_model
 from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
@@ -38,19 +39,19 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def test_two_trainings_from_one_seed_have_equal_weights(
     name: str, prepared: Prepared, tmp_path: Path
 ) -> None:
-    task = prepared.task(name, epochs=1)
-    one, other = (run(task, tmp_path / place)[0] for place in ("a", "b"))
+    spec = prepared.train_spec(name, epochs=1)
+    one, other = (run(spec, tmp_path / place)[0] for place in ("a", "b"))
     assert same_weights(one, other)
-    assert not same_weights(one, run(replace(task, seed=4), tmp_path / "c")[0])
+    assert not same_weights(one, run(replace(spec, seed=4), tmp_path / "c")[0])
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(prepared: Prepared, tmp_path: Path) -> None:
-    task = prepared.task("joint", epochs=3)
-    whole, epochs = run(task, tmp_path / "whole")
+    spec = prepared.train_spec("joint", epochs=3)
+    whole, epochs = run(spec, tmp_path / "whole")
     assert epochs == [1, 2, 3]
     with pytest.raises(KeyboardInterrupt):
-        run(task, tmp_path / "stopped", stop_after=2)
-    resumed, epochs = run(task, tmp_path / "stopped")
+        run(spec, tmp_path / "stopped", stop_after=2)
+    resumed, epochs = run(spec, tmp_path / "stopped")
     assert epochs == [1, 2, 3]
     assert same_weights(whole, resumed)
     timed = {"clips_s", "wait_share", "mfu"}
@@ -72,7 +73,7 @@ def test_a_checkpoint_of_other_settings_is_not_taken_over(tmp_path: Path) -> Non
 def test_the_loss_falls_when_the_same_clips_are_seen_again(
     prepared: Prepared, tmp_path: Path
 ) -> None:
-    history = run(prepared.task("joint", epochs=8), tmp_path)[0].progress.history
+    history = run(prepared.train_spec("joint", epochs=8), tmp_path)[0].progress.history
     assert history[-1]["train/loss"] < history[0]["train/loss"] - 0.3
 
 
@@ -80,9 +81,9 @@ def test_a_loss_that_is_not_finite_stops_with_its_clips_written_down(
     prepared: Prepared, tmp_path: Path
 ) -> None:
     wild = Sgd(kind="sgd", lr=1e30, momentum=0.9, weight_decay=0.0)
-    task = prepared.task("joint", epochs=3, optimizer=wild, grad_clip=None, warmup_epochs=0.0)
+    spec = prepared.train_spec("joint", epochs=3, optimizer=wild, grad_clip=None, warmup_epochs=0.0)
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf); clips: .*00"):
-        run(task, tmp_path)
+        run(spec, tmp_path)
     note = (tmp_path / "x" / "not_finite.json").read_text("utf-8")
     train_ids = set(prepared.clips.split("train").ids)
     assert sum(f'"{clip}"' in note for clip in train_ids) >= 4
@@ -92,29 +93,28 @@ def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_training(
     prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its loss was finite, and no other step would notice the weights."""
-    task = prepared.task("joint", epochs=1, warmup_epochs=0.0)
-    plain = Stepper.step
+    spec = prepared.train_spec("joint", epochs=1, warmup_epochs=0.0)
+    plain = loop.train_step
 
-    def spoilt(self: Stepper, number: int, *arguments: Any) -> None:
-        parts = self._parts
-        if number == parts.order.steps - 1:
-            weight = next(parts.model.parameters())
+    def spoilt(state: TrainState, number: int, batches: Iterator, meter: Meter) -> None:
+        if number == state.sampler.steps - 1:
+            weight = next(state.model.parameters())
             weight.register_hook(lambda gradient: gradient * torch.inf)
-        plain(self, number, *arguments)
+        plain(state, number, batches, meter)
 
-    monkeypatch.setattr(Stepper, "step", spoilt)
+    monkeypatch.setattr(loop, "train_step", spoilt)
     with pytest.raises(TrainingError, match=r"the gradient is (nan|inf); clips: .*00"):
-        run(task, tmp_path)
+        run(spec, tmp_path)
     note = json.loads((tmp_path / "x" / "not_finite.json").read_text("utf-8"))
     assert set(note["clips"]) <= set(prepared.clips.split("train").ids)
     assert 1 <= len(note["clips"]) <= 5, "of its one step"
 
 
-def model_card(task: TrainSpec) -> ModelMetadata:
+def model_card(spec: TrainSpec) -> ModelMetadata:
     return ModelMetadata(
-        format=FORMAT, experiment="x", edition="mimic", classes=MIMIC.classes, modality=task.modality,
-        input=task.experiment.input, backbone=task.experiment.backbone, init_from="scratch", seed=3,
-        epoch=1, metric="top1", val_metric=0.5,
+        format=FORMAT, experiment="x", edition="mimic", classes=MIMIC.classes,
+        modality=spec.modality, input=spec.experiment.input, backbone=spec.experiment.backbone,
+        init_from="scratch", seed=3, epoch=1, metric="top1", val_metric=0.5,
     )  # fmt: skip
 
 
@@ -122,25 +122,25 @@ def model_card(task: TrainSpec) -> ModelMetadata:
 def test_a_model_from_disk_predicts_probabilities_of_every_clip(
     name: str, prepared: Prepared, tmp_path: Path
 ) -> None:
-    task = prepared.task(name, epochs=1)
-    trained, _ = run(task, tmp_path / "ckpt")
+    spec = prepared.train_spec(name, epochs=1)
+    trained, _ = run(spec, tmp_path / "ckpt")
     for place in ("m", "again"):
-        write_model(tmp_path / place, model_card(task), trained.weights)
+        write_model(tmp_path / place, model_card(spec), trained.weights)
     for file in ("weights.safetensors", "experiment.json"):
         assert (tmp_path / "m" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
     clips = prepared.clips
-    found = predict(tmp_path / "m", task.modality_folder, clips, "test", task.recipe)
+    found = predict(tmp_path / "m", spec.modality_folder, clips, "test", spec.recipe)
     assert found.clip_id == tuple(clips.split("test").ids)
     np.testing.assert_allclose(found.p.sum(1), 1, atol=1e-5)
     without = Clips("mimic", tuple(
         replace(clip, split="val") if clip.split == "test" else clip for clip in clips
     ))  # fmt: skip
-    none = predict(tmp_path / "m", task.modality_folder, without, "test", task.recipe)
+    none = predict(tmp_path / "m", spec.modality_folder, without, "test", spec.recipe)
     assert none.p.shape == (0, 32), "own clips need no test split"
 
 
 def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Path) -> None:
-    metadata = model_card(prepared.task("joint"))
+    metadata = model_card(prepared.train_spec("joint"))
     write_model(tmp_path / "m", metadata, {"backbone.x": torch.zeros(1)})
     with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
         load_weights(tmp_path / "m", torch.nn.Linear(1, 1))
@@ -150,20 +150,20 @@ def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Pa
 def test_a_checkpoints_key_hangs_on_all_that_the_result_hangs_on(
     changed: str, prepared: Prepared, tmp_path: Path
 ) -> None:
-    task = prepared.task("joint")
-    modality = Path(shutil.copytree(task.modality_folder, tmp_path / "skeleton"))
-    start = Path(shutil.copytree(task.init_folder, tmp_path / "scratch"))
-    places = Places(modality, start, tmp_path, tmp_path, tmp_path)
-    before = _key(task, places)
-    assert before == _key(task, places)
+    spec = prepared.train_spec("joint")
+    modality = Path(shutil.copytree(spec.modality_folder, tmp_path / "skeleton"))
+    start = Path(shutil.copytree(spec.init_folder, tmp_path / "scratch"))
+    paths = TrainPaths(modality, start, tmp_path, tmp_path, tmp_path)
+    before = _key(spec, paths)
+    assert before == _key(spec, paths)
     if changed == "seed":
-        task = replace(task, seed=9)
+        spec = replace(spec, seed=9)
     elif changed == "recipe":
-        task = replace(task, recipe=task.recipe.model_copy(update={"epochs": 3}))
+        spec = replace(spec, recipe=spec.recipe.model_copy(update={"epochs": 3}))
     elif changed == "modality file":
         os.utime(modality / "keypoints-000.npy", (1, 1))
     elif changed == "start":
         (start / "weights.safetensors").write_bytes(b"others")
     else:
-        task = replace(task, clips=Clips(task.clips.edition, task.clips.rows[1:]))
-    assert _key(task, places) != before
+        spec = replace(spec, clips=Clips(spec.clips.edition, spec.clips.rows[1:]))
+    assert _key(spec, paths) != before

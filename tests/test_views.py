@@ -25,7 +25,7 @@ from benchmark.inference.forward import probabilities
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
-from benchmark.training.task import TrainSpec
+from benchmark.training.state import TrainSpec
 from small_training import Prepared
 from train_small import slim
 
@@ -51,7 +51,7 @@ SHORT = {
 
 
 def task_of(prepared: Prepared, name: str, **changes: object) -> TrainSpec:
-    task = prepared.task(name) if name == "rgb_joint" else slim(prepared, name)
+    task = prepared.train_spec(name) if name == "rgb_joint" else slim(prepared, name)
     spec = task.experiment.input.model_copy(update=changes)
     return replace(task, experiment=task.experiment.model_copy(update={"input": spec}))
 
@@ -223,7 +223,7 @@ PERSON = PersonCropModality(
 
 
 def rgb_pose(prepared: Prepared, **changes: object) -> RgbPoseInput:
-    spec = prepared.task("rgb_joint").experiment.input
+    spec = prepared.train_spec("rgb_joint").experiment.input
     sound = {
         "rgb_frames": 4, "pose_frames": 8, "size": 112, "test_size": 128, "map_scale": MAP_SCALE,
         "crop_area": (0.3, 1.0),

@@ -63,7 +63,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from test_workers import slow
-from benchmark.workers import map_in_processes
+from benchmark.runtime.parallel import map_in_processes
 if __name__ == "__main__":
     map_in_processes(partial(slow, folder=Path(sys.argv[1])), range(8), what="w", workers=2)
 """

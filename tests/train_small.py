@@ -19,11 +19,11 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.params.params import Experiment
 from benchmark.params.recipes import Recipe
 from benchmark.runtime.distributed import launch
+from benchmark.training import loop
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import Trainer, train
 from benchmark.training.monitor.meter import Meter
-from benchmark.training.task import TrainResult, TrainSpec
-from benchmark.training.train_step import Stepper
+from benchmark.training.state import TrainResult, TrainSpec, TrainState
 from benchmark.weights.model_folder import write_tensors
 from conftest import REPO
 from small_training import MIMIC, Prepared
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Call(NamedTuple):
     """One training that another process is to make."""
 
-    task: TrainSpec
+    spec: TrainSpec
     root: Path
     """For its checkpoints and for what comes of it."""
     pause: int = -1
@@ -57,14 +57,14 @@ class Call(NamedTuple):
 
 def slim(prepared: Prepared, name: str, **recipe: object) -> TrainSpec:
     """An experiment of params.yaml with few channels, and with drop path where it can be."""
-    task = prepared.task(name, **recipe)
+    spec = prepared.train_spec(name, **recipe)
     changes = {
         "pose_conv3d": {"base_channels": 4, "stage_blocks": (1, 1, 1)},
         "video_swin": {"embed_dims": 12, "drop_path": 0.3},
     }
-    backbone = task.experiment.backbone
+    backbone = spec.experiment.backbone
     backbone = backbone.model_copy(update=changes[backbone.kind])
-    return replace(task, experiment=task.experiment.model_copy(update={"backbone": backbone}))
+    return replace(spec, experiment=spec.experiment.model_copy(update={"backbone": backbone}))
 
 
 def command(prepared: Prepared, *calls: Call) -> list[str]:
@@ -73,7 +73,7 @@ def command(prepared: Prepared, *calls: Call) -> list[str]:
     asked = [
         call._asdict()
         | {
-            "task": [call.task.experiment.model_dump_json(), call.task.recipe.model_dump_json()],
+            "spec": [call.spec.experiment.model_dump_json(), call.spec.recipe.model_dump_json()],
             "root": str(call.root),
         }
         for call in calls
@@ -129,8 +129,8 @@ class Ready(Prepared):
         self.root, self.raw = root, root / "raw"
         self.clips = read_clips(root / "clips.parquet", MIMIC)
 
-    def task_of(self, experiment: str, recipe: str) -> TrainSpec:
-        return self.task_with(
+    def train_spec_of_json(self, experiment: str, recipe: str) -> TrainSpec:
+        return self.train_spec_of(
             Experiment.model_validate_json(experiment), Recipe.model_validate_json(recipe)
         )
 
@@ -138,13 +138,13 @@ class Ready(Prepared):
 CALL: list[Call] = []
 """The one under way."""
 RANK = int(os.environ.get("RANK", "0"))
-STEP, ADD, DUE = Stepper.step, Meter.add, Trainer._due
+STEP, ADD, DUE = loop.train_step, Meter.add, Trainer._due
 TIMEOUT_SECONDS = 100
 """Processes that wait for each other would do so for half an hour."""
 
 
-def _step(self: Stepper, number: int, batches: Iterator, meter: Meter) -> None:
-    STEP(self, number, batches, meter)
+def _step(state: TrainState, number: int, batches: Iterator, meter: Meter) -> None:
+    STEP(state, number, batches, meter)
     if number == CALL[-1].pause:
         print(f"after step {number}", flush=True)  # noqa: T201
         sys.stdin.readline()
@@ -172,16 +172,16 @@ def _write(trained: TrainResult, root: Path) -> None:
 def main() -> None:
     faulthandler.dump_traceback_later(TIMEOUT_SECONDS, exit=True)
     prepared = Ready(Path(sys.argv[1]))
-    Stepper.step, Meter.add, Trainer._due = _step, _add, _due
+    loop.train_step, Meter.add, Trainer._due = _step, _add, _due
     for asked in json.loads(sys.argv[2]):
-        task = prepared.task_of(*asked["task"])
-        call = Call(**(asked | {"task": task, "root": Path(asked["root"])}))
+        spec = prepared.train_spec_of_json(*asked["spec"])
+        call = Call(**(asked | {"spec": spec, "root": Path(asked["root"])}))
         call.root.mkdir(exist_ok=True)
         CALL.append(call)
         disk = call.root / "apart" if call.apart == RANK else call.root
         try:
             trained = train(
-                task, launch(task.recipe), Checkpoints(disk, "x", "key"), lambda *_: None
+                spec, launch(spec.recipe), Checkpoints(disk, "x", "key"), lambda *_: None
             )
         except SystemExit as leave:
             said = f"left with {leave.code}"

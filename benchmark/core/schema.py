@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 
 
 class Strict(BaseModel):

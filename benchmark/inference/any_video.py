@@ -1,8 +1,8 @@
-"""Gestures in any video file, by a trained experiment or fusion of this project.
+"""Recognize gestures in any video file with a trained experiment or fusion of this project.
 
 system = open_system("convex")
-found = recognize(system, Path("talk.mp4"))
-print(found[0].top(3))
+recognized = recognize(system, Path("talk.mp4"))
+print(recognized[0].top(3))
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchmark.weights.model_folder import ModelMetadata, read_metadata
 from submission.fusion.blend import Blend, apply_temperature
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import blended
-from submission.fusion.rules import fit_temperature
+from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Worth(NamedTuple):
-    """What a system is worth on validation."""
+class ValScore(NamedTuple):
+    """How well a system does on the validation clips."""
 
     temperature: float
-    """With it, probabilities are shares of right answers."""
+    """The temperature of least log-loss: with it, probabilities are calibrated."""
     top1: float
-    """Share of clips that it answers right; a fusion is fitted on the same clips."""
+    """Top-1 accuracy, in [0, 1]. A fusion is fitted on the same clips, which flatters it."""
 
 
 @dataclass(frozen=True)
@@ -56,33 +56,33 @@ class System:
 
     name: str
     root: Path
-    """The project."""
+    """The project's folder."""
     params: Params
     edition: Edition
     metadata: dict[str, ModelMetadata]
-    """Member -> its metadata; one member for a single stream."""
+    """Metadata per member; a single stream is its only member."""
     blend: Blend
-    """Takes the members in the order of their names."""
-    worth: Worth | None
-    """None where the members' probabilities of validation are not there."""
+    """Fuses the members, sorted by name."""
+    val_score: ValScore | None
+    """None where the members' validation probabilities are missing."""
 
     @property
     def layout(self) -> Layout | None:
-        """The points that its members know; None where they need none."""
+        """The points that the members know; None if none of them needs points."""
         for name, metadata in self.metadata.items():
             if needs_points(metadata):
-                modality = self.params.experiments[name].modality
-                folder = self.root / "data" / metadata.edition / modality
-                own = getattr(metadata.modality, "layout", "openpose36") == "own"
-                keypoints = metadata.modality.keypoints_folder(folder)
-                return read_layout(keypoints) if own else OPENPOSE36
+                if getattr(metadata.modality, "layout", "openpose36") != "own":
+                    return OPENPOSE36
+                folder = self.root / "data" / metadata.edition
+                folder /= self.params.experiments[name].modality
+                return read_layout(metadata.modality.keypoints_folder(folder))
         return None
 
     def without_points(self) -> System:
-        """The members that need no skeleton, their weights in the same ratios.
+        """Return the members that need no skeleton, with their weights in the same ratios.
 
         Raises:
-            ParamsError: Every member needs one, or those that do not have no weight.
+            ParamsError: Every member needs a skeleton, or those that do not have no weight.
         """
         names = sorted(self.metadata)
         kept = [row for row, name in enumerate(names) if not needs_points(self.metadata[name])]
@@ -93,14 +93,16 @@ class System:
                 do="Give --skeleton or MediaPipe's --pose: docs/skeletons-from-video.md",
             )  # fmt: skip
         before = None if self.blend.before is None else self.blend.before[kept]
+        # A stacked regression has coefficients for all members together: without some of them, only
+        # the weighted mean is left.
         blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
         metadata = {names[row]: self.metadata[names[row]] for row in kept}
-        worth = _worth(self.root, self.edition, list(metadata), blend)
-        return replace(self, metadata=metadata, blend=blend, worth=worth)
+        val_score = _val_score(self.root, self.edition, list(metadata), blend)
+        return replace(self, metadata=metadata, blend=blend, val_score=val_score)
 
 
 class Recognized(NamedTuple):
-    """What is seen in one window of a video."""
+    """Class probabilities of one window of a video."""
 
     span: Span
     """Frames, half-open."""
@@ -111,21 +113,21 @@ class Recognized(NamedTuple):
     classes: tuple[str, ...]
 
     def top(self, count: int) -> list[tuple[str, float]]:
-        """The most probable classes with their probabilities, best first."""
+        """Return the most probable classes with their probabilities, best first."""
         order = np.argsort(-self.p, kind="stable")[:count]
         return [(self.classes[index], float(self.p[index])) for index in order]
 
 
 def needs_points(metadata: ModelMetadata) -> bool:
-    """Whether a network looks at a given skeleton, or at the square around it."""
+    """Tell whether a network takes a skeleton, or the square around one."""
     return isinstance(metadata.modality, SkeletonModality | PersonCropModality)
 
 
 def open_system(name: str, root: Path | None = None) -> System:
-    """The experiment or fusion called `name` of the project at `root` (or around here).
+    """Open an experiment or fusion of the project in `root`, or in the working folder's project.
 
     Raises:
-        ParamsError: There is none of that name, or its model is not there.
+        ParamsError: No experiment or fusion has that name, or its model is missing.
         FormatError: A file of it is missing or damaged.
         MismatchError: Its weights were fitted for other members.
     """
@@ -133,27 +135,32 @@ def open_system(name: str, root: Path | None = None) -> System:
     params = read_params(root / "params.yaml")
     if name in params.fusions:
         members = params.fusions[name].members
-        file = f"predictions/{params.folder_of(name)}/weights.json"
-        fitted = read_fitted(root / file)
-        if sorted(members) != sorted(fitted.weights):
-            raise MismatchError(
-                file, "of other members than params.yaml names",
-                expected=", ".join(sorted(members)), found=", ".join(sorted(fitted.weights)),
-                do=f"Run 'dvc repro fuse@{name}'",
-            )  # fmt: skip
-        blend = fitted.blend()
+        blend = _fitted_blend(root, params, name)
     elif name in params.experiments:
         members, blend = (name,), Blend(np.ones(1))
     else:
-        known = ", ".join([*params.fusions, *params.experiments])
-        raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {known}")
-    metadata = {member: _card(root, member) for member in members}
+        names = ", ".join([*params.fusions, *params.experiments])
+        raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
+    metadata = {member: _model_metadata(root, member) for member in members}
     edition = read_edition(next(iter(metadata.values())).edition)
-    worth = _worth(root, edition, members, blend)
-    return System(name, root, params, edition, metadata, blend, worth)
+    val_score = _val_score(root, edition, members, blend)
+    return System(name, root, params, edition, metadata, blend, val_score)
 
 
-def _card(root: Path, member: str) -> ModelMetadata:
+def _fitted_blend(root: Path, params: Params, name: str) -> Blend:
+    members = params.fusions[name].members
+    file = f"predictions/{params.folder_of(name)}/weights.json"
+    fitted = read_fitted(root / file)
+    if sorted(members) != sorted(fitted.weights):
+        raise MismatchError(
+            file, "fitted for other members than params.yaml names",
+            expected=", ".join(sorted(members)), found=", ".join(sorted(fitted.weights)),
+            do=f"Run 'dvc repro fuse@{name}'",
+        )  # fmt: skip
+    return fitted.blend()
+
+
+def _model_metadata(root: Path, member: str) -> ModelMetadata:
     folder = root / "models" / member
     if not folder.is_dir():
         do = f"Run 'dvc repro train@{member}', or 'dvc pull models/{member}'"
@@ -161,22 +168,24 @@ def _card(root: Path, member: str) -> ModelMetadata:
     return read_metadata(folder)
 
 
-def _worth(root: Path, edition: Edition, members: Sequence[str], blend: Blend) -> Worth | None:
-    """With the temperature of least log-loss."""
+def _val_score(
+    root: Path, edition: Edition, members: Sequence[str], blend: Blend
+) -> ValScore | None:
     files = [root / "predictions/experiments" / name / "val.parquet" for name in members]
     index = root / "data" / edition.name / "clips.parquet"
     if not index.is_file() or not all(file.is_file() for file in files):
         return None
     clips = read_clips(index, edition).split("val")
+    # `blended` sorts the members by source, so that must be the name that the weights go by.
     val = [replace(read_probabilities(file), source=name)
            for name, file in zip(members, files, strict=True)]  # fmt: skip
     p = blended(val, blend, source="val").aligned(clips.ids).p.astype(np.float64)
-    right = float((p.argmax(1) == clips.labels()).mean())
-    return Worth(fit_temperature(p, clips.labels()), right)
+    top1 = float((p.argmax(1) == clips.labels()).mean())
+    return ValScore(fit_temperature(p, clips.labels()), top1)
 
 
-def sliding(frames: int, length: int, step: int) -> list[Span]:
-    """Windows of `length` frames, `step` apart; the last one ends with the video."""
+def sliding_windows(frames: int, length: int, step: int) -> list[Span]:
+    """Return windows of `length` frames, `step` apart; the last one ends with the video."""
     if length >= frames:
         return [Span(0, frames)]
     starts = [*range(0, frames - length, step), frames - length]
@@ -187,11 +196,15 @@ def recognize(
     system: System, video: Path, windows: Sequence[Span] | None = None,
     points: NDArray[np.float32] | None = None,
 ) -> list[Recognized]:  # fmt: skip
-    """What `system` sees in each window of `video`, or in the whole of it.
+    """Compute class probabilities of each window of a video.
 
-    `points` are the skeleton: float32 (T, J, 3) of x px, y px, confidence, a row for each frame of
-    the video; J is that of the networks, or OpenPose's 137. Without it, members that need one are
-    left out.
+    Args:
+        system: From `open_system`.
+        video: A video file.
+        windows: Spans of frames; the whole video if None.
+        points: A skeleton as float32 (T, J, 3) of x px, y px, confidence, with one row per frame of
+            the video; J points as the networks know them, or OpenPose's 137. Without it the members
+            that need a skeleton are left out.
 
     Raises:
         ArchiveError: The video is damaged, or the points do not fit.
@@ -201,48 +214,55 @@ def recognize(
         system = system.without_points()
     info = probe(video)
     spans = list(windows or [Span(0, info.frames)])
+    # The code of the stages indexes, prepares and predicts the windows, so that they get the
+    # probabilities that `dvc repro` would give to clips of these frames.
     with tempfile.TemporaryDirectory(prefix="mgbench-") as name:
         work = Path(name)
         (work / "raw").mkdir()
-        archive = video_archive(work / "raw", video, spans, system.edition, points, system.layout)
-        # Networks that make modality, such as depth, are named by their place in the project.
+        archive = video_archive(
+            work / "raw", video, spans, system.edition, points=points, layout=system.layout
+        )
+        # Modalities name the weights of extractors (depth, flow) by paths relative to the project.
         with chdir(system.root):
-            p = _fused(system, archive, work)
-    if system.worth is not None:
-        p = apply_temperature(p, system.worth.temperature)
+            p = _predict_windows(system, archive, work)
+    if system.val_score is not None:
+        p = apply_temperature(p, system.val_score.temperature)
     return [
         Recognized(span, span.start / info.fps, span.end / info.fps, row, system.edition.classes)
         for span, row in zip(spans, p, strict=True)
     ]
 
 
-def _fused(system: System, archive: VideoArchive, work: Path) -> NDArray[np.float64]:
-    """Probabilities of each window: float64 (W, K)."""
-    made: dict[str, Path] = {}
-    found: list[Probabilities] = []
+def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArray[np.float64]:
+    """Compute the fused probabilities of each window: float64 (W, K)."""
+    # Members with the same modality share one folder of prepared data.
+    folders: dict[str, Path] = {}
+    predictions: list[Probabilities] = []
     for name, metadata in system.metadata.items():
         key = metadata.modality.model_dump_json()
-        if key not in made:
-            made[key] = archive.modality(metadata.modality, work / f"modality{len(made)}")
+        if key not in folders:
+            folders[key] = archive.modality(metadata.modality, work / f"modality{len(folders)}")
         recipe = system.params.recipes[system.params.experiments[name].recipe]
-        one = predict(system.root / "models" / name, made[key], archive.clips, "test", recipe)
-        found.append(replace(one, source=name))
+        model = system.root / "models" / name
+        prediction = predict(model, folders[key], archive.clips, "test", recipe)
+        predictions.append(replace(prediction, source=name))
     ids = archive.clips.split("test").ids
-    return blended(found, system.blend, source=system.name).aligned(ids).p.astype(np.float64)
+    fused = blended(predictions, system.blend, source=system.name)
+    return fused.aligned(ids).p.astype(np.float64)
 
 
 def read_points(path: Path) -> NDArray[np.float32]:
-    """A skeleton: .npy float32 (T, J, 3), or a sheet of OpenPose (.xlsx).
+    """Read a skeleton from .npy, float32 (T, J, 3), or from an OpenPose sheet (.xlsx).
 
     Raises:
-        ArchiveError: The file is of neither form, or damaged.
+        ArchiveError: The file has neither format, or is damaged.
     """
     if path.suffix.lower() == ".xlsx":
         from benchmark.archives.openpose import read_openpose
 
         return read_openpose(path)
     try:
-        points = np.load(path, allow_pickle=False)
+        points = np.load(path, allow_pickle=False)  # a pickle would run what the file says
     except (ValueError, EOFError, OSError, BadZipFile):
         points = None
     if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":

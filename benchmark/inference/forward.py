@@ -1,4 +1,4 @@
-"""Network and views -> probabilities: softmax and the means over heads and views."""
+"""Network and views -> probabilities: softmax, averaged over heads and views."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ def probabilities(
     views_at_once: int,
     check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """Softmax of every view and head, averaged: float32 (N, K) in the loader's order.
+    """Average the softmax of all views and heads per clip: float32 (N, K) in the loader's order.
 
-    `check` is called before each batch and may raise to stop.
+    Source: RGBPoseConv3D (Duan et al., CVPR 2022) averages the probabilities of its two heads.
 
-    Source: RGBPoseConv3D (Duan et al., CVPR 2022): the probabilities of its two heads are averaged.
+    Args:
+        fabric: Device and precision.
+        model: Put into evaluation mode.
+        batches: Views of the clips, with their weights in a clip's mean.
+        views_at_once: Most views of one forward pass; it bounds the memory.
+        check: Called before each batch; may raise to stop.
     """
     model.eval()
     rows = []
@@ -43,21 +48,23 @@ def probabilities(
     )  # fmt: skip
     for batch in bar:
         check()
+        # A clip's views may be many and large; they need not fit the device all at once.
         p = torch.cat([
-            _of_views(fabric, model, part)
+            _view_probabilities(fabric, model, part)
             for part in zip(*(tensor.split(views_at_once) for tensor in batch.x), strict=True)
         ])  # fmt: skip
         clips = p.new_zeros(len(batch.clip_id), p.shape[1])
         weighted = p * batch.weight.to(p.device)[:, None]
-        # Sums on a CPU: adding by index on a GPU has no fixed order.
+        # On the CPU: index_add on a GPU adds in no fixed order, so its last bits vary.
         clips = clips.cpu().index_add(0, batch.clip, weighted.cpu())
         rows.append(clips.numpy())
     return np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
 
 
-def _of_views(fabric: Fabric, model: Recognizer, x: tuple[Tensor, ...]) -> Tensor:
-    """Of each view, the mean over the heads: (V, K)."""
+def _view_probabilities(fabric: Fabric, model: Recognizer, x: tuple[Tensor, ...]) -> Tensor:
+    """Compute the probabilities of each view, averaged over the heads: (V, K)."""
     x = tuple(tensor.to(fabric.device, non_blocking=True) for tensor in x)
+    # The bare model, not Fabric's wrapper: DDP would wait for processes with fewer batches.
     with fabric.autocast():
         logits = model(x)
     return logits.float().softmax(2).mean(1)

@@ -20,17 +20,24 @@ if TYPE_CHECKING:
     from benchmark.params.recipes import Recipe
 
 CLIPS_AT_ONCE = 2
-"""Clips whose views are read together; few, because a clip can have a dozen large views."""
+"""Least clips whose views are read together; few, because a clip can have a dozen large views."""
 
 
 def predict(
     model_folder: Path, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe
 ) -> Probabilities:
-    """All test views of every clip of `split`, in the index's order.
+    """Compute probabilities of the clips of a split from all test views, in the index's order.
+
+    Args:
+        model_folder: A trained model.
+        modality_folder: Data prepared as the model's metadata says.
+        clips: The index.
+        split: Whose clips to predict.
+        recipe: Precision, threads, micro-batch size and loader processes.
 
     Raises:
-        FormatError: The model or the modality cannot be read.
-        ClipUnreadable: The stored modality of a clip are damaged.
+        FormatError: The model or the prepared data cannot be read.
+        ClipUnreadable: The prepared data of a clip are damaged.
     """
     metadata = read_metadata(model_folder)
     set_up_torch(metadata.seed, threads=recipe.threads, deterministic=recipe.deterministic)
@@ -46,7 +53,7 @@ def predict(
     at_once = max(CLIPS_AT_ONCE, recipe.micro_batch_size // metadata.input.views)
     batches = test_loader(dataset, batch_size=at_once, workers=recipe.loader_workers)
     p = probabilities(fabric, model, batches, views_at_once=recipe.micro_batch_size)
-    p = p.reshape(-1, len(metadata.classes))  # of a split without clips it has no width yet
+    p = p.reshape(-1, len(metadata.classes))  # (0, 0) for a split without clips
     return Probabilities(
         metadata.edition, split, metadata.experiment, metadata.classes, tuple(rows.ids), p
     )

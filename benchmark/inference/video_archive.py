@@ -1,4 +1,4 @@
-"""One video as a small archive of its own, so that it goes the way that training clips went."""
+"""Wraps a video as a small archive, so that its windows are prepared as training clips were."""
 
 from __future__ import annotations
 
@@ -28,44 +28,51 @@ if TYPE_CHECKING:
     from benchmark.modalities.union import Modality
 
 OPENPOSE = 137
-"""Points of OpenPose with face and hands."""
+"""Number of points of OpenPose with face and hands."""
 
 
 @dataclass(frozen=True)
 class VideoArchive:
-    """A folder in the form of docs/own-clips.md: each window of the video is a test clip."""
+    """A folder in the format of docs/own-clips.md, with each window of the video as a test clip."""
 
     root: Path
     edition: Edition
     clips: Clips
 
     def modality(self, spec: Modality, out: Path) -> Path:
-        """Make the modality of every window in `out`, as `spec` made those of training."""
+        """Prepare a modality of all windows in the folder `out`, as for training; return `out`."""
+        # The archive holds the points that the networks know, in a layout file of its own.
         if isinstance(spec, SkeletonModality | PersonCropModality):
             spec = spec.model_copy(update={"layout": "own"})
-        one = spec.model_copy(update={"shards": 1})
-        one.prepare(self.root, self.edition, self.clips, out, workers=1)
+        spec = spec.model_copy(update={"shards": 1})
+        spec.prepare(self.root, self.edition, self.clips, out, workers=1)
         return out
 
 
 def video_archive(
-    root: Path, video: Path, windows: Sequence[Span], edition: Edition,
+    root: Path, video: Path, windows: Sequence[Span], edition: Edition, *,
     points: NDArray[np.float32] | None, layout: Layout | None,
 ) -> VideoArchive:  # fmt: skip
-    """Write the archive of `windows` of `video` into the empty folder `root`.
+    """Write the archive of some windows of a video.
 
-    `points` are float32 (T, J, 3), one row a frame of the video, or None; `layout` says which of
-    them the networks know.
+    Args:
+        root: An empty folder.
+        video: The video; the archive links to it.
+        windows: Frames of each clip.
+        edition: Gives the classes.
+        points: float32 (T, J, 3) with one row per frame of the video, or None.
+        layout: The points that the networks know, or None.
 
     Raises:
         ArchiveError: The video is damaged, or the points are not those of the layout.
     """
-    # Its own name may hold commas, quotes or worse.
+    # The index must not hold the video's own name: it may contain commas, quotes or newlines.
     ending = video.suffix.lower() if video.suffix.isascii() and video.suffix[1:].isalnum() else ""
     name = f"video{ending}"
     (root / name).symlink_to(video.resolve())
     lines = ["clip_id,split,label,video,start_frame,end_frame"]
-    # Which frames a view takes hangs on the clip's id: as in iMiGUE, the video and a number.
+    # Views draw their frames from a seed that contains the clip's id, so ids must be stable: the
+    # video's name and a number, as in iMiGUE.
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", video.stem).lstrip(".-")[:80] or "video"
     ids = [f"{stem}_{number}" for number in range(len(windows))]
     lines += [
@@ -76,10 +83,10 @@ def video_archive(
     write_text(root / CLASSES, "\n".join(edition.classes) + "\n")
     if points is not None and layout is not None:
         _write_points(root, dict(zip(ids, windows, strict=True)), points, layout)
-    own = edition.model_copy(
+    edition = edition.model_copy(
         update={"dataset": "folder", "withheld": ("test",), "counts": None, "ids": None}
     )
-    return VideoArchive(root, own, read_archive(root, own, excluded=(), workers=1))
+    return VideoArchive(root, edition, read_archive(root, edition, excluded=(), workers=1))
 
 
 def _write_points(
@@ -90,17 +97,17 @@ def _write_points(
     count = len(layout.points)
     if points.shape[1] != count:
         raise ArchiveError(
-            "skeletons", "not the points of the networks",
+            "skeletons", "not the points that the networks know",
             expected=f"{count} points" + (f" or {OPENPOSE}" if layout == OPENPOSE36 else ""),
             found=str(points.shape[1]),
         )  # fmt: skip
     end = max(span.end for span in windows.values())
     if len(points) < end:
         raise ArchiveError(
-            "skeletons", "too short", expected=f"{end} rows, one a frame", found=str(len(points))
+            "skeletons", "too short", expected=f"{end} rows, one per frame", found=str(len(points))
         )
     names = [f"p{number}" for number in range(count)]
-    pairs = [(k, other) for k, other in enumerate(layout.swap) if k < other]
+    pairs = [(left, right) for left, right in enumerate(layout.swap) if left < right]
     text = [
         f"joints: [{', '.join(names)}]",
         f"edges: [{', '.join(f'[{names[a]}, {names[b]}]' for a, b in layout.edges)}]",

@@ -1,4 +1,4 @@
-"""The knobs of training: one complete recipe an entry."""
+"""Recipes: how to train. Each entry of `recipes` in params.yaml is complete in itself."""
 
 from __future__ import annotations
 
@@ -7,64 +7,60 @@ from typing import Annotated, Literal, TypeAlias, assert_never
 
 from pydantic import Field, model_validator
 
-from benchmark.core.schema import Positive, Share, Strict
+from benchmark.core.schema import AboveZero, NotNegative, Positive, Share, Strict
 
-AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
-NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 SelectionMetric: TypeAlias = Literal["top1", "macro_f1", "mean_acc"]
-
-# ---------------------------------------------------------------- steps
 
 
 class Sgd(Strict):
-    """Stochastic gradient descent with Nesterov-free momentum; every parameter is decayed."""
+    """Stochastic gradient descent with momentum, without Nesterov; all parameters decay."""
 
     kind: Literal["sgd"]
     lr: AboveZero
-    """Before scaling."""
+    """Learning rate before `lr_scaling`."""
     momentum: Share
-    """Share of the last step that the next one keeps."""
+    """Share of the previous update that is added to the next one."""
     weight_decay: NotNegative
     """Factor of the L2 penalty."""
 
 
 class AdamW(Strict):
-    """AdamW; biases, norms and position tables are not decayed."""
+    """AdamW; biases, norms and position-bias tables do not decay."""
 
     kind: Literal["adamw"]
     lr: AboveZero
-    """Before scaling."""
+    """Learning rate before `lr_scaling`."""
     weight_decay: NotNegative
-    """Decoupled from the gradient."""
+    """Weight decay, decoupled from the gradient."""
     backbone_lr: AboveZero
     """Factor on the learning rate of the backbone."""
     layer_decay: Annotated[float, Field(gt=0, le=1)]
-    """Further factor for every block between a parameter and the head; 1 for none."""
+    """Further factor per block between a parameter and the head; 1 for none."""
 
 
 class LinearScaling(Strict):
-    """lr times batch_size / batch (Goyal et al. 2017)."""
+    """The learning rate is lr times batch_size / batch (Goyal et al., 2017)."""
 
     rule: Literal["linear"]
-    """How lr follows the batch."""
+    """How the learning rate follows the batch size."""
     batch: Positive
-    """The clips of a step that `lr` belongs to."""
+    """The batch size that `lr` is meant for."""
 
 
 class SqrtScaling(Strict):
-    """lr times the square root of batch_size / batch."""
+    """The learning rate is lr times the square root of batch_size / batch."""
 
     rule: Literal["sqrt"]
-    """How lr follows the batch."""
+    """How the learning rate follows the batch size."""
     batch: Positive
-    """The clips of a step that `lr` belongs to."""
+    """The batch size that `lr` is meant for."""
 
 
 class NoScaling(Strict):
-    """lr as it is, whatever the batch."""
+    """The learning rate is lr for every batch size."""
 
     rule: Literal["none"]
-    """How lr follows the batch."""
+    """How the learning rate follows the batch size."""
 
 
 LrScaling: TypeAlias = Annotated[
@@ -73,139 +69,137 @@ LrScaling: TypeAlias = Annotated[
 
 
 class Cosine(Strict):
-    """From lr to 0 along half a cosine."""
+    """Cosine annealing of the learning rate to 0 at the last epoch."""
 
     kind: Literal["cosine"]
     by: Literal["step", "epoch"]
-    """Whether it falls with every step or stands still within an epoch."""
+    """Whether the learning rate changes with every step or only between epochs."""
 
 
 class Steps(Strict):
-    """lr times `factor` from each of some epochs on."""
+    """Step decay: multiplies the learning rate by `factor` at some epochs."""
 
     kind: Literal["steps"]
     epochs: tuple[Positive, ...]
-    """Epochs finished when it falls."""
+    """Numbers of finished epochs after which the learning rate falls."""
     factor: Share
-    """On the learning rate, each time."""
+    """Factor on the learning rate, each time."""
 
 
 Schedule: TypeAlias = Annotated[Cosine | Steps, Field(discriminator="kind")]
 
-# ---------------------------------------------------------------- clips and loss
-
 
 class Shuffled(Strict):
-    """Every clip once, in a random order."""
+    """Every clip once, in random order."""
 
     kind: Literal["shuffled"]
 
 
 class ClassBalanced(Strict):
-    """As many draws as there are clips, rare classes more often."""
+    """As many draws with replacement as there are clips, with rare classes drawn more often."""
 
     kind: Literal["class_balanced"]
     power: Share
-    """A class of n clips is drawn as often as n ** (1 - power): 1 for all classes alike."""
+    """A class of n clips is drawn in proportion to n ** (1 - power): 1 for equal classes."""
 
 
 class CrossEntropy(Strict):
-    """The mean over the clips."""
+    """Cross-entropy, averaged over the clips."""
 
     kind: Literal["cross_entropy"]
 
 
 class ClassWeighted(Strict):
-    """Cross-entropy with rare classes counting more; the mean weight of a clip is 1."""
+    """Cross-entropy with a larger weight for rare classes; the mean weight of a clip is 1."""
 
     kind: Literal["class_weighted"]
     power: Share
-    """A clip of a class of n clips weighs n ** -power."""
+    """The weight of a clip is in proportion to n ** -power, for a class of n clips."""
 
 
 class LogitAdjusted(Strict):
-    """Cross-entropy of logits + tau log prior in training alone (Menon et al., ICLR 2021)."""
+    """Cross-entropy of logits + tau log prior, in training alone (Menon et al., ICLR 2021)."""
 
     kind: Literal["logit_adjusted"]
     tau: AboveZero
-    """1 is the loss that balances classes; less adjusts less."""
+    """1 balances the classes; a smaller value adjusts less."""
 
 
 class Mixup(Strict):
-    """Pairs of clips and their labels mixed, by a share from Beta(alpha, alpha)."""
+    """Mixes pairs of clips and their labels, with shares from Beta(alpha, alpha)."""
 
     alpha: AboveZero
-    """Small: mostly one of the two clips; 1: any share alike."""
+    """Small: mostly one of the two clips; 1: every share is equally likely."""
 
 
 class Ema(Strict):
-    """An exponential mean of the weights is validated and kept in their place."""
+    """Exponential moving average of the weights, which is validated and saved instead of them."""
 
     decay: Annotated[float, Field(gt=0, lt=1)]
-    """Share of the mean that a step keeps."""
+    """Share of the average that a step keeps."""
 
 
 class SelectCheckpoint(Strict):
     """Which epoch's weights become the model."""
 
     epoch: Literal["best", "last"]
-    """The best one by `metric`, or the last one."""
+    """The best epoch by `metric`, or the last one."""
     metric: SelectionMetric
-    """On validation, one view a clip; the first of equal epochs is the best."""
+    """Metric on validation, from one view per clip; of equal epochs the first is the best."""
     patience: Positive | None
-    """Epochs without a better one after which training ends; null for never."""
+    """Epochs without a better one after which training stops early; null for never."""
 
 
 class Recipe(Strict):
-    """How to train: complete in itself, inherits nothing."""
+    """How to train."""
 
     optimizer: Annotated[Sgd | AdamW, Field(discriminator="kind")]
-    """What moves the weights."""
+    """Optimizer."""
     lr_scaling: LrScaling
-    """How the learning rate follows another batch size."""
+    """How the learning rate follows the batch size."""
     schedule: Schedule
-    """How the learning rate falls."""
+    """Learning-rate schedule."""
     warmup_epochs: NotNegative
-    """Epochs of linear warm-up, by step, on top of the schedule."""
+    """Epochs of linear warm-up, by step; it is multiplied with the schedule."""
     warmup_start: Share
     """Factor on the learning rate at the first step of the warm-up."""
     epochs: Positive
-    """Passes over the training clips, each `repeats` times."""
+    """Epochs. Each one goes through the training clips `repeats` times, then validates."""
     repeats: Positive
-    """How often each epoch goes through the clips."""
+    """How often an epoch goes through the training clips."""
     batch_size: Positive
-    """Clips of one step, over all processes and forward passes."""
+    """Clips per step, over all processes and micro-batches."""
     micro_batch_size: Positive
-    """Clips of one forward pass of one process; batch norms see that many together."""
+    """Clips of one forward pass per process; batch norms see that many together."""
     sampling: Annotated[Shuffled | ClassBalanced, Field(discriminator="kind")]
     """Which clips an epoch draws."""
     loss: Annotated[CrossEntropy | ClassWeighted | LogitAdjusted, Field(discriminator="kind")]
-    """What is made small."""
+    """Training loss."""
     label_smoothing: Share
-    """Share of each label that goes to all classes alike."""
+    """Share of each label that is spread over all classes."""
     mixup: Mixup | None
-    """Mixing of clips and labels; null for none."""
+    """Mixup; null for none."""
     grad_clip: AboveZero | None
     """Largest L2 norm of the gradient; null for no limit."""
     ema: Ema | None
-    """A mean of the weights in their place; null for none."""
+    """Exponential moving average of the weights; null for none."""
     select_checkpoint: SelectCheckpoint
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
-    """Of the passes: full, bfloat16 or float16 with a scaled loss."""
+    """Precision of forward and backward pass: float32, bfloat16, or float16 with a scaled loss."""
     deterministic: bool
-    """Refuse kernels whose result differs from run to run; slower on a GPU, nothing on a CPU."""
+    """Use kernels that repeat their result exactly, where torch has them; slower on a GPU."""
     checkpoint_minutes: AboveZero
-    """A killed training loses at most this much."""
+    """Minutes between checkpoints: the most that a killed training loses."""
     loader_workers: Annotated[int, Field(ge=0)]
-    """Processes that read clips, for each process that trains; the result does not depend on it."""
+    """Processes that read clips, per training process; the result does not depend on it."""
     cache_gib: NotNegative
-    """Memory for decoded clips, in GiB a process; what does not fit is decoded anew."""
+    """Memory for decoded clips per process, in GiB; clips beyond it are decoded again each time."""
     threads: Positive
-    """CPU threads of torch; the result on a CPU depends on it in the last bits."""
+    """CPU threads of torch; on a CPU the last bits of the result depend on it."""
 
     @property
     def micro_batches(self) -> int:
-        """Forward passes of one step, over all processes."""
+        """Micro-batches per step, over all processes."""
         return self.batch_size // self.micro_batch_size
 
     @property

@@ -1,51 +1,80 @@
-"""Which devices train together: one process for each, through Lightning Fabric."""
+"""Processes that train together, one per device, through Lightning Fabric."""
 
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.core.errors import TrainingError
-from benchmark.runtime.fabric import DDPStrategy, Fabric, MixedPrecision, Precision
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
     from benchmark.params.recipes import Recipe
+
+
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Let imports of `module` fail, as if it were not installed."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # pyright: ignore[reportArgumentType]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
+# Fabric imports torchmetrics, where it is installed, only to compare its version for a class that
+# is not used here. That import takes longer than torch's.
+with _hidden("torchmetrics"):
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.precision import MixedPrecision, Precision
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
 
 class InnerPrecision(MixedPrecision):
     """Half precision inside the network alone.
 
-    Fabric's casts what goes in as well: keypoints in bfloat16 lie up to an eighth of a pixel off.
-    Nor does it know half precision on a CPU: it would take bfloat16 in its place.
+    Fabric's own class casts the network's input as well: keypoints in bfloat16 are off by up to an
+    eighth of a pixel. It also replaces float16 by bfloat16 on a CPU.
     """
 
     def convert_input(self, data: Any) -> Any:
-        """As it is."""
+        """Leave the input as it is."""
         return data
 
 
 def launch(recipe: Recipe) -> Fabric:
-    """The processes of one training: what `torchrun` started, else one for each visible GPU.
+    """Join or start the processes of one training.
 
-    Without a GPU it is this process alone. `CUDA_VISIBLE_DEVICES` chooses among GPUs.
+    Under `torchrun` they are the ones that it started. Without it Fabric starts one process per
+    visible GPU (`CUDA_VISIBLE_DEVICES` chooses among them), and a CPU trains in this process.
 
     Raises:
-        TrainingError: The forward passes of a step cannot be shared out evenly.
+        TrainingError: The micro-batches of a step cannot be dealt evenly to the processes.
     """
-    local, nodes = _shape()
+    local, nodes = _processes_and_nodes()
     total = local * nodes
     if recipe.micro_batches % total:
         raise TrainingError(
             f"{total} processes",
-            f"a step has {recipe.micro_batches} forward passes, which they cannot share evenly",
-            expected="batch_size / micro_batch_size to be a multiple of the processes",
+            f"a step has {recipe.micro_batches} micro-batches, which they cannot share evenly",
+            expected="batch_size / micro_batch_size to be a multiple of the number of processes",
             do="Change the recipe, or choose GPUs with CUDA_VISIBLE_DEVICES",
         )
-    # Buffers are equal already: `RunningStatistics` sees to it once a step.
+    # The only buffers that change are those of batch norms, and `BatchNormStatistics` makes them
+    # equal at the end of each step. DDP would broadcast rank 0's before every forward pass.
     strategy = DDPStrategy(forward_sync_buffers=False) if total > 1 else "auto"
     fabric = Fabric(
         accelerator=_accelerator(),
@@ -59,7 +88,7 @@ def launch(recipe: Recipe) -> Fabric:
 
 
 def alone(recipe: Recipe) -> Fabric:
-    """This process with one device."""
+    """Return a Fabric of this process alone, with one device."""
     return Fabric(accelerator=_accelerator(), devices=1, plugins=_precision(recipe))
 
 
@@ -73,47 +102,64 @@ def _precision(recipe: Recipe) -> Precision:
     return InnerPrecision(recipe.precision, _accelerator())
 
 
-def all_reduce_sum(fabric: Fabric, own: Tensor) -> Tensor:
-    """The sum over all processes, on this one's device."""
-    if fabric.world_size == 1:
-        return own
-    found = fabric.all_reduce(own.to(fabric.device), reduce_op="sum")
-    assert isinstance(found, Tensor)
-    return found
-
-
-def any_rank(fabric: Fabric, *own: bool) -> tuple[bool, ...]:
-    """Of each question whether any process says yes, so that all do the same."""
-    if fabric.world_size == 1:
-        return own
-    yes = torch.tensor(own, dtype=torch.int32)
-    torch.distributed.all_reduce(yes, group=_between_cpus())
-    return tuple(found > 0 for found in yes.tolist())
-
-
-@cache
-def _between_cpus() -> Any:
-    """What is asked at every step goes past the devices: they would have to end their work."""
-    return torch.distributed.new_group(backend="gloo")
-
-
-def all_gather(fabric: Fabric, own: Any) -> list[Any]:
-    """What each process says, in their order."""
-    if fabric.world_size == 1:
-        return [own]
-    found: list[Any] = [None] * fabric.world_size
-    torch.distributed.all_gather_object(found, own)
-    return found
-
-
-def device_name(device: torch.device) -> str:
-    """What the device calls itself, such as NVIDIA H100 80GB HBM3; cpu for a CPU."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def _shape() -> tuple[int, int]:
-    """Processes of this machine, and machines."""
+def _processes_and_nodes() -> tuple[int, int]:
+    """Return the number of processes per node and the number of nodes."""
     if "LOCAL_WORLD_SIZE" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local
     return max(torch.cuda.device_count(), 1), 1
+
+
+def all_reduce_sum(fabric: Fabric, value: Tensor) -> Tensor:
+    """Sum a tensor over all processes, on this process's device."""
+    if fabric.world_size == 1:
+        return value
+    total = fabric.all_reduce(value.to(fabric.device), reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total
+
+
+def any_rank(fabric: Fabric, *flags: bool) -> tuple[bool, ...]:
+    """Tell for each flag whether it is set in any process, so that all processes do the same."""
+    if fabric.world_size == 1:
+        return flags
+    counts = torch.tensor(flags, dtype=torch.int32)
+    torch.distributed.all_reduce(counts, group=_cpu_group())
+    return tuple(count > 0 for count in counts.tolist())
+
+
+@cache
+def _cpu_group() -> Any:
+    # A group of gloo beside NCCL's: flags are exchanged after every step, and an exchange through
+    # NCCL would make the CPU wait until the GPU has finished that step.
+    return torch.distributed.new_group(backend="gloo")
+
+
+def all_gather(fabric: Fabric, value: Any) -> list[Any]:
+    """Return the picklable values of all processes, in the order of their ranks."""
+    if fabric.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def all_gather_rows(fabric: Fabric, rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return all rows in order, after rank r computed rows r, r + world_size, ...
+
+    Args:
+        fabric: The processes.
+        rows: This process's share: float32 (n, K); (0, 0) where it has none.
+        count: Number of rows of all processes.
+    """
+    parts = all_gather(fabric, rows)
+    gathered = np.empty((count, max(part.shape[1] for part in parts)), np.float32)
+    for rank, part in enumerate(parts):
+        if len(part):
+            gathered[rank :: len(parts)] = part
+    return gathered
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a GPU, such as NVIDIA H100 80GB HBM3, or `cpu`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

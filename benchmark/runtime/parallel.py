@@ -1,4 +1,4 @@
-"""Work spread over processes, with progress, where one damaged item does not spoil the others."""
+"""A parallel map with a progress bar that completes all items and then reports every fault."""
 
 from __future__ import annotations
 
@@ -22,44 +22,45 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 
 _number = 0
-"""Of this process among the workers of its pool."""
+"""Number of this process among the workers of its pool."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Count the cores that this process may run on."""
     return len(os.sched_getaffinity(0))
 
 
 def die_with_parent() -> None:
-    """Ask Linux to stop this process when the one that started it is killed.
+    """Ask Linux to send SIGTERM to this process when its parent is killed.
 
-    An orphan would go on and write its outputs later, behind DVC's back.
+    An orphan would continue and write its outputs after DVC has given the stage up.
     """
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def worker_number() -> int:
-    """0, 1, ... within a pool of workers; 0 elsewhere."""
+    """Return 0, 1, ... within a pool of workers, and 0 elsewhere."""
     return _number
 
 
 def _start_worker(started: Synchronized[int]) -> None:
-    """Ctrl-C reaches the whole group; the parent alone decides what it means."""
     global _number
     with started.get_lock():
         _number = started.value
         started.value += 1
     die_with_parent()
+    # The terminal sends Ctrl-C to the whole process group; the parent alone reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Unwind, so that files begun beside their place are taken away; once is enough."""
+    # An exception unwinds the stack, so that `replacing` deletes half-written files. Ignore further
+    # signals: they would interrupt that.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
@@ -67,13 +68,17 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 def map_in_processes(
     function: Callable[[T], R], items: Sequence[T], *, what: str, workers: int, do: str = ""
 ) -> list[R]:
-    """`[function(item) for item in items]` over `workers` processes.
+    """Compute `[function(item) for item in items]` in several processes.
 
-    `function` must be importable (spawned processes). Results keep the order of `items`; `do` is
-    what the user is told after the faults.
+    Args:
+        function: Importable by name, because the processes are spawned.
+        items: Picklable arguments; the results keep their order.
+        what: Title of the progress bar and of the error.
+        workers: Number of processes; 1 computes in this one.
+        do: What the user is told to do after the list of faults.
 
     Raises:
-        ManyFaults: After all items ran; names every `BenchmarkError` that came up.
+        ManyFaults: Some items raised a `BenchmarkError`; raised after all items ran.
     """
     results: dict[int, R] = {}
     faults: dict[int, BenchmarkError] = {}
@@ -91,11 +96,12 @@ def map_in_processes(
 
 
 def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
-    """(index, result or BenchmarkError) as they come."""
+    """Yield (index, result or BenchmarkError) in the order of completion."""
     if workers <= 1 or len(items) <= 1:
         for index, item in enumerate(items):
             yield index, _run(function, item)
         return
+    # A forked worker would inherit the threads' locks of torch and OpenCV, but not the threads.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         min(workers, len(items)), mp_context=context, initializer=_start_worker,
@@ -107,17 +113,17 @@ def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
             yield futures[future], future.result()
     except BaseException:
         for process in multiprocessing.active_children():
-            process.terminate()  # a stopped user does not wait for the items under way
+            process.terminate()  # without waiting for items in progress
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _work(function: Callable[[Any], Any], item: Any) -> Any:
-    """`_run` in a worker. Its pool would send a `SystemExit` home and go on with the next item."""
     try:
         return _run(function, item)
     except SystemExit as leave:
+        # The pool would send the exception to the parent and continue with the next item.
         os._exit(leave.code if isinstance(leave.code, int) else 1)
 
 

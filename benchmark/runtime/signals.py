@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM are taken at the next safe moment; a later one at once."""
+"""Ctrl-C and SIGTERM: the first one stops training at the next safe moment, a later one at once."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 SAME_SECONDS = 1.0
-"""Signals so close together are one: a scheduler and a launcher under it both pass it on."""
+"""Signals within this time count as one: a scheduler and a launcher below it both send it."""
 
 
 class StopSignals:
-    """Within: a signal is noted, and `wanted` says so."""
+    """Context in which a signal only sets `wanted`; the training then saves and calls `leave`."""
 
     def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
         self._caught: int | None = None
         self._since = 0.0
-        self._before: dict[int, Any] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        """Take over the signals, where Python lets us."""
+        """Install the handlers; Python allows that in the main thread alone."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in CAUGHT}
+            self._previous = {number: signal.signal(number, self._note) for number in CAUGHT}
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
+        """Restore the previous handlers."""
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -46,15 +46,13 @@ class StopSignals:
 
     @property
     def wanted(self) -> bool:
-        """Whether this process was told to stop."""
+        """Whether this process received a signal to stop."""
         return self._caught is not None
 
     def leave(self) -> NoReturn:
-        """Do what the signal asks for, when all processes are ready.
-
-        The first one speaks for all: a launcher that sees another one fail would kill it before it
-        has marked its run.
-        """
+        """Exit as the signal asks, after all processes agreed to stop."""
+        # Only rank 0 exits with the signal's status. If another rank failed first, torchrun would
+        # kill rank 0 before it marks its MLflow run as killed.
         if not self._fabric.is_global_zero:
             raise SystemExit(0)
         self._raise()
@@ -62,4 +60,5 @@ class StopSignals:
     def _raise(self) -> NoReturn:
         if self._caught == signal.SIGINT:
             raise KeyboardInterrupt
+        # A rank that got no signal itself stops because another one did: SIGTERM stands for that.
         raise SystemExit(128 + (self._caught or signal.SIGTERM))

@@ -1,4 +1,4 @@
-"""Where a training goes on after it was stopped."""
+"""Checkpoints, from which a stopped training resumes."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ if TYPE_CHECKING:
 
 @dataclass
 class Progress:
-    """What a training has done so far."""
+    """How far a training is, and what it selected so far."""
 
     epoch: int = 0
     """Epochs finished."""
     step: int = 0
     """Steps done of the epoch after."""
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    """Of those steps: loss times clips, clips that were right, clips."""
+    """Over those steps: loss times clips, clips answered correctly, clips."""
     history: list[dict[str, float]] = field(default_factory=list)
+    """Metrics of each finished epoch."""
     best_epoch: int = 0
     best_value: float = -1.0
+    """The selection metric at `best_epoch`."""
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     val: torch.Tensor | None = None
-    """Of the epoch whose weights are kept: probabilities of validation, float32 (N, K)."""
+    """Validation probabilities of the selected epoch: float32 (N, K)."""
 
 
 class Checkpoints:
-    """The folder of one training's checkpoint, named after everything that its result hangs on.
+    """The folder of one training's checkpoint, named by a hash of all that its result depends on.
 
-    What is random hangs on the seed and the step (`seed_micro_batch`, `ClipBatchSampler`), so that a checkpoint
-    needs no generator's state.
+    Random draws depend on the seed and the step alone (`seed_micro_batch`, `ClipBatchSampler`), so
+    a checkpoint holds no state of a random generator.
     """
 
     def __init__(self, root: Path, experiment: str, *key: str) -> None:
@@ -47,24 +49,31 @@ class Checkpoints:
         self._file = self._folder / digest / "last.pt"
 
     def save(self, progress: Progress, state: dict[str, Any]) -> None:
-        """Write all that a continued training needs, in place of the one before."""
+        """Replace the checkpoint by a new one; a kill at any moment leaves one of the two whole."""
         with replacing(self._file) as work:
             torch.save({"progress": vars(progress), **state}, work)
 
     def load(self) -> tuple[Progress, dict[str, Any]] | None:
-        """The last checkpoint, on the CPU, or None."""
+        """Return the last checkpoint, on the CPU, or None."""
         if not self._file.is_file():
             return None
         state = torch.load(self._file, weights_only=True, map_location="cpu")
         return Progress(**state.pop("progress")), state
 
-    def note_clips(self, step: int, name: str, value: float, clips: list[str]) -> Path:
-        """Write down the clips of a step whose loss or gradient is not finite; where."""
+    def write_not_finite(self, step: int, name: str, value: float, clips: list[str]) -> Path:
+        """Write the clips of a step whose loss or gradient is not finite; return the file.
+
+        Args:
+            step: Number of the step over all epochs.
+            name: `loss` or `gradient`.
+            value: Infinite or NaN.
+            clips: Ids of the clips that may have caused it.
+        """
         path = self._folder / "not_finite.json"
-        note = {"step": step, name: str(value), "clips": clips}
-        write_text(path, json.dumps(note, indent=1) + "\n")
+        report = {"step": step, name: str(value), "clips": clips}
+        write_text(path, json.dumps(report, indent=1) + "\n")
         return path
 
     def clear(self) -> None:
-        """Forget the checkpoints of this experiment, older keys too."""
+        """Delete the checkpoints of this experiment, those of older settings too."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""One experiment from params.yaml: train it, keep the model, the curves and the run's record."""
+"""Stage `train`: train one experiment of params.yaml, write model and reports, track the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmark.tracking.store import TRAIN, Run, find_root, track
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.monitor.samples import samples
-from benchmark.training.task import TrainSpec
+from benchmark.training.state import TrainSpec
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.evaluation.metrics import Metrics
     from benchmark.params.params import Params
-    from benchmark.training.task import TrainResult
+    from benchmark.training.state import TrainResult
 
 HISTORY = "history.csv"
 CURVES = "history.png"
@@ -40,12 +40,12 @@ COLUMNS = (
     "epoch", "train/loss", "train/top1", "val/loss", "val/top1", "val/macro_f1", "val/mean_acc",
     "lr",
 )  # fmt: skip
-"""Of history.csv. Throughput goes to MLflow only: it would change the file's bytes."""
+"""Of history.csv. Throughput goes to MLflow alone: it would change the file's bytes."""
 PERCENT = 100
 
 
-class Places(NamedTuple):
-    """What a training reads and writes."""
+class TrainPaths(NamedTuple):
+    """What one training reads and writes."""
 
     modality: Path
     init_from: Path
@@ -54,145 +54,163 @@ class Places(NamedTuple):
     record: Path
 
 
-def run(name: str, params: Params, clips: Clips, places: Places) -> None:
-    """Train experiment `name`, going on where an earlier call was stopped.
+def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
+    """Train an experiment, from its last checkpoint if an earlier call was stopped.
+
+    Args:
+        name: The experiment's name in params.yaml.
+        params: The whole of params.yaml.
+        clips: The index of the experiment's edition.
+        paths: Folders and files to read and write.
 
     Raises:
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
-        FormatError: The modality or the weights to start from cannot be read.
+        FormatError: The prepared data or the initial weights cannot be read.
     """
     root = find_root()
-    task = build_train_spec(name, params, clips, places)
-    fabric = launch(task.recipe)
-    checkpoints = Checkpoints(root / ".ckpt", name, *_key(task, places))
+    spec = build_train_spec(name, params, clips, paths)
+    fabric = launch(spec.recipe)
+    checkpoints = Checkpoints(root / ".ckpt", name, *_key(spec, paths))
+    # Every process trains; rank 0 alone reports to MLflow and writes files.
     if not fabric.is_global_zero:
-        train(task, fabric, checkpoints, lambda epoch, row: None)
+        train(spec, fabric, checkpoints, lambda epoch, row: None)
         return
-    edition = read_edition(task.experiment.edition)
-    artifacts = [places.reports / file for file in (HISTORY, CURVES, CONFUSION, CLASSES, SAMPLES)]
+    edition = read_edition(spec.experiment.edition)
+    artifacts = [paths.reports / file for file in (HISTORY, CURVES, CONFUSION, CLASSES, SAMPLES)]
     with track(
         root,
         experiment=TRAIN,
         name=f"train@{name}",
-        params=_knobs(name, task, fabric),
+        params=_tracked_params(name, spec, fabric),
         tags={"kind": "training", "edition": f"{edition.name}/{edition.version}"},
-        record=places.record,
+        record=paths.record,
         artifacts=artifacts,
     ) as tracked:
-        trained = train(task, fabric, checkpoints, lambda epoch, row: _report(tracked, epoch, row))
-        tracked.tag("start", trained.start)
-        metrics = score(trained.val, task.clips.split("val").labels())
-        _write_reports(trained, task, places)
-        # The model last: it says that the training is complete.
-        write_model(places.out, _card(name, trained, task, metrics), trained.weights)
-        _final(tracked, trained, metrics)
+        result = train(spec, fabric, checkpoints, lambda epoch, row: _report(tracked, epoch, row))
+        tracked.tag("start", result.start)
+        metrics = score(result.val, spec.clips.split("val").labels())
+        _write_reports(result, spec, paths)
+        # The model last: its presence says that the training is complete.
+        write_model(paths.out, _metadata(name, result, spec, metrics), result.weights)
+        _report_final(tracked, result, metrics)
     checkpoints.clear()
 
 
-def build_train_spec(name: str, params: Params, clips: Clips, places: Places) -> TrainSpec:
-    """Experiment `name` of params.yaml with everything that it names."""
+def build_train_spec(name: str, params: Params, clips: Clips, paths: TrainPaths) -> TrainSpec:
+    """Collect everything that an experiment of params.yaml refers to.
+
+    Args:
+        name: The experiment's name.
+        params: The whole of params.yaml.
+        clips: The index of its edition.
+        paths: Of these, the folders of prepared data and initial weights.
+    """
     experiment = params.experiments[name]
     modality = params.all_modalities[experiment.modality]
-    spec = experiment.input.with_numbers(modality, places.modality, clips)
-    experiment = experiment.model_copy(update={"input": spec})
+    network_input = experiment.input.with_numbers(modality, paths.modality, clips)
+    experiment = experiment.model_copy(update={"input": network_input})
     return TrainSpec(
         experiment=experiment,
         recipe=params.recipes[experiment.recipe],
         modality=modality,
-        modality_folder=places.modality,
-        init_folder=places.init_from,
+        modality_folder=paths.modality,
+        init_folder=paths.init_from,
         clips=clips,
         classes=read_edition(experiment.edition).classes,
         seed=params.seed if experiment.seed is None else experiment.seed,
     )
 
 
-def _key(task: TrainSpec, places: Places) -> tuple[str, ...]:
-    """Everything that the result hangs on, as text: knobs, clips, modality, code, torch."""
+def _key(spec: TrainSpec, paths: TrainPaths) -> tuple[str, ...]:
+    """Return everything that the result depends on, as text: a checkpoint fits no other training.
+
+    Files count by name, size and time: hashing gigabytes of clips would delay every start.
+    """
     read = [
-        path for place in (places.modality, places.init_from) for path in sorted(place.rglob("*"))
+        path for place in (paths.modality, paths.init_from) for path in sorted(place.rglob("*"))
     ]
     files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in read]
     return (
-        task.experiment.model_dump_json(),
-        task.recipe.model_dump_json(),
-        task.modality.model_dump_json(),
-        str(task.seed),
-        repr(task.clips),
+        spec.experiment.model_dump_json(),
+        spec.recipe.model_dump_json(),
+        spec.modality.model_dump_json(),
+        str(spec.seed),
+        repr(spec.clips),
         repr(files),
-        _code(task),
+        _code(spec),
         torch.__version__,
     )
 
 
-def _code(task: TrainSpec) -> str:
+def _code(spec: TrainSpec) -> str:
     """Hash the sources that this training runs through."""
-    return digest_of(task.experiment, task.recipe, task.modality, start=["benchmark.training.loop"])
+    return digest_of(spec.experiment, spec.recipe, spec.modality, start=["benchmark.training.loop"])
 
 
-def _knobs(name: str, task: TrainSpec, fabric: Fabric) -> dict[str, object]:
+def _tracked_params(name: str, spec: TrainSpec, fabric: Fabric) -> dict[str, object]:
     return {
         "experiment": name,
-        "edition": task.experiment.edition,
-        "seed": task.seed,
-        "modality": task.modality.model_dump(mode="json"),
-        "input": task.experiment.input.model_dump(mode="json"),
-        "backbone": task.experiment.backbone.model_dump(mode="json"),
-        "recipe": {"name": task.experiment.recipe, **task.recipe.model_dump(mode="json")},
-        "lr": task.recipe.lr,
-        "start": task.experiment.init_from,
+        "edition": spec.experiment.edition,
+        "seed": spec.seed,
+        "modality": spec.modality.model_dump(mode="json"),
+        "input": spec.experiment.input.model_dump(mode="json"),
+        "backbone": spec.experiment.backbone.model_dump(mode="json"),
+        "recipe": {"name": spec.experiment.recipe, **spec.recipe.model_dump(mode="json")},
+        "lr": spec.recipe.lr,
+        "start": spec.experiment.init_from,
         "device": device_name(fabric.device),
         "processes": fabric.world_size,
     }
 
 
 def _report(tracked: Run, epoch: int, row: dict[str, float]) -> None:
-    """One epoch to MLflow: scores in per cent, two decimals."""
+    """Send the metrics of one epoch to MLflow, shares in percent with two decimals."""
     shown = {key: value for key, value in row.items() if key != "epoch"}
     for key in ("train/top1", "val/top1", "val/macro_f1", "val/mean_acc", "wait_share", "mfu"):
         shown[key] = round(PERCENT * shown[key], 2)
     tracked.metrics(epoch, shown)
 
 
-def _final(tracked: Run, trained: TrainResult, metrics: Metrics) -> None:
+def _report_final(tracked: Run, result: TrainResult, metrics: Metrics) -> None:
     names = ("top1", "top5", "macro_f1", "mean_acc")
     scores = {name: round(PERCENT * getattr(metrics, name), 2) for name in names}
-    tracked.metrics(trained.epoch, scores)
+    tracked.metrics(result.epoch, scores)
 
 
-def _write_reports(trained: TrainResult, task: TrainSpec, places: Places) -> None:
-    """Curves, tables and pictures."""
-    history = trained.progress.history
-    write_text(places.reports / HISTORY, _csv(history))
+def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths) -> None:
+    """Write the learning curves, the validation tables and the sample pictures."""
+    history = result.progress.history
+    write_text(paths.reports / HISTORY, _history_csv(history))
     scores = ["train/top1", "val/top1", "val/macro_f1"]
     losses = ["train/loss", "val/loss"]
     curves = figures.history_figure(pd.DataFrame(history), losses=losses, scores=scores)
-    figures.save(curves, places.reports / CURVES)
-    labels = task.clips.split("val").labels()
-    matrix = confusion(trained.val, labels, len(task.classes))
-    figures.save(figures.confusion_figure(matrix, task.classes), places.reports / CONFUSION)
-    known = by_class(trained.val, labels, task.clips.split("train").labels(), task.classes)
-    write_text(places.reports / CLASSES, known.to_csv(index=False, float_format="%.4f"))
-    seen = figures.samples_figure(samples(task, trained.val))
-    figures.save(seen, places.reports / SAMPLES)
+    figures.save(curves, paths.reports / CURVES)
+    labels = spec.clips.split("val").labels()
+    matrix = confusion(result.val, labels, len(spec.classes))
+    figures.save(figures.confusion_figure(matrix, spec.classes), paths.reports / CONFUSION)
+    table = by_class(result.val, labels, spec.clips.split("train").labels(), spec.classes)
+    write_text(paths.reports / CLASSES, table.to_csv(index=False, float_format="%.4f"))
+    pictures = figures.samples_figure(samples(spec, result.val))
+    figures.save(pictures, paths.reports / SAMPLES)
 
 
-def _card(name: str, trained: TrainResult, task: TrainSpec, metrics: Metrics) -> ModelMetadata:
+def _history_csv(history: list[dict[str, float]]) -> str:
+    # JSON writes a float with all the digits that give it back exactly.
+    return csv_text(COLUMNS, ([json.dumps(row[column]) for column in COLUMNS] for row in history))
+
+
+def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics) -> ModelMetadata:
     return ModelMetadata(
         format=FORMAT,
         experiment=name,
-        edition=task.experiment.edition,
-        classes=task.classes,
-        modality=task.modality,
-        input=task.experiment.input,
-        backbone=task.experiment.backbone,
-        init_from=trained.start,
-        seed=task.seed,
-        epoch=trained.epoch,
-        metric=task.recipe.select_checkpoint.metric,
-        val_metric=getattr(metrics, task.recipe.select_checkpoint.metric),
+        edition=spec.experiment.edition,
+        classes=spec.classes,
+        modality=spec.modality,
+        input=spec.experiment.input,
+        backbone=spec.experiment.backbone,
+        init_from=result.start,
+        seed=spec.seed,
+        epoch=result.epoch,
+        metric=spec.recipe.select_checkpoint.metric,
+        val_metric=getattr(metrics, spec.recipe.select_checkpoint.metric),
     )
-
-
-def _csv(history: list[dict[str, float]]) -> str:
-    return csv_text(COLUMNS, ([json.dumps(row[column]) for column in COLUMNS] for row in history))

@@ -1,4 +1,4 @@
-"""Logits and labels -> what is minimised."""
+"""Training losses: logits and labels -> a scalar."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from benchmark.models.recognizer import Mix
 from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.params.recipes import Mixup, Recipe
+    from benchmark.models.recognizer import Mix
+    from benchmark.params.recipes import Recipe
 
 
 class Loss:
-    """The loss of a recipe over the labels of the training clips."""
+    """The loss of a recipe.
+
+    Class weights and priors come from the labels of all training clips, not from those of a batch,
+    so that the losses of micro-batches add up to that of their step.
+    """
 
     def __init__(
         self, recipe: Recipe, labels: NDArray[np.int64], num_classes: int, device: torch.device
@@ -31,50 +35,45 @@ class Loss:
             case CrossEntropy():
                 pass
             case ClassWeighted(power=power):
+                # Scaled so that the mean weight of a training clip is 1.
                 weight = torch.where(counts > 0, counts.clamp(min=1) ** -power, 0.0)
                 weight *= counts.sum() / (weight * counts).sum()
                 self._weight = weight.float().to(device)
             case LogitAdjusted(tau=tau):
-                # A class without a clip counts half a one: the logarithm stays finite.
+                # A class without clips counts as half a clip, so that the logarithm is finite.
                 prior = counts.clamp(min=0.5) / counts.sum()
                 self._shift = (tau * prior.log()).float().to(device)
             case _:
                 assert_never(recipe.loss)
 
     def __call__(self, logits: Tensor, label: Tensor, mix: Mix | None) -> Tensor:
-        """Logits (B, heads, K) and labels (B,) -> float32 scalar: mean over clips, sum over heads.
+        """Return the loss as a float32 scalar: the mean over clips of the sum over heads.
 
-        Source: RGBPoseConv3D (Duan et al., CVPR 2022): the losses of its two heads are summed.
+        Source: RGBPoseConv3D (Duan et al., CVPR 2022) sums the losses of its two heads.
+
+        Args:
+            logits: (B, heads, K) in any float type.
+            label: int64 (B,).
+            mix: Partners and shares of mixup, or None.
         """
-        logits = logits.float()
+        logits = logits.float()  # half precision is too coarse for a log-softmax
         if self._shift is not None:
             logits = logits + self._shift
-        found = self._of(logits, label)
+        losses = self._per_clip(logits, label)
         if mix is not None:
-            found = mix.share * found + (1 - mix.share) * self._of(logits, label[mix.partner])
-        return found.mean()
+            # Cross-entropy is linear in the label, so mixing two losses equals mixing two labels.
+            partner = label[mix.partner]
+            losses = mix.share * losses + (1 - mix.share) * self._per_clip(logits, partner)
+        return losses.mean()
 
-    def _of(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Of each clip: (B,)."""
+    def _per_clip(self, logits: Tensor, label: Tensor) -> Tensor:
         heads = logits.shape[1]
-        every = cross_entropy(
+        per_head = cross_entropy(
             logits.flatten(0, 1),
             label.repeat_interleave(heads),
             label_smoothing=self._smoothing,
             reduction="none",
         )
-        found = every.unflatten(0, (-1, heads)).sum(1)
-        return found if self._weight is None else found * self._weight[label]
-
-
-def draw_mix(mixup: Mixup | None, clips: int, device: torch.device) -> Mix | None:
-    """Partners and shares of one pass, from torch's global generator of the CPU.
-
-    Source: Zhang et al., mixup, ICLR 2018; one share a clip.
-    """
-    if mixup is None:
-        return None
-    alpha = torch.full((clips,), mixup.alpha)
-    share = torch.distributions.Beta(alpha, alpha).sample()
-    partner = torch.randperm(clips)
-    return Mix(share.to(device, non_blocking=True), partner.to(device, non_blocking=True))
+        losses = per_head.unflatten(0, (-1, heads)).sum(1)
+        # Not torch's own `weight`, which divides by the sum of weights of this micro-batch.
+        return losses if self._weight is None else losses * self._weight[label]

@@ -1,4 +1,4 @@
-"""Optimizer and learning rate of a recipe."""
+"""Optimizer, learning rate and EMA of a recipe. The only module that imports timm."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ from benchmark.core.errors import TrainingError
 from benchmark.params.recipes import AdamW, Cosine, Sgd, Steps
 
 if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3 as ModelEma
     from torch import nn
 
+    from benchmark.models.recognizer import Recognizer
     from benchmark.params.recipes import Recipe
 
-PLACE = re.compile(
+BLOCK = re.compile(
     r"(?P<path>backbone\.(?:\w+_path\.)?)"
     r"(?:(?P<block>(?:\w+\.)*?(?:layers?|blocks)\d*\.\d+(?:\.blocks\.\d+|(?!\.downsample)))\.)?"
 )
-"""Pathway and block that a parameter belongs to, such as layer2.0 or layers.1.blocks.0."""
+"""Matches the pathway and the block of a parameter, such as layer2.0 or layers.1.blocks.0."""
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer with its parameter groups, each at its full learning rate.
+    """Build the optimizer, each parameter group at its full learning rate.
 
     Raises:
-        TrainingError: The recipe has a layer decay, and the network no layer that it could count.
+        TrainingError: The recipe has a layer decay, and the network no blocks to count.
     """
     spec = recipe.optimizer
-    # One kernel for all tensors: a twentieth to a tenth of a small network's step on a CPU. The
-    # scaler of 16-mixed cannot clip gradients before such a kernel.
+    # A fused optimizer updates all tensors in one kernel, which saves 5 to 10 % of a small
+    # network's step on a CPU. Under 16-mixed it would also unscale the gradients, and Fabric cannot
+    # clip them before that.
     fused = recipe.precision != "16-mixed"
     match spec:
         case Sgd():
@@ -50,21 +53,22 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
-    """Parameters of equal learning rate and decay together.
+    """Group the parameters by learning rate and weight decay.
 
-    Source: Swin's recipe: no decay for norms, biases of one dimension and position-bias tables.
-    Layer decay as in BEiT (Bao et al., 2022): `layer_decay` to the number of blocks above.
+    Source: Swin's recipe: no decay for norms, biases (all of one dimension) and position-bias
+    tables. Layer decay as in BEiT (Bao et al., 2022): `layer_decay` to the power of the number of
+    blocks above.
 
     Raises:
-        TrainingError: There is a layer decay, and no layer that it could count.
+        TrainingError: There is a layer decay, and the network has no blocks to count.
     """
     above, blocks = _blocks_above([name for name, _ in model.named_parameters()])
     if spec.layer_decay != 1 and not blocks:
         raise TrainingError(
-            "layer_decay", "this backbone has no blocks that could be counted",
+            "layer_decay", "this backbone has no blocks to count",
             expected="parameters of backbone.layer<n>.<block> or backbone.layers.<n>.<block>",
             found=next(iter(above), "none in a backbone"),
-            do="Set layer_decay to 1.0, or add the names of its blocks to PLACE in "
+            do="Set layer_decay to 1.0, or add the names of its blocks to BLOCK in "
             "benchmark/training/optimizer.py",
         )  # fmt: skip
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -82,30 +86,28 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
 
 
 def _blocks_above(names: list[str]) -> tuple[dict[str, int], int]:
-    """Blocks of its pathway from a parameter of the backbone to the head, its own one included.
+    """Count the blocks from each backbone parameter to the head, and all blocks of the backbone.
 
-    And how many blocks there are in all.
-
-    The stem has one more than the first block. What stands in no block (the halving of a Swin's
-    map, a last norm, what joins pathways) counts as the block before it.
+    A parameter's own block counts, and each pathway counts for itself. The stem has one more block
+    above it than the first block has. A parameter outside of blocks (a Swin's downsampling, the
+    last norm, a lateral connection) counts as one of the block before it.
     """
     blocks: dict[str, list[str]] = {}
-    place: dict[str, tuple[str, int]] = {}
+    positions: dict[str, tuple[str, int]] = {}
     for name in names:
-        if match := PLACE.match(name):
+        if match := BLOCK.match(name):
             seen = blocks.setdefault(match["path"], [])
             if match["block"] and match["block"] not in seen:
                 seen.append(match["block"])
-            place[name] = match["path"], len(seen)
-    above = {name: len(blocks[path]) - number + 1 for name, (path, number) in place.items()}
+            positions[name] = match["path"], len(seen)
+    above = {name: len(blocks[path]) - number + 1 for name, (path, number) in positions.items()}
     return above, sum(map(len, blocks.values()))
 
 
 def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """What every learning rate is multiplied by at a step, counted from 0.
+    """Return the factor on every learning rate at a step, counted from 0.
 
-    A pure function: a training that goes on needs no state of a schedule. Warm-up and schedule are
-    multiplied, as in mmengine (LinearLR and CosineAnnealingLR over the same epochs).
+    A pure function, so that a resumed training needs no state of a schedule.
     """
     schedule = recipe.schedule
     match schedule:
@@ -119,6 +121,20 @@ def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
             assert_never(schedule)
     warmup = int(recipe.warmup_epochs * steps_per_epoch)
     if step < warmup:
-        risen = step / max(warmup - 1, 1)  # its last step is at the full rate
+        risen = step / max(warmup - 1, 1)  # 1 at the last step of the warm-up
+        # Multiplied, as mmengine does with LinearLR and CosineAnnealingLR over the same epochs: the
+        # schedule starts at epoch 0, not after the warm-up.
         factor *= recipe.warmup_start + (1 - recipe.warmup_start) * risen
     return factor
+
+
+def build_ema(recipe: Recipe, model: Recognizer) -> ModelEma | None:
+    """Build the exponential moving average of a model's weights and buffers, if the recipe has one.
+
+    `update(model)` after each step moves it, and `module` is the averaged network.
+    """
+    if recipe.ema is None:
+        return None
+    from timm.utils.model_ema import ModelEmaV3  # most of a second: imported only where needed
+
+    return ModelEmaV3(model, decay=recipe.ema.decay)

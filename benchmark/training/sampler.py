@@ -1,4 +1,4 @@
-"""Which clips each forward pass of a training sees."""
+"""Which clips each micro-batch of a training holds."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from benchmark.params.recipes import Recipe
 
 Key: TypeAlias = tuple[int, int, int]
-"""Row of the clip, epoch, repeat: all that a view hangs on besides the seed."""
+"""Row of the clip, epoch, repeat: a view depends on these and on the seed alone."""
 
 
 class ClipBatchSampler:
-    """The forward passes of one process, epoch after epoch, each a list of keys.
+    """Yields the micro-batches of one process to the last epoch, each as a list of keys.
 
-    A step takes `batch_size` clips, in passes of about `micro_batch_size`; the steps of an epoch differ
-    by one clip at most, so that none is dropped or seen twice. The passes of a step are dealt to
-    the processes in turn: which clips meet in a pass does not hang on how many there are.
+    A step takes `batch_size` clips in micro-batches of up to `micro_batch_size`. The steps of an
+    epoch differ by one clip at most, so that no clip is dropped or seen twice. The micro-batches of
+    a step are dealt to the processes in turn: which clips share a micro-batch does not depend on
+    the number of processes.
     """
 
     def __init__(
@@ -36,15 +37,20 @@ class ClipBatchSampler:
         self._labels, self._recipe, self._seed = labels, recipe, seed
         self._rank, self._world = rank, world
         self.total = len(labels) * recipe.repeats
+        """Clips of an epoch, repeats included."""
         self.steps = math.ceil(self.total / recipe.batch_size)
+        """Steps of an epoch."""
         if self.total < self.steps * recipe.micro_batches:
             raise TrainingError(
-                "training clips", f"a step has {recipe.micro_batches} forward passes",
-                expected="at least one clip for each", found=f"{self.total} clips",
+                "training clips", f"too few for steps of {recipe.micro_batches} micro-batches",
+                expected=f"at least {self.steps * recipe.micro_batches}, one per micro-batch",
+                found=f"{self.total} clips",
+                do="Raise micro_batch_size in the recipe, so that a step has fewer micro-batches",
             )  # fmt: skip
         self.epoch = 0
+        """The epoch to begin with."""
         self.first_step = 0
-        """The epoch to begin with, and the step of it; those before were done earlier."""
+        """The step of that epoch to begin with; earlier ones were done before a stop."""
 
     def __len__(self) -> int:
         steps = (self._recipe.epochs - self.epoch) * self.steps - self.first_step
@@ -52,48 +58,50 @@ class ClipBatchSampler:
 
     @property
     def own_micro_batches(self) -> range:
-        """The numbers of this process's passes within a step."""
+        """The numbers of this process's micro-batches within a step."""
         return range(self._rank, self._recipe.micro_batches, self._world)
 
     def clips_of(self, step: int) -> int:
-        """Clips of a step of the epoch, over all processes."""
+        """Count the clips of a step of the epoch, over all processes."""
         return self.total // self.steps + (step < self.total % self.steps)
 
     def __iter__(self) -> Iterator[list[Key]]:
         first = self.first_step
         for epoch in range(self.epoch, self._recipe.epochs):
-            yield from self._passes(epoch, first)
+            yield from self._epoch(epoch, first)
             first = 0
 
-    def _passes(self, epoch: int, first_step: int) -> Iterator[list[Key]]:
-        keys = np.array_split(self._drawn(epoch), self.steps)
+    def _epoch(self, epoch: int, first_step: int) -> Iterator[list[Key]]:
+        keys = np.array_split(self._draw(epoch), self.steps)
         for step in range(first_step, self.steps):
-            passes = np.array_split(keys[step], self._recipe.micro_batches)
+            micro_batches = np.array_split(keys[step], self._recipe.micro_batches)
             for number in self.own_micro_batches:
-                yield [(int(row), epoch, int(repeat)) for row, repeat in passes[number]]
+                yield [(int(row), epoch, int(repeat)) for row, repeat in micro_batches[number]]
 
-    def _drawn(self, epoch: int) -> NDArray[np.int64]:
-        """(row, repeat) of every view of the epoch, in order: int64 (total, 2)."""
+    def _draw(self, epoch: int) -> NDArray[np.int64]:
+        """Draw (row, repeat) of every view of the epoch, in order: int64 (total, 2)."""
+        # A generator per epoch: a resumed training draws the same order without saved state.
         rng = rng_for(self._seed, "order", epoch)
-        number = len(self._labels)
+        clips = len(self._labels)
         match self._recipe.sampling:
             case Shuffled():
                 order = rng.permutation(self.total)
-                return np.stack([order % number, order // number], 1)
+                return np.stack([order % clips, order // clips], 1)
             case ClassBalanced(power=power):
                 counts = np.bincount(self._labels)[self._labels].astype(np.float64)
                 share = counts**-power
-                rows = rng.choice(number, self.total, p=share / share.sum())
-                return np.stack([rows, _occurrence(rows)], 1)
+                rows = rng.choice(clips, self.total, p=share / share.sum())
+                return np.stack([rows, _earlier_equals(rows)], 1)
             case _:
                 assert_never(self._recipe.sampling)
 
 
-def _occurrence(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each entry stood before it: equal clips of an epoch get different views."""
+def _earlier_equals(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the equal entries before each entry, so that a clip drawn again gets another view."""
     order = np.argsort(rows, kind="stable")
     ranked = rows[order]
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    found = np.empty(len(rows), np.int64)
-    found[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    return found
+    earlier = np.empty(len(rows), np.int64)
+    # In sorted order each run of equal entries counts from 0; the indices undo the sorting.
+    earlier[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    return earlier

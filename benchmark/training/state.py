@@ -1,4 +1,4 @@
-"""The parts of a training, built from its task."""
+"""Inputs, state and result of one training run."""
 
 from __future__ import annotations
 
@@ -6,31 +6,63 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from benchmark.data.loader import TestClips, TrainClips, build_views, test_loader, train_loader
 from benchmark.models.network import build
-from benchmark.runtime.distributed import all_gather
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.training.batch_norms import RunningStatistics
 from benchmark.training.losses import Loss
-from benchmark.training.optimizer import build_optimizer
+from benchmark.training.optimizer import build_ema, build_optimizer
 from benchmark.training.sampler import ClipBatchSampler
+from benchmark.training.train_step import BatchNormStatistics
 from benchmark.weights.initial import load_initial_weights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
     import torch
     from lightning_fabric import Fabric
     from numpy.typing import NDArray
     from torch.utils.data import DataLoader
 
+    from benchmark.contracts.clips import Clips
     from benchmark.data.loader import TestBatch, TrainBatch
+    from benchmark.modalities.union import Modality
     from benchmark.models.recognizer import Recognizer
+    from benchmark.params.params import Experiment
     from benchmark.params.recipes import Recipe
-    from benchmark.training.ema import Ema
-    from benchmark.training.task import TrainSpec
+    from benchmark.training.checkpoint import Progress
+    from benchmark.training.optimizer import ModelEma
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Everything that the result of one training depends on, besides code and machine."""
+
+    experiment: Experiment
+    recipe: Recipe
+    modality: Modality
+    modality_folder: Path
+    init_folder: Path
+    """Folder of the model whose weights training starts from."""
+    clips: Clips
+    classes: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The selected weights and their validation probabilities."""
+
+    progress: Progress
+    weights: dict[str, torch.Tensor]
+    epoch: int
+    """The epoch of these weights, from 1."""
+    val: NDArray[np.float32]
+    """Probabilities from one view per clip: float32 (N, K), in the index's order."""
+    start: str
+    """Which weights training started from, in one line."""
 
 
 @dataclass(frozen=True)
@@ -38,101 +70,86 @@ class TrainState:
     """Network, optimizer and clips of one process."""
 
     fabric: Fabric
+    recipe: Recipe
+    seed: int
     model: Recognizer
     net: Any
-    """`model` as Fabric runs it: precision, and gradients shared between processes."""
-    mean: Ema | None
+    """`model` wrapped by Fabric: runs in the recipe's precision and averages gradients (DDP)."""
+    ema: ModelEma | None
     optimizer: torch.optim.Optimizer
-    rates: tuple[float, ...]
-    """Full learning rate of each parameter group."""
+    full_lrs: tuple[float, ...]
+    """Learning rate of each parameter group before warm-up and schedule."""
     loss: Loss
-    statistics: RunningStatistics
-    order: ClipBatchSampler
+    batch_norms: BatchNormStatistics
+    sampler: ClipBatchSampler
     batches: DataLoader[TrainBatch]
-    val: DataLoader[TestBatch]
+    val_batches: DataLoader[TestBatch]
+    """This process's share of the validation clips: every `world_size`-th one."""
     start: str
+    """Which weights training started from, in one line."""
 
     @property
-    def kept(self) -> Recognizer:
-        """The network that is validated and kept."""
-        return self.model if self.mean is None else self.mean.module
+    def evaluated(self) -> Recognizer:
+        """The network that is validated and saved: the EMA, where the recipe has one."""
+        return self.model if self.ema is None else self.ema.module
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds besides the progress."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint holds besides the progress."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "mean": None if self.mean is None else self.mean.module.state_dict(),
+            "ema": None if self.ema is None else self.ema.module.state_dict(),
+            # The scale of the loss under 16-mixed; empty otherwise.
             "precision": self.fabric.strategy.precision.state_dict(),
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.mean is not None:
-            self.mean.module.load_state_dict(state["mean"])
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-
-    def all_gather(self, own: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-        """Rows that were dealt to the processes in turn, in order again: (number, K)."""
-        parts = all_gather(self.fabric, own)
-        found = np.empty((number, max(part.shape[1] for part in parts)), np.float32)
-        for rank, part in enumerate(parts):
-            if len(part):
-                found[rank :: len(parts)] = part
-        return found
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.ema is not None:
+            self.ema.module.load_state_dict(saved["ema"])
+        self.fabric.strategy.precision.load_state_dict(saved["precision"])
 
 
-def build_state(task: TrainSpec, fabric: Fabric) -> TrainState:
-    """Everything that a training needs, on this process's device.
+def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
+    """Build everything that a training needs, on this process's device.
 
     Raises:
-        FormatError: The modality or the weights to start from cannot be read.
-        TrainingError: There are fewer clips than a step has passes.
+        FormatError: The prepared data or the initial weights cannot be read.
+        TrainingError: There are fewer clips than a step has micro-batches.
     """
-    recipe, labels = task.recipe, task.clips.split("train").labels()
-    set_up_torch(task.seed, threads=recipe.threads, deterministic=recipe.deterministic)
-    experiment = task.experiment
+    recipe, experiment, train_clips = spec.recipe, spec.experiment, spec.clips.split("train")
+    # Before the network is built: its initial weights come from this seed.
+    set_up_torch(spec.seed, threads=recipe.threads, deterministic=recipe.deterministic)
     views = build_views(
-        experiment.input,
-        task.modality,
-        task.modality_folder,
-        task.clips,
+        experiment.input, spec.modality, spec.modality_folder, spec.clips,
         cache_gib=recipe.cache_gib,
-    )
+    )  # fmt: skip
     model = build(
-        experiment.backbone, experiment.input, views.layout, num_classes=len(task.classes)
+        experiment.backbone, experiment.input, views.layout, num_classes=len(spec.classes)
     )
-    start = load_initial_weights(task.init_folder, model, task.classes)
+    start = load_initial_weights(spec.init_folder, model, spec.classes)
     log.info("start: %s", start)
     optimizer = build_optimizer(recipe, model)
-    rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
+    full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)
-    rank, world = fabric.global_rank, fabric.world_size
-    order = ClipBatchSampler(labels, recipe, task.seed, rank=rank, world=world)
-    train_clips = TrainClips(views, task.clips.split("train"), task.seed)
-    val_clips = TestClips(views, task.clips.split("val").ids[rank::world], quick=True)
-    workers = recipe.loader_workers
+    rank, world, workers = fabric.global_rank, fabric.world_size, recipe.loader_workers
+    sampler = ClipBatchSampler(train_clips.labels(), recipe, spec.seed, rank=rank, world=world)
+    val_clips = TestClips(views, spec.clips.split("val").ids[rank::world], quick=True)
     return TrainState(
         fabric=fabric,
+        recipe=recipe,
+        seed=spec.seed,
         model=model,
         net=net,
-        mean=_mean_weights(recipe, model),
+        ema=build_ema(recipe, model),
         optimizer=optimizer,
-        rates=rates,
-        loss=Loss(recipe, labels, len(task.classes), fabric.device),
-        statistics=RunningStatistics(model, recipe.micro_batches, fabric),
-        order=order,
-        batches=train_loader(train_clips, order, workers=workers),
-        val=test_loader(val_clips, batch_size=recipe.micro_batch_size, workers=workers),
+        full_lrs=full_lrs,
+        loss=Loss(recipe, train_clips.labels(), len(spec.classes), fabric.device),
+        batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric),
+        sampler=sampler,
+        batches=train_loader(TrainClips(views, train_clips, spec.seed), sampler, workers=workers),
+        val_batches=test_loader(val_clips, batch_size=recipe.micro_batch_size, workers=workers),
         start=start,
     )
-
-
-def _mean_weights(recipe: Recipe, model: Recognizer) -> Ema | None:
-    if recipe.ema is None:
-        return None
-    from benchmark.training.ema import Ema  # timm takes most of a second
-
-    return Ema(model, decay=recipe.ema.decay)

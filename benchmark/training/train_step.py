@@ -1,74 +1,144 @@
-"""One update of the weights: the passes of a step, then the optimizer."""
+"""One training step, from a batch to updated weights."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from benchmark.models.recognizer import Mix
+from benchmark.runtime.distributed import all_reduce_sum
 from benchmark.runtime.seeding import seed_micro_batch
-from benchmark.training.losses import draw_mix
 from benchmark.training.optimizer import lr_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor
+    from lightning_fabric import Fabric
+    from torch import Tensor, nn
 
     from benchmark.data.loader import TrainBatch
-    from benchmark.params.recipes import Recipe
+    from benchmark.params.recipes import Mixup
     from benchmark.training.monitor.meter import Meter
     from benchmark.training.state import TrainState
 
 
-class Stepper:
-    """Moves the weights of one training, step by step."""
+def train_step(state: TrainState, step: int, batches: Iterator[TrainBatch], meter: Meter) -> None:
+    """Update the weights once: forward and backward per micro-batch, then clip, optimizer, EMA.
 
-    def __init__(self, parts: TrainState, recipe: Recipe, seed: int) -> None:
-        self._parts, self._recipe, self._seed = parts, recipe, seed
+    Args:
+        state: Network, optimizer and loss, changed in place.
+        step: Number of the step over all epochs, from 0.
+        batches: This process's micro-batches; the step takes `len(sampler.own_micro_batches)`.
+        meter: Receives loss and logits of each micro-batch, and the gradient norm.
+    """
+    fabric, recipe, sampler = state.fabric, state.recipe, state.sampler
+    factor = lr_factor(recipe, step, sampler.steps)
+    for group, lr in zip(state.optimizer.param_groups, state.full_lrs, strict=True):
+        group["lr"] = lr * factor
 
-    def step(self, number: int, batches: Iterator[TrainBatch], meter: Meter) -> None:
-        """Update `number`, counted from 0 over all epochs, with the next batches."""
-        parts, fabric = self._parts, self._parts.fabric
-        factor = lr_factor(self._recipe, number, parts.order.steps)
-        for group, rate in zip(parts.optimizer.param_groups, parts.rates, strict=True):
-            group["lr"] = rate * factor
-        clips = parts.order.clips_of(number % parts.order.steps)
-        passes, ids = parts.order.own_micro_batches, list[str]()
-        parts.statistics.begin_step()
-        for place in passes:
-            batch = next(batches)
-            ids += batch.clip_id
-            seed_micro_batch(self._seed, number, place)
-            with fabric.no_backward_sync(parts.net, enabled=place != passes[-1]):
-                loss = self._forward(batch, meter, number)
-                # The gradients of processes are averaged, those of passes added.
-                fabric.backward(loss * (len(batch.clip_id) / clips * fabric.world_size))
-            parts.statistics.end_pass()
-        parts.statistics.end_step()
-        norm = self._update()
-        if norm is not None and self._recipe.precision != "16-mixed":
-            meter.add_gradient(number, norm, ids)
+    step_clips = sampler.clips_of(step % sampler.steps)
+    own, clip_ids = sampler.own_micro_batches, list[str]()
+    state.batch_norms.begin_step()
+    for number in own:
+        batch = next(batches)
+        clip_ids += batch.clip_id
+        seed_micro_batch(state.seed, step, number)
+        # Gradients add up in this process until the last micro-batch. Only its backward pass lets
+        # DDP average them over the processes: one exchange per step.
+        with fabric.no_backward_sync(state.net, enabled=number != own[-1]):
+            loss = _forward(state, step, batch, meter)
+            # `loss` is the mean over this micro-batch. With this factor the sum over micro-batches,
+            # averaged over processes, is the gradient of the mean over all clips of the step.
+            fabric.backward(loss * (len(batch.clip_id) / step_clips * fabric.world_size))
+        state.batch_norms.end_micro_batch()
+    state.batch_norms.end_step()
 
-    def _forward(self, batch: TrainBatch, meter: Meter, number: int) -> Tensor:
-        """The mean loss of one pass."""
-        device = self._parts.fabric.device
-        x = tuple(tensor.to(device, non_blocking=True) for tensor in batch.x)
-        label = batch.label.to(device, non_blocking=True)
-        mix = draw_mix(self._recipe.mixup, len(batch.clip_id), device)
-        logits = self._parts.net(x, mix)
-        loss = self._parts.loss(logits, label, mix)
-        meter.add(number, loss, logits, label, batch.clip_id)
-        return loss
+    if recipe.grad_clip is not None:
+        norm = fabric.clip_gradients(
+            state.net, state.optimizer, max_norm=recipe.grad_clip, error_if_nonfinite=False
+        )
+        # An infinite gradient is no fault under 16-mixed: the scaler skips the step and scales the
+        # loss by less from then on.
+        if norm is not None and recipe.precision != "16-mixed":
+            meter.add_gradient(step, norm, clip_ids)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+    if state.ema is not None:
+        state.ema.update(state.model)
 
-    def _update(self) -> Tensor | None:
-        """Move the weights; the norm of the gradient before it was clipped, if it is clipped."""
-        parts, limit, norm = self._parts, self._recipe.grad_clip, None
-        if limit is not None:
-            # Under 16-mixed an infinite gradient is no mistake: the scaler skips the step.
-            norm = parts.fabric.clip_gradients(
-                parts.net, parts.optimizer, max_norm=limit, error_if_nonfinite=False
-            )
-        parts.optimizer.step()
-        parts.optimizer.zero_grad()
-        if parts.mean is not None:
-            parts.mean.update(parts.model)
-        return norm
+
+def _forward(state: TrainState, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
+    device = state.fabric.device
+    # The loader pins memory, so these copies run while the GPU still computes.
+    x = tuple(tensor.to(device, non_blocking=True) for tensor in batch.x)
+    label = batch.label.to(device, non_blocking=True)
+    mix = draw_mix(state.recipe.mixup, len(batch.clip_id), device)
+    logits = state.net(x, mix)
+    loss = state.loss(logits, label, mix)
+    meter.add(step, loss, logits, label, batch.clip_id)
+    return loss
+
+
+def draw_mix(mixup: Mixup | None, clips: int, device: torch.device) -> Mix | None:
+    """Draw the partner and the share of each clip of a micro-batch for mixup.
+
+    Source: Zhang et al., mixup, ICLR 2018; here with one share per clip.
+    """
+    if mixup is None:
+        return None
+    # From the CPU's global generator, which `seed_micro_batch` seeds: equal draws on every device.
+    alpha = torch.full((clips,), mixup.alpha)
+    share = torch.distributions.Beta(alpha, alpha).sample()
+    partner = torch.randperm(clips)
+    return Mix(share.to(device, non_blocking=True), partner.to(device, non_blocking=True))
+
+
+class BatchNormStatistics:
+    """Updates the running statistics of batch norms once per step.
+
+    By itself a batch norm updates them in every forward pass of its own process. They would depend
+    on the order of the micro-batches, and differ between processes. Here each micro-batch updates
+    the statistics from before the step, and the step takes the mean over the micro-batches of all
+    processes.
+    """
+
+    def __init__(self, model: nn.Module, micro_batches: int, fabric: Fabric) -> None:
+        self._micro_batches, self._fabric = micro_batches, fabric
+        norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+        norms = norms if micro_batches > 1 else []  # a single one does the right thing by itself
+        pairs = [(norm.running_mean, norm.running_var) for norm in norms]
+        self._statistics: list[Tensor] = [one for pair in pairs for one in pair if one is not None]
+        counts = [norm.num_batches_tracked for norm in norms]
+        self._counts: list[Tensor] = [count for count in counts if count is not None]
+        self._before: list[Tensor] = []
+        self._sums: list[Tensor] = []
+
+    @torch.no_grad()
+    def begin_step(self) -> None:
+        """Remember the statistics from before the step."""
+        self._before = [tensor.clone() for tensor in self._statistics]
+        self._sums = [torch.zeros_like(tensor) for tensor in self._statistics]
+
+    @torch.no_grad()
+    def end_micro_batch(self) -> None:
+        """Add the statistics after this micro-batch to the sums, and restore those from before."""
+        for total, tensor, before in zip(self._sums, self._statistics, self._before, strict=True):
+            total += tensor
+            tensor.copy_(before)
+
+    @torch.no_grad()
+    def end_step(self) -> None:
+        """Set the statistics to their mean over the micro-batches of all processes."""
+        if not self._statistics:
+            return
+        # One exchange for all tensors together.
+        means = all_reduce_sum(self._fabric, torch.cat(self._sums)) / self._micro_batches
+        parts = means.split([len(tensor) for tensor in self._statistics])
+        for tensor, mean in zip(self._statistics, parts, strict=True):
+            tensor.copy_(mean)
+        # Every forward pass counted itself, and a step counts as one.
+        own = self._micro_batches // self._fabric.world_size
+        for count in self._counts:
+            count -= own - 1

@@ -1,4 +1,4 @@
-"""`mgbench predict`: what a trained system sees in any video."""
+"""`mgbench predict`: recognize gestures in any video with a trained system."""
 
 from __future__ import annotations
 
@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 @click.argument("video", type=existing)
 @click.option("--with", "name", default="convex", show_default=True, help="Fusion or experiment.")
 @click.option("--out", type=path, help="Folder for JSON, CSV, timeline and annotated video.")
-@click.option("--start", type=click.FloatRange(0), help="First second; else the beginning.")
-@click.option("--end", type=click.FloatRange(0), help="Last second; else the end.")
-@click.option("--window", type=click.FloatRange(0.1), help="Slide: seconds seen at once.")
-@click.option("--step", type=click.FloatRange(0.05), help="Seconds between windows; else half one.")
-@click.option("--skeleton", type=existing, help=".npy (frames, points, 3), or OpenPose's sheet.")
-@click.option("--pose", type=existing, help="MediaPipe's models in its place: pose,")
+@click.option("--start", type=click.FloatRange(0), help="First second; the beginning if not given.")
+@click.option("--end", type=click.FloatRange(0), help="Last second; the end if not given.")
+@click.option("--window", type=click.FloatRange(0.1), help="Slide a window of so many seconds.")
+@click.option(
+    "--step",
+    type=click.FloatRange(0.05),
+    help="Seconds between windows; half a window if not given.",
+)
+@click.option(
+    "--skeleton", type=existing, help=".npy (frames, points, 3), or an OpenPose sheet (.xlsx)."
+)
+@click.option("--pose", type=existing, help="Instead of --skeleton, models of MediaPipe: pose,")
 @click.option("--hands", type=existing, help="hands,")
 @click.option("--face", type=existing, help="and face.")
 def predict(
@@ -49,52 +55,57 @@ def predict(
         info = probe(video)
         spans = _windows(video, info, start, end, window, step)
         system = open_system(name)
-        left = [key for key, metadata in system.metadata.items() if needs_points(metadata)]
-        if not left and (skeleton or pose):
-            raise ParamsError("--skeleton, --pose", f"no member of '{name}' looks at a skeleton")
+        with_points = [key for key, metadata in system.metadata.items() if needs_points(metadata)]
+        if not with_points and (skeleton or pose):
+            raise ParamsError("--skeleton, --pose", f"no member of '{name}' uses a skeleton")
         points = _points(video, info, skeleton, pose, hands, face)
-        if points is None and left:
+        if points is None and with_points:
             whole, system = system, system.without_points()
             click.echo(
-                f"no skeleton: goes without {', '.join(left)}; give --skeleton or --pose", err=True
+                f"no skeleton: without {', '.join(with_points)}; give --skeleton or --pose",
+                err=True,
             )
-            _say_cost(whole, system)
-        used = dict(zip(sorted(system.metadata), system.blend.weights.tolist(), strict=True))
-        found = recognize(system, video, spans, points)
-        _say(found)
-        calibrated = system.worth is not None
+            _echo_loss(whole, system)
+        members = dict(zip(sorted(system.metadata), system.blend.weights.tolist(), strict=True))
+        windows = recognize(system, video, spans, points)
+        _echo_windows(windows)
+        calibrated = system.val_score is not None
         if not calibrated:
-            click.echo("not calibrated: no probabilities of validation here", err=True)
+            click.echo("not calibrated: the validation probabilities are missing", err=True)
         if not system.edition.comparable:
             click.echo(f"trained on generated data ({system.edition.name})", err=True)
         if out is not None:
-            files = write_all(found, video, out, system=name, members=used, calibrated=calibrated)
+            files = write_all(
+                windows, video, out, system=name, members=members, calibrated=calibrated
+            )
             click.echo(f"wrote {out}: {', '.join(files)}")
 
 
-def _say_cost(whole: System, rest: System) -> None:
-    """What the members that are left are worth, where that is known."""
-    if whole.worth is not None and rest.worth is not None:
-        ours, all_ = 100 * rest.worth.top1, 100 * whole.worth.top1
-        click.echo(f"right on validation: {ours:.1f} %, with all members {all_:.1f} %", err=True)
+def _echo_loss(whole: System, reduced: System) -> None:
+    """Print what leaving members out costs on validation, where both scores are known."""
+    if whole.val_score is not None and reduced.val_score is not None:
+        without, complete = 100 * reduced.val_score.top1, 100 * whole.val_score.top1
+        click.echo(
+            f"top-1 on validation: {without:.1f} %, with all members {complete:.1f} %", err=True
+        )
 
 
-def _say(found: Sequence[Recognized]) -> None:
-    """A window alone with its five best classes, many of them with three in a line each."""
-    if len(found) == 1:
-        (one,) = found
-        click.echo(f"{one.start_s:.2f} to {one.end_s:.2f} s")
-        for label, p in one.top(5):
+def _echo_windows(windows: Sequence[Recognized]) -> None:
+    """Print a single window with its five best classes, or one line of three per window."""
+    if len(windows) == 1:
+        (window,) = windows
+        click.echo(f"{window.start_s:.2f} to {window.end_s:.2f} s")
+        for label, p in window.top(5):
             click.echo(f"  {100 * p:5.1f} %  {label}")
         return
-    for one in found:
-        best = ", ".join(f"{100 * p:.1f} % {label}" for label, p in one.top(3))
-        click.echo(f"{one.start_s:7.2f} to {one.end_s:.2f} s  {best}")
+    for window in windows:
+        best = ", ".join(f"{100 * p:.1f} % {label}" for label, p in window.top(3))
+        click.echo(f"{window.start_s:7.2f} to {window.end_s:.2f} s  {best}")
 
 
 def _check_out(out: Path | None, video: Path) -> None:
-    """Before the work, not after it: the folder is new, or holds what was seen in this video."""
-    from benchmark.inference.any_video_files import ANNOTATED, seen_video
+    """Refuse, before any work, to overwrite the video or the results of another video."""
+    from benchmark.inference.any_video_files import ANNOTATED, video_of_results
 
     if out is None:
         return
@@ -102,9 +113,9 @@ def _check_out(out: Path | None, video: Path) -> None:
         raise ParamsError("--out", f"{out} is a file", expected="a folder")
     if (out / ANNOTATED).resolve() == video.resolve():
         raise ParamsError("--out", f"would replace {video}", expected="another folder")
-    if (other := seen_video(out)) not in {None, video.name}:
+    if (earlier := video_of_results(out)) not in {None, video.name}:
         raise ParamsError(
-            "--out", f"{out} holds what was seen in {other}", expected="another folder"
+            "--out", f"{out} holds the results of {earlier}", expected="another folder"
         )
 
 
@@ -112,8 +123,17 @@ def _windows(
     video: Path, info: VideoInfo, start: float | None, end: float | None, window: float | None,
     step: float | None,
 ) -> list[Span]:  # fmt: skip
-    """In frames; the last window ends with the part."""
-    from benchmark.inference.any_video import sliding
+    """Convert the options from seconds to windows in frames; the last one ends with the part.
+
+    Args:
+        video: The video, for error messages.
+        info: Its number of frames and its frame rate.
+        start: First second of the part, or None.
+        end: Last second of the part, or None.
+        window: Seconds of a window, or None for the part as one.
+        step: Seconds between windows, or None for half a window.
+    """
+    from benchmark.inference.any_video import sliding_windows
     from benchmark.modalities.one_file import Span, span_of
 
     given = [seconds for seconds in (start, end, window, step) if seconds is not None]
@@ -129,31 +149,40 @@ def _windows(
         return [whole]
     length = max(1, round(window * info.fps))
     apart = max(1, round((step or window / 2) * info.fps))
-    parts = sliding(whole.end - whole.start, length, apart)
-    return [Span(whole.start + part.start, whole.start + part.end) for part in parts]
+    windows = sliding_windows(whole.end - whole.start, length, apart)
+    return [Span(whole.start + span.start, whole.start + span.end) for span in windows]
 
 
 def _points(
     video: Path, info: VideoInfo, skeleton: Path | None, pose: Path | None, hands: Path | None,
     face: Path | None,
 ) -> NDArray[np.float32] | None:  # fmt: skip
-    """Of every frame of the video: given, found by MediaPipe, or None."""
+    """Read the skeleton of the video, or estimate it with MediaPipe, or return None.
+
+    Args:
+        video: The video.
+        info: Its number of frames and its frame rate.
+        skeleton: A file for `read_points`.
+        pose: MediaPipe's model of the body; with it, instead of a file,
+        hands: its model of the hands, or None,
+        face: and its model of the face, or None.
+    """
     from benchmark.inference.any_video import read_points
     from benchmark.modalities.one_file import Span, frames_of
 
     if skeleton is not None and pose is not None:
-        raise ParamsError("--skeleton, --pose", "points have one source")
+        raise ParamsError("--skeleton, --pose", "both given", expected="one source of points")
     if skeleton is not None:
         points = read_points(skeleton)
         if len(points) < info.frames or not points[: info.frames, :, 2].any():
             raise ArchiveError(
                 skeleton, "not the skeleton of this video",
-                expected=f"a row for each of the {info.frames} frames of {video.name}, with points",
+                expected=f"one row per frame of {video.name}, {info.frames} in all, with points",
                 found=f"{len(points)} rows" + ("" if points[..., 2].any() else ", no point seen"),
             )  # fmt: skip
         if len(points) > info.frames:
             click.echo(
-                f"{skeleton}: {len(points)} rows for {info.frames} frames: the first are taken",
+                f"{skeleton}: {len(points)} rows for {info.frames} frames; the first rows are used",
                 err=True,
             )
         return points

@@ -27,14 +27,13 @@ from benchmark.models.network import build
 from benchmark.presets.preset import paper
 from benchmark.runtime.distributed import alone, device_name
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.training.batch_norms import RunningStatistics
 from benchmark.training.losses import Loss
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.monitor.throughput import TRAINING, flops_of_forward, peak_flops
 from benchmark.training.optimizer import build_optimizer
 from benchmark.training.sampler import ClipBatchSampler
 from benchmark.training.state import TrainState
-from benchmark.training.train_step import Stepper
+from benchmark.training.train_step import BatchNormStatistics, train_step
 
 if TYPE_CHECKING:
     from benchmark.data.inputs import Input
@@ -64,13 +63,13 @@ def views(spec: Input, clips: int, *, test: bool) -> tuple[torch.Tensor, ...]:
             return frames(spec.rgb_frames, size), points(spec.pose_frames, maps)
 
 
-def parts_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> TrainState:
-    """The parts of a training over one random batch."""
+def state_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> TrainState:
+    """Build the state of a training over one random batch."""
     fabric = alone(recipe)
     set_up_torch(1, threads=torch.get_num_threads(), deterministic=recipe.deterministic)
     model = build(experiment.backbone, experiment.input, OPENPOSE36, num_classes=num_classes)
     optimizer = build_optimizer(recipe, model)
-    rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
+    full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)
     labels = np.arange(recipe.batch_size) % num_classes
     x = views(experiment.input, recipe.micro_batch_size, test=False)
@@ -81,27 +80,25 @@ def parts_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> TrainS
         label.to(fabric.device),
     )
     return TrainState(
-        fabric=fabric, model=model, net=net, mean=None, optimizer=optimizer, rates=rates,
-        loss=Loss(recipe, labels, num_classes, fabric.device),
-        statistics=RunningStatistics(model, recipe.micro_batches, fabric),
-        order=ClipBatchSampler(labels, recipe, 1),
-        batches=[batch], val=[], start="scratch",  # pyright: ignore[reportArgumentType]
+        fabric=fabric, recipe=recipe, seed=1, model=model, net=net, ema=None, optimizer=optimizer,
+        full_lrs=full_lrs, loss=Loss(recipe, labels, num_classes, fabric.device),
+        batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric),
+        sampler=ClipBatchSampler(labels, recipe, 1),
+        batches=[batch], val_batches=[], start="scratch",  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
 
 
-def steps_of(
-    parts: TrainState, recipe: Recipe, steps: int, seconds: float
-) -> tuple[int, float, float]:
+def steps_of(state: TrainState, steps: int, seconds: float) -> tuple[int, float, float]:
     """Clips, seconds and last loss of timed steps, after one that is not timed."""
-    stepper, meter = Stepper(parts, recipe, 1), Meter(parts.fabric.device, [0.0, 0.0, 0.0])
-    batches = itertools.cycle(parts.batches)
+    meter = Meter(state.fabric.device, [0.0, 0.0, 0.0])
+    batches = itertools.cycle(state.batches)
     clips, began = 0, 0.0
     for number in itertools.count():
         if number == 1:
             _wait()
             clips, began = 0, time.perf_counter()
-        stepper.step(0, batches, meter)
-        clips += recipe.batch_size
+        train_step(state, 0, batches, meter)
+        clips += state.recipe.batch_size
         _wait()
         assert meter.not_finite(before=1) is None, "the loss or the gradient is not finite"
         if number >= max(steps - 1, 1) and time.perf_counter() - began >= seconds:
@@ -110,15 +107,15 @@ def steps_of(
 
 
 @torch.no_grad()
-def predicted(parts: TrainState, experiment: Experiment, clips: int) -> float:
+def predicted(state: TrainState, experiment: Experiment, clips: int) -> float:
     """Views a second of the forward pass at test size; the second of two calls."""
-    parts.model.eval()
-    x = tuple(one.to(parts.fabric.device) for one in views(experiment.input, clips, test=True))
+    state.model.eval()
+    x = tuple(one.to(state.fabric.device) for one in views(experiment.input, clips, test=True))
     for _ in range(2):
         _wait()
         began = time.perf_counter()
-        with parts.fabric.autocast():
-            p = parts.model(x).float().softmax(2).mean(1)
+        with state.fabric.autocast():
+            p = state.model(x).float().softmax(2).mean(1)
         assert p.isfinite().all()
         _wait()
     return clips / (time.perf_counter() - began)
@@ -161,14 +158,14 @@ def main(
         recipe = recipe.model_copy(update=changes)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        parts = parts_of(experiment, recipe, CLASSES[experiment.edition])
+        state = state_of(experiment, recipe, CLASSES[experiment.edition])
         if compiled:
-            parts.model.backbone.compile()
-        weights = sum(parameter.numel() for parameter in parts.model.parameters())
-        one = tuple(part[:1] for part in parts.batches[0].x)  # pyright: ignore[reportIndexIssue]
-        flops = flops_of_forward(parts, one)
-        clips, passed, loss = steps_of(parts, recipe, steps, seconds)
-        views_s = predicted(parts, experiment, size)
+            state.model.backbone.compile()
+        weights = sum(parameter.numel() for parameter in state.model.parameters())
+        one = tuple(part[:1] for part in state.batches[0].x)  # pyright: ignore[reportIndexIssue]
+        flops = flops_of_forward(state, one)
+        clips, passed, loss = steps_of(state, steps, seconds)
+        views_s = predicted(state, experiment, size)
         gib = (
             torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda"
             else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -179,7 +176,7 @@ def main(
             f" {size:11d} {clips / passed:8.2f} {gib:6.2f} {100 * used:7.1f} {views_s:13.1f}"
             f" {loss:9.3f}"
         )
-        del parts
+        del state
         if device.type == "cuda":
             torch.cuda.empty_cache()
 

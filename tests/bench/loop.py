@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import click
 import torch
-from full_size import parts_of
+from full_size import state_of
 from tqdm import tqdm
 
 from benchmark.data.normalization import DatasetNorm, TrainSplitNorm
 from benchmark.params.params import read_params
 from benchmark.training.monitor.meter import Meter
-from benchmark.training.train_step import Stepper
+from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,28 +36,28 @@ CLASSES = 32
 PLAIN = DatasetNorm(kind="dataset", mean=(120.0,) * 3, std=(60.0,) * 3)
 
 
-def ours(parts: TrainState, recipe: Recipe, steps: int) -> Callable[[], None]:
+def ours(state: TrainState, steps: int) -> Callable[[], None]:
     """Steps as an epoch makes them: meter, learning rate, seeds, check of the loss, the bar."""
-    stepper, batches = Stepper(parts, recipe, 1), itertools.cycle(parts.batches)
+    batches = itertools.cycle(state.batches)
 
     def take() -> None:
-        meter = Meter(parts.fabric.device, [0.0, 0.0, 0.0])
-        waiting = meter.waiting(batches)
+        meter = Meter(state.fabric.device, [0.0, 0.0, 0.0])
+        timed = meter.timed(batches)
         for step in tqdm(range(steps), disable=None):
-            stepper.step(step, waiting, meter)
+            train_step(state, step, timed, meter)
             meter.not_finite(before=step)
 
     return take
 
 
-def bare(parts: TrainState, recipe: Recipe, steps: int) -> Callable[[], None]:
+def bare(state: TrainState, recipe: Recipe, steps: int) -> Callable[[], None]:
     """What a step cannot do without."""
-    (batch,) = parts.batches
-    weights = list(parts.model.parameters())
+    (batch,) = state.batches
+    weights = list(state.model.parameters())
 
     def take() -> None:
         for _ in range(steps):
-            logits = parts.model(batch.x)
+            logits = state.model(batch.x)
             losses = [
                 torch.nn.functional.cross_entropy(logits[:, head], batch.label)
                 for head in range(logits.shape[1])
@@ -65,8 +65,8 @@ def bare(parts: TrainState, recipe: Recipe, steps: int) -> Callable[[], None]:
             sum(losses).backward()
             if recipe.grad_clip is not None:
                 torch.nn.utils.clip_grad_norm_(weights, recipe.grad_clip)
-            parts.optimizer.step()
-            parts.optimizer.zero_grad()
+            state.optimizer.step()
+            state.optimizer.zero_grad()
 
     return take
 
@@ -82,9 +82,9 @@ def compare(experiment: Experiment, recipe: Recipe, rounds: int, steps: int) -> 
     spec = experiment.input
     if isinstance(getattr(spec, "normalization", None), TrainSplitNorm):
         spec = spec.model_copy(update={"normalization": PLAIN})
-    parts = parts_of(experiment.model_copy(update={"input": spec}), recipe, CLASSES)
-    parts.model.train()
-    takers = ours(parts, recipe, steps), bare(parts, recipe, steps)
+    state = state_of(experiment.model_copy(update={"input": spec}), recipe, CLASSES)
+    state.model.train()
+    takers = ours(state, steps), bare(state, recipe, steps)
     for take in takers:
         take()
     found: tuple[list[float], list[float]] = ([], [])

@@ -36,7 +36,7 @@ from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
-from benchmark.training.task import TrainSpec
+from benchmark.training.state import TrainSpec
 from benchmark.weights.initial import write_no_weights
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmark.core.pictures import write_png
 from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, TinyDepth, write_depth_net
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
-from benchmark.runtime.malloc import keep_freed_memory
+from benchmark.runtime.devices import keep_freed_memory
 from benchmark.synthetic.film_clip import Shooting
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.plan import Performance, Video, plan

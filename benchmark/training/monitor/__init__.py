@@ -1,1 +1,1 @@
-"""What watches a training run and cannot change its result."""
+"""Measures and shows a training run; nothing here influences its weights."""

@@ -1,4 +1,4 @@
-"""What one epoch measures of itself, without making the device wait."""
+"""Measures an epoch of one process without making the device wait."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from benchmark.data.loader import TrainBatch
 
 
-class Seen(NamedTuple):
-    """A number that must be finite, to be looked at when it has arrived."""
+class Measured(NamedTuple):
+    """A number that must be finite, checked after it has arrived on the CPU."""
 
     step: int
     name: Literal["loss", "gradient"]
     value: Tensor
-    """On the CPU, from `arrived` on."""
+    """On the CPU; valid once `arrived` has happened."""
     arrived: torch.cuda.Event | None
     clips: list[str]
 
 
 class Meter:
-    """Sums over the passes of one process, and where its time goes."""
+    """Sums of loss, correct answers and clips over an epoch, and where its time goes."""
 
     def __init__(self, device: torch.device, sums: list[float]) -> None:
         self._sums = torch.tensor(sums, dtype=torch.float64, device=device)
-        self._last: list[Seen] = []
+        self._unchecked: list[Measured] = []
         self._began = time.perf_counter()
         self._waited = 0.0
         self._clips = 0
 
-    def waiting(self, batches: Iterable[TrainBatch]) -> Iterator[TrainBatch]:
-        """The batches; how long each was waited for is noted."""
+    def timed(self, batches: Iterable[TrainBatch]) -> Iterator[TrainBatch]:
+        """Yield the batches, and measure how long the loop waits for each."""
         iterator = iter(batches)
         while True:
             began = time.perf_counter()
@@ -50,46 +50,56 @@ class Meter:
 
     @torch.no_grad()
     def add(self, step: int, loss: Tensor, logits: Tensor, label: Tensor, ids: list[str]) -> None:
-        """Note a pass: its mean loss, logits (B, heads, K), labels (B,) and clips."""
+        """Add a micro-batch.
+
+        Args:
+            step: Number of its step over all epochs.
+            loss: Scalar, the mean over its clips.
+            logits: (B, heads, K).
+            label: int64 (B,).
+            ids: Its clips.
+        """
         loss = loss.detach()
-        right = (logits.float().softmax(2).mean(1).argmax(1) == label).sum()
+        correct = (logits.float().softmax(2).mean(1).argmax(1) == label).sum()
         number = torch.full_like(loss, len(label))
-        self._sums += torch.stack([loss * len(label), right, number]).double()
+        # The sums stay on the device: reading them here would wait for the forward pass.
+        self._sums += torch.stack([loss * len(label), correct, number]).double()
         self._clips += len(label)
-        self._last.append(Seen(step, "loss", *_on_its_way(loss), ids))
+        self._unchecked.append(Measured(step, "loss", *_copy_to_cpu(loss), ids))
 
     def add_gradient(self, step: int, norm: Tensor, ids: list[str]) -> None:
-        """Note the norm of a step's gradient, and the clips of this process that it is of."""
-        self._last.append(Seen(step, "gradient", *_on_its_way(norm.detach()), ids))
+        """Add the gradient norm of a step, with the clips of this process in it."""
+        self._unchecked.append(Measured(step, "gradient", *_copy_to_cpu(norm.detach()), ids))
 
-    def not_finite(self, *, before: float) -> Seen | None:
-        """The oldest noted number that is not finite, of the steps before this one.
+    def not_finite(self, *, before: float) -> Measured | None:
+        """Return the oldest number that is not finite of the steps before `before`, if any.
 
-        Those of the step before have mostly arrived, while the device is at the next one.
+        Those of the previous step have mostly arrived while the device computes the present one.
         """
-        while self._last and self._last[0].step < before:
-            seen = self._last.pop(0)
-            if seen.arrived is not None:
-                seen.arrived.synchronize()
-            if not math.isfinite(seen.value.item()):
-                return seen
+        while self._unchecked and self._unchecked[0].step < before:
+            measured = self._unchecked.pop(0)
+            if measured.arrived is not None:
+                measured.arrived.synchronize()
+            if not math.isfinite(measured.value.item()):
+                return measured
         return None
 
     @property
     def sums(self) -> list[float]:
-        """Loss times clips, clips that were right, clips: of this process."""
+        """Loss times clips, clips answered correctly, and clips, of this process."""
         return self._sums.tolist()
 
     def speed(self) -> dict[str, float]:
-        """Clips a second of this process, and the share of its time spent waiting for clips."""
+        """Return clips per second of this process and its share of time spent waiting for clips."""
         passed = time.perf_counter() - self._began
         return {"clips_s": self._clips / passed, "wait_share": self._waited / passed}
 
 
-def _on_its_way(number: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """A copy on the CPU, and what says that it is there: asking the tensor waits for all work."""
+def _copy_to_cpu(number: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """Start a copy to the CPU; return it with the event that tells when it is complete."""
     if not number.is_cuda:
         return number, None
+    # `number.item()` would wait for all work queued on the device; the event waits for this copy.
     copy, arrived = number.to("cpu", non_blocking=True), torch.cuda.Event()
     arrived.record()
     return copy, arrived

@@ -1,4 +1,4 @@
-"""How fast an experiment trains here, and what holds it up."""
+"""How fast an experiment trains on this machine, and what limits it."""
 
 from __future__ import annotations
 
@@ -13,95 +13,92 @@ from benchmark.runtime.distributed import alone, device_name
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.state import build_state
-from benchmark.training.train_step import Stepper
+from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmark.data.loader import TrainBatch
-    from benchmark.training.state import TrainState
-    from benchmark.training.task import TrainSpec
+    from benchmark.training.state import TrainSpec, TrainState
 
 
 ROUNDS = 5
-"""What is measured takes turns: a machine that grows faster or slower favours nothing."""
+"""The measurements take turns, so that a machine that slows down over time favors none."""
 
 
 class Speeds(NamedTuple):
-    """Clips a second of one process with one device, and what the device does meanwhile."""
+    """Speeds of one process with one device, in clips per second, and how busy the device is."""
 
     device: str
     end_to_end: float
     """Reading clips and training, as `train` does."""
     synthetic: float
-    """Training on one batch that lies on the device: nothing to wait for."""
+    """Training on one batch that is on the device already, without waiting for clips."""
     loader: float
     """Reading clips alone."""
     gflops_per_clip: float
     """Multiply-adds of one forward pass, in 10^9."""
     mfu: float
-    """Of `synthetic`."""
+    """Model FLOPs utilization at the speed `synthetic`."""
     memory_gib: float
     """Peak of the device; 0 on a CPU."""
 
 
-def measure(task: TrainSpec, *, seconds: float) -> Speeds:
-    """Measure for about `seconds` each, in turns; weights are trained a little and thrown away.
+def measure(spec: TrainSpec, *, seconds: float) -> Speeds:
+    """Measure each speed for about `seconds`. The weights are trained a little and discarded.
 
     Raises:
-        FormatError: The modality or the weights to start from cannot be read.
+        FormatError: The prepared data or the initial weights cannot be read.
     """
-    fabric = alone(task.recipe)
-    parts = build_state(task, fabric)
-    stepper = Stepper(parts, task.recipe, task.seed)
-    utilization = Utilization(parts, task.recipe)
-    endless = _endless(parts)
-    first = [_on_device(next(endless), fabric.device) for _ in parts.order.own_micro_batches]
-    same = itertools.cycle(first)
-    parts.model.train()
-    ways = {
-        "synthetic": _training(parts, stepper, same),
-        # Before end to end, which would else begin with what was read ahead meanwhile.
-        "loader": lambda: sum(len(next(endless).clip_id) for _ in first),
-        "end_to_end": _training(parts, stepper, endless),
+    fabric = alone(spec.recipe)
+    state = build_state(spec, fabric)
+    utilization = Utilization(state)
+    endless = _endless(state)
+    step_batches = [
+        _on_device(next(endless), fabric.device) for _ in state.sampler.own_micro_batches
+    ]
+    state.model.train()
+    measurements = {
+        "synthetic": _training(state, itertools.cycle(step_batches)),
+        # Before `end_to_end`, which would else start with what workers read ahead meanwhile.
+        "loader": lambda: sum(len(next(endless).clip_id) for _ in step_batches),
+        "end_to_end": _training(state, endless),
     }
-    speeds: dict[str, list[float]] = {way: [] for way in ways}
-    for way in ROUNDS * list(ways):
-        speeds[way].append(_rate(ways[way], seconds / ROUNDS, fabric.device))
-    found = {way: median(rates) for way, rates in speeds.items()}
+    rates: dict[str, list[float]] = {name: [] for name in measurements}
+    for name in ROUNDS * list(measurements):
+        rates[name].append(_rate(measurements[name], seconds / ROUNDS, fabric.device))
+    speeds = {name: median(values) for name, values in rates.items()}
     cuda = fabric.device.type == "cuda"
     return Speeds(
         device=device_name(fabric.device),
-        **found,
+        **speeds,
         gflops_per_clip=utilization.flops / 2e9,
-        mfu=utilization.of(found["synthetic"]),
+        mfu=utilization.of(speeds["synthetic"]),
         memory_gib=torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
     )
 
 
-def _training(
-    parts: TrainState, stepper: Stepper, batches: Iterator[TrainBatch]
-) -> Callable[[], int]:
-    """A training step, which says how many clips it took."""
-    meter, numbers = Meter(parts.fabric.device, [0.0, 0.0, 0.0]), itertools.count()
+def _training(state: TrainState, batches: Iterator[TrainBatch]) -> Callable[[], int]:
+    """Return a function that takes a training step and returns its number of clips."""
+    meter, numbers = Meter(state.fabric.device, [0.0, 0.0, 0.0]), itertools.count()
 
-    def once() -> int:
+    def take_step() -> int:
         number = next(numbers)
-        stepper.step(number, batches, meter)
-        meter.not_finite(before=number)
-        return parts.order.clips_of(number % parts.order.steps)
+        train_step(state, number, batches, meter)
+        meter.not_finite(before=number)  # part of a step's cost in the training loop
+        return state.sampler.clips_of(number % state.sampler.steps)
 
-    return once
+    return take_step
 
 
-def _rate(once: Callable[[], int], seconds: float, device: torch.device) -> float:
-    """Clips a second of calls that say how many clips they took; the first two do not count."""
-    for _ in range(2):
-        once()
+def _rate(take: Callable[[], int], seconds: float, device: torch.device) -> float:
+    """Return clips per second of calls that return their number of clips."""
+    for _ in range(2):  # the first calls choose kernels and allocate memory
+        take()
     _wait(device)
     began, clips = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
-        clips += once()
+        clips += take()
     _wait(device)
     return clips / (time.perf_counter() - began)
 
@@ -111,10 +108,9 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def _endless(parts: TrainState) -> Iterator[TrainBatch]:
-    """The batches of all epochs, again and again."""
+def _endless(state: TrainState) -> Iterator[TrainBatch]:
     while True:
-        yield from parts.batches
+        yield from state.batches
 
 
 def _on_device(batch: TrainBatch, device: torch.device) -> TrainBatch:

@@ -1,4 +1,4 @@
-"""Some validation clips as the network sees them, with its answers."""
+"""Some validation clips as the network sees them, with its predictions."""
 
 from __future__ import annotations
 
@@ -18,40 +18,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.data.inputs import Input
-    from benchmark.training.task import TrainSpec
+    from benchmark.training.state import TrainSpec
 
 MOMENTS = 6
-"""Frames shown of a clip."""
+"""Frames shown per clip."""
 HALF = 6
-"""Clips shown that were answered rightly, and as many wrongly."""
+"""Clips shown with a right prediction, and as many with a wrong one."""
 
 
-def samples(task: TrainSpec, p: NDArray[np.float32]) -> list[Sample]:
-    """The surest wrong answers, then the surest right ones, of validation: p is (N, K)."""
-    clips = task.clips.split("val")
-    labels, answers = clips.labels(), p.argmax(1)
-    surest = np.argsort(-p.max(1), kind="stable")
-    right = answers == labels
-    chosen = [*surest[~right[surest]][:HALF], *surest[right[surest]][:HALF]]
-    views = build_views(task.experiment.input, task.modality, task.modality_folder, task.clips)
-    found = []
+def samples(spec: TrainSpec, p: NDArray[np.float32]) -> list[Sample]:
+    """Choose the most confident wrong predictions, then the most confident right ones.
+
+    `p` holds the probabilities of the validation clips: (N, K).
+    """
+    clips = spec.clips.split("val")
+    labels, predictions = clips.labels(), p.argmax(1)
+    by_confidence = np.argsort(-p.max(1), kind="stable")
+    right = predictions == labels
+    chosen = [
+        *by_confidence[~right[by_confidence]][:HALF], *by_confidence[right[by_confidence]][:HALF]
+    ]  # fmt: skip
+    views = build_views(spec.experiment.input, spec.modality, spec.modality_folder, spec.clips)
+    shown = []
     for row in chosen:
         arrays = [part[0] for part in views.test(clips.ids[row], quick=True).views]
-        found.append(
+        shown.append(
             Sample(
                 clip=clips.ids[row],
-                frames=_shown(task.experiment.input, arrays),
-                label=task.classes[labels[row]],
-                answer=task.classes[answers[row]],
-                share=float(p[row, answers[row]]),
+                frames=_frames(spec.experiment.input, arrays),
+                label=spec.classes[labels[row]],
+                prediction=spec.classes[predictions[row]],
+                probability=float(p[row, predictions[row]]),
                 right=bool(right[row]),
             )
         )
-    return found
+    return shown
 
 
-def _shown(spec: Input, arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.uint8]:
-    """Frames of one view as pictures: uint8 (MOMENTS, H, W, 3)."""
+def _frames(spec: Input, arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.uint8]:
+    """Draw some frames of one view: uint8 (MOMENTS, H, W, 3)."""
     match spec:
         case VideoInput() | RgbPoseInput():
             frames = arrays[0]
@@ -59,5 +64,5 @@ def _shown(spec: Input, arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.uin
             points = torch.from_numpy(arrays[0])[None]
             maps = joint_volumes(points, spec.test_size, spec.sigma)[0].amax(0)
             frames = (255 * maps.clamp(0, 1)).byte().numpy()[..., None].repeat(3, -1)
-    places = np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)
-    return frames[places].astype(np.uint8)
+    moments = np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)
+    return frames[moments].astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How much of a device a training uses: operations of a clip, peaks of devices."""
+"""How much of a device a training uses: operations per clip over the device's peak."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from benchmark.runtime.distributed import device_name
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmark.params.recipes import Recipe
     from benchmark.training.state import TrainState
 
 TRAINING = 3
@@ -30,62 +29,65 @@ PEAKS = {
     "RTX 4090": (165e12, 82.6e12),
     "RTX 3090": (71e12, 35.6e12),
 }
+"""Operations per second by a part of the device's name; the first that matches counts."""
 MATRIX = 1024
-"""Side of the matrices that are multiplied where no data sheet is known."""
+"""Side of the matrices that are multiplied to measure a device that `PEAKS` does not list."""
 
 
-def flops_of_clip(parts: TrainState) -> int:
-    """Operations (two a multiply-add) of the forward pass of one training view."""
-    _, arrays, _ = parts.batches.dataset[(0, 0, 0)]
-    x = tuple(torch.from_numpy(one)[None].to(parts.fabric.device) for one in arrays)
-    return flops_of_forward(parts, x)
+def flops_of_clip(state: TrainState) -> int:
+    """Count the operations of the forward pass over one training view; a multiply-add is two."""
+    _, arrays, _ = state.batches.dataset[(0, 0, 0)]
+    x = tuple(torch.from_numpy(array)[None].to(state.fabric.device) for array in arrays)
+    return flops_of_forward(state, x)
 
 
-def flops_of_forward(parts: TrainState, x: tuple[Tensor, ...]) -> int:
-    """Operations of the forward pass over a batch, by torch's own counter."""
-    was = parts.model.training
-    parts.model.eval()
-    parts.model.preprocessor.train()  # heat maps of the training size, nothing else moves
-    with torch.no_grad(), parts.fabric.autocast(), FlopCounterMode(display=False) as counter:
-        parts.model(x)
-    parts.model.train(was)
+def flops_of_forward(state: TrainState, x: tuple[Tensor, ...]) -> int:
+    """Count the operations of the forward pass over a batch with torch's own counter."""
+    model, was_training = state.model, state.model.training
+    # Evaluation mode, so that counting moves no running statistics and draws no dropout. The
+    # preprocessor alone stays in training mode: it then draws heat maps of the training size.
+    model.eval()
+    model.preprocessor.train()
+    with torch.no_grad(), state.fabric.autocast(), FlopCounterMode(display=False) as counter:
+        model(x)
+    model.train(was_training)
     return counter.get_total_flops()
 
 
 def peak_flops(device: torch.device, precision: str) -> float:
-    """What the device can do in a second: of its data sheet, or else of a large matrix product."""
+    """Return operations per second of a device: from its data sheet, or measured on a product."""
     half = precision != "32-true"
     if device.type == "cuda":
         name = device_name(device)
-        for known, (fast, full) in PEAKS.items():
-            if known in name:
+        for part, (fast, full) in PEAKS.items():
+            if part in name:
                 return fast if half else full
     dtype = torch.bfloat16 if half and device.type == "cuda" else torch.float32
-    one = torch.randn(MATRIX, MATRIX, device=device, dtype=dtype)
-    seconds = min(_seconds_of_product(one) for _ in range(5))
+    matrix = torch.randn(MATRIX, MATRIX, device=device, dtype=dtype)
+    seconds = min(_seconds_of_product(matrix) for _ in range(5))
     return 2 * MATRIX**3 / seconds
 
 
-def _seconds_of_product(one: Tensor) -> float:
+def _seconds_of_product(matrix: Tensor) -> float:
     began = time.perf_counter()
-    two = one @ one
-    if two.is_cuda:
+    product = matrix @ matrix
+    if product.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - began
 
 
 class Utilization:
-    """Model FLOPs utilization of one training.
+    """Model FLOPs utilization (MFU) of one training.
 
-    Source: PaLM (Chowdhery et al., 2022), appendix B: what is computed again does not count.
+    Source: PaLM (Chowdhery et al., 2022), appendix B: recomputation does not count.
     """
 
-    def __init__(self, parts: TrainState, recipe: Recipe) -> None:
-        self.flops = flops_of_clip(parts)
-        """Of the forward pass of one clip."""
-        device = parts.fabric.device
-        self._peak = peak_flops(device, recipe.precision) * parts.fabric.world_size
+    def __init__(self, state: TrainState) -> None:
+        self.flops = flops_of_clip(state)
+        """Operations of the forward pass over one clip."""
+        peak = peak_flops(state.fabric.device, state.recipe.precision)
+        self._peak = peak * state.fabric.world_size
 
     def of(self, clips_s: float) -> float:
-        """What training at this speed needs over what the devices can do, in [0, 1]."""
+        """Return the MFU at a speed in clips per second of all processes, in [0, 1]."""
         return TRAINING * self.flops * clips_s / self._peak

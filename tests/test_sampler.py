@@ -52,10 +52,10 @@ def cases(draw: st.DrawFn) -> tuple[int, Recipe, int]:
     return clips, one, world
 
 
-def epoch(order: ClipBatchSampler, number: int = 0, *, first_step: int = 0) -> list[list[Key]]:
+def epoch(sampler: ClipBatchSampler, number: int = 0, *, first_step: int = 0) -> list[list[Key]]:
     """The passes of one epoch alone."""
-    order.epoch, order.first_step = number, first_step
-    return list(takewhile(lambda keys: keys[0][1] == number, order))
+    sampler.epoch, sampler.first_step = number, first_step
+    return list(takewhile(lambda keys: keys[0][1] == number, sampler))
 
 
 @settings(max_examples=150, deadline=None)
@@ -75,11 +75,16 @@ def test_every_clip_comes_repeats_times_an_epoch_each_time_with_another_view(
 @given(case=cases())
 def test_steps_and_their_passes_differ_by_one_clip_at_most(case: tuple[int, Recipe, int]) -> None:
     clips, one, _ = case
-    order = ClipBatchSampler(labels_of(clips), one, 3)
-    sizes = [len(keys) for keys in epoch(order)]
-    assert len(sizes) == order.steps * one.passes
-    steps = [sizes[start : start + one.passes] for start in range(0, len(sizes), one.passes)]
-    assert [sum(step) for step in steps] == [order.clips_of(step) for step in range(order.steps)]
+    sampler = ClipBatchSampler(labels_of(clips), one, 3)
+    sizes = [len(keys) for keys in epoch(sampler)]
+    assert len(sizes) == sampler.steps * one.micro_batches
+    steps = [
+        sizes[start : start + one.micro_batches]
+        for start in range(0, len(sizes), one.micro_batches)
+    ]
+    assert [sum(step) for step in steps] == [
+        sampler.clips_of(step) for step in range(sampler.steps)
+    ]
     sums = [sum(step) for step in steps]
     assert max(sums) <= one.batch_size
     assert max(sums) - min(sums) <= 1
@@ -98,12 +103,12 @@ def test_the_passes_of_all_processes_together_are_those_of_one(
     labels = labels_of(clips)
     alone = epoch(ClipBatchSampler(labels, one, 3), number)
     shared = [ClipBatchSampler(labels, one, 3, rank=rank, world=world) for rank in range(world)]
-    parts = [epoch(order, number) for order in shared]
-    assert all(len(list(order)) == len(order) for order in shared)
+    parts = [epoch(sampler, number) for sampler in shared]
+    assert all(len(list(sampler)) == len(sampler) for sampler in shared)
     found = [keys for turn in zip(*parts, strict=True) for keys in turn]
     assert found == alone
-    numbers = chain(*(order.own_micro_batches for order in shared))
-    assert sorted(numbers) == list(range(one.passes))
+    numbers = chain(*(sampler.own_micro_batches for sampler in shared))
+    assert sorted(numbers) == list(range(one.micro_batches))
 
 
 @settings(max_examples=150, deadline=None)
@@ -112,12 +117,12 @@ def test_a_later_first_step_gives_the_tail_of_the_same_epoch(
     case: tuple[int, Recipe, int], number: int, data: st.DataObject
 ) -> None:
     clips, one, world = case
-    order = ClipBatchSampler(labels_of(clips), one, 3, rank=world - 1, world=world)
-    whole = epoch(order, number)
-    first = data.draw(st.integers(0, order.steps))
-    tail = epoch(order, number, first_step=first)
-    assert tail == whole[first * len(order.own_micro_batches) :]
-    assert len(order) == len(list(order))
+    sampler = ClipBatchSampler(labels_of(clips), one, 3, rank=world - 1, world=world)
+    whole = epoch(sampler, number)
+    first = data.draw(st.integers(0, sampler.steps))
+    tail = epoch(sampler, number, first_step=first)
+    assert tail == whole[first * len(sampler.own_micro_batches) :]
+    assert len(sampler) == len(list(sampler))
 
 
 @settings(max_examples=50, deadline=None)
@@ -126,19 +131,19 @@ def test_each_epoch_follows_the_one_before_to_the_last(
     case: tuple[int, Recipe, int], number: int
 ) -> None:
     clips, one, world = case
-    order = ClipBatchSampler(labels_of(clips), one, 3, rank=world - 1, world=world)
-    later = [keys for each in range(number + 1, one.epochs) for keys in epoch(order, each)]
-    order.epoch, order.first_step = number, order.steps - 1
-    last_step = len(order.own_micro_batches)
-    assert list(order)[last_step:] == later
-    assert len(order) == last_step + len(later)
+    sampler = ClipBatchSampler(labels_of(clips), one, 3, rank=world - 1, world=world)
+    later = [keys for each in range(number + 1, one.epochs) for keys in epoch(sampler, each)]
+    sampler.epoch, sampler.first_step = number, sampler.steps - 1
+    last_step = len(sampler.own_micro_batches)
+    assert list(sampler)[last_step:] == later
+    assert len(sampler) == last_step + len(later)
 
 
 @pytest.mark.parametrize("sampling", [SHUFFLED, BALANCED])
 def test_the_order_hangs_on_the_seed_and_the_epoch(sampling: Shuffled | ClassBalanced) -> None:
     def rows(seed: int, number: int) -> list[int]:
-        order = ClipBatchSampler(labels_of(40), recipe(sampling=sampling), seed)
-        return [row for keys in epoch(order, number) for row, _, _ in keys]
+        sampler = ClipBatchSampler(labels_of(40), recipe(sampling=sampling), seed)
+        return [row for keys in epoch(sampler, number) for row, _, _ in keys]
 
     assert rows(3, 0) == rows(3, 0)
     assert rows(3, 0) != rows(3, 1)
@@ -147,8 +152,8 @@ def test_the_order_hangs_on_the_seed_and_the_epoch(sampling: Shuffled | ClassBal
 
 def shares_of_classes(sampling: ClassBalanced, labels: np.ndarray) -> np.ndarray:
     """How often each class is drawn over 40 epochs."""
-    order = ClipBatchSampler(labels, recipe(sampling=sampling, epochs=40), 3)
-    rows = [row for number in range(40) for keys in epoch(order, number) for row, _, _ in keys]
+    sampler = ClipBatchSampler(labels, recipe(sampling=sampling, epochs=40), 3)
+    rows = [row for number in range(40) for keys in epoch(sampler, number) for row, _, _ in keys]
     assert len(rows) == 40 * len(labels)
     return np.bincount(labels[rows], minlength=labels.max() + 1) / len(rows)
 
@@ -165,8 +170,10 @@ def test_a_class_of_n_clips_is_drawn_in_proportion_to_n_to_one_minus_power(power
 
 
 def test_draws_of_equal_power_know_no_difference_between_the_clips_of_a_class() -> None:
-    order = ClipBatchSampler(np.repeat([0, 1], [30, 10]), recipe(sampling=BALANCED, epochs=400), 3)
-    counts = Counter(row for n in range(400) for keys in epoch(order, n) for row, _, _ in keys)
+    sampler = ClipBatchSampler(
+        np.repeat([0, 1], [30, 10]), recipe(sampling=BALANCED, epochs=400), 3
+    )
+    counts = Counter(row for n in range(400) for keys in epoch(sampler, n) for row, _, _ in keys)
     assert counts.total() == 400 * 40
     drawn = np.array([counts[row] for row in range(40)])
     for of_class in (drawn[:30], drawn[30:]):
@@ -187,11 +194,15 @@ def test_a_clip_drawn_again_in_an_epoch_gets_another_view(case: tuple[int, Recip
 
 
 def test_too_few_clips_for_the_passes_of_a_step_are_refused() -> None:
-    with pytest.raises(TrainingError, match="a step has 4 forward passes.*found 3 clips"):
+    with pytest.raises(
+        TrainingError, match="steps of 4 micro-batches.*at least 4, .*found 3 clips"
+    ):
         ClipBatchSampler(np.zeros(3, int), recipe(batch_size=8, micro_batch_size=2), 3)
     assert (
         ClipBatchSampler(np.zeros(4, int), recipe(batch_size=8, micro_batch_size=2), 3).steps == 1
     )
     # Nine clips would be two steps, of five and of four: too few for five passes.
-    with pytest.raises(TrainingError, match="a step has 5 forward passes.*found 9 clips"):
+    with pytest.raises(
+        TrainingError, match="steps of 5 micro-batches.*at least 10, .*found 9 clips"
+    ):
         ClipBatchSampler(np.zeros(9, int), recipe(batch_size=5, micro_batch_size=1), 3)
