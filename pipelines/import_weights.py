@@ -1,4 +1,4 @@
-"""Stage published: a file of weights that the user brings -> a start."""
+"""Stage import_weights: a published file of weights -> initial weights."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="PUBLISHED")
-@click.option("--out", type=path, required=True, help="Folder of the start.")
+@click.argument("name", metavar="PRETRAINED")
+@click.option("--out", type=path, required=True, help="Folder for the initial weights.")
 @stage
 def main(params: Params, name: str, out: Path) -> None:
-    """Check the file and keep its tensors in a folder that a training starts from."""
-    write_pretrained(entry(params.pretrained, "published", name), out)
+    """Check the hash of the file and write its tensors to a folder that a training starts from."""
+    write_pretrained(entry(params.pretrained, "pretrained", name), out)
     click.echo(f"wrote {out}")
 
 

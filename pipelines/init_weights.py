@@ -1,4 +1,4 @@
-"""Stage scratch: the start without weights."""
+"""Stage init_weights: the initial weights `scratch`, which are none."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--out", type=path, required=True, help="Folder of the start.")
+@click.option("--out", type=path, required=True, help="Folder for the initial weights.")
 @stage
 def main(params: Params, out: Path) -> None:
-    """Write the start `scratch`: a training from it initializes its network itself."""
+    """Write the folder `scratch`: a training from it initializes its network itself."""
     write_no_weights(out)
     click.echo(f"wrote {out}")
 

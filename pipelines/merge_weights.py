@@ -1,4 +1,4 @@
-"""Stage merge: two trained models -> the start of a network with two pathways."""
+"""Stage merge_weights: two trained models -> initial weights of a network with two pathways."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="MERGE")
 @click.option("--rgb", type=existing, required=True, help="Model of the RGB pathway.")
 @click.option("--pose", type=existing, required=True, help="Model of the pose pathway.")
-@click.option("--out", type=path, required=True, help="Folder of the start.")
+@click.option("--out", type=path, required=True, help="Folder for the initial weights.")
 @stage
 def main(params: Params, name: str, rgb: Path, pose: Path, out: Path) -> None:
-    """Put two models into one folder that a training starts from."""
+    """Write two models as one folder that a training starts from."""
     entry(params.merges, "merges", name)
     write_merged_weights(rgb, pose, out)
     click.echo(f"wrote {out}")

@@ -12,9 +12,11 @@ from benchmark.data.inputs import Input
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.data.video_input import VideoInput
+from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.network import build
 from benchmark.models.recognizer import Recognizer
-from benchmark.models.specs import Backbone, Mmaction2Backbone, VideoSwin
+from benchmark.models.union import Backbone
+from benchmark.models.video_swin import VideoSwin
 from benchmark.params.params import read_params
 from conftest import REPO
 
@@ -58,7 +60,7 @@ def networks() -> dict[str, Network]:
     for name, experiment in read_params(REPO / "params.yaml").experiments.items():
         spec = experiment.input
         if isinstance(spec, VideoInput):
-            same = {"modality": "rgb", "sampling": {"kind": "uniform"}, "normalization": NORM}
+            same = {"sampling": {"kind": "uniform"}, "normalization": NORM}
             spec = spec.model_copy(update=same)
         network = Network(experiment.backbone, spec)
         if network not in found.values():
@@ -98,7 +100,7 @@ def theirs(
     """A recognizer of mmaction2, every tensor of it random, in evaluation."""
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.registry import MODELS
     from mmengine.registry import DefaultScope
 

@@ -59,6 +59,56 @@ def test_the_experiment_is_taken_builds_and_answers(tmp_path: Path) -> None:
     assert model((frames,)).shape == (2, 1, 32)
 
 
+TRAIN = """
+import sys
+from pathlib import Path
+
+from benchmark.params.params import read_params
+
+experiment = read_params(Path("params.yaml")).experiments["tiny"]
+assert experiment.backbone.channels == (16, 32)
+assert "torch" not in sys.modules, "reading params.yaml takes no torch"
+
+import torch
+
+from benchmark.models.network import build
+
+model = build(experiment.backbone, experiment.input, None, num_classes=5)
+shape = (2, experiment.input.frames, experiment.input.size, experiment.input.size, 3)
+logits = model((torch.randint(0, 256, shape, dtype=torch.uint8),))
+assert logits.shape == (2, 1, 5)
+before = {name: x.clone() for name, x in model.named_parameters()}
+logits.square().sum().backward()
+torch.optim.SGD(model.parameters(), lr=0.1).step()
+assert all((x != before[name]).any() for name, x in model.named_parameters())
+assert {name.split(".")[0] for name in model.state_dict()} == {"backbone", "cls_head"}
+"""
+
+
+def test_the_backbone_is_read_built_and_trained(tmp_path: Path) -> None:
+    root = copy_code(tmp_path)
+    models = root / "benchmark/models"
+    text = block("python", '"""A few 3-D convolutions over any volume."""')
+    (models / "tiny_conv3d.py").write_text(text, "utf-8")
+    union = (models / "union.py").read_text("utf-8")
+    line = "from benchmark.models.tiny_conv3d import TinyConv3d\n"
+    first = "from benchmark.models.video_swin import VideoSwin\n"
+    union = union.replace(first, line + first).replace("VideoSwin |", "VideoSwin | TinyConv3d |")
+    (models / "union.py").write_text(union, "utf-8")
+    yaml = YAML()
+    params = yaml.load(REPO / "params.yaml")
+    params["experiments"]["tiny"] = params["experiments"]["rgb"] | {
+        "init_from": "scratch",
+        "backbone": {"kind": "tiny_conv3d", "channels": [16, 32], "dropout": 0.5},
+    }
+    yaml.dump(params, root / "params.yaml")
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_challenge_gets_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "challenges"
     shutil.copytree(challenges.FOLDER, folder)

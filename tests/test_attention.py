@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.models import attention
 from benchmark.models import mmaction_import as mmaction
-from benchmark.models.network import attention
-from benchmark.models.specs import VideoSwin
+from benchmark.models.video_swin import VideoSwin
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -54,7 +54,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def two_blocks() -> tuple[nn.Module, nn.Module]:
     """mmaction2's, one of windows and one of shifted windows, and the same with our attention."""
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.models.backbones.swin import BasicLayer
 
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def two_blocks() -> tuple[nn.Module, nn.Module]:
     for parameter in theirs.parameters():
         nn.init.normal_(parameter, std=0.5 if parameter.ndim > 1 else 1)
     ours = copy.deepcopy(theirs)
-    mmaction._hasten(ours)
+    mmaction.speed_up_attention(ours)
     assert type(ours.blocks[0].attn) is not type(theirs.blocks[0].attn)
     return ours, theirs
 
@@ -105,7 +105,7 @@ def test_a_whole_network_keeps_names_and_numbers() -> None:
         kind="video_swin", embed_dims=24, depths=(2, 2), num_heads=(2, 4), patch_size=(2, 4, 4),
         window_size=(4, 3, 3), drop_path=0.0, dropout=0.1, recompute=False,
     )  # fmt: skip
-    ours = mmaction.swin_3d(spec, in_channels=3)
+    ours = spec.layers(in_channels=3)
     from mmaction.models import SwinTransformer3D
 
     theirs = SwinTransformer3D(

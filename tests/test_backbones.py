@@ -10,8 +10,9 @@ from torch import nn
 
 from benchmark.core.errors import TrainingError
 from benchmark.data.video_input import VideoInput
-from benchmark.models import mmaction2 as mmaction2
-from benchmark.models.specs import Mmaction2Backbone, RgbPoseConv3d
+from benchmark.models import pooling
+from benchmark.models.mmaction2 import Mmaction2Backbone
+from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, NORM, Network, alive, theirs
 
 SLIM = {"base_channels": 4, "stage_blocks": [1, 1, 1, 1]}
@@ -136,7 +137,7 @@ def test_features_are_pooled_as_by_mmactions_head(name: str) -> None:
     net = theirs(kind, {"type": name, **arguments}, {**head, "in_channels": channels})
     ours, x = in_zoo(name).build().eval(), in_zoo(name).views(2)
     ours.load_state_dict(net.state_dict(), strict=True)
-    (volume,) = ours.input_step(*x)
+    (volume,) = ours.preprocessor(*x)
     if kind == "Recognizer2D":
         expected = net.cls_head(net.backbone(volume.transpose(1, 2).flatten(0, 1)), num_segs=8)
     else:
@@ -151,10 +152,10 @@ def test_several_outputs_and_patch_tokens_are_pooled() -> None:
     patches = network("MViT", {**MVIT, "output_cls_token": False}, 32)
     assert patches.build()(patches.views(2)).shape == (2, 1, CLASSES)
     tokens = torch.rand(4, 7, 5)
-    pooled = mmaction2._pool(nn.Identity(), (torch.empty(4),), [tokens], frames=None)
+    pooled = pooling._pool(nn.Identity(), (torch.empty(4),), [tokens], frames=None)
     torch.testing.assert_close(pooled, tokens.mean(1))
     images = torch.rand(4, 5, 3, 3)
-    pooled = mmaction2._pool(nn.Identity(), (torch.empty(4),), images, frames=2)
+    pooled = pooling._pool(nn.Identity(), (torch.empty(4),), images, frames=2)
     torch.testing.assert_close(pooled, images.mean((2, 3)).view(2, 2, 5).mean(1))
 
 
@@ -198,7 +199,7 @@ def test_wrong_settings_are_told_before_training(
     ],
 )
 def test_weights_are_not_fetched(name: str, arguments: dict[str, Any]) -> None:
-    with pytest.raises(TrainingError, match="no such file .*Nothing is fetched from the net"):
+    with pytest.raises(TrainingError, match="no such file .*The harness downloads nothing"):
         network(name, arguments, 1).build()
 
 
@@ -233,14 +234,34 @@ def test_pathways_may_be_slim() -> None:
 
 @pytest.mark.parametrize(("stem", "scale", "right"), [(2, 0.25, "0.5"), (1, 0.5, "0.25")])
 def test_maps_of_a_wrong_scale_are_told(stem: int, scale: float, right: str) -> None:
-    message = rf"input.map_scale: .* expected backbone.pose.stem_stride / 4 \({right}\)"
+    message = rf"input.map_scale: must be backbone.pose.stem_stride / 4 \({right}\); found {scale}"
     with pytest.raises(TrainingError, match=message):
         joined(pose={"stem_stride": stem}, spec={"map_scale": scale}).build()
 
 
 def test_a_wrong_scale_is_told_even_if_only_views_of_test_show_it() -> None:
-    with pytest.raises(TrainingError, match="frames of 240 give features of 30, heat maps of 124"):
+    with pytest.raises(
+        TrainingError, match="frames of 240 give features of 30, heat maps of 124 features of 31"
+    ):
         joined(spec={"size": 32, "test_size": 240, "map_scale": 0.515}).build()
+
+
+def test_a_backbone_takes_no_input_of_another_number_of_volumes() -> None:
+    both, video = NETWORKS["rgb_joint"], NETWORKS["swin_ma52"]
+    one = "backbone: cannot take input 'rgb_pose', it has only one pathway"
+    assert video.backbone.faults(both.spec) == [one]
+    two = "backbone: cannot take input 'video', it has two pathways"
+    assert both.backbone.faults(video.spec) == [two]
+    for network in NETWORKS.values():
+        assert network.backbone.faults(network.spec) == []
+    with pytest.raises(TrainingError, match="it has two pathways"):
+        Network(both.backbone, video.spec).build()
+
+
+def test_everything_that_keeps_pathways_apart_is_told_at_once() -> None:
+    entry = joined(spec={"map_scale": 0.25, "pose_frames": 11}, channel_ratio=4)
+    told = [text.split(":")[0] for text in entry.backbone.faults(entry.spec)]
+    assert told == ["input.pose_frames", "backbone.channel_ratio", "input.map_scale"]
 
 
 def test_channels_that_do_not_meet_are_told() -> None:

@@ -17,16 +17,11 @@ from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.data.video_input import VideoInput
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build
+from benchmark.models.pose_conv3d import PoseConv3d
 from benchmark.models.recognizer import Recognizer
-from benchmark.models.rgb_pose_input import map_side
-from benchmark.models.specs import (
-    Backbone,
-    PoseConv3d,
-    PosePathway,
-    RgbPathway,
-    RgbPoseConv3d,
-    VideoSwin,
-)
+from benchmark.models.rgb_pose_conv3d import PosePathway, RgbPathway, RgbPoseConv3d
+from benchmark.models.union import Backbone
+from benchmark.models.video_swin import VideoSwin
 from benchmark.params.params import Experiment
 from benchmark.presets.preset import paper
 from small_networks import CLASSES, NORM
@@ -50,7 +45,7 @@ TWO_PATHWAYS = RgbPoseConv3d(
     dropout=0.5,
 )  # fmt: skip
 VIDEO = VideoInput.model_validate_json(
-    """{"kind": "video", "modality": "rgb", "frames": 32, "size": 224, "resize": 256,
+    """{"kind": "video", "frames": 32, "size": 224, "resize": 256,
     "sampling": {"kind": "interval", "interval": 2}, "region": "frame", "crop_area": [0.08, 1.0],
     "crop_ratio": [0.75, 1.33], "flip": 0.5, "views": 4, "crops": 3,
     "normalization": {"kind": "temporal_mean_removed", "scale": 1.0}}"""
@@ -80,7 +75,7 @@ mmaction2's recognizers."""
 @pytest.fixture(autouse=True)
 def _shapes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the seconds that random numbers for all parameters take."""
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmengine.model import BaseModule
 
     monkeypatch.setattr(BaseModule, "init_weights", lambda _: None)
@@ -93,14 +88,14 @@ def on_meta(backbone: Backbone, spec: Spec) -> Recognizer:
 
 
 def volumes(spec: Spec, side: int) -> list[torch.Tensor]:
-    """What the input step gives for one view."""
+    """Make what the preprocessor returns for one view."""
     match spec:
         case SkeletonInput():
             shapes = [(36, spec.frames, side)]
         case VideoInput():
             shapes = [(3, spec.frames, side)]
         case RgbPoseInput():
-            maps = map_side(spec, side)
+            maps = round(side * spec.map_scale)
             shapes = [(3, spec.rgb_frames, side), (36, spec.pose_frames, maps)]
     return [torch.empty(1, c, t, s, s, device="meta") for c, t, s in shapes]
 

@@ -42,7 +42,7 @@ def reference(stream: str, keypoints: np.ndarray, sigma: float) -> np.ndarray:
     """mmaction2's own volumes (T, C, H, W) of one person."""
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.datasets.transforms import GeneratePoseTarget
 
     target = GeneratePoseTarget(

@@ -172,7 +172,7 @@ def test_shares_of_mixup_are_drawn_from_beta_and_partners_are_a_permutation() ->
 def test_the_loss_of_two_heads_is_the_sum_of_mmactions(label: Tensor) -> None:
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.models.heads import RGBPoseHead
     from mmaction.structures import ActionDataSample
 

@@ -22,7 +22,7 @@ from benchmark.editions.edition import read_edition
 from benchmark.modalities.packing import resized
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
-from benchmark.models.video_input import VideoStep
+from benchmark.models.preprocessors import VideoPreprocessor
 from benchmark.params.params import read_params
 from conftest import REPO
 from tiny_archive import HEIGHT, WIDTH, frames_of, keypoints_of, write_archive
@@ -207,7 +207,7 @@ def test_what_stands_still_is_removed_where_the_spec_says_so() -> None:
     assert spec.normalization.kind == "temporal_mean_removed"
     frames = torch.full((1, spec.frames, 4, 4, 3), 90, dtype=torch.uint8)
     frames[0, 2, 1, 1] = 190
-    (volume,) = VideoStep(spec.normalization)(frames)
+    (volume,) = VideoPreprocessor(spec.normalization)(frames)
     assert volume.shape == (1, 3, spec.frames, 4, 4)
     assert volume[0, :, :, 0, 0].abs().max() == 0
     moved = 100 / spec.normalization.scale * (1 - 1 / spec.frames)
@@ -216,7 +216,7 @@ def test_what_stands_still_is_removed_where_the_spec_says_so() -> None:
 
 def test_dataset_normalization_takes_the_channels_apart() -> None:
     norm = DatasetNorm(kind="dataset", mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 5.0))
-    (volume,) = VideoStep(norm)(torch.full((1, 2, 1, 1, 3), 40, dtype=torch.uint8))
+    (volume,) = VideoPreprocessor(norm)(torch.full((1, 2, 1, 1, 3), 40, dtype=torch.uint8))
     assert volume[0, :, 0, 0, 0].tolist() == [30.0, 10.0, 2.0]
 
 

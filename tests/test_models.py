@@ -10,7 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cross_entropy
 
 from benchmark.models.recognizer import Mix
-from benchmark.models.specs import RgbPoseConv3d
+from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, Network, alive, theirs
 
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
@@ -58,7 +58,7 @@ def test_mixing_mixes_the_volumes_of_partners(name: str) -> None:
         torch.stack(
             [s * v[k] + (1 - s) * v[p] for k, (s, p) in enumerate(zip(share, partner, strict=True))]
         )
-        for v in net.input_step(*x)
+        for v in net.preprocessor(*x)
     ]
     expected = net.cls_head(net.backbone(*mixed))
     torch.testing.assert_close(net(x, Mix(share, partner)), expected, atol=1e-5, rtol=1e-5)
@@ -71,11 +71,11 @@ def test_maps_beside_frames_have_the_sides_of_training_and_of_test(stream: str) 
     spec = network.spec.model_copy(update={"stream": stream, "size": 64, "test_size": 80})
     network = Network(network.backbone, spec)
     net, (frames, keypoints) = network.build(), network.views(1)
-    rgb, maps = net.input_step(frames, keypoints)
+    rgb, maps = net.preprocessor(frames, keypoints)
     assert rgb.shape == (1, 3, 6, 64, 64)
     assert maps.shape == (1, 36, 12, 32, 32)
     net.eval()
-    assert net.input_step(frames, keypoints)[1].shape == (1, 36, 12, 40, 40)
+    assert net.preprocessor(frames, keypoints)[1].shape == (1, 36, 12, 40, 40)
 
 
 def test_recomputing_keeps_less_and_changes_nothing() -> None:
@@ -128,7 +128,7 @@ def test_weights_of_mmactions_recognizer_load_and_give_its_logits(
     net = theirs("Recognizer3D", backbone, {"type": "I3DHead", "in_channels": width})
     ours, x = NETWORKS[name].build().eval(), NETWORKS[name].views(2)
     ours.load_state_dict(net.state_dict(), strict=True)
-    expected = net.cls_head(net.backbone(*ours.input_step(*x)))
+    expected = net.cls_head(net.backbone(*ours.preprocessor(*x)))
     assert expected.std() > 0.1
     torch.testing.assert_close(ours(x)[:, 0], expected, atol=1e-5, rtol=1e-5)
 
@@ -160,7 +160,7 @@ def test_weights_of_mmactions_two_pathways_load_and_give_its_logits_and_loss() -
     net, network = two_pathways(), NETWORKS["rgb_joint"]
     ours, x = network.build().eval(), network.views(3)
     ours.load_state_dict(net.state_dict(), strict=True)
-    frames, maps = ours.input_step(*x)
+    frames, maps = ours.preprocessor(*x)
     views = {"imgs": frames[:, None], "heatmap_imgs": maps[:, None]}
     expected, _ = net.extract_feat(views, stage="head")
     logits = ours(x)

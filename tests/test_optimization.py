@@ -73,7 +73,7 @@ def ours(one: Recipe, steps: int) -> list[float]:
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
 @pytest.mark.parametrize("by", ["step", "epoch"])
 def test_cosine_with_warm_up_equals_mmengines_over_the_same_epochs(by: str, steps: int) -> None:
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR
 
     def schedulers(optimizer: torch.optim.Optimizer, length: int) -> list:
@@ -93,7 +93,7 @@ def test_cosine_with_warm_up_equals_mmengines_over_the_same_epochs(by: str, step
 
 
 def test_steps_equal_mmengines_milestones_after_12_and_16_epochs() -> None:
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmengine.optim.scheduler import MultiStepLR
 
     def schedulers(optimizer: torch.optim.Optimizer, length: int) -> list:
@@ -174,7 +174,7 @@ def test_norms_biases_and_bias_tables_are_not_decayed_and_all_else_is(name: str)
 
 
 def test_norms_and_tables_of_a_swin_are_decayed_as_by_mmactions_constructor() -> None:
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.engine.optimizers import SwinOptimWrapperConstructor
 
     # The published configuration of Video Swin; it decays biases, Swin's own recipe does not.

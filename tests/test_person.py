@@ -136,7 +136,7 @@ def test_stored_keypoints_are_those_of_mmaction2s_compact_crop_over_the_whole_cl
 ) -> None:
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()  # its shim makes mmaction2 importable
+    mmaction.mmaction_models()  # its shim makes mmaction2 importable
     from mmaction.datasets.transforms import PoseCompact
 
     compact = PoseCompact(hw_ratio=1.0, allow_imgpad=True)

@@ -53,7 +53,7 @@ def test_interval_views_stay_in_the_clip(
 def test_frames_of_test_views_equal_mmactions(num_frames: int, views: int) -> None:
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.datasets.transforms import UniformSampleFrames
 
     theirs = UniformSampleFrames(clip_len=16, num_clips=views, test_mode=True)

@@ -114,7 +114,7 @@ def model_card(spec: TrainSpec) -> ModelMetadata:
     return ModelMetadata(
         format=FORMAT, experiment="x", edition="mimic", classes=MIMIC.classes,
         modality=spec.modality, input=spec.experiment.input, backbone=spec.experiment.backbone,
-        start="scratch", seed=3, epoch=1, metric="top1", val_metric=0.5,
+        init_from="scratch", seed=3, epoch=1, metric="top1", val_metric=0.5,
     )  # fmt: skip
 
 

@@ -38,16 +38,16 @@ def published(**changes: object) -> PublishedWeights:
 
 
 def project(folder: Path, modality: dict[str, object]) -> Path:
-    """A folder with a params.yaml that has more modality."""
+    """A folder with a params.yaml that has more modalities."""
     params = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
-    params["modality"] |= modality
+    params["modalities"] |= modality
     YAML().dump(params, folder / "params.yaml")
     return folder
 
 
 def raft(path: str, sha256: str) -> dict[str, object]:
     """A modality entry that needs weights."""
-    flow = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))["modality"]["flow"]
+    flow = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))["modalities"]["flow"]
     weights = {"path": path, "sha256": sha256}
     return flow | {"backend": {"kind": "raft", "size": "small", "weights": weights, "updates": 12}}
 
@@ -202,9 +202,9 @@ def test_files_that_params_name_are_right_other_or_missing(tmp_path: Path) -> No
     done = mgbench(tmp_path, "weights", "check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
-        r"^ok    modality.flow_right.backend.weights +own.pth: the pinned", done.stdout, re.M
+        r"^ok    modalities.flow_right.backend.weights +own.pth: the pinned", done.stdout, re.M
     )
-    assert re.search(r"^ok    modality.own_points.pose +own.pth: present", done.stdout, re.M)
+    assert re.search(r"^ok    modalities.own_points.pose +own.pth: present", done.stdout, re.M)
 
     more = {
         "flow_other": raft("own.pth", "0" * 64),
@@ -214,9 +214,9 @@ def test_files_that_params_name_are_right_other_or_missing(tmp_path: Path) -> No
     done = mgbench(project(tmp_path, more), "weights", "check")
     assert done.returncode == 2
     for line in (
-        rf"modality.flow_other.backend.weights +own.pth: WRONG: SHA-256 {SHA}, pinned 0000",
-        "modality.flow_missing.backend.weights +gone.pth: missing",
-        "modality.own_points.hands +gone.task: missing",
+        rf"modalities.flow_other.backend.weights +own.pth: WRONG: SHA-256 {SHA}, pinned 0000",
+        "modalities.flow_missing.backend.weights +gone.pth: missing",
+        "modalities.own_points.hands +gone.task: missing",
     ):
         assert re.search(f"^FAULT {line}", done.stdout, re.M), line
 
@@ -249,14 +249,14 @@ def test_broken_params_are_told(tmp_path: Path) -> None:
 
 
 def test_weights_are_found_wherever_they_are_named() -> None:
-    class Knobs(Strict):
+    class Settings(Strict):
         one: WeightsFile
         more: dict[str, tuple[WeightsFile, ...]]
         other: str
 
     file = WeightsFile(path="a", sha256=SHA)
-    knobs = Knobs(one=file, more={"x": (file, file)}, other="b")
-    assert [where for where, _ in weights_files(knobs)] == ["one", "more.x.0", "more.x.1"]
+    settings = Settings(one=file, more={"x": (file, file)}, other="b")
+    assert [where for where, _ in weights_files(settings)] == ["one", "more.x.0", "more.x.1"]
 
 
 def test_a_missing_or_changed_file_is_not_used(tmp_path: Path) -> None:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import copy
 import difflib
 import traceback
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
-from torch import Tensor, nn
+from pydantic import JsonValue
 
 from benchmark.core.errors import TrainingError
-from benchmark.models.mmaction_import import backbone_by_name, backbone_names
-from benchmark.models.recognizer import Head, Recognizer
+from benchmark.core.schema import Positive, Share
+from benchmark.data.inputs import RgbPoseInput, SkeletonInput
+from benchmark.models.backbone import BackboneSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.models.specs import Mmaction2Backbone
+    from torch import nn
+
+    from benchmark.data.inputs import Input
+    from benchmark.models.preprocessors import Preprocessor
+    from benchmark.models.recognizer import Recognizer
 
 FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, RuntimeError,
           TypeError, ValueError)  # fmt: skip
-"""What mmaction2's classes raise at arguments that they were not written for."""
+"""What mmaction2's classes raise at arguments that nobody wrote them for."""
 PROBED_CLIPS = 2
 
 
@@ -38,53 +41,126 @@ class Volume(NamedTuple):
         return f"{self.channels} x {self.frames} x {self.side} x {self.side}"
 
 
-def build(
-    spec: Mmaction2Backbone, step: nn.Module, *, volumes: list[Volume], num_classes: int
-) -> Recognizer:
-    """The network from scratch: any of `volumes` -> `num_classes` logits.
+class Mmaction2Backbone(BackboneSpec):
+    """Any other backbone of mmaction2's recognizers, by the name of its class."""
 
-    Raises:
-        TrainingError: mmaction2 has no such backbone, its arguments are wrong, it does not take
-            these volumes, or its features are not of the channels that the spec says.
-    """
-    where = f"backbone.name '{spec.name}'"
-    backbone = _backbone(where, spec)
-    frames = volumes[0].frames
-    if spec.time == "batch":
-        _check_segments(where, backbone, frames)
-        backbone.register_forward_pre_hook(_as_images)
-    backbone.register_forward_hook(partial(_pool, frames=frames if spec.time == "batch" else None))
-    for volume in volumes:
-        _probe(where, spec, backbone, volume)
-    return Recognizer(step, backbone, Head(spec.channels, num_classes, spec.dropout))
+    kind: Literal["mmaction2"]
+    name: str
+    """A class of mmaction.models.backbones, such as X3D."""
+    arguments: dict[str, JsonValue]
+    """Arguments of the class, as in mmaction2's configurations."""
+    channels: Positive
+    """Channels of its features; of several outputs, all channels together."""
+    time: Literal["axis", "batch"]
+    """How it takes the frames: as an axis (3-D networks), or as more images (2-D networks)."""
+    dropout: Share
+    """Dropout before the last layer, in training."""
 
+    def build(
+        self, preprocessor: Preprocessor, input_spec: Input, *, num_classes: int
+    ) -> Recognizer:
+        """Build the network from scratch: colors or maps -> `num_classes` logits.
 
-def _backbone(where: str, spec: Mmaction2Backbone) -> nn.Module:
-    known = backbone_names()
-    if spec.name not in known:
-        near = difflib.get_close_matches(spec.name, known, n=3, cutoff=0.4)
-        raise TrainingError(
-            where,
-            "mmaction2 has no such backbone",
-            do=f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(known)}.",
-        )
-    for key, value in _weights_named(spec.arguments):
-        if not Path(value).is_file():
+        Raises:
+            TrainingError: mmaction2 has no such backbone, its arguments are wrong, it does not take
+                these views, or its features have another number of channels than the spec says.
+        """
+        from benchmark.models.pooling import pool_features
+        from benchmark.models.recognizer import Head, Recognizer
+
+        volumes = _volumes(input_spec, preprocessor.out_channels)
+        backbone = self._layers()
+        images_per_clip = volumes[0].frames if self.time == "batch" else None
+        if images_per_clip:
+            self._check_segments(backbone, images_per_clip)
+        pool_features(backbone, images_per_clip)
+        for volume in volumes:
+            self._probe(backbone, volume)
+        return Recognizer(preprocessor, backbone, Head(self.channels, num_classes, self.dropout))
+
+    @property
+    def _where(self) -> str:
+        return f"backbone.name '{self.name}'"
+
+    def _layers(self) -> nn.Module:
+        from benchmark.models.mmaction_import import backbone_names, build_backbone
+
+        names = backbone_names()
+        if self.name not in names:
+            near = difflib.get_close_matches(self.name, names, n=3, cutoff=0.4)
             raise TrainingError(
-                where,
-                f"argument {key}: no such file '{value}'",
-                do="Nothing is fetched from the net: bring the file, or start from `published`.",
+                self._where,
+                "mmaction2 has no such backbone",
+                do=f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(names)}.",
             )
-    try:
-        return backbone_by_name(spec.name, copy.deepcopy(spec.arguments))
-    except FAULTS as error:
-        raise TrainingError(
-            where, "cannot be built with these arguments", found=_reason(error)
-        ) from None
+        for key, value in _weights_named(self.arguments):
+            if not Path(value).is_file():
+                raise TrainingError(
+                    self._where,
+                    f"argument {key}: no such file '{value}'",
+                    do="The harness downloads nothing: put the file there, or start from an entry "
+                    "of `pretrained`.",
+                )
+        try:
+            # A copy, because some classes write into their arguments.
+            return build_backbone(self.name, copy.deepcopy(self.arguments))
+        except FAULTS as error:
+            raise TrainingError(
+                self._where, "cannot be built with these arguments", found=_reason(error)
+            ) from None
+
+    def _check_segments(self, backbone: nn.Module, frames: int) -> None:
+        # A temporal shift over another number of frames would mix clips of a batch silently.
+        segments = getattr(backbone, "num_segments", frames)
+        if segments != frames:
+            raise TrainingError(
+                self._where,
+                "argument num_segments is not the frames of a view",
+                expected=str(frames),
+                found=str(segments),
+            )
+
+    def _probe(self, backbone: nn.Module, volume: Volume) -> None:
+        """Follow the shape of a view through the network on the meta device, without computing."""
+        import torch
+
+        shadow = copy.deepcopy(backbone).to("meta")
+        shadow.eval()  # not chained: mmaction2's ResNets return None
+        shape = (PROBED_CLIPS, volume.channels, volume.frames, volume.side, volume.side)
+        try:
+            with torch.no_grad():
+                features = shadow(torch.empty(shape, device="meta"))
+        except FAULTS as error:
+            raise TrainingError(
+                self._where, f"does not take views of {volume}", found=_reason(error)
+            ) from None
+        if len(features) != PROBED_CLIPS:
+            raise TrainingError(
+                self._where,
+                f"gives {len(features)} rows of features for {PROBED_CLIPS} views of {volume}",
+                do="Its arguments may name another number of frames.",
+            )
+        if features.shape[1] != self.channels:
+            raise TrainingError(
+                "backbone.channels",
+                f"not the channels of the features of {self.name}",
+                expected=str(features.shape[1]),
+                found=str(self.channels),
+            )
 
 
-def _weights_named(arguments: Any) -> Iterator[tuple[str, str]]:
-    """Every file of weights that arguments name, at any depth."""
+def _volumes(input_spec: Input, channels: int) -> list[Volume]:
+    """List the shapes that views of training and test have."""
+    if isinstance(input_spec, RgbPoseInput):
+        raise TypeError("one pathway takes one volume")
+    sides = {input_spec.size}
+    if isinstance(input_spec, SkeletonInput):
+        sides.add(input_spec.test_size)
+    return [Volume(channels, input_spec.frames, side) for side in sorted(sides)]
+
+
+def _weights_named(arguments: JsonValue) -> Iterator[tuple[str, str]]:
+    """Yield every file of weights that arguments name, at any depth."""
     if isinstance(arguments, list):
         for value in arguments:
             yield from _weights_named(value)
@@ -95,82 +171,7 @@ def _weights_named(arguments: Any) -> Iterator[tuple[str, str]]:
             yield from _weights_named(value)
 
 
-def _check_segments(where: str, backbone: nn.Module, frames: int) -> None:
-    """Another number would mix the clips of a batch without a word."""
-    segments = getattr(backbone, "num_segments", frames)
-    if segments != frames:
-        raise TrainingError(
-            where,
-            "argument num_segments is not the frames of a view",
-            expected=str(frames),
-            found=str(segments),
-        )
-
-
-def _probe(where: str, spec: Mmaction2Backbone, backbone: nn.Module, volume: Volume) -> None:
-    """Follow the shapes of a view through the network, without computing."""
-    shadow = copy.deepcopy(backbone).to("meta")
-    shadow.eval()
-    shape = (PROBED_CLIPS, volume.channels, volume.frames, volume.side, volume.side)
-    try:
-        with torch.no_grad():
-            features = shadow(torch.empty(shape, device="meta"))
-    except FAULTS as error:
-        raise TrainingError(
-            where, f"does not take views of {volume}", found=_reason(error)
-        ) from None
-    if len(features) != PROBED_CLIPS:
-        raise TrainingError(
-            where,
-            f"gives {len(features)} rows of features for {PROBED_CLIPS} views of {volume}",
-            do="Its arguments may name another number of frames.",
-        )
-    if features.shape[1] != spec.channels:
-        raise TrainingError(
-            "backbone.channels",
-            f"not the channels of the features of {spec.name}",
-            expected=str(features.shape[1]),
-            found=str(spec.channels),
-        )
-
-
 def _reason(error: BaseException) -> str:
-    """In one line; an assertion without a text is quoted."""
-    text = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
+    """Write an error in one line; an assertion without a text is quoted from the source."""
+    text: Any = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
     return " ".join(f"{type(error).__name__}: {text}".split())
-
-
-def _as_images(_: nn.Module, args: tuple[Tensor]) -> Tensor:
-    """(B, C, T, H, W) -> (B * T, C, H, W)."""
-    return args[0].transpose(1, 2).flatten(0, 1)
-
-
-def _pool(_: nn.Module, args: tuple[Tensor], out: Any, *, frames: int | None) -> Tensor:
-    """What a backbone gives -> (B, C): the mean over places or tokens, and over `frames` images."""
-    features = torch.cat([_vectors(part) for part in _parts(out)], dim=1)
-    if frames is None:
-        return features
-    return features.reshape(len(args[0]) // frames, -1, features.shape[1]).mean(1)
-
-
-def _vectors(part: Tensor) -> Tensor:
-    """(R, C, ...) or tokens (R, N, C) -> (R, C)."""
-    if part.ndim == 3:
-        return part.mean(1)
-    return part if part.ndim == 2 else part.flatten(2).mean(2)
-
-
-def _parts(out: Any) -> Iterator[Tensor]:
-    """The tensors to join, as mmaction2's heads do: SlowFast's fast pathway comes first."""
-    if isinstance(out, Tensor):
-        yield out
-    elif _is_pair(out):
-        yield out[1]
-    else:
-        for part in reversed(out):
-            yield from _parts(part)
-
-
-def _is_pair(out: Any) -> bool:
-    """Whether MViT gives places and their class token: its head reads the token alone."""
-    return len(out) == 2 and all(isinstance(x, Tensor) for x in out) and out[1].ndim == 2

@@ -1,91 +1,55 @@
-"""Experiments -> networks: chooses the builders, holds no numbers."""
+"""Networks of experiments: an input's preprocessor, then the backbone with its head."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, assert_never
 
+from benchmark.core.errors import TrainingError, listed
 from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
-from benchmark.models.specs import Mmaction2Backbone, PoseConv3d, RgbPoseConv3d, VideoSwin
+from benchmark.models.preprocessors import (
+    HeatmapGenerator,
+    RgbPosePreprocessor,
+    VideoPreprocessor,
+)
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
+    from benchmark.models.backbone import BackboneSpec
+    from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
-    from benchmark.models.specs import Backbone
-
-
-class _Entry(NamedTuple):
-    """What comes before the backbone."""
-
-    step: nn.Module
-    channels: int
-    """Of the volumes that it gives; of two, of the heat maps."""
 
 
 def build(
-    backbone: Backbone, spec: Input, layout: Layout | None, *, num_classes: int
+    backbone: BackboneSpec, input_spec: Input, layout: Layout | None, *, num_classes: int
 ) -> Recognizer:
-    """The network of an experiment, freshly initialized from torch's global generator.
+    """Build the network of an experiment, its weights drawn from torch's global generator.
 
-    `layout` is that of the keypoints, for an input that has some.
+    Args:
+        backbone: The spec that builds the layers.
+        input_spec: The spec of the views that the loader delivers.
+        layout: The skeleton of the keypoints, for an input that has some.
+        num_classes: Logits per head.
 
     Raises:
         TrainingError: The backbone and the input do not go together.
     """
-    step, in_channels = _entry(spec, layout)
-    match backbone:
-        case PoseConv3d():
-            from benchmark.models import pose_conv3d
-
-            return pose_conv3d.build(
-                backbone, step, in_channels=in_channels, num_classes=num_classes
-            )
-        case RgbPoseConv3d():
-            from benchmark.models import rgb_pose_conv3d
-
-            if not isinstance(spec, RgbPoseInput):
-                raise TypeError("two pathways need two inputs")
-            return rgb_pose_conv3d.build(
-                backbone, spec, step, in_channels=in_channels, num_classes=num_classes
-            )
-        case VideoSwin():
-            from benchmark.models import video_swin
-
-            return video_swin.build(
-                backbone, step, in_channels=in_channels, num_classes=num_classes
-            )
-        case Mmaction2Backbone():
-            from benchmark.models import mmaction2 as mmaction2
-
-            if isinstance(spec, RgbPoseInput):
-                raise TypeError("one pathway takes one input")
-            sides = {spec.size, spec.test_size} if isinstance(spec, SkeletonInput) else {spec.size}
-            volumes = [mmaction2.Volume(in_channels, spec.frames, side) for side in sides]
-            return mmaction2.build(backbone, step, volumes=volumes, num_classes=num_classes)
-        case _:
-            assert_never(backbone)
+    if faults := backbone.faults(input_spec):
+        raise TrainingError("backbone and input", listed(faults))
+    preprocessor = _preprocessor(input_spec, layout)
+    return backbone.build(preprocessor, input_spec, num_classes=num_classes)
 
 
-def _entry(spec: Input, layout: Layout | None) -> _Entry:
+def _preprocessor(spec: Input, layout: Layout | None) -> Preprocessor:
     if isinstance(spec, VideoInput):
-        from benchmark.models.video_input import CHANNELS, VideoStep
-
-        return _Entry(VideoStep(spec.normalization), CHANNELS)
-    from benchmark.models.rgb_pose_input import RgbPoseStep
-    from benchmark.models.skeleton_input import SkeletonStep, map_channels
-
+        return VideoPreprocessor(spec.normalization)
     if layout is None:
         raise TypeError("an input of skeletons needs their layout")
-    channels = map_channels(spec.stream, layout)
     match spec:
         case SkeletonInput():
             sizes = (spec.size, spec.test_size)
-            return _Entry(
-                SkeletonStep(spec.stream, layout, sizes=sizes, sigma=spec.sigma), channels
-            )
+            return HeatmapGenerator(spec.stream, layout, sizes=sizes, sigma=spec.sigma)
         case RgbPoseInput():
-            return _Entry(RgbPoseStep(spec, layout), channels)
+            return RgbPosePreprocessor(spec, layout)
         case _:
             assert_never(spec)

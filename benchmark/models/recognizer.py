@@ -1,4 +1,4 @@
-"""Input step, backbone, head: a network from what the loader gives to logits.
+"""Preprocessor, backbone, head: a network from what the loader delivers to logits.
 
 State-dict keys are mmaction2's (`backbone.*`, `cls_head.fc_cls.*`).
 """
@@ -19,9 +19,9 @@ class Mix(NamedTuple):
     """Which clips of a batch are mixed (mixup)."""
 
     share: Tensor
-    """float (B,): of the clip itself."""
+    """Share of the clip itself: float (B,)."""
     partner: Tensor
-    """int64 (B,): the clip that makes up the rest."""
+    """Place of the clip that makes up the rest: int64 (B,)."""
 
 
 class Head(nn.Module):
@@ -33,7 +33,7 @@ class Head(nn.Module):
         self.fc_cls = classifier(in_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, C) or (B, C, T, H, W) -> logits (B, 1, K)."""
+        """Turn features (B, C) or (B, C, T, H, W) into logits (B, 1, K)."""
         return self.fc_cls(self.dropout(x if x.ndim == 2 else x.mean(dim=(2, 3, 4))))[:, None]
 
 
@@ -47,13 +47,13 @@ class TwoHeads(nn.Module):
         self.fc_pose = classifier(in_channels[1], num_classes)
 
     def forward(self, x: tuple[Tensor, Tensor]) -> Tensor:
-        """Features (B, C, T, H, W) of both -> logits (B, 2, K)."""
+        """Turn features (B, C, T, H, W) of both pathways into logits (B, 2, K)."""
         rgb, pose = (self.dropout(path.mean(dim=(2, 3, 4))) for path in x)
         return torch.stack([self.fc_rgb(rgb), self.fc_pose(pose)], dim=1)
 
 
 def classifier(in_channels: int, num_classes: int) -> nn.Linear:
-    """The last layer, initialized as in mmaction2's I3DHead and RGBPoseHead."""
+    """Build the last layer, initialized as in mmaction2's I3DHead and RGBPoseHead."""
     layer = nn.Linear(in_channels, num_classes)
     nn.init.normal_(layer.weight, std=0.01)
     nn.init.zeros_(layer.bias)
@@ -63,23 +63,24 @@ def classifier(in_channels: int, num_classes: int) -> nn.Linear:
 class Recognizer(nn.Module):
     """A network with one head, or with two."""
 
-    def __init__(self, step: nn.Module, backbone: nn.Module, head: Head | TwoHeads) -> None:
+    def __init__(self, preprocessor: nn.Module, backbone: nn.Module, head: Head | TwoHeads) -> None:
         super().__init__()
-        self.input_step = step
+        self.preprocessor = preprocessor
         self.backbone = _channels_last(backbone)
         self.cls_head = head
 
     def forward(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Tensor:
-        """Views as the loader gives them, each (B, ...) -> logits (B, heads, K)."""
-        volumes = self.input_step(*x)
+        """Turn views as the loader delivers them, each (B, ...), into logits (B, heads, K)."""
+        volumes = self.preprocessor(*x)
         if mix is not None:
+            # Volumes, not views: heat maps of two people can be mixed, their coordinates cannot.
             volumes = tuple(_mixed(volume, mix) for volume in volumes)
         volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
         return self.cls_head(self.backbone(*volumes))
 
 
 def _channels_last(backbone: nn.Module) -> nn.Module:
-    """With the weights of its convolutions in the order of the volumes, or of images."""
+    # Weights in another order than the volumes would be reordered in every forward pass.
     for module in backbone.modules():
         if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
             module.to(memory_format=CHANNELS_LAST)
@@ -90,4 +91,5 @@ def _channels_last(backbone: nn.Module) -> nn.Module:
 
 def _mixed(volume: Tensor, mix: Mix) -> Tensor:
     share = mix.share.to(volume.dtype).view(-1, *[1] * (volume.ndim - 1))
+    # Indexing copies, so that lerp_ may overwrite: one volume more in memory, not two.
     return volume[mix.partner].lerp_(volume, share)

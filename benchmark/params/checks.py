@@ -7,16 +7,14 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from benchmark.challenges.challenge import NumberedIds, challenge_names, read_challenge
-from benchmark.data.inputs import RgbPoseInput
 from benchmark.editions.edition import edition_names, read_edition
 from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyBackend
-from benchmark.models.specs import RgbPoseConv3d
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from benchmark.params.params import Experiment, Params, TableRow
+    from benchmark.params.params import Params, TableRow
 
 
 def find_problems(params: Params) -> list[str]:
@@ -105,21 +103,8 @@ def _check_experiments(params: Params) -> Iterator[str]:
                 f" '{modality.edition}', the experiment to '{experiment.edition}'"
             )
         yield from _missing(f"{where}.recipe", experiment.recipe, "recipes", params.recipes)
-        yield from (f"{where}.{problem}" for problem in _pathway_problems(experiment))
-
-
-def _pathway_problems(experiment: Experiment) -> list[str]:
-    spec, backbone = experiment.input, experiment.backbone
-    if isinstance(spec, RgbPoseInput) != isinstance(backbone, RgbPoseConv3d):
-        return [f"backbone: kind '{backbone.kind}' cannot take input '{spec.kind}'"]
-    if not isinstance(spec, RgbPoseInput) or not isinstance(backbone, RgbPoseConv3d):
-        return []
-    if spec.pose_frames != spec.rgb_frames * backbone.speed_ratio:
-        return [
-            f"input.pose_frames: must be rgb_frames * backbone.speed_ratio "
-            f"({spec.rgb_frames * backbone.speed_ratio})"
-        ]
-    return []
+        for problem in experiment.backbone.faults(experiment.input):
+            yield f"{where}.{problem}"
 
 
 def _check_initial_weights(params: Params) -> Iterator[str]:

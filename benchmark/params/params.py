@@ -17,7 +17,7 @@ from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.union import Modality
-from benchmark.models.specs import Backbone
+from benchmark.models.union import Backbone
 from benchmark.params.checks import find_problems
 from benchmark.params.recipes import Recipe
 from benchmark.synthetic.spec import ActionsSpec, GesturesSpec

@@ -208,7 +208,7 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         modality=spec.modality,
         input=spec.experiment.input,
         backbone=spec.experiment.backbone,
-        start=result.start,
+        init_from=result.start,
         seed=spec.seed,
         epoch=result.epoch,
         metric=spec.recipe.select_checkpoint.metric,

@@ -1,4 +1,4 @@
-"""The catalogue of published weights, and what of it lies in a folder (docs/weights.md)."""
+"""The catalogue of published weights, and the state of the files on disk (docs/weights.md)."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ class PublishedWeights(Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     file: Text
-    """The name under which it is published."""
+    """Its published name."""
     folder: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] | None
-    """Its own folder beneath the folder of weights, where published names are alike."""
+    """Its own folder below the folder of weights, where several files share a published name."""
     used_by: Literal[
         "raft", "memflow", "depth_anything", "video_depth_anything", "pose",
         "video_swin", "slow_only", "pose_conv3d", "rgbpose_conv3d",
     ]  # fmt: skip
-    """A kind of backend or modality in params.yaml, or a network that it can start from."""
+    """A kind of backend or modality in params.yaml, or a network that can start from the file."""
     source: Text
     """Who publishes it, and where."""
     url: Annotated[str, StringConstraints(pattern=r"^https://\S+$")] | None
-    """Where it can be fetched; null where no public code spells the address out."""
+    """Where to download it; null if no public code spells the address out."""
     licence: Text
     """Of the weights, as published."""
     research_only: bool
     bytes: Annotated[int, Field(gt=0)] | None
     sha256_begins: Annotated[tuple[Digits, ...], Field(min_length=1)] | None
-    """Digits that the SHA-256 is known to begin with, one a published version; null: none known."""
+    """First digits of the SHA-256, one entry per published version; null if none are known."""
     digits_from: Literal["file name", "others"] | None
     """Who gave the digits: the publisher in the file's name, or projects that pin the file."""
 
     @property
     def place(self) -> Path:
-        """Where it lies, seen from the folder of weights."""
+        """Path of the file below the folder of weights."""
         return Path(self.folder or "", self.file)
 
     @model_validator(mode="after")
@@ -68,29 +68,29 @@ class Catalogue(Strict):
 
     @model_validator(mode="after")
     def _is_unique(self) -> Catalogue:
-        for what in ("name", "place"):
-            seen = [str(getattr(entry, what)) for entry in self.entries]
-            twice = sorted({value for value in seen if seen.count(value) > 1})
+        for key in ("name", "place"):
+            values = [str(getattr(entry, key)) for entry in self.entries]
+            twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
-                raise ValueError(f"{what} twice: " + ", ".join(twice))
+                raise ValueError(f"{key} twice: " + ", ".join(twice))
         return self
 
     def named(self, name: str) -> PublishedWeights:
-        """The entry called `name`.
+        """Return the entry called `name`.
 
         Raises:
             ParamsError: There is none.
         """
-        known = {entry.name: entry for entry in self.entries}
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
+        by_name = {entry.name: entry for entry in self.entries}
+        if name not in by_name:
+            near = difflib.get_close_matches(name, by_name, n=3)
             expected = " or ".join(near) or "a name that 'mgbench weights check' prints"
             raise ParamsError("--name", f"no weights '{name}'", expected=expected)
-        return known[name]
+        return by_name[name]
 
 
 def read_catalogue(path: Path = CATALOGUE) -> Catalogue:
-    """The catalogue that comes with the harness, or another one of its form.
+    """Read the catalogue that comes with the harness, or another one of its form.
 
     Raises:
         ParamsError: The file breaks the schema.
@@ -99,43 +99,45 @@ def read_catalogue(path: Path = CATALOGUE) -> Catalogue:
 
 
 class FileState(NamedTuple):
-    """What is found where a file is expected."""
+    """What is on disk where a file is expected."""
 
     level: Level
     text: str
     sha256: str | None
-    """Of the file that lies there; None where there is none."""
+    """SHA-256 of the file; None if there is no file."""
 
 
 def published_state(
     entry: PublishedWeights, folder: Path, digest: Callable[[Path], str] = sha256
 ) -> FileState:
-    """Whether a published file lies in `folder`, and whether it is the published one."""
+    """Tell whether a published file is in `folder`, and with the published bytes."""
     path = folder / entry.place
     if not path.is_file():
         return FileState("note", "absent", None)
-    found, size = digest(path), f"{path.stat().st_size:,} bytes"
+    actual, size = digest(path), f"{path.stat().st_size:,} bytes"
     if entry.sha256_begins is None:
-        return FileState("note", f"{size}; no published hash: pin it", found)
-    if found.startswith(entry.sha256_begins):
-        return FileState("ok", f"{size}; the published file", found)
-    known = " or ".join(digits[:8] for digits in entry.sha256_begins)
-    return FileState("fault", f"{size}; WRONG: SHA-256 {found}, published begins {known}", found)
+        return FileState("note", f"{size}; no published hash: pin it", actual)
+    if actual.startswith(entry.sha256_begins):
+        return FileState("ok", f"{size}; the published file", actual)
+    expected = " or ".join(digits[:8] for digits in entry.sha256_begins)
+    text = f"{size}; WRONG: SHA-256 {actual}, published begins {expected}"
+    return FileState("fault", text, actual)
 
 
 def pinned_state(weights: WeightsFile, digest: Callable[[Path], str] = sha256) -> FileState:
-    """Whether the file that params.yaml names is the one that it pins."""
+    """Tell whether the file that params.yaml names has the pinned bytes."""
     path = Path(weights.path)
     if not path.is_file():
         return FileState("fault", f"{path}: missing", None)
-    found = digest(path)
-    if found != weights.sha256:
-        return FileState("fault", f"{path}: WRONG: SHA-256 {found}, pinned {weights.sha256}", found)
-    return FileState("ok", f"{path}: the pinned file", found)
+    actual = digest(path)
+    if actual != weights.sha256:
+        text = f"{path}: WRONG: SHA-256 {actual}, pinned {weights.sha256}"
+        return FileState("fault", text, actual)
+    return FileState("ok", f"{path}: the pinned file", actual)
 
 
 def weights_files(value: object, where: str = "") -> Iterator[tuple[str, WeightsFile]]:
-    """Every `WeightsFile` beneath `value`, with its dotted path."""
+    """Yield every `WeightsFile` below `value` with its dotted path."""
     if isinstance(value, WeightsFile):
         yield where, value
         return

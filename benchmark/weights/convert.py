@@ -1,4 +1,4 @@
-"""Weights that a network starts from: a file's tensors under our names, put into the network.
+"""Tensors of a checkpoint: read safely, renamed to our names, and loaded into a network.
 
 Our names are mmaction2's: `backbone.*` and `cls_head.fc_cls.*`; with two pathways
 `backbone.rgb_path.*`, `backbone.pose_path.*`, `cls_head.fc_rgb.*` and `cls_head.fc_pose.*`.
@@ -14,8 +14,8 @@ from torch.nn.functional import pad
 from torch.serialization import safe_globals
 
 from benchmark.core.errors import ArchiveError, FormatError
-from benchmark.core.tensors import tensor_faults
-from benchmark.weights.convert_swin import REBUILT, from_2d, from_torchvision, inflated
+from benchmark.models.check_tensors import tensor_faults
+from benchmark.weights.convert_swin import REBUILT, from_2d, from_torchvision, inflate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-Layout: TypeAlias = Literal["mmaction", "swin_2d", "swin_3d"]
-"""How a file names its tensors: mmaction2 and PYSKL, a 2-D Swin, torchvision's Video Swin."""
+CheckpointFormat: TypeAlias = Literal["mmaction", "swin_2d", "swin_3d"]
+"""How a file names its tensors: as mmaction2 and PYSKL, a 2-D Swin, or torchvision's Video Swin."""
 
-LANDMARKS: dict[Layout, str] = {
+LANDMARKS: dict[CheckpointFormat, str] = {
     "mmaction": "backbone.",
     "swin_2d": "layers.0.blocks.0.attn.",
     "swin_3d": "features.0.0.attn.",
 }
-"""What some names of a layout begin with."""
+"""Beginning of some names in each format."""
 
 NESTS = ("state_dict", "model", "model_state")
-"""Where a checkpoint keeps its tensors."""
+"""Keys under which a checkpoint keeps its tensors."""
 
 NOT_READ = (
     "builtins.getattr",
@@ -46,9 +46,9 @@ NOT_READ = (
     "numpy.core.multiarray._reconstruct",
     "numpy.core.multiarray.scalar",
 )
-"""What OpenMMLab's checkpoints ask for beside their tensors: scores, and histories of losses that
-mmengine stores with its methods. Each of these names gets `_Nothing`, never what it says: no
-attribute is looked up, no array is built. Any other name but torch's own refuses the file."""
+"""Names that OpenMMLab's checkpoints use beside their tensors: scores, and histories of losses that
+mmengine pickles with their methods. The unpickler replaces each of these names by `_Nothing`: it
+looks up no attribute and builds no array. It refuses a file with any other name but torch's own."""
 
 HEAD = "cls_head."
 LATERAL = "_lateral."
@@ -59,11 +59,11 @@ WIDENED = frozenset(
     for block in (f"layer{number}.0" for number in blocks)
     for part in ("conv1", "downsample")
 )
-"""What takes the other pathway's channels behind its own."""
+"""Convolutions that receive the other pathway's channels behind their own."""
 
 
 class _Nothing:
-    """Stands in a checkpoint for what is not read: takes all and keeps none of it."""
+    """Replaces what is not read of a checkpoint: accepts every argument and keeps none."""
 
     def __new__(cls, *_: object) -> _Nothing:
         return super().__new__(cls)
@@ -73,20 +73,20 @@ class _Nothing:
 
 
 class Filled(NamedTuple):
-    """What became of the tensors: names of the network's, and of the file's that it has not."""
+    """What became of each tensor, by name."""
 
     loaded: tuple[str, ...]
-    """Taken as they are."""
+    """The file's, loaded as they are."""
     adapted: tuple[str, ...]
-    """Taken in another shape."""
+    """The file's, loaded in another shape."""
     reinitialized: tuple[str, ...]
-    """Of the network, and left as it was built: a new classifier, lateral connections."""
+    """The network's, left as built: a new classifier, lateral connections."""
     skipped: tuple[str, ...]
-    """Of the file, and not used."""
+    """The file's, not used."""
 
     def __str__(self) -> str:
-        """One line for the log."""
-        said = (
+        """Count the tensors of each kind in one line for the log."""
+        kinds = (
             (self.loaded, "loaded"),
             (self.adapted, "adapted in shape"),
             (self.reinitialized, "of the network left as built"),
@@ -94,16 +94,16 @@ class Filled(NamedTuple):
         )
         counts = [
             f"{len(names)} {kind}" + (f" (first {names[0]})" if names and kind != "loaded" else "")
-            for names, kind in said
+            for names, kind in kinds
         ]
         return "tensors: " + ", ".join(counts)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a foreign checkpoint, on the CPU; nothing that it says is run.
+    """Read the named tensors of a foreign checkpoint to the CPU, without running anything in it.
 
-    `.safetensors`, or what torch.save wrote, a training's other content around them or not. See
-    `NOT_READ` for what of that content is passed over.
+    The file is `.safetensors` or written by torch.save, with or without a training's other content
+    around the tensors. `NOT_READ` says what of that content is passed over.
 
     Raises:
         ArchiveError: It cannot be read, asks for more than tensors, or holds something else.
@@ -111,7 +111,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     do = "See docs/weights.md"
     try:
         content = _content(path)
-    except Exception as error:  # whatever a foreign file does to its reader
+    except Exception as error:  # a damaged file makes torch raise almost anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ArchiveError(path, "cannot be read", found=reason, do=do) from None
     tensors: Any = content
@@ -120,12 +120,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         tensors = nests[0] if nests else content
     if not isinstance(tensors, dict) or not tensors or not all(map(_is_named, tensors.items())):
         raise ArchiveError(path, "holds something else than named tensors", do=do)
+    # DistributedDataParallel puts this word before every name.
     prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
     return {name.removeprefix(prefix): x.detach() for name, x in tensors.items()}
 
 
 def _is_named(item: tuple[object, object]) -> bool:
-    """Whether it is a name and a tensor that has all its numbers, one by one, in memory."""
+    """Tell whether an item is a name and a plain tensor: not sparse, quantized or on `meta`."""
     name, x = item
     if not isinstance(name, str) or not isinstance(x, torch.Tensor):
         return False
@@ -139,27 +140,31 @@ def _content(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def converted(tensors: Mapping[str, Tensor], layout: Layout, *, where: object) -> dict[str, Tensor]:
-    """A file's tensors under our names, shapes as they are.
+def convert(
+    tensors: Mapping[str, Tensor], checkpoint_format: CheckpointFormat, *, where: object
+) -> dict[str, Tensor]:
+    """Rename a file's tensors to our names; their shapes stay.
 
-    mmaction2 1.x, PYSKL and MM-Gesture name alike: `mmaction` changes nothing. For the two others
-    see `swin_conversion`.
+    mmaction2 1.x, PYSKL and MM-Gesture use our names: `mmaction` changes nothing. `convert_swin`
+    renames the two other formats.
 
     Raises:
-        FormatError: No name is of that layout.
+        FormatError: No name is of that format; `where` is the file that the message names.
 
     Source: mmaction2 1.2.0 and PYSKL, RGBPoseConv3D, ResNet3dPathway, RGBPoseHead (read).
     """
-    if not any(name.startswith(LANDMARKS[layout]) for name in tensors):
-        others = [
-            key for key, mark in LANDMARKS.items() if any(name.startswith(mark) for name in tensors)
-        ]
-        do = f"Its layout is {others[0]}" if others else f"Its layout is none of {[*LANDMARKS]}"
+    matching = [
+        key for key, mark in LANDMARKS.items() if any(name.startswith(mark) for name in tensors)
+    ]
+    if checkpoint_format not in matching:
+        right = matching[0] if matching else f"none of {[*LANDMARKS]}"
         raise FormatError(
-            where, f"not of layout {layout}", expected=f"tensors named {LANDMARKS[layout]}*",
-            found=f"{len(tensors)}, first {next(iter(tensors), 'none')}", do=do,
+            where, f"not of checkpoint format {checkpoint_format}",
+            expected=f"tensors named {LANDMARKS[checkpoint_format]}*",
+            found=f"{len(tensors)} tensors, first {next(iter(tensors), 'none')}",
+            do=f"Its format is {right}",
         )  # fmt: skip
-    match layout:
+    match checkpoint_format:
         case "mmaction":
             return dict(tensors)
         case "swin_2d":
@@ -167,22 +172,25 @@ def converted(tensors: Mapping[str, Tensor], layout: Layout, *, where: object) -
         case "swin_3d":
             return from_torchvision(tensors)
         case _:
-            assert_never(layout)
+            assert_never(checkpoint_format)
 
 
-def merged(rgb: Mapping[str, Tensor], pose: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Two single streams under the names of the two pathways and their heads, shapes as they are.
+def merge(rgb: Mapping[str, Tensor], pose: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename two single-stream networks to the two pathways and their heads; shapes stay.
 
-    What is neither backbone nor classifier of a single stream gets a name that `fill` refuses.
+    A tensor that is neither backbone nor classifier gets a name that `fill` refuses.
 
     Source: Duan et al., PYSKL, configs/rgbpose_conv3d/merge_pretrain.ipynb.
     """
     both = {}
     for stream, tensors in (("rgb", rgb), ("pose", pose)):
-        ours = {"backbone.": f"backbone.{stream}_path.", f"{HEAD}fc_cls.": f"{HEAD}fc_{stream}."}
+        prefixes = {
+            "backbone.": f"backbone.{stream}_path.",
+            f"{HEAD}fc_cls.": f"{HEAD}fc_{stream}.",
+        }
         for name, x in tensors.items():
-            old = next((prefix for prefix in ours if name.startswith(prefix)), "")
-            both[ours.get(old, f"{stream}: ") + name.removeprefix(old)] = x
+            old = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
+            both[prefixes.get(old, f"{stream}: ") + name.removeprefix(old)] = x
     return both
 
 
@@ -193,12 +201,18 @@ def fill(
     where: object,
     head: Literal["keep", "fresh"],
 ) -> Filled:
-    """Put tensors into a network that has just been built.
+    """Load tensors into a network that has just been built.
 
-    Shapes are adapted in two cases: a 2-D Swin into a 3-D one (`swin_conversion.inflated`), and
-    (out, in, t, h, w) of `WIDENED` into more channels in: zeros behind, so that the other pathway
-    does not count yet. The classifier stays as built if `head` is `fresh`, or if it has another
-    number of classes. Buffers that follow from the window stay the network's own.
+    Two kinds of tensors change their shape: those of a 2-D Swin for a 3-D one
+    (`convert_swin.inflate`), and the convolutions (out, in, t, h, w) of `WIDENED`. The classifier
+    stays as built if the file's has another number of classes. Buffers that the window determines
+    stay the network's own.
+
+    Args:
+        model: The network; it changes only if everything fits.
+        tensors: The file's tensors under our names.
+        where: The file or folder that a message names.
+        head: Whether to load the classifier, or to leave it as built.
 
     Raises:
         FormatError: Tensors are missing, other than lateral connections and a fresh classifier;
@@ -206,43 +220,51 @@ def fill(
 
     Source: for the zeros, Duan et al., PYSKL, configs/rgbpose_conv3d/merge_pretrain.ipynb.
     """
-    own = model.state_dict()
-    fresh = {name for name in (*own, *tensors) if name.startswith(HEAD)}
-    fresh = fresh if head == "fresh" else _of_other_classes(own, tensors)
+    network = model.state_dict()
+    # Other classes, or as many with other meanings, make a trained classifier worthless: a fresh
+    # one, close to 0, starts from equal probabilities.
+    fresh = {name for name in (*network, *tensors) if name.startswith(HEAD)}
+    fresh = fresh if head == "fresh" else _of_other_classes(network, tensors)
     skipped = [name for name in tensors if name in fresh or name.endswith(REBUILT)]
     used = {name: x for name, x in tensors.items() if name not in skipped}
-    adapted = {**inflated(model, used), **_widened(own, used)}
+    adapted = {**inflate(model, used), **_widened(network, used)}
     ready = {**used, **adapted}
-    as_built = [name for name in own if name in fresh or (LATERAL in name and name not in tensors)]
-    optional = [*as_built, *(name for name in own if name.endswith(REBUILT))]
-    wanted = {name: x for name, x in own.items() if name not in optional}
-    if said := tensor_faults(wanted, ready):
+    # Single streams have no lateral connections, so a merged network draws its own. A trained
+    # network with two pathways has them, and they are loaded.
+    as_built = [
+        name for name in network if name in fresh or (LATERAL in name and name not in tensors)
+    ]
+    optional = [*as_built, *(name for name in network if name.endswith(REBUILT))]
+    wanted = {name: x for name, x in network.items() if name not in optional}
+    if faults := tensor_faults(wanted, ready):
         raise FormatError(
-            where, "not the tensors of this network", found=said,
+            where, "not the tensors of this network", found=faults,
             do="The backbone in params.yaml must be the network that they are of",
         )  # fmt: skip
-    model.load_state_dict({**own, **ready})
+    model.load_state_dict({**network, **ready})
     loaded = [name for name in ready if name not in adapted]
     return Filled(tuple(loaded), tuple(adapted), tuple(as_built), tuple(skipped))
 
 
-def _of_other_classes(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> set[str]:
-    """Names of classifiers (K, C) and (K,) that differ from the file's in K alone."""
+def _of_other_classes(network: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> set[str]:
+    """Name the classifiers (K, C) and (K,) that differ from the file's in K alone."""
     names = set()
-    for name, x in own.items():
+    for name, x in network.items():
         if name.startswith(HEAD) and name.endswith(".weight") and name in tensors:
-            found = tensors[name].shape
-            if found != x.shape and found[1:] == x.shape[1:]:
+            shape = tensors[name].shape
+            if shape != x.shape and shape[1:] == x.shape[1:]:
                 names |= {name, name.removesuffix("weight") + "bias"}
     return names
 
 
-def _widened(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convolutions (out, in, t, h, w) with zeros for the channels in that they lack."""
+def _widened(network: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Append zeros to convolutions (out, in, t, h, w) for the input channels that they lack."""
+    # With zeros the other pathway's channels do not count yet: a merged network starts with
+    # exactly the answers of its two streams.
     wider = {}
-    for name in [name for name in own if name in WIDENED and name in tensors]:
-        x, wanted = tensors[name], own[name].shape
-        lacks = wanted[1] - x.shape[1] if x.ndim == 5 else 0
-        if lacks > 0 and (wanted[0], *wanted[2:]) == (x.shape[0], *x.shape[2:]):
+    for name in [name for name in network if name in WIDENED and name in tensors]:
+        x, shape = tensors[name], network[name].shape
+        lacks = shape[1] - x.shape[1] if x.ndim == 5 else 0
+        if lacks > 0 and (shape[0], *shape[2:]) == (x.shape[0], *x.shape[2:]):
             wider[name] = pad(x, (0, 0) * 3 + (0, lacks))
     return wider

@@ -1,4 +1,4 @@
-"""What a training starts from: a folder with weights, or with none (`scratch`)."""
+"""Initial weights: the folder that a training starts from, with tensors or without (`scratch`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.weights.convert import converted, fill, merged, read_tensors
+from benchmark.weights.convert import HEAD, convert, fill, merge, read_tensors
 from benchmark.weights.model_folder import (
     METADATA,
     WEIGHTS,
@@ -26,47 +26,47 @@ if TYPE_CHECKING:
     from benchmark.models.recognizer import Recognizer
     from benchmark.params.params import Pretrained
 
-START = "initial_weights.json"
+INITIAL_WEIGHTS = "initial_weights.json"
 FORMAT = "initial_weights/2"
 
 
 class InitialWeights(Strict):
-    """initial_weights.json: what the weights beside it are, where they are no finished model."""
+    """initial_weights.json: metadata of initial weights that are no finished model."""
 
     format: str = Field(pattern=f"^{FORMAT}$")
     checkpoint_format: Literal["scratch", "merged", "mmaction", "swin_2d", "swin_3d"]
-    """How the tensors are named; `merged` are the names of two pathways."""
+    """How the tensors are named: `merged` has the names of two pathways, `scratch` no tensors."""
     origin: str
     """Whose weights they are."""
 
 
 def write_no_weights(out: Path) -> None:
-    """No weights: training starts from the network's own initialization."""
+    """Write a folder without tensors: training keeps the network's own initialization."""
     _write(out, InitialWeights(format=FORMAT, checkpoint_format="scratch", origin="none"), None)
 
 
 def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
-    """Two trained models as the two pathways of one network.
+    """Write two trained models as the two pathways of one network.
 
     Raises:
         FormatError: A model cannot be read.
     """
-    tensors = merged(read_weights(rgb), read_weights(pose))
+    tensors = merge(read_weights(rgb), read_weights(pose))
     origin = f"{read_metadata(rgb).experiment} and {read_metadata(pose).experiment}"
     _write(out, InitialWeights(format=FORMAT, checkpoint_format="merged", origin=origin), tensors)
 
 
 def write_pretrained(spec: Pretrained, out: Path) -> None:
-    """The tensors of a published file, without running what it says.
+    """Write the tensors of a published file, without running anything in it.
 
     Raises:
-        ArchiveError: The file is missing, or is not the pinned one.
-        FormatError: It holds something else than tensors.
+        ArchiveError: The file is missing, is not the pinned one, or holds more than tensors.
     """
-    path = verified(spec.file, expected="the file that published names")
+    path = verified(spec.file, expected="the file that `pretrained` in params.yaml names")
     metadata = InitialWeights(
         format=FORMAT, checkpoint_format=spec.checkpoint_format, origin=path.name
     )
+    # The names stay the file's: only the training knows the network that they must fit.
     _write(out, metadata, read_tensors(path))
 
 
@@ -74,13 +74,14 @@ def _write(out: Path, metadata: InitialWeights, tensors: dict[str, torch.Tensor]
     with replacing_folder(out) as work:
         if tensors is not None:
             write_tensors(work / WEIGHTS, tensors)
-        write_json(work / START, metadata)
+        write_json(work / INITIAL_WEIGHTS, metadata)
 
 
 def load_initial_weights(folder: Path, model: Recognizer, classes: tuple[str, ...]) -> str:
-    """Put the weights of a folder into the network; what was done, in one line.
+    """Load the weights of a folder into the network; return what was done, in one line.
 
-    The classifier is taken over where the classes are the same.
+    A trained model's classifier is kept if its classes are `classes`. That of any other folder is
+    kept if the folder has one of as many classes.
 
     Raises:
         FormatError: The folder is damaged, or its weights do not fit the network.
@@ -91,11 +92,11 @@ def load_initial_weights(folder: Path, model: Recognizer, classes: tuple[str, ..
         head = "keep" if metadata.classes == classes else "fresh"
         filled = fill(model, read_weights(folder), where=folder, head=head)
         return f"{metadata.experiment}: {filled}"
-    start = read_yaml(folder / START, InitialWeights)
-    if start.checkpoint_format == "scratch":
+    initial = read_yaml(folder / INITIAL_WEIGHTS, InitialWeights)
+    if initial.checkpoint_format == "scratch":
         return "scratch"
     tensors = read_weights(folder)
-    if start.checkpoint_format != "merged":
-        tensors = converted(tensors, start.checkpoint_format, where=folder)
-    head = "keep" if any(name.startswith("cls_head.") for name in tensors) else "fresh"
-    return f"{start.origin}: {fill(model, tensors, where=folder, head=head)}"
+    if initial.checkpoint_format != "merged":
+        tensors = convert(tensors, initial.checkpoint_format, where=folder)
+    head = "keep" if any(name.startswith(HEAD) for name in tensors) else "fresh"
+    return f"{initial.origin}: {fill(model, tensors, where=folder, head=head)}"

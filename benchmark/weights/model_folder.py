@@ -1,4 +1,4 @@
-"""The files of a finished model: weights and a metadata."""
+"""The folder of a trained model: weights and metadata."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.data.inputs import Input
 from benchmark.modalities.union import Modality
-from benchmark.models.specs import Backbone
+from benchmark.models.union import Backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 METADATA = "experiment.json"
-FORMAT = "model/2"
+FORMAT = "model/3"
 
 
 class ModelMetadata(Strict):
-    """experiment.json: all that is needed to build the network and to feed it."""
+    """experiment.json: everything needed to build the network and to feed it."""
 
     format: str = Field(pattern=f"^{FORMAT}$")
     experiment: str
@@ -35,33 +35,33 @@ class ModelMetadata(Strict):
     modality: Modality
     input: Input
     backbone: Backbone
-    start: str
-    """What it started from, in one line: names, and how many tensors were taken."""
+    init_from: str
+    """The initial weights in one line: their origin, and how many tensors were loaded."""
     seed: int
     epoch: int
     """The epoch whose weights these are, counted from 1."""
     metric: str
-    """What the epoch was kept for."""
+    """The validation metric that selected the epoch."""
     val_metric: float
-    """Its value on validation, one view a clip, in [0, 1]."""
+    """Its value on validation, one view per clip, in [0, 1]."""
 
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:
-    """Weights (without metadata: that would not be byte-stable) and metadata, as one folder."""
+    """Write weights and metadata as one folder."""
     with replacing_folder(folder) as work:
         write_tensors(work / WEIGHTS, weights)
         write_json(work / METADATA, metadata)
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """A safetensors file without metadata."""
-    # Two names of one tensor would be refused: each gets its own copy.
-    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(own, path)
+    """Write a safetensors file without metadata, whose order safetensors does not keep."""
+    # safetensors refuses two names of one tensor: each name gets its own copy.
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(copies, path)
 
 
 def read_metadata(folder: Path) -> ModelMetadata:
-    """The metadata of a model folder.
+    """Read the metadata of a model folder.
 
     Raises:
         ParamsError: It is missing or breaks its schema.
@@ -70,7 +70,7 @@ def read_metadata(folder: Path) -> ModelMetadata:
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a model folder.
+    """Read the tensors of a model folder.
 
     Raises:
         FormatError: The file is missing or damaged.
@@ -83,7 +83,7 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
-    """Fill `model`; every tensor must be there and none left over.
+    """Load the tensors of a model folder into `model`; none may be missing or left over.
 
     Raises:
         FormatError: The file is missing or damaged, or does not fit the network.

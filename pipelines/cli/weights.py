@@ -1,4 +1,4 @@
-"""`mgbench weights`: the optional files of weights, and whether they are the right ones."""
+"""`mgbench weights`: check the optional files of weights."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ folder_of_weights = click.Path(path_type=Path, exists=True, file_okay=False)
 
 @click.group()
 def weights() -> None:
-    """Look at the optional files of weights."""
+    """Check the optional files of weights."""
 
 
 @weights.command()
-@click.option("--folder", type=folder_of_weights, help="Where they lie, if not in weights/.")
-@click.option("--name", help="Say all about one published file.")
+@click.option("--folder", type=folder_of_weights, help="Folder of the files, if not weights/.")
+@click.option("--name", help="Print everything about one published file.")
 def check(folder: Path | None, name: str | None) -> None:
-    """Check every file; exit code 2 if one is wrong, or named in params.yaml and missing."""
+    """Check every file; exit with 2 if one is wrong, or named in params.yaml and missing."""
     with mistakes_shown():
         catalogue = read_catalogue()
         entries = [catalogue.named(name)] if name else catalogue.entries
@@ -55,16 +55,23 @@ def check(folder: Path | None, name: str | None) -> None:
 def show(
     entries: Sequence[PublishedWeights], params: Params | None, folder: Path, *, in_full: bool
 ) -> list[str]:
-    """Print the state of each file; the levels of what was found."""
-    digest = _once_a_file()
+    """Print the state of each file and return the levels.
+
+    Args:
+        entries: The published files to look for.
+        params: Names more files, by path; None for the published ones alone.
+        folder: Folder of the published files.
+        in_full: Whether to print everything that the catalogue knows.
+    """
+    digest = _hash_once()
     states = [(entry, published_state(entry, folder, digest)) for entry in entries]
     named = list(_named_in(params, digest)) if params else []
-    width = max(
-        len(label) for label in [*(entry.name for entry in entries), *(w for w, _ in named)]
-    )
+    labels = [*(entry.name for entry in entries), *(where for where, _ in named)]
+    width = max(map(len, labels))
     for entry, state in states:
         click.echo(Finding(state.level, state.text, entry.name).line(width))
-        for line in [*(_card(entry, folder) if in_full else ()), *_to_paste(entry, folder, state)]:
+        lines = _metadata(entry, folder) if in_full else []
+        for line in [*lines, *_to_paste(entry, folder, state)]:
             click.echo(f"      {line}")
     for where, state in named:
         click.echo(Finding(state.level, state.text, where).line(width))
@@ -74,33 +81,33 @@ def show(
     return [state.level for _, state in (*states, *named)]
 
 
-def _once_a_file() -> Callable[[Path], str]:
-    """SHA-256 that reads a file once in a run: some hold gigabytes and are named twice."""
-    known = cache(sha256)
-    return lambda path: known(path.resolve())
+def _hash_once() -> Callable[[Path], str]:
+    # Some files hold gigabytes, and the catalogue and params.yaml name the same file.
+    cached = cache(sha256)
+    return lambda path: cached(path.resolve())
 
 
 def _named_in(params: Params, digest: Callable[[Path], str]) -> Iterator[tuple[str, FileState]]:
-    """Every file of weights that params.yaml names; MediaPipe's are not pinned there."""
+    """Yield the state of every file of weights that params.yaml names."""
     for where, file in weights_files(params):
         yield where, pinned_state(file, digest)
+    # MediaPipe's files have a path and no hash there.
     for key, modality in params.modalities.items():
         if isinstance(modality, PoseModality):
             for part in ("pose", "hands", "face"):
-                path = getattr(modality, part)
-                if path is not None:
-                    there = Path(path).is_file()
-                    text = f"{path}: {'present' if there else 'missing'}"
-                    yield (
-                        f"modality.{key}.{part}",
-                        FileState("ok" if there else "fault", text, None),
-                    )
+                if path := getattr(modality, part):
+                    yield f"modalities.{key}.{part}", _unpinned_state(Path(path))
 
 
-def _card(entry: PublishedWeights, folder: Path) -> list[str]:
-    """All that the catalogue knows."""
+def _unpinned_state(path: Path) -> FileState:
+    if path.is_file():
+        return FileState("ok", f"{path}: present", None)
+    return FileState("fault", f"{path}: missing", None)
+
+
+def _metadata(entry: PublishedWeights, folder: Path) -> list[str]:
     size = f"{entry.bytes:,}" if entry.bytes else "not stated"
-    known = " or ".join(entry.sha256_begins or ()) or "none published: pin what you fetched"
+    digits = " or ".join(entry.sha256_begins or ()) or "none published: pin your download"
     origin = {None: "", "file name": " (in the file's name)", "others": " (others pin it)"}
     return [
         f"file:     {entry.file}, bytes: {size}",
@@ -108,13 +115,13 @@ def _card(entry: PublishedWeights, folder: Path) -> list[str]:
         f"source:   {entry.source}",
         f"fetch:    {entry.url or 'no address known'}",
         f"licence:  {entry.licence}" + ("; for research only" if entry.research_only else ""),
-        f"SHA-256 begins: {known}{origin[entry.digits_from]}",
+        f"SHA-256 begins: {digits}{origin[entry.digits_from]}",
         f"put it in {folder / entry.place}",
     ]
 
 
 def _to_paste(entry: PublishedWeights, folder: Path, state: FileState) -> list[str]:
-    """What pins the file in params.yaml; nothing for a wrong one."""
+    """Write the lines that pin the file in params.yaml; none for a wrong file."""
     if state.sha256 is None or state.level == "fault":
         return []
     if entry.used_by == "pose":  # params.yaml names it by its path alone

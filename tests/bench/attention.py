@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.models import mmaction_import as mmaction
-from benchmark.models.specs import VideoSwin
+from benchmark.models.video_swin import VideoSwin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def cases() -> Iterator[Case]:
         kind="video_swin", embed_dims=48, depths=(2, 2, 2), num_heads=(3, 6, 12),
         patch_size=(2, 4, 4), window_size=(4, 3, 3), drop_path=0.0, dropout=0.1, recompute=False,
     )  # fmt: skip
-    net = mmaction.swin_3d(spec, in_channels=3)
+    net = spec.layers(in_channels=3)
     yield Case("small Swin, batch 8", slow_again(net), torch.randn(8, 3, 8, 48, 48))
     from mmaction.models.backbones.swin import BasicLayer
 
@@ -58,7 +58,7 @@ def cases() -> Iterator[Case]:
 
 def slow_again(net: nn.Module) -> nn.Module:
     """With mmaction2's attention in the place of ours."""
-    plain, ours = mmaction._window_attention()
+    plain, ours = mmaction.window_attention_classes()
     for module in net.modules():
         if type(module) is ours:
             module.__class__ = plain
@@ -86,7 +86,7 @@ def compare(case: Case, device: torch.device, mode: Any, rounds: int) -> str:
     """The least time of each way, taken in turn, and by how much what they give differs."""
     theirs = case.net.to(device)
     ours = copy.deepcopy(theirs)
-    mmaction._hasten(ours)
+    mmaction.speed_up_attention(ours)
     x = case.x.to(device).requires_grad_()
     taken: dict[str, list[float]] = {"ours": [], "theirs": []}
     for _ in range(rounds):

@@ -39,7 +39,7 @@ def peer(view: torch.Tensor, stream: str) -> Callable[[], Any]:
     """mmaction2's transform of the same view."""
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()  # its shim makes mmaction2 importable
+    mmaction.mmaction_models()  # its shim makes mmaction2 importable
     from mmaction.datasets.transforms import GeneratePoseTarget
 
     target = GeneratePoseTarget(

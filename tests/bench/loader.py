@@ -24,7 +24,7 @@ from benchmark.data.sampling import IntervalSampling
 from benchmark.data.video_input import VideoInput, VideoViews
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.rgb import RgbModality
-from benchmark.models.video_input import VideoStep
+from benchmark.models.preprocessors import VideoPreprocessor
 from benchmark.synthetic.bench import one_person
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def peer_pipeline() -> Callable[[dict[str, Any]], dict[str, Any]]:
     """mmaction2's transforms for the same view."""
     from benchmark.models import mmaction_import as mmaction
 
-    mmaction._backbones()  # its shim makes mmaction2 importable
+    mmaction.mmaction_models()  # its shim makes mmaction2 importable
     from mmaction.datasets.transforms import (
         CenterCrop,
         DecordDecode,
@@ -105,7 +105,7 @@ def main(clips: int, frames: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         index = prepare(root, film(clips, frames), frames)
-        views, step = VideoViews(INPUT, root / "rgb", index), VideoStep(INPUT.normalization)
+        views, step = VideoViews(INPUT, root / "rgb", index), VideoPreprocessor(INPUT.normalization)
         peer = peer_pipeline()
         mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (MEAN, STD))
 

@@ -29,7 +29,8 @@ from benchmark.data.video_input import VideoInput
 from benchmark.editions.edition import read_edition
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build
-from benchmark.models.specs import PoseConv3d, VideoSwin
+from benchmark.models.pose_conv3d import PoseConv3d
+from benchmark.models.video_swin import VideoSwin
 from benchmark.params.params import read_params
 from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
@@ -262,7 +263,7 @@ def config(task: TrainSpec, folder: Path, width: int, in_channels: int, workers:
 
 def theirs(task: TrainSpec, folder: Path, workers: int) -> Curve:
     """Train with mmengine's Runner, from the weights that ours start from."""
-    mmaction._backbones()  # our shim makes mmaction2 importable
+    mmaction.mmaction_models()  # our shim makes mmaction2 importable
     from mmaction.utils import register_all_modules
     from mmengine.hooks import Hook
     from mmengine.runner import Runner

@@ -20,11 +20,11 @@ from torch import nn
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, verified
-from benchmark.core.tensors import tensor_faults
 from benchmark.modalities.depth.dinov2 import PATCH, DinoV2
 from benchmark.modalities.depth.dpt_temporal import TemporalDpt
 from benchmark.modalities.depth.motion_module import MAX_FRAMES
 from benchmark.modalities.depth.windows import DepthWindows
+from benchmark.models.check_tensors import tensor_faults
 from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:

@@ -163,7 +163,7 @@ def load_network(path: Path) -> Any:
         ArchiveError: The file is damaged or not MemFlow's.
         MissingExtra: ptlflow is not installed.
     """
-    from benchmark.core.tensors import tensor_faults
+    from benchmark.models.check_tensors import tensor_faults
 
     checkpoint = _read_checkpoint(path)
     with _quiet():

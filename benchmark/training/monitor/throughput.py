@@ -44,10 +44,10 @@ def flops_of_clip(state: TrainState) -> int:
 def flops_of_forward(state: TrainState, x: tuple[Tensor, ...]) -> int:
     """Count the operations of the forward pass over a batch with torch's own counter."""
     model, was_training = state.model, state.model.training
-    # Evaluation mode, so that counting moves no running statistics and draws no dropout. The input
-    # step alone stays in training mode: it then makes heatmaps of the training size.
+    # Evaluation mode, so that counting moves no running statistics and draws no dropout. The
+    # preprocessor alone stays in training mode: it then draws heat maps of the training size.
     model.eval()
-    model.input_step.train()
+    model.preprocessor.train()
     with torch.no_grad(), state.fabric.autocast(), FlopCounterMode(display=False) as counter:
         model(x)
     model.train(was_training)

@@ -1,4 +1,4 @@
-"""Foreign weights: renamed, adapted in shape, and put whole into a network."""
+"""Tensors of checkpoints: renamed, adapted in shape, and loaded whole into a network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import FormatError
 from benchmark.models import mmaction_import as mmaction
+from benchmark.models.pose_conv3d import PoseConv3d
 from benchmark.models.recognizer import Head, Recognizer, TwoHeads
-from benchmark.models.specs import PoseConv3d, PosePathway, RgbPathway, RgbPoseConv3d, VideoSwin
-from benchmark.weights.convert import Filled, converted, fill, merged, read_tensors
+from benchmark.models.rgb_pose_conv3d import PosePathway, RgbPathway, RgbPoseConv3d
+from benchmark.models.video_swin import VideoSwin
+from benchmark.weights.convert import Filled, convert, fill, merge, read_tensors
 
 CLASSES = 7
 DEPTHS, HEADS, WIDTH = (2, 2, 1, 1), (1, 2, 4, 8), 8
 
 
-def randomised(net: nn.Module, seed: int = 0) -> nn.Module:
+def randomized(net: nn.Module, seed: int = 0) -> nn.Module:
     """In eval mode, with no weight, bias, mean or variance at its neutral value."""
     generator = torch.Generator().manual_seed(seed)
     net.eval()
@@ -51,10 +53,8 @@ def swin(
         window_size=window, drop_path=0.1, dropout=0.5, recompute=False,
     )  # fmt: skip
     width = WIDTH * 2 ** (len(depths) - 1)
-    net = Recognizer(
-        nn.Identity(), mmaction.swin_3d(spec, in_channels=3), Head(width, classes, 0.5)
-    )
-    return randomised(net, seed)  # pyright: ignore[reportReturnType]
+    net = Recognizer(nn.Identity(), spec.layers(in_channels=3), Head(width, classes, 0.5))
+    return randomized(net, seed)  # pyright: ignore[reportReturnType]
 
 
 def logits(net: Recognizer, volume: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def timm_swin(window: int) -> nn.Module:
         img_size=32 * window, window_size=window, embed_dim=WIDTH, depths=DEPTHS, num_heads=HEADS,
         num_classes=CLASSES,
     )  # fmt: skip
-    return randomised(net)
+    return randomized(net)
 
 
 def as_microsoft(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 @torch.no_grad()
 def test_a_still_clip_gives_an_inflated_swin_the_features_of_its_frame() -> None:
     flat, deep = timm_swin(2), swin((2, 2, 2))
-    done = fill(deep, converted(flat.state_dict(), "swin_2d", where="x"), where="x", head="fresh")
+    done = fill(deep, convert(flat.state_dict(), "swin_2d", where="x"), where="x", head="fresh")
     assert len(done.adapted) == 1 + sum(DEPTHS)
     frame = torch.randn(1, 3, 64, 64)
     still = frame[:, :, None].expand(-1, -1, 8, -1, -1)  # 4 patches of time: 2 shifted windows
@@ -107,7 +107,7 @@ def test_inflation_is_that_of_mmaction2(
     tensors = as_microsoft(timm_swin(flat).state_dict())
     torch.save({"model": tensors}, tmp_path / "swin.pth")
     ours, theirs = swin(window), swin(window, seed=2)
-    named = converted(read_tensors(tmp_path / "swin.pth"), "swin_2d", where="x")
+    named = convert(read_tensors(tmp_path / "swin.pth"), "swin_2d", where="x")
     done = fill(ours, named, where="x", head="fresh")
     assert done.reinitialized == ("cls_head.fc_cls.weight", "cls_head.fc_cls.bias")
 
@@ -119,10 +119,10 @@ def test_inflation_is_that_of_mmaction2(
     assert same(ours.backbone.state_dict(), backbone.state_dict())
 
 
-def test_the_layouts_of_timm_and_microsoft_are_told_apart() -> None:
+def test_the_names_of_timm_and_microsoft_are_told_apart() -> None:
     tensors = timm_swin(2).state_dict()
-    one = converted(tensors, "swin_2d", where="x")
-    other = converted(as_microsoft(tensors), "swin_2d", where="x")
+    one = convert(tensors, "swin_2d", where="x")
+    other = convert(as_microsoft(tensors), "swin_2d", where="x")
     assert same(one, other)
     assert len(one) == len(tensors) - 2  # the classifier
 
@@ -133,14 +133,14 @@ def test_a_converted_swin_of_torchvision_gives_its_logits(shape: tuple[int, int,
     from torchvision.models.video.swin_transformer import SwinTransformer3d
 
     depths, heads = (2, 1, 2), (1, 2, 4)
-    theirs = randomised(
+    theirs = randomized(
         SwinTransformer3d(
             patch_size=[2, 4, 4], embed_dim=WIDTH, depths=[*depths], num_heads=[*heads],
             window_size=[2, 3, 3], num_classes=CLASSES,
         )
     )  # fmt: skip
     ours = swin((2, 3, 3), depths=depths, heads=heads)
-    named = converted(theirs.state_dict(), "swin_3d", where="x")
+    named = convert(theirs.state_dict(), "swin_3d", where="x")
     done = fill(ours, named, where="x", head="keep")
     assert (done.adapted, done.reinitialized) == ((), ())
     clip = torch.randn(2, 3, *shape)
@@ -153,7 +153,7 @@ def test_a_converted_swin_of_torchvision_gives_its_logits(shape: tuple[int, int,
 
 
 def mmaction_swin(classes: int) -> nn.Module:
-    mmaction._backbones()
+    mmaction.mmaction_models()
     from mmaction.registry import MODELS
     from mmengine.registry import init_default_scope
 
@@ -167,7 +167,7 @@ def mmaction_swin(classes: int) -> nn.Module:
     step = {"type": "ActionDataPreprocessor", "mean": [1, 2, 3], "std": [1, 2, 3],
             "format_shape": "NCTHW"}  # fmt: skip
     model = {"type": "Recognizer3D", "backbone": backbone, "cls_head": head}
-    return randomised(MODELS.build({**model, "data_preprocessor": step}))
+    return randomized(MODELS.build({**model, "data_preprocessor": step}))
 
 
 def our_swin(classes: int = CLASSES, *, last: int = 1) -> Recognizer:
@@ -176,7 +176,7 @@ def our_swin(classes: int = CLASSES, *, last: int = 1) -> Recognizer:
 
 def test_the_tensors_of_a_recognizer_of_mmaction2_load_whole() -> None:
     theirs, ours = mmaction_swin(CLASSES).state_dict(), our_swin()
-    done = fill(ours, converted(theirs, "mmaction", where="x"), where="x", head="keep")
+    done = fill(ours, convert(theirs, "mmaction", where="x"), where="x", head="keep")
     assert same(ours.state_dict(), theirs)
     indices = ["relative_position_index" in name for name in done.skipped]
     assert all(indices)
@@ -210,9 +210,9 @@ def two_pathways(seed: int = 0) -> Recognizer:
         rgb=RgbPathway(base_channels=8, stage_blocks=RGB, inflate=(0, 0, 1, 1)),
         pose=PosePathway(base_channels=4, stem_stride=1, stage_blocks=POSE, inflate=(0, 1, 1)),
     )  # fmt: skip
-    backbone = mmaction.rgb_pose_conv3d(spec, in_channels=5)
+    backbone = spec.layers(in_channels=5)
     net = Recognizer(nn.Identity(), backbone, TwoHeads((256, 64), CLASSES, 0.5))
-    return randomised(net, seed)  # pyright: ignore[reportReturnType]
+    return randomized(net, seed)  # pyright: ignore[reportReturnType]
 
 
 def single(stream: str, *, last_stride: int = 1) -> Recognizer:
@@ -223,16 +223,16 @@ def single(stream: str, *, last_stride: int = 1) -> Recognizer:
             spatial_strides=(1, 2, 2, 2), temporal_strides=(1, 1, 1, 1), inflate=(0, 0, 1, 1),
             **shared,
         )  # fmt: skip
-        backbone, width = mmaction.slow_only(spec, in_channels=3), 256
+        backbone, width = spec.layers(in_channels=3), 256
     else:
         spec = PoseConv3d(
             base_channels=4, stem_stride=1, pool_stride=1, stage_blocks=POSE,
             spatial_strides=(2, 2, 2), temporal_strides=(1, 1, last_stride), inflate=(0, 1, 1),
             **shared,
         )  # fmt: skip
-        backbone, width = mmaction.slow_only(spec, in_channels=5), 64
+        backbone, width = spec.layers(in_channels=5), 64
     net = Recognizer(nn.Identity(), backbone, Head(width, CLASSES, 0.5))
-    return randomised(net, seed=3 if stream == "rgb" else 4)  # pyright: ignore[reportReturnType]
+    return randomized(net, seed=3 if stream == "rgb" else 4)  # pyright: ignore[reportReturnType]
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ def test_a_merged_network_starts_exactly_as_its_two_streams(
     laterals = {key: x.clone() for key, x in both.state_dict().items() if "_lateral." in key}
     # In double precision: in single, zeros more or less change the order of a sum.
     double = {name: deepcopy(net).double() for name, net in streams.items()}
-    start = merged(streams["rgb"].state_dict(), streams["pose"].state_dict())
+    start = merge(streams["rgb"].state_dict(), streams["pose"].state_dict())
     done = fill(both, start, where="x", head="keep")
     assert len(done.adapted) == 8
     assert set(done.reinitialized) == laterals.keys()
@@ -273,7 +273,7 @@ def test_a_pose_stream_that_halves_time_in_its_last_stage_merges_too(
     streams: dict[str, Recognizer],
 ) -> None:
     halving, both = single("pose", last_stride=2), two_pathways()
-    fill(both, merged(streams["rgb"].state_dict(), halving.state_dict()), where="x", head="keep")
+    fill(both, merge(streams["rgb"].state_dict(), halving.state_dict()), where="x", head="keep")
     frames, maps = torch.randn(1, 3, 2, 64, 64), torch.randn(1, 5, 8, 16, 16)
     backbone: Any = both.backbone
     found, wanted = backbone(frames, maps)[1], streams["pose"].backbone(maps)
@@ -283,7 +283,7 @@ def test_a_pose_stream_that_halves_time_in_its_last_stage_merges_too(
 
 def test_a_trained_network_of_two_pathways_loads_with_its_laterals() -> None:
     one, other = two_pathways(5), two_pathways(6)
-    done = fill(other, converted(one.state_dict(), "mmaction", where="x"), where="x", head="keep")
+    done = fill(other, convert(one.state_dict(), "mmaction", where="x"), where="x", head="keep")
     assert same(one.state_dict(), other.state_dict())
     assert (done.adapted, done.reinitialized) == ((), ())
 
@@ -291,7 +291,7 @@ def test_a_trained_network_of_two_pathways_loads_with_its_laterals() -> None:
 def test_zeros_are_put_nowhere_but_behind_the_other_pathway(
     streams: dict[str, Recognizer],
 ) -> None:
-    start = merged(streams["rgb"].state_dict(), streams["pose"].state_dict())
+    start = merge(streams["rgb"].state_dict(), streams["pose"].state_dict())
     name = "backbone.pose_path.conv1.conv.weight"
     start[name] = start[name][:, :4]
     assert f"1 of another shape, first {name} (4, 4, 1, 7, 7) for (4, 5, 1, 7, 7)" in refusal(
@@ -354,7 +354,7 @@ def test_a_3d_swin_of_another_window_is_not_taken_for_a_2d_one() -> None:
 
 
 def test_a_2d_swin_of_another_width_is_refused() -> None:
-    tensors = converted(timm_swin(2).state_dict(), "swin_2d", where="x")
+    tensors = convert(timm_swin(2).state_dict(), "swin_2d", where="x")
     tensors["backbone.patch_embed.proj.weight"] = torch.zeros(4, 3, 4, 4)
     table = "backbone.layers.0.blocks.0.attn.relative_position_bias_table"
     tensors[table] = torch.zeros(9, 5)
@@ -363,14 +363,14 @@ def test_a_2d_swin_of_another_width_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "says"),
-    [("mmaction", "layout is swin_2d"), ("swin_3d", "layout is swin_2d")],
+    ("wrong", "says"),
+    [("mmaction", "format is swin_2d"), ("swin_3d", "format is swin_2d")],
 )
-def test_the_wrong_layout_is_refused_and_the_right_one_named(layout: Any, says: str) -> None:
-    with pytest.raises(FormatError, match=f"file.pth: not of layout {layout}.*{says}"):
-        converted(timm_swin(2).state_dict(), layout, where="file.pth")
-    with pytest.raises(FormatError, match="layout is none of"):
-        converted({"fc.weight": torch.zeros(1)}, layout, where="file.pth")
+def test_the_wrong_format_is_refused_and_the_right_one_named(wrong: Any, says: str) -> None:
+    with pytest.raises(FormatError, match=f"file.pth: not of checkpoint format {wrong}.*{says}"):
+        convert(timm_swin(2).state_dict(), wrong, where="file.pth")
+    with pytest.raises(FormatError, match="format is none of"):
+        convert({"fc.weight": torch.zeros(1)}, wrong, where="file.pth")
 
 
 def test_the_log_line_counts_everything() -> None:

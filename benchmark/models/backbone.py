@@ -1,0 +1,44 @@
+"""What every backbone offers: a spec that checks its input and builds its network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from benchmark.core.schema import Strict
+from benchmark.data.inputs import RgbPoseInput
+
+if TYPE_CHECKING:
+    from benchmark.data.inputs import Input
+    from benchmark.models.preprocessors import Preprocessor
+    from benchmark.models.recognizer import Recognizer
+
+Stride: TypeAlias = Literal[1, 2]
+Inflate: TypeAlias = Literal[0, 1]
+
+
+class BackboneSpec(Strict):
+    """A network by the numbers of its layers.
+
+    A backbone is one module with a class derived from this one, and its name in `union.py`.
+    Reading params.yaml imports that module, so it imports torch inside its methods.
+    """
+
+    def faults(self, input_spec: Input) -> list[str]:
+        """Describe what keeps the backbone from taking an input; empty if nothing does.
+
+        A backbone with one pathway takes every input of one volume.
+        """
+        if isinstance(input_spec, RgbPoseInput):
+            return [f"backbone: cannot take input '{input_spec.kind}', it has only one pathway"]
+        return []
+
+    @abstractmethod
+    def build(
+        self, preprocessor: Preprocessor, input_spec: Input, *, num_classes: int
+    ) -> Recognizer:
+        """Build the network from scratch: volumes of `preprocessor` -> `num_classes` logits.
+
+        Draws the weights from torch's global generator. The order of the draws is part of a
+        result: the same seed must give the same weights.
+        """

@@ -1,0 +1,16 @@
+"""The backbones that params.yaml can name. A new one adds its name here."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+from benchmark.models.mmaction2 import Mmaction2Backbone
+from benchmark.models.pose_conv3d import PoseConv3d
+from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d
+from benchmark.models.video_swin import VideoSwin
+
+Backbone: TypeAlias = Annotated[
+    PoseConv3d | RgbPoseConv3d | VideoSwin | Mmaction2Backbone, Field(discriminator="kind")
+]
