@@ -16,7 +16,8 @@ from benchmark.evaluation.per_class import by_class
 from benchmark.plots import figures
 from benchmark.runtime.distributed import device_name, launch
 from benchmark.tracking.provenance import digest_of
-from benchmark.tracking.store import TRAIN, Run, find_root, track
+from benchmark.tracking.run import Run, track
+from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.monitor.samples import samples
@@ -140,7 +141,7 @@ def _knobs(name: str, task: TrainSpec, fabric: Fabric) -> dict[str, object]:
         "backbone": task.experiment.backbone.model_dump(mode="json"),
         "recipe": {"name": task.experiment.recipe, **task.recipe.model_dump(mode="json")},
         "lr": task.recipe.lr,
-        "start": task.experiment.init_from,
+        "init_from": task.experiment.init_from,
         "device": device_name(fabric.device),
         "processes": fabric.world_size,
     }
