@@ -94,7 +94,9 @@ def spawn(script: str, root: Path) -> subprocess.Popen[str]:
 def columns_of(root: Path) -> list[tuple[str, str]]:
     """Every table of the database with all that it holds, as text."""
     with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as base:
-        names = [name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        names = [
+            name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
         return [(name, str(base.execute(f'SELECT * FROM "{name}"').fetchall())) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""A run under way: MLflow shows it as it goes, and it leaves a record or is closed when it dies."""
+"""A run under way: MLflow shows it as it goes; it leaves a record, or is closed if it died."""
 
 from __future__ import annotations
 

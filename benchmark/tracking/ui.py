@@ -46,7 +46,7 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
 
 
 def serve(root: Path, port: int) -> NoReturn:
-    """Become `mlflow ui`, for this machine only.
+    """Replace this process with `mlflow ui`, for this machine only.
 
     Raises:
         BenchmarkError: The runs are on a server, which has its own UI.
