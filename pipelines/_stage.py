@@ -1,4 +1,4 @@
-"""The frame around every stage: params, log, signals, and which errors show a traceback."""
+"""Shared frame of all commands: checked params, logging, signals, errors without a traceback."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import logging
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,27 +18,29 @@ from benchmark.params.params import read_params
 from benchmark.runtime.parallel import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
-
 
 PARAMS = Path("params.yaml")
 USER_FAULT = 2
-"""Exit code of a mistake that the user can mend."""
+"""Exit code for an error that the user can fix."""
 
 existing = click.Path(path_type=Path, exists=True)
-"""A path that a stage reads."""
+"""Type of an option whose path the command reads."""
 path = click.Path(path_type=Path)
-"""A path that a stage writes."""
+"""Type of an option whose path the command writes, or reads if it exists."""
 
 
 def stage(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a click command its checked params and turn users' mistakes into one message."""
+    """Pass the checked params to a stage as its first argument, and show errors as messages."""
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        # A killed `dvc repro` must not leave a stage that still writes its outputs.
         die_with_parent()
+        # Python dies of SIGTERM at once; SystemExit runs the `finally` blocks that remove
+        # unfinished files.
         signal.signal(signal.SIGTERM, _stop)
         with mistakes_shown():
             function(read_params(PARAMS), *args, **kwargs)
@@ -45,23 +48,24 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-class mistakes_shown:  # noqa: N801 - reads as a statement
-    """Within: `BenchmarkError` and a full disk become one line and exit code 2."""
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Turn a user's mistake into an exit; let everything else pass."""
-        if isinstance(error, BenchmarkError):
-            _exit(str(error))
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            _exit(f"{error.filename or 'the disk'}: {error.strerror}. Free some space, run again")
-        if isinstance(error, PermissionError):
-            _exit(f"{error.filename}: {error.strerror}. Let this user read and write it")
-        if isinstance(error, KeyboardInterrupt):
-            click.echo("Stopped. What is finished is kept: run it again to go on", err=True)
-            sys.exit(128 + signal.SIGINT)
+@contextmanager
+def mistakes_shown() -> Iterator[None]:
+    """Turn errors that the user can fix into one message and exit code 2, without a traceback."""
+    try:
+        yield
+    except BenchmarkError as error:
+        _exit(str(error))
+    except PermissionError as error:
+        _exit(f"{error.filename}: {error.strerror}. Give your user read and write access")
+    except OSError as error:
+        # Other OSErrors may be bugs of ours, so they keep their traceback.
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        _exit(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run it again")
+    except KeyboardInterrupt:
+        message = "Interrupted. Finished work is kept; run the same command again to resume"
+        click.echo(message, err=True)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _exit(message: str) -> NoReturn:
@@ -74,12 +78,12 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def entry(section: Mapping[str, Any], kind: str, name: str) -> Any:
-    """`section[name]`, or the names that there are.
+    """Return `section[name]`; `kind` is the name of the section in params.yaml.
 
     Raises:
-        ParamsError: params.yaml has no such entry.
+        ParamsError: There is no such entry.
     """
     if name not in section:
-        known = ", ".join(section) or "none"
-        raise ParamsError(PARAMS, f"{kind}: no '{name}'", expected=f"one of {known}")
+        names = ", ".join(section) or "none"
+        raise ParamsError(PARAMS, f"no entry '{name}' in {kind}", expected=f"one of {names}")
     return section[name]

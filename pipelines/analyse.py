@@ -9,10 +9,11 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import replacing_folder
+from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
-from benchmark.results.analysis import Analysed, Frames, write_analysis
+from benchmark.results.analysis import write_analyses
+from benchmark.results.ground_truth import ground_truths
 from benchmark.results.runs import analysis_record
-from benchmark.results.table import known_truths, read_source
 from benchmark.tracking.records import write_records
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import log_records
@@ -21,17 +22,19 @@ from pipelines._stage import existing, path, stage
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.modalities.modality import ModalityBase
     from benchmark.params.params import Params
 
-VIDEOS = {"rgb", "taylor", "flow", "depth"}
+
+def has_frames(spec: ModalityBase) -> bool:
+    """Tell whether a modality stores frames to show; keypoints alone are none."""
+    return spec.content != "keypoints"
 
 
 @click.command()
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option(
-    "--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists."
-)
+@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
 @click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
 @click.option("--out", type=path, required=True, help="Folder of pictures and tables.")
 @click.option("--record", type=path, required=True, help="The run's record.")
@@ -40,26 +43,23 @@ def main(
     params: Params, index: Path, probabilities: Path, test_labels: Path, data: Path, out: Path,
     record: Path,
 ) -> None:  # fmt: skip
-    """Analyse what params.yaml's section analysis names."""
+    """Write the analysis that params.yaml's section analysis asks for."""
     spec = params.analysis
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
-    drawn = params.all_modalities[spec.modality].kind in VIDEOS
-    frames = Frames(data / spec.modality, clips) if drawn else None
-    known = {}
+    truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
+    frames = None
+    if has_frames(modality := params.all_modalities[spec.modality]):
+        frames = PackedVideos(modality.frames_folder(data / spec.modality), clips)
+    else:
+        click.echo(f"no hardest.png: {spec.modality} ({modality.kind}) stores no frames", err=True)
     with replacing_folder(out) as work:
-        for truth in known_truths(clips, read_test_labels(test_labels, clips, edition)):
-            names = (spec.source, *spec.members)
-            source, *members = (read_source(params, probabilities, n, truth.split) for n in names)
-            found = Analysed(source, members, truth)
-            known[truth.split] = write_analysis(
-                found, edition, work / truth.split, frames=frames, shown=spec.hardest
-            )
+        members = write_analyses(params, truths, probabilities, work, frames=frames)
     root = find_root()
-    run = analysis_record(root, spec, edition, known, out)
+    run = analysis_record(root, spec, edition, members, out)
     log_records(root, [run])
     write_records(record, [run])
-    click.echo(f"wrote {out}: {', '.join(known)}")
+    click.echo(f"wrote {out}: {', '.join(members)}")
 
 
 if __name__ == "__main__":

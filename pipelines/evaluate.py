@@ -10,8 +10,7 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
-from benchmark.evaluation.metrics import score, write_metrics
-from benchmark.evaluation.predictions_csv import predictions_csv
+from benchmark.evaluation.scores import all_scores, predictions_csv, write_metrics
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
@@ -30,13 +29,13 @@ def main(params: Params, edition_name: str, index: Path, val: Path, out: Path) -
     """Score one experiment or fusion on the validation split of EDITION."""
     edition = read_edition(edition_name)
     clips = read_clips(index, edition).split("val")
-    found = read_probabilities(val)
-    check_against(found, clips, edition.classes)
-    p, labels = found.aligned(clips.ids).p, clips.labels()
-    metrics = score(p, labels)
-    write_metrics(metrics, out / "metrics.json")
+    probabilities = read_probabilities(val)
+    check_against(probabilities, clips, edition.classes)
+    p, labels = probabilities.aligned(clips.ids).p, clips.labels()
+    scores = all_scores(p, labels)
+    write_metrics(scores, out / "metrics.json")
     write_text(out / "predictions.csv", predictions_csv(clips.ids, p, labels, edition.classes))
-    click.echo(f"wrote {out}: top-1 {100 * metrics.top1:.2f} % on {edition.title}, val")
+    click.echo(f"wrote {out}: top-1 {100 * scores.top1:.2f} % on {edition.title}, val")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage fuse: several members -> one; weights are fitted on validation only."""
+"""Stage fuse: probabilities of several experiments -> one, with weights fitted on validation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from benchmark.contracts.predictions import read_probabilities, write_probabilit
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
 from pipelines._stage import entry, existing, path, stage
+from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import write_fitted
-from submission.fusion.fuse import apply, fit_fusion
+from submission.fusion.fuse import apply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,18 +23,31 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="FUSION")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--members", type=existing, required=True, help="Folder of their probabilities.")
-@click.option("--out", type=path, required=True, help="Folder of the fused probabilities.")
+@click.option(
+    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
+)
+@click.option(
+    "--members",
+    type=existing,
+    required=True,
+    help="Folder with the probabilities of each experiment.",
+)
+@click.option(
+    "--out",
+    type=path,
+    required=True,
+    help="Folder to write the weights and the fused probabilities to.",
+)
 @stage
 def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:
-    """Fuse the members of FUSION on every predicted split."""
+    """Fit FUSION, an entry of section fusions, on validation; apply it to validation and test."""
     fusion = entry(params.fusions, "fusions", name)
     val_clips = read_clips(index, read_edition(fusion.edition)).split("val")
     val = [read_probabilities(members / member / "val.parquet") for member in fusion.members]
     fitted = fit_fusion(fusion.rule, fusion.temperature, val, val_clips)
     files = {member: members / member / "test.parquet" for member in fusion.members}
     test = [read_probabilities(file) for file in files.values()]
+    # The hashes let submission.json name the exact files that a fused result comes from.
     hashes = {member: sha256(file) for member, file in files.items()}
     write_fitted(fitted.model_copy(update={"test_files": hashes}), out / "weights.json")
     write_probabilities(apply(fitted, val, source=name), out / "val.parquet")

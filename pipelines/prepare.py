@@ -1,4 +1,4 @@
-"""Stage prepare: clips + raw archives -> one modality, ready to read."""
+"""Stage prepare: raw archives and index -> clips of one modality in shards."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="MODALITY")
-@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--out", type=path, required=True, help="Folder of the prepared clips.")
+@click.option("--raw", type=existing, required=True, help="Folder of the raw archives.")
+@click.option(
+    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
+)
+@click.option("--out", type=path, required=True, help="Folder to write the prepared clips to.")
 @stage
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
-    """Prepare the data of the entry MODALITY of params.yaml."""
+    """Extract MODALITY, an entry of section modalities, from every clip of its edition."""
     spec = entry(params.modalities, "modalities", name)
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)

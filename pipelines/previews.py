@@ -1,4 +1,4 @@
-"""Stage sheets: a clip of each class in all modalities, as pictures and a page; one MLflow run."""
+"""Stage previews: one clip per class in all modalities, as pictures and a page; one MLflow run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="SHEETS")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.argument("name", metavar="PREVIEWS")
+@click.option(
+    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
+)
 @click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
-@click.option("--out", type=path, required=True, help="Folder of the pictures.")
-@click.option("--record", type=path, required=True, help="The run's record.")
+@click.option(
+    "--out", type=path, required=True, help="Folder to write the pictures and the page to."
+)
+@click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
 @stage
 def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:
-    """Show the modalities of the entry SHEETS of params.yaml's sheets."""
+    """Draw PREVIEWS, an entry of section previews: one training clip per class."""
     start = time.time_ns() // 1_000_000
     spec = entry(params.previews, "previews", name)
     edition = read_edition(spec.edition)
@@ -49,7 +53,7 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
     )
     log_records(root, [run])
     write_records(record, [run])
-    click.echo(f"wrote {files[0]} and {len(files) - 1} sheets")
+    click.echo(f"wrote {files[0]} and {len(files) - 1} pictures")
 
 
 if __name__ == "__main__":

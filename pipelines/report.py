@@ -1,4 +1,4 @@
-"""Stage report: everything a run has found, as one page that needs nothing beside it."""
+"""Stage report: all results as one page that needs no file beside it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from benchmark.archives.archive import raw_video_files
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
+from benchmark.results.ground_truth import ground_truths
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import Sources, provenance, render
-from benchmark.results.table import known_truths
 from pipelines._stage import PARAMS, existing, path, stage
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 @click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option(
-    "--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists."
-)
+@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
 @click.option("--reports", type=existing, required=True, help="Folder of all reports.")
 @click.option("--out", type=path, required=True, help="The page.")
 @stage
@@ -36,15 +35,15 @@ def main(
     params: Params, raw: Path, index: Path, probabilities: Path, test_labels: Path, reports: Path,
     out: Path,
 ) -> None:  # fmt: skip
-    """Put the page together from the files of other stages."""
-    spec = params.analysis
-    edition = read_edition(spec.edition)
+    """Write the page from the files of other stages."""
+    edition = read_edition(params.analysis.edition)
     clips = read_clips(index, edition)
-    truths = known_truths(clips, read_test_labels(test_labels, clips, edition))
-    archive = Archive(raw, edition, clips)
+    truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
+    archive = Archive(raw_video_files(raw, edition), edition, clips)
     galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
+    # Several entries of `previews` may be of this edition; the page shows the first one's sheets.
     sheets = next(
-        (key for key, one in params.previews.items() if one.edition == edition.name), None
+        (key for key, spec in params.previews.items() if spec.edition == edition.name), None
     )
     sources = Sources(
         table=reports / "table",
@@ -59,7 +58,7 @@ def main(
         provenance=provenance(params, edition, PARAMS, probabilities), train=train,
     )  # fmt: skip
     write_text(out, text)
-    click.echo(f"wrote {out}: {len(text) / 2**20:.1f} MiB, needs nothing beside it")
+    click.echo(f"wrote {out}: {len(text) / 2**20:.1f} MiB, needs no file beside it")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage submit: probabilities of the test split -> the file that the leaderboard takes."""
+"""Stage submit: probabilities of the test split -> the file that the leaderboard accepts."""
 
 from __future__ import annotations
 
@@ -26,29 +26,33 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="SUBMISSION")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--out", type=path, required=True, help="Folder of the CSV and its zip.")
-@click.option("--record", type=path, required=True, help="The run's record.")
+@click.option(
+    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
+)
+@click.option(
+    "--probabilities", type=existing, required=True, help="Folder with all probabilities."
+)
+@click.option("--out", type=path, required=True, help="Folder to write the CSV and its zip to.")
+@click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
 @stage
 def main(
     params: Params, name: str, index: Path, probabilities: Path, out: Path, record: Path
 ) -> None:
-    """Write SUBMISSION, read it back and check it against its challenge."""
+    """Write SUBMISSION, an entry of section submissions, and check it against its challenge."""
     spec = entry(params.submissions, "submissions", name)
     challenge, edition = read_challenge(spec.challenge), read_edition(spec.edition)
     clips = read_clips(index, edition)
-    test = probabilities / params.folder_of(spec.source) / "test.parquet"
-    found = read_probabilities(test)
-    check_against(found, clips.split("test"), edition.classes)
-    made_of = ingredients_of(test, spec.source, transductive=spec.transductive)
-    note = write_submission(found, wanted_clips(challenge, clips), challenge, made_of, out)
+    file = probabilities / params.folder_of(spec.source) / "test.parquet"
+    test = read_probabilities(file)
+    check_against(test, clips.split("test"), edition.classes)
+    made_of = ingredients_of(file, spec.source, transductive=spec.transductive)
+    written = write_submission(test, wanted_clips(challenge, clips), challenge, made_of, out)
     root = find_root()
-    records = [submission_record(root, note, out)]
+    records = [submission_record(root, written, out)]
     log_records(root, records)
     write_records(record, records)
-    guessed = f", {len(note.excluded)} of them left out and guessed" if note.excluded else ""
-    click.echo(f"wrote {out}: {', '.join(note.files)}, {note.clips} clips, checked{guessed}")
+    guessed = f", {len(written.excluded)} excluded ones guessed" if written.excluded else ""
+    click.echo(f"wrote {out}: {', '.join(written.files)}, {written.clips} clips, checked{guessed}")
 
 
 if __name__ == "__main__":

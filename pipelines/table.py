@@ -1,4 +1,4 @@
-"""Stage table: the final scoring. Every row on validation and, where answers exist, on test."""
+"""Stage table: score every row on validation and, where labels are known, on test."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
 from benchmark.results.entries import read_entries
-from benchmark.results.files import Page, write_table
+from benchmark.results.ground_truth import ground_truths
 from benchmark.results.leaderboards import leaderboard_lines
 from benchmark.results.runs import table_records
-from benchmark.results.subsets import sweep
-from benchmark.results.table import Resampling, known_truths, score_rows
+from benchmark.results.subsets import read_subsets
+from benchmark.results.table import Resampling, score_rows
+from benchmark.results.writers import Page, write_table
 from benchmark.tracking.records import write_records
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import log_records
@@ -29,31 +30,24 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--clips", "index", type=existing, required=True, help="The index.")
 @click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option(
-    "--test-labels", type=path, required=True, help="CSV of withheld test labels, where it exists."
-)
+@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
 @click.option("--out", type=path, required=True, help="Folder of the table.")
 @click.option("--page", type=path, required=True, help="The page to write.")
 @click.option("--record", type=path, required=True, help="The runs' record.")
 @stage
 def main(
-    params: Params,
-    index: Path,
-    probabilities: Path,
-    test_labels: Path,
-    out: Path,
-    page: Path,
+    params: Params, index: Path, probabilities: Path, test_labels: Path, out: Path, page: Path,
     record: Path,
-) -> None:
+) -> None:  # fmt: skip
     """Score the rows of params.yaml's table."""
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
     resampling = Resampling(params.table.resamples, params.seed)
-    truths = known_truths(clips, read_test_labels(test_labels, clips, edition))
+    truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
     rows = []
     for truth in truths:
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
-    subsets = sweep(params.table.subsets, probabilities / "experiments", truths)
+    subsets = read_subsets(params.table.subsets, probabilities / "experiments", truths)
     own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
     boards = leaderboard_lines(edition.name, {**own, **params.table.leaderboard})
     files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)

@@ -9,17 +9,13 @@ from hypothesis import strategies as st
 from benchmark.contracts.clips import Clips
 from benchmark.contracts.predictions import Probabilities
 from conftest import a_clip
-from submission.fusion.fuse import fit_fusion
-from submission.fusion.spec import (
-    Convex,
-    Fixed,
-    FusionRule,
-    Geometric,
-    Greedy,
-    Search,
-    Stacking,
-    Uniform,
-)
+from submission.fusion.fit import fit_fusion
+from submission.fusion.rules.convex import Convex
+from submission.fusion.rules.equal import Fixed, Geometric, Uniform
+from submission.fusion.rules.greedy import Greedy
+from submission.fusion.rules.search import Search
+from submission.fusion.rules.stacking import Stacking
+from submission.fusion.rules.union import FusionRule
 
 PROPERTY = settings(max_examples=20, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -10,10 +10,13 @@ import numpy as np
 
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.editions.edition import read_edition
-from benchmark.results.markdown import to_markdown
-from benchmark.results.table import Entry, GroundTruth, Resampling, ResultRow, score_rows
+from benchmark.results.entries import Entry
+from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.table import Resampling, ResultRow, score_rows
+from benchmark.results.writers import to_markdown
 from submission.fusion.fuse import fuse
-from submission.fusion.spec import Convex, Uniform
+from submission.fusion.rules.convex import Convex
+from submission.fusion.rules.equal import Uniform
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -21,8 +24,8 @@ MIMIC = read_edition("mimic")
 RESAMPLING = Resampling(resamples=500, seed=7)
 
 
-def read_answers() -> GroundTruth:
-    with (GOLDEN / "answers-val.csv").open(encoding="utf-8") as file:
+def read_truth() -> GroundTruth:
+    with (GOLDEN / "labels-val.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     label = np.array([int(row["label"]) for row in rows])
     ids, videos = (tuple(row[key] for row in rows) for key in ("clip_id", "video"))
@@ -34,7 +37,7 @@ def joint_stream() -> Probabilities:
 
 
 def rgb_stream(joint: Probabilities) -> Probabilities:
-    """A weaker stream: its answers for a third of the clips are other clips' answers."""
+    """A weaker stream: a third of its predictions are those of other clips."""
     p = joint.p.copy()
     p[::3] = p[::3][::-1]
     return replace(joint, source="rgb", p=p)
@@ -60,7 +63,7 @@ def entries_of(joint: Probabilities, rgb: Probabilities) -> list[Entry]:
 def golden_rows() -> list[ResultRow]:
     """Four rows on validation: two streams and two fusions of them."""
     joint = joint_stream()
-    return score_rows(entries_of(joint, rgb_stream(joint)), read_answers(), RESAMPLING)
+    return score_rows(entries_of(joint, rgb_stream(joint)), read_truth(), RESAMPLING)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A small folder of one's own clips: five joints, three classes, videos of any shape."""
+"""A small folder of own clips: five joints, three classes, videos of several frame rates."""
 
 from __future__ import annotations
 

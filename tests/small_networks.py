@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.skeletons import OPENPOSE36
-from benchmark.data.inputs import DatasetNorm, Input, SkeletonInput, VideoInput
+from benchmark.data.inputs import Input
+from benchmark.data.normalization import DatasetNorm
+from benchmark.data.skeleton_input import SkeletonInput
+from benchmark.data.video_input import VideoInput
 from benchmark.models.network import build
 from benchmark.models.recognizer import Recognizer
 from benchmark.models.specs import Backbone, Mmaction2Backbone, VideoSwin

@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import DepthModality, Modality
 
 from benchmark.archives.archive import read_archive
 from benchmark.contracts.clips import Clips
-from benchmark.data.normalization import with_numbers
 from benchmark.editions.edition import read_edition
+from benchmark.modalities.depth.depth import DepthModality
+from benchmark.modalities.union import Modality
 from benchmark.params.params import Experiment, read_params
 from benchmark.params.recipes import Recipe
 from benchmark.runtime.distributed import alone
@@ -45,7 +44,7 @@ class Prepared:
             name = "rgb"
         folder = self.root / name
         if not folder.exists():
-            prepare(spec, self.raw, MIMIC, self.clips, folder, workers=1)
+            spec.prepare(self.raw, MIMIC, self.clips, folder, workers=1)
         return spec, folder
 
     def task(self, name: str, **recipe: object) -> TrainSpec:
@@ -56,7 +55,7 @@ class Prepared:
         }  # fmt: skip
         changed = PARAMS.recipes[experiment.recipe].model_copy(update=changes | recipe)
         task = self.task_with(experiment, changed)
-        spec = with_numbers(experiment.input, task.modality_folder, self.clips)
+        spec = experiment.input.with_numbers(task.modality, task.modality_folder, self.clips)
         return replace(task, experiment=experiment.model_copy(update={"input": spec}))
 
     def task_with(self, experiment: Experiment, recipe: Recipe) -> TrainSpec:

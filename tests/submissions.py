@@ -1,4 +1,4 @@
-"""Probabilities with known answers, for every challenge."""
+"""Probabilities with known predictions, for every challenge."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def edition_of(challenge: Challenge) -> Edition:
     return read_edition(challenge.edition)
 
 
-def sure(ids: tuple[str, ...], answers: list[int], challenge: Challenge = MIMIC) -> Probabilities:
-    """GroundTruth `answers`; the next classes, counted on from there, follow in order."""
+def sure(ids: tuple[str, ...], labels: list[int], challenge: Challenge = MIMIC) -> Probabilities:
+    """Predict `labels`; the next classes, counted on from there, follow in order."""
     edition = edition_of(challenge)
     count = len(edition.classes)
     p = np.empty((len(ids), count), np.float32)
-    for row, answer in enumerate(answers):
-        p[row, (answer + np.arange(count)) % count] = 2.0 ** -np.arange(1, count + 1)
+    for row, label in enumerate(labels):
+        p[row, (label + np.arange(count)) % count] = 2.0 ** -np.arange(1, count + 1)
     p[:] /= p.sum(1, keepdims=True)
     return Probabilities(edition.name, "test", "joint", edition.classes, ids, p)
 

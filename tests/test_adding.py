@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,8 +21,7 @@ from benchmark.challenges import challenge as challenges
 from benchmark.core.schema import Strict
 from benchmark.models.network import build
 from benchmark.params.params import read_params
-from conftest import REPO
-from submission.fusion.blend import Blend
+from conftest import REPO, copy_code
 from submission.leaderboard.columns import Wanted
 from submission.leaderboard.writer import write_submission
 from submissions import IDS, MADE_OF, sure
@@ -70,14 +72,60 @@ def test_the_challenge_gets_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
 
 
-def test_the_fusion_rule_reads_its_knobs_and_gives_weights() -> None:
-    spec = defined("class Sharpest")["Sharpest"]
-    assert spec.model_validate({"kind": "sharpest", "power": 2.0}).power == 2
-    p = np.random.default_rng(0).dirichlet(np.ones(5), (3, 7))
-    p[1] = np.eye(5)[p[1].argmax(1)]
-    weights = defined("def sharpest")["sharpest"](2.0, p, np.zeros(7, np.int64))
-    assert weights.argmax() == 1
-    np.testing.assert_allclose(Blend(weights)(p).sum(1), 1)
+FUSE = """
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.contracts.clips import Clip, Clips
+from benchmark.contracts.predictions import Probabilities, check_probabilities
+from benchmark.params.params import read_params
+from submission.fusion.fit import fit_fusion
+from submission.fusion.fitted import read_fitted, write_fitted
+from submission.fusion.fuse import apply
+
+fusion = read_params(Path("params.yaml")).fusions["sharp"]
+assert fusion.rule.power == 2.0
+rng, classes = np.random.default_rng(0), tuple("abcde")
+clips = Clips("mimic", tuple(
+    Clip(f"v{k // 4}_{k}", f"v{k // 4}", None, "val", k % 5, 0, 10, 25.0, 320, 180, False)
+    for k in range(12)
+))
+p = rng.dirichlet(np.ones(5), (2, 12)).astype(np.float32)
+p[1] = np.eye(5)[p[1].argmax(1)]
+members = [
+    Probabilities("mimic", "val", name, classes, tuple(clips.ids), rows)
+    for name, rows in zip(fusion.members, p)
+]
+write_fitted(fit_fusion(fusion.rule, fusion.temperature, members, clips), Path("weights.json"))
+fitted = read_fitted(Path("weights.json"))
+sure, unsure = fitted.weights[fusion.members[1]], fitted.weights[fusion.members[0]]
+np.testing.assert_allclose(unsure / sure, p[0].max(1).astype(float).mean() ** 2)
+check_probabilities(apply(fitted, members, source="sharp"), where="fused")
+"""
+
+
+def test_the_fusion_rule_is_read_fitted_and_applied(tmp_path: Path) -> None:
+    root = copy_code(tmp_path)
+    rules = root / "submission/fusion/rules"
+    text = block("python", '"""Weights by confidence: surer members count more."""')
+    (rules / "sharpest.py").write_text(text, "utf-8")
+    union = (rules / "union.py").read_text("utf-8")
+    first = "from submission.fusion.rules.stacking import Stacking\n"
+    union = union.replace(first, "from submission.fusion.rules.sharpest import Sharpest\n" + first)
+    (rules / "union.py").write_text(union.replace("Uniform |", "Uniform | Sharpest |"), "utf-8")
+    yaml = YAML()
+    params = yaml.load(REPO / "params.yaml")
+    params["fusions"]["sharp"] = {
+        "edition": "mimic", "members": ["joint", "limb"], "temperature": "none",
+        "rule": {"kind": "sharpest", "power": 2.0},
+    }  # fmt: skip
+    yaml.dump(params, root / "params.yaml")
+    done = subprocess.run(
+        [sys.executable, "-c", FUSE], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_kind_of_media_gives_as_many_pictures_as_frames() -> None:

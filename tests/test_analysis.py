@@ -14,23 +14,26 @@ from sklearn.metrics import confusion_matrix
 from benchmark.core.errors import MismatchError
 from benchmark.editions.edition import edition_names, read_edition
 from benchmark.evaluation.calibration import calibration
+from benchmark.params.params import read_params
 from benchmark.plots.analysis import calibration_figure
-from benchmark.results.analysis import Analysed, by_group, confusion_csv, write_analysis
-from golden_rows import MIMIC, joint_stream, read_answers
+from benchmark.results.analysis import Analyzed, by_group, confusion_csv, write_analysis
+from conftest import REPO
+from golden_rows import MIMIC, joint_stream, read_truth
+from pipelines.analyse import has_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def found() -> Analysed:
+def found() -> Analyzed:
     joint = joint_stream()
     other = replace(joint, source="other", p=np.roll(joint.p, 1, axis=0))
-    return Analysed(joint, [joint, other], read_answers())
+    return Analyzed(joint, [joint, other], read_truth())
 
 
 @pytest.fixture(scope="module")
-def folder(found: Analysed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(found: Analyzed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("analysis") / "val"
     write_analysis(found, MIMIC, out, frames=None, shown=3)
     return out
@@ -40,11 +43,11 @@ def folder(found: Analysed, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_body_parts_are_those_of_the_edition(name: str) -> None:
     edition = read_edition(name)
     rng = np.random.default_rng(0)
-    label, answer = rng.integers(0, len(edition.classes), (2, 500))
+    label, predicted = rng.integers(0, len(edition.classes), (2, 500))
     names = {c: part for part, classes in edition.groups.items() for c in classes}
-    matrix = confusion_matrix(label, answer, labels=range(len(edition.classes)))
+    matrix = confusion_matrix(label, predicted, labels=range(len(edition.classes)))
     wanted = confusion_matrix(
-        [names[c] for c in label], [names[c] for c in answer], labels=list(edition.groups)
+        [names[c] for c in label], [names[c] for c in predicted], labels=list(edition.groups)
     )
     np.testing.assert_array_equal(by_group(matrix, edition.group_of()), wanted)
 
@@ -56,13 +59,37 @@ def test_every_table_and_picture_is_there(folder: Path) -> None:
     ]  # fmt: skip
 
 
-def test_confusions_count_every_clip_once(folder: Path, found: Analysed) -> None:
+class Gray:
+    """Frames of clips that nobody has filmed."""
+
+    def num_frames(self, clip_id: str) -> int:
+        assert clip_id
+        return 8
+
+    def read(self, clip_id: str, frames: np.ndarray) -> np.ndarray:
+        assert frames.max() < self.num_frames(clip_id)
+        return np.full((len(frames), 4, 6, 3), 128, np.uint8)
+
+
+def test_hard_clips_are_drawn_where_there_are_frames(found: Analyzed, tmp_path: Path) -> None:
+    write_analysis(found, MIMIC, tmp_path, frames=Gray(), shown=2)
+    assert (tmp_path / "hardest.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_modality_but_keypoints_has_frames() -> None:
+    params = read_params(REPO / "params.yaml")
+    kinds = {spec.kind: has_frames(spec) for spec in params.all_modalities.values()}
+    assert kinds["person_crop"]
+    assert [kind for kind, shown in kinds.items() if not shown] == ["skeleton"]
+
+
+def test_confusions_count_every_clip_once(folder: Path, found: Analyzed) -> None:
     for name in ("confusion.csv", "body_parts.csv"):
         table = pd.read_csv(folder / name, index_col="label")
         assert table.to_numpy().sum() == len(found.truth.label)
 
 
-def test_members_are_told_with_their_top1(folder: Path, found: Analysed) -> None:
+def test_members_are_told_with_their_top1(folder: Path, found: Analyzed) -> None:
     table = pd.read_csv(folder / "complementarity.csv", index_col="member")
     label, ids = found.truth.label, found.truth.clip_id
     for member in found.members:
@@ -71,7 +98,7 @@ def test_members_are_told_with_their_top1(folder: Path, found: Analysed) -> None
     assert table["differs_joint"]["joint"] == 0
 
 
-def test_the_list_of_hard_clips_holds_all_with_their_labels(folder: Path, found: Analysed) -> None:
+def test_the_list_of_hard_clips_holds_all_with_their_labels(folder: Path, found: Analyzed) -> None:
     table = pd.read_csv(folder / "hardest.csv")
     assert sorted(table["clip_id"]) == sorted(found.truth.clip_id)
     assert table["members_right"].is_monotonic_increasing
@@ -90,7 +117,7 @@ def test_the_calibration_picture_names_the_error_and_shows_each_bin() -> None:
     assert heights == sure.count.tolist()
 
 
-def test_probabilities_of_another_split_are_refused(found: Analysed, tmp_path: Path) -> None:
+def test_probabilities_of_another_split_are_refused(found: Analyzed, tmp_path: Path) -> None:
     wrong = replace(found, source=replace(found.source, split="test"))
     with pytest.raises(MismatchError, match="analysis of joint: another split"):
         write_analysis(wrong, MIMIC, tmp_path / "x", frames=None, shown=3)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmark.core.errors import TrainingError
-from benchmark.data.inputs import VideoInput
+from benchmark.data.video_input import VideoInput
 from benchmark.models import mmaction2 as mmaction2
 from benchmark.models.specs import Mmaction2Backbone, RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, NORM, Network, alive, theirs

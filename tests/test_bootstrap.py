@@ -108,7 +108,7 @@ def test_interval_refuses_a_low_end_above_its_high_end() -> None:
 
 @pytest.mark.parametrize(("clips", "videos"), [(0, 0), (2, 3)])
 def test_interval_refuses_what_does_not_match(clips: int, videos: int) -> None:
-    with pytest.raises(FormatError, match=r"^bootstrap: needs one answer and one video"):
+    with pytest.raises(FormatError, match=r"^bootstrap: needs one prediction and one video"):
         interval(np.ones(clips, bool), ["v"] * videos, resamples=10, seed=0)
 
 

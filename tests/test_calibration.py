@@ -56,7 +56,7 @@ def test_confidence_just_over_one_is_in_the_last_bin() -> None:
     assert result.count.tolist() == [0] * (NUM_BINS - 1) + [1]
 
 
-@pytest.mark.parametrize(("confidences", "answers"), [(0, 0), (2, 3)])
-def test_calibration_refuses_what_does_not_match(confidences: int, answers: int) -> None:
-    with pytest.raises(FormatError, match=r"^calibration: needs one confidence and one answer"):
-        calibration(np.full(confidences, 0.5), np.ones(answers, bool))
+@pytest.mark.parametrize(("confidences", "predictions"), [(0, 0), (2, 3)])
+def test_calibration_refuses_what_does_not_match(confidences: int, predictions: int) -> None:
+    with pytest.raises(FormatError, match=r"^calibration: needs one confidence and one prediction"):
+        calibration(np.full(confidences, 0.5), np.ones(predictions, bool))

@@ -61,7 +61,7 @@ BAD = {
     ),
     "file names": (
         re.sub(rb"(_\d+),", rb"\1.mp4,", GOOD),
-        [", line 2: 3 unknown clip(s)", "Take the file ending away", ": 3 clip(s) missing"],
+        [", line 2: 3 unknown clip(s)", "Remove the file ending", ": 3 clip(s) missing"],
     ),
     "zeros lost": (
         GOOD.replace(b"\n0", b"\n"),
@@ -69,7 +69,7 @@ BAD = {
     ),
     "quotes": (
         GOOD.replace(b"0200_7", b'"0200_7"'),
-        [", line 4: 1 unknown clip(s)", "Take the quotes away", ": 1 clip(s) missing"],
+        [", line 4: 1 unknown clip(s)", "Remove the quotes", ": 1 clip(s) missing"],
     ),
     "one too many": (GOOD + b"0200_8,1\n", [", line 5: 1 unknown clip(s), the first is 0200_8"]),
     "one too few": (
@@ -146,10 +146,10 @@ def test_a_header_where_none_is_wanted_is_named(tmp_path: Path) -> None:
     )
 
 
-ANSWERS = "{},3,4,5,6,7,0,0,1,1,1\n"
+RANKS = "{},3,4,5,6,7,0,0,1,1,1\n"
 RANKED = (
     ",".join(read_challenge("mac2025").form.header or ()) + "\n"
-    + "".join(ANSWERS.format(f"{clip}.mp4") for clip in IDS)
+    + "".join(RANKS.format(f"{clip}.mp4") for clip in IDS)
 )  # fmt: skip
 
 

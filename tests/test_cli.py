@@ -1,4 +1,4 @@
-"""`mgbench` in a project that never ran, and outside of one."""
+"""`mgbench` in a project that never ran, and outside of a project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import REPO, copy_code, mgbench
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project that never ran: enough for DVC to know its stages."""
+    """A project that never ran, with all that DVC needs to list its stages."""
     for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
         shutil.copy(REPO / name, tmp_path / name)
     shutil.copytree(REPO / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))

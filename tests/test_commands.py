@@ -1,4 +1,4 @@
-"""The commands of the pages run as they are written, in a project after its `dvc repro`."""
+"""Every command in the docs runs as written, in a project after its `dvc repro`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ ELSEWHERE = {
     "make test": "this is it",
     "make ui": "tests/test_mlflow_page.py",
     "mlflow ui": "serves until it is stopped",
-    "dvc exp run": "minutes; tests/test_end_to_end.py tries a quicker knob",
+    "dvc exp run": "minutes; tests/test_end_to_end.py tries a quicker setting",
     "mgbench edition new own": "tests/test_own_clips.py",
     "mgbench data check own": "tests/test_own_clips.py",
-    "mgbench recipe use own": "tests/test_own_clips.py",
+    "mgbench preset use own": "tests/test_own_clips.py",
     "mgbench data check imigue": "needs the archives; tests/test_imigue.py makes small ones",
     "torchrun": "tests/test_processes.py",
     "pip install": "needs a network",
@@ -42,13 +42,13 @@ ELSEWHERE = {
     "python -m benchmark.synthetic.contact_sheet": "a minute of drawing",
     "python -m benchmark.synthetic.actions.contact_sheet": "a minute of drawing",
 }
-"""Commands that are not run here, and why."""
+"""Commands that this test does not run, and why."""
 BRIEFLY = {"mgbench profile joint": ["--seconds", "1"]}
-"""Commands that take as long as they are told, and how they are told here."""
+"""Options that shorten a command here."""
 
 
 def written() -> list[str]:
-    """Each command of the pages once, in order, without its comment."""
+    """List each command in the docs once, in order, without its comment."""
     blocks = [
         block
         for page in PAGES
@@ -113,6 +113,6 @@ def test_every_command_of_the_pages_runs(at_hand: Path) -> None:
     assert faults == []
 
 
-def test_what_is_not_run_here_is_written_somewhere() -> None:
+def test_every_command_that_is_not_run_here_is_in_the_docs() -> None:
     unused = [start for start in ELSEWHERE if not any(one.startswith(start) for one in written())]
     assert unused == []

@@ -1,4 +1,4 @@
-"""Sets of params made of others: for one's own clips, and without some experiments."""
+"""Presets made of others: for your own clips, and without some experiments."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PROFILES = {"default": REPO / "params.yaml", "paper": PAPER}
+PRESETS = {"default": REPO / "params.yaml", "paper": PAPER}
 ALONE = {"joint", "limb", "rgb", "swin_rgb"}
-"""Experiments of the default profile that start from nothing."""
+"""Experiments of the default preset that train from scratch."""
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def run(project: Path, *arguments: str) -> CompletedProcess[str]:
     return mgbench(project, *arguments, more={"PYTHONPATH": str(project)})
 
 
-@pytest.mark.parametrize("path", PROFILES.values(), ids=PROFILES)
+@pytest.mark.parametrize("path", PRESETS.values(), ids=PRESETS)
 def test_a_document_that_nobody_changed_is_written_as_it_was(path: Path) -> None:
     assert document_text(read_document(path)) == path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("skeletons", [True, False])
-@pytest.mark.parametrize("like", PROFILES)
+@pytest.mark.parametrize("like", PRESETS)
 def test_own_clips_get_params_that_fit_together(
     like: str, skeletons: bool, project: Path, tmp_path: Path
 ) -> None:
@@ -55,49 +55,60 @@ def test_own_clips_get_params_that_fit_together(
         (clips / "skeleton.yaml").unlink()
     made = run(project, "edition", "new", "own", "--from", str(clips), "--like", like)
     assert made.returncode == 0, made.stderr
-    used = run(project, "recipe", "use", "own")
+    used = run(project, "preset", "use", "own")
     assert used.returncode == 0, used.stderr
     text = (project / "params.yaml").read_text("utf-8")
-    foreign = ("mimic", "imigue", "openpose36", "published: 7", "swin_ma52", "swin_rgb_star")
+    foreign = ("mimic", "imigue", "openpose36", "paper_top1", "swin_ma52", "swin_rgb_star")
     assert [word for word in foreign if word in text] == []
     assert ("kind: skeleton" in text) == skeletons
     assert ("swin_depth" in text) == (like == "paper")
-    assert run(project, "recipe", "show", "swin_rgb").returncode == 0
+    assert run(project, "experiment", "show", "swin_rgb").returncode == 0
+
+
+def test_own_clips_may_have_any_name_and_keep_their_own_joints(
+    project: Path, tmp_path: Path
+) -> None:
+    clips = write_folder(tmp_path / "clips")
+    made = run(project, "edition", "new", "talks", "--from", str(clips))
+    assert made.returncode == 0, made.stderr
+    modalities = read_document(project / "params.talks.yaml")["modalities"]
+    assert [modalities[name]["layout"] for name in ("skeleton", "person")] == ["own", "own"]
+    assert run(project, "preset", "use", "talks").returncode == 0
 
 
 def test_params_of_own_clips_are_never_written_over(project: Path, tmp_path: Path) -> None:
     clips = write_folder(tmp_path / "clips")
     run(project, "edition", "new", "own", "--from", str(clips))
-    knobs = project / "params.own.yaml"
-    knobs.write_text(knobs.read_text("utf-8").replace("epochs: 5", "epochs: 50"), "utf-8")
+    stored = project / "params.own.yaml"
+    stored.write_text(stored.read_text("utf-8").replace("epochs: 5", "epochs: 50"), "utf-8")
     again = run(project, "edition", "new", "own", "--from", str(clips))
-    assert "the knobs of profile 'own' stay as they are" in again.stdout
-    assert "epochs: 50" in knobs.read_text("utf-8")
+    assert "preset 'own' exists already and is not changed" in again.stdout
+    assert "epochs: 50" in stored.read_text("utf-8")
 
 
-def test_a_profile_that_nobody_wrote_is_refused_with_those_that_there_are(project: Path) -> None:
-    wrong = run(project, "recipe", "use", "mine")
+def test_an_unknown_preset_is_refused_with_the_known_ones(project: Path) -> None:
+    wrong = run(project, "preset", "use", "mine")
     assert wrong.returncode == 2
-    assert "no 'mine'; expected one of default, paper" in wrong.stderr
+    assert "no preset 'mine'; expected one of default, paper" in wrong.stderr
 
 
-def test_drop_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:
-    done = run(project, "recipe", "drop", "swin_ma52", "swin_rgb_star", "swin_taylor", "swin_flow",
-               "swin_depth")  # fmt: skip
+def test_remove_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:
+    done = run(project, "experiment", "remove", "swin_ma52", "swin_rgb_star", "swin_taylor",
+               "swin_flow", "swin_depth")  # fmt: skip
     assert done.stdout.endswith("left: joint, limb, rgb, rgb_joint, rgb_limb, swin_rgb\n")
     params = read_params(project / "params.yaml")
     assert params.fusions["winner"].members == ("rgb_joint", "rgb_limb", "swin_rgb")
     assert "rgb_ma52" not in params.modalities
     assert (*params.editions, *params.synthetic_ma52) == ("mimic",)
     assert "Swin depth" not in {row.name for row in params.table.rows}
-    assert "# the weights that MM-Gesture wrote" in (project / "params.yaml").read_text("utf-8")
+    assert "# the weights that the authors" in (project / "params.yaml").read_text("utf-8")
 
 
-def test_drop_of_what_others_start_from_changes_nothing(project: Path) -> None:
+def test_removing_what_others_are_initialized_from_changes_nothing(project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
-    wrong = run(project, "recipe", "drop", "swin_ma52")
+    wrong = run(project, "experiment", "remove", "swin_ma52")
     assert wrong.returncode == 2
-    assert "experiments.swin_flow.start: no 'swin_ma52'" in wrong.stderr
+    assert "experiments.swin_flow.init_from: no entry 'swin_ma52'" in wrong.stderr
     assert (project / "params.yaml").read_bytes() == before
 
 

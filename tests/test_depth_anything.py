@@ -23,13 +23,13 @@ import torch
 from conftest import REPO
 
 pytest.importorskip("transformers", reason="optional: make extras")
-from benchmark.modalities.specs import DepthAnythingBackend
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, DPTImageProcessor
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.depth.depth import depth_anything
-from benchmark.modalities.depth.depth_anything import (
+from benchmark.modalities.depth import depth_anything_network as depth_anything
+from benchmark.modalities.depth.depth_anything import DepthAnythingBackend
+from benchmark.modalities.depth.depth_anything_network import (
     DepthAnythingEstimator,
     empty_network,
     fitted,

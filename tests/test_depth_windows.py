@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.modalities.depth.video_depth_anything import VideoDepthAnything
+from benchmark.modalities.depth.video_depth_anything_network import VideoDepthAnything
 from benchmark.modalities.depth.windows import (
     DepthWindows,
     clip_depth,

@@ -1,4 +1,4 @@
-"""What the pages say exists."""
+"""The commands, files and keys that the pages name exist; generated pages are fresh."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from benchmark.evaluation.metrics import Metrics
+from benchmark.evaluation.scores import Scores
 from conftest import REPO, STAGES
 from pipelines.cli.main import SECTIONS, main
 from write_cli_page import PAGE, page
@@ -64,10 +64,10 @@ def test_every_module_to_run_exists(module: str) -> None:
     assert importlib.util.find_spec(module) is not None
 
 
-@pytest.mark.parametrize("knob", re.findall(r"-S ([\w.]+)=", TEXT))
-def test_every_knob_named_exists(knob: str) -> None:
+@pytest.mark.parametrize("key", re.findall(r"-S ([\w.]+)=", TEXT))
+def test_every_parameter_named_exists(key: str) -> None:
     section = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
-    for part in knob.split("."):
+    for part in key.split("."):
         section = section[part]
 
 
@@ -127,4 +127,4 @@ def test_the_site_builds_without_a_warning_and_has_every_page(tmp_path: Path) ->
 
 def test_every_metric_is_a_documented_key() -> None:
     formats = (REPO / "docs/formats.md").read_text("utf-8")
-    assert [name for name in Metrics.model_fields if f"`{name}`" not in formats] == []
+    assert [name for name in Scores.model_fields if f"`{name}`" not in formats] == []

@@ -7,22 +7,14 @@ import shutil
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import grimp
 import pytest
 from ruamel.yaml import YAML
 
+from benchmark.archives.archive import archive_module
 from benchmark.core.files import write_text
 from benchmark.params.params import read_params
-from benchmark.tracking.provenance import (
-    CARRIERS,
-    CODE,
-    PACKAGES,
-    changed_code,
-    covers,
-    run_modules,
-    stage_digests,
-)
-from conftest import REPO, STAGES, copy_code
+from benchmark.tracking.provenance import CODE, PACKAGES, changed_code, stage_code
+from conftest import REPO, STAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,19 +32,6 @@ def body(stage: str) -> dict[str, Any]:
     return dvc()[stage].get("do", dvc()[stage])
 
 
-@cache
-def digests() -> dict[str, str]:
-    return stage_digests(REPO)
-
-
-def watched(stage: str, path: str) -> bool:
-    """Whether DVC runs the stage again when the file changes."""
-    lines = digests()[stage].splitlines()
-    return any(line.split()[0] == path for line in lines) or any(
-        covers(dep, path) for dep in body(stage)["deps"]
-    )
-
-
 def test_every_stage_of_the_graph_is_known() -> None:
     assert sorted(dvc()) == sorted(STAGES)
 
@@ -60,80 +39,46 @@ def test_every_stage_of_the_graph_is_known() -> None:
 @pytest.mark.parametrize("stage", WAITING)
 def test_every_stage_waits_for_the_check_and_watches_its_own_code(stage: str) -> None:
     """DVC clears a stage's outputs before it runs: a typo in params.yaml must be found before."""
-    assert f"{CODE}/{stage}.txt" in body(stage)["deps"]
-    assert watched(stage, f"pipelines/{stage}.py")
+    per_entry = "@${key}" if "foreach" in dvc()[stage] else ""
+    assert f"{CODE}/{stage}{per_entry}.txt" in body(stage)["deps"]
+    code = stage_code(REPO, read_params(REPO / "params.yaml"), archive_module)
+    own = [text for key, text in code.items() if key.partition("@")[0] == stage]
+    assert all(f"pipelines/{stage}.py " in text for text in own)
+    assert own or stage == "import_weights", "the default preset has no entry of it"
 
 
 @pytest.mark.parametrize(
     ("stage", "path"),
     [
-        ("train", "benchmark/training/loop.py"),
-        ("train", "benchmark/models/video_swin.py"),
-        ("train", "benchmark/models/attention.py"),
-        ("train", "benchmark/data/skeleton_views.py"),
-        ("predict", "benchmark/inference/predict.py"),
-        ("prepare", "benchmark/modalities/flow/raft.py"),
-        ("prepare", "benchmark/modalities/packing.py"),
-        ("index", "benchmark/archives/ma52.py"),
-        ("synthesize", "benchmark/synthetic/raster.py"),
-        ("table", "submission/fusion/rules.py"),
+        ("synthesize", "benchmark/synthetic/assets"),
         ("table", "benchmark/results/leaderboards.yaml"),
         ("report", "benchmark/results/report/report.html.j2"),
-        ("survey", "benchmark/data_report/findings.py"),
-        ("submit", "submission/leaderboard/id_checks.py"),
+        ("data_report", "benchmark/data_report/report.html.j2"),
+        ("previews", "benchmark/data_report/previews.html.j2"),
+        ("index", "benchmark/editions/${key}.yaml"),
+        ("submit", "benchmark/challenges"),
     ],
 )
-def test_code_of_a_stage_is_watched(stage: str, path: str) -> None:
-    assert (REPO / path).is_file()
-    assert watched(stage, path)
+def test_files_that_are_no_python_are_dependencies(stage: str, path: str) -> None:
+    assert path in body(stage)["deps"]
 
 
-@pytest.mark.parametrize(
-    ("stage", "path"),
-    [
-        ("predict", "benchmark/training/loop.py"),
-        ("fuse", "benchmark/models/recognizer.py"),
-        ("index", "benchmark/modalities/packing.py"),
-        ("train", "submission/fusion/rules.py"),
-        ("train", "benchmark/synthetic/raster.py"),
-        ("evaluate", "benchmark/results/table.py"),
-    ],
-)
-def test_code_of_others_is_not(stage: str, path: str) -> None:
-    assert (REPO / path).is_file()
-    assert not watched(stage, path)
-
-
-def test_a_path_of_one_kind_covers_its_own_files_alone() -> None:
-    assert covers("benchmark/models/${item.backbone.kind}.py", "benchmark/models/video_swin.py")
-    assert covers("benchmark/modalities/${item.kind}", "benchmark/modalities/flow/raft.py")
-    assert not covers("benchmark/modalities/${item.kind}", "benchmark/modalities/packing.py")
-    assert not covers(
-        "benchmark/models/${item.backbone.kind}.py", "benchmark/models/mmaction_import.py"
-    )
-    assert not covers("benchmark/training", "benchmark/trainings.py")
-
-
-def test_carriers_are_modules_and_hide_only_what_they_alone_import() -> None:
-    graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
-    assert graph.modules >= CARRIERS
-    found = run_modules(graph, "pipelines.fuse")
-    assert not found & CARRIERS
-    assert "benchmark.params.synthetic" not in found, "only params know it there"
-
-
-def test_a_change_is_named_with_the_stages_that_run_it(tmp_path: Path) -> None:
-    root = copy_code(tmp_path)
-    shutil.copy(GRAPH, root)
-    for stage, text in stage_digests(root).items():
-        write_text(root / CODE / f"{stage}.txt", text)
-    assert changed_code(root) == {}
-    path = root / "benchmark/evaluation/floor.py"
-    path.write_text(path.read_text("utf-8") + "# another\n", "utf-8")
-    changed = changed_code(root)
-    assert set(map(tuple, changed.values())) == {("benchmark/evaluation/floor.py",)}
-    assert {"train", "evaluate", "fuse", "table", "submit"} <= changed.keys()
-    assert not {"predict", "index", "prepare", "synthesize", "scratch"} & changed.keys()
+def test_a_change_is_named_with_the_entries_that_run_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(GRAPH, tmp_path)
+    params = read_params(REPO / "params.yaml")
+    code = stage_code(REPO, params, archive_module)
+    for key, text in code.items():
+        write_text(tmp_path / CODE / f"{key}.txt", text)
+    assert changed_code(tmp_path, params, archive_module) == {}
+    path = "benchmark/models/pose_conv3d.py"
+    for key, text in code.items():
+        write_text(tmp_path / CODE / f"{key}.txt", text.replace(f"{path} ", f"{path} 0"))
+    changed = changed_code(tmp_path, params, archive_module)
+    assert set(map(tuple, changed.values())) == {(path,)}
+    assert {"train@joint", "predict@joint", "train@rgb"} <= changed.keys()
+    assert not {"train@swin_rgb", "prepare@skeleton", "fuse@convex", "table"} & changed.keys()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -147,12 +92,8 @@ def test_no_stage_names_an_experiment_or_a_fusion_of_params() -> None:
     """Another set of params needs no other graph: own clips, a stream more, one less."""
     params = read_params(REPO / "params.yaml")
     names = {
-        *params.experiments,
-        *params.fusions,
-        *params.merges,
-        *params.editions,
-        *params.modalities,
-    }
+        *params.experiments, *params.fusions, *params.merges, *params.editions, *params.modalities,
+    }  # fmt: skip
     path = r"(?:data|models|predictions|reports|runs)/[^\s:]+"
     paths = re.findall(path, GRAPH.read_text("utf-8"))
     assert paths

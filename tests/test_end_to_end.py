@@ -88,7 +88,7 @@ def test_mlflow_shows_every_run_once(done: Path) -> None:
     artifacts = {item.path for item in client.list_artifacts(joint.info.run_id)}
     assert {"confusion.png", "history.png", "history.csv"} <= artifacts
     sheets = client.list_artifacts(by_name["modalities mimic"].info.run_id)
-    assert {"sheets.html", "01.png"} <= {item.path for item in sheets}
+    assert {"previews.html", "01.png"} <= {item.path for item in sheets}
     assert [item.path for item in client.list_artifacts(by_name["tiny_depth"].info.run_id)]
     assert len(client.get_metric_history(joint.info.run_id, "val/top1")) == 2
 

@@ -8,26 +8,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from benchmark.data.flow_components import NO_MOTION, components, vectors
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import (
-    DisFlow,
-    FlowBackend,
-    FlowModality,
-    RaftFlow,
-    SparseToDenseFlow,
-)
 
 from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.manifest import read_manifest
-from benchmark.data.transforms import mirrored_frames
-from benchmark.modalities.flow import flow
-from benchmark.modalities.flow.estimator import flow_estimator
-from benchmark.modalities.flow.flow import FlowExtraction, wheel
-from benchmark.modalities.flow.sparse_to_dense import sparse_to_dense
+from benchmark.data.readers import PackedVideos
+from benchmark.data.transforms import NO_MOTION, mirrored_frames
+from benchmark.modalities.flow.backends import FlowBackend
+from benchmark.modalities.flow.dis import DisFlow
+from benchmark.modalities.flow.flow import FlowModality, components, vectors, wheel
+from benchmark.modalities.flow.raft import RaftFlow
+from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow, sparse_to_dense
 from bomb import Bomb
 
 H, W = 72, 128
@@ -61,7 +54,7 @@ def moving(dx: float, dy: float, count: int) -> list[np.ndarray]:
 
 
 def pair_flow(backend: FlowBackend, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    estimator = flow_estimator(backend)
+    estimator = backend.estimator()
     (found,) = [*estimator.add(one), *estimator.add(other), *estimator.finish()]
     return found
 
@@ -97,9 +90,9 @@ def test_sparse_to_dense_of_small_and_flat_frames_is_finite(size: tuple[int, int
 
 
 def extract(frames: list[np.ndarray], made: FlowModality) -> list[np.ndarray]:
-    extraction = FlowExtraction(made)
-    found = [out for frame in frames for out in extraction.add(frame)]
-    return found + list(extraction.finish())
+    extractor = made.extractor()
+    values = [out for frame in frames for out in extractor.add(frame)]
+    return [made.render(value) for value in (*values, *extractor.finish())]
 
 
 @pytest.mark.parametrize("rendering", ["components", "wheel"])
@@ -138,16 +131,18 @@ def test_components_round_to_half_a_step_and_clip_at_the_limit() -> None:
 
 def test_a_mirror_turns_the_motion_along_x_and_keeps_the_one_along_y() -> None:
     stored = components(np.full((1, H, W, 2), (3.0, -2.0), np.float32)[0], 8.0)[None]
-    turned = vectors(mirrored_frames(stored, components=True)[0], 8.0)
+    turned = vectors(mirrored_frames(stored, horizontal_motion=True)[0], 8.0)
     np.testing.assert_allclose(turned[..., 0], -3, atol=0.1)
     np.testing.assert_allclose(turned[..., 1], -2, atol=0.1)
     picture = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
-    np.testing.assert_array_equal(mirrored_frames(picture, components=False), picture[:, :, ::-1])
+    np.testing.assert_array_equal(
+        mirrored_frames(picture, horizontal_motion=False), picture[:, :, ::-1]
+    )
 
 
 def test_the_flow_of_the_mirrored_video_is_the_mirrored_flow() -> None:
     frames = moving(2.0, 1.0, 2)
-    one = mirrored_frames(extract(frames, spec())[0][None], components=True)[0]
+    one = mirrored_frames(extract(frames, spec())[0][None], horizontal_motion=True)[0]
     other = extract([np.ascontiguousarray(frame[:, ::-1]) for frame in frames], spec())[0]
     middle = (slice(12, -12), slice(12, -12), slice(0, 2))
     assert np.abs(one[middle].astype(int) - other[middle]).mean() < 1.5
@@ -185,7 +180,7 @@ def test_stored_flow_comes_back_out_of_the_tar(tmp_path: Path) -> None:
     own = describe("own", root)
     clips = read_archive(root, own, excluded=(), workers=1)
     for workers in (1, 2):
-        flow.prepare(spec(), root, own, clips, tmp_path / f"{workers}", workers=workers)
+        spec().prepare(root, own, clips, tmp_path / f"{workers}", workers=workers)
     for path in sorted((tmp_path / "1").iterdir()):
         assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes(), path.name
     assert {medium.frames for medium in read_manifest(tmp_path / "1", clips).values()} == {8, 7, 12}
@@ -223,16 +218,16 @@ def test_other_weights_than_the_pinned_ones_are_refused(tmp_path: Path, raft_wei
     copy.write_bytes(raft_weights.read_bytes() + b"!")
     weights = pinned.weights.model_copy(update={"path": str(copy)})
     with pytest.raises(ArchiveError, match="not the file whose hash is in params"):
-        flow_estimator(pinned.model_copy(update={"weights": weights}))
+        pinned.model_copy(update={"weights": weights}).estimator()
 
 
 def test_missing_or_foreign_weights_are_named_and_nothing_in_them_runs(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"none\.pth: no such weights"):
-        flow_estimator(raft(tmp_path / "none.pth"))
+        raft(tmp_path / "none.pth").estimator()
 
     torch.save(Bomb(tmp_path / "ran"), tmp_path / "evil.pth")
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     for name in ("evil.pth", "other.pth"):
         with pytest.raises(ArchiveError, match=f"{name}: not the weights of raft_small"):
-            flow_estimator(raft(tmp_path / name))
+            raft(tmp_path / name).estimator()
     assert not (tmp_path / "ran").exists()

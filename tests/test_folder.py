@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import RgbModality, SkeletonModality
 
 from benchmark.archives.archive import raw_keypoints, read_archive
 from benchmark.archives.folder import describe
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
+from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import Edition
 from benchmark.modalities import rgb, skeleton
+from benchmark.modalities.rgb import RgbModality
+from benchmark.modalities.skeleton import SkeletonModality
 from conftest import REPO, copy_code, mgbench
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
@@ -348,7 +348,12 @@ def test_edition_new_links_to_where_the_clips_are_now(
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("imigue", "is a published edition"), ("My-Clips", "not a name"), ("../x", "not a name")],
+    [
+        ("imigue", "is a published edition"),
+        ("My-Clips", "not an edition"),
+        ("../x", "not an edition"),
+        ("paper", "other than default and paper"),
+    ],
 )
 def test_edition_new_overwrites_no_published_edition(
     root: Path, project: Path, name: str, message: str

@@ -274,20 +274,20 @@ def test_foreign_scores_are_fused_and_scored_with_nothing_but_files(tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["scores", "import", "a.pkl", "--out", "a.parquet"], "whose scores are they?"),
+        (["scores", "import", "a.pkl", "--out", "a.parquet"], "clips and classes are not defined"),
         (
             ["scores", "import", "a.pkl", "--out", "a.parquet", "--num-classes", "3"],
-            "another number of classes; expected 3; found 4",
+            "wrong number of classes; expected 3; found 4",
         ),
         (
             ["scores", "import", "a.pkl", "--out", "x.parquet", "--edition", "imigue", "--split",
              "test"],
-            "another number of classes; expected 32; found 4",
+            "wrong number of classes; expected 32; found 4",
         ),
         (["fuse", "a.pkl", "b.pkl", "--out", "x.parquet"], "become one by 'mgbench scores import'"),
-        (["fuse", "a.pkl", "a.pkl", "--out", "x.parquet"], "FILES: one comes twice"),
+        (["fuse", "a.pkl", "a.pkl", "--out", "x.parquet"], "FILES: a file is given twice"),
         (["fuse", "a.pkl", "--out", "x.csv"], "'x.csv' must end in .parquet"),
-        (["fuse", "a.pkl", "--weights", "1,x", "--out", "x.parquet"], "not one number a file"),
+        (["fuse", "a.pkl", "--weights", "1,x", "--out", "x.parquet"], "must have one number per file"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_message(tmp_path: Path, arguments: list[str], says: str) -> None:

@@ -12,7 +12,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contracts.skeletons import OPENPOSE36
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.rgb_pose_input import RgbPoseInput
+from benchmark.data.skeleton_input import SkeletonInput
+from benchmark.data.video_input import VideoInput
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build
 from benchmark.models.recognizer import Recognizer

@@ -23,14 +23,12 @@ from fused import (
     rule_for,
     some_weights,
 )
+from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import read_fitted, write_fitted
-from submission.fusion.fuse import apply, fit_fusion, fuse
+from submission.fusion.fuse import apply, fuse
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-# ---------------------------------------------------------------- fuse
 
 
 @PROPERTY
@@ -164,9 +162,6 @@ def test_weights_that_are_none_are_refused(weights: dict[str, float], message: s
 def test_a_fusion_of_nothing_is_refused() -> None:
     with pytest.raises(MismatchError, match=r"^fusion: no members; expected at least one"):
         fuse([], {}, source="all")
-
-
-# ---------------------------------------------------------------- weights.json
 
 
 @pytest.mark.parametrize("kind", KINDS)

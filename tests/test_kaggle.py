@@ -1,4 +1,4 @@
-"""Kaggle's own client against a server on loopback that answers as Kaggle does."""
+"""Kaggle's own client against a server on loopback that replies as Kaggle does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAUNCH = """
 import sys
 from kagglesdk import kaggle_env
 kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.LOCAL] = sys.argv.pop(1)
-from pipelines.cli import main
+from pipelines.cli.main import main
 main()
 """
 """The program, but for the port at which the client looks for a local Kaggle."""
@@ -39,12 +39,12 @@ class Kaggle(ThreadingHTTPServer):
     refusal: str | None = None
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), GroundTruth)
+        super().__init__(("127.0.0.1", 0), Replies)
         self.asked: list[tuple[str, bytes]] = []
         self.address = f"http://127.0.0.1:{self.server_port}"
 
 
-class GroundTruth(BaseHTTPRequestHandler):
+class Replies(BaseHTTPRequestHandler):
     server: Kaggle
 
     def do_POST(self) -> None:
@@ -66,8 +66,8 @@ class GroundTruth(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, data))
         return data
 
-    def _say(self, code: int, answer: dict[str, Any]) -> None:
-        data = json.dumps(answer).encode()
+    def _say(self, code: int, reply: dict[str, Any]) -> None:
+        data = json.dumps(reply).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -112,7 +112,7 @@ def upload(file: Path, home: Path, kaggle: Kaggle, **more: str) -> subprocess.Co
 KEY = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "0" * 32}
 
 
-def test_the_file_arrives_with_its_message_and_the_answer_is_shown(
+def test_the_file_arrives_with_its_message_and_the_reply_is_shown(
     kaggle: Kaggle, file: Path, tmp_path: Path
 ) -> None:
     done = upload(file, tmp_path, kaggle, **KEY)

@@ -6,16 +6,22 @@ import pytest
 from pydantic import ValidationError
 from statsmodels.stats.proportion import proportion_confint
 
-from benchmark.results.leaderboards import Board, Published, board_of, leaderboard_page, wilson
+from benchmark.results.leaderboards import (
+    Board,
+    LeaderboardEntry,
+    board_of,
+    leaderboard_page,
+    wilson,
+)
 from write_leaderboards_page import PAGE, page
 
 
-def entry(**changes: object) -> Published:
+def entry(**changes: object) -> LeaderboardEntry:
     row = {
         "year": 2025, "rank": 1, "team": "t", "top1": 50.0, "correct": 5, "method": None,
         "source": "s",
     }  # fmt: skip
-    return Published.model_validate(row | changes)
+    return LeaderboardEntry.model_validate(row | changes)
 
 
 @pytest.mark.parametrize(("correct", "clips"), [(3340, 4562), (1, 10), (0, 5), (5, 5)])

@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.skeleton_views import SkeletonViews
-from benchmark.data.video_reader import PackedVideos
-from benchmark.data.video_views import VideoViews
-from benchmark.modalities.specs import RgbModality, SkeletonModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.contracts.clips import Clips
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
-from benchmark.data.inputs import DatasetNorm
 from benchmark.data.manifest import read_manifest
+from benchmark.data.normalization import DatasetNorm
+from benchmark.data.readers import PackedVideos, SkeletonReader
+from benchmark.data.skeleton_input import SkeletonViews
+from benchmark.data.video_input import VideoViews
 from benchmark.editions.edition import read_edition
-from benchmark.modalities import rgb, skeleton
+from benchmark.modalities.packing import resized
+from benchmark.modalities.rgb import RgbModality
+from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.models.video_input import VideoStep
 from benchmark.params.params import read_params
 from conftest import REPO
@@ -46,14 +46,14 @@ def clips(raw: Path) -> Clips:
 @pytest.fixture(scope="module")
 def packed(raw: Path, clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rgb") / "out"
-    rgb.prepare(RGB, raw, MIMIC, clips, folder, workers=1)
+    RGB.prepare(raw, MIMIC, clips, folder, workers=1)
     return folder
 
 
 @pytest.fixture(scope="module")
 def points(raw: Path, clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("skeleton") / "out"
-    skeleton.prepare(SKELETON, raw, MIMIC, clips, folder, workers=1)
+    SKELETON.prepare(raw, MIMIC, clips, folder, workers=1)
     return folder
 
 
@@ -78,7 +78,7 @@ def test_packed_bytes_do_not_depend_on_the_number_of_workers(
     raw: Path, clips: Clips, packed: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    rgb.prepare(RGB, raw, MIMIC, clips, out, workers=2)
+    RGB.prepare(raw, MIMIC, clips, out, workers=2)
     names = sorted(path.name for path in packed.iterdir())
     assert names == sorted(path.name for path in out.iterdir())
     assert len(names) == 4
@@ -88,8 +88,8 @@ def test_packed_bytes_do_not_depend_on_the_number_of_workers(
 
 def test_a_short_side_scales_both_sides_and_keeps_them_even() -> None:
     frame = np.zeros((180, 321, 3), np.uint8)
-    assert rgb.resized(frame, 90).shape == (90, 160, 3)
-    assert rgb.resized(frame.swapaxes(0, 1), 90).shape == (160, 90, 3)
+    assert resized(frame, 90).shape == (90, 160, 3)
+    assert resized(frame.swapaxes(0, 1), 90).shape == (160, 90, 3)
 
 
 def test_a_video_damaged_in_the_middle_is_named_with_the_clip_or_file(
@@ -101,7 +101,7 @@ def test_a_video_damaged_in_the_middle_is_named_with_the_clip_or_file(
     data[-600:-100] = bytes(500)
     path.write_bytes(data)
     with pytest.raises(ArchiveError, match=r"0012_.*0012\.mp4"):
-        rgb.prepare(RGB, broken, MIMIC, clips, tmp_path / "out", workers=1)
+        RGB.prepare(broken, MIMIC, clips, tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
 
 
@@ -132,7 +132,7 @@ def test_a_sheet_shorter_than_its_clips_is_refused(raw: Path, clips: Clips, tmp_
     path = next(broken.rglob("0102_openpose.xlsx"))
     write_xlsx(path, keypoints_of("0102")[:30])
     with pytest.raises(ArchiveError, match=r"0102_openpose.xlsx: shorter than its clips.*40 rows"):
-        skeleton.prepare(SKELETON, broken, MIMIC, clips, tmp_path / "out", workers=1)
+        SKELETON.prepare(broken, MIMIC, clips, tmp_path / "out", workers=1)
 
 
 def test_media_of_another_index_are_refused(points: Path, clips: Clips) -> None:
@@ -142,7 +142,7 @@ def test_media_of_another_index_are_refused(points: Path, clips: Clips) -> None:
 
 
 def test_media_without_a_table_are_refused(tmp_path: Path, clips: Clips) -> None:
-    with pytest.raises(FormatError, match=r"modality\.parquet: no such file"):
+    with pytest.raises(FormatError, match=r"manifest\.parquet: no such file"):
         read_manifest(tmp_path, clips)
 
 

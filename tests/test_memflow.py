@@ -23,12 +23,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmark.modalities.specs import MemFlow
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.flow.estimator import FlowEstimator, flow_estimator
-from benchmark.modalities.flow.memflow import INSTALL, load_network, paddings
+from benchmark.modalities.flow.estimator import FlowEstimator
+from benchmark.modalities.flow.memflow import INSTALL, MemFlow, load_network, paddings
 from bomb import Bomb
 from conftest import REPO
 
@@ -114,7 +113,7 @@ def test_the_published_tensors_reach_the_published_count() -> None:
 @needs_ptlflow
 @pytest.mark.parametrize("length", [1, 2, WINDOW, WINDOW + 1, 2 * WINDOW + 3])
 def test_there_is_one_flow_a_pair_across_windows(weights: Path, length: int) -> None:
-    found = flows(flow_estimator(spec(weights)), clip(length))
+    found = flows(spec(weights).estimator(), clip(length))
     assert len(found) == length - 1
     for flow in found:
         assert (flow.shape, flow.dtype) == ((H, W, 2), np.float32)
@@ -124,7 +123,7 @@ def test_there_is_one_flow_a_pair_across_windows(weights: Path, length: int) -> 
 
 @needs_ptlflow
 def test_a_flow_comes_with_the_frame_that_ends_its_pair(weights: Path) -> None:
-    estimator = flow_estimator(spec(weights))
+    estimator = spec(weights).estimator()
     assert [len(estimator.add(frame)) for frame in clip(5)] == [0, 1, 1, 1, 1]
     assert len(estimator.finish()) == 0
 
@@ -134,7 +133,7 @@ def test_a_window_knows_nothing_of_the_one_before(weights: Path) -> None:
     frames = clip(WINDOW + 3)
     changed = clip(WINDOW, seed=1) + frames[WINDOW:]
     made = spec(weights, updates=2)
-    one, other = (flows(flow_estimator(made), seen) for seen in (frames, changed))
+    one, other = (flows(made.estimator(), seen) for seen in (frames, changed))
     for t, (flow, changed_flow) in enumerate(zip(one, other, strict=True)):
         assert np.array_equal(flow, changed_flow) == (t >= WINDOW), t
 
@@ -144,13 +143,13 @@ def test_within_a_window_a_flow_leans_on_all_earlier_frames(weights: Path) -> No
     # With a single update only one frame back: what is remembered is of the update's beginning.
     made = spec(weights, updates=2)
     frames = clip(WINDOW + 1)
-    one, other = (flows(flow_estimator(made), clip(1, seed=seed) + frames[1:]) for seed in (0, 1))
+    one, other = (flows(made.estimator(), clip(1, seed=seed) + frames[1:]) for seed in (0, 1))
     assert not any(np.array_equal(*pair) for pair in zip(one, other, strict=True))
 
 
 @needs_ptlflow
 def test_the_memory_holds_one_frame_however_long_the_clip(weights: Path) -> None:
-    estimator: Any = flow_estimator(spec(weights, window=100))
+    estimator: Any = spec(weights, window=100).estimator()
     sizes = []
     for frame in clip(6):
         estimator.add(frame)
@@ -161,8 +160,8 @@ def test_the_memory_holds_one_frame_however_long_the_clip(weights: Path) -> None
 @needs_ptlflow
 def test_clips_that_are_read_at_once_do_not_share_a_memory(weights: Path) -> None:
     clips = clip(3), clip(3, seed=1)
-    alone = [flows(flow_estimator(spec(weights)), frames) for frames in clips]
-    finders: list[Any] = [flow_estimator(spec(weights)) for _ in clips]
+    alone = [flows(spec(weights).estimator(), frames) for frames in clips]
+    finders: list[Any] = [spec(weights).estimator() for _ in clips]
     together: list[list[np.ndarray]] = [[], []]
     for pair in zip(*clips, strict=True):
         for estimator, frame, found in zip(finders, pair, together, strict=True):
@@ -176,7 +175,7 @@ def test_clips_that_are_read_at_once_do_not_share_a_memory(weights: Path) -> Non
 
 @needs_ptlflow
 def test_the_network_sees_rgb_from_minus_one_to_one_padded_on_both_sides(weights: Path) -> None:
-    estimator: Any = flow_estimator(spec(weights))
+    estimator: Any = spec(weights).estimator()
     seen: list[torch.Tensor] = []
     hooked = estimator._network.network.cnet.register_forward_pre_hook(
         lambda _, given: seen.append(given[0])
@@ -207,14 +206,14 @@ def test_sides_are_padded_to_eighths_and_to_what_the_pyramid_needs(
 def test_the_padding_is_cut_off_where_it_was_put(weights: Path) -> None:
     frames = clip(2, height=123, width=133)
     padded = [np.pad(frame, ((2, 3), (1, 2), (0, 0)), "edge") for frame in frames]
-    (found,), (whole,) = (flows(flow_estimator(spec(weights)), made) for made in (frames, padded))
+    (found,), (whole,) = (flows(spec(weights).estimator(), made) for made in (frames, padded))
     np.testing.assert_array_equal(found, whole[2:-3, 1:-2])
 
 
 @needs_ptlflow
 @pytest.mark.parametrize("updates", [1, 3])
 def test_updates_are_refinements(weights: Path, updates: int) -> None:
-    estimator: Any = flow_estimator(spec(weights, updates=updates))
+    estimator: Any = spec(weights, updates=updates).estimator()
     calls: list[int] = []
     block = estimator._network.network.update_block
     hooked = block.register_forward_hook(lambda *_: calls.append(1))
@@ -253,8 +252,8 @@ def test_every_published_layout_gives_the_same_flow(
     name = "any.ckpt" if layout == "state_dict" else "MemFlowNet_spring.pth"
     torch.save(content, tmp_path / name)
     frames = clip(2)
-    wanted = flows(flow_estimator(spec(weights)), frames)
-    np.testing.assert_array_equal(flows(flow_estimator(spec(tmp_path / name)), frames), wanted)
+    wanted = flows(spec(weights).estimator(), frames)
+    np.testing.assert_array_equal(flows(spec(tmp_path / name).estimator(), frames), wanted)
 
 
 @needs_ptlflow
@@ -281,13 +280,13 @@ def test_the_scale_of_the_attention_changes_the_flow(weights: Path, tmp_path: Pa
     path = tmp_path / "any.ckpt"
     made = {"state_dict": nested(random_tensors(), "network.")}
     torch.save(made | {"hyper_parameters": {"train_avg_length": 300}}, path)
-    one, other = (flows(flow_estimator(spec(p)), clip(2))[0] for p in (weights, path))
+    one, other = (flows(spec(p).estimator(), clip(2))[0] for p in (weights, path))
     assert not np.array_equal(one, other)
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(ArchiveError) as caught:
-        flow_estimator(spec(path))
+        spec(path).estimator()
     assert str(path) in str(caught.value)
     return str(caught.value)
 
@@ -345,7 +344,7 @@ def test_a_damaged_or_missing_file_is_refused(weights: Path, tmp_path: Path) -> 
         update={"weights": pinned.weights.model_copy(update={"path": str(path)})}
     )
     with pytest.raises(ArchiveError, match=r"not the file whose hash is in params\.yaml"):
-        flow_estimator(other)
+        other.estimator()
 
 
 def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
@@ -364,7 +363,7 @@ def test_flow_that_is_no_number_is_an_error(tmp_path: Path) -> None:
     tensors["update_block.flow_head.ffn2.2.bias"] = torch.full((2,), 3e38)
     torch.save(tensors, path)
     with pytest.raises(ArchiveError, match="the flow of pair 0 is not finite"):
-        flows(flow_estimator(spec(path)), clip(2))
+        flows(spec(path).estimator(), clip(2))
 
 
 def test_without_ptlflow_the_error_says_what_to_install(
@@ -376,7 +375,7 @@ def test_without_ptlflow_the_error_says_what_to_install(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ptlflow", None)
     with pytest.raises(MissingExtra, match=r"pip install --no-deps ptlflow==0\.4\.2"):
-        flow_estimator(spec(copy))
+        spec(copy).estimator()
 
 
 def test_what_the_error_names_is_what_the_extra_names() -> None:

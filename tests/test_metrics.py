@@ -16,15 +16,13 @@ from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.errors import FormatError
 from benchmark.evaluation.metrics import (
     PROBABILITY_FLOOR,
-    Metrics,
     confusion,
     correctness,
     log_loss,
-    majority,
-    read_metrics,
+    majority_baseline,
     score,
-    write_metrics,
 )
+from benchmark.evaluation.scores import Scores, all_scores, read_metrics, write_metrics
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -44,17 +42,17 @@ def random_case(seed: int) -> tuple[np.ndarray, np.ndarray]:
 @given(SEEDS)
 def test_metrics_agree_with_scikit_learn(seed: int) -> None:
     p, label = random_case(seed)
-    classes, answer = np.arange(p.shape[1]), p.argmax(1)
-    ours = score(p, label)
+    classes, predicted = np.arange(p.shape[1]), p.argmax(1)
+    ours = all_scores(p, label)
     wide = p.astype(np.float64)
-    assert ours.top1 == pytest.approx(sklearn_metrics.accuracy_score(label, answer))
+    assert ours.top1 == pytest.approx(sklearn_metrics.accuracy_score(label, predicted))
     top5 = sklearn_metrics.top_k_accuracy_score(label, p, k=5, labels=classes)
     assert ours.top5 == pytest.approx(top5)
     loss = sklearn_metrics.log_loss(
         label, wide / wide.sum(axis=1, keepdims=True), labels=classes.tolist()
     )
     assert ours.log_loss == pytest.approx(loss, rel=1e-5)
-    recalls = [np.mean(answer[label == c] == c) for c in np.unique(label)]
+    recalls = [np.mean(predicted[label == c] == c) for c in np.unique(label)]
     assert ours.mean_acc == pytest.approx(np.mean(recalls))
     assert ours.n == len(label)
 
@@ -66,7 +64,7 @@ def test_renaming_the_classes_changes_no_metric(seed: int) -> None:
     new = np.random.default_rng(seed).permutation(p.shape[1])
     renamed = np.empty_like(p)
     renamed[:, new] = p
-    one, two = score(p, label).model_dump(), score(renamed, new[label]).model_dump()
+    one, two = all_scores(p, label).model_dump(), all_scores(renamed, new[label]).model_dump()
     assert two == pytest.approx(one)
 
 
@@ -81,7 +79,7 @@ def test_confusion_rows_are_labels_and_its_diagonal_is_top1(seed: int) -> None:
 
 
 def test_macro_f1_runs_over_the_classes_of_the_labels_only() -> None:
-    # Labels 0, 0, 1; answers 0, 2, 1: class 2 occurs among the answers only.
+    # Labels 0, 0, 1; predictions 0, 2, 1: class 2 occurs among the predictions only.
     p = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]], np.float32)
     metrics = score(p, np.array([0, 0, 1]))
     assert metrics.macro_f1 == pytest.approx((2 / 3 + 1) / 2)
@@ -106,9 +104,9 @@ def test_log_loss_does_not_depend_on_the_float_type() -> None:
     assert log_loss(p.astype(np.float32), label) == log_loss(p, label)
 
 
-def test_majority_answers_the_largest_training_class() -> None:
-    assert majority(np.array([2, 2, 0, 1]), np.array([2, 0, 2, 1, 1])) == 2 / 5
-    assert majority(np.array([3, 1, 1, 3]), np.array([1, 3, 3])) == 1 / 3
+def test_the_majority_baseline_predicts_the_largest_training_class() -> None:
+    assert majority_baseline(np.array([2, 2, 0, 1]), np.array([2, 0, 2, 1, 1])) == 2 / 5
+    assert majority_baseline(np.array([3, 1, 1, 3]), np.array([1, 3, 3])) == 1 / 3
 
 
 @pytest.mark.parametrize(
@@ -127,9 +125,11 @@ def test_score_refuses_what_it_cannot_score(p: np.ndarray, label: list[int], mes
     assert str(error.value).startswith(message)
 
 
-def test_majority_refuses_an_empty_split() -> None:
-    with pytest.raises(FormatError, match=r"^majority: no clips; found 0 in train, 1 to score"):
-        majority(np.array([], np.int64), np.array([0]))
+def test_the_majority_baseline_refuses_an_empty_split() -> None:
+    with pytest.raises(
+        FormatError, match=r"^majority baseline: no clips; .*found 0 in train, 1 to score"
+    ):
+        majority_baseline(np.array([], np.int64), np.array([0]))
 
 
 @PROPERTY
@@ -138,15 +138,15 @@ def test_metrics_survive_the_json_round_trip(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
     path = tmp_path_factory.mktemp("metrics") / "metrics.json"
-    metrics = score(*random_case(seed))
+    metrics = all_scores(*random_case(seed))
     write_metrics(metrics, path)
     assert read_metrics(path) == metrics
 
 
 def test_metrics_file_has_only_described_keys(tmp_path: Path) -> None:
-    write_metrics(score(*random_case(1)), tmp_path / "metrics.json")
+    write_metrics(all_scores(*random_case(1)), tmp_path / "metrics.json")
     written = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
-    described = {key: field.description for key, field in Metrics.model_fields.items()}
+    described = {key: field.description for key, field in Scores.model_fields.items()}
     assert sorted(described) == list(written)
     assert all(described.values())
 
@@ -156,7 +156,7 @@ def test_reading_broken_metrics_names_the_file_and_the_key(tmp_path: Path) -> No
     with pytest.raises(FormatError) as error:
         read_metrics(path)
     assert str(error.value).startswith(f"{path}: no such file")
-    write_metrics(score(*random_case(1)), path)
+    write_metrics(all_scores(*random_case(1)), path)
     path.write_text(path.read_text("utf-8").replace('"top5"', '"top6"'), "utf-8")
     with pytest.raises(FormatError) as error:
         read_metrics(path)
@@ -167,10 +167,10 @@ def test_reading_broken_metrics_names_the_file_and_the_key(tmp_path: Path) -> No
 
 def test_metrics_of_the_golden_probabilities_are_the_golden_metrics(tmp_path: Path) -> None:
     probabilities = read_probabilities(GOLDEN / "probabilities-val.parquet")
-    with (GOLDEN / "answers-val.csv").open(encoding="utf-8") as file:
+    with (GOLDEN / "labels-val.csv").open(encoding="utf-8") as file:
         label = {row["clip_id"]: int(row["label"]) for row in csv.DictReader(file)}
     ordered = np.array([label[clip] for clip in probabilities.clip_id])
-    write_metrics(score(probabilities.p, ordered), tmp_path / "metrics.json")
+    write_metrics(all_scores(probabilities.p, ordered), tmp_path / "metrics.json")
     written = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     # Sums over clips may differ in the last bit between machines; nothing else may.
     assert written == pytest.approx(json.loads((GOLDEN / "metrics-val.json").read_text("utf-8")))

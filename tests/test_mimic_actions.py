@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.core.video import probe
 from benchmark.core.errors import ArchiveError, ParamsError
+from benchmark.core.video import probe
 from benchmark.params.synthetic import ActionsSpec, GesturesSpec
 from benchmark.synthetic import actions_archive, choreography
 from benchmark.synthetic import plan as gestures_plan

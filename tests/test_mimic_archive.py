@@ -10,8 +10,8 @@ import openpyxl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from benchmark.core.video import probe
 from benchmark.core.errors import ArchiveError
+from benchmark.core.video import probe
 from benchmark.params.synthetic import GesturesSpec
 from benchmark.synthetic import archive
 from benchmark.synthetic.synthesize import synthesize

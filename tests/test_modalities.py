@@ -10,36 +10,35 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import (
-    DepthModality,
-    DisFlow,
-    FixedScale,
-    FlowModality,
-    Modality,
-    PersonCropModality,
-    RgbModality,
-    SampledScale,
-    SparseToDenseFlow,
-    TaylorModality,
-    TinyBackend,
-    VideoDepthAnythingBackend,
-)
 
 from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
 from benchmark.contracts.clips import Clips
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.data.inputs import DatasetNorm, TrainSplitNorm, VideoInput
 from benchmark.data.manifest import FILE, read_manifest
-from benchmark.data.normalization import with_numbers
+from benchmark.data.normalization import DatasetNorm, TrainSplitNorm
+from benchmark.data.readers import PackedVideos
 from benchmark.data.statistics import train_statistics
+from benchmark.data.video_input import VideoInput
 from benchmark.editions.edition import Edition
-from benchmark.modalities.depth.depth import DepthExtraction, Levels, gray
+from benchmark.modalities.depth.depth import (
+    DepthModality,
+    FixedScale,
+    Levels,
+    SampledScale,
+    gray,
+)
 from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, write_depth_net
-from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
-from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
+from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
+from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingBackend
+from benchmark.modalities.depth.video_depth_anything_network import SIZES, VideoDepthAnything
+from benchmark.modalities.flow.dis import DisFlow
+from benchmark.modalities.flow.flow import FlowModality
+from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
+from benchmark.modalities.person_crop import PersonCropModality
+from benchmark.modalities.rgb import RgbModality
+from benchmark.modalities.taylor import TaylorModality
+from benchmark.modalities.union import Modality
 from benchmark.params.synthetic import GesturesSpec
 from own_clips import write_folder
 
@@ -152,8 +151,8 @@ def test_every_clip_is_stored_whole_and_comes_out_the_same_again(
 ) -> None:
     if name == "depth video_depth_anything":  # 28 M parameters on a CPU
         clips = Clips("own", tuple(clips)[:6])
-    prepare(specs[name], raw, own, clips, tmp_path / "1", workers=1)
-    prepare(specs[name], raw, own, clips, tmp_path / "2", workers=2 if name in SPREAD else 1)
+    specs[name].prepare(raw, own, clips, tmp_path / "1", workers=1)
+    specs[name].prepare(raw, own, clips, tmp_path / "2", workers=2 if name in SPREAD else 1)
     made, again = files_of(tmp_path / "1"), files_of(tmp_path / "2")
     assert made.keys() == again.keys()
     assert [file for file in made if made[file] != again[file]] == []
@@ -171,7 +170,7 @@ def test_every_clip_is_stored_whole_and_comes_out_the_same_again(
 def test_statistics_are_those_of_the_stored_training_frames_and_of_no_other_split(
     specs: dict[str, Modality], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
-    prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
+    specs["rgb"].prepare(raw, own, clips, tmp_path / "rgb", workers=1)
     modality = read_manifest(tmp_path / "rgb", clips)
     found = train_statistics(modality, clips)
     videos = PackedVideos(tmp_path / "rgb", clips)
@@ -197,21 +196,21 @@ def test_statistics_are_those_of_the_stored_training_frames_and_of_no_other_spli
 def test_a_normalization_by_the_train_split_becomes_its_numbers(
     specs: dict[str, Modality], raw: Path, own: Edition, clips: Clips, tmp_path: Path
 ) -> None:
-    prepare(specs["rgb"], raw, own, clips, tmp_path / "rgb", workers=1)
+    specs["rgb"].prepare(raw, own, clips, tmp_path / "rgb", workers=1)
     spec = VideoInput.model_validate(
         {
-            "kind": "video", "modality": "rgb", "frames": 4, "sampling": {"kind": "uniform"},
+            "kind": "video", "frames": 4, "sampling": {"kind": "uniform"},
             "size": 32, "resize": 32, "region": "frame", "crop_area": (0.5, 1.0),
             "crop_ratio": (0.9, 1.1), "flip": 0.5, "normalization": {"kind": "train_split"},
             "views": 1, "crops": 1,
         }
     )  # fmt: skip
     assert isinstance(spec.normalization, TrainSplitNorm)
-    made = with_numbers(spec, tmp_path / "rgb", clips)
+    made = spec.with_numbers(specs["rgb"], tmp_path / "rgb", clips)
     assert isinstance(made, VideoInput)
     mean, std = train_statistics(read_manifest(tmp_path / "rgb", clips), clips)
     assert made.normalization == DatasetNorm(kind="dataset", mean=mean, std=std)
-    assert with_numbers(made, tmp_path / "nowhere", clips) is made
+    assert made.with_numbers(specs["rgb"], tmp_path / "nowhere", clips) is made
 
 
 # Depth
@@ -229,12 +228,13 @@ def test_gray_is_one_scale_for_all_and_clips_to_it() -> None:
 def test_depth_gives_as_many_frames_as_it_takes_in_order(tiny: TinyBackend, length: int) -> None:
     spec = DepthModality(backend=tiny, **DEPTH)
     frames = np.random.default_rng(0).integers(0, 255, (length, 48, 64, 3)).astype(np.uint8)
-    extraction = DepthExtraction(spec, Levels(0, 2))
-    found = [out for frame in frames for out in extraction.add(frame)]
-    found += extraction.finish()
+    extractor = spec.extractor()
+    found = [out for frame in frames for out in extractor.add(frame)]
+    found += extractor.finish()
+    found = [gray(depth[..., 0], Levels(0, 2)) for depth in found]
     assert len(found) == length
-    alone = DepthExtraction(spec, Levels(0, 2))
-    last = [*alone.add(frames[-1]), *alone.finish()][0]
+    alone = spec.extractor()
+    last = gray([*alone.add(frames[-1]), *alone.finish()][0][..., 0], Levels(0, 2))
     assert np.abs(found[-1].astype(int) - last).max() <= 1
 
 
@@ -244,12 +244,12 @@ def test_a_sampled_scale_is_the_quantiles_over_training_clips_and_is_kept(
     spec = specs["depth tiny"].model_copy(
         update={"scale": SampledScale(kind="sampled", clips=4, quantile=0.9)}
     )
-    prepare(spec, raw, own, clips, tmp_path / "all", workers=1)
+    spec.prepare(raw, own, clips, tmp_path / "all", workers=1)
     kept = json.loads(pq.read_schema(tmp_path / "all" / FILE).metadata[b"spec"])
     assert kept["levels"]["low"] < kept["levels"]["high"]
     assert len(kept["network"]) == 32
     rows = [replace(clip, label=None) if clip.split == "test" else clip for clip in clips]
     some = Clips("own", tuple(clip for clip in rows if clip.split != "test"))
-    prepare(spec, raw, own, some, tmp_path / "some", workers=1)
+    spec.prepare(raw, own, some, tmp_path / "some", workers=1)
     again = json.loads(pq.read_schema(tmp_path / "some" / FILE).metadata[b"spec"])
     assert again["levels"] == kept["levels"]  # no test clip had a part in it

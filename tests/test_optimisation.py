@@ -11,7 +11,8 @@ from torch import nn
 
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import TrainingError
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput
+from benchmark.data.rgb_pose_input import RgbPoseInput
+from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build
 from benchmark.params.params import read_params

@@ -1,4 +1,4 @@
-"""One's own clips, from a folder to a submission file, as docs/own-clips.md says."""
+"""Your own clips, from a folder to a submission file, as docs/own-clips.md says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert "wrote params.own.yaml: joint, swin_rgb, swin_flow\n" in made.stdout
     checked = command(root, "mgbench", "data", "check", "own").stdout
     assert "ok    train: 6 videos, 12 clips" in checked
-    command(root, "mgbench", "recipe", "use", "own")
+    command(root, "mgbench", "preset", "use", "own")
     for video in ("modality/train5.mp4", "modality/test1.mp4"):
         (tmp_path / "clips" / video).write_bytes(b"damaged on its way")
     failed = command(root, "dvc", "repro", "index@own", check=False)
@@ -43,7 +43,7 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert {row[1] for row in rows} <= {"0", "1", "2"}
     note = json.loads((root / "submissions/final/submission.json").read_text("utf-8"))
     assert note["excluded"] == ["test1-0", "test1-1"]
-    assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["left_out_answer"])}
+    assert {row[1] for row in rows if row[0].startswith("test1-")} == {str(note["excluded_label"])}
     page = (root / "RESULTS.md").read_text("utf-8")
     assert page.count("| 06 | all convex |") == 1, "validation only: nobody knows test"
     assert (root / "reports/data/own/report.html").is_file()

@@ -15,15 +15,17 @@ import av
 import cv2
 import numpy as np
 import pytest
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import RgbModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ManyFaults
 from benchmark.core.video import probe, read_frames
+from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
-from benchmark.modalities import rgb, shards
+from benchmark.modalities import shards
+from benchmark.modalities.packing import PackingJob
+from benchmark.modalities.rgb import RgbModality
+from benchmark.tracking import provenance
 from conftest import REPO, a_clip
 from tiny_archive import write_archive
 
@@ -119,7 +121,7 @@ def test_packed_clips_show_exactly_the_frames_of_the_raw_video(kind: str, tmp_pa
         "clip_id,split,label,video,start_frame,end_frame\n" + rows, "utf-8"
     )
     spec = RgbModality(kind="rgb", edition="own", short_side=48, gop=8, crf=10, shards=2)
-    rgb.prepare(spec, root, OWN, clips, tmp_path / "rgb", workers=1)
+    spec.prepare(root, OWN, clips, tmp_path / "rgb", workers=1)
     videos = PackedVideos(tmp_path / "rgb", clips)
     for clip in clips:
         found = videos.read(clip.clip_id, np.arange(clip.frames))
@@ -146,7 +148,7 @@ def test_frames_that_an_edit_list_cuts_away_are_not_counted(tmp_path: Path) -> N
     """B-frames give an edit list; shift it so that the first frames are hidden."""
     encode(tmp_path / "a.mp4", "libx264", "yuv420p", {"g": "4", "bf": "0"})
     data = bytearray((tmp_path / "a.mp4").read_bytes())
-    at = data.index(b"elst") + 4 + 4 + 4 + 4  # version, entries, duration; then the modality time
+    at = data.index(b"elst") + 4 + 4 + 4 + 4  # version, entries, duration; then the media time
     scale = int.from_bytes(data[data.index(b"mdhd") + 16 : data.index(b"mdhd") + 20], "big")
     hidden = 3
     start = int.from_bytes(data[at : at + 4], "big") + hidden * scale // 25
@@ -182,7 +184,7 @@ def test_all_damaged_videos_are_named_and_the_sound_shards_are_kept(
     broken = [break_video(copy, video) for video in ("0011", "0012", "0101")]
     out = tmp_path / "rgb"
     with pytest.raises(ManyFaults) as caught:
-        rgb.prepare(SPEC, copy, MIMIC, clips, out, workers=2)
+        SPEC.prepare(copy, MIMIC, clips, out, workers=2)
     assert all(str(path) in str(caught.value) for path in broken)
     assert "list a video under editions.mimic.excluded in params.yaml" in str(caught.value)
     assert not out.exists()
@@ -195,7 +197,7 @@ def test_one_goes_on_without_the_damaged_videos_when_told(raw: Path, tmp_path: P
     for video in ("0012", "0101"):
         break_video(copy, video)
     clips = read_archive(copy, MIMIC, excluded=("0012", "0101"), workers=1)
-    rgb.prepare(SPEC, copy, MIMIC, clips, tmp_path / "rgb", workers=1)
+    SPEC.prepare(copy, MIMIC, clips, tmp_path / "rgb", workers=1)
     assert len(clips) == 15
     assert {clip.video for clip in clips.excluded} == {"0012", "0101"}
     videos = PackedVideos(tmp_path / "rgb", clips)
@@ -213,10 +215,10 @@ def test_finished_shards_are_not_made_again(raw: Path, tmp_path: Path) -> None:
     path = break_video(copy, "0102")
     out = tmp_path / "rgb"
     with pytest.raises(ManyFaults):
-        rgb.prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+        SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     before = changed(shards.work_folder(out))
     path.write_bytes(sound)
-    rgb.prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+    SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     after = changed(out)
     assert len(after) == 4
     assert {name: after[name] for name in before} == before
@@ -231,16 +233,16 @@ def test_shards_of_other_knobs_or_files_are_made_again(raw: Path, tmp_path: Path
     out = tmp_path / "rgb"
     work = shards.work_folder(out)
     with pytest.raises(ManyFaults):
-        rgb.prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+        SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     first = changed(work)
     os.utime(next(copy.rglob("0011.mp4")), (1, 1))
     with pytest.raises(ManyFaults):
-        rgb.prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+        SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     second = changed(work)
     assert [name for name in first if first[name] != second[name]] == ["shard-000.tar"]
     other = SPEC.model_copy(update={"crf": 13})
     with pytest.raises(ManyFaults):
-        rgb.prepare(other, copy, MIMIC, clips, out, workers=1)
+        other.prepare(copy, MIMIC, clips, out, workers=1)
     third = changed(work)
     assert all(second[name] != third[name] for name in second)
 
@@ -259,8 +261,8 @@ def test_a_stop_between_shard_and_note_leaves_no_stale_shard(
         with monkeypatch.context() as patch:
             patch.setattr(shards, last_step, stop)
             with pytest.raises(KeyboardInterrupt):
-                rgb.prepare(spec, raw, MIMIC, clips, out, workers=1)
-    rgb.prepare(SPEC, raw, MIMIC, clips, out, workers=1)
+                spec.prepare(raw, MIMIC, clips, out, workers=1)
+    SPEC.prepare(raw, MIMIC, clips, out, workers=1)
     videos = PackedVideos(out, clips)
     assert {videos.read(c.clip_id, np.arange(1)).shape[1] for c in clips} == {64}
 
@@ -271,15 +273,26 @@ def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(
     clips = Clips("mimic", (a_clip("0001_0"),))
     plan = shards.plan_shards(clips, 1, "s-{}.tar")
 
-    def key() -> str:
-        return shards.keyed(plan, lambda _: [], "knobs")[0].key
+    job = PackingJob(SPEC, Path("raw"), MIMIC, clips, Path("out"), "config")
 
-    before, read = key(), Path.read_bytes
-    for name in ("packing.py", "raft.py", "openpose.py", "raw_files.py", "video.py", "layouts.py"):
+    def key() -> str:
+        return shards.keyed(plan, lambda _: [], job)[0].key
+
+    before, read = key(), Path.read_text
+    for name, counts in {
+        "packing.py": True, "rgb.py": True, "raw_files.py": True, "video.py": True,
+        "raft.py": False, "taylor.py": False, "table.py": False, "geometry.py": False,
+    }.items():  # fmt: skip
         with monkeypatch.context() as patch:
-            more = {name: b"#"}
-            patch.setattr(Path, "read_bytes", lambda p, more=more: read(p) + more.get(p.name, b""))
-            assert key() != before, name
+            more = {name: "\nMORE = 1\n"}
+            patch.setattr(
+                Path,
+                "read_text",
+                lambda p, *a, more=more, **k: read(p, *a, **k) + more.get(p.name, ""),
+            )
+            provenance.code_hash.cache_clear()
+            assert (key() != before) == counts, name
+    provenance.code_hash.cache_clear()
     monkeypatch.setattr(shards, "version", lambda name: f"another {name}")
     assert key() != before
 
@@ -287,16 +300,15 @@ def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(
 PACK = """
 import sys
 from pathlib import Path
-from benchmark.datasets import read_archive
-from benchmark.editions import read_edition
-from benchmark.modalities import rgb
-from benchmark.media_params import RgbModality
+from benchmark.archives.archive import read_archive
+from benchmark.editions.edition import read_edition
+from benchmark.modalities.rgb import RgbModality
 raw, out = map(Path, sys.argv[1:])
 edition = read_edition("mimic")
 clips = read_archive(raw, edition, excluded=(), workers=1)
 spec = RgbModality(kind="rgb", edition="mimic", short_side=64, gop=4, crf=12, shards=4)
 if __name__ == "__main__":
-    rgb.prepare(spec, raw, edition, clips, out, workers=1)
+    spec.prepare(raw, edition, clips, out, workers=1)
 """
 
 
@@ -304,7 +316,7 @@ def test_a_killed_packing_goes_on_at_the_next_shard_to_the_same_bytes(
     raw: Path, tmp_path: Path
 ) -> None:
     clips = read_archive(raw, MIMIC, excluded=(), workers=1)
-    rgb.prepare(SPEC, raw, MIMIC, clips, tmp_path / "whole", workers=1)
+    SPEC.prepare(raw, MIMIC, clips, tmp_path / "whole", workers=1)
     out = tmp_path / "rgb"
     work = shards.work_folder(out)
     process = subprocess.Popen(
@@ -316,7 +328,7 @@ def test_a_killed_packing_goes_on_at_the_next_shard_to_the_same_bytes(
     process.wait()
     before = changed(work) if work.exists() else changed(out)
     assert before
-    rgb.prepare(SPEC, raw, MIMIC, clips, out, workers=2)
+    SPEC.prepare(raw, MIMIC, clips, out, workers=2)
     after = changed(out)
     noted = [name for name in before if name in after]
     assert sum(before[name] == after[name] for name in noted) >= 1

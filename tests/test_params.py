@@ -1,4 +1,4 @@
-"""params.yaml is read strictly, and all its faults are named at once."""
+"""params.yaml is read strictly, and one error names all its problems."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def test_the_shipped_params_are_sound() -> None:
 
 
 def test_a_typo_is_named_with_its_path_and_the_key_meant(tmp_path: Path) -> None:
-    found = fault(edited(tmp_path, ("batch_size: 8\n    forward", "batch_sise: 8\n    forward")))
+    found = fault(edited(tmp_path, ("batch_size: 8\n    micro", "batch_sise: 8\n    micro")))
     assert "recipes.pose_small.batch_sise: unknown key; did you mean 'batch_size'?" in found
     assert "recipes.pose_small.batch_size: missing" in found
 
 
 def test_a_key_is_not_said_to_mean_itself(tmp_path: Path) -> None:
-    """`epoch` is a knob elsewhere."""
+    """`epoch` is a key elsewhere."""
     found = fault(edited(tmp_path, ("    epochs: 5\n", "    epoch: 5\n")))
     assert "recipes.pose_small.epoch: unknown key; did you mean 'epochs'?" in found
 
@@ -64,25 +64,41 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     [
         (
             "recipe: pose_small",
-            "recipe: pose_big",
-            "experiments.joint.recipe: no recipe 'pose_big'",
+            "recipe: pose_smal",
+            "experiments.joint.recipe: no entry 'pose_smal' in recipes; did you mean 'pose_small'?",
         ),
         (
             "members: [rgb_joint, rgb_limb,",
             "members: [rgb_joint, nobody,",
-            "fusions.uniform.members: no experiment",
+            "fusions.uniform.members: no entry 'nobody' in experiments",
         ),
-        ("source: rgb}", "source: flow}", "table row 'rgb': no 'flow' in experiments or fusions"),
-        ("start: scratch", "start: nothing", "experiments.joint.start: no 'nothing' in"),
-        ("{rgb: rgb, pose: joint}", "{rgb: rgb, pose: hands}", "merged_joint.pose: no experiment"),
-        ("start: scratch", "start: rgb_joint", "start from each other"),
+        (
+            "source: rgb}",
+            "source: flow}",
+            "table row 'rgb': no entry 'flow' in experiments or fusions",
+        ),
+        (
+            "init_from: scratch",
+            "init_from: nothing",
+            "experiments.joint.init_from: no entry 'nothing' in experiments, merges or pretrained",
+        ),
+        (
+            "{rgb: rgb, pose: joint}",
+            "{rgb: rgb, pose: hands}",
+            "merged_joint.pose: no entry 'hands' in exp",
+        ),
+        ("init_from: scratch", "init_from: rgb_joint", "init_from forms a cycle: "),
         ("pose_frames: 12", "pose_frames: 11", "rgb_frames * backbone.speed_ratio (12)"),
         (
             "{name: all uniform, source: uniform}",
-            "{name: all uniform, source: uniform, published: 72.644}",
-            "table row 'all uniform': published numbers are not of edition 'mimic'",
+            "{name: all uniform, source: uniform, paper_top1: 72.644}",
+            "table row 'all uniform': paper_top1 is not comparable with edition 'mimic'",
         ),
-        ("members: [joint, limb]}", "members: [joint, hand]}", "row 'joint + limb': no 'hand' in"),
+        (
+            "members: [joint, limb]}",
+            "members: [joint, hand]}",
+            "'joint + limb': no entry 'hand' in",
+        ),
         (
             "        rgb_joint: 0.5\n",
             "",
@@ -91,7 +107,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         (
             "modality: skeleton",
             "modality: bones",
-            "experiments.joint.modality: no entry 'bones' in modality",
+            "experiments.joint.modality: no entry 'bones' in modalities or estimates",
         ),
     ],
 )
@@ -137,7 +153,7 @@ def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:
     assert "recipes.pose_small: warmup_epochs must be below epochs (5)" in found
 
 
-def test_a_step_that_does_not_hold_whole_passes_is_refused(tmp_path: Path) -> None:
+def test_a_step_that_is_not_a_multiple_of_micro_batches_is_refused(tmp_path: Path) -> None:
     found = fault(edited(tmp_path, ("micro_batch_size: 8", "micro_batch_size: 3")))
     assert "recipes.pose_small: batch_size must be a multiple of micro_batch_size (3)" in found
 
@@ -147,7 +163,9 @@ def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_no_traceback(tmp_path: Path) -> None:
-    assert "params.yaml: no such file. Stand in the folder" in fault(tmp_path / "params.yaml")
+    assert "params.yaml: no such file. Run the command in the project folder" in fault(
+        tmp_path / "params.yaml"
+    )
 
 
 def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
@@ -166,7 +184,7 @@ def test_an_unknown_edition_names_the_known_ones() -> None:
         read_edition("imigeu")
 
 
-def test_every_knob_is_described() -> None:
+def test_every_parameter_is_described() -> None:
     schema = Params.model_json_schema()
     parts = {"Params": schema, **schema["$defs"]}
     silent = [
@@ -179,5 +197,5 @@ def test_every_knob_is_described() -> None:
 
 
 def test_the_schema_in_the_docs_is_fresh() -> None:
-    """Make it anew with: python tests/write_params_schema.py."""
+    """Refresh it with: python tests/write_params_schema.py."""
     assert (REPO / "docs/params.schema.json").read_text("utf-8") == schema_text(Params)

@@ -8,10 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonCropModality, RgbModality
 from pydantic import ValidationError
 
 from benchmark.archives.archive import read_archive
@@ -20,10 +16,13 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 from benchmark.core.video import write_video
 from benchmark.data.manifest import read_manifest
+from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import person_crop as person
 from benchmark.modalities import shards
 from benchmark.modalities.one_file import spec_of
+from benchmark.modalities.person_crop import PersonCropModality
+from benchmark.modalities.rgb import RgbModality
 from benchmark.synthetic.xlsx import write_xlsx
 from tiny_archive import keypoints_of, write_archive
 
@@ -106,7 +105,7 @@ def clips(own: Path) -> Clips:
 @pytest.fixture(scope="module")
 def stored(own: Path, clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("person") / "out"
-    prepare(OWN, own, describe("own", own), clips, folder, workers=1)
+    OWN.prepare(own, describe("own", own), clips, folder, workers=1)
     return folder
 
 
@@ -245,7 +244,7 @@ def test_a_stopped_preparation_goes_on_at_the_next_shard_to_the_same_bytes(
 ) -> None:
     copy = Path(shutil.copytree(raw, tmp_path / "raw"))
     clips = read_archive(copy, MIMIC, excluded=(), workers=1)
-    prepare(SPEC, copy, MIMIC, clips, tmp_path / "whole", workers=1)
+    SPEC.prepare(copy, MIMIC, clips, tmp_path / "whole", workers=1)
     video = next(copy.rglob("0102.mp4"))
     sound = video.read_bytes()
     broken(video)
@@ -253,15 +252,15 @@ def test_a_stopped_preparation_goes_on_at_the_next_shard_to_the_same_bytes(
     work = shards.work_folder(out)
     for _ in range(2):
         with pytest.raises(ManyFaults, match=r"0102\.mp4"):
-            prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+            SPEC.prepare(copy, MIMIC, clips, out, workers=1)
         assert not out.exists(), "half a folder has no name"
         assert len(changed(work)) == 4 + 3
         before = changed(work)
     with pytest.raises(ManyFaults):
-        prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+        SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     assert changed(work) == before
     video.write_bytes(sound)
-    prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+    SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     tars = {name: time for name, time in before.items() if name.endswith(".tar")}
     assert changed(out).items() >= tars.items()
     assert not work.exists()
@@ -282,11 +281,11 @@ def test_what_a_stop_at_the_end_left_is_not_taken_for_other_knobs(
     with monkeypatch.context() as patch:
         patch.setattr(shards, "finish", stop)
         with pytest.raises(KeyboardInterrupt):
-            prepare(SPEC, raw, MIMIC, clips, out, workers=1)
+            SPEC.prepare(raw, MIMIC, clips, out, workers=1)
     assert not out.exists()
     small = SPEC.model_copy(update={"side": 32})
-    prepare(small, raw, MIMIC, clips, out, workers=1)
-    prepare(small, raw, MIMIC, clips, tmp_path / "fresh", workers=1)
+    small.prepare(raw, MIMIC, clips, out, workers=1)
+    small.prepare(raw, MIMIC, clips, tmp_path / "fresh", workers=1)
     assert files_of(out) == files_of(tmp_path / "fresh")
 
 
@@ -297,13 +296,13 @@ def test_frames_cut_by_other_keypoints_are_made_again(raw: Path, tmp_path: Path)
     out = tmp_path / "person"
     work = shards.work_folder(out)
     with pytest.raises(ManyFaults):
-        prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+        SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     before = changed(work)
     sheet = keypoints_of("0011").reshape(-1, 137, 3)
     sheet[..., 0] += 7 * (sheet[..., 2] > 0)
     write_xlsx(next(copy.rglob("0011_openpose.xlsx")), sheet.reshape(-1, 411))
     with pytest.raises(ManyFaults):
-        prepare(SPEC, copy, MIMIC, clips, out, workers=1)
+        SPEC.prepare(copy, MIMIC, clips, out, workers=1)
     after = changed(work)
     assert [name for name in before if before[name] != after[name]] == [
         "given/keypoints-000.npy", "video/shard-000.tar",
@@ -317,10 +316,10 @@ def test_a_work_folder_of_another_kind_leaves_nothing_behind(raw: Path, tmp_path
     sound = video.read_bytes()
     broken(video)
     with pytest.raises(ManyFaults):
-        prepare(SPEC, copy, MIMIC, clips, tmp_path / "out", workers=1)
+        SPEC.prepare(copy, MIMIC, clips, tmp_path / "out", workers=1)
     video.write_bytes(sound)
     rgb = RgbModality(kind="rgb", edition="mimic", short_side=32, gop=4, crf=12, shards=4)
-    prepare(rgb, copy, MIMIC, clips, tmp_path / "out", workers=1)
+    rgb.prepare(copy, MIMIC, clips, tmp_path / "out", workers=1)
     left = sorted(path.name for path in (tmp_path / "out").rglob("*"))
     assert left == ["manifest.parquet", *(f"shard-{k:03d}.tar" for k in range(4))]
 
@@ -331,7 +330,7 @@ def test_every_damaged_sheet_is_named_with_what_to_do(raw: Path, tmp_path: Path)
     write_xlsx(next(copy.rglob("0012_openpose.xlsx")), keypoints_of("0012")[:30])
     next(copy.rglob("0102_openpose.xlsx")).write_bytes(b"no sheet")
     with pytest.raises(ManyFaults) as caught:
-        prepare(SPEC, copy, MIMIC, clips, tmp_path / "out", workers=1)
+        SPEC.prepare(copy, MIMIC, clips, tmp_path / "out", workers=1)
     said = str(caught.value)
     assert "0012_openpose.xlsx: shorter than its clips; expected at least 40 rows" in said
     assert "0102_openpose.xlsx: not a readable xlsx" in said
@@ -342,8 +341,8 @@ def test_an_archive_without_keypoints_is_refused(own: Path, clips: Clips, tmp_pa
     copy = Path(shutil.copytree(own, tmp_path / "own"))
     shutil.rmtree(copy / "skeletons")
     (copy / "skeleton.yaml").unlink()
-    with pytest.raises(ArchiveError, match=r"own: the archive brings no keypoints.*own-clips\.md"):
-        prepare(OWN, copy, describe("own", copy), clips, tmp_path / "out", workers=1)
+    with pytest.raises(ArchiveError, match=r"own: the archive has no keypoints.*own-clips\.md"):
+        OWN.prepare(copy, describe("own", copy), clips, tmp_path / "out", workers=1)
 
 
 def test_clips_whose_points_lie_far_from_the_picture_are_all_named(
@@ -356,7 +355,7 @@ def test_clips_whose_points_lie_far_from_the_picture_are_all_named(
         points[3, 0, 0] = 1e7
         np.save(copy / f"skeletons/{name}.npy", points)
     with pytest.raises(ManyFaults) as caught:
-        prepare(OWN, copy, describe("own", copy), clips, tmp_path / "out", workers=1)
+        OWN.prepare(copy, describe("own", copy), clips, tmp_path / "out", workers=1)
     assert "2 faults" in str(caught.value)
     for name in ("large", "corner"):
         assert f"clip {name}: keypoints lie far outside of the picture" in str(caught.value)
@@ -368,5 +367,5 @@ def test_a_side_that_the_encoder_cannot_take_is_a_mistake_in_params() -> None:
 
 
 def test_no_single_file_becomes_media_of_a_person() -> None:
-    with pytest.raises(ParamsError, match="kind person: needs the keypoints of a whole clip"):
-        spec_of("person", {"person": OWN}, name=None, backend=None)
+    with pytest.raises(ParamsError, match="kind person_crop: needs the keypoints of a whole clip"):
+        spec_of("person_crop", {"person": OWN}, name=None, backend=None)

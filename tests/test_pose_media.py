@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.modalities.specs import PoseModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import write_video
+from benchmark.data.readers import SkeletonReader
 from benchmark.modalities.pose import pose
 from benchmark.modalities.pose.mediapipe_points import MissingExtra
+from benchmark.modalities.pose.pose import PoseModality
 from benchmark.synthetic.gestures.gesture import Gesture
 from own_clips import write_folder
 from record_mediapipe import drawn
@@ -41,7 +41,7 @@ def test_without_mediapipe_one_is_told_once_how_to_install_it(tmp_path: Path) ->
     clips = read_archive(root, own, excluded=(), workers=1)
     (tmp_path / "pose.task").write_bytes(b"model")
     with pytest.raises(MissingExtra) as caught:
-        pose.prepare(spec(tmp_path / "pose.task"), root, own, clips, tmp_path / "out", workers=1)
+        spec(tmp_path / "pose.task").prepare(root, own, clips, tmp_path / "out", workers=1)
     assert str(caught.value).count("pip install --no-deps mediapipe==1.2.2") == 1
 
 
@@ -50,7 +50,7 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     own = describe("own", root)
     clips = read_archive(root, own, excluded=(), workers=1)
     with pytest.raises(ArchiveError, match=r"none\.task: no such model"):
-        pose.prepare(spec(tmp_path / "none.task"), root, own, clips, tmp_path / "out", workers=1)
+        spec(tmp_path / "none.task").prepare(root, own, clips, tmp_path / "out", workers=1)
 
 
 @pytest.mark.skipif(not HAS_MEDIAPIPE or MODEL is None, reason="needs mediapipe and a model")

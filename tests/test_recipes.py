@@ -1,4 +1,4 @@
-"""The two profiles, and the commands that show and choose them."""
+"""The two presets that ship, and the commands that show and choose them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark.presets.preset import PAPER, differences, paper, resolved
 from conftest import REPO, mgbench
 
 DEFAULT = read_params(REPO / "params.yaml")
-# Name: learning rate, clips of a step, weight decay, epochs, repeats (MM-Gesture's configurations).
+# Experiment: learning rate, batch size, weight decay, epochs, repeats (MM-Gesture's configs).
 PUBLISHED = {
     "joint": (0.05, 256, 3e-4, 24, 10),
     "limb": (0.2, 256, 3e-4, 24, 10),
@@ -35,13 +35,13 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_both_profiles_have_the_same_names_so_that_one_graph_serves_both() -> None:
+def test_both_presets_have_the_same_names_so_that_one_graph_serves_both() -> None:
     for section in ("experiments", "merges", "fusions", "submissions"):
         assert getattr(DEFAULT, section).keys() == getattr(paper(), section).keys(), section
     rows, others = ({(row.source, row.members) for row in params.table.rows}
                     for params in (DEFAULT, paper()))  # fmt: skip
     assert rows == others
-    assert (DEFAULT.profile, paper().profile) == ("default", "paper")
+    assert (DEFAULT.preset, paper().preset) == ("default", "paper")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -64,31 +64,33 @@ def test_the_learning_rate_follows_another_batch_by_the_named_rule() -> None:
 
 
 def test_differences_name_what_only_one_side_has() -> None:
-    found = {key: (one, other) for key, one, other in differences(
+    found = {key: (here, there) for key, here, there in differences(
         {"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3, "d": 4}})}  # fmt: skip
     assert found == {"b.c": ("2", "3"), "b.d": ("-", "4")}
     assert differences(resolved(paper(), "joint"), resolved(paper(), "joint")) == []
 
 
-def test_show_prints_the_recipe_and_what_differs_from_the_paper(project: Path) -> None:
-    shown = mgbench(project, "recipe", "show", "joint")
+def test_show_prints_the_experiment_and_its_differences_from_the_paper(project: Path) -> None:
+    shown = mgbench(project, "experiment", "show", "joint")
     assert shown.returncode == 0, shown.stderr
     assert "kind: pose_conv3d" in shown.stdout
     assert "input.frames                   12 -> 48" in shown.stdout
-    wrong = mgbench(project, "recipe", "show", "joints")
+    wrong = mgbench(project, "experiment", "show", "joints")
     assert wrong.returncode == 2
-    assert "no 'joints'; expected one of joint, limb" in wrong.stderr
+    assert "no entry 'joints' in experiments; expected one of joint, limb" in wrong.stderr
 
 
 def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
-    assert mgbench(project, "recipe", "use", "paper").returncode == 0
+    assert mgbench(project, "preset", "use", "paper").returncode == 0
     assert (project / "params.yaml").read_bytes() == PAPER.read_bytes()
-    shown = mgbench(project, "recipe", "show", "joint")
-    assert shown.stdout.endswith("The same as the paper's.\n")
-    assert mgbench(project, "recipe", "use", "default").returncode == 0
+    listed = mgbench(project, "preset", "list").stdout.splitlines()
+    assert listed == ["  default      params.default.yaml", "* paper        params.yaml"]
+    shown = mgbench(project, "experiment", "show", "joint")
+    assert shown.stdout.endswith("No differences from preset 'paper'.\n")
+    assert mgbench(project, "preset", "use", "default").returncode == 0
     assert (project / "params.yaml").read_bytes() == before
-    assert "already" in mgbench(project, "recipe", "use", "default").stdout
+    assert "already" in mgbench(project, "preset", "use", "default").stdout
 
 
 def test_profile_of_an_experiment_without_data_says_what_to_run(project: Path) -> None:

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from benchmark.data.skeleton_reader import SkeletonReader
-from benchmark.data.video_reader import PackedVideos
-from benchmark.modalities.specs import RgbModality, SkeletonModality
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, BenchmarkError
 from benchmark.core.video import probe, read_frames, write_video
+from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.inference.any_video import Recognized, read_points, sliding
 from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
 from benchmark.inference.video_archive import video_archive
 from benchmark.modalities.one_file import Span
+from benchmark.modalities.rgb import RgbModality
+from benchmark.modalities.skeleton import SkeletonModality
 from pipelines.cli.predict import _points
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.archives.archive import raw_video_files
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import probe, write_video
 from benchmark.editions.edition import read_edition
+from benchmark.results.ground_truth import GroundTruth
 from benchmark.results.report.charts import classes_figure, curves_figure
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
 from benchmark.results.report.page import _row
-from benchmark.results.table import GroundTruth
 from conftest import a_clip
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def test_hard_clips_come_with_the_members_that_are_right() -> None:
     assert {row for row, _ in hard[:2]} == {1, 3}
 
 
-def test_a_shown_clip_names_its_three_best_answers() -> None:
+def test_a_shown_clip_names_its_three_best_predictions() -> None:
     (clip,) = shown([(2, "why")], FUSED, TRUTH, MIMIC, {"c": "data:"})
-    assert clip.answers[0] == (MIMIC.classes[2], 0.8)
-    assert (len(clip.answers), clip.label, clip.note) == (3, MIMIC.classes[2], "why")
+    assert clip.predictions[0] == (MIMIC.classes[2], 0.8)
+    assert (len(clip.predictions), clip.label, clip.note) == (3, MIMIC.classes[2], "why")
 
 
 def test_a_clip_that_plays_has_its_frames_and_its_rate(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_clip_that_plays_has_its_frames_and_its_rate(tmp_path: Path) -> None:
     rows = "clip_id,split,label,video,start_frame,end_frame\nx,test,,v.mp4,2,8\n"
     (tmp_path / "clips.csv").write_text(rows, "utf-8")
     clip = a_clip("x", video="v.mp4", split="test", label=None, start_frame=2, end_frame=8, fps=5.0)
-    archive = Archive(tmp_path, own, Clips("mimic", (clip,)))
+    archive = Archive(raw_video_files(tmp_path, own), own, Clips("mimic", (clip,)))
     found = playable(archive, ["x"])["x"]
     head, _, data = found.partition(",")
     assert head == "data:video/mp4;base64"

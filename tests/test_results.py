@@ -16,11 +16,14 @@ from benchmark.contracts.clips import Clips
 from benchmark.contracts.predictions import Probabilities
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
-from benchmark.evaluation.metrics import correctness, score
+from benchmark.evaluation.metrics import correctness
+from benchmark.evaluation.scores import all_scores
 from benchmark.evaluation.significance import McNemar, holm, mcnemar
-from benchmark.plots.figures import Bar, confusion_figure, history_figure, results_figure, save
-from benchmark.results.markdown import to_csv, to_markdown
-from benchmark.results.table import Comparison, Entry, GroundTruth, ResultRow, bars, score_rows
+from benchmark.plots.figures import confusion_figure, history_figure, results_figure, save
+from benchmark.results.entries import Entry
+from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.table import Comparison, ResultRow, score_rows
+from benchmark.results.writers import to_csv, to_markdown
 from conftest import a_clip
 from golden_rows import (
     GOLDEN,
@@ -28,7 +31,7 @@ from golden_rows import (
     RESAMPLING,
     entries_of,
     joint_stream,
-    read_answers,
+    read_truth,
     rgb_stream,
 )
 
@@ -37,8 +40,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def answers() -> GroundTruth:
-    return read_answers()
+def truth() -> GroundTruth:
+    return read_truth()
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +60,19 @@ def entries(joint: Probabilities, rgb: Probabilities) -> list[Entry]:
 
 
 @pytest.fixture(scope="module")
-def rows(entries: list[Entry], answers: GroundTruth) -> list[ResultRow]:
-    return score_rows(entries, answers, RESAMPLING)
+def rows(entries: list[Entry], truth: GroundTruth) -> list[ResultRow]:
+    return score_rows(entries, truth, RESAMPLING)
 
 
 def test_each_row_scores_its_probabilities_joined_by_clip_id(
-    rows: list[ResultRow], joint: Probabilities, answers: GroundTruth
+    rows: list[ResultRow], joint: Probabilities, truth: GroundTruth
 ) -> None:
-    assert joint.clip_id != answers.clip_id
-    p = joint.aligned(answers.clip_id).p
-    assert rows[1].metrics == score(p, answers.label)
-    correct = correctness(p, answers.label)
-    assert rows[1].interval == interval(correct, answers.videos, resamples=500, seed=7)
-    assert rows[1].majority == np.mean(answers.label == 0)
+    assert joint.clip_id != truth.clip_id
+    p = joint.aligned(truth.clip_id).p
+    assert rows[1].metrics == all_scores(p, truth.label)
+    correct = correctness(p, truth.label)
+    assert rows[1].interval == interval(correct, truth.videos, resamples=500, seed=7)
+    assert rows[1].majority_baseline == np.mean(truth.label == 0)
     assert [row.index for row in rows] == [1, 2, 3, 4]
     assert (rows[1].rule, rows[1].weights, rows[1].members) == (None, None, ())
     assert (rows[2].source, rows[2].members) == ("both", ("joint", "rgb"))
@@ -77,19 +80,18 @@ def test_each_row_scores_its_probabilities_joined_by_clip_id(
 
 
 def test_every_row_is_compared_with_the_best_single_stream_and_with_equal_weights(
-    rows: list[ResultRow], entries: list[Entry], answers: GroundTruth
+    rows: list[ResultRow], entries: list[Entry], truth: GroundTruth
 ) -> None:
     named = [[(one.role, one.name) for one in row.comparisons] for row in rows]
     best, even = ("best single", "joint"), ("uniform", "joint+rgb, uniform")
     assert named == [[best, even], [even], [best, even], [best]]
     joint, fused = (
-        correctness(entries[i].probabilities.aligned(answers.clip_id).p, answers.label)
-        for i in (1, 2)
+        correctness(entries[i].probabilities.aligned(truth.clip_id).p, truth.label) for i in (1, 2)
     )
     found = rows[2].comparisons[0]
     assert found.difference == pytest.approx(fused.mean() - joint.mean())
     assert found.test == mcnemar(fused, joint)
-    assert found.interval == paired_interval(fused, joint, answers.videos, resamples=500, seed=7)
+    assert found.interval == paired_interval(fused, joint, truth.videos, resamples=500, seed=7)
 
 
 def test_p_values_are_corrected_for_all_comparisons_of_the_split(rows: list[ResultRow]) -> None:
@@ -100,9 +102,9 @@ def test_p_values_are_corrected_for_all_comparisons_of_the_split(rows: list[Resu
 
 
 def test_a_table_of_one_fusion_alone_compares_nothing(
-    entries: list[Entry], answers: GroundTruth
+    entries: list[Entry], truth: GroundTruth
 ) -> None:
-    rows = score_rows(entries[2:3], answers, RESAMPLING)
+    rows = score_rows(entries[2:3], truth, RESAMPLING)
     assert [row.comparisons for row in rows] == [()]
     assert "in words" not in to_markdown(rows, MIMIC, RESAMPLING)
 
@@ -119,14 +121,14 @@ def test_rows_survive_the_json_round_trip(rows: list[ResultRow]) -> None:
     ],
 )
 def test_probabilities_of_other_clips_get_no_row(
-    change: dict[str, str], message: str, joint: Probabilities, answers: GroundTruth
+    change: dict[str, str], message: str, joint: Probabilities, truth: GroundTruth
 ) -> None:
     with pytest.raises(MismatchError) as error:
-        score_rows([Entry("joint", replace(joint, **change))], answers, RESAMPLING)
+        score_rows([Entry("joint", replace(joint, **change))], truth, RESAMPLING)
     assert str(error.value).startswith(message)
 
 
-def test_answers_come_from_the_index_where_it_has_them() -> None:
+def test_labels_come_from_the_index_where_it_has_them() -> None:
     rows = (
         a_clip("a", video="1", label=3),
         a_clip("b", video="1", label=3),
@@ -134,13 +136,13 @@ def test_answers_come_from_the_index_where_it_has_them() -> None:
         a_clip("d", video="3", label=None, split="test"),
     )
     clips = Clips("mimic", rows)
-    answers = GroundTruth.of(clips, "val")
-    assert (answers.clip_id, answers.videos, answers.split) == (("c",), ("2",), "val")
-    assert (answers.label.tolist(), answers.train_label.tolist()) == ([5], [3, 3])
+    truth = GroundTruth.of(clips, "val")
+    assert (truth.clip_id, truth.videos, truth.split) == (("c",), ("2",), "val")
+    assert (truth.label.tolist(), truth.train_label.tolist()) == ([5], [3, 3])
     with pytest.raises(FormatError, match=r"^clips of mimic: the label of d is withheld"):
         GroundTruth.of(clips, "test")
     assert GroundTruth.of(clips, "test", np.array([4])).label.tolist() == [4]
-    with pytest.raises(MismatchError, match=r"^answers of test: not one label a clip; expected 1"):
+    with pytest.raises(MismatchError, match=r"^labels of test: not one label per clip; expected 1"):
         GroundTruth.of(clips, "test", np.array([4, 4]))
 
 
@@ -226,7 +228,7 @@ def test_every_picture_has_the_same_bytes_each_time(rows: list[ResultRow], tmp_p
         curves = history_figure(history, losses=["train_loss"], scores=["val_top1"])
         save(curves, folder / "history.png")
         save(
-            results_figure(bars(rows), title="val", comparable=False, majority=0.1),
+            results_figure(rows, title="val", comparable=False, majority_baseline=0.1),
             folder / "results.png",
         )
     for path in (tmp_path / "a").iterdir():
@@ -246,14 +248,15 @@ def test_the_confusion_picture_shows_counts_names_and_absent_classes() -> None:
 
 
 @pytest.mark.parametrize("comparable", [False, True])
-def test_the_results_picture_says_itself_that_data_are_generated(comparable: bool) -> None:
-    bar = Bar(name="joint", top1=0.5, low=0.4, high=0.6, fusion=False)
-    figure = results_figure([bar], title="val", comparable=comparable, majority=0.1)
+def test_the_results_picture_says_itself_that_data_are_generated(
+    comparable: bool, rows: list[ResultRow]
+) -> None:
+    figure = results_figure(rows[1:2], title="val", comparable=comparable, majority_baseline=0.1)
     said = any("GENERATED DATA, not comparable with iMiGUE" in text for text in texts(figure))
     assert said == (not comparable)
     assert "50.00" in texts(figure)
     with pytest.raises(FormatError, match=r"^results figure: no rows"):
-        results_figure([], title="val", comparable=comparable, majority=0.1)
+        results_figure([], title="val", comparable=comparable, majority_baseline=0.1)
 
 
 def test_a_history_without_a_named_column_is_refused() -> None:

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmark.results.files import Page, write_table
-from benchmark.results.latex import to_latex
-from benchmark.results.markdown import to_csv, to_markdown
 from benchmark.results.runs import table_records
-from benchmark.results.subset_scores import SubsetScore
+from benchmark.results.subsets import SubsetScore
 from benchmark.results.table import ResultRow, score_rows
+from benchmark.results.writers import Page, to_csv, to_latex, to_markdown, write_table
 from golden_rows import (
     MIMIC,
     RESAMPLING,
     entries_of,
     golden_rows,
     joint_stream,
-    read_answers,
+    read_truth,
     rgb_stream,
 )
 
@@ -74,13 +72,13 @@ def test_a_table_without_subsets_and_boards_has_neither_section(
 
 
 def test_repeats_with_other_seeds_are_told_with_mean_and_spread() -> None:
-    joint, answers = joint_stream(), read_answers()
+    joint, truth = joint_stream(), read_truth()
     entries = entries_of(joint, rgb_stream(joint))
     other = replace(joint, source="joint_seed2", p=np.roll(joint.p, 1, axis=0))
     entries[1] = replace(entries[1], repeats=[other])
-    rows = score_rows(entries, answers, RESAMPLING)
+    rows = score_rows(entries, truth, RESAMPLING)
     shares = [
-        float((one.aligned(answers.clip_id).p.argmax(1) == answers.label).mean())
+        float((one.aligned(truth.clip_id).p.argmax(1) == truth.label).mean())
         for one in (joint, other)
     ]
     assert list(rows[1].seeds) == shares

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -26,22 +29,27 @@ from fused import (
     make,
     rule_for,
 )
+from submission.fusion import rules
 from submission.fusion.blend import apply_temperature
+from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import Estimate
-from submission.fusion.fuse import apply, fit_fusion, fuse
-from submission.fusion.spec import (
-    Convex,
-    Fixed,
-    FusedMetric,
-    Geometric,
-    Greedy,
-    Search,
-    Stacking,
-    Temperature,
-    Uniform,
-)
+from submission.fusion.fuse import apply, fuse
+from submission.fusion.rules.convex import Convex
+from submission.fusion.rules.equal import Fixed, Geometric, Uniform
+from submission.fusion.rules.greedy import Greedy
+from submission.fusion.rules.rule import FusedMetric, Rule
+from submission.fusion.rules.search import Search
+from submission.fusion.rules.stacking import Stacking
+from submission.fusion.rules.union import FusionRule
+from submission.fusion.temperature import Temperature
 
-# ---------------------------------------------------------------- every rule
+
+def test_the_union_holds_every_rule_and_the_tests_cover_each() -> None:
+    for module in pkgutil.iter_modules(rules.__path__, "submission.fusion.rules."):
+        importlib.import_module(module.name)
+    (members, _) = get_args(FusionRule)
+    assert {*get_args(members)} == {*Rule.__subclasses__()}
+    assert {type(rule_for(kind, make(0)[0])) for kind in KINDS} == {*get_args(members)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,7 +94,7 @@ def test_a_system_fused_with_its_twin_is_itself(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_rule_fits_hangs_on_validation_alone(kind: str) -> None:
+def test_what_a_rule_fits_depends_on_validation_alone(kind: str) -> None:
     """Neither probabilities nor labels of other clips reach a fit: it has none of them."""
     members, label = make(7)
     for split in ("test", "train"):
@@ -116,9 +124,6 @@ def test_validation_of_one_class_only_breaks_no_rule(kind: str) -> None:
     members, label = make(4)
     fitted = fit_fusion(rule_for(kind, members), "both", members, clips_of(np.zeros_like(label)))
     check_probabilities(apply(fitted, members, source="f"), where="fused")
-
-
-# ---------------------------------------------------------------- single rules
 
 
 def test_fixed_weights_are_those_that_were_given() -> None:
@@ -208,9 +213,6 @@ def test_stacking_of_two_classes_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(found / found.sum(1, keepdims=True), expected, atol=1e-5)
 
 
-# ---------------------------------------------------------------- temperatures
-
-
 def test_a_temperature_undoes_what_made_a_member_too_sure() -> None:
     members, label = make(0, 1, 400)
     sharp = replace(
@@ -227,7 +229,7 @@ def test_a_temperature_undoes_what_made_a_member_too_sure() -> None:
 @pytest.mark.parametrize("kind", ["uniform", "geometric", "convex"])
 @PROPERTY
 @given(seed=SEEDS)
-def test_the_last_temperature_never_worsens_log_loss_nor_changes_an_answer(
+def test_the_last_temperature_never_worsens_log_loss_nor_changes_a_prediction(
     kind: str, seed: int
 ) -> None:
     members, label = make(seed)
@@ -235,9 +237,6 @@ def test_the_last_temperature_never_worsens_log_loss_nor_changes_an_answer(
     none, after = (fit_fusion(rule, t, members, clips_of(label)) for t in ("none", "after"))
     assert after.fitted.log_loss <= none.fitted.log_loss + 1e-6
     assert after.fitted.top1 == none.fitted.top1
-
-
-# ---------------------------------------------------------------- convex
 
 
 @PROPERTY
@@ -318,9 +317,6 @@ def test_labels_of_other_clips_are_refused() -> None:
     assert str(error.value).startswith(
         "probabilities of m0 on val: 1 clip(s) missing, 0 foreign (the first is v9_999)"
     )
-
-
-# ---------------------------------------------------------------- what a fit is worth
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -52,7 +52,7 @@ def test_the_worked_example_of_sixty_discordant_clips() -> None:
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (2, 3)])
 def test_mcnemar_refuses_different_or_no_clips(first: int, second: int) -> None:
-    with pytest.raises(FormatError, match=r"^McNemar test: needs the answers of two systems"):
+    with pytest.raises(FormatError, match=r"^McNemar test: needs the predictions of two systems"):
         mcnemar(np.ones(first, bool), np.ones(second, bool))
 
 

@@ -8,14 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import (
-    DisFlow,
-    FlowModality,
-    RgbModality,
-    SkeletonModality,
-    TaylorModality,
-)
 from click.testing import CliRunner, Result
 
 from benchmark.archives.archive import read_archive
@@ -23,8 +15,12 @@ from benchmark.archives.folder import describe
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import read_frames, write_video
 from benchmark.data_report.previews import Source, clip_rows, one_of_each_class, write_sheets
-from benchmark.modalities.taylor import TaylorExtraction
-from benchmark.params.params import Sheets
+from benchmark.modalities.flow.dis import DisFlow
+from benchmark.modalities.flow.flow import FlowModality
+from benchmark.modalities.rgb import RgbModality
+from benchmark.modalities.skeleton import SkeletonModality
+from benchmark.modalities.taylor import TaylorModality
+from benchmark.params.params import Previews
 from benchmark.plots.modalities import flow_picture, maps_picture
 from conftest import REPO, a_clip
 from own_clips import write_folder
@@ -82,7 +78,7 @@ def test_every_kind_gives_an_array_of_all_frames_with_their_numbers(
     assert done.exit_code == 0, done.output
     with np.load(tmp_path / "x.npz", allow_pickle=False) as made:
         frames, numbers = made["frames"], made["frame_numbers"]
-        knobs = json.loads(str(made["knobs"]))
+        knobs = json.loads(str(made["config"]))
     dtype, channels = KINDS[kind]
     assert frames.dtype == dtype
     assert frames.shape[0] == LENGTH - 2
@@ -107,7 +103,7 @@ def test_a_variant_of_taylor_is_what_its_extraction_gives(video: Path, tmp_path:
         kind="taylor", edition="mimic", variant="mm_gesture", terms=3, window=6, short_side=H,
         gop=8, crf=12, shards=8,
     )  # fmt: skip
-    extraction = TaylorExtraction(spec)
+    extraction = spec.extractor()
     wanted = [out for frame in read_frames(video) for out in extraction.add(frame)]
     wanted += extraction.finish()
     np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["frames"], np.stack(wanted))
@@ -134,15 +130,18 @@ def test_an_mp4_can_be_watched_and_is_as_long_as_the_source(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["rgb", "VIDEO", "--out", "x.gif"], "x.gif: not a known ending"),
-        (["rgb", "VIDEO", "--variant", "paper"], "--variant: only for taylor"),
-        (["rgb", "VIDEO", "--keypoints", "VIDEO"], "only for maps"),
-        (["joint", "VIDEO"], "joint: points have one source"),
+        (["rgb", "VIDEO", "--out", "x.gif"], "x.gif: unknown file type"),
+        (["rgb", "VIDEO", "--variant", "paper"], "--variant: is not an option of kind rgb"),
+        (["rgb", "VIDEO", "--keypoints", "VIDEO"], "--keypoints: is not an option of kind rgb"),
+        (["joint", "VIDEO"], "joint: needs one source of keypoints"),
         (["joint", "VIDEO", "--keypoints", "VIDEO"], "a.mp4: not a readable xlsx"),
-        (["limb", "VIDEO", "--keypoints", "SHEET", "--backend", "dis"], "only for videos"),
+        (
+            ["limb", "VIDEO", "--keypoints", "SHEET", "--backend", "dis"],
+            "--backend: is not an option of kind limb",
+        ),
         (["flow", "VIDEO", "--backend", "raft"], "no entry of kind flow with backend raft"),
-        (["depth", "VIDEO", "--modality", "nothing"], "modality: no entry 'nothing'"),
-        (["rgb", "VIDEO", "--modality", "flow"], "modality flow: no entry of kind rgb"),
+        (["depth", "VIDEO", "--modality", "nothing"], "modalities: no entry 'nothing'"),
+        (["rgb", "VIDEO", "--modality", "flow"], "modalities.flow: no entry of kind rgb"),
         (["rgb", "VIDEO", "--end", "99"], "no frames 0 to 99; expected 0 <= start < end <= 9"),
         (["rgb", "SHEET"], "a.xlsx: not a readable video"),
     ],
@@ -200,8 +199,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Clips]:
         ),
     }  # fmt: skip
     for name, spec in modality.items():
-        prepare(spec, root / "raw", own, clips, root / name, workers=1)
-    spec = Sheets(edition="own", skeleton="points", videos=("rgb", "flow"), moments=5)
+        spec.prepare(root / "raw", own, clips, root / name, workers=1)
+    spec = Previews(edition="own", skeleton="points", videos=("rgb", "flow"), moments=5)
     return Source(spec, root, modality, clips), clips
 
 
@@ -221,7 +220,7 @@ def test_sheets_show_one_training_clip_of_each_class_and_a_page_names_them(
 ) -> None:
     made, _ = source
     files = write_sheets(made, describe("own", made.folder / "raw"), tmp_path / "out")
-    assert [path.name for path in files] == ["sheets.html", "00.png", "01.png", "02.png"]
+    assert [path.name for path in files] == ["previews.html", "00.png", "01.png", "02.png"]
     page = files[0].read_text("utf-8")
     for label in ("wave", "nod", "still"):
         assert label in page
@@ -240,6 +239,6 @@ def test_the_clips_of_the_sheets_are_of_the_train_split() -> None:
 
 
 def test_a_clip_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    done = mgbench("sheet", "nobody", "--out", tmp_path / "x.png")
+    done = mgbench("preview", "nobody", "--out", tmp_path / "x.png")
     assert done.exit_code == 2
     assert "Error: " in done.output

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.challenges import challenge as challenges
 from benchmark.challenges.challenge import Column, challenge_names, published_ids, read_challenge
 from benchmark.core.errors import MismatchError, SubmissionError
-from benchmark.editions.edition import FOREIGN
+from benchmark.editions.edition import FOREIGN, edition_names
 from submission.leaderboard.checks import check_submission
 from submission.leaderboard.columns import Wanted, wanted_clips
-from submission.leaderboard.metadata import NOTE, read_note
+from submission.leaderboard.metadata import METADATA, read_metadata
 from submission.leaderboard.writer import write_submission
 from submissions import IDS, MADE_OF, MIMIC, edition_of, index, sure
 
@@ -45,7 +46,7 @@ LINES = {
         "0201_11.mp4,30,31,32,33,34,3,3,4,4,4",
     ],
 }
-"""GroundTruth 7 and 30; of MA-52's classes 5 to 10 are head, 11 to 23 upper limb, 24 to 31 lower."""
+"""Labels 7 and 30; of MA-52's classes 5 to 10 are head, 11 to 23 upper limb, 24 to 31 lower."""
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -66,14 +67,14 @@ def test_every_challenge_but_editions_has_lines_above() -> None:
 
 @pytest.mark.parametrize("name", challenge_names())
 @PROPERTY
-@given(answers=st.lists(st.integers(0, 31), min_size=1, max_size=20))
+@given(labels=st.lists(st.integers(0, 31), min_size=1, max_size=20))
 def test_what_is_written_passes_the_check(
-    tmp_path_factory: pytest.TempPathFactory, name: str, answers: list[int]
+    tmp_path_factory: pytest.TempPathFactory, name: str, labels: list[int]
 ) -> None:
     challenge = read_challenge(name)
-    ids = tuple(f"{index * 7 % 23:04d}_{index}" for index in range(len(answers)))
+    ids = tuple(f"{index * 7 % 23:04d}_{index}" for index in range(len(labels)))
     folder = tmp_path_factory.mktemp("s") / "joint"
-    write_submission(sure(ids, answers, challenge), Wanted(ids), challenge, MADE_OF, folder)
+    write_submission(sure(ids, labels, challenge), Wanted(ids), challenge, MADE_OF, folder)
     for file in (challenge.form.file, challenge.form.zip):
         check_submission(folder / file, ids, challenge.form, edition_of(challenge))
 
@@ -94,7 +95,7 @@ def test_zip_holds_the_csv_alone_and_has_the_same_bytes_each_time(tmp_path: Path
     for name in ("one", "two"):
         write_submission(sure(IDS, [1, 2, 3]), Wanted(IDS), MIMIC, MADE_OF, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert files == ["prediction.csv", "prediction.zip", NOTE]
+    assert files == ["prediction.csv", "prediction.zip", METADATA]
     with zipfile.ZipFile(tmp_path / "one/prediction.zip") as archive:
         (member,) = archive.infolist()
         assert (member.filename, member.date_time) == ("prediction.csv", (1980, 1, 1, 0, 0, 0))
@@ -103,7 +104,7 @@ def test_zip_holds_the_csv_alone_and_has_the_same_bytes_each_time(tmp_path: Path
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_left_out_clips_are_answered_with_the_most_frequent_class_and_listed(
+def test_excluded_clips_get_the_most_frequent_class_and_are_listed(
     tmp_path: Path,
 ) -> None:
     wanted = wanted_clips(MIMIC, index(IDS, excluded=("0201_11",)))
@@ -111,11 +112,11 @@ def test_left_out_clips_are_answered_with_the_most_frequent_class_and_listed(
     write_submission(sure((IDS[2], IDS[0]), [1, 2]), wanted, MIMIC, MADE_OF, folder)
     lines = (folder / "prediction.csv").read_text("utf-8").splitlines()
     assert lines[1:] == ["0201_3,2", "0201_11,5", "0200_7,1"]
-    note = read_note(folder)
-    assert (note.excluded, note.left_out_answer, note.clips) == (("0201_11",), 5, 3)
+    metadata = read_metadata(folder)
+    assert (metadata.excluded, metadata.excluded_label, metadata.clips) == (("0201_11",), 5, 3)
 
 
-def test_left_out_clips_get_the_most_frequent_classes_by_rank(tmp_path: Path) -> None:
+def test_excluded_clips_get_the_most_frequent_classes_by_rank(tmp_path: Path) -> None:
     form = MIMIC.form.model_copy(
         update={
             "header": ("id", "one", "two"),
@@ -130,15 +131,15 @@ def test_left_out_clips_get_the_most_frequent_classes_by_rank(tmp_path: Path) ->
     assert lines[2] == "0201_11,5,2", "class 5 twice in training, class 2 and 7 once"
 
 
-def test_the_note_names_the_files_by_their_hashes_and_what_is_assumed(tmp_path: Path) -> None:
+def test_the_metadata_name_the_files_by_their_hashes_and_what_is_assumed(tmp_path: Path) -> None:
     challenge = read_challenge("miga2026")
     write_submission(
         sure(IDS, [1, 2, 3], challenge), Wanted(IDS), challenge, MADE_OF, tmp_path / "s"
     )
-    note = read_note(tmp_path / "s")
-    assert note.assumed == challenge.assumed
-    assert note.assumed is not None
-    for name, digest in note.files.items():
+    metadata = read_metadata(tmp_path / "s")
+    assert metadata.assumed == challenge.assumed
+    assert metadata.assumed is not None
+    for name, digest in metadata.files.items():
         assert hashlib.sha256((tmp_path / "s" / name).read_bytes()).hexdigest() == digest
 
 
@@ -221,6 +222,14 @@ def test_a_challenge_without_a_list_asks_for_one() -> None:
         wanted_clips(read_challenge("mac2024"), None)
 
 
-def test_the_form_of_imigue_is_that_of_its_challenge() -> None:
-    own, challenge = read_challenge("imigue"), read_challenge("miga2025")
-    assert own.form == challenge.form
+@pytest.mark.parametrize("edition", edition_names())
+def test_an_edition_takes_the_plain_form_unless_a_challenge_has_its_name(
+    edition: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = read_challenge(edition)
+    assert plain.form == read_challenge("miga2025").form
+    form = plain.form.model_copy(update={"label_base": 1})
+    own = plain.model_copy(update={"form": form})
+    monkeypatch.setattr(challenges, "FOLDER", tmp_path)
+    (tmp_path / f"{edition}.yaml").write_text(own.model_dump_json(), "utf-8")
+    assert read_challenge(edition) == own

@@ -26,7 +26,7 @@ IDS = tuple(listed_ids(read_edition("imigue"), "test") or ())
 
 @pytest.fixture(scope="module")
 def probabilities(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """4,562 answers, one class after the other."""
+    """4,562 predictions, one class after the other."""
     path = tmp_path_factory.mktemp("p") / "mine.parquet"
     write_probabilities(sure(IDS[::-1], [k % 32 for k in range(len(IDS))], MIGA), path)
     return path
@@ -62,14 +62,14 @@ def test_the_csv_names_the_official_clips_in_their_order(written: Path) -> None:
     assert rows[0].endswith(f",{(len(IDS) - 1) % 32}")
 
 
-def test_the_note_says_what_it_is_made_of(written: Path, probabilities: Path) -> None:
-    note = json.loads((written / "submission.json").read_text("utf-8"))
-    assert note["ingredients"]["probabilities"] == sha256(probabilities)
-    assert note["ingredients"]["transductive"] is False
-    assert note["files"]["prediction.csv"] == sha256(written / "prediction.csv")
+def test_the_metadata_say_what_it_is_made_of(written: Path, probabilities: Path) -> None:
+    metadata = json.loads((written / "submission.json").read_text("utf-8"))
+    assert metadata["ingredients"]["probabilities"] == sha256(probabilities)
+    assert metadata["ingredients"]["transductive"] is False
+    assert metadata["files"]["prediction.csv"] == sha256(written / "prediction.csv")
 
 
-def test_the_note_of_a_file_that_fuse_wrote_names_its_members_and_weights(
+def test_the_metadata_of_a_file_that_fuse_wrote_name_its_members_and_weights(
     tmp_path: Path, probabilities: Path
 ) -> None:
     other = tmp_path / "other.parquet"
@@ -89,14 +89,14 @@ def test_the_note_of_a_file_that_fuse_wrote_names_its_members_and_weights(
 def test_check_of_a_folder_says_which_file(written: Path) -> None:
     done = mgbench(written.parent, "submit", "check", written.name, "--edition", "miga2025")
     assert done.returncode == 2
-    assert "a folder; expected the CSV in it, or the zip" in done.stderr
+    assert "is a folder; expected the CSV in it, or the zip" in done.stderr
 
 
 def test_check_takes_what_was_written_and_names_what_is_not_right(written: Path) -> None:
     for name in ("prediction.csv", "prediction.zip"):
         done = mgbench(written, "submit", "check", name, "--edition", "miga2025")
         assert done.returncode == 0, done.stderr
-        assert "4562 clips, as miga2025 takes them" in done.stdout
+        assert "4562 clips, valid for miga2025" in done.stdout
     done = mgbench(written, "submit", "check", "prediction.csv", "--edition", "miga2023")
     assert done.returncode == 2
     assert "line 1: a header; found 'Id,Target'" in done.stderr
@@ -142,7 +142,7 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path, probabilities
     assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"
 
 
-def test_diff_says_how_many_answers_differ_and_between_which_classes(
+def test_diff_says_how_many_labels_differ_and_between_which_classes(
     tmp_path: Path, written: Path
 ) -> None:
     lines = (written / "prediction.csv").read_text("utf-8").splitlines()
@@ -154,7 +154,7 @@ def test_diff_says_how_many_answers_differ_and_between_which_classes(
         "--edition", "miga2025",
     )  # fmt: skip
     assert done.stdout.splitlines() == [
-        f"{count} of 4562 clips are answered otherwise ({100 * count / 4562:.2f} %)",
+        f"{count} of 4562 clips differ ({100 * count / 4562:.2f} %)",
         f"{count:>6}  30 shaking shoulders -> 31 illustrative hand gestures",
     ]
 
@@ -163,8 +163,8 @@ def test_diff_counts_every_column_and_reads_any_zip_and_header(tmp_path: Path) -
     (tmp_path / "a.csv").write_text("Id,pred_label_1,pred_label_2\nx,1,5\ny,1,6\nz,0,2\n", "utf-8")
     (tmp_path / "b.csv").write_text("Id,pred_label_1,pred_label_2\nx,1,7\ny,1,6\nz,1,8\n", "utf-8")
     lines = mgbench(tmp_path, "submit", "diff", "a.csv", "b.csv").stdout.splitlines()
-    assert lines[0].startswith("2 of 3 clips are answered otherwise")
-    assert lines[1:] == ["     1  in other columns alone", "     1  0 -> 1"]
+    assert lines[0].startswith("2 of 3 clips differ")
+    assert lines[1:] == ["     1  in other columns only", "     1  0 -> 1"]
 
 
 @pytest.mark.parametrize("text", ["", "Id,Target\n", "Id,Target\nx,1\nx,2\n", "x\n"])
@@ -191,7 +191,7 @@ def test_upload_without_send_only_checks_and_says_where(written: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("miga2026", "the name of its competition is not known. Give it with --competition"),
+        ("miga2026", "the name of its competition is unknown. Pass --competition"),
         ("miga2023", "line 1: a header"),
     ],
 )

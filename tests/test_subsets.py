@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from benchmark.contracts.predictions import Probabilities
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import read_edition
-from benchmark.evaluation.diversity import complementarity, hardest
-from benchmark.results.subset_scores import names_of, shapley, subset_counts
-from benchmark.results.subsets import sweep_of
-from benchmark.results.subsets_page import subsets_csv, subsets_section
-from benchmark.results.table import GroundTruth
+from benchmark.evaluation.diversity import complementarity, hardest, shapley, subset_counts
+from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.subsets import members_of, score_subsets, subsets_csv, subsets_section
 from submission.fusion.fuse import fuse
 
 MIMIC = read_edition("mimic")
@@ -35,7 +33,7 @@ def as_probabilities(p: np.ndarray, split: str, prefix: str) -> list[Probabiliti
     ]
 
 
-def answers_of(members: list[Probabilities], split: str, label: np.ndarray) -> GroundTruth:
+def truth_of(members: list[Probabilities], split: str, label: np.ndarray) -> GroundTruth:
     ids = members[0].clip_id
     return GroundTruth("mimic", split, ids, ids, label, np.array([0, 0, 1]))
 
@@ -49,8 +47,8 @@ def test_every_subset_scores_as_its_fusion_does(seed: int, members: int) -> None
         for k, (split, n) in enumerate((("val", 30), ("test", 20)))
     )
     labels = {"val": rng.integers(0, 32, 30), "test": rng.integers(0, 32, 20)}
-    truths = [answers_of(val, "val", labels["val"]), answers_of(test, "test", labels["test"])]
-    rows = sweep_of({"val": val[::-1], "test": test}, truths)
+    truths = [truth_of(val, "val", labels["val"]), truth_of(test, "test", labels["test"])]
+    rows = score_subsets({"val": val[::-1], "test": test}, truths)
     assert len(rows) == 2**members - 1
     assert len({row.members for row in rows}) == len(rows)
     for row in rows:
@@ -63,7 +61,7 @@ def test_every_subset_scores_as_its_fusion_does(seed: int, members: int) -> None
 def test_subsets_come_best_first_and_the_smaller_one_of_equals() -> None:
     p = np.repeat(scores(0, 1, 10), 3, axis=0)
     val = as_probabilities(p, "val", "v")
-    rows = sweep_of({"val": val}, [answers_of(val, "val", p[0].argmax(1))])
+    rows = score_subsets({"val": val}, [truth_of(val, "val", p[0].argmax(1))])
     assert [len(row.members) for row in rows] == [1, 1, 1, 2, 2, 2, 3]
     lines = subsets_csv(rows).splitlines()
     assert lines[:2] == ["rank,members,number,val_top1", "1,m0,1,1.000000"]
@@ -80,7 +78,7 @@ def test_too_many_members_are_refused() -> None:
 
 
 def test_names_of_a_subset_are_its_bits() -> None:
-    assert names_of(0b101, ("a", "b", "c")) == ("a", "c")
+    assert members_of(0b101, ("a", "b", "c")) == ("a", "c")
 
 
 @PROPERTY
@@ -98,11 +96,11 @@ def test_shapley_is_the_mean_gain_over_all_orders_of_adding(value: list[float]) 
 
 
 def test_complementarity_of_three_members_by_hand() -> None:
-    answer = np.array([[0, 1, 2, 0], [0, 1, 0, 1], [0, 2, 0, 3]])
+    predicted = np.array([[0, 1, 2, 0], [0, 1, 0, 1], [0, 2, 0, 3]])
     label = np.array([0, 1, 2, 3])
-    p = 0.1 + 0.6 * np.eye(4)[answer]
-    found = complementarity(["a", "b", "c"], p, label, majority=0.25)
-    right = answer == label
+    p = 0.1 + 0.6 * np.eye(4)[predicted]
+    found = complementarity(["a", "b", "c"], p, label, majority_baseline=0.25)
+    right = predicted == label
     assert right.sum(1).tolist() == [3, 2, 2]
     assert found.disagreement[0].tolist() == [0, 0.5, 0.75]
     assert found.union[0, 1] == 0.75, "a and b: clips 0, 1, 2"
@@ -113,8 +111,8 @@ def test_complementarity_of_three_members_by_hand() -> None:
 
 
 def test_the_hardest_clip_is_the_one_that_fewest_members_get_right() -> None:
-    answer = np.array([[0, 1, 2, 0], [0, 1, 0, 0], [0, 1, 0, 0]])
+    predicted = np.array([[0, 1, 2, 0], [0, 1, 0, 0], [0, 1, 0, 0]])
     label = np.array([0, 1, 2, 3])
-    p = 0.1 + 0.6 * np.eye(4)[answer]
+    p = 0.1 + 0.6 * np.eye(4)[predicted]
     p[0, 1, 1] += 0.2
     assert hardest(p, label).tolist() == [3, 2, 0, 1]

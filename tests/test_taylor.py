@@ -6,11 +6,12 @@ from math import factorial
 
 import numpy as np
 import pytest
-from benchmark.modalities.specs import TaylorModality
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.modalities.taylor import NO_MOTION, TaylorExtraction, positive, signed, taylor
+from benchmark.data.transforms import NO_MOTION
+from benchmark.modalities.taylor import TaylorModality, positive, signed
+from benchmark.modalities.taylor_series import taylor
 
 VARIANTS = ("paper", "mm_gesture", "signed")
 H, W = 24, 32
@@ -58,7 +59,7 @@ def clip(frames: int, seed: int = 0) -> list[np.ndarray]:
 
 
 def extract(frames: list[np.ndarray], made: TaylorModality) -> list[np.ndarray]:
-    extraction = TaylorExtraction(made)
+    extraction = made.extractor()
     found = [out for frame in frames for out in extraction.add(frame)]
     return found + list(extraction.finish())
 

@@ -23,7 +23,7 @@ from timm.models.vision_transformer import VisionTransformer
 from benchmark.core.errors import ArchiveError
 from benchmark.modalities.depth.dinov2 import DinoV2
 from benchmark.modalities.depth.motion_module import MotionModule
-from benchmark.modalities.depth.video_depth_anything import (
+from benchmark.modalities.depth.video_depth_anything_network import (
     SIZES,
     Size,
     VideoDepthAnything,

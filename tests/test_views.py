@@ -9,11 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from benchmark.data.rgb_pose_views import RgbPoseViews
-from benchmark.data.test_views import distinct
-from benchmark.data.video_views import VideoViews
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import PersonCropModality
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +16,13 @@ from benchmark.archives.archive import read_archive
 from benchmark.archives.folder import describe
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import write_video
-from benchmark.data import loader, rgb_pose_views, skeleton_views, video_views
-from benchmark.data.inputs import IntervalSampling, RgbPoseInput
+from benchmark.data import loader, rgb_pose_input, skeleton_input, video_input
+from benchmark.data.rgb_pose_input import RgbPoseInput
+from benchmark.data.sampling import IntervalSampling
+from benchmark.data.video_input import VideoViews
+from benchmark.data.views import distinct
 from benchmark.inference.forward import probabilities
+from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.training.task import TrainSpec
@@ -121,7 +120,7 @@ def test_probabilities_over_distinct_views_equal_those_over_all(
     task = task_of(prepared, name, **SHORT[name])
     ids = prepared.clips.split("train").ids[:3]
     found, computed = answers(task, ids)
-    for module in (video_views, skeleton_views, rgb_pose_views):
+    for module in (video_input, skeleton_input, rgb_pose_input):
         monkeypatch.setattr(module, "distinct", every)
     expected, number = answers(task, ids)
     spec = task.experiment.input
@@ -214,11 +213,13 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Clips]:
     (root / "clips.csv").write_text("".join(lines), "utf-8")
     edition = describe("own", root)
     clips = read_archive(root, edition, excluded=(), workers=1)
-    modality = PersonCropModality(
-        kind="person_crop", edition="own", layout="own", side=SIDE, gop=4, crf=2, shards=1
-    )
-    prepare(modality, root, edition, clips, root.parent / "person", workers=1)
+    PERSON.prepare(root, edition, clips, root.parent / "person", workers=1)
     return root.parent / "person", clips
+
+
+PERSON = PersonCropModality(
+    kind="person_crop", edition="own", layout="own", side=SIDE, gop=4, crf=2, shards=1
+)
 
 
 def rgb_pose(prepared: Prepared, **changes: object) -> RgbPoseInput:
@@ -254,7 +255,7 @@ def check_together(
 def test_keypoints_lie_on_their_markers_after_crop_and_flip(
     flip: float, own: tuple[Path, Clips], prepared: Prepared
 ) -> None:
-    views = RgbPoseViews(rgb_pose(prepared, flip=flip), *own)
+    views = rgb_pose(prepared, flip=flip).clip_views(PERSON, *own, cache_gib=0.0)
     colors = [COLOURS[k] for k in views.layout.swap] if flip else list(COLOURS)
     seen, places = 0, set()
     for seed in range(20):
@@ -270,7 +271,7 @@ def test_keypoints_lie_on_their_markers_after_crop_and_flip(
 def test_keypoints_lie_on_their_markers_in_test(
     own: tuple[Path, Clips], prepared: Prepared
 ) -> None:
-    found = RgbPoseViews(rgb_pose(prepared), *own).test("test", quick=False)
+    found = rgb_pose(prepared).clip_views(PERSON, *own, cache_gib=0.0).test("test", quick=False)
     frames, points = found.views
     assert frames.shape[1:] == (4, 128, 128, 3)
     for one, other in zip(frames, points, strict=True):
@@ -280,7 +281,7 @@ def test_keypoints_lie_on_their_markers_in_test(
 def test_the_frames_of_the_two_pathways_are_sampled_apart(
     own: tuple[Path, Clips], prepared: Prepared
 ) -> None:
-    views = RgbPoseViews(rgb_pose(prepared), *own)
+    views = rgb_pose(prepared).clip_views(PERSON, *own, cache_gib=0.0)
     apart = 0
     for seed in range(20):
         rgb, pose = views._numbers("train", np.random.default_rng(seed))

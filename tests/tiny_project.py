@@ -1,4 +1,4 @@
-"""A copy of the project, small enough to run from nothing in minutes."""
+"""A copy of the project, small enough to run from scratch in minutes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ TINY = {
     ("table",): {"resamples": 200},
 }  # fmt: skip
 KEPT = ("joint", "rgb", "rgb_joint", "swin_rgb")
-"""Of the fixture `done`: from nothing and from two merged, all kinds of input."""
+"""Experiments of the fixture `done`: every kind of input, from scratch and from merged weights."""
 ROWS = [
     row.name
     for row in PARAMS.table.rows
     if {row.source, *(row.members or ())} - {None} <= {*KEPT, *PARAMS.fusions}
 ]
 OPTIONAL = ("lightning", "ptlflow", "torchmetrics", "transformers")
-"""Packages of requirements-extras.lock that these projects go without, as most users do."""
+"""Optional packages that these projects lack, as those of most users do."""
 CODE = (
     "benchmark",
     "pipelines",
@@ -81,7 +81,7 @@ def change(root: Path, keys: tuple[str, ...], values: dict[str, Any]) -> None:
 
 
 def keep_only(root: Path, kept: tuple[str, ...]) -> None:
-    """Take all but some experiments out of params.yaml, and what only they need."""
+    """Remove all experiments but `kept` from params.yaml, and what only they need."""
     params = read_params(root / "params.yaml")
     document = read_document(root / "params.yaml")
     keep_experiments(document, params, kept)
@@ -109,6 +109,6 @@ def project(root: Path, *, kept: tuple[str, ...]) -> Path:
 
 
 def ran(root: Path, *targets: str) -> list[str]:
-    """The stages that a repro of `targets`, or of all, runs."""
+    """Run `dvc repro` of `targets`, or of all stages, and return the stages that it ran."""
     out = command(root, "dvc", "repro", *targets).stdout
     return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]

@@ -1,7 +1,8 @@
-"""Writes docs/cli.md from the commands themselves: run `python tests/write_cli_page.py`."""
+"""Write docs/cli.md from the commands: run `python tests/write_cli_page.py`."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import click
@@ -11,29 +12,31 @@ from pipelines.cli.main import main
 PAGE = Path(__file__).parents[1] / "docs/cli.md"
 HEAD = """# Commands
 
-Every command says the same with `--help`. A mistake of yours ends with exit code 2.
+`mgbench COMMAND --help` prints the same text. An error that you can fix ends with exit code 2.
 """
 
 
 def page() -> str:
-    """Every command, groups in alphabetical order."""
-    return HEAD + "".join(_of(main, ["mgbench"]))
+    """Return the page: every command, in alphabetical order."""
+    return HEAD + "".join(_sections(main, ["mgbench"]))
 
 
-def _of(command: click.Command, path: list[str]) -> list[str]:
+def _sections(command: click.Command, path: list[str]) -> list[str]:
     context = click.Context(command, info_name=path[-1])
     if isinstance(command, click.Group):
         return [
             text
             for name in sorted(command.commands)
-            for text in _of(command.commands[name], [*path, name])
+            for text in _sections(command.commands[name], [*path, name])
         ]
     usage = " ".join([*path, *command.collect_usage_pieces(context)])
-    said = (command.help or "").strip()
-    lines = [f"\n## {' '.join(path)}\n", f"\n{said}\n", f"\n```\n{usage}\n```\n"]
+    text = inspect.cleandoc(command.help or "")
+    lines = [f"\n## {' '.join(path)}\n", f"\n{text}\n", f"\n```\n{usage}\n```\n"]
     options = [param for param in command.params if isinstance(param, click.Option)]
-    shown = [option.get_help_record(context) for option in options]
-    rows = [f"| `{name}` | {text} |\n" for name, text in filter(None, shown)]
+    records = filter(None, (option.get_help_record(context) for option in options))
+    # A bar ends a cell, in code too: choices are listed with bars.
+    rows = ["| `{}` | {} |\n".format(*(cell.replace("|", r"\|") for cell in record))
+            for record in records]  # fmt: skip
     if rows:
         lines += ["\n| option | |\n|---|---|\n", *rows]
     return lines

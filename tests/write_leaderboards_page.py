@@ -1,4 +1,4 @@
-"""Writes the end of docs/submissions.md: run `python tests/write_leaderboards_page.py`."""
+"""Write the end of docs/submissions.md: run `python tests/write_leaderboards_page.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ START = "<!-- written by tests/write_leaderboards_page.py -->\n"
 
 
 def page() -> str:
-    """The whole page, its last part made anew."""
+    """Return the whole page with its last part replaced."""
     board = board_of("imigue")
     assert board is not None
     written = PAGE.read_text("utf-8").partition(START)[0]

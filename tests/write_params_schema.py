@@ -1,4 +1,4 @@
-"""Writes docs/params.schema.json: run `python tests/write_params_schema.py`."""
+"""Write docs/params.schema.json: run `python tests/write_params_schema.py`."""
 
 from __future__ import annotations
 

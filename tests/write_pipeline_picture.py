@@ -1,4 +1,4 @@
-"""Draws docs/pipeline.svg from dvc.yaml: run `python tests/write_pipeline_picture.py`."""
+"""Draw docs/pipeline.svg from dvc.yaml: run `python tests/write_pipeline_picture.py`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ BLUE, GREY = "#0072B2", "#666666"
 
 
 def edges() -> dict[str, set[str]]:
-    """Stage -> the stages whose outputs it reads, as DVC sees them; in the order of dvc.yaml."""
+    """Map each stage, in the order of dvc.yaml, to the stages whose outputs it reads."""
     stages = YAML(typ="safe").load((REPO / "dvc.yaml").read_text("utf-8"))["stages"]
     command = [sys.executable, "-m", "dvc", "dag", "--dot"]
-    said = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True).stdout
-    found: dict[str, set[str]] = {name: set() for name in stages}
-    for read, reader in re.findall(r'"([^"]+)" -> "([^"]+)"', said):
-        one, other = read.partition("@")[0], reader.partition("@")[0]
-        if one != other:
-            found[other].add(one)
-    return found
+    dot = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True).stdout
+    before: dict[str, set[str]] = {name: set() for name in stages}
+    for source, target in re.findall(r'"([^"]+)" -> "([^"]+)"', dot):
+        writer, reader = source.partition("@")[0], target.partition("@")[0]
+        if writer != reader:
+            before[reader].add(writer)
+    return before
 
 
 def drawn_edges(before: dict[str, set[str]]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Arrows forward, without those that a longer way implies, and arrows back (merge to train)."""
+    """Return forward arrows, without those that a longer path implies, and backward arrows.
+
+    Stage merge_weights reads models of stage train and writes initial weights for it.
+    """
     order = list(before)
     ahead = {n: {o for o in before[n] if order.index(o) < order.index(n)} for n in order}
     graph = networkx.DiGraph([(other, name) for name in order for other in ahead[name]])
@@ -45,7 +48,7 @@ def drawn_edges(before: dict[str, set[str]]) -> tuple[dict[str, set[str]], dict[
 
 
 def figure() -> Figure:
-    """Stages in columns by their depth, an arrow to each that reads one."""
+    """Draw the stages in columns by depth, with an arrow from each stage to its readers."""
     ahead, back = drawn_edges(edges())
     depth: dict[str, int] = {}
     for name, others in ahead.items():
@@ -57,8 +60,8 @@ def figure() -> Figure:
         for column, names in enumerate(columns)
         for row, name in enumerate(names)
     }
-    found = Figure(figsize=(COLUMN * len(columns), ROW * tallest + 0.4))
-    axes = found.add_axes((0, 0, 1, 1))
+    drawing = Figure(figsize=(COLUMN * len(columns), ROW * tallest + 0.4))
+    axes = drawing.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     for name, (x, y) in place.items():
         axes.add_patch(
@@ -76,11 +79,11 @@ def figure() -> Figure:
                 axes.annotate("", end, start, arrowprops=arrow, zorder=1)
     axes.set_xlim(-0.8, COLUMN * (len(columns) - 1) + 0.8)
     axes.set_ylim(-ROW * (tallest - 0.5), ROW * 0.5)
-    return found
+    return drawing
 
 
 def write(path: Path) -> None:
-    """The picture; equal graphs give equal bytes."""
+    """Write the picture; equal graphs give equal bytes."""
     with mpl.rc_context({"svg.hashsalt": "pipeline", "svg.fonttype": "none"}):
         figure().savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 

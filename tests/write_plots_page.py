@@ -1,4 +1,4 @@
-"""Write the page that `dvc plots` fills, with Vega in it: it then needs no network.
+"""Write the template of `dvc plots` with Vega inside, so that the plots need no network.
 
 pip install --no-deps vl-convert-python==1.9.0.post1 && python tests/write_plots_page.py
 """
@@ -40,7 +40,7 @@ def main() -> None:
     import vl_convert as vega
 
     script = vega.javascript_bundle(vl_version=VEGA_LITE)
-    # DVC puts its own text in place of these, and a browser ends the script there.
+    # DVC replaces the first two marks, and a browser ends the script at the third.
     assert not any(mark in script for mark in ("{plot_divs}", "{refresh_tag}", "</script"))
     page = TEMPLATE
     for mark, text in (

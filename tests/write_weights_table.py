@@ -1,4 +1,4 @@
-"""Writes the table of docs/weights.md: run `python tests/write_weights_table.py`."""
+"""Write the table of docs/weights.md: run `python tests/write_weights_table.py`."""
 
 from __future__ import annotations
 

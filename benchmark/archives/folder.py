@@ -20,7 +20,7 @@ from benchmark.archives.texts import read_text, whole_number
 from benchmark.contracts.clips import SAFE_ID, Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
-from benchmark.editions.edition import SPLITS, Edition, SubmissionForm
+from benchmark.editions.edition import SPLITS, Edition
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
@@ -317,5 +317,4 @@ def describe(name: str, root: Path) -> Edition:
         label_counts=None,
         ids=None,
         metric="top1",
-        submission=SubmissionForm(file="prediction.csv", header=("Id", "Target"), label_base=0),
     )

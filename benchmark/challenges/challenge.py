@@ -1,7 +1,8 @@
-"""Challenges: which file each leaderboard takes. One YAML file a challenge, beside this module.
+"""Challenges: which file each leaderboard takes. One YAML file per challenge, beside this module.
 
 An edition says which data, a challenge says which file: several years of a challenge ask for the
-same clips in different forms. `docs/formats.md` describes every key.
+same clips in different forms. An edition without a file of its name here takes the plain form.
+`docs/formats.md` describes every key.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ FOLDER = Path(__file__).parent
 
 
 class Column(Strict):
-    """A column of answers."""
+    """A column of predictions."""
 
     level: Literal["class", "group"]
     """A class of the edition, or the body part of one."""
     rank: Positive
-    """1: the most probable class, or the body part of that one."""
+    """1 for the most probable class, or for the body part of that class."""
 
 
 class Form(Strict):
@@ -38,16 +39,17 @@ class Form(Strict):
     header: tuple[str, ...] | None
     """Column names of the first line; null where it wants none."""
     columns: tuple[Column, ...] = Field(min_length=1)
-    """What stands after the clip id."""
+    """Columns after the clip id."""
     label_base: int
-    """What index 0, of a class or a body part, is written as."""
+    """Number in the file for index 0 of a class or a body part."""
     id_suffix: str
-    """What the file puts after our clip id, such as .mp4."""
+    """Text that the file appends to our clip id, such as .mp4."""
 
     @model_validator(mode="after")
     def _fits(self) -> Form:
         if self.header is not None and len(self.header) != 1 + len(self.columns):
             raise ValueError("header must name the clip id and every column")
+        # Both become paths below the submission's folder: '../x' must not leave it.
         for name in (self.file, self.zip):
             inside(FOLDER, name)
         return self
@@ -60,7 +62,7 @@ class EditionIds(Strict):
 
 
 class NumberedIds(Strict):
-    """Clips that the challenge has numbered anew, from 0."""
+    """Clips that the challenge renumbered, from 0."""
 
     kind: Literal["numbered"]
     prefix: str
@@ -69,15 +71,15 @@ class NumberedIds(Strict):
 
 
 class Kaggle(Strict):
-    """Files go to Kaggle, by its client or its page."""
+    """Kaggle takes the file, through its client or its page."""
 
     kind: Literal["kaggle"]
     competition: str | None
-    """As in the address of its page; null where we do not know it."""
+    """Name in the address of its page; null where we do not know it."""
 
 
 class ByHand(Strict):
-    """Files are uploaded on a page."""
+    """The user uploads the file on a page."""
 
     kind: Literal["by_hand"]
     page: str
@@ -93,50 +95,51 @@ class Challenge(Strict):
     name: str
     title: str
     edition: str
-    """Whose classes, body parts and test clips it asks for."""
+    """Edition whose classes, body parts and test clips it asks for."""
     source: str
-    """Where the form was read."""
+    """Where we read the form."""
     assumed: str | None
-    """What nobody has confirmed; null where the form was seen."""
+    """Assumptions that nobody has confirmed; null where we saw the form."""
     place: Place
     ids: Ids
     form: Form
 
 
 def read_challenge(name: str) -> Challenge:
-    """The challenge called `name`; the name of an edition stands for that edition's own form.
+    """Read the challenge called `name`; an edition without such a file takes the plain form.
 
     Raises:
         ParamsError: There is no such challenge or edition, or its file breaks the schema.
     """
     path = FOLDER / f"{name}.yaml"
-    if name in edition_names():
-        return _of_edition(read_edition(name))
     if name not in challenge_names():
         raise ParamsError(
             "challenge", f"no challenge '{name}'", expected="one of " + ", ".join(challenge_names())
         )
+    if not path.is_file():
+        return _plain(read_edition(name))
     challenge = read_yaml(path, Challenge)
+    # A copied file that kept its old name would record submissions under that one.
     if challenge.name != name:
         raise ParamsError(path, "name differs from the file's", expected=name, found=challenge.name)
     return challenge
 
 
 def challenge_names() -> list[str]:
-    """Every challenge, and every edition in its own form; sorted."""
+    """List every challenge and every edition, sorted."""
     return sorted({path.stem for path in FOLDER.glob("*.yaml")} | set(edition_names()))
 
 
 def published_ids(challenge: Challenge) -> list[str] | None:
-    """Our ids of the clips that it asks for, in its order; None where nobody published them."""
+    """List our ids of its clips in its order; None where nobody published them."""
     if isinstance(challenge.ids, NumberedIds):
         ids = challenge.ids
         return [f"{ids.prefix}{number:0{ids.digits}d}" for number in range(ids.count)]
     return listed_ids(read_edition(challenge.edition), "test")
 
 
-def _of_edition(edition: Edition) -> Challenge:
-    own = edition.submission
+def _plain(edition: Edition) -> Challenge:
+    """Give an edition without a file of its own the form that most leaderboards take."""
     return Challenge(
         name=edition.name,
         title=edition.title,
@@ -146,11 +149,11 @@ def _of_edition(edition: Edition) -> Challenge:
         place=ByHand(kind="by_hand", page="none known"),
         ids=EditionIds(kind="edition"),
         form=Form(
-            file=own.file,
-            zip=str(Path(own.file).with_suffix(".zip")),
-            header=own.header,
+            file="prediction.csv",
+            zip="prediction.zip",
+            header=("Id", "Target"),
             columns=(Column(level="class", rank=1),),
-            label_base=own.label_base,
+            label_base=0,
             id_suffix="",
         ),
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def tensor_faults(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """What keeps tensors from being a network's, in words; empty if nothing does.
+    """Name what keeps tensors from being a network's, in words; empty if nothing does.
 
     Missing ones, ones left over, of another shape, and what is no finite number where the network
     has one.

@@ -56,7 +56,13 @@ class ManifestRow(NamedTuple):
 def write_manifest(
     modality: Sequence[ManifestRow], folder: Path, clips: Clips, *, spec: str
 ) -> None:
-    """Check and write the table of a modality, in the index's order; `spec` says how it was made.
+    """Check and write the table of a modality, in the index's order.
+
+    Args:
+        rows: Where each clip lies.
+        folder: Folder of the modality.
+        clips: The index.
+        spec: JSON of how the data were made.
 
     Raises:
         MismatchError: The table does not hold exactly the clips of the index.
@@ -71,7 +77,7 @@ def write_manifest(
 
 
 def read_manifest(folder: Path, clips: Clips) -> dict[str, ManifestRow]:
-    """The modality of `folder` by clip id.
+    """Read where the clips of `folder` lie: clip id -> row.
 
     Raises:
         FormatError: The table is missing or of another version.

@@ -19,7 +19,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 def person_box(view: NDArray[np.float32], shape: tuple[float, float]) -> Box:
-    """The padded square around all seen points, which may leave the image of `shape` (w, h).
+    """Find the padded square around all seen points; it may leave the image of `shape` (w, h).
 
     Source: PoseCompact of PYSKL with hw_ratio 1 and allow_imgpad; points of confidence 0 are
     unseen here, whatever their coordinates.
@@ -41,7 +41,7 @@ def person_box(view: NDArray[np.float32], shape: tuple[float, float]) -> Box:
 
 
 def to_box(view: NDArray[np.float32], box: Box, size: int) -> NDArray[np.float32]:
-    """Coordinates relative to `box`, scaled to `size` pixels; unseen points stay 0, 0, 0."""
+    """Move coordinates into `box`, scaled to `size` pixels; unseen points stay 0, 0, 0."""
     left, top, width, height = box
     moved = np.empty_like(view)
     moved[..., 0] = (view[..., 0] - left) * (size / width)

@@ -36,11 +36,11 @@ class PackedVideos:
         self._rows = read_manifest(folder, clips)
 
     def num_frames(self, clip_id: str) -> int:
-        """Frames that the clip has."""
+        """Return the number of frames of the clip."""
         return self._rows[clip_id].frames
 
     def read(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The frames with these numbers, in this order: uint8 (n, H, W, 3) RGB.
+        """Read the frames with these numbers, in this order: uint8 (n, H, W, 3) RGB.
 
         Raises:
             ClipUnreadable: The stored bytes cannot be decoded or hold another number of frames.

@@ -56,7 +56,14 @@ class RgbPoseInput(FramesInput):
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> RgbPoseViews:
-        """Open the prepared frames and keypoints in `folder`; see `InputBase.clip_views`."""
+        """Open the prepared frames and keypoints in `folder`; see `InputBase.clip_views`.
+
+        Args:
+            modality: Spec that the data were made with.
+            folder: Folder of the prepared data.
+            clips: The index.
+            cache_gib: Memory for decoded clips.
+        """
         from benchmark.data.readers import PackedVideos, SkeletonReader
 
         videos = PackedVideos(modality.frames_folder(folder), clips, cache_gib=cache_gib)
@@ -77,7 +84,7 @@ class RgbPoseViews:
         self.layout = keypoints.layout
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[NDArray[np.generic], ...]:
-        """One random view."""
+        """Draw one random view."""
         spec = self._spec
         frames, points = self._read(clip_id, self._numbers(clip_id, rng))
         side = frames.shape[1]
@@ -93,7 +100,7 @@ class RgbPoseViews:
         return frames, points
 
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:
-        """The distinct of the fixed views; the first one only if `quick`."""
+        """Give the distinct of the fixed views; only the first one if `quick`."""
         spec = self._spec
         rng = rng_for(TEST_SEED, "test frames", clip_id)
         total, views = self._videos.num_frames(clip_id), 1 if quick else spec.views
@@ -109,7 +116,7 @@ class RgbPoseViews:
     def _whole(
         self, clip_id: str, numbers: tuple[NDArray[np.int64], ...]
     ) -> tuple[NDArray[np.generic], ...]:
-        """A view of the whole stored square."""
+        """Read a view of the whole stored square."""
         spec = self._spec
         frames, points = self._read(clip_id, numbers)
         box = (0.0, 0.0, float(frames.shape[2]), float(frames.shape[1]))
@@ -119,7 +126,7 @@ class RgbPoseViews:
     def _numbers(
         self, clip_id: str, rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Random numbers of the frames of both pathways."""
+        """Draw the frame numbers of both pathways."""
         total, spec = self._videos.num_frames(clip_id), self._spec
         return looped_view(total, spec.rgb_frames, rng), looped_view(total, spec.pose_frames, rng)
 

@@ -31,7 +31,7 @@ class ClipLength(NamedTuple):
 
 
 def rng_for(*key: object) -> np.random.Generator:
-    """A generator that depends on the values of `key` alone (seed, purpose, epoch, clip ...)."""
+    """Make a generator that depends on the values of `key` alone (seed, purpose, clip ...)."""
     text = "/".join(str(part) for part in key)
     return np.random.default_rng(
         int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
@@ -41,11 +41,17 @@ def rng_for(*key: object) -> np.random.Generator:
 def uniform_frames(
     num_frames: int, length: int, rng: np.random.Generator, *, start: int = 0
 ) -> NDArray[np.int64]:
-    """`length` frames spread over a clip: int64 (length,) in [0, num_frames).
+    """Spread `length` frames over a clip: int64 (length,) in [0, num_frames).
 
     A clip shorter than `length` is walked from `start` and begins again at its end. One shorter
     than `2 * length` keeps its order with random gaps; a longer one gives one random frame of
     each of `length` equal segments.
+
+    Args:
+        num_frames: Frames of the clip.
+        length: Frames of the view.
+        rng: Draws gaps and places.
+        start: First frame in a clip shorter than the view.
 
     Source: UniformSampleFrames of PYSKL (Duan et al., 2022), section 3.2 of PoseConv3D.
     """
@@ -61,7 +67,7 @@ def uniform_frames(
 
 
 def looped_view(num_frames: int, length: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The frames of a training view: `uniform_frames` from anywhere."""
+    """Choose the frames of a training view: `uniform_frames` from anywhere."""
     start = train_start(num_frames, length, rng)
     return uniform_frames(num_frames, length, rng, start=start)
 
@@ -69,7 +75,14 @@ def looped_view(num_frames: int, length: int, rng: np.random.Generator) -> NDArr
 def looped_views(
     num_frames: int, length: int, views: int, rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """The frames of each test view: `uniform_frames` from starts spread over a short clip."""
+    """Choose the frames of each test view: `uniform_frames` from starts spread over a short clip.
+
+    Args:
+        num_frames: Frames of the clip.
+        length: Frames of a view.
+        views: Views.
+        rng: Draws gaps and places, one view after the other.
+    """
     return [
         uniform_frames(num_frames, length, rng, start=start)
         for start in test_starts(num_frames, length, views)
@@ -77,12 +90,12 @@ def looped_views(
 
 
 def train_start(num_frames: int, length: int, rng: np.random.Generator) -> int:
-    """Where training starts in a clip shorter than a view: anywhere."""
+    """Draw where training starts in a clip shorter than a view: anywhere."""
     return int(rng.integers(num_frames)) if num_frames < length else 0
 
 
 def test_starts(num_frames: int, length: int, views: int) -> list[int]:
-    """Where the `views` test views start in a clip shorter than a view: spread over it."""
+    """Spread the starts of the `views` test views over a clip shorter than a view."""
     if num_frames >= length:
         return [0] * views
     return [view if num_frames < views else view * num_frames // views for view in range(views)]
@@ -91,10 +104,16 @@ def test_starts(num_frames: int, length: int, views: int) -> list[int]:
 def segment_frames(
     num_frames: int, length: int, views: int, rng: np.random.Generator | None
 ) -> list[NDArray[np.int64]]:
-    """For each view one frame of each of `length` equal segments: int64 (length,), in order.
+    """Choose for each view one frame of each of `length` equal segments: int64 (length,), in order.
 
     With `rng` anywhere in the segment; otherwise view v of V at (v + 1/2) / V of it. A clip
     shorter than `length` repeats frames.
+
+    Args:
+        num_frames: Frames of the clip.
+        length: Frames of a view.
+        views: Views.
+        rng: Draws the place in each segment; None for fixed places.
 
     Source: TSN segment sampling, Wang et al. 2016, section 3.1.
     """
@@ -111,7 +130,13 @@ def segment_frames(
 
 
 def interval_frames(num_frames: int, length: int, interval: int, start: int) -> NDArray[np.int64]:
-    """`length` frames, `interval` apart from `start`, beginning again past the end: int64.
+    """Choose `length` frames, `interval` apart from `start`, looping past the end: int64.
+
+    Args:
+        num_frames: Frames of the clip.
+        length: Frames of the view.
+        interval: Frames from one to the next.
+        start: First frame.
 
     Source: SampleFrames of mmaction2 with out_of_bound_opt='loop'.
     """
@@ -121,9 +146,16 @@ def interval_frames(num_frames: int, length: int, interval: int, start: int) -> 
 def interval_starts(
     num_frames: int, length: int, interval: int, views: int, rng: np.random.Generator | None
 ) -> list[int]:
-    """First frames of `views` views: random with `rng`, otherwise spread evenly.
+    """Choose the first frames of `views` views: random with `rng`, otherwise spread evenly.
 
     A clip no longer than a view has the one start 0.
+
+    Args:
+        num_frames: Frames of the clip.
+        length: Frames of a view.
+        interval: Frames from one to the next.
+        views: Views.
+        rng: Draws the starts; None for fixed ones.
 
     Source: SampleFrames of mmaction2, train and test clips.
     """

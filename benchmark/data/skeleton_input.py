@@ -52,7 +52,14 @@ class SkeletonInput(InputBase):
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> SkeletonViews:
-        """Open the prepared keypoints in `folder`; see `InputBase.clip_views`."""
+        """Open the prepared keypoints in `folder`; see `InputBase.clip_views`.
+
+        Args:
+            modality: Spec that the data were made with.
+            folder: Folder of the prepared data.
+            clips: The index.
+            cache_gib: Memory for decoded clips.
+        """
         return SkeletonViews(self, modality.keypoints_folder(folder), clips)
 
 
@@ -72,7 +79,7 @@ class SkeletonViews:
         self._shape = {clip.clip_id: (float(clip.width), float(clip.height)) for clip in clips}
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[NDArray[np.float32]]:
-        """One random view: float32 (frames, J, 3)."""
+        """Draw one random view: float32 (frames, J, 3)."""
         keypoints, spec = self._reader.read(clip_id), self._spec
         view = keypoints[looped_view(len(keypoints), spec.frames, rng)]
         box = random_box(person_box(view, self._shape[clip_id]), spec.crop_area, rng)
@@ -82,7 +89,7 @@ class SkeletonViews:
         )
 
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:
-        """The distinct of the fixed views, each followed by its mirror; the first only if `quick`.
+        """Give the distinct fixed views, each followed by its mirror; only the first if `quick`.
 
         float32 (V, frames, J, 3).
         """

@@ -40,16 +40,16 @@ class ChannelCounts:
             self._counts[channel] += found.ravel().astype(np.int64)
 
     def sums(self) -> list[int]:
-        """Sum of the values of each channel."""
+        """Sum the values of each channel."""
         return (self._counts @ LEVELS).tolist()
 
     def squares(self) -> list[int]:
-        """Sum of their squares."""
+        """Sum the squares of the values of each channel."""
         return (self._counts @ LEVELS**2).tolist()
 
 
 def train_statistics(modality: Mapping[str, ManifestRow], clips: Clips) -> ChannelStatistics:
-    """Over all pixels of the clips of the train split; no clip of another split has a part in it.
+    """Compute mean and deviation of all pixels of the train split; no other split has a part in it.
 
     Source: as MM-Gesture's for RGB, which pools all three splits.
     """

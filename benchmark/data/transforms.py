@@ -19,7 +19,7 @@ NO_MOTION = 128
 
 
 def random_box(box: Box, area: tuple[float, float], rng: np.random.Generator) -> Box:
-    """A box within `box` with a random share of its area and a ratio of 3/4 to 4/3.
+    """Draw a box within `box`: a random share of its area, a ratio of 3/4 to 4/3.
 
     Source: RandomResizedCrop of mmaction2; falls back to the whole box after 10 tries.
     """
@@ -34,7 +34,7 @@ def random_box(box: Box, area: tuple[float, float], rng: np.random.Generator) ->
 
 
 def mirrored_points(view: NDArray[np.float32], size: int, points: Layout) -> NDArray[np.float32]:
-    """The left-right mirror: x turned, left and right points swapped, unseen ones stay 0, 0, 0."""
+    """Mirror left and right: x turned, paired points swapped, unseen ones stay 0, 0, 0."""
     turned = view[..., list(points.swap), :].copy()
     turned[..., 0] = size - turned[..., 0]
     turned[turned[..., 2] <= 0] = 0
@@ -48,7 +48,14 @@ def random_crop(
     ratio: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[int, int, int, int]:
-    """(left, top, width, height) of a random share of the area; the center square as a last resort.
+    """Draw a crop (left, top, width, height); the center square as a last resort.
+
+    Args:
+        width: Pixels of the frame.
+        height: Pixels of the frame.
+        area: Least and largest share of the frame's area.
+        ratio: Least and largest width / height.
+        rng: Draws the crop.
 
     Source: RandomResizedCrop of mmaction2 (10 tries).
     """
@@ -63,7 +70,7 @@ def random_crop(
 
 
 def scaled(frames: Frames, width: int, height: int) -> Frames:
-    """Every frame resized, bilinear: uint8 (T, height, width, 3)."""
+    """Resize every frame, bilinear: uint8 (T, height, width, 3)."""
     if frames.shape[1:3] == (height, width):
         return np.ascontiguousarray(frames)
     import cv2  # here, so that reading params does not load it
@@ -72,14 +79,14 @@ def scaled(frames: Frames, width: int, height: int) -> Frames:
 
 
 def short_side(frames: Frames, side: int) -> Frames:
-    """Every frame resized to a shorter side of `side` pixels, its ratio kept."""
+    """Resize every frame to a shorter side of `side` pixels, its ratio kept."""
     height, width = frames.shape[1:3]
     scale = side / min(height, width)
     return scaled(frames, max(side, round(width * scale)), max(side, round(height * scale)))
 
 
 def square_of(frames: Frames, size: int, place: float) -> Frames:
-    """A square along the longer side: 0 its start, 0.5 its middle, 1 its end."""
+    """Cut a square along the longer side: 0 its start, 0.5 its middle, 1 its end."""
     height, width = frames.shape[1:3]
     left, top = round((width - size) * place), round((height - size) * place)
     return frames[:, top : top + size, left : left + size]

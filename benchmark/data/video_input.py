@@ -60,7 +60,14 @@ class VideoInput(FramesInput):
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> VideoViews:
-        """Open the prepared frames in `folder`; see `InputBase.clip_views`."""
+        """Open the prepared frames in `folder`; see `InputBase.clip_views`.
+
+        Args:
+            modality: Spec that the data were made with.
+            folder: Folder of the prepared data.
+            clips: The index.
+            cache_gib: Memory for decoded clips.
+        """
         return VideoViews(
             self, modality.frames_folder(folder), clips, cache_gib=cache_gib,
             horizontal_motion=modality.horizontal_motion,
@@ -86,7 +93,7 @@ class VideoViews:
         self._videos = PackedVideos(folder, clips, cache_gib=cache_gib)
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[Frames]:
-        """One random view: uint8 (frames, size, size, 3)."""
+        """Draw one random view: uint8 (frames, size, size, 3)."""
         spec = self._spec
         frames = self._videos.read(clip_id, self._numbers(clip_id, 1, rng)[0])
         if spec.region == "center":
@@ -100,7 +107,7 @@ class VideoViews:
         return (view,)
 
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:
-        """The distinct of the fixed views; the first start and the center only if `quick`.
+        """Give the distinct of the fixed views; only the first start and the center if `quick`.
 
         uint8 (V, frames, size, size, 3).
         """
@@ -119,6 +126,6 @@ class VideoViews:
     def _numbers(
         self, clip_id: str, views: int, rng: np.random.Generator | None
     ) -> list[NDArray[np.int64]]:
-        """Frame numbers of each view: random with `rng`, otherwise fixed."""
+        """Choose the frame numbers of each view: random with `rng`, otherwise fixed."""
         clip = ClipLength(clip_id, self._videos.num_frames(clip_id), self._spec.frames)
         return self._spec.sampling.frames(clip, views, rng)

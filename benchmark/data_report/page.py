@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark.core.files import csv_text, replacing_folder, write_text
+from benchmark.core.html import data_uri, jpeg_uri, render_template
 from benchmark.data_report.figures import (
     gaps_figure,
     lengths_figure,
@@ -22,13 +19,12 @@ from benchmark.data_report.figures import (
 )
 from benchmark.data_report.findings import findings
 from benchmark.editions.edition import SPLITS
-from benchmark.plots.figures import save
+from benchmark.plots.figures import png, save
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from benchmark.data_report.findings import Finding
     from benchmark.data_report.scan import Survey
@@ -78,14 +74,9 @@ def metrics(survey: Survey) -> dict[str, float]:
 
 
 def _page(survey: Survey, found: Sequence[Finding]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
     gaps = gaps_figure(survey)
-    return environment.get_template(f"{PAGE}.j2").render(
+    return render_template(
+        Path(__file__).with_name(f"{PAGE}.j2"),
         edition=survey.edition,
         findings=found,
         splits=_splits(survey),
@@ -99,7 +90,7 @@ def _page(survey: Survey, found: Sequence[Finding]) -> str:
             {
                 "name": survey.edition.classes[sample.clip.label or 0],
                 "clip_id": sample.clip.clip_id,
-                "picture": _jpeg(sample_picture(sample, survey.layout)),
+                "picture": jpeg_uri(sample_picture(sample, survey.layout)),
             }
             for sample in survey.samples()
         ],
@@ -169,18 +160,4 @@ def _table(survey: Survey) -> str:
 
 
 def _embed(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return _data("image/png", buffer.getvalue())
-
-
-def _jpeg(picture: NDArray[np.uint8]) -> str:
-    quality = [int(cv2.IMWRITE_JPEG_QUALITY), 85]
-    ok, data = cv2.imencode(".jpg", picture[..., ::-1], quality)
-    if not ok:
-        raise RuntimeError("OpenCV cannot write a JPEG")
-    return _data("image/jpeg", data.tobytes())
-
-
-def _data(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return data_uri("image/png", png(figure, dpi=110))

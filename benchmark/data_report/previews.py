@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from benchmark.core.files import replacing_folder, write_text
+from benchmark.core.html import render_template
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.modalities.modality import VideoModality
@@ -34,7 +34,7 @@ MAP_SIZE, SIGMA = 56, 0.6
 """Of the heat maps, as in the paper."""
 GAP = 1.03
 """Width of a moment's place over that of the widest picture."""
-PAGE = "sheets.html"
+PAGE = "previews.html"
 
 
 class Row(NamedTuple):
@@ -152,12 +152,7 @@ def write_sheets(source: Source, edition: Edition, out: Path) -> list[Path]:
             name = f"{clip.label:02d}.png"
             save(clip_figure(source, edition, clip), work / name)
             names.append((name, edition.classes[clip.label or 0], clip.clip_id))
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
-            undefined=StrictUndefined, keep_trailing_newline=True,
-        )  # fmt: skip
-        page = environment.get_template(f"{PAGE}.j2").render(
-            edition=edition, sheets=names, saturated=SATURATED_PX
-        )
+        template = Path(__file__).with_name(f"{PAGE}.j2")
+        page = render_template(template, edition=edition, sheets=names, saturated=SATURATED_PX)
         write_text(work / PAGE, page)
     return [out / PAGE, *(out / name for name, _, _ in names)]

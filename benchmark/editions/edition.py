@@ -1,6 +1,6 @@
-"""Challenge editions: what the classes, splits, metric and submission form are.
+"""Editions: classes, body parts, splits, published sizes and metric of a data set.
 
-One YAML file an edition, beside this module; `docs/formats.md` describes every key.
+One YAML file per edition, beside this module; `docs/formats.md` describes every key.
 """
 
 from __future__ import annotations
@@ -21,61 +21,51 @@ if TYPE_CHECKING:
 Split: TypeAlias = Literal["train", "val", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-"""Every split, in the order in which pages list them."""
+"""Every split, in the order of all pages."""
 
 FOREIGN = "foreign"
-"""In the place of an edition's name, for scores that belong to none."""
+"""Stands instead of an edition's name for scores that belong to none."""
 
 FOLDER = Path(__file__).parent
 
 
 class SplitCounts(Strict):
-    """How large a split was published to be."""
+    """Published size of a split."""
 
     videos: int = Field(gt=0)
     clips: int = Field(gt=0)
 
 
-class SubmissionForm(Strict):
-    """The file that the leaderboard takes."""
-
-    file: str
-    """Name of the CSV inside the zip."""
-    header: tuple[str, ...] | None
-    """Column names of the first line; null where the edition wants none."""
-    label_base: int
-    """What class index 0 is written as."""
-
-
 class Edition(Strict):
-    """One challenge edition."""
+    """One edition of a data set."""
 
     name: str
     version: int
-    """Raised whenever a change can move a score."""
+    """Every change of the file that can move a score raises it."""
     title: str
     source: str
-    """Where the data come from."""
+    """Origin of the data."""
     comparable: bool
-    """Whether its scores may stand beside published ones (false for generated data)."""
-    dataset: Literal["imigue", "ma52", "folder"]
-    """Which reader of `benchmark/datasets` understands the raw archive."""
+    """Whether pages may show its scores beside published ones (false for generated data)."""
+    dataset: str
+    """Which data set class of `benchmark/archives` reads the raw archive."""
     classes: tuple[str, ...]
     groups: dict[str, tuple[int, ...]]
     """Body part -> class indices; every class in exactly one."""
     withheld: tuple[Split, ...]
-    """Splits whose labels the archive does not give."""
+    """Splits whose labels the archive lacks."""
     counts: dict[Split, SplitCounts] | None
-    """Published sizes; null where the size is a parameter."""
+    """Published sizes; null where the user chooses the size."""
     label_counts: dict[Split, tuple[int, ...]] | None
-    """Published clips of each class; where the archive differs, one is told."""
+    """Published clips per class; the data report names where the archive differs."""
     ids: dict[Split, str] | None
-    """Files beside this one, `Id` and one clip id a line: what the leaderboard wants, in order."""
+    """Files beside this one: header `Id`, then one clip id per line in the leaderboard's order."""
     metric: Literal["top1"]
-    submission: SubmissionForm
+    """Score that the leaderboard ranks by."""
 
     @model_validator(mode="after")
     def _groups_cover_classes(self) -> Edition:
+        # Each class belongs to one body part: leaderboards ask for the part of every class.
         members = sorted(index for group in self.groups.values() for index in group)
         if members != list(range(len(self.classes))):
             raise ValueError("groups must hold every class index exactly once")
@@ -83,11 +73,11 @@ class Edition(Strict):
             raise ValueError("two classes have the same name")
         for split, counts in (self.label_counts or {}).items():
             if len(counts) != len(self.classes):
-                raise ValueError(f"label_counts.{split} must have one number a class")
+                raise ValueError(f"label_counts.{split} must have one number per class")
         return self
 
     def group_of(self) -> NDArray[np.int64]:
-        """Index of the body part of each class, int64 (K,); body parts in the file's order."""
+        """Return the body part of each class, (K,), as its place in `groups`."""
         group = np.empty(len(self.classes), np.int64)
         for index, members in enumerate(self.groups.values()):
             group[list(members)] = index
@@ -95,7 +85,7 @@ class Edition(Strict):
 
 
 def read_edition(name: str) -> Edition:
-    """The edition called `name`.
+    """Read the edition called `name`.
 
     Raises:
         ParamsError: There is no such edition, or its file breaks the schema.
@@ -106,17 +96,19 @@ def read_edition(name: str) -> Edition:
             "edition", f"no edition '{name}'", expected="one of " + ", ".join(edition_names())
         )
     edition = read_yaml(path, Edition)
+    # Files between stages carry the name: that of a copied file would mix two editions.
     if edition.name != name:
         raise ParamsError(path, "name differs from the file's", expected=name, found=edition.name)
     return edition
 
 
 def listed_ids(edition: Edition, split: Split) -> list[str] | None:
-    """The clip ids that the leaderboard wants, in its order; None where nobody published them."""
+    """Read the clip ids in the leaderboard's order; None where nobody published them."""
     name = (edition.ids or {}).get(split)
     if name is None:
         return None
     path = inside(FOLDER, name)
+    # Clip ids hold no spaces, so this takes line ends of any system.
     header, *ids = path.read_text("utf-8").split()
     if header != "Id":
         raise ParamsError(path, "wrong header", expected="Id", found=header)
@@ -124,5 +116,5 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
 
 
 def edition_names() -> list[str]:
-    """Every edition that has a file, sorted."""
+    """List every edition that has a file, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))

@@ -1,6 +1,6 @@
 """How far a score could have been off with other videos: percentile bootstrap by video.
 
-Clips of one video share a person, a camera and a mood; resampling clips would take them for
+Clips of one video share a person, a camera and a mood. Resampling clips would treat them as
 independent and give intervals that are too narrow. With few videos (10 in the validation split
 of iMiGUE) percentile intervals are still rather too narrow than too wide.
 """
@@ -36,19 +36,25 @@ class Interval(Strict):
         return self
 
     def excludes_zero(self) -> bool:
-        """Whether every value in the interval has the same sign."""
+        """Tell whether every value in the interval has the same sign."""
         return self.low > 0 or self.high < 0
 
 
 def interval(
     correct: NDArray[np.bool_], videos: Sequence[str], *, resamples: int, seed: int
 ) -> Interval:
-    """95 % interval of top-1: `correct` bool (N,), `videos` the video of each of the N clips.
+    """Compute the 95 % interval of top-1.
 
     The same arguments give the same interval, whatever the order of the clips.
 
+    Args:
+        correct: Whether the prediction of each clip is right, bool (N,).
+        videos: The video of each of the N clips.
+        resamples: Bootstrap samples.
+        seed: Of their draw.
+
     Raises:
-        FormatError: There are no clips, or not as many videos as answers.
+        FormatError: There are no clips, or not as many videos as predictions.
 
     Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
     """
@@ -63,12 +69,19 @@ def paired_interval(
     resamples: int,
     seed: int,
 ) -> Interval:
-    """95 % interval of top-1 of `first` minus that of `second` on the same clips, in [-1, 1].
+    """Compute the 95 % interval of top-1 of `first` minus that of `second`, in [-1, 1].
 
     Both systems are scored on the same resampled videos, so what is hard for both cancels out.
 
+    Args:
+        first: Whether the first system predicts each clip correctly, bool (N,).
+        second: The same of the second system, on the same clips.
+        videos: The video of each of the N clips.
+        resamples: Bootstrap samples.
+        seed: Of their draw.
+
     Raises:
-        FormatError: There are no clips, or the three do not have one entry a clip.
+        FormatError: There are no clips, or the three do not have one entry per clip.
     """
     if first.shape != second.shape:
         raise FormatError(
@@ -80,19 +93,21 @@ def paired_interval(
 def _interval(
     points: NDArray[np.int64], videos: Sequence[str], resamples: int, seed: int
 ) -> Interval:
-    """Interval of the mean of `points` int64 (N,), whole videos resampled."""
     if len(points) != len(videos) or not len(points):
         raise FormatError(
             "bootstrap",
-            "needs one answer and one video for each of at least one clip",
-            found=f"{len(points)} answers and {len(videos)} videos",
+            "needs one prediction and one video for each of at least one clip",
+            found=f"{len(points)} predictions and {len(videos)} videos",
         )
+    # `unique` sorts the videos, so the draw does not depend on the order of the clips.
     _, video = np.unique(np.asarray(videos, dtype=np.str_), return_inverse=True)
     clips = np.bincount(video)
     sums = np.bincount(video, points).astype(np.int64)
-    # Drawing V videos with replacement is the same as drawing how often each of them comes.
+    # Drawing V videos with replacement is the same as drawing how often each of them comes: one
+    # row of V counts replaces a list of clips, and the sums below become two matrix products.
     share = np.full(len(clips), 1 / len(clips))
     times = np.random.default_rng(seed).multinomial(len(clips), share, size=resamples)
+    # A ratio of sums, not a mean of the videos' means: a long video weighs by its clips.
     means = (times @ sums) / (times @ clips)
     low, high = np.percentile(means, PERCENTILES)
     return Interval(low=float(low), high=float(high))

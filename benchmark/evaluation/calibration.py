@@ -32,32 +32,35 @@ class Calibration:
     confidence: NDArray[np.float64]
     """Mean confidence of each bin, float64 (B,) in [0, 1]; NaN where the bin is empty."""
     accuracy: NDArray[np.float64]
-    """Share of right answers in each bin, float64 (B,) in [0, 1]; NaN where the bin is empty."""
+    """Share of correct predictions in each bin, float64 (B,) in [0, 1]; NaN where it is empty."""
 
 
 def calibration(
     confidence: NDArray[np.floating], correct: NDArray[np.bool_], *, bins: int = NUM_BINS
 ) -> Calibration:
-    """Expected calibration error with the bins it was summed over.
+    """Compute the expected calibration error with the bins that it is summed over.
 
-    `confidence` (N,) in [0, 1] is the probability of the answer, `correct` bool (N,) whether
-    the answer is right.
+    `confidence` (N,) in [0, 1] is the probability of the prediction, `correct` bool (N,) whether
+    the prediction is right.
 
     Raises:
-        FormatError: There are no clips, or not as many confidences as answers.
+        FormatError: There are no clips, or not as many confidences as predictions.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
     """
     if confidence.shape != correct.shape or correct.ndim != 1 or not len(correct):
         raise FormatError(
             "calibration",
-            "needs one confidence and one answer for each of at least one clip",
+            "needs one confidence and one prediction for each of at least one clip",
             found=f"shapes {confidence.shape} and {correct.shape}",
         )
     edges = np.linspace(0, 1, bins + 1)
-    # A float32 row may sum to a little over 1, so a confidence may too: it is in the last bin.
+    # `left` puts a confidence that equals an edge into the bin below that edge; 0 has no bin below
+    # and is clipped into the first. A float32 row may sum to a little over 1, so a confidence may
+    # exceed 1: it is clipped into the last bin.
     index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     count = np.bincount(index, minlength=bins)
+    # An empty bin is 0 / 0: NaN is what it should be, the warning is not.
     with np.errstate(invalid="ignore"):
         mean_confidence = np.bincount(index, confidence.astype(np.float64), bins) / count
         accuracy = np.bincount(index, correct.astype(np.float64), bins) / count

@@ -1,137 +1,124 @@
-"""What a model's probabilities are worth on labeled clips: the numbers of metrics.json."""
+"""How good probabilities are on labeled clips: the scores that training, fusing and tables share.
+
+Every training depends on this module, so calibration and files are in `scores.py`: a change there
+leaves trainings up to date.
+"""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from benchmark.core.errors import FormatError
-from benchmark.core.files import write_text
-from benchmark.core.schema import Strict, read_json
-from benchmark.evaluation.calibration import calibration
-from benchmark.evaluation.floor import PROBABILITY_FLOOR
+from benchmark.core.schema import Share, Strict
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
+
+PROBABILITY_FLOOR = 1e-7
+"""Least probability whose logarithm is taken: a certain miss costs 16.1 nats, not infinity."""
 
 
 class Metrics(Strict):
     """The scores of one system on one split; fractions in [0, 1] except `log_loss`."""
 
-    top1: Annotated[float, Field(ge=0, le=1)]
+    top1: Share
     """Share of clips whose most probable class is the label. Higher is better."""
-    top5: Annotated[float, Field(ge=0, le=1)]
+    top5: Share
     """Share of clips whose label is among the five most probable classes. Higher is better."""
-    macro_f1: Annotated[float, Field(ge=0, le=1)]
+    macro_f1: Share
     """Mean F1 of the classes that occur in the labels. Higher is better."""
-    mean_acc: Annotated[float, Field(ge=0, le=1)]
+    mean_acc: Share
     """Mean recall of the classes that occur in the labels. Higher is better."""
     log_loss: Annotated[float, Field(ge=0)]
     """Mean of -log p(label) in nats, p at least `PROBABILITY_FLOOR`. Lower is better."""
-    ece: Annotated[float, Field(ge=0, le=1)]
-    """Expected calibration error over 15 bins. Lower is better."""
-    n: Annotated[int, Field(gt=0)]
-    """Clips that were scored."""
 
 
 def score(p: NDArray[np.floating], label: NDArray[np.int64]) -> Metrics:
-    """All metrics of probabilities `p` (N, K) against class indices `label` int64 (N,).
+    """Score probabilities `p` (N, K) against class indices `label` int64 (N,).
 
     Of equal probabilities the class with the lower index comes first, in top-1 and top-5
     (scikit-learn's `top_k_accuracy_score` puts the higher one first, unlike `argmax`).
 
     The macro means run over the classes that occur in `label`. A class without a clip has no
-    recall; and scikit-learn's default, which adds the classes that occur only among the answers
-    with F1 0, would let one stray answer cost a whole class (the validation split of iMiGUE
-    lacks 9 of its 32 classes). Such an answer still counts as a miss of the clip's own class.
+    recall; and scikit-learn's default, which adds the classes that occur only among the predictions
+    with F1 0, would let one stray prediction cost a whole class (the validation split of iMiGUE
+    lacks 9 of its 32 classes). Such a prediction still counts as a miss of the clip's own class.
 
     Raises:
         FormatError: There are no clips, shapes disagree, a label is outside [0, K), or `p` is
             not finite.
     """
+    # Loading scikit-learn takes seconds, and many commands import this module without scoring.
+    from sklearn.metrics import f1_score, recall_score
+
     _check(p, label)
     ranked = ranking(p)
-    answer = ranked[:, 0]
-    present = np.unique(label)
-    confidence = np.take_along_axis(p, answer[:, None], axis=1)[:, 0]
-    macro = {"labels": present, "average": "macro", "zero_division": 0}
+    prediction = ranked[:, 0]
+    macro = {"labels": np.unique(label), "average": "macro", "zero_division": 0}
     return Metrics(
-        top1=float(np.mean(answer == label)),
+        top1=float(np.mean(prediction == label)),
         top5=float(np.mean((ranked[:, :5] == label[:, None]).any(axis=1))),
-        macro_f1=float(f1_score(label, answer, **macro)),
-        mean_acc=float(recall_score(label, answer, **macro)),
+        macro_f1=float(f1_score(label, prediction, **macro)),
+        mean_acc=float(recall_score(label, prediction, **macro)),
         log_loss=log_loss(p, label),
-        ece=calibration(confidence, answer == label).ece,
-        n=len(label),
     )
 
 
 def ranking(p: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Classes of each clip, most probable first, of equal ones the lower index: int64 (N, K)."""
+    """Rank the classes of each clip, most probable first, of equal ones the lower index: (N, K)."""
+    # Reversing an ascending sort would put the higher index first among equals; negating does not.
     return np.argsort(-p, axis=1, kind="stable").astype(np.int64)
 
 
 def correctness(p: NDArray[np.floating], label: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether the most probable class of each clip is its label: bool (N,)."""
+    """Tell of each clip whether its most probable class is its label: bool (N,)."""
     _check(p, label)
     return p.argmax(axis=1) == label
 
 
 def log_loss(p: NDArray[np.floating], label: NDArray[np.int64]) -> float:
-    """Mean of -log p(label) in nats, with `PROBABILITY_FLOOR`.
+    """Compute the mean of -log p(label) in nats, with `PROBABILITY_FLOOR`.
 
     Not scikit-learn's: that floors at the machine epsilon of the array's type, so that equal
     probabilities in float32 and float64 would score differently.
     """
     _check(p, label)
     of_label = p[np.arange(len(label)), label].astype(np.float64)
-    # A row may sum to 1.0001, so that p is over 1: a loss is never negative all the same.
+    # A row may sum to 1.0001, so p may exceed 1: the upper limit keeps the loss >= 0.
+    # Adding 0.0 turns the -0.0 of certain hits into 0.0.
     return float(-np.log(np.clip(of_label, PROBABILITY_FLOOR, 1)).mean()) + 0.0
 
 
 def confusion(
     p: NDArray[np.floating], label: NDArray[np.int64], num_classes: int
 ) -> NDArray[np.int64]:
-    """Clips by label (row) and answer (column): int64 (K, K)."""
+    """Count clips by label (row) and prediction (column): int64 (K, K)."""
+    from sklearn.metrics import confusion_matrix
+
     _check(p, label)
     matrix = confusion_matrix(label, p.argmax(axis=1), labels=np.arange(num_classes))
     return matrix.astype(np.int64)
 
 
-def majority(train_label: NDArray[np.int64], label: NDArray[np.int64]) -> float:
-    """Top-1 of always answering the largest class of the training split, in [0, 1].
+def majority_baseline(train_label: NDArray[np.int64], label: NDArray[np.int64]) -> float:
+    """Compute top-1 of always predicting the largest class of the training split, in [0, 1].
 
-    Of equally large classes the one with the lower index is answered.
+    Of equally large classes the one with the lower index is predicted.
 
     Raises:
         FormatError: One of the two splits has no clip.
     """
     if not len(train_label) or not len(label):
         raise FormatError(
-            "majority", "no clips", found=f"{len(train_label)} in train, {len(label)} to score"
+            "majority baseline",
+            "no clips",
+            expected="at least one in each split",
+            found=f"{len(train_label)} in train, {len(label)} to score",
         )
     return float(np.mean(label == np.bincount(train_label).argmax()))
-
-
-def write_metrics(metrics: Metrics, path: Path) -> None:
-    """Write metrics.json: sorted keys, equal metrics give equal bytes."""
-    write_text(path, json.dumps(metrics.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
-
-
-def read_metrics(path: Path) -> Metrics:
-    """Read metrics.json.
-
-    Raises:
-        FormatError: The file is missing or breaks its schema.
-    """
-    do = "Run 'dvc repro' for the stage that makes it"
-    return read_json(path, Metrics, what="a metrics file", do=do)
 
 
 def _check(p: NDArray[np.floating], label: NDArray[np.int64]) -> None:

@@ -1,4 +1,4 @@
-"""What a system knows of each class."""
+"""What a system knows of each class: the table that training writes as classes.csv."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 def by_class(
     p: NDArray, label: NDArray, train_label: NDArray, classes: Sequence[str]
 ) -> pd.DataFrame:
-    """One row a class: its clips, and recall, precision and F1 as fractions.
+    """Compute recall, precision and F1 of each class: one row per class, as fractions.
 
-    `p` is float (N, K), `label` int64 (N,), `train_label` int64 of the training clips. Recall is
-    empty for a class without a clip, precision for one that is never answered.
+    Recall is empty for a class without a clip, precision for one that is never predicted.
+
+    Args:
+        p: Probabilities, float (N, K).
+        label: True classes, int64 (N,).
+        train_label: Classes of the training clips, int64; the table counts them.
+        classes: K names.
     """
-    places = list(range(len(classes)))
     precision, recall, f1, clips = precision_recall_fscore_support(
         label,
         p.argmax(1),
-        labels=places,
+        # All of them: without `labels` a class that does not occur would have no row.
+        labels=list(range(len(classes))),
         zero_division=float("nan"),  # pyright: ignore[reportArgumentType]
     )
     return pd.DataFrame(

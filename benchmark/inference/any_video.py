@@ -33,7 +33,7 @@ from benchmark.weights.model_folder import ModelMetadata, read_metadata
 from submission.fusion.blend import Blend, apply_temperature
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import blended
-from submission.fusion.rules import fit_temperature
+from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmark.core.files import csv_text, replacing, write_text
 from benchmark.core.video import VideoWriter, probe, read_frames
-from benchmark.plots.figures import COLOURS, MARKERS, plain, save
+from benchmark.plots.figures import COLORS, MARKERS, plain, save
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def timeline_figure(found: Sequence[Recognized], title: str) -> Figure:
     axes = figure.add_subplot()
     middle = [(one.start_s + one.end_s) / 2 for one in found]
     for place, index in enumerate(order):
-        color, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        color, marker = COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)]
         axes.plot(
             middle, 100 * p[:, index], color=color, marker=marker, markersize=5,
             label=plain(found[0].classes[index]),

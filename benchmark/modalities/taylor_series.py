@@ -72,7 +72,14 @@ def _differences(block: Floats, y: int, differences: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def _sums(block: Floats, y: int, factorials: Floats, sums: Floats) -> None:
-    """Set row i of `sums` (K, W) to the sum over the block of (row y - first row y)^i / i!."""
+    """Set row i of `sums` (K, W) to the sum over the block of (row y - first row y)^i / i!.
+
+    Args:
+        block: Gray frames, float32 (L, H, W).
+        y: Row.
+        factorials: i! for i = 0 to K - 1, float32 (K,).
+        sums: Result, float32 (K, W).
+    """
     terms, width = sums.shape
     power = np.empty(width, np.float32)
     sums[:] = 0

@@ -1,7 +1,8 @@
-"""Whether the names in params.yaml fit together: each check returns its faults in words."""
+"""Consistency checks of params.yaml: names that are not defined, entries that do not fit."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -11,124 +12,103 @@ from benchmark.editions.edition import edition_names, read_edition
 from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyBackend
 from benchmark.models.specs import RgbPoseConv3d
-from submission.fusion.spec import Fixed
 
 if TYPE_CHECKING:
-    from benchmark.params.params import Experiment, Params
+    from collections.abc import Collection, Iterator
+
+    from benchmark.params.params import Experiment, Params, TableRow
 
 
-def names_faults(params: Params) -> list[str]:
-    """All of them: names that nobody defines, and entries that do not fit each other."""
+def find_problems(params: Params) -> list[str]:
+    """List every problem of a file whose values are valid one by one, one line per problem."""
     checks = (
-        _unknown_editions, _people_faults, _media_faults, _experiment_faults, _start_faults,
-        _fusion_faults, _source_faults, _table_faults, _repeat_faults, _challenge_faults,
-        _analysis_faults,
+        _check_editions, _check_people, _check_modalities, _check_previews, _check_experiments,
+        _check_initial_weights, _check_fusions, _check_table, _check_repeats, _check_submissions,
+        _check_analysis,
     )  # fmt: skip
-    return [fault for check in checks for fault in check(params)]
+    return [problem for check in checks for problem in check(params)]
 
 
-def _fusion_faults(params: Params) -> list[str]:
-    faults = []
-    for key, fusion in params.fusions.items():
-        if key in params.experiments:
-            faults.append(f"fusions.{key}: an experiment has the same name")
-        faults += [
-            f"fusions.{key}.members: no experiment '{member}'"
-            for member in fusion.members
-            if member not in params.experiments
-        ]
-        if isinstance(fusion.rule, Fixed) and set(fusion.rule.weights) != set(fusion.members):
-            faults.append(f"fusions.{key}.rule.weights: must name exactly the members")
-    return faults
+def _missing(where: str, name: str, section: str, names: Collection[str]) -> Iterator[str]:
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        yield f"{where}: no entry '{name}' in {section}{hint}"
 
 
-def _source_faults(params: Params) -> list[str]:
-    """Probabilities that are used and that nobody makes."""
-    users = [
-        (f"table row '{row.name}'", name)
-        for row in params.table.rows
-        for name in (row.members or (row.source,))
-        if name is not None
-    ]
-    users += [(f"submissions.{key}", entry.source) for key, entry in params.submissions.items()]
-    users.append(("analysis.source", params.analysis.source))
-    known = {*params.experiments, *params.fusions}
-    return [
-        f"{user}: no '{name}' in experiments or fusions"
-        for user, name in users
-        if name not in known
-    ]
+def _check_editions(params: Params) -> Iterator[str]:
+    used = {f"editions.{name}": name for name in params.editions}
+    for section in ("modalities", "estimates", "previews", "experiments", "fusions", "submissions"):
+        entries = getattr(params, section)
+        used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
+    used["table.edition"] = params.table.edition
+    used["analysis.edition"] = params.analysis.edition
+    names = edition_names()
+    for where, name in used.items():
+        yield from _missing(where, name, "benchmark/editions", names)
 
 
-def _table_faults(params: Params) -> list[str]:
-    """Published numbers beside rows of other data, and experiments that nobody trains."""
-    edition = params.table.edition
-    faults = [
-        f"{where}: no experiment '{name}'"
-        for where, names in (
-            ("table.subsets", params.table.subsets),
-            ("analysis.members", params.analysis.members),
-        )
-        for name in names
-        if name not in params.experiments
-    ]
-    if edition in edition_names() and not read_edition(edition).comparable:
-        faults += [
-            f"table row '{row.name}': published numbers are not of edition '{edition}'"
-            for row in params.table.rows
-            if row.paper_top1 is not None
-        ]
-    return faults
+def _check_people(params: Params) -> Iterator[str]:
+    for section in ("synthetic_ma52", "tiny_depth"):
+        for key, entry in getattr(params, section).items():
+            where = f"{section}.{key}.people"
+            yield from _missing(where, entry.people, "synthetic", params.synthetic)
+    folders = [f"models/{name}" for name in params.tiny_depth]
+    for key, modality in params.estimates.items():
+        network = getattr(modality.backend, "network", "")
+        if network not in folders:
+            yield f"estimates.{key}.backend.network: no entry of tiny_depth writes '{network}'"
 
 
-def _media_faults(params: Params) -> list[str]:
-    """Each entry belongs where the stage that makes it looks for it."""
-    faults = [
-        f"estimates.{key}: modalities has an entry of the same name"
-        for key in params.estimates
-        if key in params.modalities
-    ]
+def _check_modalities(params: Params) -> Iterator[str]:
+    for key in params.estimates:
+        if key in params.modalities:
+            yield f"estimates.{key}: modalities has an entry of the same name"
     for section in ("modalities", "estimates"):
         for key, spec in getattr(params, section).items():
-            ours = isinstance(spec, DepthModality) and isinstance(spec.backend, TinyBackend)
-            if ours != (section == "estimates"):
-                right = "estimates" if ours else "modalities"
-                faults.append(f"{section}.{key}.backend: belongs into section {right}")
-    for key, sheets in params.previews.items():
-        wanted = dict.fromkeys(sheets.videos, "video")
-        wanted |= {sheets.skeleton: "keypoints"} if sheets.skeleton else {}
-        faults += [
-            f"previews.{key}: no modality '{name}' of edition '{sheets.edition}' with {content}"
-            for name, content in wanted.items()
-            if (spec := params.all_modalities.get(name)) is None
-            or (spec.content, spec.edition) != (content, sheets.edition)
-        ]
-    return faults
+            # Only stage estimate depends on the networks that stage tiny_depth trains.
+            is_tiny = isinstance(spec, DepthModality) and isinstance(spec.backend, TinyBackend)
+            right = "estimates" if is_tiny else "modalities"
+            if section != right:
+                yield f"{section}.{key}: move it to section {right}, which supports its backend"
 
 
-def _experiment_faults(params: Params) -> list[str]:
-    """Names that an experiment uses and nobody defines, and modality that its input cannot read."""
-    faults = []
+def _check_previews(params: Params) -> Iterator[str]:
+    for key, previews in params.previews.items():
+        wanted = dict.fromkeys(previews.videos, "video")
+        wanted |= {previews.skeleton: "keypoints"} if previews.skeleton else {}
+        for name, content in wanted.items():
+            spec = params.all_modalities.get(name)
+            if spec is None or (spec.content, spec.edition) != (content, previews.edition):
+                yield (
+                    f"previews.{key}: no modality '{name}' with {content} of edition"
+                    f" '{previews.edition}'"
+                )
+
+
+def _check_experiments(params: Params) -> Iterator[str]:
+    modalities = params.all_modalities
     for key, experiment in params.experiments.items():
-        modality = params.all_modalities.get(experiment.modality)
+        where = f"experiments.{key}"
+        modality = modalities.get(experiment.modality)
         if modality is None:
-            faults.append(
-                f"experiments.{key}.modality: no entry '{experiment.modality}' in modalities or estimates"
-            )
+            section = "modalities or estimates"
+            yield from _missing(f"{where}.modality", experiment.modality, section, modalities)
         elif modality.content not in experiment.input.reads:
-            faults.append(
-                f"experiments.{key}.modality: its input cannot read kind '{modality.kind}'"
+            yield (
+                f"{where}.modality: input '{experiment.input.kind}' cannot read modality"
+                f" '{experiment.modality}' of kind '{modality.kind}'"
             )
         elif modality.edition != experiment.edition:
-            faults.append(f"experiments.{key}.modality: belongs to edition '{modality.edition}'")
-        if experiment.recipe not in params.recipes:
-            faults.append(f"experiments.{key}.recipe: no recipe '{experiment.recipe}'")
-        faults += [f"experiments.{key}.{fault}" for fault in _pathway_faults(experiment)]
-    return faults
+            yield (
+                f"{where}.modality: '{experiment.modality}' belongs to edition"
+                f" '{modality.edition}', the experiment to '{experiment.edition}'"
+            )
+        yield from _missing(f"{where}.recipe", experiment.recipe, "recipes", params.recipes)
+        yield from (f"{where}.{problem}" for problem in _pathway_problems(experiment))
 
 
-def _pathway_faults(experiment: Experiment) -> list[str]:
-    """Two inputs go with two pathways, and their frames with the ratio between them."""
+def _pathway_problems(experiment: Experiment) -> list[str]:
     spec, backbone = experiment.input, experiment.backbone
     if isinstance(spec, RgbPoseInput) != isinstance(backbone, RgbPoseConv3d):
         return [f"backbone: kind '{backbone.kind}' cannot take input '{spec.kind}'"]
@@ -142,104 +122,110 @@ def _pathway_faults(experiment: Experiment) -> list[str]:
     return []
 
 
-def _start_faults(params: Params) -> list[str]:
-    """Starts that nobody makes, names made twice, and experiments that start from each other."""
-    made = ["scratch", *params.experiments, *params.merges, *params.pretrained]
-    models = [*made, *params.tiny_depth]
-    faults = [f"'{name}' is made twice: experiments, merges, pretrained and tiny_depth share names"
-              for name in sorted({name for name in models if models.count(name) > 1})]  # fmt: skip
-    before = {key: [experiment.init_from] for key, experiment in params.experiments.items()}
+def _check_initial_weights(params: Params) -> Iterator[str]:
+    # All of them write models/<name>, so one name may stand in one section only.
+    sources = ["scratch", *params.experiments, *params.merges, *params.pretrained]
+    models = [*sources, *params.tiny_depth]
+    for name in sorted({name for name in models if models.count(name) > 1}):
+        yield f"'{name}' is used twice: experiments, merges, pretrained and tiny_depth share names"
     for key, merge in params.merges.items():
-        before[key] = [merge.rgb, merge.pose]
-        faults += [
-            f"merges.{key}.{path}: no experiment '{name}'"
-            for path, name in (("rgb", merge.rgb), ("pose", merge.pose))
-            if name not in params.experiments
-        ]
-    faults += [
-        f"experiments.{key}.init_from: no '{experiment.init_from}' in experiments, merges or pretrained"
-        for key, experiment in params.experiments.items()
-        if experiment.init_from not in made
-    ]
+        for pathway, name in (("rgb", merge.rgb), ("pose", merge.pose)):
+            yield from _missing(f"merges.{key}.{pathway}", name, "experiments", params.experiments)
+    for key, experiment in params.experiments.items():
+        where, section = f"experiments.{key}.init_from", "experiments, merges or pretrained"
+        yield from _missing(where, experiment.init_from, section, sources)
+    parents = {key: [experiment.init_from] for key, experiment in params.experiments.items()}
+    parents |= {key: [merge.rgb, merge.pose] for key, merge in params.merges.items()}
+    # DVC refuses a cycle too, but names the stages of its graph instead of these keys.
     try:
-        TopologicalSorter(before).prepare()
+        TopologicalSorter(parents).prepare()
     except CycleError as error:
-        faults.append("experiments: start from each other: " + " -> ".join(error.args[1]))
-    return faults
+        cycle = " -> ".join(error.args[1])
+        yield f"experiments: init_from forms a cycle: {cycle}"
 
 
-def _challenge_faults(params: Params) -> list[str]:
-    """Challenges that are unknown, or of other data."""
-    faults = []
-    for key, entry in params.submissions.items():
-        if entry.challenge not in challenge_names():
-            faults.append(f"submissions.{key}.challenge: no challenge '{entry.challenge}'")
-        elif (asks := read_challenge(entry.challenge).edition) != entry.edition:
-            faults.append(f"submissions.{key}.challenge: asks for edition '{asks}'")
-        elif isinstance(read_challenge(entry.challenge).ids, NumberedIds):
-            faults.append(
-                f"submissions.{key}.challenge: '{entry.challenge}' has clips of its own: import"
-                " scores of them, then 'mgbench submit write'"
-            )
-    return faults
+def _check_fusions(params: Params) -> Iterator[str]:
+    for key, fusion in params.fusions.items():
+        # A table row, a submission and the analysis name either one by the same key, `source`.
+        if key in params.experiments:
+            yield f"fusions.{key}: an experiment has the same name; rename one of them"
+        for name in fusion.members:
+            yield from _missing(f"fusions.{key}.members", name, "experiments", params.experiments)
+        for problem in fusion.rule.faults(fusion.members):
+            yield f"fusions.{key}.rule.{problem}"
 
 
-def _analysis_faults(params: Params) -> list[str]:
-    """Modality of hard clips that are unknown or of other data."""
-    spec = params.analysis
-    if spec.edition != params.table.edition:
-        return [f"analysis.edition: must be the table's, '{params.table.edition}'"]
-    modality = params.all_modalities.get(spec.modality)
-    if modality is not None and modality.edition == spec.edition:
-        return []
-    return [
-        f"analysis.modality: no '{spec.modality}' of edition '{spec.edition}' in modalities or estimates"
-    ]
-
-
-def _repeat_faults(params: Params) -> list[str]:
-    """Repeats that are unknown, or differ from their source in more than the seed."""
-    faults = []
+def _check_table(params: Params) -> Iterator[str]:
+    sources, section = {**params.experiments, **params.fusions}, "experiments or fusions"
     for row in params.table.rows:
-        source = params.experiments.get(row.source or "")
+        for name in row.members or (row.source,):
+            if name is not None:
+                yield from _missing(_row(row), name, section, sources)
+    for name in params.table.subsets:
+        yield from _missing("table.subsets", name, "experiments", params.experiments)
+    # A published number beside a score on synthetic clips would look like a comparison.
+    edition = params.table.edition
+    if edition in edition_names() and not read_edition(edition).comparable:
+        for row in params.table.rows:
+            if row.paper_top1 is not None:
+                yield f"{_row(row)}: paper_top1 is not comparable with edition '{edition}'"
+
+
+def _row(row: TableRow) -> str:
+    return f"table row '{row.name}'"
+
+
+def _check_repeats(params: Params) -> Iterator[str]:
+    """Find repeats that are not their source with another seed."""
+    experiments = params.experiments
+    for row in params.table.rows:
+        source, where = experiments.get(row.source or ""), f"{_row(row)}.repeats"
         for name in row.repeats:
-            repeat = params.experiments.get(name)
+            repeat = experiments.get(name)
             if repeat is None or source is None:
-                faults.append(f"table row '{row.name}'.repeats: no experiment '{name}' to repeat")
+                yield f"{where}: source and '{name}' must be experiments"
+            # The spread over the repeats must come from the seed alone.
             elif repeat.model_copy(update={"seed": source.seed}) != source:
-                faults.append(f"table row '{row.name}'.repeats: '{name}' differs in more than seed")
-        trained = [params.experiments[name] for name in (row.source, *row.repeats)
-                   if name in params.experiments]  # fmt: skip
-        seeds = [params.seed if one.seed is None else one.seed for one in trained]
+                yield f"{where}: '{name}' differs from '{row.source}' in more than the seed"
+        trained = [experiments[name] for name in (row.source, *row.repeats) if name in experiments]
+        seeds = [params.seed if run.seed is None else run.seed for run in trained]
         if row.repeats and len(set(seeds)) < len(seeds):
-            told = ", ".join(map(str, seeds))
-            faults.append(f"table row '{row.name}'.repeats: seeds must differ (they are {told})")
-    return faults
+            yield f"{where}: seeds must differ; found {', '.join(map(str, seeds))}"
 
 
-def _people_faults(params: Params) -> list[str]:
-    """People that nobody draws, and depth networks that nobody trains."""
-    faults = [
-        f"{section}.{key}.people: no '{entry.people}' in generated"
-        for section in ("synthetic_ma52", "tiny_depth")
-        for key, entry in getattr(params, section).items()
-        if entry.people not in params.synthetic
-    ]
-    for key, modality in params.estimates.items():
-        network = getattr(modality.backend, "network", "")
-        if network not in {f"models/{name}" for name in params.tiny_depth}:
-            faults.append(
-                f"estimates.{key}.backend.network: no entry of tiny_depth makes {network}"
+def _check_submissions(params: Params) -> Iterator[str]:
+    sources = {**params.experiments, **params.fusions}
+    for key, entry in params.submissions.items():
+        where = f"submissions.{key}"
+        yield from _missing(f"{where}.source", entry.source, "experiments or fusions", sources)
+        names, folder = challenge_names(), "benchmark/challenges"
+        yield from _missing(f"{where}.challenge", entry.challenge, folder, names)
+        if entry.challenge not in names:
+            continue
+        challenge = read_challenge(entry.challenge)
+        if challenge.edition != entry.edition:
+            yield f"{where}.challenge: '{entry.challenge}' takes edition '{challenge.edition}'"
+        elif isinstance(challenge.ids, NumberedIds):
+            yield (
+                f"{where}.challenge: the clips of '{entry.challenge}' are not in any edition;"
+                " import scores for them with 'mgbench scores import', then run"
+                " 'mgbench submit write'"
             )
-    return faults
 
 
-def _unknown_editions(params: Params) -> list[str]:
-    known = edition_names()
-    used = {f"editions.{name}": name for name in params.editions}
-    for section in ("modalities", "estimates", "previews", "experiments", "fusions", "submissions"):
-        entries = getattr(params, section)
-        used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
-    used["table.edition"] = params.table.edition
-    used["analysis.edition"] = params.analysis.edition
-    return [f"{where}: no edition '{name}'" for where, name in used.items() if name not in known]
+def _check_analysis(params: Params) -> Iterator[str]:
+    spec, modalities = params.analysis, params.all_modalities
+    sources = {**params.experiments, **params.fusions}
+    yield from _missing("analysis.source", spec.source, "experiments or fusions", sources)
+    for name in spec.members:
+        yield from _missing("analysis.members", name, "experiments", params.experiments)
+    # Stage report shows the table and the analysis on one page.
+    if spec.edition != params.table.edition:
+        yield f"analysis.edition: must be the edition of the table, '{params.table.edition}'"
+        return
+    modality = modalities.get(spec.modality)
+    if modality is None or modality.edition != spec.edition:
+        yield (
+            f"analysis.modality: no entry '{spec.modality}' of edition '{spec.edition}' in"
+            " modalities or estimates"
+        )

@@ -1,4 +1,8 @@
-"""The twin of params.yaml: every knob, typed. No default lives in Python."""
+"""The schema of params.yaml.
+
+Every setting is in the file, and no default is in Python: only keys that most entries do not need
+(`seed` of an experiment, some of a table row) may be absent.
+"""
 
 from __future__ import annotations
 
@@ -9,239 +13,228 @@ from pydantic import Field, StringConstraints, model_validator
 from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
+from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.union import Modality
 from benchmark.models.specs import Backbone
-from benchmark.params.checks import names_faults
+from benchmark.params.checks import find_problems
 from benchmark.params.recipes import Recipe
 from benchmark.params.synthetic import ActionsSpec, GesturesSpec
-from submission.fusion.spec import FusionRule, Temperature
+from submission.fusion.rules.union import FusionRule
+from submission.fusion.temperature import Temperature
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# A name becomes part of folder names and of DVC's stage names, such as train@joint.
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
-FEWEST_MEMBERS = 2
-"""Experiments that can be fused, or compared."""
-MOST_MEMBERS = 16
-"""Experiments whose subsets are all scored: 65,535, a minute for 5,000 clips of 32 classes."""
 
-# ---------------------------------------------------------------- generated data and depth
-
-
-class GeneratedActions(ActionsSpec):
-    """Actions to pre-train on, and for which people."""
+class SyntheticActions(ActionsSpec):
+    """A synthetic pre-training data set in the layout of Micro-Action 52."""
 
     people: Name
-    """The entry of `generated` whose people of the train split act."""
+    """Entry of `synthetic`; the people of its train split perform the actions."""
 
 
-class TinyDepth(TinyDepthSpec):
-    """A small depth network, and which people it sees."""
+class TinyDepthTraining(TinyDepthSpec):
+    """A small depth network and its training."""
 
     people: Name
-    """The entry of `generated` whose people of the train split it learns from."""
-
-
-# ---------------------------------------------------------------- editions: stage index
+    """Entry of `synthetic`; the network trains on the people of its train split."""
 
 
 class EditionUse(Strict):
-    """How the archive of an edition is taken."""
+    """How stage `index` reads the archive of one edition."""
 
     excluded: tuple[str, ...]
-    """Damaged videos that one goes on without, by name. Their clips are in no training and no
-    score, and a submission answers them with the most frequent class."""
-
-
-# ---------------------------------------------------------------- experiments
+    """Names of damaged videos to leave out. Their clips are not trained on and not scored; a
+    submission predicts the most frequent class for them."""
 
 
 class Experiment(Strict):
-    """One training: what goes in, which network, how it is trained."""
+    """One training run: data, network input, backbone, initial weights and recipe."""
 
     edition: str
-    """Whose clips it learns and answers."""
+    """Edition whose clips the network learns and predicts."""
     modality: Name
-    """The entry of `modality` that it reads."""
+    """Entry of `modalities` or `estimates` that the experiment reads."""
     input: Input
-    """What the network sees of a clip."""
+    """How a clip becomes the input of the network."""
     backbone: Backbone
-    """The network."""
+    """Architecture of the network."""
     init_from: Name
-    """Whose weights it starts from: `scratch`, or an experiment, a merge or published ones."""
+    """Initial weights: `scratch`, or an entry of `experiments`, `merges` or `pretrained`."""
     recipe: Name
-    """The entry of `recipes` that it is trained by."""
+    """Entry of `recipes` to train with."""
     seed: int | None = None
-    """In the place of the seed of all: for an experiment that repeats another one."""
+    """Overrides the global `seed`, for an experiment that repeats another one."""
 
 
 class Merge(Strict):
-    """Two experiments as the two pathways of one network, to start from."""
+    """Initial weights of a two-pathway network, taken from two trained experiments."""
 
     rgb: Name
-    """The experiment that becomes the RGB pathway."""
+    """Experiment whose weights initialize the RGB pathway."""
     pose: Name
-    """The experiment that becomes the skeleton's pathway."""
+    """Experiment whose weights initialize the pose pathway."""
 
 
 class Pretrained(Strict):
-    """A file of weights that the user brings, to start from (docs/weights.md)."""
+    """A checkpoint that you supply as initial weights (docs/weights.md)."""
 
     checkpoint_format: Literal["mmaction", "swin_2d", "swin_3d"]
-    """How its tensors are named: mmaction2 and PYSKL, a 2-D Swin, torchvision's Video Swin."""
+    """Naming scheme of the tensors: mmaction2 or PYSKL, a 2-D Swin, torchvision's Video Swin."""
     file: WeightsFile
 
 
-# ---------------------------------------------------------------- fusion, table, submission
-
-
 class Fusion(Strict):
-    """Several members made one."""
+    """A late fusion of several experiments."""
 
     edition: str
-    """Whose clips the members answer."""
+    """Edition whose clips the members predict."""
     members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS)
-    """Experiments."""
+    """Experiments to fuse."""
     rule: FusionRule
-    """How weights are found."""
+    """How to set the weights of the members."""
     temperature: Temperature
-    """Where confidence is made fit."""
+    """When to apply temperature scaling, fitted on validation log-loss: per member (`before`), on
+    the fused output (`after`), `both` or `none`."""
 
 
 class TableRow(Strict):
     """One row of the results table."""
 
     name: str
-    """As the page shows it."""
+    """Name of the row on the page."""
     source: Name | None = None
-    """The experiment or fusion that the row scores."""
+    """Experiment or fusion to score."""
     members: tuple[Name, ...] | None = None
-    """In its place: experiments that the row fuses with equal weights."""
+    """Instead of `source`: experiments to fuse with equal weights and to score."""
     repeats: tuple[Name, ...] = ()
-    """Experiments that are `source` with other seeds: the row says how far they scatter."""
+    """Experiments that repeat `source` with other seeds; the row shows their standard deviation."""
     paper_top1: float | None = None
-    """Top-1 in per cent that the paper reports for this step, where its data are the row's."""
+    """Top-1 accuracy in percent that the paper reports for this row, on the same edition."""
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> TableRow:
+    def _has_one_source(self) -> TableRow:
         if (self.source is None) == (self.members is None):
             raise ValueError(f"row '{self.name}' needs either source or members")
         if self.repeats and self.source is None:
-            raise ValueError(f"row '{self.name}': only a source can be repeated")
+            raise ValueError(f"row '{self.name}': repeats need a source")
         return self
 
 
 class Table(Strict):
-    """The results table: rows in the order of the page."""
+    """The results table."""
 
     edition: str
-    """Whose clips are scored."""
+    """Edition whose clips the table scores."""
     rows: tuple[TableRow, ...] = Field(min_length=1)
-    """From top to bottom."""
+    """Rows from top to bottom."""
     resamples: Positive
     """Bootstrap resamples of videos for the 95 % intervals."""
     subsets: tuple[Name, ...] = Field(max_length=MOST_MEMBERS)
-    """Experiments whose every subset is scored with equal weights; none for no such list."""
+    """Experiments of which every subset is fused with equal weights and scored; empty for none."""
     leaderboard: dict[str, Share]
-    """A name -> what the leaderboard gave your file, as a fraction; shown beside published ones."""
+    """Your own leaderboard results, name to score from 0 to 1; listed beside the published ones."""
 
 
 class Analysis(Strict):
-    """What a system confuses and how its members complement each other."""
+    """Error analysis: confusion, calibration, complementarity and the hardest clips."""
 
     edition: str
-    """Whose clips are looked at: the table's."""
+    """Edition to analyze; the same as the table's."""
     source: Name
-    """The experiment or fusion whose confusion and calibration are shown."""
+    """Experiment or fusion whose confusion and calibration are shown."""
     members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS, max_length=MOST_MEMBERS)
-    """Experiments that are compared with each other."""
+    """Experiments to compare with each other."""
     modality: Name
-    """The entry of modality whose frames show the hardest clips; of skeletons there is no picture."""
+    """Entry of `modalities` or `estimates` whose frames show the hardest clips; an entry that
+    stores no video shows none."""
     hardest: Positive
-    """How many of them."""
+    """Number of hardest clips to show."""
 
 
 class Previews(Strict):
-    """Pictures of clips in several modalities side by side."""
+    """Pictures of clips in several modalities below each other."""
 
     edition: str
-    """Whose clips are shown."""
+    """Edition whose clips are shown."""
     skeleton: Name | None
-    """The entry of modality whose joint and limb maps are shown; null for none."""
+    """Entry of `modalities` whose joint and limb heat maps are shown; null for none."""
     videos: tuple[Name, ...]
-    """Entries of modality or estimates, from top to bottom."""
+    """Entries of `modalities` or `estimates` to show, from top to bottom."""
     moments: Positive
-    """Frames shown of each clip."""
+    """Frames to show per clip."""
 
 
 class Submission(Strict):
-    """One file for the leaderboard."""
+    """One leaderboard file."""
 
     edition: str
-    """Whose test clips are answered."""
+    """Edition whose test clips are submitted."""
     challenge: str
-    """Whose form it has: a file in benchmark/challenges, or an edition."""
+    """Challenge that defines the file format: a file of benchmark/challenges, or an edition."""
     source: Name
-    """The experiment or fusion that answers."""
+    """Experiment or fusion to submit."""
     transductive: bool
-    """Whether the unlabeled test clips took part in training or fusing: you say so."""
+    """Your statement whether unlabeled test clips took part in training or fusing."""
 
 
 class Params(Strict):
     """The whole of params.yaml."""
 
     preset: Name
-    """Which complete set of knobs this is: `default`, `paper`, or one of your own."""
+    """Name of this set of parameters: `default`, `paper`, or one of your own."""
     seed: int
-    """Of every training and resampling that has none of its own."""
+    """Seed of all training runs and bootstraps; an experiment can override it."""
     synthetic: dict[Name, GesturesSpec]
-    """Data sets that stage `synthesize` draws: edition -> how."""
-    synthetic_ma52: dict[Name, GeneratedActions]
-    """Data sets to pre-train on that stage `synthesize_ma52` draws: edition -> how."""
+    """Synthetic data sets in the layout of iMiGUE, by edition: stage `synthesize`."""
+    synthetic_ma52: dict[Name, SyntheticActions]
+    """Synthetic pre-training data sets, by edition: stage `synthesize_ma52`."""
     editions: dict[str, EditionUse]
-    """The editions that stage `index` reads."""
-    tiny_depth: dict[Name, TinyDepth]
-    """Small depth networks, trained on generated people."""
+    """Editions to read: stages `index` and `data_report`."""
+    tiny_depth: dict[Name, TinyDepthTraining]
+    """Small depth networks, trained on synthetic people: stage `tiny_depth`."""
     modalities: dict[Name, Modality]
-    """What stage `prepare` makes of the archives."""
+    """Modalities to extract from the raw archives: stage `prepare`."""
     estimates: dict[Name, DepthModality]
-    """More modality: those that a network of `tiny_depth` makes."""
+    """Modalities to estimate with a network of `tiny_depth`: stage `estimate`."""
     previews: dict[Name, Previews]
-    """Clips in all modalities as pictures."""
+    """Pictures of clips in all modalities: stage `previews`."""
     recipes: dict[Name, Recipe]
-    """How to train."""
+    """Training recipes."""
     experiments: dict[Name, Experiment]
-    """What to train."""
+    """Networks to train: stages `train`, `predict` and `evaluate`."""
     merges: dict[Name, Merge]
-    """Two trained networks as the two pathways of one, to start from."""
+    """Initial weights merged from two experiments: stage `merge_weights`."""
     pretrained: dict[Name, Pretrained]
-    """Files of weights that you bring, to start from."""
+    """Checkpoints that you supply as initial weights: stage `import_weights`."""
     fusions: dict[Name, Fusion]
-    """Members made one."""
+    """Late fusions of experiments: stage `fuse`."""
     table: Table
-    """The results table."""
+    """Results table: stage `table`."""
     analysis: Analysis
-    """What is looked at closely."""
+    """Error analysis: stage `analyse`."""
     submissions: dict[Name, Submission]
-    """Files for leaderboards."""
+    """Leaderboard files: stage `submit`."""
 
     @property
     def all_modalities(self) -> dict[Name, Modality]:
-        """Modality of the archives and estimated ones."""
+        """Extracted and estimated modalities by name."""
         return {**self.modalities, **self.estimates}
 
     def folder_of(self, source: Name) -> str:
-        """Where below `predictions/` the probabilities of an experiment or a fusion lie."""
+        """Return the folder below `predictions/` of an experiment or a fusion."""
         return f"{'fusions' if source in self.fusions else 'experiments'}/{source}"
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Params:
-        """Every name used somewhere is defined somewhere; all faults in one message."""
-        if faults := names_faults(self):
-            raise ValueError("\n".join(faults))
+    def _is_consistent(self) -> Params:
+        # One error with all problems: the user fixes the file in one go.
+        if problems := find_problems(self):
+            raise ValueError("\n".join(problems))
         return self
 
 
@@ -249,7 +242,7 @@ def read_params(path: Path) -> Params:
     """Read params.yaml.
 
     Raises:
-        ParamsError: All faults of the file at once, each with its path.
+        ParamsError: The file is missing or invalid; the message lists every problem with its key.
     """
-    do = "Stand in the folder of the project, which holds it beside dvc.yaml"
+    do = "Run the command in the project folder, which holds params.yaml and dvc.yaml"
     return read_yaml(path, Params, do=do)

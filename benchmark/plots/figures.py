@@ -1,13 +1,14 @@
 """Pictures of results. Figure objects only: nothing touches pyplot's global state.
 
-Colors are of Okabe & Ito (2008), told apart with every common color blindness; what a color
-says is said by a shape or a word too.
+The colors are those of Okabe & Ito (2008), which people with any common color blindness can tell
+apart; a shape or a word always repeats what a color says.
 """
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from benchmark.evaluation.bootstrap import Interval
+    from benchmark.evaluation.metrics import Metrics
+
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9")
+COLORS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 ABSENT = "#e4e4e4"
 """Background of a class without clips."""
@@ -32,15 +36,28 @@ ABSENT = "#e4e4e4"
 DPI = 120
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One line of `results_figure`: top-1 with its interval, all fractions."""
+class Row(Protocol):
+    """What `results_figure` reads of one row; `results.table.ResultRow` is one."""
 
-    name: str
-    top1: float
-    low: float
-    high: float
-    fusion: bool
+    @property
+    def title(self) -> str:
+        """Name beside the line."""
+        ...
+
+    @property
+    def is_fusion(self) -> bool:
+        """Whether several experiments make the row."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """Scores, of which top-1 is drawn."""
+        ...
+
+    @property
+    def interval(self) -> Interval:
+        """Of top-1."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,34 +68,35 @@ class Sample:
     frames: NDArray[np.uint8]
     """uint8 (T, H, W, 3)."""
     label: str
-    answer: str
-    share: float
-    """Probability of the answer, in [0, 1]."""
+    prediction: str
+    probability: float
+    """Of the predicted class, in [0, 1]."""
     right: bool
 
 
 def samples_figure(samples: Sequence[Sample]) -> Figure:
-    """One row a clip: its frames, what it is, and what was answered."""
+    """Draw one row per clip: frames, predicted class and, where that is wrong, the label."""
     figure = Figure(figsize=(12, 0.6 + 1.25 * max(len(samples), 1)), layout="constrained")
+    # matplotlib refuses a grid of no rows, and a split may have no clip to show.
     rows = figure.subplots(max(len(samples), 1), 1, squeeze=False)[:, 0]
     for axes in rows:
         axes.set_axis_off()
     for axes, sample in zip(rows, samples, strict=False):
         axes.imshow(np.concatenate(list(sample.frames), axis=1), aspect="equal")
         mark, color = ("✓", GREEN) if sample.right else ("✗", VERMILION)
-        text = f"{mark} {plain(sample.answer)}  {100 * sample.share:.0f} %"
+        text = f"{mark} {plain(sample.prediction)}  {100 * sample.probability:.0f} %"
         text += "" if sample.right else f"   (is: {plain(sample.label)})"
         axes.set_title(f"{text}   {plain(sample.clip)}", loc="left", size=9, color=color)
     return figure
 
 
 def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Clips by label (row) and answer (column): counts as numbers, shares of the row as color.
+    """Draw clips by label (row) and prediction (column): counts as numbers, row shares as color.
 
     `matrix` is int64 (K, K). A class that has no clip has a gray row.
 
     Raises:
-        FormatError: The matrix does not have one row and one column a class.
+        FormatError: The matrix does not have one row and one column per class.
     """
     num_classes = len(classes)
     if matrix.shape != (num_classes, num_classes):
@@ -89,6 +107,7 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
             found=str(matrix.shape),
         )
     clips = matrix.sum(axis=1)
+    # The gray row of an absent class is drawn over its shares: here they must only not be 0 / 0.
     share = matrix / np.maximum(clips, 1)[:, None]
     side = 4.5 + 0.36 * num_classes
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
@@ -112,9 +131,10 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
 def history_figure(
     history: pd.DataFrame, *, losses: Sequence[str], scores: Sequence[str]
 ) -> Figure:
-    """Curves over epochs: `losses` in nats at the left, `scores` (fractions) in % at the right.
+    """Draw curves over epochs: `losses` in nats at the left, `scores` in % at the right.
 
-    `history` has the column `epoch` and the named ones; NaN (not measured) is left out.
+    `history` has the column `epoch` and the named ones, scores as fractions; NaN (not measured) is
+    left out.
 
     Raises:
         FormatError: A named column is missing.
@@ -130,13 +150,13 @@ def history_figure(
         panels, (losses, scores), (1, 100), ("loss (nats)", "score (%)"), strict=True
     ):
         for index, name in enumerate(names):
-            known = history[["epoch", name]].dropna()
+            measured = history[["epoch", name]].dropna()
             axes.plot(
-                known["epoch"],
-                known[name] * factor,
+                measured["epoch"],
+                measured[name] * factor,
                 label=name,
                 markersize=4,
-                color=COLOURS[index % len(COLOURS)],
+                color=COLORS[index % len(COLORS)],
                 marker=MARKERS[index % len(MARKERS)],
             )
         axes.set_xlabel("epoch")
@@ -149,44 +169,42 @@ def history_figure(
     return figure
 
 
-def results_figure(bars: Sequence[Bar], *, title: str, comparable: bool, majority: float) -> Figure:
-    """Top-1 of each row with its 95 % interval, and top-1 of always answering one class.
+def results_figure(
+    rows: Sequence[Row], *, title: str, comparable: bool, majority_baseline: float
+) -> Figure:
+    """Draw top-1 of each row with its 95 % interval, and the majority baseline.
 
-    Where `comparable` is false the picture itself says that the data are generated, so that it
-    cannot be taken for a result when it is shown without its page.
+    Args:
+        rows: From top to bottom.
+        title: Stands above the picture.
+        comparable: Whether the scores may stand beside published ones. Where they may not, the
+            picture itself says that the data are generated, so that nobody takes it for a result
+            when it is shown without its page.
+        majority_baseline: Top-1 of always predicting the largest class of training, in [0, 1].
 
     Raises:
         FormatError: There is no row to show.
     """
-    if not bars:
+    if not rows:
         raise FormatError("results figure", "no rows")
-    figure = Figure(figsize=(9, 1.9 + 0.36 * len(bars)), layout="constrained")
+    figure = Figure(figsize=(9, 1.9 + 0.36 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    for row, bar in enumerate(bars):
-        color, marker = (VERMILION, "D") if bar.fusion else (BLUE, "o")
-        axes.plot([100 * bar.low, 100 * bar.high], [row, row], color=color, linewidth=2)
-        axes.plot(100 * bar.top1, row, marker=marker, color=color, markersize=7)
-        axes.annotate(
-            f"{100 * bar.top1:.2f}",
-            (100 * bar.high, row),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            size=9,
-        )
-    axes.axvline(100 * majority, color="#666666", linestyle="--", linewidth=1)
+    for place, row in enumerate(rows):
+        _interval_line(axes, place, row)
+    axes.axvline(100 * majority_baseline, color="#666666", linestyle="--", linewidth=1)
     axes.annotate(
         "always the largest class",
-        (100 * majority, len(bars) - 0.45),
+        (100 * majority_baseline, len(rows) - 0.45),
         xytext=(3, 0),
         textcoords="offset points",
         size=8,
         color="#444444",
         va="center",
     )
-    axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
-    axes.set_ylim(len(bars) - 0.2, -0.6)
-    axes.set_xlim(left=0, right=max(1, *(110 * bar.high for bar in bars)))
+    axes.set_yticks(range(len(rows)), [row.title for row in rows])
+    # From high to low: the first row is at the top, and the baseline's words have room below.
+    axes.set_ylim(len(rows) - 0.2, -0.6)
+    axes.set_xlim(left=0, right=max(1, *(110 * row.interval.high for row in rows)))
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("top-1 in %, 95 % interval (videos resampled); ◆ fusion, ● single stream")
     note = "" if comparable else "GENERATED DATA, not comparable with iMiGUE\n"
@@ -194,19 +212,42 @@ def results_figure(bars: Sequence[Bar], *, title: str, comparable: bool, majorit
     return figure
 
 
+def _interval_line(axes: Axes, place: int, row: Row) -> None:
+    color, marker = (VERMILION, "D") if row.is_fusion else (BLUE, "o")
+    bounds = [100 * row.interval.low, 100 * row.interval.high]
+    axes.plot(bounds, [place, place], color=color, linewidth=2)
+    axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=7)
+    axes.annotate(
+        f"{100 * row.metrics.top1:.2f}",
+        (bounds[1], place),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        size=9,
+    )
+
+
 def plain(text: str) -> str:
-    """A name as it is: matplotlib takes what stands between dollars for mathematics."""
+    """Quote a name: matplotlib takes what stands between dollars for mathematics."""
     return text.replace("$", r"\$")
 
 
+def png(figure: Figure, *, dpi: int = DPI) -> bytes:
+    """Draw a figure as a PNG; equal figures give equal bytes."""
+    file = io.BytesIO()
+    # matplotlib would write its version into the file, and another version other bytes.
+    figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+    return file.getvalue()
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG that holds no date and no version, so equal figures give equal bytes."""
+    """Write a figure as a PNG file."""
     with replacing(path) as work:
-        figure.savefig(work, format="png", dpi=DPI, metadata={"Software": None})
+        work.write_bytes(png(figure))
 
 
 def _class_ticks(axes: Axes, classes: Sequence[str], clips: NDArray[np.int64]) -> None:
-    """Names with index and number of clips at the rows, index and name at the columns."""
+    """Write name, index and number of clips at each row, index and name at each column."""
     places = range(len(classes))
     rows = [f"{plain(name)}  {index:>2}  (n={clips[index]})" for index, name in enumerate(classes)]
     axes.set_yticks(places, rows, size=8)
@@ -217,7 +258,8 @@ def _class_ticks(axes: Axes, classes: Sequence[str], clips: NDArray[np.int64]) -
         rotation=90,
     )
     axes.set_ylabel("label")
-    axes.set_xlabel("answer")
+    axes.set_xlabel("prediction")
+    # Minor ticks lie between the cells, so their grid never crosses a number.
     axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="#dddddd", linewidth=0.5)

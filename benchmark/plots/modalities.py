@@ -1,4 +1,4 @@
-"""Modalities as pictures for people: colors mean the same in every frame and every clip."""
+"""Modalities as pictures for people: a color means the same in every frame and every clip."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float32]
 
 SATURATED_PX = 2.0
-"""Motion of a pixel and frame that is fully colored; micro-gestures hardly get there."""
+"""Motion in pixels per frame that is fully colored; micro-gestures hardly get there."""
 MAP_SIDE = 224
 """Least pixels of a side of a heat map's picture."""
 
 
 def flow_picture(flow: Floats, limit: float) -> Frame:
-    """Middlebury's colors: hue is the direction, full saturation `limit` px; uint8 (H, W, 3).
+    """Draw flow in Middlebury's colors: hue is the direction, full saturation `limit` pixels.
 
-    `flow` is float32 (H, W, 2); what does not move is white.
+    `flow` is float32 (H, W, 2); what does not move is white. Returns uint8 (H, W, 3).
     """
     import torch
     from torchvision.utils import flow_to_image
 
     speed = np.linalg.norm(flow, axis=2, keepdims=True)
     slowed = flow * np.minimum(1, limit / np.maximum(speed, 1e-6))
-    # It scales by the fastest pixel: a row of pixels at the limit makes that the same everywhere.
+    # torchvision scales by the fastest pixel of the picture. An extra row of pixels at the limit
+    # makes that scale the same for every frame; the last line cuts the row off again.
     fastest = np.zeros((1, *flow.shape[1:]), np.float32)
     fastest[..., 0] = limit
     rows = np.concatenate([slowed, fastest]).astype(np.float32)
@@ -38,11 +39,12 @@ def flow_picture(flow: Floats, limit: float) -> Frame:
 
 
 def maps_picture(maps: Floats) -> Frame:
-    """The strongest of the heat maps (H, W, C) at each pixel, dark to light: uint8 (H', W', 3).
+    """Draw the strongest of the heat maps (H, W, C) at each pixel, dark to light.
 
-    Scaled up by a whole number, so that pixels stay to be seen.
+    The picture, uint8 (H', W', 3), is larger by a whole number: single pixels stay visible.
     """
     strongest = np.rint(maps.max(axis=2).clip(0, 1) * 255).astype(np.uint8)
+    # OpenCV colors in BGR.
     picture = cv2.applyColorMap(strongest, cv2.COLORMAP_INFERNO)[..., ::-1]
     times = max(1, -(-MAP_SIDE // min(picture.shape[:2])))
     return np.ascontiguousarray(picture.repeat(times, axis=0).repeat(times, axis=1))

@@ -1,4 +1,4 @@
-"""Taking experiments out of a params.yaml, with all that names them; comments and order stay."""
+"""Edits of params.yaml that keep its comments and order, and the writer of all our YAML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.schema import validate
-from benchmark.params.params import FEWEST_MEMBERS, Params
+from benchmark.evaluation.diversity import FEWEST_MEMBERS
+from benchmark.params.params import Params
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def read_document(path: Path) -> Any:
-    """params.yaml as it is written, to be changed and written again."""
+    """Read a YAML file with its comments and order, to edit and to write again."""
     return _yaml().load(path.read_text("utf-8"))
 
 
 def write_document(document: Any, path: Path, *, head: str = "") -> None:
-    """Write a changed document, one empty line before each section.
+    """Write an edited params document, with the comment lines `head` before it.
 
     Raises:
-        ParamsError: It does not fit together; nothing is written.
+        ParamsError: The document is not valid; nothing is written.
     """
     text = head + document_text(document)
     validate(path, YAML(typ="safe").load(text), Params)
@@ -35,70 +36,85 @@ def write_document(document: Any, path: Path, *, head: str = "") -> None:
 
 
 def document_text(document: Any) -> str:
-    """The text of a document."""
-    for section in ("synthetic_ma52", "estimates", "merges", "published", "fusions"):
-        # Without entries, its comment would part it from its braces.
+    """Return the text of a params document, with one empty line before each section."""
+    # ruamel writes the comment of an emptied section between its key and its braces, which is
+    # not valid YAML; plain braces instead of its emptied mapping avoid that.
+    for section in ("synthetic_ma52", "estimates", "merges", "pretrained", "fusions"):
         document[section] = document[section] or {}
+    # ruamel attaches the empty line between two sections to the last entry of the first one, so
+    # that removing the entry removes the line.
+    return re.sub(r"\n+(?=(?!preset|seed)[a-z])", "\n\n", yaml_text(document))
+
+
+def yaml_text(value: Any) -> str:
+    """Return a document, or plain data, as YAML."""
     text = io.StringIO()
-    _yaml().dump(document, text)
-    # What was taken out took the empty line after it along.
-    return re.sub(r"\n+(?=(?!preset|seed)[a-z])", "\n\n", text.getvalue())
+    _yaml().dump(value, text)
+    return text.getvalue()
 
 
 def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> None:
-    """Leave of the document, whose values are `params`, the experiments `kept` and what they use.
+    """Remove all experiments but `kept`, and all that only they need, in place.
 
-    Fusions lose the others as members, or go if they have fewer than two left; rows of the table
-    that name what is gone go too, and so does all that nothing else needs: modality, their editions,
-    recipes.
+    `params` are the values of the document. Modalities, editions, recipes, merges and checkpoints
+    that nothing uses any more go too. Fusions lose the removed members, and go if fewer than two
+    members are left. Table rows that need a removed experiment or fusion go.
 
     Raises:
-        ParamsError: What is analysed or submitted would be gone.
+        ParamsError: The analysis or a submission needs something that would go.
     """
     keep_only(document["experiments"], kept)
-    _drop_media(document, params, kept)
+    _drop_modalities(document, params, kept)
     keep_only(document["recipes"], {params.experiments[key].recipe for key in kept})
-    merges = [key for key, one in params.merges.items() if {one.rgb, one.pose} <= {*kept}]
+    merges = [key for key, merge in params.merges.items() if {merge.rgb, merge.pose} <= {*kept}]
     keep_only(document["merges"], merges)
-    keep_only(
-        document["pretrained"], {one["init_from"] for one in document["experiments"].values()}
-    )
-    for one in document["fusions"].values():
-        keep_only(one["members"], kept)
-        keep_only(one["rule"].get("weights", {}), kept)
-    few = [key for key, one in document["fusions"].items() if len(one["members"]) < FEWEST_MEMBERS]
-    keep_only(document["fusions"], {*params.fusions} - {*few})
+    init_from = {experiment["init_from"] for experiment in document["experiments"].values()}
+    keep_only(document["pretrained"], init_from)
+    _drop_members(document["fusions"], kept)
     sources = {*kept, *document["fusions"]}
+    # Backward, so that the places of the rows that are still to check do not shift.
+    rows = document["table"]["rows"]
     for place, row in reversed(list(enumerate(params.table.rows))):
         if not {*(row.members or (row.source,)), *row.repeats} <= sources:
-            del document["table"]["rows"][place]
+            del rows[place]
     keep_only(document["table"]["subsets"], kept)
     keep_only(document["analysis"]["members"], kept)
-    for where, entry in {**document["submissions"], "analysis": document["analysis"]}.items():
+    users = {f"submissions.{key}": entry for key, entry in document["submissions"].items()}
+    for where, entry in {**users, "analysis": document["analysis"]}.items():
         if entry["source"] not in sources:
             raise ParamsError(
-                where,
-                f"its source '{entry['source']}' would be gone",
-                do="Choose another one first",
-            )
+                where, f"its source '{entry['source']}' would be removed",
+                do="Set another source first",
+            )  # fmt: skip
 
 
-def _drop_media(document: Any, params: Params, kept: Collection[str]) -> None:
-    """Take out modality that only gone experiments used, and editions of such modality alone."""
-    modality = params.all_modalities
-    shown = {name for one in params.previews.values() for name in (one.skeleton, *one.videos)}
+def _drop_members(fusions: Any, kept: Collection[str]) -> None:
+    for name, fusion in list(fusions.items()):
+        keep_only(fusion["members"], kept)
+        keep_only(fusion["rule"].get("weights", {}), kept)
+        if len(fusion["members"]) < FEWEST_MEMBERS:
+            del fusions[name]
+
+
+def _drop_modalities(document: Any, params: Params, kept: Collection[str]) -> None:
+    """Remove modalities that only removed experiments use, and editions that only they use."""
+    modalities = params.all_modalities
+    shown = {
+        name for previews in params.previews.values()
+        for name in (previews.skeleton, *previews.videos)
+    }  # fmt: skip
     used = {params.experiments[key].modality for key in kept} | shown | {params.analysis.modality}
-    gone = {one.modality for one in params.experiments.values()} - used
-    left = {one.edition for name, one in modality.items() if name not in gone}
-    editions = {modality[name].edition for name in gone} - left - {params.table.edition}
+    unused = {experiment.modality for experiment in params.experiments.values()} - used
+    still_read = {spec.edition for name, spec in modalities.items() if name not in unused}
+    editions = {modalities[name].edition for name in unused} - still_read - {params.table.edition}
     for section in ("modalities", "estimates"):
-        keep_only(document[section], {*modality} - gone)
+        keep_only(document[section], {*modalities} - unused)
     for section in ("editions", "synthetic_ma52"):
         keep_only(document[section], {*document[section]} - editions)
 
 
 def keep_only(section: Any, names: Container[str]) -> None:
-    """Take out of a mapping or a list what `names` lacks."""
+    """Remove from a mapping or a list all that `names` lacks."""
     for key in [key for key in section if key not in names]:
         if isinstance(section, list):
             section.remove(key)
@@ -111,6 +127,7 @@ def _yaml() -> YAML:
     yaml.width = 200
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
+    # By default ruamel writes None as nothing at all, which reads like a forgotten value.
     yaml.representer.add_representer(type(None), _null)
     return yaml
 

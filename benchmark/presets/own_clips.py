@@ -1,4 +1,4 @@
-"""The knobs for one's own clips: a profile with all that they cannot have taken out."""
+"""Params for your own clips: a preset without all that your clips do not support."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from benchmark.archives.folder import SKELETON, read_clips
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
-from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
 
 if TYPE_CHECKING:
@@ -18,102 +17,113 @@ if TYPE_CHECKING:
 
 HEAD = """\
 # yaml-language-server: $schema=docs/params.schema.json
-# Profile `{name}`: profile `{base}` for the clips of edition `{name}`, by `mgbench edition new`.
-# Every knob is yours to change; what each key means stands in docs/params.schema.json.
+# Preset `{name}`: preset `{base}` for the clips of edition `{name}`, by `mgbench edition new`.
+# Change any value; docs/params.schema.json describes each key.
 """
 
 
-class Own(NamedTuple):
-    """What there is of one's own clips."""
+class OwnClips(NamedTuple):
+    """Properties of a folder of your own clips."""
 
-    name: str
-    """Of the edition."""
-    skeletons: bool
-    test: bool
-    """Whether there are clips to answer."""
-
-
-def own_clips(name: str, folder: Path) -> Own:
-    """What `folder`, of the edition `name`, holds.
-
-    Raises:
-        ManyFaults: Its list of clips breaks its form.
-    """
-    test = any(row.split == "test" for row in read_clips(folder))
-    return Own(name, (folder / SKELETON).is_file(), test)
+    edition: str
+    has_skeletons: bool
+    has_test: bool
+    """Whether there are test clips to submit."""
 
 
-def write_own_params(base: Path, own: Own, path: Path) -> list[str]:
-    """Write `base`, of a generated or published edition, to `path` for one's own clips.
-
-    Experiments that need other data, a small depth network or skeletons that are not there are
-    taken out, with all that names them; those that started from one of them start from nothing.
-    Returns the experiments that stay.
+def inspect_clips(edition: str, folder: Path) -> OwnClips:
+    """Read from `folder` what the clips of the new edition support.
 
     Raises:
-        ParamsError: `base` is not valid.
+        ManyFaults: clips.csv is not valid.
     """
-    params = read_params(base)
-    modality = [
-        key for key, one in params.modalities.items() if _kept(one, params.table.edition, own)
-    ]
-    kept = _experiments(params, modality)
+    has_test = any(row.split == "test" for row in read_clips(folder))
+    return OwnClips(edition, (folder / SKELETON).is_file(), has_test)
+
+
+def write_own_params(base: Path, params: Params, clips: OwnClips, out: Path) -> list[str]:
+    """Write the preset `base` to `out`, changed to your own clips.
+
+    Experiments that need other data, synthetic people or missing skeletons go, with all that only
+    they need. Experiments that a removed one would have initialized train from scratch.
+
+    Args:
+        base: Params file of a preset for a synthetic or a published edition.
+        params: Its values.
+        clips: The clips to train on.
+        out: Params file to write.
+
+    Returns:
+        The experiments that stay.
+    """
+    modalities = [
+        name for name, spec in params.modalities.items()
+        if spec.edition == params.table.edition and _is_supported(spec, clips)
+    ]  # fmt: skip
+    kept = _trainable(params, modalities)
     document = read_document(base)
-    document.ca.comment = None  # the head of the profile
-    document["preset"] = own.name
-    _data(document, own, modality)
+    document.ca.comment = None  # the head of `base`; HEAD replaces it
+    document["preset"] = clips.edition
+    _set_data(document, clips, modalities)
     keep_experiments(document, params, kept)
-    starts = {*kept, *document["merges"], *params.pretrained}
-    for one in document["experiments"].values():
-        one["init_from"] = one["init_from"] if one["init_from"] in starts else "scratch"
-    _results(document, own)
-    write_document(document, path, head=HEAD.format(name=own.name, base=params.preset))
+    sources = {"scratch", *kept, *document["merges"], *params.pretrained}
+    for experiment in document["experiments"].values():
+        if experiment["init_from"] not in sources:
+            experiment["init_from"] = "scratch"
+    _set_edition(document, clips)
+    write_document(document, out, head=HEAD.format(name=clips.edition, base=params.preset))
     return kept
 
 
-def _kept(modality: Modality, edition: str, own: Own) -> bool:
-    needs_points = isinstance(modality, SkeletonModality | PersonCropModality)
-    return modality.edition == edition and (own.skeletons or not needs_points)
+def _is_supported(modality: Modality, clips: OwnClips) -> bool:
+    needs_keypoints = isinstance(modality, SkeletonModality | PersonCropModality)
+    return clips.has_skeletons or not needs_keypoints
 
 
-def _experiments(params: Params, modality: list[str]) -> list[str]:
-    """Those that can be trained, and that differ in more than a start that is not there."""
-    able = [key for key, one in params.experiments.items() if one.modality in modality]
-    made = {"scratch", *able, *params.merges, *params.pretrained}
-    sights = [(params.experiments[key].modality, params.experiments[key].input) for key in able]
+def _trainable(params: Params, modalities: list[str]) -> list[str]:
+    """List the experiments on `modalities`, without those that would repeat another one.
+
+    An experiment whose initial weights are not available would train from scratch. If another
+    experiment has the same modality and input, the two would then be the same.
+    """
+    able = {key: run for key, run in params.experiments.items() if run.modality in modalities}
+    available = {"scratch", *able, *params.merges, *params.pretrained}
+    inputs = [(run.modality, run.input) for run in able.values()]
     return [
-        key
-        for key, sight in zip(able, sights, strict=True)
-        if params.experiments[key].init_from in made or sights.count(sight) == 1
-    ]
+        key for key, run in able.items()
+        if run.init_from in available or inputs.count((run.modality, run.input)) == 1
+    ]  # fmt: skip
 
 
-def _data(document: Any, own: Own, modality: list[str]) -> None:
-    """The edition and what is made of it."""
+def _set_data(document: Any, clips: OwnClips, modalities: list[str]) -> None:
     for section in ("synthetic", "synthetic_ma52", "tiny_depth", "estimates"):
         document[section] = {}
-    document["editions"] = {own.name: {"excluded": []}}
-    keep_only(document["modalities"], modality)
-    for one in document["modalities"].values():
-        if "layout" in one:
-            one["layout"] = own.name
-    sheets = next(iter(document["previews"].values()))
-    sheets["skeleton"] = sheets["skeleton"] if sheets["skeleton"] in modality else None
-    keep_only(sheets["videos"], modality)
-    document["previews"] = {own.name: sheets}
+    document["editions"] = {clips.edition: {"excluded": []}}
+    keep_only(document["modalities"], modalities)
+    for spec in document["modalities"].values():
+        # MediaPipe's points (kind `pose`) have a fixed layout; files of yours have your own.
+        if "layout" in spec and spec["kind"] != "pose":
+            spec["layout"] = "own"
+    # Each preset previews one edition, the one that its table scores.
+    previews = next(iter(document["previews"].values()))
+    if previews["skeleton"] not in modalities:
+        previews["skeleton"] = None
+    keep_only(previews["videos"], modalities)
+    document["previews"] = {clips.edition: previews}
 
 
-def _results(document: Any, own: Own) -> None:
-    """Everything is of the own edition, and beside no published number."""
+def _set_edition(document: Any, clips: OwnClips) -> None:
+    """Set your edition everywhere, and remove what refers to published results."""
     entries = [document["table"], document["analysis"]]
     for section in ("modalities", "previews", "experiments", "fusions", "submissions"):
         entries += document[section].values()
     for entry in entries:
-        entry["edition"] = own.name
+        entry["edition"] = clips.edition
     for row in document["table"]["rows"]:
-        row.pop("published", None)
+        row.pop("paper_top1", None)
+    # Scores on other clips say nothing about yours.
     document["table"]["leaderboard"] = {}
     for entry in document["submissions"].values():
-        entry["challenge"] = own.name
-    if not own.test:
+        entry["challenge"] = clips.edition
+    if not clips.has_test:
         document["submissions"] = {}

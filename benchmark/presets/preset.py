@@ -1,4 +1,4 @@
-"""The complete sets of knobs that come with the harness, and how two experiments differ."""
+"""Presets: complete params files, and how their experiments differ."""
 
 from __future__ import annotations
 
@@ -14,55 +14,64 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 PAPER = Path(__file__).with_name("paper.yaml")
+SHIPPED = ("default", "paper")
 
 
-def kept(profile: str, params: Path) -> Path:
-    """Where the knobs of a profile lie while `params`, beside it, is of another one."""
-    return params.with_name(f"params.{profile}.yaml")
+def stored_path(preset: str, params_file: Path) -> Path:
+    """Return the file, beside `params_file`, that keeps a preset while it is not in use."""
+    return params_file.with_name(f"params.{preset}.yaml")
 
 
-def file_of(profile: str, params: Path) -> Path:
-    """The knobs of a profile: the project's own, those kept beside it, or those that come along.
+def preset_names(current: str, params_file: Path) -> list[str]:
+    """List the presets that can be used, sorted; `current` is the one in `params_file`."""
+    stored = {file.name.split(".")[1] for file in params_file.parent.glob("params.*.yaml")}
+    return sorted({*SHIPPED, current} | stored)
+
+
+def preset_file(preset: str, current: str, params_file: Path) -> Path:
+    """Return the file that holds a preset; `current` is the preset in `params_file`.
 
     Raises:
-        ParamsError: There is no such profile.
+        ParamsError: There is no such preset.
     """
-    if read_params(params).preset == profile:
-        return params
-    if (found := kept(profile, params)).is_file():
-        return found
-    if profile == "paper":
+    if preset == current:
+        return params_file
+    # Checked before PAPER: a stored file may hold edits of the preset that ships.
+    stored = stored_path(preset, params_file)
+    if stored.is_file():
+        return stored
+    if preset == "paper":
         return PAPER
-    if profile == "default":
-        raise ParamsError(found, "no such file", do=f"Get {params} back with Git")
-    known = sorted({"default", "paper"} | {file.name.split(".")[1] for file in
-                    params.parent.glob("params.*.yaml")})  # fmt: skip
-    raise ParamsError("PROFILE", f"no '{profile}'", expected=f"one of {', '.join(known)}")
+    # Preset default has no second copy: it is the params.yaml that git holds.
+    if preset == "default":
+        raise ParamsError(stored, "no such file", do=f"Restore {params_file} with git")
+    names = ", ".join(preset_names(current, params_file))
+    raise ParamsError("PRESET", f"no preset '{preset}'", expected=f"one of {names}")
 
 
 @cache
 def paper() -> Params:
-    """Every number of MM-Gesture, for iMiGUE."""
+    """Read the preset `paper`: the hyperparameters of MM-Gesture, for iMiGUE."""
     return read_params(PAPER)
 
 
 def resolved(params: Params, name: str) -> dict[str, Any]:
-    """Experiment `name` with the entries that it names in their place."""
+    """Return experiment `name` with its modality and recipe in full instead of by name."""
     experiment = params.experiments[name]
+    modality = params.all_modalities[experiment.modality]
     recipe = params.recipes[experiment.recipe]
-    found = experiment.model_dump(mode="json")
-    found["modality"] = {"name": experiment.modality} | params.all_modalities[
-        experiment.modality
-    ].model_dump(mode="json")
-    found["recipe"] = {"name": experiment.recipe} | recipe.model_dump(mode="json")
-    return found | {"lr_after_scaling": recipe.lr}
+    return experiment.model_dump(mode="json") | {
+        "modality": {"name": experiment.modality} | modality.model_dump(mode="json"),
+        "recipe": {"name": experiment.recipe} | recipe.model_dump(mode="json"),
+        "lr_after_scaling": recipe.lr,
+    }
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(key, ours, theirs) of every value that differs; a dash where there is none."""
-    one, other = flatten(ours), flatten(theirs)
+    """List (key, our value, their value) where they differ; `-` stands for a missing key."""
+    left, right = flatten(ours), flatten(theirs)
     return [
-        (key, one.get(key, "-"), other.get(key, "-"))
-        for key in dict.fromkeys([*one, *other])
-        if one.get(key) != other.get(key)
+        (key, left.get(key, "-"), right.get(key, "-"))
+        for key in dict.fromkeys([*left, *right])
+        if left.get(key) != right.get(key)
     ]

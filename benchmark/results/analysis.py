@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from benchmark.core.files import csv_text, write_text
-from benchmark.data.readers import PackedVideos
+from benchmark.editions.edition import read_edition
 from benchmark.evaluation.calibration import calibration
-from benchmark.evaluation.diversity import Complementarity, complementarity, hardest
-from benchmark.evaluation.metrics import confusion, correctness, majority
+from benchmark.evaluation.diversity import complementarity, hardest
+from benchmark.evaluation.metrics import confusion, correctness
 from benchmark.plots import analysis as analysis_figures
 from benchmark.plots import figures
+from benchmark.results.entries import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
     from benchmark.editions.edition import Edition
-    from benchmark.results.table import GroundTruth
+    from benchmark.evaluation.diversity import Complementarity
+    from benchmark.params.params import Params
+    from benchmark.results.ground_truth import GroundTruth
 
 MOMENTS = 6
 """Frames shown of a hard clip."""
 
 
 @dataclass(frozen=True)
-class Analysed:
-    """What is analysed on one split."""
+class Analyzed:
+    """What an analysis of one split looks at."""
 
     source: Probabilities
     """The system whose confusion and calibration are shown."""
@@ -41,107 +43,160 @@ class Analysed:
     truth: GroundTruth
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Where the frames of hard clips are."""
+class Frames(Protocol):
+    """Where the frames of hard clips come from; `data.readers.PackedVideos` is one."""
 
-    folder: Path
-    clips: Clips
-    """The whole index."""
+    def num_frames(self, clip_id: str) -> int:
+        """Count the frames of a clip."""
+        ...
+
+    def read(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read the frames with these numbers: uint8 (n, H, W, 3) RGB."""
+        ...
+
+
+def write_analyses(
+    params: Params,
+    truths: Sequence[GroundTruth],
+    probabilities: Path,
+    out: Path,
+    *,
+    frames: Frames | None,
+) -> dict[str, Complementarity]:
+    """Write the analysis that `params.analysis` asks for: one folder per split.
+
+    Args:
+        params: Name the system, its members and how many hard clips are shown.
+        truths: The labels of each split.
+        probabilities: Folder of all of them.
+        out: Folder of the splits' folders.
+        frames: The frames of hard clips; without them there is no hardest.png.
+
+    Returns:
+        Split -> how the members complement each other on it.
+
+    Raises:
+        FormatError: A file of probabilities is missing or breaks its schema.
+        MismatchError: Probabilities of another edition, split or other clips.
+        ClipUnreadable: The frames of a hard clip cannot be decoded.
+    """
+    spec, edition = params.analysis, read_edition(params.analysis.edition)
+    members = {}
+    for truth in truths:
+        source, *others = (
+            read_source(params, probabilities, name, truth.split)
+            for name in (spec.source, *spec.members)
+        )
+        members[truth.split] = write_analysis(
+            Analyzed(source, others, truth), edition, out / truth.split, frames=frames,
+            shown=spec.hardest,
+        )  # fmt: skip
+    return members
 
 
 def write_analysis(
-    found: Analysed, edition: Edition, out: Path, *, frames: Frames | None, shown: int
+    analyzed: Analyzed, edition: Edition, out: Path, *, frames: Frames | None, shown: int
 ) -> Complementarity:
-    """Write pictures and tables of one split into `out`.
+    """Write the pictures and tables of one split, and return how the members complement each other.
+
+    Args:
+        analyzed: The system, its members and the labels.
+        edition: Names the classes and the body parts.
+        out: Folder of the files.
+        frames: The frames of hard clips; without them there is no hardest.png.
+        shown: Hard clips in hardest.png; hardest.csv lists all clips.
 
     Raises:
         MismatchError: Probabilities of another edition, split or other clips.
         ClipUnreadable: The frames of a hard clip cannot be decoded.
     """
-    truth = found.truth
-    p = truth.joined(found.source, where=f"analysis of {found.source.source}")
+    truth, source = analyzed.truth, analyzed.source
+    p = truth.joined(source, where=f"analysis of {source.source}")
     matrix = confusion(p, truth.label, len(edition.classes))
-    write_text(out / "confusion.csv", confusion_csv(matrix, edition.classes))
-    figures.save(figures.confusion_figure(matrix, edition.classes), out / "confusion.png")
     parts = by_group(matrix, edition.group_of())
-    write_text(out / "body_parts.csv", confusion_csv(parts, tuple(edition.groups)))
-    figures.save(figures.confusion_figure(parts, tuple(edition.groups)), out / "body_parts.png")
-    sure = calibration(p.max(1), correctness(p, truth.label))
-    title = f"{found.source.source}, {truth.split}"
-    figures.save(analysis_figures.calibration_figure(sure, title), out / "calibration.png")
-    names = [member.source for member in found.members]
-    joined = [truth.joined(one, where=f"analysis of {one.source}") for one in found.members]
+    for name, counts, labels in (
+        ("confusion", matrix, edition.classes), ("body_parts", parts, tuple(edition.groups)),
+    ):  # fmt: skip
+        write_text(out / f"{name}.csv", confusion_csv(counts, labels))
+        figures.save(figures.confusion_figure(counts, labels), out / f"{name}.png")
+    bins = calibration(p.max(1), correctness(p, truth.label))
+    title = f"{source.source}, {truth.split}"
+    figures.save(analysis_figures.calibration_figure(bins, title), out / "calibration.png")
+    joined = [
+        truth.joined(member, where=f"analysis of {member.source}") for member in analyzed.members
+    ]
+    # In float64, as fusions add: rounding in float32 could change which class a mean picks.
     stack = np.stack(joined).astype(np.float64)
-    known = complementarity(names, stack, truth.label, majority(truth.train_label, truth.label))
-    write_text(out / "complementarity.csv", _members_csv(known))
-    figures.save(analysis_figures.complementarity_figure(known), out / "complementarity.png")
+    names = [member.source for member in analyzed.members]
+    members = complementarity(names, stack, truth.label, truth.majority_baseline)
+    write_text(out / "complementarity.csv", _members_csv(members))
+    figures.save(analysis_figures.complementarity_figure(members), out / "complementarity.png")
     rows = hardest(stack, truth.label)
     write_text(out / "hardest.csv", _hardest_csv(rows, stack, truth, edition))
     if frames is not None:
         samples = _samples(rows[:shown], stack.mean(0), truth, edition, frames)
         figures.save(figures.samples_figure(samples), out / "hardest.png")
-    return known
+    return members
 
 
 def by_group(matrix: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A confusion of classes (K, K) as one of body parts: int64 (G, G); `group` is int64 (K,)."""
-    parts = np.zeros((group.max() + 1, group.max() + 1), np.int64)
-    np.add.at(parts, (group[:, None], group[None]), matrix)
-    return parts
+    """Sum a confusion of classes (K, K) into one of groups, int64 (G, G); `group` is int64 (K,)."""
+    groups = np.zeros((group.max() + 1, group.max() + 1), np.int64)
+    # Many classes share a cell: `groups[...] += matrix` would keep only the last of them.
+    np.add.at(groups, (group[:, None], group[None]), matrix)
+    return groups
 
 
-def _members_csv(known: Complementarity) -> str:
-    """One row a member: its top-1, what it adds, and its disagreement with each other one."""
-    header = ["member", "top1", "shapley", "lost_without", *(f"differs_{n}" for n in known.names)]
-    rows = [
-        [name, known.union[row, row], known.shapley[row], known.without[row]]
-        + known.disagreement[row].tolist()
-        for row, name in enumerate(known.names)
-    ]
-    return csv_text(header, [[row[0], *(f"{value:.6f}" for value in row[1:])] for row in rows])
+def _members_csv(members: Complementarity) -> str:
+    names = members.names
+    header = ["member", "top1", "shapley", "lost_without", *(f"differs_{name}" for name in names)]
+    rows = []
+    for row, name in enumerate(names):
+        shares = [members.union[row, row], members.shapley[row], members.without[row]]
+        shares += members.disagreement[row].tolist()
+        rows.append([name, *(f"{share:.6f}" for share in shares)])
+    return csv_text(header, rows)
 
 
 def _hardest_csv(
     rows: NDArray[np.int64], stack: NDArray[np.float64], truth: GroundTruth, edition: Edition
 ) -> str:
-    """Every clip, the hardest first: members that are right, and the answer of their mean."""
-    right = (stack.argmax(2) == truth.label).sum(0)
+    correct = (stack.argmax(2) == truth.label).sum(0)
     mean = stack.mean(0)
     lines = [
         [
             truth.clip_id[row], truth.videos[row], edition.classes[truth.label[row]],
-            edition.classes[mean[row].argmax()], str(right[row]),
+            edition.classes[mean[row].argmax()], str(correct[row]),
             f"{mean[row, truth.label[row]]:.6f}",
         ]
         for row in rows
     ]  # fmt: skip
-    return csv_text(["clip_id", "video", "label", "answer", "members_right", "p_label"], lines)
+    header = ["clip_id", "video", "label", "prediction", "members_right", "p_label"]
+    return csv_text(header, lines)
 
 
 def _samples(
     rows: NDArray[np.int64], mean: NDArray[np.float64], truth: GroundTruth, edition: Edition,
     frames: Frames,
 ) -> list[figures.Sample]:  # fmt: skip
-    videos = PackedVideos(frames.folder, frames.clips)
-    found = []
+    samples = []
     for row in rows:
-        clip, answer = truth.clip_id[row], int(mean[row].argmax())
-        places = np.linspace(0, videos.num_frames(clip) - 1, MOMENTS).round().astype(np.int64)
-        found.append(
+        clip, prediction = truth.clip_id[row], int(mean[row].argmax())
+        places = np.linspace(0, frames.num_frames(clip) - 1, MOMENTS).round().astype(np.int64)
+        samples.append(
             figures.Sample(
                 clip=clip,
-                frames=videos.read(clip, places),
+                frames=frames.read(clip, places),
                 label=edition.classes[truth.label[row]],
-                answer=edition.classes[answer],
-                share=float(mean[row, answer]),
-                right=answer == truth.label[row],
+                prediction=edition.classes[prediction],
+                probability=float(mean[row, prediction]),
+                right=prediction == truth.label[row],
             )
         )
-    return found
+    return samples
 
 
 def confusion_csv(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """confusion.csv: a header of answers, then one row a label, `label,<class>,...` counts."""
+    """Format a confusion: a header of predictions, then one row per label with its counts."""
     rows = zip(classes, matrix.tolist(), strict=True)
     return csv_text(["label", *classes], [[name, *row] for name, row in rows])

@@ -1,4 +1,4 @@
-"""Published leaderboards, to set one's own scores beside: the same clips, intervals for all."""
+"""Published leaderboards beside one's own scores: the same clips, an interval for each."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 FILE = Path(__file__).with_name("leaderboards.yaml")
 
 
-class Published(Strict):
-    """One result as it was published."""
+class LeaderboardEntry(Strict):
+    """One published result."""
 
     year: Positive
     rank: Positive | None
-    """Null for an entry whose rank was not told."""
+    """Null where the source does not tell it."""
     team: str | None
     """Null where nobody named it."""
     top1: Annotated[float, Field(ge=0, le=100)]
     """Per cent, as printed."""
     correct: Positive
-    """Right clips: the number that gives `top1`, rounded or cut off."""
+    """Correct clips: the number that gives `top1`, rounded or cut off."""
     method: str | None
     source: str
 
@@ -39,11 +39,12 @@ class Board(Strict):
     edition: str
     title: str
     clips: Positive
-    entries: tuple[Published, ...]
+    entries: tuple[LeaderboardEntry, ...]
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Board:
         for entry in self.entries:
+            # Some boards round, some cut off: less than one unit of the last printed digit.
             digits = len(str(entry.top1).partition(".")[2])
             if abs(100 * entry.correct / self.clips - entry.top1) >= 10**-digits:
                 raise ValueError(f"{entry.correct} of {self.clips} clips are not {entry.top1} %")
@@ -57,25 +58,28 @@ class Boards(Strict):
 
 
 def board_of(edition: str) -> Board | None:
-    """The published results on an edition's test clips; None where there are none."""
+    """Find the published results on an edition's test clips; None where there are none."""
     boards = read_yaml(FILE, Boards).boards
     return next((board for board in boards if board.edition == edition), None)
 
 
 def wilson(correct: int, clips: int) -> Interval:
-    """95 % interval of a share, from the counts alone: nobody publishes answers by video."""
-    found = binomtest(correct, clips).proportion_ci(0.95, method="wilson")
-    return Interval(low=float(found.low), high=float(found.high))
+    """Compute the 95 % interval of a share from the counts: nobody publishes predictions by video.
+
+    Source: Wilson, Probable Inference, J Am Stat Assoc 22, 1927.
+    """
+    bounds = binomtest(correct, clips).proportion_ci(0.95, method="wilson")
+    return Interval(low=float(bounds.low), high=float(bounds.high))
 
 
 def leaderboard_lines(edition: str, own: Mapping[str, float]) -> list[str]:
-    """As `leaderboard_page`; none where nothing is published for the edition."""
+    """Write the `leaderboard_page` of an edition; no lines where nothing is published for it."""
     board = board_of(edition)
     return [] if board is None else leaderboard_page(board, own)
 
 
 def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
-    """Lines of Markdown: published results and one's `own`, name -> fraction, best first."""
+    """Write lines of Markdown: published results and `own` ones, name -> fraction, best first."""
     rows = [
         (
             entry.correct,
@@ -97,6 +101,7 @@ def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
         "| top-1 % | 95 % interval | year | team | method | source |",
         "|--:|:-:|---|---|---|---|",
     ]
+    # By count: the printed shares have different numbers of digits.
     for correct, top1, *cells in sorted(rows, key=lambda row: -row[0]):
         bounds = wilson(correct, board.clips)
         shown = f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}"

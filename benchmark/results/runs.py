@@ -1,4 +1,4 @@
-"""The results table as MLflow runs, one parent and one child a row; and its analysis as one run."""
+"""The results table as MLflow runs, one parent and one child per row; the analysis as one run."""
 
 from __future__ import annotations
 
@@ -26,11 +26,18 @@ SHORT = {"best single": "vs_single", "uniform": "vs_even"}
 def table_records(
     root: Path, rows: Sequence[ResultRow], edition: Edition, artifacts: Sequence[Path]
 ) -> list[RunRecord]:
-    """The parent and one child a row; scores of validation and, prefixed, of test; per cent."""
+    """Record the table as one parent run and one child run per row; scores in per cent.
+
+    Args:
+        root: Folder of the project.
+        rows: Of all splits; those of one index share a run.
+        edition: Whose clips are scored.
+        artifacts: Files that the parent run shows.
+    """
     now = time.time_ns() // 1_000_000
-    lines: dict[int, dict[str, ResultRow]] = {}
+    by_index: dict[int, dict[str, ResultRow]] = {}
     for row in rows:
-        lines.setdefault(row.index, {})[row.split] = row
+        by_index.setdefault(row.index, {})[row.split] = row
     kind = "generated data" if not edition.comparable else "published data"
     parent = new_record(
         root,
@@ -41,41 +48,52 @@ def table_records(
         params={"edition": f"{edition.name}/{edition.version}", "data": kind},
         tags={"kind": "table"},
         artifacts=artifacts,
-        table=_table(lines),
+        table=_table(by_index),
     )
     children = [
         new_record(
             root,
             experiment=TABLE,
-            name=_name(by_split),
+            name=_any(by_split).title,
+            # A millisecond per row: the UI sorts by start, and so shows the rows in their order.
             start_ms=now + index,
             end_ms=now + index,
             parent_key=parent.run_key,
-            params=_params(by_split, kind),
+            params=_params(_any(by_split), kind),
             tags={"kind": "row", "row.index": f"{index:02d}"},
             metrics=_metrics(by_split),
         )
-        for index, by_split in lines.items()
+        for index, by_split in by_index.items()
     ]
     return [parent, *children]
 
 
 def analysis_record(
-    root: Path, spec: Analysis, edition: Edition, known: Mapping[str, Complementarity], out: Path
+    root: Path,
+    spec: Analysis,
+    edition: Edition,
+    members: Mapping[str, Complementarity],
+    out: Path,
 ) -> RunRecord:
-    """One run with every file of `out`; per cent, what each member adds among them.
+    """Record an analysis as one run with every file of `out`; scores in per cent.
 
-    `known` maps a split to what its members know.
+    Args:
+        root: Folder of the project.
+        spec: The params that asked for the analysis.
+        edition: Whose clips were analyzed.
+        members: Split -> how the members complement each other on it.
+        out: Folder of the analysis.
     """
     now = time.time_ns() // 1_000_000
     metrics: dict[str, float] = {}
-    for split, found in known.items():
+    for split, found in members.items():
         shares = {"oracle": found.oracle, "equal_weights": found.fused}
         shares |= dict(
             zip((f"adds.{name}" for name in found.names), found.shapley.tolist(), strict=True)
         )
-        prefix = "" if split == "val" else f"{split}_"
-        metrics |= {prefix + name: round(PERCENT * share, 2) for name, share in shares.items()}
+        metrics |= {
+            _prefix(split) + name: round(PERCENT * share, 2) for name, share in shares.items()
+        }
     return new_record(
         root,
         experiment=TABLE,
@@ -93,13 +111,12 @@ def _any(by_split: Mapping[str, ResultRow]) -> ResultRow:
     return next(iter(by_split.values()))
 
 
-def _name(by_split: Mapping[str, ResultRow]) -> str:
-    row = _any(by_split)
-    return f"{row.index:02d} {row.name}"
+def _prefix(split: str) -> str:
+    # The UI cuts long names: validation goes bare, other splits go with their name.
+    return "" if split == "val" else f"{split}_"
 
 
-def _params(by_split: Mapping[str, ResultRow], kind: str) -> dict[str, object]:
-    row = _any(by_split)
+def _params(row: ResultRow, kind: str) -> dict[str, object]:
     weights = {name: round(weight, 4) for name, weight in (row.weights or {}).items()}
     return {
         "source": row.source,
@@ -111,10 +128,9 @@ def _params(by_split: Mapping[str, ResultRow], kind: str) -> dict[str, object]:
 
 
 def _metrics(by_split: Mapping[str, ResultRow]) -> dict[str, float]:
-    """Short names: the UI cuts long ones. Validation bare, other splits with their name."""
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for split, row in by_split.items():
-        prefix = "" if split == "val" else f"{split}_"
+        prefix = _prefix(split)
         scores = {
             "top1": row.metrics.top1,
             "low": row.interval.low,
@@ -124,23 +140,25 @@ def _metrics(by_split: Mapping[str, ResultRow]) -> dict[str, float]:
             "mean_acc": row.metrics.mean_acc,
             "ece": row.metrics.ece,
         }
-        found |= {prefix + name: round(PERCENT * value, 2) for name, value in scores.items()}
-        found[f"{prefix}log_loss"] = round(row.metrics.log_loss, 4)
+        # Per cent with two decimals, which is as much as the UI's columns show.
+        metrics |= {prefix + name: round(PERCENT * value, 2) for name, value in scores.items()}
+        metrics[f"{prefix}log_loss"] = round(row.metrics.log_loss, 4)
         if row.seeds:
-            found[f"{prefix}seeds_mean"] = round(PERCENT * mean(row.seeds), 2)
-            found[f"{prefix}seeds_sd"] = round(PERCENT * stdev(row.seeds), 2)
-        for one in row.comparisons:
-            against = SHORT[one.role]
-            found[f"{prefix}{against}"] = round(PERCENT * one.difference, 2)
-            found[f"{prefix}{against}_p"] = round(one.holm, 4)
-    return found
+            metrics[f"{prefix}seeds_mean"] = round(PERCENT * mean(row.seeds), 2)
+            metrics[f"{prefix}seeds_sd"] = round(PERCENT * stdev(row.seeds), 2)
+        for comparison in row.comparisons:
+            against = SHORT[comparison.role]
+            metrics[f"{prefix}{against}"] = round(PERCENT * comparison.difference, 2)
+            metrics[f"{prefix}{against}_p"] = round(comparison.holm, 4)
+    return metrics
 
 
-def _table(lines: Mapping[int, Mapping[str, ResultRow]]) -> Table:
-    metrics = {index: _metrics(by_split) for index, by_split in lines.items()}
-    columns = list(dict.fromkeys(column for found in metrics.values() for column in found))
+def _table(by_index: Mapping[int, Mapping[str, ResultRow]]) -> Table:
+    metrics = {index: _metrics(by_split) for index, by_split in by_index.items()}
+    # A dict keeps the order of first use, which a set would not: rows differ in their columns.
+    columns = list(dict.fromkeys(column for row in metrics.values() for column in row))
     rows = [
-        (_name(lines[index]), *(found.get(column) for column in columns))
-        for index, found in metrics.items()
+        (_any(by_index[index]).title, *(row.get(column) for column in columns))
+        for index, row in metrics.items()
     ]
     return Table(columns=("row", *columns), rows=tuple(rows))

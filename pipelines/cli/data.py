@@ -1,4 +1,4 @@
-"""`mgbench data` and `mgbench edition`: from a downloaded or own folder to `dvc repro`."""
+"""`mgbench data` and `mgbench edition`: check raw archives, turn your own clips into an edition."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 from pydantic import BaseModel
-from ruamel.yaml import YAML
 
 from benchmark.core.errors import ParamsError
-from benchmark.core.files import replacing
+from benchmark.core.files import write_text
 from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import FOLDER, read_edition
 from benchmark.params.params import EditionUse, read_params
@@ -24,24 +23,25 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
 
 MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
+"""How the commands print the level of a finding."""
 
 
-class Uses(BaseModel):
-    """The one section of params.yaml that tells of archives; faults of others do not matter."""
+class EditionsSection(BaseModel):
+    """The section `editions` of params.yaml alone, so that errors elsewhere do not matter."""
 
     editions: dict[str, EditionUse]
 
 
 @click.group()
 def data() -> None:
-    """Look at raw archives."""
+    """Check raw archives."""
 
 
 @data.command()
 @click.argument("edition_name", metavar="EDITION")
-@click.option("--raw", type=existing, help="The archives, if not in data/raw/EDITION.")
+@click.option("--raw", type=existing, help="Folder of the archive, instead of data/raw/EDITION.")
 def check(edition_name: str, raw: Path | None) -> None:
-    """Check the raw archive of EDITION from end to end; exit code 2 if something is wrong."""
+    """Check every file in the raw archive of EDITION; exit code 2 if something is wrong."""
     from benchmark.archives.archive import read_archive
     from benchmark.data_report.findings import findings
     from benchmark.data_report.scan import take_survey
@@ -51,7 +51,7 @@ def check(edition_name: str, raw: Path | None) -> None:
         raw = raw or Path("data/raw") / edition_name
         if not raw.is_dir():
             raise ParamsError(raw, "no such folder", do="Put or link the archives there")
-        uses = read_yaml(PARAMS, Uses).editions if PARAMS.is_file() else {}
+        uses = read_yaml(PARAMS, EditionsSection).editions if PARAMS.is_file() else {}
         excluded = uses[edition_name].excluded if edition_name in uses else ()
         cores = usable_cores()
         clips = read_archive(raw, edition, excluded=excluded, workers=cores)
@@ -64,72 +64,76 @@ def check(edition_name: str, raw: Path | None) -> None:
 
 @click.group()
 def edition() -> None:
-    """Editions: what the classes, splits and files of a data set are."""
+    """Make editions; an edition describes the classes, splits and files of a data set."""
 
 
 @edition.command()
 @click.argument("name")
-@click.option("--from", "source", type=existing, required=True, help="Folder of one's own clips.")
+@click.option("--from", "source", type=existing, required=True, help="Folder of your clips.")
 @click.option(
-    "--like",
-    "profile",
-    default="default",
-    show_default=True,
-    help="Whose recipes: default for two CPU cores, paper for GPUs.",
-)
-def new(name: str, source: Path, profile: str) -> None:
-    """Make the edition NAME of one's own clips, and the params.NAME.yaml that trains on it.
+    "--like", "preset", default="default", show_default=True,
+    help="Preset to start from: default (two CPU cores), paper (GPUs), or one of yours.",
+)  # fmt: skip
+def new(name: str, source: Path, preset: str) -> None:
+    """Make edition NAME from your own clips, and the preset params.NAME.yaml to train on it.
 
-    docs/own-clips.md says what the folder holds and how to go on.
+    docs/own-clips.md describes the folder and the next steps.
     """
     from benchmark.archives.folder import describe
-    from benchmark.presets.own_clips import own_clips, write_own_params
-    from benchmark.presets.preset import file_of, kept
+    from benchmark.presets.edit import yaml_text
+    from benchmark.presets.own_clips import inspect_clips, write_own_params
+    from benchmark.presets.preset import SHIPPED, preset_file, stored_path
 
     with mistakes_shown():
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise ParamsError("NAME", "not a name", expected="small letters, digits and _")
-        if name in {"default", "paper"}:
-            raise ParamsError("NAME", "the name of a profile", do="Choose another one")
-        base, knobs = file_of(profile, PARAMS), kept(name, PARAMS)
-        path = FOLDER / f"{name}.yaml"
-        made = _revised(path, describe(name, source))
-        raw = Path("data/raw") / name
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in SHIPPED:
+            raise ParamsError(
+                "NAME", f"'{name}' is not an edition name", do="Choose another name",
+                expected=f"small letters, digits and _, other than {' and '.join(SHIPPED)}",
+            )  # fmt: skip
+        current = read_params(PARAMS)
+        base, out = preset_file(preset, current.preset, PARAMS), stored_path(name, PARAMS)
+        path, raw = FOLDER / f"{name}.yaml", Path("data/raw") / name
+        # Raises before the first file is written.
+        made = _updated(path, describe(name, source))
         _link(raw, source)
-        with replacing(path) as work:
-            YAML().dump(made.model_dump(mode="json"), work)
+        write_text(path, yaml_text(made.model_dump(mode="json")))
+        # DVC refuses a missing dependency; the folder stays empty if the test labels are withheld.
         Path("data/test_labels", name).mkdir(parents=True, exist_ok=True)
-        click.echo(f"wrote {path}: {len(made.classes)} classes; the clips are in {raw}")
-        if not knobs.is_file() and read_params(PARAMS).preset != name:
-            streams = write_own_params(base, own_clips(name, source), knobs)
-            click.echo(f"wrote {knobs}: {', '.join(streams)}")
+        click.echo(f"wrote {path}: {len(made.classes)} classes; clips are linked to {raw}")
+        if out.is_file() or current.preset == name:
+            click.echo(f"preset '{name}' exists already and is not changed")
         else:
-            click.echo(f"the knobs of profile '{name}' stay as they are")
-    click.echo(f"now 'mgbench data check {name}', then 'mgbench recipe use {name}' and 'dvc repro'")
+            params = current if base == PARAMS else read_params(base)
+            kept = write_own_params(base, params, inspect_clips(name, source), out)
+            click.echo(f"wrote {out}: {', '.join(kept)}")
+    click.echo(f"next: 'mgbench data check {name}', 'mgbench preset use {name}', 'dvc repro'")
 
 
-def _revised(path: Path, made: Edition) -> Edition:
-    """What was written before by hand is kept; a change raises the version."""
+def _updated(path: Path, made: Edition) -> Edition:
+    """Keep what somebody edited in the edition file at `path`; raise its version if it changes."""
     if not path.is_file():
         return made
-    known = read_edition(made.name)
-    if known.dataset != "folder":
+    present = read_edition(made.name)
+    if present.dataset != "folder":
         raise ParamsError(path, "is a published edition", do="Choose another name")
-    kept = {"title": known.title, "version": known.version}
-    if known.classes == made.classes:
-        kept["groups"] = known.groups
-    made = made.model_copy(update=kept)
-    return made if made == known else made.model_copy(update={"version": known.version + 1})
+    edited = {"title": present.title, "version": present.version}
+    # Groups list class numbers, which mean something else once the classes change.
+    if present.classes == made.classes:
+        edited["groups"] = present.groups
+    made = made.model_copy(update=edited)
+    return made if made == present else made.model_copy(update={"version": present.version + 1})
 
 
 def _link(raw: Path, source: Path) -> None:
-    """Let `raw` lead to `source`; a folder of data is never replaced."""
-    if raw.is_dir() and not raw.is_symlink() and raw.resolve() != source.resolve():
-        raise ParamsError(
-            raw, "holds other clips", expected=str(source.resolve()), do="Move it, or take it"
-        )
+    """Make `raw` a symbolic link to `source`; never replace a folder of data."""
     if raw.resolve() == source.resolve():
         return
+    if raw.is_dir() and not raw.is_symlink():
+        raise ParamsError(
+            raw, "holds other clips", expected=f"nothing, or a link to {source.resolve()}",
+            do="Move that folder away, or choose another name",
+        )  # fmt: skip
     raw.parent.mkdir(parents=True, exist_ok=True)
     raw.unlink(missing_ok=True)
+    # A relative link survives a move of the tree that holds project and clips.
     raw.symlink_to(os.path.relpath(source.resolve(), raw.parent.resolve()))

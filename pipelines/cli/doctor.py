@@ -1,4 +1,4 @@
-"""`mgbench doctor`: what is fine, what is missing, and the one command that mends it."""
+"""`mgbench doctor`: what works here, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @click.command()
 def doctor() -> None:
-    """Say what this machine and project have and lack; exit code 2 if something must be mended."""
+    """Check this machine and project; exit code 2 if something must be fixed."""
     from benchmark import doctor as checks
 
     levels = []
     with mistakes_shown():
-        for found in chain(checks.machine(), checks.packages(), _project()):
-            levels.append(found.level)
-            mend = f"  ->  {found.do}" if found.do else ""
-            click.echo(f"{MARKS[found.level]} {found.what:<16} {found.text}{mend}")
+        for finding in chain(checks.machine(), checks.packages(), _project()):
+            levels.append(finding.level)
+            fix = f"  ->  {finding.do}" if finding.do else ""
+            click.echo(f"{MARKS[finding.level]} {finding.what:<16} {finding.text}{fix}")
     if "fault" in levels:
         sys.exit(USER_FAULT)
 
@@ -41,11 +41,12 @@ def _project() -> Iterator[Finding]:
     try:
         root = find_root()
     except BenchmarkError as error:
+        # The other checks still help somebody who has no project yet.
         yield checks.Finding("note", "project", str(error))
         return
     try:
         params = read_params(root / "params.yaml")
     except BenchmarkError as error:
-        yield checks.Finding("fault", "params.yaml", str(error), "mend what it names")
+        yield checks.Finding("fault", "params.yaml", str(error), "fix the keys above")
         return
     yield from checks.project(root, params)

@@ -1,110 +1,92 @@
-"""`mgbench recipe` and `mgbench profile`: what an experiment is, and how fast it trains."""
+"""`mgbench experiment` and `mgbench profile`: what an experiment is, and how fast it trains."""
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
 import click
-from ruamel.yaml import YAML
 
 from benchmark.params.params import read_params
 from pipelines._stage import PARAMS, entry, mistakes_shown
 
 
 @click.group()
-def recipe() -> None:
-    """Look at recipes, and choose between the sets of them."""
+def experiment() -> None:
+    """Show and remove experiments of params.yaml."""
 
 
-@recipe.command()
+@experiment.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Print experiment NAME with its recipe, and where it differs from the paper's."""
+    """Print experiment NAME in full, and its differences from the preset 'paper'."""
+    from benchmark.presets.edit import yaml_text
     from benchmark.presets.preset import differences, paper, resolved
 
     with mistakes_shown():
         params = read_params(PARAMS)
         entry(params.experiments, "experiments", name)
         ours = resolved(params, name)
-        yaml = YAML()
-        yaml.indent(mapping=2, sequence=4, offset=2)
-        yaml.dump({name: ours}, sys.stdout)
+        click.echo(yaml_text({name: ours}))
         if name not in paper().experiments:
-            click.echo(f"\nThe paper has no experiment '{name}'.")
+            click.echo(f"Preset 'paper' has no experiment '{name}'.")
             return
         rows = differences(ours, resolved(paper(), name))
     if not rows:
-        click.echo("\nThe same as the paper's.")
+        click.echo("No differences from preset 'paper'.")
         return
-    click.echo(f"\n{len(rows)} differences from the paper's (here -> paper):")
+    click.echo(f"{len(rows)} differences from preset 'paper' (here -> paper):")
     width = max(len(key) for key, _, _ in rows)
     for key, here, there in rows:
         click.echo(f"  {key:<{width}}  {here} -> {there}")
 
 
-@recipe.command()
-@click.argument("profile")
-def use(profile: str) -> None:
-    """Make PROFILE the project's params.yaml; the present one is kept beside it.
+@experiment.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def remove(names: tuple[str, ...]) -> None:
+    """Remove experiments from params.yaml, with the table rows and fusion members they feed.
 
-    PROFILE is default, paper, or one of your own: 'mgbench edition new' writes params.PROFILE.yaml.
+    Recipes, modalities and editions that only they use go too.
     """
-    from benchmark.presets.preset import file_of, kept
-
-    with mistakes_shown():
-        present, source = read_params(PARAMS).preset, file_of(profile, PARAMS)
-        if source == PARAMS:
-            click.echo(f"{PARAMS} is of profile '{profile}' already")
-            return
-        edition = read_params(source).table.edition
-        shutil.copyfile(PARAMS, kept(present, PARAMS))
-        shutil.copyfile(source, PARAMS)
-        # Empty where nobody knows the answers of test; DVC wants the folder.
-        Path("data/test_labels", edition).mkdir(parents=True, exist_ok=True)
-    beside = kept(present, PARAMS)
-    click.echo(f"{PARAMS} is now profile '{profile}'; '{present}' is kept in {beside}")
-
-
-@recipe.command()
-@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
-def drop(names: tuple[str, ...]) -> None:
-    """Take EXPERIMENTs out of params.yaml, with all that names them: members, rows, merges."""
     from benchmark.presets.edit import keep_experiments, read_document, write_document
 
     with mistakes_shown():
         params = read_params(PARAMS)
         for name in names:
             entry(params.experiments, "experiments", name)
+        # Editing the document keeps its comments, which writing `params` would lose.
         document = read_document(PARAMS)
         kept = [name for name in params.experiments if name not in names]
         keep_experiments(document, params, kept)
         write_document(document, PARAMS)
-    click.echo(f"{PARAMS} is without {', '.join(names)}; left: {', '.join(kept)}")
+    click.echo(f"removed {', '.join(names)} from {PARAMS}; left: {', '.join(kept)}")
 
 
 @click.command()
 @click.argument("name", metavar="EXPERIMENT")
 @click.option(
-    "--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True, help="For each speed."
-)
+    "--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True,
+    help="Duration of each measurement.",
+)  # fmt: skip
 def profile(name: str, seconds: float) -> None:
-    """Measure how fast EXPERIMENT trains here: end to end, on ready tensors, reading alone."""
+    """Measure the training speed of EXPERIMENT here.
+
+    Three measurements: end to end, on one batch that is ready on the device, and of the data
+    loader alone.
+    """
     from benchmark.contracts.clips import read_clips
     from benchmark.editions.edition import read_edition
 
     with mistakes_shown():
         params = read_params(PARAMS)
-        experiment = entry(params.experiments, "experiments", name)
-        data = Path("data", experiment.edition)
-        clips = read_clips(data / "clips.parquet", read_edition(experiment.edition))
-        # Seconds to import: not before it is known that there are clips.
+        spec = entry(params.experiments, "experiments", name)
+        data = Path("data", spec.edition)
+        clips = read_clips(data / "clips.parquet", read_edition(spec.edition))
+        # Importing torch takes seconds, so a missing index is reported first.
         from benchmark.training.experiment import Places, build_train_spec
         from benchmark.training.monitor.profiling import measure
 
         places = Places(
-            modality=data / experiment.modality, init_from=Path("models", experiment.init_from),
+            modality=data / spec.modality, init_from=Path("models", spec.init_from),
             out=Path(), reports=Path(), record=Path(),
         )  # fmt: skip
         speeds = measure(build_train_spec(name, params, clips, places), seconds=seconds)
@@ -113,7 +95,7 @@ def profile(name: str, seconds: float) -> None:
     click.echo(f"end to end          {speeds.end_to_end:8.2f} clips/s   {share:.2f} of synthetic")
     click.echo(f"synthetic           {speeds.synthetic:8.2f} clips/s   on one ready batch")
     click.echo(f"loader alone        {speeds.loader:8.2f} clips/s")
-    click.echo(f"forward pass        {speeds.gflops_per_clip:8.2f} G multiply-adds a clip")
+    click.echo(f"forward pass        {speeds.gflops_per_clip:8.2f} G multiply-adds per clip")
     click.echo(f"MFU of synthetic    {100 * speeds.mfu:8.1f} %")
     if speeds.memory_gib:
-        click.echo(f"memory at its peak  {speeds.memory_gib:8.2f} GiB")
+        click.echo(f"peak memory         {speeds.memory_gib:8.2f} GiB")

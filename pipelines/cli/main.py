@@ -1,4 +1,4 @@
-"""`mgbench`: the commands for people. Stages are DVC's; nothing here changes a result."""
+"""The `mgbench` command. Its commands serve people; only DVC's stages make results."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ruamel.yaml import YAML
 from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
-from pipelines.cli.experiment import profile, recipe
+from pipelines.cli.experiment import experiment, profile
 from pipelines.cli.modality import modality
 from pipelines.cli.predict import predict
+from pipelines.cli.preset import preset
 from pipelines.cli.scores import evaluate, fuse, scores
 from pipelines.cli.submit import submit
 from pipelines.cli.weights import weights
 
 PORT = 5000
-
-
+"""MLflow's usual port."""
 SECTIONS = {
-    "Where you are": ("doctor", "status", "results", "ui", "sync"),
+    "Project": ("doctor", "status", "results", "ui", "sync"),
     "Data": ("data", "edition", "modality", "weights"),
-    "Training": ("profile", "recipe"),
+    "Training": ("experiment", "preset", "profile"),
     "Scores and submissions": ("evaluate", "fuse", "scores", "submit"),
     "Any video": ("predict",),
 }
-"""How the help is laid out; a test sees that no command is left out."""
+"""Sections of the help; a test checks that every command is in one."""
 
 
-class Contents(click.Group):
-    """A group whose help reads like a table of contents."""
+class SectionedGroup(click.Group):
+    """A group whose help lists the commands by section."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, section by section."""
@@ -47,83 +47,85 @@ class Contents(click.Group):
                 )
 
 
-@click.group(cls=Contents, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("mm-gesture-benchmark"), prog_name="mgbench")
 def main() -> None:
-    """Micro-gesture benchmark: results by `dvc repro`, runs in MLflow, leaderboard files."""
+    """Benchmark for micro-gesture recognition.
+
+    'dvc repro' makes the results, MLflow shows the runs, 'mgbench' does the rest.
+    """
 
 
-main.add_command(data)
-main.add_command(doctor)
-main.add_command(edition)
-main.add_command(evaluate)
-main.add_command(fuse)
-main.add_command(modality)
-main.add_command(predict)
-main.add_command(profile)
-main.add_command(recipe)
-main.add_command(scores)
-main.add_command(submit)
-main.add_command(weights)
+for _command in (
+    data, doctor, edition, evaluate, experiment, fuse, modality, predict, preset, profile, scores,
+    submit, weights,
+):  # fmt: skip
+    main.add_command(_command)
 
 
 @main.command()
 def status() -> None:
-    """Say of every stage whether it is up to date, and what made it old."""
+    """Show per stage whether it is up to date, or what changed."""
     from benchmark.archives.archive import archive_module
     from benchmark.params.params import read_params
     from benchmark.tracking.provenance import changed_code
 
     with mistakes_shown():
-        code = changed_code(Path.cwd(), read_params(PARAMS), archive_module)
-    changed = json.loads(_dvc("status", "--json"))
+        # A broken params.yaml gets our message, with all its problems, instead of DVC's.
+        params = read_params(PARAMS)
+        # DVC sees changed code only after stage check has hashed it, so compare it here.
+        code = changed_code(Path.cwd(), params, archive_module)
+    changes = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
-    known = _locked_stages()
-    old = 0
+    recorded = _recorded_stages()
+    stale = 0
     for name in stages:
-        reasons = _reasons(changed.get(name, []))
+        reasons = _reasons(changes.get(name, []))
         if files := code.get(name):
-            reasons.append("changed code: " + _first(files))
-        old += bool(reasons) or name not in known
-        told = "; ".join(reasons) or "up to date"
-        click.echo(f"{name:<26} {told if name in known else 'not run yet'}")
-    advice = "run 'dvc repro'" if old else "nothing to do"
-    click.echo(f"{len(stages) - old} of {len(stages)} stages are up to date: {advice}")
+            reasons.append("changed code: " + _first_three(files))
+        stale += bool(reasons) or name not in recorded
+        text = "; ".join(reasons) or "up to date"
+        click.echo(f"{name:<26} {text if name in recorded else 'not run yet'}")
+    advice = "run 'dvc repro'" if stale else "nothing to do"
+    click.echo(f"{len(stages) - stale} of {len(stages)} stages are up to date: {advice}")
 
 
-def _locked_stages() -> set[str]:
-    """Stages that ran at least once."""
+def _recorded_stages() -> set[str]:
+    """Return the stages that ran at least once."""
     lock = Path("dvc.lock")
     return set(YAML(typ="safe").load(lock)["stages"]) if lock.is_file() else set()
 
 
 def _reasons(entries: list[Any]) -> list[str]:
-    """DVC's list of changes as short phrases."""
-    found = []
+    """Shorten what `dvc status --json` says of one stage to phrases.
+
+    An entry is a text, such as "changed command", or maps "changed deps" or "changed outs" to
+    {path: state}, where changed params have a mapping instead of a state.
+    """
+    reasons = []
     for entry in entries:
         if isinstance(entry, str):
-            found.append(entry)
+            reasons.append(entry)
             continue
         for kind, paths in entry.items():
-            short = (
-                [
-                    f"{key} {value if isinstance(value, str) else 'modified'}"
-                    for key, value in paths.items()
+            if isinstance(paths, dict):
+                states = [
+                    f"{path} {state if isinstance(state, str) else 'modified'}"
+                    for path, state in paths.items()
                 ]
-                if isinstance(paths, dict)
-                else [str(paths)]
-            )
-            found.append(f"{kind}: {_first(short)}")
-    return found
+            else:
+                states = [str(paths)]
+            reasons.append(f"{kind}: {_first_three(states)}")
+    return reasons
 
 
-def _first(names: list[str]) -> str:
-    """Three of them at most."""
+def _first_three(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _dvc(*arguments: str) -> str:
-    """Standard output of a dvc command; its own message where it fails."""
+    """Return the standard output of a dvc command; exit with DVC's own message if it fails."""
+    # A `dvc` on PATH may belong to another environment.
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -134,7 +136,7 @@ def _dvc(*arguments: str) -> str:
 
 @main.command()
 def sync() -> None:
-    """Show in MLflow every run recorded in runs/, once; close runs that were killed."""
+    """Create in MLflow every run of runs/ that it lacks, and close runs that were killed."""
     from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
 
@@ -145,9 +147,12 @@ def sync() -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=PORT, show_default=True,
+    help="Port of the MLflow server.",
+)  # fmt: skip
 def ui(port: int) -> None:
-    """Sync, print links to the results table and the trainings, then serve MLflow on 127.0.0.1."""
+    """Sync, then serve MLflow on 127.0.0.1."""
     from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
     from benchmark.tracking.ui import serve, ui_links
@@ -162,13 +167,13 @@ def ui(port: int) -> None:
 
 @main.command()
 def results() -> None:
-    """Print the results table, where the submission files lie, and how to see the runs."""
+    """Print the results table and list the submission files."""
     page = Path("RESULTS.md")
     with mistakes_shown():
         click.echo(page.read_text("utf-8") if page.is_file() else "no RESULTS.md: run 'dvc repro'")
     for file in sorted(Path("submissions").glob("*/*.csv")):
-        click.echo(f"submission file: {file} and {file.with_suffix('.zip').name} beside it")
-    click.echo("runs: 'make ui', or 'mgbench ui' inside the environment")
+        click.echo(f"submission file: {file}, zipped as {file.with_suffix('.zip').name}")
+    click.echo("to see the runs: 'make ui', or 'mgbench ui' inside the environment")
 
 
 if __name__ == "__main__":

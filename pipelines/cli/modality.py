@@ -1,4 +1,4 @@
-"""`mgbench modality`: any modality of any video, by hand."""
+"""`mgbench modality`: modalities of a single video, and pictures of prepared clips."""
 
 from __future__ import annotations
 
@@ -29,119 +29,144 @@ VIDEOS = kinds_of(Modality, VideoModality)
 BACKENDS = [*kinds_of(FlowBackend), *kinds_of(DepthBackend)]
 
 
+class Source(NamedTuple):
+    """The part of a video to work on."""
+
+    video: Path
+    info: VideoInfo
+    span: Span
+
+
 class Made(NamedTuple):
-    """Values of every frame, how a person sees one, and what they hang on."""
+    """A modality of one video."""
 
     values: Iterable[Any]
+    """Array of each frame, in order."""
     picture: Callable[[Any], Any]
+    """Turns one array into an RGB picture."""
     config: str
+    """Parameters that the values depend on, as JSON."""
 
 
 @click.group()
 def modality() -> None:
-    """Modalities of single files."""
+    """Make modalities of single videos, and pictures of prepared clips."""
 
 
 @modality.command()
 @click.argument("kind", type=click.Choice([*MAPS, *VIDEOS]))
 @click.argument("video", type=existing)
-@click.option("--out", type=path, required=True, help="OUT.npz for numbers, OUT.mp4 to look at.")
-@click.option("--modality", "name", help="Entry of params.yaml; else the first of this kind.")
-@click.option("--variant", type=click.Choice(["paper", "mm_gesture", "signed"]), help="Of taylor.")
-@click.option("--backend", type=click.Choice(BACKENDS), help="Of flow or depth.")
+@click.option(
+    "--out", type=path, required=True, help="File to write: .npz for arrays, .mp4 for a video."
+)
+@click.option(
+    "--modality", help="Entry of section modalities or estimates; default: the first of KIND."
+)
+@click.option(
+    "--variant", type=click.Choice(["paper", "mm_gesture", "signed"]), help="Variant of taylor."
+)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Backend of flow or depth.")
 @click.option(
     "--short-side",
     type=click.IntRange(8),
     default=256,
     show_default=True,
-    help="At most; nothing is made larger than the video.",
+    help="Largest shorter side in pixels; videos are never enlarged.",
 )
-@click.option("--start", type=click.IntRange(0), default=0, help="First frame.")
-@click.option("--end", type=click.IntRange(1), help="Frame after the last.")
-@click.option("--keypoints", type=existing, help="OpenPose's sheet of the video, for maps.")
-@click.option("--pose", type=existing, help="MediaPipe's models instead: pose,")
-@click.option("--hands", type=existing, help="hands,")
-@click.option("--face", type=existing, help="and face.")
-@click.option("--map-size", type=click.IntRange(8), default=56, show_default=True)
-@click.option("--sigma", type=click.FloatRange(0.1), default=0.6, show_default=True)
-def make(kind: str, video: Path, out: Path, start: int, end: int | None, **knobs: Any) -> None:
-    """Make one modality (KIND) of one VIDEO: numbers, or a video to look at."""
+@click.option("--start", type=click.IntRange(0), default=0, help="First frame; default: 0.")
+@click.option(
+    "--end", type=click.IntRange(1), help="Frame after the last one; default: all frames."
+)
+@click.option(
+    "--keypoints", type=existing, help="OpenPose sheet (.xlsx) of the video, for joint and limb."
+)
+@click.option("--pose", type=existing, help="Instead of --keypoints: MediaPipe's pose model.")
+@click.option("--hands", type=existing, help="MediaPipe's hand model.")
+@click.option("--face", type=existing, help="MediaPipe's face model.")
+@click.option(
+    "--map-size", type=click.IntRange(8), default=56, show_default=True,
+    help="Height and width of the heat maps in pixels.",
+)  # fmt: skip
+@click.option(
+    "--sigma", type=click.FloatRange(0.1), default=0.6, show_default=True,
+    help="Standard deviation of a joint's Gaussian in heat-map pixels.",
+)  # fmt: skip
+def make(kind: str, video: Path, out: Path, start: int, end: int | None, **config: Any) -> None:
+    """Make modality KIND of VIDEO, as arrays or as a video to look at."""
+    # Imported here, as in all commands: torch and OpenCV take seconds, and --help must not.
     from benchmark.core.video import probe
     from benchmark.modalities.one_file import span_of, write_arrays, write_pictures
 
     with mistakes_shown():
         if out.suffix not in {".npz", ".mp4"}:
-            raise ParamsError(out, "not a known ending", expected=".npz or .mp4", found=out.suffix)
+            raise ParamsError(out, "unknown file type", expected=".npz or .mp4", found=out.suffix)
         info = probe(video)
-        span = span_of(video, info.frames, start, end)
-        made = (_maps if kind in MAPS else _frames)(kind, video, info, span, **knobs)
+        source = Source(video, info, span_of(video, info.frames, start, end))
+        made = (_maps if kind in MAPS else _frames)(kind, source, config)
         if out.suffix == ".npz":
-            write_arrays(out, made.values, span, made.config)
+            write_arrays(out, made.values, source.span, made.config)
         else:
             write_pictures(out, made.picture, made.values, info.fps)
-    click.echo(f"wrote {out}: {kind} of frames {span.start} to {span.end - 1} of {video}")
+    first, end = source.span
+    click.echo(f"wrote {out}: {kind} of frames {first} to {end - 1} of {video}")
 
 
-def _frames(
-    kind: str, video: Path, info: VideoInfo, span: Span, *, name: str | None, variant: str | None,
-    backend: str | None, short_side: int, **others: Any,
-) -> Made:  # fmt: skip
+def _frames(kind: str, source: Source, config: dict[str, Any]) -> Made:
     from benchmark.modalities.one_file import extract, frames_of, spec_of
 
-    _only("keypoints, pose, hands and face", "maps", [others[k] for k in _SOURCES])
-    spec = spec_of(kind, read_params(PARAMS).all_modalities, name=name, backend=backend)
-    changes: dict[str, Any] = {"short_side": min(short_side, info.width, info.height)}
-    if "variant" not in type(spec).model_fields:
-        _only("variant", "taylor", [variant])
-    elif variant is not None:
-        changes["variant"] = variant
+    _refuse(kind, config, "keypoints", "pose", "hands", "face")
+    entries = read_params(PARAMS).all_modalities
+    spec = spec_of(kind, entries, name=config["modality"], backend=config["backend"])
+    # Enlarging a video would add pixels but no detail.
+    side = min(config["short_side"], source.info.width, source.info.height)
+    changes: dict[str, Any] = {"short_side": side}
+    if "variant" in type(spec).model_fields:
+        changes["variant"] = config["variant"] or spec.variant
+    else:
+        _refuse(kind, config, "variant")
     spec = spec.model_copy(update=changes)
-    values = extract(spec.extractor(side=spec.short_side), frames_of(video, span))
+    extractor = spec.extractor(side=side)
+    values = extract(extractor, frames_of(source.video, source.span))
     return Made(values, spec.viewer(), spec.model_dump_json())
 
 
-_SOURCES = ("keypoints", "pose", "hands", "face")
-_CHOICES = ("name", "variant", "backend")
-
-
-def _maps(
-    kind: str, video: Path, info: VideoInfo, span: Span, *, keypoints: Path | None,
-    pose: Path | None, hands: Path | None,
-    face: Path | None, map_size: int, sigma: float, **others: Any,
-) -> Made:  # fmt: skip
+def _maps(kind: str, source: Source, config: dict[str, Any]) -> Made:
     from benchmark.modalities.one_file import Maps, estimated_points, frames_of, sheet_points
     from benchmark.modalities.pose.mediapipe_points import PoseModels
 
-    _only("modality, variant and backend", "videos", [others[k] for k in _CHOICES])
+    _refuse(kind, config, "modality", "variant", "backend")
+    keypoints, pose = config["keypoints"], config["pose"]
     if (keypoints is None) == (pose is None):
         raise ParamsError(
-            kind, "points have one source", expected="--keypoints SHEET or --pose MODEL",
+            kind, "needs one source of keypoints", expected="--keypoints SHEET or --pose MODEL",
             found="both" if pose else "neither", do="See docs/skeletons-from-video.md",
         )  # fmt: skip
+    video, info, span = source
     if keypoints is not None:
         points = sheet_points(keypoints, span)
     else:
-        models = PoseModels(pose or Path(), hands, face)
+        models = PoseModels(pose, config["hands"], config["face"])
         points = estimated_points(frames_of(video, span), models, info.fps)
+    size, sigma = config["map_size"], config["sigma"]
     stream = "joint" if kind == "joint" else "limb"
-    maps = Maps(stream, points, (info.width, info.height), size=map_size, sigma=sigma)
-    knobs = {"kind": kind, "size": map_size, "sigma": sigma}
-    return Made(maps, maps.picture, json.dumps(knobs))
+    maps = Maps(stream, points, (info.width, info.height), size=size, sigma=sigma)
+    return Made(maps, maps.picture, json.dumps({"kind": kind, "size": size, "sigma": sigma}))
 
 
-def _only(options: str, kinds: str, given: list[object]) -> None:
-    if any(value is not None for value in given):
-        raise ParamsError(f"--{options}", f"only for {kinds}")
+def _refuse(kind: str, config: dict[str, Any], *options: str) -> None:
+    for option in options:
+        if config[option] is not None:
+            raise ParamsError(f"--{option}", f"is not an option of kind {kind}")
 
 
 @modality.command()
 @click.argument("clip_id")
-@click.option("--sheets", "name", help="Entry of params.yaml's sheets; else the first.")
-@click.option("--out", type=path, required=True, help="The picture, a PNG.")
-def sheet(clip_id: str, name: str | None, out: Path) -> None:
-    """Show CLIP_ID in all prepared modalities side by side."""
+@click.option("--previews", "name", help="Entry of section previews; default: the first.")
+@click.option("--out", type=path, required=True, help="Picture to write (.png).")
+def preview(clip_id: str, name: str | None, out: Path) -> None:
+    """Draw CLIP_ID in all prepared modalities below each other."""
     from benchmark.contracts.clips import read_clips
-    from benchmark.data_report.previews import Source, clip_figure
+    from benchmark.data_report import previews
     from benchmark.editions.edition import read_edition
     from benchmark.plots.figures import save
 
@@ -153,6 +178,7 @@ def sheet(clip_id: str, name: str | None, out: Path) -> None:
         clips = read_clips(folder / "clips.parquet", edition)
         clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
         if clip is None:
-            raise ParamsError("CLIP_ID", f"no clip {clip_id} in edition {edition.name}")
-        save(clip_figure(Source(spec, folder, params.all_modalities, clips), edition, clip), out)
+            raise ParamsError("CLIP_ID", f"edition {edition.name} has no clip '{clip_id}'")
+        source = previews.Source(spec, folder, params.all_modalities, clips)
+        save(previews.clip_figure(source, edition, clip), out)
     click.echo(f"wrote {out}")

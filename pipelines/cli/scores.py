@@ -1,6 +1,6 @@
-"""`mgbench scores import`, `mgbench fuse`, `mgbench evaluate`: scores of any program, in files.
+"""`mgbench scores`, `mgbench fuse` and `mgbench evaluate`: work with the scores of any program.
 
-Neither torch nor DVC nor a data set is needed.
+These commands need neither torch nor DVC nor a data set.
 """
 
 from __future__ import annotations
@@ -22,43 +22,52 @@ if TYPE_CHECKING:
 
 
 def _parquet(_: click.Context, __: click.Parameter, value: Path) -> Path:
-    """The path; another ending would promise another form."""
     if value.suffix != ".parquet":
-        raise click.BadParameter(f"'{value}' must end in .parquet")
+        raise click.BadParameter(f"'{value}' must end in .parquet, the format that is written")
     return value
 
 
 out_option = click.option(
-    "--out", type=path, required=True, callback=_parquet, help="Probabilities to write (.parquet)."
+    "--out",
+    type=path,
+    required=True,
+    callback=_parquet,
+    help="File of probabilities to write (.parquet).",
 )
 
 
 @click.group()
 def scores() -> None:
-    """Scores of other programs."""
+    """Import the scores of other programs."""
 
 
 @scores.command("import")
 @click.argument("file", type=existing)
 @out_option
-@click.option("--edition", "edition_name", help="Whose clips and classes they are, or a challenge.")
-@click.option("--split", type=click.Choice(get_args(Split)), help="Of the edition.")
-@click.option("--num-classes", type=click.IntRange(2), help="In the place of an edition.")
-@click.option("--ids", "ids_file", type=existing, help="CSV: the clip of each row, in order.")
+@click.option(
+    "--edition", "edition_name", help="Edition or challenge that defines clips and classes."
+)
+@click.option("--split", type=click.Choice(get_args(Split)), help="Split of the edition.")
+@click.option(
+    "--num-classes", type=click.IntRange(2), help="Number of classes, instead of --edition."
+)
+@click.option(
+    "--ids", "ids_file", type=existing, help="CSV with the clip id of each row, in order."
+)
 @click.option(
     "--labels-out",
     type=click.Path(path_type=Path),
-    help="CSV to write with the labels that the file tells.",
+    help="CSV to write the labels to that FILE contains.",
 )
-@click.option("--stream", help="Which head, where a dump holds several (rgb, pose).")
-@click.option("--logits", is_flag=True, help="The numbers are logits: take their softmax.")
+@click.option("--stream", help="Head to read from a file with several heads, such as rgb or pose.")
+@click.option("--logits", is_flag=True, help="FILE holds logits: apply softmax.")
 def import_(
     file: Path, out: Path, edition_name: str | None, split: Split | None, num_classes: int | None,
     ids_file: Path | None, labels_out: Path | None, stream: str | None, logits: bool,
 ) -> None:  # fmt: skip
-    """Read FILE (mmaction2 or PYSKL .pkl, .npy, .csv) and write probabilities by clip id.
+    """Convert FILE (.pkl of mmaction2 or PYSKL, .npy, .csv) to probabilities by clip id.
 
-    Nothing in FILE is run.
+    A .pkl is parsed safely: no code in it runs.
     """
     from benchmark.contracts.external_scores import as_probabilities, read_ids, read_scores
     from benchmark.contracts.predictions import Probabilities, write_probabilities
@@ -66,7 +75,7 @@ def import_(
     with mistakes_shown():
         if (edition_name is None) == (num_classes is None) or bool(edition_name) != bool(split):
             raise ParamsError(
-                "scores import", "whose scores are they?",
+                "scores import", "clips and classes are not defined",
                 expected="either --edition and --split, or --num-classes",
             )  # fmt: skip
         found = read_scores(file, stream=stream)
@@ -75,7 +84,7 @@ def import_(
         classes = edition.classes if edition else tuple(map(str, range(num_classes or 0)))
         if found.p.shape[1] != len(classes):
             raise FormatError(
-                file, "another number of classes", expected=str(len(classes)),
+                file, "wrong number of classes", expected=str(len(classes)),
                 found=str(found.p.shape[1]),
             )  # fmt: skip
         ids = tuple(read_ids(ids_file)) if ids_file else found.ids
@@ -83,7 +92,10 @@ def import_(
             ids = _ids_of(challenge, split, len(found.p))
         if len(ids) != len(found.p):
             raise FormatError(
-                file, "not one row a clip", expected=f"{len(ids)} rows", found=str(len(found.p))
+                file,
+                "must have one row per clip",
+                expected=f"{len(ids)} rows",
+                found=str(len(found.p)),
             )
         p = as_probabilities(found.p, logits=logits, where=file)
         name, part = edition.name if edition else FOREIGN, split or "any"
@@ -91,19 +103,24 @@ def import_(
         click.echo(f"wrote {out}: {len(ids)} clips, {len(classes)} classes")
         if labels_out is not None:
             if found.labels is None:
-                raise FormatError(file, "tells no labels", do="Leave --labels-out out")
+                raise FormatError(file, "contains no labels", do="Omit --labels-out")
             rows = zip(ids, found.labels, strict=True)
             write_text(labels_out, csv_text(["clip_id", "label"], rows))
             click.echo(f"wrote {labels_out}")
 
 
 def _ids_of(challenge: Challenge | None, split: Split | None, rows: int) -> tuple[str, ...]:
-    """Of the leaderboard's list or of the index; without an edition, row numbers."""
+    """Find the clip ids of a file that names none.
+
+    They are those of the leaderboard's list or of the index; without an edition, row numbers.
+    """
     if challenge is None or split is None:
+        # Padded, so that sorting by id keeps the order of the rows.
         return tuple(f"row{row:06d}" for row in range(rows))
     edition = read_edition(challenge.edition)
     if split == "test" and isinstance(challenge.ids, NumberedIds):
         return tuple(published_ids(challenge) or ())
+    # The index lists exactly the clips of the archive; a published list is the fallback.
     index = Path("data", edition.name, "clips.parquet")
     if index.is_file():
         from benchmark.contracts.clips import read_clips
@@ -111,40 +128,43 @@ def _ids_of(challenge: Challenge | None, split: Split | None, rows: int) -> tupl
         return tuple(read_clips(index, edition).split(split).ids)
     if (listed := listed_ids(edition, split)) is None:
         raise FormatError(
-            index, "no such file, and nobody published the order of these clips",
-            do=f"Run 'dvc repro index@{edition.name}', or name the clips with --ids",
+            index, "no such file, and no published list orders these clips",
+            do=f"Run 'dvc repro index@{edition.name}', or pass --ids",
         )  # fmt: skip
     return tuple(listed)
 
 
 @click.command()
 @click.argument("files", type=existing, nargs=-1, required=True)
-@click.option("--weights", help="One a file, such as 1,1,0.5; equal ones if not given.")
+@click.option("--weights", help="One weight per file, such as 1,1,0.5; default: equal weights.")
 @out_option
 def fuse(files: tuple[Path, ...], weights: str | None, out: Path) -> None:
-    """Write the weighted mean of probabilities FILES, joined by clip id.
+    """Write the weighted mean of the probabilities in FILES, joined by clip id.
 
-    What it is made of goes beside it, for the submission.json of 'mgbench submit write'.
+    A JSON file beside it records members and weights; 'mgbench submit write' copies them to
+    submission.json.
     """
     from benchmark.contracts.predictions import read_probabilities, write_probabilities
     from submission.fusion.fuse import fuse as fused
-    from submission.fusion.fused_note import write_fused_note
+    from submission.fusion.metadata import write_fusion_metadata
 
     with mistakes_shown():
         numbers = _numbers(weights, len(files))
         if len(set(files)) < len(files):
-            raise ParamsError("FILES", "one comes twice", do="Give it a larger weight")
+            raise ParamsError(
+                "FILES", "a file is given twice", do="Give it a larger weight instead"
+            )
         read = [read_probabilities(file) for file in files]
-        # Two files may come from systems of one name; within this call the place tells them apart.
+        # Files of different systems may have the same source name; the position makes them unique.
         members = [
             replace(one, source=f"{place:04d} {one.source}") for place, one in enumerate(read)
         ]
         given = {one.source: number for one, number in zip(members, numbers, strict=True)}
         result = fused(members, given, source=out.stem)
         write_probabilities(result, out)
-        beside = write_fused_note(out, dict(zip(files, numbers, strict=True)))
+        beside = write_fusion_metadata(out, dict(zip(files, numbers, strict=True)))
         click.echo(
-            f"wrote {out}: {len(result)} clips of {len(files)} files; {beside.name} says how"
+            f"wrote {out}: {len(result)} clips of {len(files)} files, recorded in {beside.name}"
         )
 
 
@@ -157,24 +177,26 @@ def _numbers(text: str | None, files: int) -> list[float]:
         numbers = []
     if len(numbers) != files:
         raise ParamsError(
-            "--weights", "not one number a file", expected=f"{files} numbers, such as 1,0.5",
-            found=text,
+            "--weights", "must have one number per file",
+            expected=f"{files} numbers, such as 1,0.5", found=text,
         )  # fmt: skip
     return numbers
 
 
 @click.command()
 @click.argument("file", type=existing)
-@click.option("--labels", type=existing, required=True, help="CSV: clip_id,label.")
+@click.option(
+    "--labels", type=existing, required=True, help="CSV with the columns clip_id and label."
+)
 def evaluate(file: Path, labels: Path) -> None:
-    """Print every metric of probabilities FILE."""
+    """Print all metrics of the probabilities in FILE."""
     from benchmark.contracts.external_scores import read_labels
     from benchmark.contracts.predictions import read_probabilities
-    from benchmark.evaluation.metrics import score
+    from benchmark.evaluation.scores import all_scores
 
     with mistakes_shown():
-        found = read_probabilities(file)
-        metrics = score(found.p, read_labels(labels, found.clip_id))
+        probabilities = read_probabilities(file)
+        metrics = all_scores(probabilities.p, read_labels(labels, probabilities.clip_id))
         for name, value in metrics.model_dump().items():
             percent = name not in {"log_loss", "n"}
             shown = f"{100 * value:.3f} %" if percent else f"{cast('float', value):.6g}"

@@ -1,4 +1,4 @@
-"""`mgbench submit`: files for leaderboards, from the probabilities of any program."""
+"""`mgbench submit`: leaderboard files from the probabilities of any program."""
 
 from __future__ import annotations
 
@@ -15,32 +15,38 @@ if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge
     from benchmark.contracts.clips import Clips
     from submission.leaderboard.columns import Wanted
-    from submission.leaderboard.metadata import SubmissionNote
+    from submission.leaderboard.metadata import SubmissionMetadata
 
-EDITION = "A challenge, such as miga2025, or an edition."
+EDITION = "Challenge, such as miga2025, or edition."
 
 edition_option = click.option("--edition", "name", required=True, help=EDITION)
 ids_option = click.option(
-    "--ids", "ids_file", type=existing, help="CSV: the clips that it asks for, in order."
+    "--ids",
+    "ids_file",
+    type=existing,
+    help="CSV with the clip ids that the challenge expects, in order.",
 )
 
 
 @click.group()
 def submit() -> None:
-    """Files for leaderboards."""
+    """Write, check, compare and upload leaderboard files."""
 
 
 @submit.command("list")
 def list_() -> None:
-    """Name every challenge, its file, and what of it is assumed."""
+    """List all challenges, their files, and which rules of a file are assumed."""
     from benchmark.challenges.challenge import challenge_names, read_challenge
     from benchmark.editions.edition import edition_names
 
     editions = set(edition_names())
-    for own, title in ((False, "Challenges:"), (True, "Editions, in the plain form of each:")):
+    for are_editions, title in (
+        (False, "Challenges:"),
+        (True, "Editions, each in its own format:"),
+    ):
         click.echo(title)
         for name in challenge_names():
-            if (name in editions) != own:
+            if (name in editions) != are_editions:
                 continue
             challenge = read_challenge(name)
             assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
@@ -50,51 +56,63 @@ def list_() -> None:
 @submit.command()
 @click.argument("file", type=existing)
 @edition_option
-@click.option("--out", type=path, required=True, help="Folder to write, replaced as a whole.")
+@click.option(
+    "--out",
+    type=path,
+    required=True,
+    help="Folder to write; an earlier submission in it is replaced.",
+)
 @ids_option
-@click.option("--transductive", is_flag=True, help="Test clips took part in training or fusing.")
+@click.option(
+    "--transductive",
+    is_flag=True,
+    help="State that unlabeled test clips took part in training or fusing.",
+)
 def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive: bool) -> None:
-    """Write probabilities FILE as the CSV and zip that the leaderboard takes."""
+    """Write the probabilities in FILE as the CSV and zip that the leaderboard accepts."""
     from benchmark.contracts.predictions import read_probabilities
     from submission.leaderboard.metadata import ingredients_of
     from submission.leaderboard.writer import write_submission
 
     with mistakes_shown():
         challenge, wanted = _wanted(name, ids_file)
+        # Messages show the user's path; the record of the run needs an absolute one.
         shown, out = out, out.resolve()
         _check_folder(out, {challenge.form.file, challenge.form.zip})
-        found = read_probabilities(file)
-        made_of = ingredients_of(file, found.source, transductive=transductive)
-        note = write_submission(found, wanted, challenge, made_of, out)
-        click.echo(f"wrote {shown}: {', '.join(note.files)}, {note.clips} clips, checked")
-        if note.assumed:
-            click.echo(f"nobody has confirmed this of the form: {note.assumed}")
-        _record(note, out)
+        probabilities = read_probabilities(file)
+        made_of = ingredients_of(file, probabilities.source, transductive=transductive)
+        metadata = write_submission(probabilities, wanted, challenge, made_of, out)
+        click.echo(f"wrote {shown}: {', '.join(metadata.files)}, {metadata.clips} clips, checked")
+        if metadata.assumed:
+            click.echo(f"not confirmed by the organizers: {metadata.assumed}")
+        _record(metadata, out)
 
 
 def _check_folder(out: Path, ours: set[str]) -> None:
-    """Refuse a folder that holds anything but an earlier submission: it is replaced as a whole.
+    """Refuse a folder that holds anything but an earlier submission, because we replace it whole.
 
     `ours` are the names of the CSV and its zip.
     """
-    from submission.leaderboard.metadata import NOTE
+    from submission.leaderboard.metadata import METADATA
 
-    held = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    others = [name for name in held if name not in {*ours, NOTE}]
-    if held and NOTE not in held:
-        others = held
-    wrong = ", ".join(others[:3]) or ("a file" if out.exists() and not out.is_dir() else "")
+    names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    # Without submission.json nothing says that a prediction.csv in the folder is ours.
+    foreign = [name for name in names if METADATA not in names or name not in {*ours, METADATA}]
     if out == Path.cwd():
-        wrong = "this folder"
-    if wrong:
+        found = "the current folder"
+    elif out.exists() and not out.is_dir():
+        found = "a file"
+    else:
+        found = ", ".join(foreign[:3])
+    if found:
         raise ParamsError(
             "--out", f"{out} is not a folder of one submission", expected="a new folder",
-            found=wrong,
+            found=found,
         )  # fmt: skip
 
 
-def _record(note: SubmissionNote, out: Path) -> None:
-    """Keep it as a run where a project is; `mgbench ui` shows it."""
+def _record(metadata: SubmissionMetadata, out: Path) -> None:
+    """Record the submission as an MLflow run, if the command runs inside a project."""
     from benchmark.tracking.records import write_records
     from benchmark.tracking.store import find_root
     from submission.leaderboard.metadata import submission_record
@@ -102,27 +120,27 @@ def _record(note: SubmissionNote, out: Path) -> None:
     try:
         root = find_root()
     except BenchmarkError:
-        click.echo("outside of a project: no run is kept, submission.json tells all")
+        click.echo("outside of a project: submission.json is the only record")
         return
-    # Two folders of one name, in different places, are two submissions.
+    # Folders of the same name in different places are different submissions.
     place = hashlib.sha256(str(out).encode()).hexdigest()[:8]
-    record = root / "runs" / f"submission-{note.challenge}-{out.name}-{place}.json"
-    write_records(record, [submission_record(root, note, out)])
-    click.echo(f"its run: {record.relative_to(root)}, shown by 'mgbench ui' or 'mgbench sync'")
+    record = root / "runs" / f"submission-{metadata.challenge}-{out.name}-{place}.json"
+    write_records(record, [submission_record(root, metadata, out)])
+    click.echo(f"recorded as {record.relative_to(root)}; 'mgbench ui' shows the run")
 
 
 def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
-    """The challenge and the clips that it asks for, by its list, the index or `ids_file`."""
+    """Read a challenge, and the clips that it expects from `ids_file`, its list or the index."""
     from benchmark.challenges.challenge import EditionIds, read_challenge
     from benchmark.contracts.external_scores import read_ids
     from submission.leaderboard.columns import wanted_clips
 
     challenge = read_challenge(name)
     suffix = challenge.form.id_suffix
-    named = [clip.removesuffix(suffix) for clip in read_ids(ids_file)] if ids_file else None
-    own = isinstance(challenge.ids, EditionIds) and named is None
-    clips = _index(challenge.edition) if own else None
-    return challenge, wanted_clips(challenge, clips, named)
+    given = [clip.removesuffix(suffix) for clip in read_ids(ids_file)] if ids_file else None
+    needs_index = isinstance(challenge.ids, EditionIds) and given is None
+    clips = _index(challenge.edition) if needs_index else None
+    return challenge, wanted_clips(challenge, clips, given)
 
 
 def _index(edition: str) -> Clips | None:
@@ -145,7 +163,7 @@ def _index(edition: str) -> Clips | None:
 @edition_option
 @ids_option
 def check(file: Path, name: str, ids_file: Path | None) -> None:
-    """Name every fault of FILE, a CSV or the zip of one, and how to mend it."""
+    """List everything that is wrong with FILE, a CSV or its zip, and how to fix it."""
     with mistakes_shown():
         click.echo(_checked(file, name, ids_file))
 
@@ -155,41 +173,47 @@ def _checked(file: Path, name: str, ids_file: Path | None) -> str:
     from submission.leaderboard.checks import check_submission
 
     if file.is_dir():
-        raise ParamsError(file, "a folder", expected="the CSV in it, or the zip")
+        raise ParamsError(file, "is a folder", expected="the CSV in it, or the zip")
     challenge, wanted = _wanted(name, ids_file)
     check_submission(file, wanted.ids, challenge.form, read_edition(challenge.edition))
-    return f"{file}: {len(wanted.ids)} clips, as {challenge.name} takes them"
+    return f"{file}: {len(wanted.ids)} clips, valid for {challenge.name}"
 
 
 @submit.command()
 @click.argument("file", type=existing)
 @edition_option
 @ids_option
-@click.option("--competition", help="Kaggle's name of it, where the challenge's file has none.")
-@click.option("--message", default="mgbench", show_default=True, help="Shown beside the score.")
-@click.option("--send", is_flag=True, help="Really send it; without this, only check and say.")
+@click.option("--competition", help="Kaggle's name of the competition, if ours is unknown.")
+@click.option(
+    "--message",
+    default="mgbench",
+    show_default=True,
+    help="Text that Kaggle shows beside the score.",
+)
+@click.option("--send", is_flag=True, help="Send the file; without this option, only check it.")
 def upload(
     file: Path, name: str, ids_file: Path | None, competition: str | None, message: str, send: bool
 ) -> None:
-    """Check FILE and send it to Kaggle; the key is the one of Kaggle's client."""
+    """Check FILE and send it to Kaggle, with the API key of Kaggle's own client."""
     from benchmark.challenges.challenge import Kaggle, read_challenge
     from submission.leaderboard import kaggle
 
     with mistakes_shown():
+        # Leaderboards limit the uploads per day, so a broken file must not use one up.
         click.echo(_checked(file, name, ids_file))
         place = read_challenge(name).place
         if not isinstance(place, Kaggle):
             raise ParamsError(
-                f"challenge {name}", "does not take files through Kaggle", found=place.page,
-                do="Upload the zip on its page",
+                f"challenge {name}", "does not accept files through Kaggle", found=place.page,
+                do="Upload the zip on that page",
             )  # fmt: skip
         if (target := competition or place.competition) is None:
             raise ParamsError(
-                f"challenge {name}", "the name of its competition is not known",
-                do="Give it with --competition, as in the address of its page",
+                f"challenge {name}", "the name of its competition is unknown",
+                do="Pass --competition with the name in the address of its page",
             )  # fmt: skip
         if not send:
-            click.echo(f"would send it to {target} as '{message}': add --send to do it")
+            click.echo(f"would send it to {target} as '{message}'; add --send to send it")
             return
         click.echo(f"Kaggle: {kaggle.upload(file, target, message)}")
 
@@ -197,29 +221,27 @@ def upload(
 @submit.command()
 @click.argument("one", type=existing)
 @click.argument("two", type=existing)
-@click.option("--edition", "name", help=f"{EDITION} Shows names of classes.")
+@click.option("--edition", "name", help=f"{EDITION} Prints class names instead of numbers.")
 def diff(one: Path, two: Path, name: str | None) -> None:
-    """Say how many answers of ONE and TWO differ, and between which classes."""
+    """Count the predictions that differ between ONE and TWO, by pair of classes."""
     from submission.leaderboard.diff import MOVES, differences
 
     with mistakes_shown():
         names, column = _names(name)
-        found = differences(one, two, column=column)
-        share = 100 * found.different / found.clips
-        click.echo(
-            f"{found.different} of {found.clips} clips are answered otherwise ({share:.2f} %)"
-        )
-        if (rest := found.different - sum(clips for *_, clips in found.moves)) > 0:
-            click.echo(f"{rest:>6}  in other columns alone")
-        for first, second, clips in found.moves[:MOVES]:
+        result = differences(one, two, column=column)
+        share = 100 * result.different / result.clips
+        click.echo(f"{result.different} of {result.clips} clips differ ({share:.2f} %)")
+        if (elsewhere := result.different - sum(clips for *_, clips in result.moves)) > 0:
+            click.echo(f"{elsewhere:>6}  in other columns only")
+        for first, second, clips in result.moves[:MOVES]:
             click.echo(f"{clips:>6}  {names.get(first, first)} -> {names.get(second, second)}")
-        if len(found.moves) > MOVES:
-            rest = sum(clips for *_, clips in found.moves[MOVES:])
-            click.echo(f"{rest:>6}  between {len(found.moves) - MOVES} other pairs")
+        if len(result.moves) > MOVES:
+            left = sum(clips for *_, clips in result.moves[MOVES:])
+            click.echo(f"{left:>6}  between {len(result.moves) - MOVES} other pairs")
 
 
 def _names(name: str | None) -> tuple[dict[str, str], int]:
-    """Answer -> the same with the name of its class, and the column of classes."""
+    """Return {predicted number: number and class name}, and the column of the predicted class."""
     if name is None:
         return {}, 0
     from benchmark.challenges.challenge import read_challenge
@@ -227,6 +249,6 @@ def _names(name: str | None) -> tuple[dict[str, str], int]:
 
     challenge = read_challenge(name)
     form, classes = challenge.form, read_edition(challenge.edition).classes
-    column = next(i for i, one in enumerate(form.columns) if one.level == "class")
+    column = next(i for i, column in enumerate(form.columns) if column.level == "class")
     numbers = enumerate(classes, form.label_base)
     return {str(number): f"{number} {label}" for number, label in numbers}, column

@@ -1,6 +1,8 @@
-"""Members' probabilities -> one: weights, kind of mean, temperatures, or a stacked regression.
+"""What a fusion does to its members: weights, kind of mean, temperatures, a stacked regression.
 
-Legend: M members, N clips, K classes, S classes that the regression knows.
+Reading params.yaml imports this module, so scipy and pyarrow load inside the functions.
+
+Legend: M members, N clips, K classes, S classes that the regression covers.
 """
 
 from __future__ import annotations
@@ -9,9 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
-
-from benchmark.evaluation.floor import PROBABILITY_FLOOR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,73 +21,93 @@ class Stack:
     """A fitted multinomial regression over log-probabilities."""
 
     classes: NDArray[np.int64]
-    """(S,) classes that occurred where it was fitted."""
+    """(S,) classes that occurred in the clips of the fit."""
     coefficients: NDArray[np.float64]
     """(S, M * K)."""
     intercept: NDArray[np.float64]
     """(S,)."""
 
     def __call__(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities of the known classes: (M, N, K) -> (N, S)."""
+        """Predict probabilities of `classes`: (M, N, K) -> (N, S)."""
+        from scipy.special import softmax
+
         return softmax(stack_features(p) @ self.coefficients.T + self.intercept, axis=1)
 
 
 @dataclass(frozen=True)
 class Blend:
-    """All that a fusion does to its members."""
+    """A fitted fusion as a function: members' probabilities -> probabilities of one system."""
 
     weights: NDArray[np.float64]
     """(M,) on the simplex."""
     geometric: bool = False
-    """Whether logarithms are averaged."""
+    """Whether the mean is of logarithms."""
     before: NDArray[np.float64] | None = None
-    """(M,) temperature of each member."""
+    """(M,) temperature of each member; None for 1."""
     after: float = 1.0
     """Temperature of the result."""
     stack: Stack | None = None
-    """In the place of the mean, for the classes that it knows."""
+    """Replaces the mean for the classes that it covers."""
 
     def __call__(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities (M, N, K) -> (N, K), rows summing to 1."""
+        """Fuse probabilities (M, N, K) -> (N, K), rows summing to 1."""
         if self.before is not None:
-            p = np.stack([apply_temperature(one, t) for one, t in zip(p, self.before, strict=True)])
+            p = apply_temperatures(p, self.before)
         return apply_temperature(self._mean(p), self.after)
 
     def _mean(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         mean = geometric_mean(p, self.weights) if self.geometric else weighted_mean(p, self.weights)
         if self.stack is not None:
-            known = self.stack.classes
+            # The regression shares out what the mean gives its classes; the others keep theirs.
+            covered = self.stack.classes
             mean = mean.copy()
-            mean[:, known] = mean[:, known].sum(axis=1, keepdims=True) * self.stack(p)
+            mean[:, covered] = mean[:, covered].sum(axis=1, keepdims=True) * self.stack(p)
         return mean
 
 
 def weighted_mean(p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M, N, K), (M,) -> (N, K), rows summing to 1."""
+    """Average members (M, N, K) by weights (M,) -> (N, K), rows summing to 1."""
     total = np.tensordot(w, p, axes=1)
     return total / total.sum(axis=1, keepdims=True)
 
 
 def geometric_mean(p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same of logarithms, of probabilities that are at least `PROBABILITY_FLOOR`."""
+    """Average the logarithms of members (M, N, K) by weights (M,) -> (N, K), rows summing to 1.
+
+    Probabilities below `PROBABILITY_FLOOR` count as the floor.
+    """
+    # Weights are exponents here: their scale would change the result, unlike in the mean above.
     total = np.exp(np.tensordot(w / w.sum(), _logs(p), axes=1))
     return total / total.sum(axis=1, keepdims=True)
 
 
 def apply_temperature(p: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Softmax of log p over `temperature`: above 1 less sure, below 1 surer; 1 changes nothing.
+    """Divide log p (N, K) by `temperature`: above 1 less sure, below 1 surer, 1 changes nothing.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
     """
     if temperature == 1:
+        # Rounding in log and softmax would change the last bits.
         return p
+    from scipy.special import softmax
+
     return softmax(_logs(p) / temperature, axis=-1)
 
 
+def apply_temperatures(
+    p: NDArray[np.float64], temperatures: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Apply to each member of (M, N, K) its own of the `temperatures` (M,)."""
+    return np.stack([apply_temperature(one, t) for one, t in zip(p, temperatures, strict=True)])
+
+
 def stack_features(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-probabilities of all members side by side: (M, N, K) -> (N, M * K)."""
+    """Lay the log-probabilities of all members side by side: (M, N, K) -> (N, M * K)."""
+    # The columns of one member stay together; weights.json relies on this order.
     return _logs(p).transpose(1, 0, 2).reshape(p.shape[1], -1)
 
 
 def _logs(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    from benchmark.evaluation.metrics import PROBABILITY_FLOOR
+
     return np.log(np.maximum(p, PROBABILITY_FLOOR))

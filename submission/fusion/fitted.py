@@ -1,4 +1,4 @@
-"""weights.json: a fitted fusion and what it is worth."""
+"""weights.json: a fitted fusion and its worth on validation."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Share, Strict, read_json
 from submission.fusion.blend import Blend, Stack
-from submission.fusion.spec import FusionRule, Temperature
+from submission.fusion.rules.union import FusionRule
+from submission.fusion.temperature import Temperature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 
 FORMAT = "fusion/3"
 
-Degrees = Annotated[float, Field(gt=0)]
-
 
 class Estimate(Strict):
-    """What one way to fuse scores on the clips of the validation split."""
+    """Scores of one fusion on the clips of the validation split."""
 
     top1: Share
     macro_f1: Share
@@ -33,11 +32,11 @@ class Estimate(Strict):
 
 
 class StackParameters(Strict):
-    """A regression: S known classes, and a row of coefficients for each."""
+    """A regression over S classes of the K, one row of coefficients per class."""
 
     classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=2)
     coefficients: tuple[tuple[float, ...], ...]
-    """(S, M * K): members by name, then classes."""
+    """(S, M * K): members sorted by name, and all classes of each."""
     intercept: tuple[float, ...]
 
     @model_validator(mode="after")
@@ -48,7 +47,7 @@ class StackParameters(Strict):
 
 
 class FittedFusion(Strict):
-    """A rule, what it gave, and what that is worth."""
+    """A rule, the fusion that it fitted, and the worth of that."""
 
     format: Literal["fusion/3"]
     edition: str
@@ -57,30 +56,31 @@ class FittedFusion(Strict):
     weights: dict[str, Share]
     """Member -> its weight; they sum to 1."""
     mean: Literal["arithmetic", "geometric"]
-    before: dict[str, Degrees] | None
-    """Temperature of each member; null for none."""
-    after: Degrees
+    before: dict[str, PositiveFloat] | None
+    """Member -> its temperature; null for none."""
+    after: PositiveFloat
     """Temperature of the result; 1 changes nothing."""
     stack: StackParameters | None
     fitted_on: Literal["val", "oof"]
-    """Validation, or train and val with every clip predicted by models that had not seen it."""
+    """Validation, or out of fold: train and val, every clip by models that never saw it."""
     num_clips: Annotated[int, Field(gt=0)]
     num_videos: Annotated[int, Field(gt=0)]
     absent: tuple[int, ...]
-    """Classes without a clip there: no rule can learn anything of them."""
+    """Classes without a clip in the fit: no rule can learn about them."""
     evaluations: Annotated[int, Field(ge=0)]
-    """Weightings that the fit has tried."""
+    """Weightings that the fit tried."""
     uniform: Estimate
-    """Before: equal weights."""
+    """Scores of equal weights."""
     fitted: Estimate
-    """After, scored on the clips that it was fitted on, so it flatters."""
+    """Scores of the fit on its own clips, so they flatter."""
     nested: Estimate
-    """Each video scored by a fit on all other videos: the honest one of the three."""
+    """Scores with each video fused by a fit on all other videos: the honest ones of the three."""
     test_files: dict[str, Sha256]
-    """Member -> SHA-256 of its probabilities of test; empty where no stage has fused files."""
+    """Member -> hash of its probabilities of test; empty outside of stage `fuse`."""
 
     def blend(self) -> Blend:
-        """What it does to its members, in the order of their names."""
+        """Build the function that fuses the members, in the order of their names."""
+        # A fit stacks members by name; the file may list them in any order.
         names = sorted(self.weights)
         stack = self.stack
         return Blend(
@@ -97,7 +97,7 @@ class FittedFusion(Strict):
 
 
 def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
-    """The fields of `FittedFusion` that say what a blend of `names`, sorted, does."""
+    """Return the fields of `FittedFusion` that describe a blend of `names`, sorted."""
     before, stack = blend.before, blend.stack
     return {
         "weights": dict(zip(names, blend.weights.tolist(), strict=True)),
@@ -115,7 +115,7 @@ def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
 
 
 def write_fitted(fitted: FittedFusion, path: Path) -> None:
-    """Write weights.json: sorted keys, equal contents give equal bytes."""
+    """Write weights.json with sorted keys, so equal contents give equal bytes."""
     write_text(path, json.dumps(fitted.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
 
 
@@ -125,5 +125,5 @@ def read_fitted(path: Path) -> FittedFusion:
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    do = "Run 'dvc repro' for the stage that makes it"
+    do = "Run 'dvc repro' for the fusion that writes it"
     return read_json(path, FittedFusion, what="fitted weights", do=do)

@@ -1,4 +1,4 @@
-"""Whether a leaderboard would take a file: every fault at once, each with how to mend it."""
+"""Check whether a leaderboard would take a file: name every fault at once, and how to fix each."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from benchmark.challenges.challenge import Column, Form
     from benchmark.editions.edition import Edition
 
+# int() would also take "+1", " 1", "1_0" and digits of other scripts.
 INTEGER = re.compile(r"0|[1-9][0-9]*")
 """A label as the leaderboard reads it: ASCII digits, no sign, no leading zero."""
 LARGEST = 64 * 2**20
 """Bytes of a CSV: a hundred times what the largest challenge needs."""
 BOM = b"\xef\xbb\xbf"
 WIDE = (b"\xff\xfe", b"\xfe\xff")
-"""How UTF-16 begins, which spreadsheets call Unicode text."""
+"""Byte order marks of UTF-16, which spreadsheets call Unicode text."""
 
 
 class Row(NamedTuple):
@@ -34,36 +35,34 @@ class Row(NamedTuple):
 
 
 def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Edition) -> None:
-    """Raise `SubmissionError` unless the leaderboard would take `path`, a CSV or the zip of one.
+    """Raise `SubmissionError` unless the leaderboard would take the file.
 
-    `ids` are our ids of the clips that it asks for, in its order.
+    Args:
+        path: A CSV, or the zip of one.
+        ids: Our ids of the clips that the leaderboard asks for, in its order.
+        form: What the file must look like.
+        edition: Defines the classes and body parts.
 
     Raises:
-        SubmissionError: Every fault, a line each: where, what is wrong, how to mend it.
+        SubmissionError: Every fault, one line each: where, what is wrong, how to fix it.
     """
-    faults = list(_faults_of_file(path, ids, form, edition))
+    faults, data = bytes_of(path, form)
+    if data is not None:
+        name = f"{path.name}/{form.file}" if path.suffix == ".zip" else path.name
+        faults += faults_of_csv(name, data, ids, form, edition)
     if faults:
         raise SubmissionError(path, listed(faults))
 
 
-def _faults_of_file(
-    path: Path, ids: Sequence[str], form: Form, edition: Edition
-) -> Iterator[SubmissionError]:
-    faults, data = bytes_of(path, form)
-    yield from faults
-    if data is not None:
-        name = f"{path.name}/{form.file}" if path.suffix == ".zip" else path.name
-        yield from faults_of_csv(name, data, ids, form, edition)
-
-
 def bytes_of(path: Path, form: Form | None) -> tuple[list[SubmissionError], bytes | None]:
-    """What is wrong with a file as such, and the bytes of its CSV if they can be had.
+    """Find the faults of a file as such, and read its CSV; None where that is impossible.
 
-    Without a form, a zip is right if it holds one CSV.
+    Without a form, any zip is right that holds one CSV.
     """
     if not path.is_file():
         missing = SubmissionError(path, "no such file", do="Write it with 'mgbench submit write'")
         return [missing], None
+    # Before reading: a video given by mistake need not fit into memory.
     if path.stat().st_size > LARGEST:
         large = SubmissionError(path.name, "far too large", expected=f"at most {LARGEST} bytes")
         return [large], None
@@ -73,36 +72,38 @@ def bytes_of(path: Path, form: Form | None) -> tuple[list[SubmissionError], byte
 
 
 def _unpacked(path: Path, form: Form | None) -> tuple[list[SubmissionError], bytes | None]:
-    """What is wrong with a zip, and its CSV if that can be had."""
+    """Find the faults of a zip, and read its CSV; None where that is impossible."""
     file, packed = (form.file, form.zip) if form else ("the CSV", path.name)
     again = f"Zip {file} alone, without its folder: zip -j {packed} {file}"
     faults: list[SubmissionError] = []
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            found = _member(names, form)
-            if names != [found] or (form and found != form.file):
-                nested = found is not None and "/" in found
+            member = _member(names, form)
+            if names != [member] or (form and member != form.file):
+                nested = member is not None and "/" in member
                 wrong = f"{file} lies in a folder" if nested else f"not {file} alone"
-                listed = ", ".join(names[:3]) or "nothing"
+                held = ", ".join(names[:3]) or "nothing"
                 faults.append(
-                    SubmissionError(path.name, wrong, expected=file, found=listed, do=again)
+                    SubmissionError(path.name, wrong, expected=file, found=held, do=again)
                 )
-            if found is None:
+            if member is None:
                 return faults, None
-            if archive.getinfo(found).file_size > LARGEST:
+            # A small zip can unpack to more than memory holds, so the header's size decides.
+            if archive.getinfo(member).file_size > LARGEST:
                 return [*faults, SubmissionError(path.name, "unpacks to far too much")], None
-            return faults, archive.read(found)
+            return faults, archive.read(member)
     except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as error:
         return [*faults, SubmissionError(path.name, f"not a whole zip ({error})", do=again)], None
-    except RuntimeError:  # what zipfile says of a password
+    except RuntimeError:  # zipfile raises it for a password
         return [*faults, SubmissionError(path.name, "has a password", do=again)], None
 
 
 def _member(names: Sequence[str], form: Form | None) -> str | None:
-    """The entry that is meant: of the form's name in any folder, or the first CSV."""
+    """Pick the entry to check: the form's file in any folder, or without a form the first CSV."""
     if form is not None:
         return next((name for name in names if name.split("/")[-1] == form.file), None)
+    # macOS adds a shadow file per entry.
     plain = [name for name in names if name.endswith(".csv") and "__MACOSX" not in name]
     return plain[0] if plain else None
 
@@ -110,7 +111,15 @@ def _member(names: Sequence[str], form: Form | None) -> str | None:
 def faults_of_csv(
     name: str, data: bytes, ids: Sequence[str], form: Form, edition: Edition
 ) -> Iterator[SubmissionError]:
-    """Everything that is wrong with the bytes of a CSV; `name` is what messages call it."""
+    """Find every fault in the bytes of a CSV.
+
+    Args:
+        name: Name of the file in messages.
+        data: Content of the file.
+        ids: Our ids of the clips that the leaderboard asks for, in its order.
+        form: What the file must look like.
+        edition: Defines the classes and body parts.
+    """
     faults, text = text_of(name, data)
     yield from faults
     if not text:
@@ -125,8 +134,8 @@ def faults_of_csv(
         name,
         "not a clip id and its label(s)",
         [row for row in rows if len(row.cells) != width or not row.cells[0]],
-        expected=f"{width} cells, parted by commas",
-        do="Write one clip a line, without spaces, quotes or empty lines",
+        expected=f"{width} cells, separated by commas",
+        do="Write one clip per line, without spaces, quotes or empty lines",
     )
     for place, column in enumerate(form.columns, 1):
         yield from _label_faults(name, whole, place, column, form, edition)
@@ -136,7 +145,7 @@ def faults_of_csv(
 
 
 def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
-    """What is wrong with the bytes, and the text with line feeds, if there is one."""
+    """Find the faults of the encoding, and decode with line feeds; None where it cannot."""
     save = "Save it as UTF-8 without a byte order mark"
     if not data:
         return [SubmissionError(name, "the file is empty")], None
@@ -159,6 +168,7 @@ def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
                 f"{name}, line {line}", "a carriage return alone", expected="'\\n' or '\\r\\n'"
             )
         )
+        # The other checks go on with it as a line end, so that their line numbers are right.
         text = text.replace("\r", "\n")
     if not text.endswith("\n"):
         # A file that was cut off may still look right: 's12_0042,1' may have been ',13'.
@@ -173,26 +183,36 @@ def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
 
 
 def _header(name: str, rows: list[Row], form: Form) -> tuple[list[SubmissionError], list[Row]]:
-    """What is wrong with the first line, and the rows of clips."""
+    """Find the faults of the first line, and return the rows of clips."""
     first = rows[0].cells
-    looks_like_one = not any(INTEGER.fullmatch(cell.strip()) for cell in first[1:])
+    # A first line with a number is a clip: its header is missing, not wrong.
+    looks_like_header = not any(INTEGER.fullmatch(cell.strip()) for cell in first[1:])
     if form.header is None:
-        if not looks_like_one:
+        if not looks_like_header:
             return [], rows
         wrong, do = "a header", "Leave it out: this challenge wants none"
     elif tuple(first) == form.header:
         return [], rows[1:]
     else:
-        wrong = "wrong header" if looks_like_one else "the header is missing"
+        wrong = "wrong header" if looks_like_header else "the header is missing"
         do = f"Let the first line be {','.join(form.header)}"
     fault = SubmissionError(f"{name}, line 1", wrong, found=f"'{','.join(first)[:60]}'", do=do)
-    return [fault], rows[1:] if looks_like_one else rows
+    return [fault], rows[1:] if looks_like_header else rows
 
 
 def _label_faults(  # noqa: PLR0917 - what a message needs
     name: str, rows: Sequence[Row], place: int, column: Column, form: Form, edition: Edition
 ) -> Iterator[SubmissionError]:
-    """Labels of one column that are no integers, or none of the edition's."""
+    """Find the labels of one column that are no integers, or outside of the edition's range.
+
+    Args:
+        name: Name of the file in messages.
+        rows: The rows of clips, all of the right width.
+        place: Index of the column; the clip id is at 0.
+        column: Whether the column holds classes or body parts.
+        form: Says from where labels count, and how many columns there are.
+        edition: Defines the classes and body parts.
+    """
     count = len(edition.classes if column.level == "class" else edition.groups)
     low, high = form.label_base, form.label_base + count - 1
     expected = f"an integer from {low} to {high}"
@@ -214,8 +234,8 @@ def _label_faults(  # noqa: PLR0917 - what a message needs
 
 
 def _repeated(name: str, rows: Sequence[Row], form: Form) -> Iterator[SubmissionError]:
-    """A class that stands at two ranks of one clip."""
-    places = [place for place, one in enumerate(form.columns, 1) if one.level == "class"]
+    """Find clips with one class at two ranks; body parts may repeat."""
+    places = [place for place, column in enumerate(form.columns, 1) if column.level == "class"]
     twice = [row for row in rows if len({row.cells[place] for place in places}) < len(places)]
     yield from _at(name, "a class stands at two ranks", twice, do="Rank different classes")
 
@@ -223,7 +243,15 @@ def _repeated(name: str, rows: Sequence[Row], form: Form) -> Iterator[Submission
 def _at(
     name: str, wrong: str, rows: Sequence[Row], *, expected: str = "", do: str
 ) -> Iterator[SubmissionError]:
-    """One fault for all `rows` that have it: the first is shown, the others are counted."""
+    """Report one fault that `rows` share: show the first row and count the others.
+
+    Args:
+        name: Name of the file in messages.
+        wrong: The fault.
+        rows: The rows that have it; none reports nothing.
+        expected: What a row should hold.
+        do: How to fix it.
+    """
     if rows:
         more = f" (and on {len(rows) - 1} more line(s))" if len(rows) > 1 else ""
         found = f"'{','.join(rows[0].cells)[:60]}'"

@@ -1,4 +1,4 @@
-"""Probabilities -> what a challenge's file says of each clip."""
+"""Turn probabilities into the columns of a challenge's file."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class Wanted:
 
     ids: tuple[str, ...]
     excluded: frozenset[str] = frozenset()
-    """Those that nobody predicts: their video cannot be read."""
+    """Clips without a prediction, because nobody can read their video."""
     guess: tuple[int, ...] | None = None
-    """The classes that these get, by rank: the most frequent one in training first."""
+    """Classes that these clips get, by rank: the most frequent one in training first."""
 
 
 def wanted_clips(
     challenge: Challenge, clips: Clips | None, named: Sequence[str] | None = None
 ) -> Wanted:
-    """What `challenge` asks for: `named`, else as published, else the index's test split.
+    """List the clips of `challenge`: `named`, else as published, else the index's test split.
 
-    `clips` is the whole index, where there is one; it says which clips are left out.
+    `clips` is the whole index, where there is one; it says which clips are excluded.
 
     Raises:
-        MismatchError: Nobody says which clips the challenge asks for.
+        MismatchError: Nothing says which clips the challenge asks for.
     """
     published = None if named else published_ids(challenge)
     ids = tuple(named or published or ())
@@ -61,23 +61,31 @@ def wanted_clips(
         return Wanted(ids)
     count = len(read_edition(challenge.edition).classes)
     frequent = np.bincount(clips.split("train").labels(), minlength=count)
+    # Stable, so that of equally frequent classes the lower index comes first on every machine.
     guess = tuple(np.argsort(-frequent, kind="stable").tolist())
     return Wanted(ids, frozenset(clip.clip_id for clip in test.excluded) & set(ids), guess)
 
 
-def answers(
+def predicted_labels(
     probabilities: Probabilities, wanted: Wanted, edition: Edition, form: Form
 ) -> NDArray[np.int64]:
-    """The columns of the file, int64 (N, C), in the order of `wanted.ids`.
+    """Compute the labels of the file: (clips, columns), in the order of `wanted.ids`.
 
     A column holds the class of its rank, or the body part of that class; of equally probable
-    classes the lower index comes first. Clips that are left out get the guess of each rank.
+    classes the lower index comes first. Excluded clips get the guess of each rank.
+
+    Args:
+        probabilities: Probabilities of the test clips, rows in any order.
+        wanted: The clips that the leaderboard asks for.
+        edition: Defines the classes and the body part of each.
+        form: The columns, and the number that stands for index 0.
 
     Raises:
         MismatchError: The probabilities are of other data, a split with labels, or other clips.
     """
     _check_origin(probabilities, edition)
     predicted = [clip for clip in wanted.ids if clip not in wanted.excluded]
+    # Scores of other programs may name clips as the leaderboard does, with its suffix.
     bare = tuple(clip.removesuffix(form.id_suffix) for clip in probabilities.clip_id)
     named = replace(probabilities, clip_id=bare)
     depth = max(column.rank for column in form.columns)
@@ -101,6 +109,7 @@ def answers(
 def _check_origin(probabilities: Probabilities, edition: Edition) -> None:
     where = f"probabilities of {probabilities.source} on {probabilities.split}"
     if probabilities.edition == FOREIGN:
+        # Scores of other programs name no edition, split or classes: only the count can tell.
         found, expected = len(probabilities.classes), len(edition.classes)
         if found != expected:
             raise MismatchError(

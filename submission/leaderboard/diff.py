@@ -1,4 +1,4 @@
-"""How two submissions of one challenge differ."""
+"""Compare two submissions of one challenge."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOVES = 10
-"""Pairs of answers that the summary names."""
+"""Pairs of labels that the summary names."""
 
 
 class Differences(NamedTuple):
-    """Clips that two files answer differently."""
+    """Clips that two files label differently."""
 
     clips: int
-    """Of both files."""
+    """Clips of each file."""
     different: int
-    """Any column differs."""
+    """Clips with a difference in any column."""
     moves: tuple[tuple[str, str, int], ...]
-    """(answer of the first, of the second, clips) of one column, the most frequent first."""
+    """(label in the first, in the second, clips) of one column, the most frequent first."""
 
 
 def differences(one: Path, two: Path, *, column: int = 0) -> Differences:
     """Compare clip by clip; `one` and `two` are CSV files or zips of one.
 
-    `column`, counted after the clip id, is the one whose moves are listed.
+    `moves` describes `column`, counted after the clip id.
 
     Raises:
         SubmissionError: A file is no submission.
@@ -42,29 +42,30 @@ def differences(one: Path, two: Path, *, column: int = 0) -> Differences:
             two, f"not the clips of {one}", expected=f"{len(first)} clips",
             found=f"{len(second)}; the first that differs is {clip}",
         )  # fmt: skip
-    other = [clip for clip in first if first[clip] != second[clip]]
-    moves = Counter((first[clip][column], second[clip][column]) for clip in other)
+    different = [clip for clip in first if first[clip] != second[clip]]
+    moves = Counter((first[clip][column], second[clip][column]) for clip in different)
     ordered = sorted(moves.items(), key=lambda item: (-item[1], item[0]))
     changed = tuple((a, b, clips) for (a, b), clips in ordered if a != b)
-    return Differences(len(first), len(other), changed)
+    return Differences(len(first), len(different), changed)
 
 
 def _read(path: Path, column: int) -> dict[str, list[str]]:
-    """Clip id -> its cells."""
+    """Read a file as clip id -> cells after it, at least up to `column`."""
     faults, data = bytes_of(path, None)
     text = None
     if data is not None:
-        more, text = text_of(path.name, data)
-        faults += more
+        encoding_faults, text = text_of(path.name, data)
+        faults += encoding_faults
     if text is None:
         raise SubmissionError(path, f"cannot be read: {faults[0]}")
     rows = [line.split(",") for line in text.removesuffix("\n").split("\n")]
+    # Files of any program and challenge are welcome, so a first line without a number is a header.
     if not any(INTEGER.fullmatch(cell) for cell in rows[0][1:]):
         rows = rows[1:]
     short = [row for row in rows if len(row) < column + 2]
     if not rows or short:
         raise SubmissionError(path, "not a submission", expected="lines 'clip id,label'")
-    found = {row[0]: row[1:] for row in rows}
-    if len(found) < len(rows):
+    cells = {row[0]: row[1:] for row in rows}
+    if len(cells) < len(rows):
         raise SubmissionError(path, "a clip comes twice", do="See 'mgbench submit check'")
-    return found
+    return cells

@@ -1,4 +1,4 @@
-"""Whether a file names each clip once, and in the order that the leaderboard wants."""
+"""Check that a file names each clip once, and in the order that the leaderboard wants."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def id_faults(
-    name: str, found: Sequence[tuple[int, str]], wanted: Sequence[str]
+    name: str, rows: Sequence[tuple[int, str]], wanted: Sequence[str]
 ) -> Iterator[SubmissionError]:
-    """Faults of `found`, pairs of line number and clip id, against the ids `wanted`, in order."""
+    """Find the faults of `rows`, pairs of line number and clip id, against the ids `wanted`."""
     lines: dict[str, int] = {}
     twice = []
-    for number, clip in found:
+    for number, clip in rows:
         if clip in lines:
             twice.append((number, clip))
         lines.setdefault(clip, number)
-    known = set(wanted)
-    foreign = [clip for clip in lines if clip not in known]
+    expected = set(wanted)
+    foreign = [clip for clip in lines if clip not in expected]
     missing = [clip for clip in wanted if clip not in lines]
     if twice:
         number, clip = twice[0]
@@ -29,14 +29,14 @@ def id_faults(
             f"{name}, line {number}",
             f"{len(twice)} clip(s) come twice, the first is {clip}",
             found=f"before on line {lines[clip]}",
-            do="Keep one line a clip",
+            do="Keep one line per clip",
         )
     if foreign:
         yield SubmissionError(
             f"{name}, line {lines[foreign[0]]}",
             f"{len(foreign)} unknown clip(s), the first is {foreign[0]}",
             expected=f"the {len(wanted)} clips of the challenge, such as {wanted[0]}",
-            do=_advice(foreign, known),
+            do=_advice(foreign, expected),
         )
     if missing:
         yield SubmissionError(
@@ -46,16 +46,17 @@ def id_faults(
             found=str(len(lines)),
             do="Predict every clip of the challenge",
         )
+    # Among other clips the order means nothing: report it only where the clips are right.
     if not (twice or foreign or missing):
-        yield from _order_faults(name, found, wanted)
+        yield from _order_faults(name, rows, wanted)
 
 
 def _order_faults(
-    name: str, found: Sequence[tuple[int, str]], wanted: Sequence[str]
+    name: str, rows: Sequence[tuple[int, str]], wanted: Sequence[str]
 ) -> Iterator[SubmissionError]:
     wrong = [
         (number, clip, right)
-        for (number, clip), right in zip(found, wanted, strict=True)
+        for (number, clip), right in zip(rows, wanted, strict=True)
         if clip != right
     ]
     if wrong:
@@ -69,17 +70,18 @@ def _order_faults(
         )
 
 
-def _advice(foreign: Sequence[str], known: set[str]) -> str:
-    """A guess at what happened to ids that nobody asked for."""
-    if all(clip.strip() in known for clip in foreign):
-        return "Take the spaces away"
-    if all(clip.strip("\"'") in known for clip in foreign):
-        return "Take the quotes away"
-    if all(clip.rpartition(".")[0] in known for clip in foreign):
-        return "Take the file ending away"
-    if set(foreign) <= {clip.lstrip("0") for clip in known}:
+def _advice(foreign: Sequence[str], expected: set[str]) -> str:
+    """Guess what happened to ids that the challenge does not know."""
+    # A guess counts only if it explains all of them.
+    if all(clip.strip() in expected for clip in foreign):
+        return "Remove the spaces"
+    if all(clip.strip("\"'") in expected for clip in foreign):
+        return "Remove the quotes"
+    if all(clip.rpartition(".")[0] in expected for clip in foreign):
+        return "Remove the file ending"
+    if set(foreign) <= {clip.lstrip("0") for clip in expected}:
         return "Keep the zeros at the start: a spreadsheet has read the ids as numbers"
     for ending in (".mp4", ".avi"):
-        if all(clip + ending in known for clip in foreign):
+        if all(clip + ending in expected for clip in foreign):
             return f"Put {ending} after each"
     return "Check that the scores are of this challenge's clips"

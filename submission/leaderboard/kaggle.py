@@ -1,4 +1,4 @@
-"""The one door to Kaggle's client."""
+"""Upload files through Kaggle's client; no other module imports it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def upload(file: Path, competition: str, message: str) -> str:
-    """Send `file` to a competition; what the server answers.
+    """Send `file` to a competition and return the server's reply.
 
     The client takes the user's key from its own places: ~/.kaggle or the environment.
 
@@ -23,26 +23,26 @@ def upload(file: Path, competition: str, message: str) -> str:
     """
     api = _client()
     where = f"Kaggle, {competition}"
-    said = io.StringIO()
+    printed = io.StringIO()
     try:
-        # What goes wrong in the transfer itself, the client prints and does not raise.
-        with redirect_stdout(said):
-            answer = api.competition_submit(str(file), message, competition, quiet=True)
-    except Exception as error:
+        # The client prints faults of the transfer instead of raising them.
+        with redirect_stdout(printed):
+            reply = api.competition_submit(str(file), message, competition, quiet=True)
+    except Exception as error:  # the client raises its own errors and those of requests
         raise SubmissionError(where, f"refused {file.name}: {_reason(error)}") from error
-    if answer.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
-        reason = " ".join(said.getvalue().split()) or answer.message
+    if reply.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
+        reason = " ".join(printed.getvalue().split()) or reply.message
         raise SubmissionError(where, f"{file.name} did not arrive: {reason}", do="Try again")
-    return answer.message
+    return reply.message
 
 
 def _client() -> Any:
-    """An authenticated client."""
+    """Return Kaggle's client, authenticated; it has no types."""
     key = "Make a key on Kaggle's page of your account and put it into ~/.kaggle/kaggle.json"
-    said = io.StringIO()
+    printed = io.StringIO()
     try:
-        # Importing the package already asks for the key, and leaves the program without one.
-        with redirect_stdout(said):
+        # Importing the package already asks for the key, and exits the program without one.
+        with redirect_stdout(printed):
             from kaggle.api.kaggle_api_extended import KaggleApi
 
             api = KaggleApi()
@@ -52,13 +52,13 @@ def _client() -> Any:
             "Kaggle's client", "not installed", do="pip install 'mm-gesture-benchmark[kaggle]'"
         ) from None
     except (SystemExit, OSError, ValueError) as error:
-        reason = said.getvalue().strip().splitlines()[:1] or [str(error)]
+        reason = printed.getvalue().strip().splitlines()[:1] or [str(error)]
         raise SubmissionError("Kaggle's client", f"no key: {reason[0]}", do=key) from None
     return api
 
 
 def _reason(error: Exception) -> str:
-    """What the server said, in the body of its answer or in the client's own words."""
+    """Read the server's reason from the body of its reply, or take the client's own words."""
     response: Any = getattr(error, "response", None)
     try:
         return str(response.json()["message"])

@@ -1,4 +1,4 @@
-"""submission.json: what a submission is made of, beside its file."""
+"""submission.json: the origin of a submission, beside its file."""
 
 from __future__ import annotations
 
@@ -13,68 +13,72 @@ from benchmark.core.schema import Positive, Share, Strict, read_json
 from benchmark.tracking.records import RunRecord, new_record
 from benchmark.tracking.store import SUBMISSION
 from submission.fusion.fitted import read_fitted
-from submission.fusion.fused_note import fused_note
-from submission.fusion.spec import Fixed, FusionRule
+from submission.fusion.metadata import read_fusion_metadata
+from submission.fusion.rules.equal import Fixed
+from submission.fusion.rules.union import FusionRule
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOTE = "submission.json"
+METADATA = "submission.json"
 
 
 class Ingredients(Strict):
-    """What the answers come from."""
+    """Origin of the predictions."""
 
     source: str
     """The experiment, fusion or file."""
     probabilities: Sha256
-    """Of the file that holds them."""
+    """Hash of the file that holds them."""
     rule: FusionRule | None
-    """Null for a single stream, and for scores whose fusion nobody noted."""
+    """Null for a single stream, and for scores whose fusion left no metadata."""
     weights: dict[str, Share]
     """Member -> weight; empty for a single stream."""
     members: dict[str, Sha256]
-    """Member -> hash of its probabilities of test; empty where nobody noted them."""
+    """Member -> hash of its probabilities of test; empty where no metadata name them."""
     transductive: bool
-    """Whether the unlabeled test clips took part in training or fusing, as their maker says."""
+    """Whether the unlabeled test clips took part in training or fusing, as the user declares."""
 
 
-class SubmissionNote(Strict):
-    """Format `submission/2`."""
+class SubmissionMetadata(Strict):
+    """Format `submission/3`."""
 
-    format: Literal["submission/2"]
+    format: Literal["submission/3"]
     challenge: str
     edition: str
     assumed: str | None
-    """What nobody has confirmed of the challenge's form."""
+    """Assumptions about the challenge's form that nobody has confirmed."""
     clips: Positive
+    """Clips in the file."""
     excluded: tuple[str, ...]
-    """Clips of videos that cannot be read."""
-    left_out_answer: Annotated[int, Field(ge=0)] | None
-    """The class that these get; null where there are none."""
+    """Clips of videos that nobody can read."""
+    excluded_label: Annotated[int, Field(ge=0)] | None
+    """Class that these clips get, index from 0; null where there are none."""
     ingredients: Ingredients
     files: dict[str, Sha256]
-    """The CSV and its zip."""
+    """Hashes of the CSV and its zip."""
 
 
 def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> Ingredients:
-    """What `probabilities` was made of, as whatever fused it has noted beside it.
+    """Read the origin of `probabilities` from the metadata that their fusion wrote beside them.
 
-    The weights.json of a stage counts for `predictions/fusions/<source>/test.parquet` alone:
+    The weights.json of a stage describes `predictions/fusions/<source>/test.parquet` alone:
     another file in that folder has another origin.
 
     Raises:
-        FormatError: A note breaks its schema.
+        FormatError: Metadata break their schema.
     """
     file = probabilities.with_name("weights.json")
-    own = probabilities.name == "test.parquet" and probabilities.resolve().parent.name == source
+    by_stage = (
+        probabilities.name == "test.parquet" and probabilities.resolve().parent.name == source
+    )
     rule: FusionRule | None = None
     weights, members = dict[str, float](), dict[str, str]()
-    if own and file.is_file():
+    if by_stage and file.is_file():
         fitted = read_fitted(file)
         rule, weights, members = fitted.rule, fitted.weights, fitted.test_files
-    elif note := fused_note(probabilities):
-        weights, members = note.weights, note.members
+    elif metadata := read_fusion_metadata(probabilities):
+        weights, members = metadata.weights, metadata.members
         rule = Fixed(kind="fixed", weights=weights)
     return Ingredients(
         source=source,
@@ -86,34 +90,36 @@ def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> I
     )
 
 
-def write_note(note: SubmissionNote, folder: Path) -> None:
+def write_metadata(metadata: SubmissionMetadata, folder: Path) -> None:
     """Write `folder`/submission.json."""
-    write_text(folder / NOTE, note.model_dump_json(indent=1) + "\n")
+    write_text(folder / METADATA, metadata.model_dump_json(indent=1) + "\n")
 
 
-def read_note(folder: Path) -> SubmissionNote:
+def read_metadata(folder: Path) -> SubmissionMetadata:
     """Read `folder`/submission.json.
 
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
     do = "Write the submission with 'mgbench submit write'"
-    return read_json(folder / NOTE, SubmissionNote, what="the note of a submission", do=do)
+    what = "the metadata of a submission"
+    return read_json(folder / METADATA, SubmissionMetadata, what=what, do=do)
 
 
-def submission_record(root: Path, note: SubmissionNote, folder: Path) -> RunRecord:
-    """The submission in `folder`, just written, as an MLflow run of the project at `root`."""
+def submission_record(root: Path, metadata: SubmissionMetadata, folder: Path) -> RunRecord:
+    """Describe the submission in `folder`, just written, as an MLflow run of the project `root`."""
     now = time.time_ns() // 1_000_000
+    # A record names artifacts relative to the project, so files outside of it are none.
     within = folder.resolve().is_relative_to(root)
-    artifacts = [folder.resolve() / name for name in (*note.files, NOTE)] if within else []
+    artifacts = [folder.resolve() / name for name in (*metadata.files, METADATA)] if within else []
     return new_record(
         root,
         experiment=SUBMISSION,
-        name=f"{note.challenge} {folder.name}",
+        name=f"{metadata.challenge} {folder.name}",
         start_ms=now,
         end_ms=now,
-        params=note.model_dump(mode="json", exclude={"format", "excluded"}),
+        params=metadata.model_dump(mode="json", exclude={"format", "excluded"}),
         tags={"kind": "submission"},
-        metrics={"clips": note.clips, "excluded": len(note.excluded)},
+        metrics={"clips": metadata.clips, "excluded": len(metadata.excluded)},
         artifacts=artifacts,
     )

@@ -1,4 +1,4 @@
-"""The file for a leaderboard: written in the challenge's form, then read again and checked."""
+"""Write the file for a leaderboard in the challenge's form, then read it again and check it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
 from submission.leaderboard.checks import check_submission
-from submission.leaderboard.columns import Wanted, answers
-from submission.leaderboard.metadata import Ingredients, SubmissionNote, write_note
+from submission.leaderboard.columns import Wanted, predicted_labels
+from submission.leaderboard.metadata import Ingredients, SubmissionMetadata, write_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.predictions import Probabilities
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-"""The earliest time a zip can hold: equal files give equal archives."""
+"""The earliest time that a zip can hold: equal files give equal archives."""
 
 
 def write_submission(
@@ -28,47 +28,56 @@ def write_submission(
     challenge: Challenge,
     ingredients: Ingredients,
     folder: Path,
-) -> SubmissionNote:
-    """Write `folder` anew with the challenge's CSV, a zip of it and a note.
+) -> SubmissionMetadata:
+    """Replace `folder` by the challenge's CSV, its zip and submission.json.
 
-    One line for each clip of `wanted`, in its order. `folder` is replaced only after the files
-    were read again and found acceptable. Equal probabilities give equal bytes.
+    The old folder stays unless the new files, read again, pass the check. Equal probabilities
+    give equal bytes.
+
+    Args:
+        probabilities: Probabilities of the test clips, rows in any order.
+        wanted: The clips that the leaderboard asks for, one line each.
+        challenge: Defines the form of the file.
+        ingredients: Origin of the probabilities, for submission.json.
+        folder: Where the files go.
 
     Raises:
         MismatchError: The probabilities are another edition's, or of other clips than `wanted`.
-        SubmissionError: What was written would not be accepted.
+        SubmissionError: The leaderboard would not take the files.
     """
     edition, form = read_edition(challenge.edition), challenge.form
-    label = answers(probabilities, wanted, edition, form)
+    labels = predicted_labels(probabilities, wanted, edition, form)
     lines = [",".join(form.header)] if form.header else []
     lines += [
         f"{clip}{form.id_suffix},{','.join(map(str, row))}"
-        for clip, row in zip(wanted.ids, label.tolist(), strict=True)
+        for clip, row in zip(wanted.ids, labels.tolist(), strict=True)
     ]
     data = "".join(f"{line}\n" for line in lines).encode()
     with replacing_folder(folder) as work:
         (work / form.file).write_bytes(data)
         _write_zip(work / form.zip, form.file, data)
+        # The leaderboard sees the bytes on disk, so the check reads those.
         for name in (form.file, form.zip):
             check_submission(work / name, wanted.ids, form, edition)
-        note = SubmissionNote(
-            format="submission/2",
+        metadata = SubmissionMetadata(
+            format="submission/3",
             challenge=challenge.name,
             edition=edition.name,
             assumed=challenge.assumed,
             clips=len(wanted.ids),
             excluded=tuple(sorted(wanted.excluded)),
-            left_out_answer=wanted.guess[0] if wanted.excluded and wanted.guess else None,
+            excluded_label=wanted.guess[0] if wanted.excluded and wanted.guess else None,
             ingredients=ingredients,
             files={name: sha256(work / name) for name in (form.file, form.zip)},
         )
-        write_note(note, work)
-    return note
+        write_metadata(metadata, work)
+    return metadata
 
 
 def _write_zip(archive: Path, name: str, data: bytes) -> None:
-    """One stored member, no folder: deflate would give other bytes with another zlib."""
+    # Stored, because deflate gives other bytes with another zlib.
     member = zipfile.ZipInfo(name, ZIP_TIME)
+    # Unix and a plain file's mode: the platform's own values would change the bytes.
     member.create_system = 3
     member.external_attr = 0o100644 << 16
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:

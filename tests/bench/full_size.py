@@ -19,8 +19,10 @@ import numpy as np
 import torch
 
 from benchmark.contracts.skeletons import OPENPOSE36
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.data.loader import TrainBatch
+from benchmark.data.rgb_pose_input import RgbPoseInput
+from benchmark.data.skeleton_input import SkeletonInput
+from benchmark.data.video_input import VideoInput
 from benchmark.models.network import build
 from benchmark.presets.preset import paper
 from benchmark.runtime.distributed import alone, device_name

@@ -59,9 +59,9 @@ import sys
 from pathlib import Path
 import click
 import numpy as np
-from benchmark.predictions import read_probabilities
-from benchmark.results import GroundTruth
-from submission.sweep import sweep_of
+from benchmark.contracts.predictions import read_probabilities
+from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.subsets import score_subsets
 folder = Path(sys.argv[1])
 members, truths = {}, []
 for split in ("val", "test"):
@@ -69,7 +69,7 @@ for split in ("val", "test"):
     ids = members[split][0].clip_id
     label = np.load(folder / f"{split}.npy")
     truths.append(GroundTruth("imigue", split, ids, ids, label, label))
-print(len(sweep_of(members, truths)))
+print(len(score_subsets(members, truths)))
 """
 
 

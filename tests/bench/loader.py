@@ -16,15 +16,15 @@ import click
 import cv2
 import numpy as np
 import torch
-from benchmark.data.video_views import VideoViews
-from benchmark.modalities.specs import RgbModality
 from filming import one_person
 
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.video import write_video
-from benchmark.data.inputs import DatasetNorm, IntervalSampling, VideoInput
+from benchmark.data.normalization import DatasetNorm
+from benchmark.data.sampling import IntervalSampling
+from benchmark.data.video_input import VideoInput, VideoViews
 from benchmark.editions.edition import read_edition
-from benchmark.modalities import rgb
+from benchmark.modalities.rgb import RgbModality
 from benchmark.models.video_input import VideoStep
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def prepare(root: Path, pictures: NDArray[np.uint8], frames: int) -> Clips:
     clips = Clips("own", tuple(rows))
     spec = RgbModality(kind="rgb", edition="own", short_side=256, gop=8, crf=18, shards=1)
     own = read_edition("mimic").model_copy(update={"dataset": "folder", "name": "own"})
-    rgb.prepare(spec, root / "raw", own, clips, root / "rgb", workers=1)
+    spec.prepare(root / "raw", own, clips, root / "rgb", workers=1)
     return clips
 
 

@@ -20,7 +20,7 @@ import torch
 from full_size import parts_of
 from tqdm import tqdm
 
-from benchmark.data.inputs import DatasetNorm, TrainSplitNorm
+from benchmark.data.normalization import DatasetNorm, TrainSplitNorm
 from benchmark.params.params import read_params
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.train_step import Stepper

@@ -14,19 +14,21 @@ import click
 import cv2
 import numpy as np
 import torch
-from benchmark.modalities.specs import DisFlow, FlowModality, SparseToDenseFlow, TaylorModality
 from filming import one_person
 
-from benchmark.modalities.flow.flow import FlowExtraction
-from benchmark.modalities.rgb import Resizing
-from benchmark.modalities.taylor import LUMA, TaylorExtraction, taylor
+from benchmark.modalities.flow.dis import DisFlow
+from benchmark.modalities.flow.flow import FlowModality
+from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
+from benchmark.modalities.rgb import RgbModality
+from benchmark.modalities.taylor import LUMA, TaylorModality
+from benchmark.modalities.taylor_series import taylor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from benchmark.modalities.packing import Extraction
+    from benchmark.modalities.modality import VideoModality
 
 TERMS, WINDOW = 3, 6
 
@@ -66,12 +68,14 @@ def frames_a_second(run: Callable[[], object], count: int) -> float:
     return count / best
 
 
-def extracted(start: Callable[[], Extraction], pictures: NDArray[np.uint8]) -> None:
-    """One clip through an extraction."""
-    extraction = start()
+def extracted(spec: VideoModality, pictures: NDArray[np.uint8]) -> None:
+    """Extract one clip, as it is stored."""
+    extractor = spec.extractor()
     for picture in pictures:
-        extraction.add(picture)
-    extraction.finish()
+        for values in extractor.add(picture):
+            spec.render(values)
+    for values in extractor.finish():
+        spec.render(values)
 
 
 @click.command()
@@ -84,22 +88,20 @@ def main(count: int) -> None:
         pictures = film(width, height, count)
         made = {"edition": "mimic", "short_side": side, "gop": 8, "crf": 18, "shards": 1}
         more = {"kind": "flow", "work_side": side, "rendering": "components", "limit": 8.0, **made}
-        ways: dict[str, Callable[[], Extraction]] = {
-            "rgb, resized": lambda side=side: Resizing(side),
-            "taylor": lambda made=made: TaylorExtraction(
-                TaylorModality(kind="taylor", variant="signed", terms=TERMS, window=WINDOW, **made)
+        ways: dict[str, VideoModality] = {
+            "rgb, resized": RgbModality(kind="rgb", **made),
+            "taylor": TaylorModality(
+                kind="taylor", variant="signed", terms=TERMS, window=WINDOW, **made
             ),
         }
         for preset in ("ultrafast", "fast", "medium"):
-            ways[f"flow, dis {preset}"] = lambda preset=preset, more=more: FlowExtraction(
-                FlowModality(backend=DisFlow(kind="dis", preset=preset), **more)
-            )
-        ways["flow, sparse to dense"] = lambda more=more: FlowExtraction(
-            FlowModality(backend=SparseToDenseFlow(kind="sparse_to_dense"), **more)
-        )
+            dis = DisFlow(kind="dis", preset=preset)
+            ways[f"flow, dis {preset}"] = FlowModality(backend=dis, **more)
+        sparse = SparseToDenseFlow(kind="sparse_to_dense")
+        ways["flow, sparse to dense"] = FlowModality(backend=sparse, **more)
         click.echo(f"{count} frames of {width}x{height}, made at short side {side}, one core")
-        for name, start in ways.items():
-            run = partial(extracted, start, pictures)
+        for name, spec in ways.items():
+            run = partial(extracted, spec, pictures)
             speed = frames_a_second(run, count)
             click.echo(f"  {name:<22} {speed:7.0f} frames/s {1000 / speed:7.2f} s per 1,000 frames")
     gray = np.asarray(film(320, 180, count) @ LUMA, np.float32)

@@ -18,26 +18,25 @@ import cv2
 import numpy as np
 import safetensors.torch
 import torch
-from benchmark.modalities.specs import (
-    DepthAnythingBackend,
-    MemFlow,
-    RaftFlow,
-    TinyBackend,
-    VideoDepthAnythingBackend,
-)
 from filming import one_person
 
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.modalities.depth.depth import depth_anything
-from benchmark.modalities.depth.estimator import DepthEstimator, depth_estimator
-from benchmark.modalities.depth.video_depth_anything import SIZES, VideoDepthAnything
-from benchmark.modalities.flow.estimator import FlowEstimator, flow_estimator
+from benchmark.modalities.depth.depth_anything import DepthAnythingBackend
+from benchmark.modalities.depth.estimator import DepthEstimator
+from benchmark.modalities.depth.tiny_spec import TinyBackend
+from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingBackend
+from benchmark.modalities.depth.video_depth_anything_network import SIZES, VideoDepthAnything
+from benchmark.modalities.flow.estimator import FlowEstimator
+from benchmark.modalities.flow.memflow import MemFlow
+from benchmark.modalities.flow.raft import RaftFlow
 from benchmark.runtime.devices import own_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.modalities.specs import DepthBackend, FlowBackend
+    from benchmark.modalities.depth.backends import DepthBackend
+    from benchmark.modalities.flow.backends import FlowBackend
 
 PUBLISHED_CONFIG = {
     "model_type": "depth_anything", "reassemble_hidden_size": 384, "fusion_hidden_size": 64,
@@ -124,10 +123,10 @@ def main(tiny: Path | None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for what, backend, count in flows(folder):
-            seconds = seconds_a_frame(flow_estimator(backend), film[:count])
+            seconds = seconds_a_frame(backend.estimator(), film[:count])
             click.echo(f"  {what:<32} {1000 * seconds:8.0f} s per 1,000 frames")
         for what, backend, count in depths(folder, tiny):
-            seconds = seconds_a_frame(depth_estimator(backend), film[:count])
+            seconds = seconds_a_frame(backend.estimator(), film[:count])
             click.echo(f"  {what:<32} {1000 * seconds:8.0f} s per 1,000 frames")
 
 

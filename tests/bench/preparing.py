@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 import cv2
-from benchmark.modalities.prepare import prepare
-from benchmark.modalities.specs import DisFlow, FlowModality
 
 from benchmark.archives.archive import read_archive
 from benchmark.editions.edition import read_edition
+from benchmark.modalities.flow.dis import DisFlow
+from benchmark.modalities.flow.flow import FlowModality
 from benchmark.params.synthetic import GesturesSpec
 from benchmark.presets.preset import paper
 from benchmark.runtime.parallel import usable_cores
@@ -57,7 +57,7 @@ def main(clips: int) -> None:
                 dis = {"backend": DisFlow(kind="dis", preset="medium"), "work_side": 256}
                 one = one.model_copy(update=dis)
             began = time.perf_counter()
-            prepare(one, root / "raw", MIMIC, index, root / name, workers=1)
+            one.prepare(root / "raw", MIMIC, index, root / name, workers=1)
             seconds = time.perf_counter() - began
             click.echo(
                 f"  {name:<10} {1000 * seconds / frames:6.1f} s and "

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
-from benchmark.data.skeleton_reader import SkeletonReader
 
 from benchmark.contracts.clips import read_clips
-from benchmark.data.inputs import DatasetNorm, SkeletonInput, VideoInput
 from benchmark.data.manifest import read_manifest
+from benchmark.data.normalization import DatasetNorm
+from benchmark.data.readers import SkeletonReader
+from benchmark.data.skeleton_input import SkeletonInput
+from benchmark.data.video_input import VideoInput
 from benchmark.editions.edition import read_edition
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build

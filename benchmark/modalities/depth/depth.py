@@ -99,7 +99,15 @@ class DepthModality(VideoModality):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Estimate and pack the depth of every clip; see `ModalityBase.prepare`."""
+        """Estimate and pack the depth of every clip; see `ModalityBase.prepare`.
+
+        Args:
+            raw: Folder of the raw archive.
+            edition: Edition that the archive belongs to.
+            clips: The index.
+            out: Folder that takes its name when the data are whole.
+            workers: Processes.
+        """
         from benchmark.archives.archive import raw_video_files
         from benchmark.modalities.packing import PackingJob, pack_videos
         from benchmark.runtime.devices import network_workers

@@ -165,14 +165,14 @@ class DepthAnythingEstimator:
         return self._find() if len(self._waiting) == self._at_once else ()
 
     def finish(self) -> Sequence[Map]:
-        """The maps still owed; afterwards a new clip may begin."""
+        """Return the maps still owed; afterwards a new clip may begin."""
         found = self._find() if self._waiting else ()
         self._shape = ()
         return found
 
     @torch.inference_mode()
     def _find(self) -> list[Map]:
-        """The maps of the frames that wait."""
+        """Compute the maps of the frames that wait."""
         count, half = len(self._waiting), self._device.type == "cuda"
         batch = self._waiting + self._waiting[-1:] * (self._at_once - count)
         with torch.autocast(self._device.type, torch.float16 if half else None, enabled=half):
@@ -187,7 +187,7 @@ class DepthAnythingEstimator:
 
 
 def fitted_size(height: int, width: int, input_size: int) -> NetworkSize:
-    """The size at which the network sees frames of `height` x `width`: multiples of 14.
+    """Choose the size at which the network sees frames of `height` x `width`: multiples of 14.
 
     One side becomes `input_size` and the other follows: the side for which that means the smaller
     change, as transformers' image processor does. The authors' own code always takes the short one.
@@ -198,7 +198,7 @@ def fitted_size(height: int, width: int, input_size: int) -> NetworkSize:
 
 
 def fitted(frame: Frame, size: NetworkSize) -> Tensor:
-    """A frame uint8 (H, W, 3), RGB, as the network takes it: float32 (3, *size), normalized."""
+    """Make the network's input, float32 (3, *size), of a frame, uint8 (H, W, 3) RGB."""
     picture = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
     picture = pictures.resize(picture, list(size), InterpolationMode.BICUBIC, antialias=True)
     mean, std = (torch.tensor(values)[:, None, None] * 255 for values in (_MEAN, _STD))
@@ -207,7 +207,14 @@ def fitted(frame: Frame, size: NetworkSize) -> Tensor:
 
 @cache
 def _network(weights: str, sha256: str, config: str, config_sha256: str) -> Any:
-    """One a process; Any, because what is known of transformers' types is known here only."""
+    """Load the network, once per process. Any: transformers' types are known here only.
+
+    Args:
+        weights: Path of model.safetensors.
+        sha256: Its pinned hash.
+        config: Path of config.json.
+        config_sha256: Its pinned hash.
+    """
     path = verified(
         WeightsFile(path=weights, sha256=sha256), expected="model.safetensors of Depth Anything"
     )
@@ -234,7 +241,7 @@ def _network(weights: str, sha256: str, config: str, config_sha256: str) -> Any:
 
 
 def read_config(path: Path) -> NetworkConfig:
-    """The shape of the network that a config.json describes.
+    """Read the shape of the network that a config.json describes.
 
     Raises:
         ArchiveError: It is missing, damaged, or describes another network, metric depth included.
@@ -261,7 +268,7 @@ def read_config(path: Path) -> NetworkConfig:
 
 
 def empty_network(config: NetworkConfig) -> torch.nn.Module:
-    """The network without numbers, on the meta device.
+    """Build the network without numbers, on the meta device.
 
     Raises:
         MissingExtra: transformers is not installed.
@@ -279,7 +286,7 @@ def empty_network(config: NetworkConfig) -> torch.nn.Module:
 
 
 def published_name(name: str) -> str:
-    """What the published files call a tensor of transformers."""
+    """Translate a tensor's name in transformers to the one in the published files."""
     for part, published in _RENAMED.items():
         name = name.replace(part, published)
     return name
@@ -295,7 +302,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 def _faults(
     wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, str, str]]:
-    """Names of wrong tensors, what was expected and what was found, in the network's order."""
+    """Yield names of wrong tensors, what was expected and what was found, in order."""
     for name, x in wanted.items():
         shape, y = str(tuple(x.shape)), found.get(name)
         if y is None:

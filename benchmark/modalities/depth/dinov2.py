@@ -31,7 +31,7 @@ class _PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, dim, kernel_size=PATCH, stride=PATCH)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, H/14 * W/14, D), row after row."""
+        """Map (B, 3, H, W) -> (B, H/14 * W/14, D), row after row."""
         return self.proj(x).flatten(2).transpose(1, 2)
 
 
@@ -43,7 +43,7 @@ class _Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
+        """Map (B, N, D) -> (B, N, D)."""
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         y = functional.scaled_dot_product_attention(query, key, value)
@@ -56,7 +56,7 @@ class _LayerScale(nn.Module):
         self.gamma = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., D) -> (..., D)."""
+        """Map (..., D) -> (..., D)."""
         return x * self.gamma
 
 
@@ -67,7 +67,7 @@ class _Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., D) -> (..., D)."""
+        """Map (..., D) -> (..., D)."""
         return self.fc2(functional.gelu(self.fc1(x)))
 
 
@@ -82,7 +82,7 @@ class _Block(nn.Module):
         self.ls2 = _LayerScale(dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
+        """Map (B, N, D) -> (B, N, D)."""
         x = x + self.ls1(self.attn(self.norm1(x)))
         return x + self.ls2(self.mlp(self.norm2(x)))
 
@@ -116,7 +116,7 @@ class DinoV2(nn.Module):
         return found
 
     def positions(self, rows: int, columns: int) -> Tensor:
-        """The learnt positions, resized to a grid of patches: (1, 1 + rows * columns, D)."""
+        """Resize the learned positions to a grid of patches: (1, 1 + rows * columns, D)."""
         if rows == columns == GRID:
             return self.pos_embed
         learnt = self.pos_embed[:, 1:].unflatten(1, (GRID, GRID)).permute(0, 3, 1, 2)

@@ -35,7 +35,7 @@ class _ResidualUnit(nn.Module):
         self.conv2 = nn.Conv2d(dim, dim, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
+        """Map (N, C, H, W) -> (N, C, H, W)."""
         return x + self.conv2(functional.relu(self.conv1(functional.relu(x))))
 
 
@@ -47,7 +47,7 @@ class _Fusion(nn.Module):
         self.resConfUnit2 = _ResidualUnit(dim)
 
     def forward(self, x: Tensor, finer: Tensor | None, size: Sequence[int]) -> Tensor:
-        """(N, C, H, W), with a map of that shape or none mixed in -> (N, C, *size)."""
+        """Map (N, C, H, W), with a map of that shape or none mixed in -> (N, C, *size)."""
         if finer is not None:
             x = x + self.resConfUnit1(finer)
         return self.out_conv(_resize(self.resConfUnit2(x), size))
@@ -92,7 +92,7 @@ class TemporalDpt(nn.Module):
         )
 
     def forward(self, layers: Sequence[Tensor], grid: tuple[int, int], num_frames: int) -> Tensor:
-        """Four times (B * T, rows * columns, D) -> float32 (B * T, 14 rows, 14 columns), >= 0.
+        """Map four times (B * T, rows * columns, D) -> float32 (B * T, 14 rows, 14 columns), >= 0.
 
         `grid` is (rows, columns); T is `num_frames`.
         """
@@ -108,7 +108,7 @@ class TemporalDpt(nn.Module):
         return torch.cat([self._finish(p, b, a, grid) for p, b, a in zip(*pieces, strict=True)])
 
     def _maps(self, layers: Sequence[Tensor], grid: tuple[int, int]) -> list[Tensor]:
-        """Each layer's tokens as a map, at 4, 2, 1 and 1/2 times the grid."""
+        """Compute the four maps."""
         return [
             resize(project(tokens.transpose(1, 2).unflatten(2, grid)))
             for tokens, project, resize in zip(

@@ -36,7 +36,7 @@ class _Positions(nn.Module):
         self.register_buffer("pe", waves.flatten(1)[None])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, T, C) -> (N, T, C)."""
+        """Map (N, T, C) -> (N, T, C)."""
         return x + self.pe[:, : x.shape[1]].to(x.dtype)
 
 
@@ -50,7 +50,7 @@ class _Attention(nn.Module):
         self.to_out = nn.Sequential(nn.Linear(dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, T, C) -> (N, T, C)."""
+        """Map (N, T, C) -> (N, T, C)."""
         x = self.pos_encoder(x)
         query, key, value = (
             layer(x).unflatten(-1, (_HEADS, -1)).transpose(1, 2)
@@ -66,7 +66,7 @@ class _GatedGelu(nn.Module):
         self.proj = nn.Linear(dim, 2 * inner)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) -> (..., inner)."""
+        """Map (..., dim) -> (..., inner)."""
         value, gate = self.proj(x).chunk(2, dim=-1)
         return value * functional.gelu(gate)
 
@@ -78,7 +78,7 @@ class _FeedForward(nn.Module):
         self.net = nn.Sequential(_GatedGelu(dim, 4 * dim), nn.Identity(), nn.Linear(4 * dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
+        """Map (..., C) -> (..., C)."""
         return self.net(x)
 
 
@@ -91,7 +91,7 @@ class _Block(nn.Module):
         self.ff_norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, T, C) -> (N, T, C)."""
+        """Map (N, T, C) -> (N, T, C)."""
         for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
             x = x + attention(norm(x))
         return x + self.ff(self.ff_norm(x))
@@ -106,7 +106,7 @@ class _Transformer(nn.Module):
         self.proj_out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
-        """(B * T, C, H, W) -> (B * T, C, H, W)."""
+        """Map (B * T, C, H, W) -> (B * T, C, H, W)."""
         height, width = x.shape[-2:]
         y = self.norm(x).unflatten(0, (-1, num_frames)).permute(0, 3, 4, 1, 2)
         y = self.proj_in(y.flatten(0, 2))
@@ -127,5 +127,5 @@ class MotionModule(nn.Module):
         nn.init.zeros_(self.temporal_transformer.proj_out.bias)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
-        """(B * T, C, H, W) -> (B * T, C, H, W); T is `num_frames`, at most 32."""
+        """Map (B * T, C, H, W) -> (B * T, C, H, W); T is `num_frames`, at most 32."""
         return self.temporal_transformer(x, num_frames)

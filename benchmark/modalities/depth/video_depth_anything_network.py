@@ -70,7 +70,7 @@ class VideoDepthAnything(nn.Module):
         self.head = TemporalDpt(size.dim, size.features, size.channels)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Normalized frames float32 (B, T, 3, H, W) -> inverse depth float32 (B, T, H, W), >= 0.
+        """Map normalized frames (B, T, 3, H, W) to inverse depth (B, T, H, W), float32, >= 0.
 
         Raises:
             ValueError: H or W is no multiple of 14, or T is not in 1..32.
@@ -84,7 +84,7 @@ class VideoDepthAnything(nn.Module):
 
 
 def load_weights(path: Path) -> VideoDepthAnything:
-    """The network of a published file, ready for inference on the CPU in float32.
+    """Load the network of a published file, ready for inference on the CPU in float32.
 
     Which of the three sizes it is, the file tells. A metric network has the same tensors but
     another meaning: only its name tells it apart.
@@ -129,14 +129,14 @@ class VideoDepthAnythingEstimator(DepthWindows):
 
 @cache
 def _network(weights: str, sha256: str) -> VideoDepthAnything:
-    """One a process."""
+    """Load the network, once per process."""
     pinned = WeightsFile(path=weights, sha256=sha256)
     path = verified(pinned, expected="weights of Video Depth Anything")
     return load_weights(path).to(own_device())
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """What a file of torch.save holds, without running anything that it says.
+    """Read a file of torch.save without running anything that it says.
 
     Raises:
         ArchiveError: It is missing, damaged, or holds something else than named tensors.

@@ -51,7 +51,7 @@ class NetworkSize(NamedTuple):
 
 
 def network_size(height: int, width: int, input_size: int = INPUT_SIZE) -> NetworkSize:
-    """The size at which the network sees frames of `height` x `width`: multiples of 14.
+    """Choose the size at which the network sees frames of `height` x `width`.
 
     The short side becomes `input_size`, less for frames longer than 16:9; the other follows.
 
@@ -70,7 +70,7 @@ def network_size(height: int, width: int, input_size: int = INPUT_SIZE) -> Netwo
 
 
 def network_input(frame: Frame, size: NetworkSize) -> Tensor:
-    """A frame uint8 (H, W, 3), RGB, as the network takes it: float32 (3, *size), normalized."""
+    """Make the network's input, float32 (3, *size), of a frame, uint8 (H, W, 3) RGB."""
     x = frame.astype(np.float32) / 255
     x = cv2.resize(x, (size.width, size.height), interpolation=cv2.INTER_CUBIC)
     x = np.ascontiguousarray(((x - _MEAN) / _STD).transpose(2, 0, 1))
@@ -121,7 +121,7 @@ class DepthWindows:
         return self._step() if self._filled == WINDOW else []
 
     def finish(self) -> list[FloatArray]:
-        """The depth of the frames still owed; afterwards a new clip may begin.
+        """Return the depth of the frames still owed; afterwards a new clip may begin.
 
         Windows are filled up with the last frame, until nothing is left to be blended.
         """
@@ -154,7 +154,7 @@ class DepthWindows:
         return done
 
     def _next_window(self) -> FloatArray:
-        """Depth of the window, aligned and blended, from the first frame that is owed."""
+        """Compute the depth of the window, aligned and blended, from the first owed frame on."""
         depth = self._infer()
         first = 0
         if self._unblended is None:
@@ -173,7 +173,7 @@ class DepthWindows:
 
     @torch.no_grad()
     def _infer(self) -> FloatArray:
-        """The network's depth of the window at the frames' size: float32 (32, H, W)."""
+        """Run the network over the window: float32 (32, H, W) at the frames' size."""
         half = self._device.type == "cuda"
         with torch.autocast(self._device.type, torch.float16 if half else None, enabled=half):
             depth = self._network(self._inputs[None].to(self._device))
@@ -207,7 +207,14 @@ def clip_depth(
     input_size: int = INPUT_SIZE,
     device: torch.device | str = "cpu",
 ) -> Iterator[FloatArray]:
-    """Depth of every frame of a clip, one after the other; see `DepthWindows`."""
+    """Yield the depth of every frame of a clip, one after the other; see `DepthWindows`.
+
+    Args:
+        network: Maps a window of frames to inverse depth.
+        frames: Frames of one clip, uint8 (H, W, 3) each.
+        input_size: Pixels of the short side that the network sees.
+        device: Where the network lies.
+    """
     windows = DepthWindows(network, input_size=input_size, device=device)
     for frame in frames:
         yield from windows.add(frame)

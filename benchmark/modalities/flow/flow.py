@@ -89,7 +89,15 @@ class FlowModality(VideoModality):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Estimate and pack the flow of every clip; see `ModalityBase.prepare`."""
+        """Estimate and pack the flow of every clip; see `ModalityBase.prepare`.
+
+        Args:
+            raw: Folder of the raw archive.
+            edition: Edition that the archive belongs to.
+            clips: The index.
+            out: Folder that takes its name when the data are whole.
+            workers: Processes.
+        """
         from benchmark.runtime.devices import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video

@@ -101,7 +101,7 @@ class MemFlowEstimator:
         self._memory: Any = None
 
     def add(self, frame: Frame) -> Sequence[Vectors]:
-        """The flow to this frame, uint8 (H, W, 3) RGB; nothing for the first one.
+        """Take a frame, uint8 (H, W, 3) RGB; return the flow to it, and nothing for the first one.
 
         Raises:
             ArchiveError: What the weights give is no finite number.
@@ -114,7 +114,7 @@ class MemFlowEstimator:
         return (flow,)
 
     def finish(self) -> Sequence[Vectors]:
-        """Nothing is owed."""
+        """Return nothing: each flow was finished when its second frame came."""
         return ()
 
     def _flow(self, one: Frame, other: Frame) -> Vectors:
@@ -151,13 +151,13 @@ class MemFlowEstimator:
 
 
 def paddings(height: int, width: int) -> tuple[int, int, int, int]:
-    """Pixels to add left, right, above, below: half on each side, as the authors do."""
+    """Compute the pixels to add left, right, above, below: half on each side, as the authors do."""
     rows, columns = (max(LEAST, -(-side // STEP) * STEP) - side for side in (height, width))
     return columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
 
 
 def load_network(path: Path) -> Any:
-    """MemFlow of ptlflow with the weights of a published file, ready for inference on the CPU.
+    """Load MemFlow of ptlflow with a published file's weights, ready for inference on the CPU.
 
     Raises:
         ArchiveError: The file is damaged or not MemFlow's.
@@ -215,7 +215,7 @@ def _read_checkpoint(path: Path) -> _Checkpoint:
 
 
 def _mean_keys(path: Path, content: Mapping[str, Any]) -> float:
-    """The number that ptlflow writes into its files; the authors' say it by their names.
+    """Find the number that ptlflow writes into its files; the authors' files say it by their names.
 
     They trained on clips of three frames: attention over the keys of one frame, then of two.
     """
@@ -233,7 +233,7 @@ def _mean_keys(path: Path, content: Mapping[str, Any]) -> float:
 
 
 def _memflow() -> Any:
-    """The class of ptlflow.
+    """Import the class of ptlflow.
 
     Raises:
         MissingExtra: ptlflow, or a package that it needs, is not installed.
@@ -250,7 +250,7 @@ def _memflow() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """On import ptlflow loads all of its networks, and many tell what they would like to have."""
+    """Silence the import: ptlflow loads all of its networks, and many tell what they would like."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

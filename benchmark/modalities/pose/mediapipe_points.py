@@ -1,6 +1,6 @@
 """The front door to MediaPipe: OpenPose's 137 points of the frames of a video.
 
-MediaPipe is an optional extra and imported only where a estimator opens its models; the mapping
+MediaPipe is an optional extra and imported only where an estimator opens its models; the mapping
 itself needs nothing but numpy. Left and right are the person's, in both conventions.
 """
 
@@ -115,16 +115,16 @@ class KeypointEstimator:
         self._open.close()
 
     def points(self, frame: NDArray[np.uint8]) -> FloatArray:
-        """The points of the next frame, uint8 (H, W, 3) RGB: see `to_openpose137`."""
+        """Find the points of the next frame."""
         height, width = frame.shape[:2]
         found = self.landmarks(frame)
         left, right = assign_hands(found, width, height)
         return to_openpose137(found.pose, left, right, found.face, width=width, height=height)
 
     def landmarks(self, frame: NDArray[np.uint8]) -> Landmarks:
-        """MediaPipe's own landmarks of the next frame, uint8 (H, W, 3) RGB."""
+        """Find MediaPipe's own landmarks in the next frame, uint8 (H, W, 3) RGB."""
         if self._pose is None or self._image is None:
-            raise RuntimeError("a estimator opens its models in a with statement")
+            raise RuntimeError("an estimator opens its models in a with statement")
         picture = self._image(np.ascontiguousarray(frame))
         at = round(self._frame * 1000 / self._fps)
         self._frame += 1
@@ -142,7 +142,7 @@ class KeypointEstimator:
         )
 
     def _find_face(self, frame: NDArray[np.uint8], pose: FloatArray) -> FloatArray | None:
-        """The face in a square around the head: in a whole frame most are too small to be found."""
+        """Find the face in a square around the head: in a whole frame most are too small."""
         height, width = frame.shape[:2]
         square = head_square(pose, width, height)
         if self._face is None or self._image is None or square is None:
@@ -155,7 +155,7 @@ class KeypointEstimator:
 
 
 def model_hashes(models: PoseModels) -> dict[str, str]:
-    """SHA-256 of every model file named, by the part it finds: pose, hands, face.
+    """Hash the model files: SHA-256 by part.
 
     Raises:
         ArchiveError: A model file is missing.
@@ -177,7 +177,7 @@ def to_openpose137(
     width: int,
     height: int,
 ) -> FloatArray:
-    """OpenPose's 137 points: float32 (137, 3) of x px, y px, confidence 0..1; 0, 0, 0 if missing.
+    """Arrange OpenPose's 137 points: float32 (137, 3) of x px, y px, confidence; 0 if missing.
 
     Order: body 25, face 70, left hand 21, right hand 21. The confidence of a body point is
     MediaPipe's visibility, how sure it is that the point is in the frame and not covered; of the
@@ -193,6 +193,14 @@ def to_openpose137(
         face: (478, 3) likewise.
         width: Of the frame, px.
         height: Of the frame, px.
+
+    Args:
+        pose: MediaPipe's pose, (33, 4), or None.
+        left: Left hand, (21, 3), or None.
+        right: Right hand, (21, 3), or None.
+        face: Face, (478, 3), or None.
+        width: Pixels of the frame.
+        height: Pixels of the frame.
     """
     points = np.zeros((NUM_POINTS, 3), np.float32)
     size = np.array([width, height], np.float32)
@@ -215,7 +223,7 @@ def to_openpose137(
 def assign_hands(
     found: Landmarks, width: int, height: int
 ) -> tuple[FloatArray | None, FloatArray | None]:
-    """The person's left and right hand: near which wrist of the pose, and what MediaPipe calls it.
+    """Choose the person's left and right hand: by the nearest wrist and by what MediaPipe says.
 
     Neither alone will do: where arms cross, the wrists of the pose are often wrong, and elsewhere
     the name is. Distances count in lengths of the hand, and a contradicted name as `_NAME` of them.
@@ -247,7 +255,7 @@ class Square(NamedTuple):
 
 
 def head_square(pose: FloatArray, width: int, height: int) -> Square | None:
-    """A square around the head of a pose, with room; None where no pixel of it is in the frame."""
+    """Find a square around the head, with room; None where no pixel of it is in the frame."""
     head = pose[_HEAD, :2] * [width, height]
     center = head.mean(0)
     side = round(_ROOM * 2 * float(np.linalg.norm(head - center, axis=1).max())) + 1
@@ -257,7 +265,7 @@ def head_square(pose: FloatArray, width: int, height: int) -> Square | None:
 
 
 def cut_square(frame: NDArray[np.uint8], square: Square) -> NDArray[np.uint8]:
-    """The square's pixels, uint8 (side, side, 3), black beyond the frame."""
+    """Cut out the square's pixels, uint8 (side, side, 3), black beyond the frame."""
     left, top, side = square
     cut = np.zeros((side, side, 3), np.uint8)
     rows = slice(max(top, 0), min(top + side, frame.shape[0]))
@@ -289,7 +297,7 @@ def _check_file(path: Path) -> None:
 
 
 def _mediapipe() -> tuple[Any, Any]:
-    """The vision tasks, and a function that wraps an RGB frame.
+    """Import the vision tasks, and a function that wraps an RGB frame.
 
     Raises:
         MissingExtra: MediaPipe is not installed.

@@ -1,4 +1,4 @@
-"""Pictures of the report that no other stage draws: learning curves, and recall by class."""
+"""Pictures of the report that no other stage draws: learning curves, and recall of each class."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ COLUMNS = 3
 
 
 def curves_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Top-1 of training and validation over epochs, a panel an experiment."""
+    """Draw top-1 of training and validation over epochs, one panel per experiment."""
     rows = -(-len(histories) // COLUMNS)
     figure = Figure(figsize=(11, 2.5 * rows), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True).ravel()
+    # The last row of panels may be longer than the experiments that are left.
     for axes in panels[len(histories) :]:
         axes.set_axis_off()
     for axes, name in zip(panels, histories, strict=False):
@@ -32,9 +33,9 @@ def curves_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
         for key, color, marker, label in (
             ("train/top1", BLUE, "o", "training"), ("val/top1", VERMILION, "D", "validation"),
         ):  # fmt: skip
-            known = history[["epoch", key]].dropna()
+            measured = history[["epoch", key]].dropna()
             axes.plot(
-                known["epoch"], 100 * known[key], color=color, marker=marker, markersize=4,
+                measured["epoch"], 100 * measured[key], color=color, marker=marker, markersize=4,
                 label=label,
             )  # fmt: skip
         axes.set_title(plain(name), loc="left", size=10)
@@ -49,15 +50,16 @@ def curves_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
 def classes_figure(
     matrix: NDArray[np.int64], names: Sequence[str], train: NDArray[np.int64] | None
 ) -> Figure:
-    """Recall of each class or body part, from a confusion int64 (K, K), the largest first.
+    """Draw recall of each class or body part, the largest first.
 
-    `train` counts the training clips of each, int64 (K,), or None.
+    `matrix` is a confusion, int64 (K, K); `train` counts the training clips of each, int64 (K,).
     """
     clips = matrix.sum(1)
     order = np.argsort(-clips, kind="stable")
     figure = Figure(figsize=(9, 1.2 + 0.27 * len(names)), layout="constrained")
     axes: Axes = figure.add_subplot()
     places = np.arange(len(names))
+    # A class without a clip has no recall: its bar has no length, and its label says why.
     recall = np.diag(matrix) / np.maximum(clips, 1)
     bars = axes.barh(places, 100 * recall[order], color=BLUE, height=0.7)
     shown = [f"{100 * recall[k]:.0f}" if clips[k] else "no clip" for k in order]

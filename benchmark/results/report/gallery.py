@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import io
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 
-from benchmark.archives.archive import raw_video_files
+from benchmark.core.html import data_uri
 from benchmark.core.video import VideoWriter, read_frames
 from benchmark.evaluation.diversity import hardest
-from benchmark.results.table import read_source
+from benchmark.results.entries import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,14 +19,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
-    from benchmark.results.table import GroundTruth
+    from benchmark.results.ground_truth import GroundTruth
 
 SHORT_SIDE = 180
-"""Of a clip that plays in the page."""
+"""Pixels of the shorter side of a clip that plays in the page."""
 CRF = 30
+"""H.264: small rather than beautiful, since the page holds dozens of clips."""
+BEST = 3
+"""Classes named under a clip."""
+
+Chosen: TypeAlias = "list[tuple[int, str]]"
+"""Rows of clips, each with the reason why the page shows it."""
 
 
 class Shown(NamedTuple):
@@ -35,7 +41,7 @@ class Shown(NamedTuple):
 
     clip_id: str
     label: str
-    answers: tuple[tuple[str, float], ...]
+    predictions: tuple[tuple[str, float], ...]
     """The system's best classes and their probabilities."""
     note: str
     """Why it is shown."""
@@ -46,7 +52,8 @@ class Shown(NamedTuple):
 class Archive(NamedTuple):
     """Where the frames come from."""
 
-    raw: Path
+    videos: Mapping[str, RawFile]
+    """Name of a raw video -> its file."""
     edition: Edition
     clips: Clips
     """The whole index."""
@@ -61,7 +68,7 @@ class Gallery(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """Probabilities of one split in the order of the answers."""
+    """Probabilities of one split in the order of the labels."""
 
     fused: NDArray[np.float64]
     """Of the system: (N, K)."""
@@ -70,11 +77,17 @@ class Streams(NamedTuple):
     single: NDArray[np.float64]
     """Of the best single stream: (N, K)."""
     name: str
-    """What that stream is called."""
+    """Of that stream."""
 
 
 def gallery(params: Params, truth: GroundTruth, folder: Path, archive: Archive) -> Gallery:
-    """The clips of one split that `params.analysis` asks for; `folder` holds all probabilities.
+    """Gather the clips of one split that `params.analysis` asks for.
+
+    Args:
+        params: Name the system and its members, and say how many clips are shown.
+        truth: The labels of the split.
+        folder: That of all probabilities.
+        archive: The raw videos.
 
     Raises:
         FormatError: A file of probabilities is missing or breaks its schema.
@@ -82,8 +95,8 @@ def gallery(params: Params, truth: GroundTruth, folder: Path, archive: Archive) 
     """
 
     def read(name: str) -> NDArray[np.float64]:
-        found = read_source(params, folder, name, truth.split)
-        return found.aligned(truth.clip_id).p.astype(np.float64)
+        probabilities = read_source(params, folder, name, truth.split)
+        return probabilities.aligned(truth.clip_id).p.astype(np.float64)
 
     spec = params.analysis
     members = np.stack([read(name) for name in spec.members])
@@ -97,22 +110,21 @@ def gallery(params: Params, truth: GroundTruth, folder: Path, archive: Archive) 
     return Gallery(truth.split, hardest, improved)
 
 
-def choose(
-    streams: Streams, truth: GroundTruth, count: int
-) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Rows of the `count` hardest and the `count` most improved clips, each with a reason.
+def choose(streams: Streams, truth: GroundTruth, count: int) -> tuple[Chosen, Chosen]:
+    """Choose the `count` hardest and the `count` most improved clips.
 
     A clip is improved where the fusion is right and the best single stream is wrong.
     """
     label, rows = truth.label, np.arange(len(truth.label))
-    right = (streams.members.argmax(2) == label).sum(0)
+    correct = (streams.members.argmax(2) == label).sum(0)
     hard = [
-        (int(row), f"{right[row]} of {len(streams.members)} members are right")
+        (int(row), f"{correct[row]} of {len(streams.members)} members are right")
         for row in hardest(streams.members, label)[:count]
     ]
+    # How much probability of the label the fusion adds: the clearest cases come first.
     gain = streams.fused[rows, label] - streams.single[rows, label]
-    mended = (streams.fused.argmax(1) == label) & (streams.single.argmax(1) != label)
-    best = rows[mended][np.argsort(-gain[mended], kind="stable")][:count]
+    improved = (streams.fused.argmax(1) == label) & (streams.single.argmax(1) != label)
+    best = rows[improved][np.argsort(-gain[improved], kind="stable")][:count]
     better = [
         (
             int(row),
@@ -125,17 +137,25 @@ def choose(
 
 
 def shown(
-    chosen: Sequence[tuple[int, str]], p: NDArray[np.float64], truth: GroundTruth, edition: Edition,
+    chosen: Chosen, p: NDArray[np.float64], truth: GroundTruth, edition: Edition,
     videos: Mapping[str, str],
 ) -> list[Shown]:  # fmt: skip
-    """The clips as the page shows them; `videos` maps a clip id to its data URI."""
+    """Describe the clips as the page shows them.
+
+    Args:
+        chosen: Their rows, with reasons.
+        p: Probabilities of the system, float64 (N, K).
+        truth: The labels of the split.
+        edition: Names the classes.
+        videos: Clip id -> data URI.
+    """
     return [
         Shown(
             clip_id=truth.clip_id[row],
             label=edition.classes[truth.label[row]],
-            answers=tuple(
+            predictions=tuple(
                 (edition.classes[k], float(p[row, k]))
-                for k in np.argsort(-p[row], kind="stable")[:3]
+                for k in np.argsort(-p[row], kind="stable")[:BEST]
             ),
             note=note,
             video=videos[truth.clip_id[row]],
@@ -145,23 +165,23 @@ def shown(
 
 
 def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
-    """Clip id -> a small mp4 of it as a data URI; each video is decoded once.
+    """Make a small mp4 of each clip: clip id -> data URI. Each video is decoded once.
 
     Raises:
         ArchiveError: A video is missing or damaged.
     """
     named = set(ids)
     wanted = [clip for clip in archive.clips if clip.clip_id in named]
-    files = raw_video_files(archive.raw, archive.edition)
-    found: dict[str, str] = {}
+    uris: dict[str, str] = {}
     for video in sorted({clip.video for clip in wanted}):
-        own = [clip for clip in wanted if clip.video == video]
-        with files[video].local() as path:
-            found |= _of_video(path, own)
-    return found
+        with archive.videos[video].local() as path:
+            uris |= _of_video(path, [clip for clip in wanted if clip.video == video])
+    return uris
 
 
 def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
+    # One pass over the frames serves all clips, which may overlap; nothing is decoded after the
+    # last of them ends.
     last = max(clip.end_frame for clip in clips)
     pictures: dict[str, list[NDArray[np.uint8]]] = {clip.clip_id: [] for clip in clips}
     for number, frame in enumerate(read_frames(path)):
@@ -174,6 +194,7 @@ def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    # Sides are even: H.264 stores colors at half the resolution.
     scale = min(1.0, SHORT_SIDE / min(frame.shape[:2]))
     height, width = (2 * round(side * scale / 2) for side in frame.shape[:2])
     return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
@@ -181,7 +202,8 @@ def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _uri(frames: Sequence[NDArray[np.uint8]], fps: float) -> str:
     file = io.BytesIO()
+    # One key frame per 250 makes clips small; a page plays them from the start and seeks little.
     with VideoWriter(file, fps, crf=CRF, gop=250, preset="medium") as writer:
         for frame in frames:
             writer.add(frame)
-    return "data:video/mp4;base64," + base64.b64encode(file.getvalue()).decode()
+    return data_uri("video/mp4", file.getvalue())

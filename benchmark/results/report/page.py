@@ -1,9 +1,7 @@
-"""report.html: put together from the files of other stages, self-contained."""
+"""report.html: one page of the files of other stages, which needs no file beside it."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import platform
 from pathlib import Path
@@ -11,24 +9,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
-from benchmark.plots.figures import DPI
+from benchmark.evaluation.bootstrap import Interval
+from benchmark.plots.figures import png
 from benchmark.results.report.charts import classes_figure, curves_figure
-from benchmark.results.table import SIGNIFICANT
+from benchmark.results.table import SIGNIFICANT, verdict
 from benchmark.tracking.records import PACKAGES, origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
     from benchmark.results.report.gallery import Gallery
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 SHEETS = 3
 """Modality sheets in the page: of classes spread over the list."""
 PICTURES = {
@@ -54,21 +54,30 @@ class Sources(NamedTuple):
 
 def render(
     sources: Sources, edition: Edition, params: Params,
-    *, galleries: Sequence[Gallery], provenance: Mapping[str, str], train: np.ndarray,
+    *, galleries: Sequence[Gallery], provenance: Mapping[str, str], train: NDArray[np.int64],
 ) -> str:  # fmt: skip
-    """The page; `train` counts the training clips of each class, int64 (K,)."""
+    """Render the page.
+
+    Args:
+        sources: Folders that other stages have written.
+        edition: Whose clips the page is about.
+        params: Name the experiments and the analyzed system.
+        galleries: Clips that play in the page, one gallery per split.
+        provenance: What made the numbers, such as commit and machine.
+        train: Training clips of each class, int64 (K,).
+    """
     table = pd.read_csv(sources.table / "table.csv")
     splits = [
         _split(sources, edition, rows.to_dict("records"), str(split), train)
+        # Unsorted: the table lists validation before test.
         for split, rows in table.groupby("split", sort=False)
     ]
     histories = {
         name: pd.read_csv(sources.curves / name / "history.csv") for name in params.experiments
     }
     survey = json.loads((sources.survey / "survey.json").read_text("utf-8"))
-    loader = FileSystemLoader(Path(__file__).parent)
-    env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    return env.get_template(TEMPLATE).render(
+    return render_template(
+        TEMPLATE,
         edition=edition,
         even=np.log(len(edition.classes)),
         fusions=_fusions(table),
@@ -76,7 +85,7 @@ def render(
         members=", ".join(params.analysis.members),
         splits=splits,
         galleries=galleries,
-        curves=figure_uri(curves_figure(histories)),
+        curves=_figure_uri(curves_figure(histories)),
         survey=survey,
         sheets=_sheets(sources.sheets, edition),
         provenance=provenance,
@@ -85,19 +94,19 @@ def render(
 
 
 def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Each fused row of the table, and what it is made of."""
-    found = []
+    """Describe each fused row of the table: its name, rule and weights."""
+    fusions = []
     for row in table.dropna(subset="weights").drop_duplicates("name").to_dict("records"):
         pairs = [pair.split("=") for pair in row["weights"].split()]
         weights = ", ".join(f"{member} {float(weight):.3f}" for member, weight in pairs)
-        found.append((str(row["name"]), f"{row['rule']} weights: {weights}"))
-    return found
+        fusions.append((str(row["name"]), f"{row['rule']} weights: {weights}"))
+    return fusions
 
 
 def _split(
-    sources: Sources, edition: Edition, rows: list[dict[Any, Any]], split: str, train: np.ndarray
-) -> dict[str, Any]:
-    """What the page says of one split."""
+    sources: Sources, edition: Edition, rows: list[dict[Any, Any]], split: str,
+    train: NDArray[np.int64],
+) -> dict[str, Any]:  # fmt: skip
     folder = sources.analysis / split
     classes = pd.read_csv(folder / "confusion.csv", index_col="label").to_numpy()
     parts = pd.read_csv(folder / "body_parts.csv", index_col="label").to_numpy()
@@ -107,65 +116,71 @@ def _split(
         "title": {"val": "Validation", "test": "Test"}[split],
         "clips": first["n"],
         "videos": first["num_videos"],
-        "majority": first["majority"],
+        "majority_baseline": first["majority_baseline"],
         "best": best,
         "rows": [_row(row, {other["best_single"] for other in rows}) for row in rows],
-        "picture": file_uri(sources.table / "pictures" / f"{split}.png"),
-        "pictures": [(title, file_uri(folder / name)) for name, title in PICTURES.items()],
-        "recall": figure_uri(classes_figure(classes, edition.classes, train)),
-        "parts": figure_uri(classes_figure(parts, tuple(edition.groups), None)),
+        "picture": _file_uri(sources.table / "pictures" / f"{split}.png"),
+        "pictures": [(title, _file_uri(folder / name)) for name, title in PICTURES.items()],
+        "recall": _figure_uri(classes_figure(classes, edition.classes, train)),
+        "parts": _figure_uri(classes_figure(parts, tuple(edition.groups), None)),
     }  # fmt: skip
 
 
 def _row(row: dict[str, Any], best: set[Any]) -> dict[str, Any]:
-    """A line of the table, with what its comparison with a row of `best` says."""
-    verdict, points = "", None
+    """Add to a line of table.csv what its comparison with the best single stream says.
+
+    `best` names the rows that others are compared with.
+    """
+    word, points = "", None
+    # pandas reads an empty cell as NaN: such a row is the best single stream itself.
     if isinstance(row["best_single"], str):
         points = row["best_single_difference"]
-        sure = row["best_single_holm"] < SIGNIFICANT and (
-            row["best_single_low"] > 0 or row["best_single_high"] < 0
-        )
-        verdict = "noise" if not sure else "better" if points > 0 else "worse"
-    return {**row, "verdict": verdict, "points": points, "best": row["name"] in best}
+        bounds = Interval(low=row["best_single_low"], high=row["best_single_high"])
+        word = verdict(points, bounds, row["best_single_holm"])
+    return {**row, "verdict": word, "points": points, "best": row["name"] in best}
 
 
-def provenance(params: Params, edition: Edition, knobs: Path, folder: Path) -> dict[str, str]:
-    """Code, machine, knobs and the hashes of the probabilities below `folder`."""
+def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> dict[str, str]:
+    """Tell what made the numbers: code, machine, params and the hashes of the probabilities.
+
+    Args:
+        params: Name the experiments and fusions.
+        edition: Whose clips the page is about.
+        file: params.yaml.
+        folder: That of all probabilities.
+    """
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
     names = (*params.experiments, *params.fusions)
-    files = {name: folder / params.folder_of(name) / "val.parquet" for name in names}
+    folders = [params.folder_of(name) for name in names]
     versions = {key.removeprefix("version."): value for key, value in tags.items()}
     return {
         "edition": f"{edition.name}, version {edition.version}; {edition.source}",
         "commit": tags["git.commit"] + dirty,
         "machine": f"{platform.system()} {platform.machine()}, Python {tags['python']}",
         "packages": ", ".join(f"{name} {versions[name]}" for name in PACKAGES),
-        "params.yaml": f"SHA-256 {sha256(knobs)}, profile {params.preset}, seed {params.seed}",
+        "params.yaml": f"SHA-256 {sha256(file)}, preset {params.preset}, seed {params.seed}",
         **{
-            f"predictions/{params.folder_of(name)}/val.parquet": f"SHA-256 {sha256(file)}"
-            for name, file in files.items()
-            if file.is_file()
+            f"predictions/{name}/val.parquet": f"SHA-256 {sha256(folder / name / 'val.parquet')}"
+            for name in folders
+            if (folder / name / "val.parquet").is_file()
         },
     }
 
 
 def _sheets(folder: Path | None, edition: Edition) -> list[tuple[str, str]]:
-    """Some pictures of modalities, with the class that each shows."""
+    """Embed some sheets of modalities, each with the class that it shows."""
     if folder is None:
         return []
+    # A sheet is named after the index of its class; a file may be missing where no clip has it.
     files = sorted(folder.glob("[0-9]*.png"))
     places = np.unique(np.linspace(0, len(files) - 1, min(SHEETS, len(files))).round().astype(int))
-    return [(edition.classes[int(files[k].stem)], file_uri(files[k])) for k in places]
+    return [(edition.classes[int(files[k].stem)], _file_uri(files[k])) for k in places]
 
 
-def figure_uri(figure: Figure) -> str:
-    """A PNG as a data URI."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+def _figure_uri(figure: Figure) -> str:
+    return data_uri("image/png", png(figure))
 
 
-def file_uri(path: Path) -> str:
-    """A PNG file as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _file_uri(path: Path) -> str:
+    return data_uri("image/png", path.read_bytes())

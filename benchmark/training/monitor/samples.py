@@ -42,8 +42,8 @@ def samples(task: TrainSpec, p: NDArray[np.float32]) -> list[Sample]:
                 clip=clips.ids[row],
                 frames=_shown(task.experiment.input, arrays),
                 label=task.classes[labels[row]],
-                answer=task.classes[answers[row]],
-                share=float(p[row, answers[row]]),
+                prediction=task.classes[answers[row]],
+                probability=float(p[row, answers[row]]),
                 right=bool(right[row]),
             )
         )

@@ -1,4 +1,4 @@
-"""predictions.csv says of each clip what was answered."""
+"""predictions.csv says of each clip what was predicted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.evaluation.metrics import confusion
-from benchmark.evaluation.predictions_csv import predictions_csv
+from benchmark.evaluation.scores import predictions_csv
 
 CLASSES = ("bulging face, deep breath", 'so-called "minaret"', "head up", "folding arms")
 
@@ -20,11 +20,11 @@ def test_counting_its_rows_gives_the_confusion() -> None:
     table = pd.read_csv(io.StringIO(predictions_csv(ids, p, label, CLASSES)))
     assert table["clip_id"].tolist() == ids
     np.testing.assert_allclose(table["probability"], p.max(1), atol=5e-5)
-    counted = pd.crosstab(table["label"], table["answer"])
+    counted = pd.crosstab(table["label"], table["prediction"])
     counted = counted.reindex(index=CLASSES, columns=CLASSES, fill_value=0)
     np.testing.assert_array_equal(counted.to_numpy(), confusion(p, label, 4))
 
 
-def test_of_equal_probabilities_the_first_class_is_the_answer() -> None:
+def test_of_equal_probabilities_the_first_class_is_the_prediction() -> None:
     text = predictions_csv(["a"], np.full((1, 4), 0.25), np.array([2]), CLASSES)
     assert text.splitlines()[1] == 'a,head up,"bulging face, deep breath",0.2500'

@@ -1,0 +1,77 @@
+"""The labels of one split, joined with probabilities by clip id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmark.core.errors import MismatchError
+from benchmark.evaluation.metrics import majority_baseline
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.contracts.predictions import Probabilities
+    from benchmark.editions.edition import Split
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What is true of the clips of one labeled split; row i belongs to `clip_id[i]`."""
+
+    edition: str
+    split: Split
+    clip_id: tuple[str, ...]
+    videos: tuple[str, ...]
+    label: NDArray[np.int64]
+    """Class index, int64 (N,)."""
+    train_label: NDArray[np.int64]
+    """Class index of each training clip: for the majority baseline only."""
+
+    @classmethod
+    def of(cls, clips: Clips, split: Split, labels: NDArray[np.int64] | None = None) -> GroundTruth:
+        """Take the labels of `split` from the index, or `labels` where the index withholds them.
+
+        `clips` is the whole index; `labels` int64 (N,) is in the order of `clips.split(split)`.
+
+        Raises:
+            FormatError: The edition withholds the labels of `split`, and `labels` is not given.
+            MismatchError: `labels` are not as many as the clips of the split.
+        """
+        part = clips.split(split)
+        label = part.labels() if labels is None else labels
+        if len(label) != len(part):
+            raise MismatchError(
+                f"labels of {split}", "not one label per clip", expected=str(len(part)),
+                found=str(len(label)),
+            )  # fmt: skip
+        train_label = clips.split("train").labels()
+        return cls(clips.edition, split, tuple(part.ids), tuple(part.videos), label, train_label)
+
+    @property
+    def majority_baseline(self) -> float:
+        """Top-1 of always predicting the largest class of the training split, in [0, 1]."""
+        return majority_baseline(self.train_label, self.label)
+
+    def joined(self, probabilities: Probabilities, *, where: str) -> NDArray[np.float32]:
+        """Return the probabilities (N, K) in the order of the labels; `where` names them in errors.
+
+        Raises:
+            MismatchError: They are of another edition or split, or of other clips.
+        """
+        # Editions of one data set share clip ids, so equal ids alone do not show that these fit.
+        for key in ("edition", "split"):
+            found, wanted = getattr(probabilities, key), getattr(self, key)
+            if found != wanted:
+                raise MismatchError(where, f"another {key}", expected=wanted, found=found)
+        return probabilities.aligned(self.clip_id).p
+
+
+def ground_truths(clips: Clips, test: NDArray[np.int64] | None) -> list[GroundTruth]:
+    """Return that of validation and, where the test labels `test` are given, that of test."""
+    truths = [GroundTruth.of(clips, "val")]
+    if test is not None:
+        truths.append(GroundTruth.of(clips, "test", test))
+    return truths

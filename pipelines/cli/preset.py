@@ -1,0 +1,53 @@
+"""`mgbench preset`: switch params.yaml between complete sets of parameters."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from benchmark.params.params import read_params
+from pipelines._stage import PARAMS, mistakes_shown
+
+
+@click.group()
+def preset() -> None:
+    """List presets, which are complete params files, and switch between them."""
+
+
+@preset.command("list")
+def list_() -> None:
+    """List the presets and their files; a star marks the one in use."""
+    from benchmark.presets.preset import preset_file, preset_names
+
+    with mistakes_shown():
+        current = read_params(PARAMS).preset
+        for name in preset_names(current, PARAMS):
+            mark = "*" if name == current else " "
+            click.echo(f"{mark} {name:<12} {preset_file(name, current, PARAMS)}")
+
+
+@preset.command()
+@click.argument("name", metavar="PRESET")
+def use(name: str) -> None:
+    """Make PRESET the params.yaml of this project.
+
+    The current file is kept beside it, named params.NAME.yaml after its own preset. PRESET is
+    default, paper, or one of yours from 'mgbench edition new'.
+    """
+    from benchmark.presets.preset import preset_file, stored_path
+
+    with mistakes_shown():
+        current = read_params(PARAMS).preset
+        source = preset_file(name, current, PARAMS)
+        if source == PARAMS:
+            click.echo(f"{PARAMS} already holds preset '{name}'")
+            return
+        edition = read_params(source).table.edition
+        kept = stored_path(current, PARAMS)
+        shutil.copyfile(PARAMS, kept)
+        shutil.copyfile(source, PARAMS)
+        # DVC refuses a missing dependency; the folder stays empty if the test labels are withheld.
+        Path("data/test_labels", edition).mkdir(parents=True, exist_ok=True)
+    click.echo(f"{PARAMS} now holds preset '{name}'; {kept} keeps preset '{current}'")

@@ -1,0 +1,126 @@
+"""Fit a fusion rule on validation, and estimate what the fit is worth on other videos.
+
+Legend: M members, N clips, K classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from benchmark.contracts.predictions import check_against
+from benchmark.core.errors import FormatError, MismatchError
+from benchmark.evaluation.metrics import score
+from submission.fusion.blend import Blend
+from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, parameters_of
+from submission.fusion.fuse import check_members, stacked
+from submission.fusion.rules.rule import uniform_weights
+from submission.fusion.temperature import fit_with_temperature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.contracts.predictions import Probabilities
+    from submission.fusion.rules.rule import Fit
+    from submission.fusion.rules.union import FusionRule
+    from submission.fusion.temperature import Temperature
+
+LABELED = ("val", "oof")
+"""Splits that a fit may see: never test."""
+
+
+def fit_fusion(
+    rule: FusionRule, temperature: Temperature, members: Sequence[Probabilities], clips: Clips
+) -> FittedFusion:
+    """Fit the rule and estimate its worth.
+
+    The result depends neither on the order of the members nor on that of rows and clips.
+
+    Args:
+        rule: How to weigh the members.
+        temperature: Where to fit temperatures around the rule.
+        members: Probabilities of one labeled split, one entry per member.
+        clips: The labeled clips of that split.
+
+    Raises:
+        MismatchError: The members disagree with each other or with `clips`, or are of test.
+        FormatError: The clips come from one video only, so no video can be left out.
+    """
+    split = _labeled_split(members, clips)
+    # Floating-point sums depend on the order of the rows, so the fit sorts them by clip id.
+    order = np.argsort(clips.ids)
+    names, p = stacked(members, [clips.ids[row] for row in order])
+    label, video = clips.labels()[order], np.asarray(clips.videos, np.str_)[order]
+
+    def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
+        return fit_with_temperature(rule, temperature, names, p, label)
+
+    fitted = refit(p, label)
+    uniform = Blend(uniform_weights(len(names)))
+    return FittedFusion(
+        format=FORMAT,
+        edition=clips.edition,
+        rule=rule,
+        temperature=temperature,
+        **parameters_of(fitted.blend, names),  # pyright: ignore[reportArgumentType]
+        fitted_on=split,
+        num_clips=len(label),
+        num_videos=len(np.unique(video)),
+        absent=tuple(sorted(set(range(p.shape[2])) - set(label.tolist()))),
+        evaluations=fitted.evaluations,
+        uniform=_estimate(uniform(p), label),
+        fitted=_estimate(fitted.blend(p), label),
+        nested=_estimate(_nested(refit, p, label, video), label),
+        test_files={},  # stage `fuse` adds them: a fit sees no files
+    )
+
+
+def _labeled_split(members: Sequence[Probabilities], clips: Clips) -> Literal["val", "oof"]:
+    """Check that the members belong to the labeled `clips`, and return their split."""
+    check_members(members)
+    first, split = members[0], members[0].split
+    if split not in LABELED:
+        raise MismatchError(
+            f"fit of {first.source}", "fitted on validation only", expected="val", found=split
+        )
+    for member in members:
+        check_against(member, clips, first.classes)
+    return split
+
+
+def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:
+    metrics = score(p, label)
+    return Estimate(top1=metrics.top1, macro_f1=metrics.macro_f1, log_loss=metrics.log_loss)
+
+
+def _nested(
+    refit: Callable[[NDArray[np.float64], NDArray[np.int64]], Fit],
+    p: NDArray[np.float64],
+    label: NDArray[np.int64],
+    video: NDArray[np.str_],
+) -> NDArray[np.float64]:
+    """Fuse the clips of each video by a fit on all other videos.
+
+    Args:
+        refit: Fits the rule to probabilities and labels of some clips.
+        p: Probabilities of the members, (M, N, K).
+        label: Class of each clip, (N,).
+        video: Video of each clip, (N,).
+
+    Returns:
+        Fused probabilities, (N, K).
+    """
+    videos = np.unique(video)
+    if len(videos) < 2:
+        raise FormatError(
+            "nested estimate", "no other video to fit on", expected="2 videos", found=str(videos[0])
+        )
+    fused = np.empty(p.shape[1:])
+    for name in videos:
+        held_out = video == name
+        fused[held_out] = refit(p[:, ~held_out], label[~held_out]).blend(p[:, held_out])
+    return fused

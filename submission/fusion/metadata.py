@@ -1,0 +1,59 @@
+"""`<name>.fused.json`: the origin of probabilities that `mgbench fuse` wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from benchmark.core.files import write_text
+from benchmark.core.pinned_file import Sha256, sha256
+from benchmark.core.schema import Share, Strict, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class FusionMetadata(Strict):
+    """Format `fused/1`."""
+
+    format: Literal["fused/1"]
+    result: Sha256
+    """Hash of the fused probabilities; the metadata describe no other file of that name."""
+    weights: dict[str, Share]
+    """Member, by the path of its file -> weight; they sum to 1."""
+    members: dict[str, Sha256]
+    """Member -> hash of its file."""
+
+
+def write_fusion_metadata(result: Path, weights: Mapping[Path, float]) -> Path:
+    """Write beside `result` which files it averages, with their weights, which may sum to anything.
+
+    Return the path of the metadata.
+    """
+    total = sum(weights.values())
+    metadata = FusionMetadata(
+        format="fused/1",
+        result=sha256(result),
+        weights={str(file): weight / total for file, weight in weights.items()},
+        members={str(file): sha256(file) for file in weights},
+    )
+    write_text(_beside(result), metadata.model_dump_json(indent=1) + "\n")
+    return _beside(result)
+
+
+def read_fusion_metadata(result: Path) -> FusionMetadata | None:
+    """Read the metadata beside probabilities; None where none describe exactly this file.
+
+    Raises:
+        FormatError: The metadata break their schema.
+    """
+    if not _beside(result).is_file():
+        return None
+    do = "Fuse again, or remove it"
+    metadata = read_json(_beside(result), FusionMetadata, what="the metadata of a fusion", do=do)
+    # Since then another program may have written other probabilities to this path.
+    return metadata if metadata.result == sha256(result) else None
+
+
+def _beside(result: Path) -> Path:
+    return result.with_suffix(".fused.json")

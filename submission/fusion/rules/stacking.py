@@ -1,0 +1,46 @@
+"""Stacking: a regression over the log-probabilities of all members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from submission.fusion.blend import Blend, Stack, stack_features
+from submission.fusion.rules.rule import Fit, Rule, uniform_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class Stacking(Rule):
+    """Multinomial logistic regression over the members' log-probabilities.
+
+    Classes without a clip in validation keep what equal weights give them.
+    """
+
+    kind: Literal["stacking"]
+    c: Annotated[float, Field(gt=0)]
+    """Inverse strength of the ridge penalty, as in scikit-learn."""
+
+    def fit(self, names: Sequence[str], p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
+        """Fit the regression; clips of a single class teach it nothing, so equal weights stay."""
+        return Fit(Blend(uniform_weights(len(names)), stack=self._stack(p, label)), evaluations=1)
+
+    def _stack(self, p: NDArray[np.float64], label: NDArray[np.int64]) -> Stack | None:
+        from sklearn.linear_model import LogisticRegression
+
+        classes = np.unique(label)
+        if len(classes) < 2:
+            return None
+        # scikit-learn's own limit of 100 steps may stop short of the minimum.
+        model = LogisticRegression(C=self.c, max_iter=1000).fit(stack_features(p), label)
+        coefficients, intercept = model.coef_, model.intercept_
+        # For two classes scikit-learn keeps one row, the difference of both.
+        if len(classes) == 2:
+            coefficients = np.concatenate([-coefficients, coefficients]) / 2
+            intercept = np.concatenate([-intercept, intercept]) / 2
+        return Stack(classes.astype(np.int64), coefficients, intercept)
