@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.modalities.depth.tiny_training import train
-from benchmark.tracking.store import TRAIN, find_root, track
+from benchmark.tracking.run import track
+from benchmark.tracking.store import TRAIN, find_root
 from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ import browser
 from benchmark.results.runs import table_records
 from benchmark.tracking import store as tracking
 from benchmark.tracking.records import write_records
-from benchmark.tracking.sync import ui_url
+from benchmark.tracking.run import track
+from benchmark.tracking.ui import ui_links
 from conftest import REPO
 from golden_rows import MIMIC, golden_rows
 
@@ -44,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
             patch.delenv(name, raising=False)
         for place, name in enumerate(("joint", "limb")):
-            with tracking.track(
+            with track(
                 root, experiment=tracking.TRAIN, name=f"train@{name}", tags={"modality": name},
                 params={"backbone": {"kind": "pose_conv3d"}, "recipe": {"name": "pose_small"}},
                 record=root / f"runs/train-{name}.json",
@@ -91,7 +92,7 @@ def run_ids(root: Path) -> list[str]:
 def test_two_trainings_stand_side_by_side_on_the_compare_page(root: Path, tmp_path: Path) -> None:
     ids = json.dumps(run_ids(root), separators=(",", ":"))
     with served(root) as port:
-        home = ui_url(root, port, tracking.TRAIN)
+        home = ui_links(root, port)["trainings"]
         experiment = re.search(r"experiments/(\d+)", home)[1]
         page = f"http://127.0.0.1:{port}/#/compare-runs?runs={ids}&experiments=[%22{experiment}%22]"
         said = browser.text_of(page, tmp_path, wait=25)
@@ -101,14 +102,18 @@ def test_two_trainings_stand_side_by_side_on_the_compare_page(root: Path, tmp_pa
         assert score in said
 
 
-def test_the_ui_opens_on_the_table_and_on_the_trainings(root: Path, tmp_path: Path) -> None:
+def test_the_links_open_the_table_its_rows_and_the_trainings(root: Path, tmp_path: Path) -> None:
     with served(root) as port:
-        table = browser.text_of(ui_url(root, port), tmp_path, wait=25)
-        trainings = browser.text_of(ui_url(root, port, tracking.TRAIN), tmp_path, wait=25)
-    for name in ("01 rgb | swin", "02 joint", "03 joint+rgb"):
-        assert name in table, "a row of the results table"
+        table, rows, trainings = (
+            browser.text_of(link, tmp_path, wait=25) for link in ui_links(root, port).values()
+        )
+    names = ("01 rgb | swin", "02 joint", "03 joint+rgb", "04 joint+rgb, uniform")
+    for page in (table, rows):
+        places = [page.index(name) for name in names]
+        assert places == sorted(places), "the rows in the order of the results table"
     for column in ("top1", "low", "high", "macro_f1"):
         assert column in table
-    assert "train@joint" in trainings
-    assert "train@limb" in trainings
-    assert "61.25" in trainings, "the score, in a column"
+    assert "38.33" in table, "a score"
+    assert "Model metrics" in rows, "charts"
+    for shown in ("train@joint", "train@limb", "val/top1", "lr"):
+        assert shown in trainings

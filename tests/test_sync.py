@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
 from benchmark.core.errors import FormatError
 from benchmark.tracking import store as tracking
 from benchmark.tracking.records import Table, new_record, read_records, write_records
+from benchmark.tracking.run import track
 from benchmark.tracking.sync import RESTORING, SyncReport, log_records, sync
+from benchmark.tracking.ui import ui_links
 from conftest import REPO
 
 pytestmark = pytest.mark.slow
@@ -23,7 +26,8 @@ pytestmark = pytest.mark.slow
 SYNC = """
 import sys
 from pathlib import Path
-from benchmark.sync import sync
+from urllib.parse import parse_qsl
+from benchmark.tracking.sync import sync
 print(tuple(sync(Path(sys.argv[1]), lock=Path(sys.argv[1]) / "dvc.lock")))
 """
 
@@ -39,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
             patch.delenv(name, raising=False)
         patch.chdir(root)
-        with tracking.track(
+        with track(
             root, experiment=tracking.TRAIN, name="train@joint", tags={"modality": "joint"},
             params={f"p{index}": index for index in range(150)},
             record=root / "runs/train-joint.json", artifacts=[root / "reports/joint/confusion.png"],
@@ -151,30 +155,35 @@ def test_rows_lie_under_their_table(root: Path) -> None:
     store = tracking.open_store(root)
     (parent,) = tracking.search(store, "tags.kind = 'table'")
     local = store.client.download_artifacts(parent.info.run_id, "results_table.json")
-    assert json.loads(Path(local).read_text()) == {
-        "columns": ["row", "top1"], "data": [["0", 0.0], ["1", 1 / 3], ["2", 2 / 3]],
-    }  # fmt: skip
+    content = json.loads(Path(local).read_text())
+    assert content["columns"] == ["row", "top1"]
+    names, scores = zip(*content["data"], strict=True)
+    assert names == ("0", "1", "2")
+    assert scores == pytest.approx((0, 1 / 3, 2 / 3))
+    assert parent.data.tags["mlflow.loggedArtifacts"], "the UI draws it as a table"
 
 
 def test_logging_the_same_records_again_adds_nothing(root: Path) -> None:
     assert log_records(root, read_records(root / "runs/table.json")) == 0
 
 
-def test_the_saved_view_follows_the_latest_table(root: Path) -> None:
+def test_the_links_follow_the_latest_table(root: Path) -> None:
     later = table_records(root, 5)
     log_records(root, later)
     store = tracking.open_store(root)
     (latest,) = tracking.search(store, f"tags.run_key = '{later[0].run_key}'")
     number = tracking.experiment_id(store, tracking.TABLE)
-    view = json.loads(
-        store.client.get_experiment(number).tags["mlflow.sharedViewState.results-table"]
-    )
-    state = json.loads(view["state"])
-    assert latest.info.run_id in state["searchFilter"]
-    assert state["selectedColumns"] == [
-        "params.`members`", "params.`rule`", "metrics.`top1`", "metrics.`test_top1`",
-    ]  # fmt: skip
-    rows = store.client.search_runs([number], state["searchFilter"], order_by=["tags.`row.index`"])
+    links = ui_links(root, 5000)
+    assert list(links) == ["results table", "rows of the table", "trainings"]
+    page = f"http://127.0.0.1:5000/#/experiments/{number}/runs"
+    run_id = latest.info.run_id
+    assert links["results table"].startswith(f"{page}/{run_id}/artifacts/results_table.json?")
+    assert [item.path for item in store.client.list_artifacts(run_id)] == ["results_table.json"]
+    start, query = links["rows of the table"].split("?")
+    assert start == page
+    asked = dict(parse_qsl(query))
+    assert asked["orderByAsc"] == "true"
+    rows = store.client.search_runs([number], asked["searchFilter"], order_by=[asked["orderByKey"]])
     assert [row.info.run_name for row in rows] == [f"{index:02d} row" for index in range(5)]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,9 @@ from benchmark.tracking.records import (
     read_records,
     write_records,
 )
-from benchmark.tracking.sync import sync, ui_url
+from benchmark.tracking.run import track
+from benchmark.tracking.sync import sync
+from benchmark.tracking.ui import ui_links
 from conftest import REPO
 
 pytestmark = pytest.mark.slow
@@ -32,10 +36,10 @@ pytestmark = pytest.mark.slow
 ENDLESS = """
 import sys, time
 from pathlib import Path
-from benchmark import tracking
+from benchmark.tracking.run import track
 root = Path(sys.argv[1])
-with tracking.track(root, experiment=tracking.TRAIN, name="endless", params={}, tags={},
-                    record=root / "runs/endless.json") as run:
+with track(root, experiment="mmgesture/train", name="endless", params={}, tags={},
+           record=root / "runs/endless.json") as run:
     run.metrics(1, {"top1": 1.0})
     print("ready", flush=True)
     time.sleep(60)
@@ -71,7 +75,7 @@ def start(root: Path, name: str = "train@joint", **changes: object):
         "experiment": tracking.TRAIN, "name": name, "params": {"lr": 0.1}, "tags": {},
         "record": root / f"runs/{name}.json", **changes,
     }  # fmt: skip
-    return tracking.track(root, **arguments)
+    return track(root, **arguments)
 
 
 def only_run(root: Path):
@@ -85,6 +89,15 @@ def spawn(script: str, root: Path) -> subprocess.Popen[str]:
         [sys.executable, "-c", script, str(root)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def columns_of(root: Path) -> list[tuple[str, str]]:
+    """Every table of the database with all that it holds, as text."""
+    with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as base:
+        names = [
+            name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        return [(name, str(base.execute(f'SELECT * FROM "{name}"').fetchall())) for name in names]
 
 
 # ---------------------------------------------------------------- records
@@ -301,6 +314,40 @@ def test_a_moved_project_keeps_its_artifacts_and_writes_new_ones_at_home(root: P
     assert not root.exists(), "nothing was written to the old place"
 
 
+def test_a_moved_project_keeps_what_only_mlflow_has(root: Path) -> None:
+    """Runs by hand, notes, failed runs, registered models: no record could bring them back."""
+    client = tracking.open_store(root).client
+    with pytest.raises(RuntimeError), start(root):
+        raise RuntimeError
+    client.set_tag(only_run(root).info.run_id, "mlflow.note.content", "the learning rate")
+    by_hand = client.create_run("0", run_name="by hand").info
+    (root / "a.txt").write_text("mine")
+    elsewhere = client.create_experiment("mine", f"{root}-mine/artifacts/mine")
+    client.create_registered_model("champion")
+    client.create_model_version("champion", f"{root}/mlruns/artifacts/x", by_hand.run_id)
+    there = root.with_name("moved here")
+    root.rename(there)
+    client = tracking.open_store(there).client
+    runs = {run.info.run_name: run for run in tracking.search(tracking.open_store(there), "")}
+    assert runs["train@joint"].info.status == "FAILED"
+    assert runs["train@joint"].data.tags["mlflow.note.content"] == "the learning rate"
+    assert runs["by hand"].info.run_id == by_hand.run_id
+    assert client.get_experiment(elsewhere).artifact_location == f"{root}-mine/artifacts/mine"
+    assert client.get_model_version("champion", "1").source == f"{there}/mlruns/artifacts/x"
+    for table, column in columns_of(there):
+        assert f"{root}/mlruns/" not in column, table
+
+
+def test_a_moved_store_is_rewritten_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with start(root):
+        pass
+    there = root.with_name("moved here")
+    root.rename(there)
+    for _ in range(2):
+        tracking.open_store(there)
+    assert caplog.text.count("rewriting the paths") == 1
+
+
 def test_a_plain_mlflow_ui_finds_the_store(root: Path) -> None:
     tracking.open_store(root)
     assert (root / "mlflow.db").resolve() == root / "mlruns/mlflow.db"
@@ -335,6 +382,8 @@ def test_the_root_is_where_params_yaml_is(root: Path) -> None:
         tracking.find_root(root.parent)
 
 
-def test_the_url_opens_the_saved_view(root: Path) -> None:
-    assert ui_url(root, 5000).startswith("http://127.0.0.1:5000/#/experiments/1/runs?")
-    assert "viewStateShareKey=results-table" in ui_url(root, 5000)
+def test_the_links_show_the_trainings_before_there_is_a_table(root: Path) -> None:
+    assert ui_links(root, 5000) == {
+        "trainings": "http://127.0.0.1:5000/#/experiments/1/runs"
+        "?compareRunsMode=CHART&workflowType=machine_learning"
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from benchmark.core.errors import TrainingError, listed
+from benchmark.core.errors import TrainingError, one_per_line
 from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.models.preprocessors import (
     HeatmapGenerator,
@@ -35,7 +35,7 @@ def build(
         TrainingError: The backbone and the input do not go together.
     """
     if faults := backbone.faults(input_spec):
-        raise TrainingError("backbone and input", listed(faults))
+        raise TrainingError("backbone and input", one_per_line(faults))
     preprocessor = _preprocessor(input_spec, layout)
     return backbone.build(preprocessor, input_spec, num_classes=num_classes)
 

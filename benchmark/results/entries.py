@@ -9,7 +9,6 @@ from benchmark.contracts.predictions import Probabilities, read_probabilities
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import fuse
 from submission.fusion.rules.equal import Uniform
-from submission.fusion.rules.union import FusionRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from benchmark.editions.edition import Split
     from benchmark.params.params import Params, TableRow
+    from submission.fusion.rules.union import FusionRule
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""What is kept of a run outside MLflow: `runs/<stage>.json` (format `runs/1`), and its origin."""
+"""Records of runs: what DVC keeps of each MLflow run, in `runs/<stage>.json` (format `runs/1`).
+
+A record holds everything that `benchmark.tracking.sync` needs to recreate the run in an empty
+store, and the tags that say where the run came from (`origin`).
+"""
 
 from __future__ import annotations
 
@@ -28,12 +32,12 @@ from benchmark.core.files import write_text
 from benchmark.core.schema import Strict, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 PACKAGES = ("mm-gesture-benchmark", "torch", "mmaction2")
-"""The distributions whose versions a run notes, read without importing them."""
+"""Distributions whose versions each run notes. Reading a version imports nothing."""
 STAGE_OUTPUTS = ("dvc.lock", "reports", "RESULTS.md")
-"""Tracked by Git but rewritten by stages: a change there does not make a run's code dirty."""
+"""Git tracks these, but stages rewrite them: a change there does not make the code dirty."""
 NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 RunKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -45,9 +49,9 @@ def _finite_or_named(value: object) -> object:
 
 
 class Point(Strict):
-    """One value of one curve."""
+    """One value of one metric at one step."""
 
-    # JSON has no NaN, and a training that diverged must still be shown as it was.
+    # JSON has no NaN, but the record of a training that diverged must hold one.
     model_config = ConfigDict(ser_json_inf_nan="strings")
 
     key: str
@@ -57,7 +61,7 @@ class Point(Strict):
 
 
 class Table(Strict):
-    """A small table that the MLflow UI shows as one."""
+    """A small table, which the MLflow UI draws as a table."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | int | float | None, ...], ...]
@@ -65,16 +69,19 @@ class Table(Strict):
     @model_validator(mode="after")
     def _rectangular(self) -> Table:
         if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError(f"every row needs {len(self.columns)} cells")
+            raise ValueError(f"every row needs {len(self.columns)} cells, one per column")
         return self
 
 
 class RunRecord(Strict):
-    """Everything that makes the run again in an empty store."""
+    """Everything that recreates one run in an empty store."""
 
+    # MLflow draws its run ids itself, so the same run gets another id in every store. The key is
+    # ours: it travels with the record, and `sync` finds the run by it on any machine.
     run_key: RunKey
-    """The run's identity; MLflow's own run id differs between machines."""
+    """The run's identity in every store."""
     parent_key: RunKey | None
+    """`run_key` of the run that the UI shows this one under."""
     experiment: str
     name: str
     status: Status
@@ -86,14 +93,14 @@ class RunRecord(Strict):
     artifacts: tuple[str, ...]
     """Files to attach, relative to the repository."""
     table: Table | None
-    """Shown as `results_table.json`."""
+    """What the UI shows as `results_table.json`."""
 
     @field_validator("artifacts")
     @classmethod
     def _stay_inside(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         for path in paths:
             if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-                raise ValueError(f"{path!r} leaves the repository")
+                raise ValueError(f"{path!r} leaves the repository: name a path inside it")
         return paths
 
 
@@ -110,13 +117,13 @@ class RunsFile(Strict):
             if run.run_key in seen:
                 raise ValueError(f"two runs have the key {run.run_key}")
             if run.parent_key is not None and run.parent_key not in seen:
-                raise ValueError(f"run '{run.name}' stands before its parent, or has none here")
+                raise ValueError(f"run '{run.name}' comes before its parent or has none here")
             seen.add(run.run_key)
         return self
 
 
 def write_records(path: Path, records: Sequence[RunRecord]) -> None:
-    """Write `runs/<stage>.json`, parents before children."""
+    """Write `runs/<stage>.json`; `records` holds parents before their children."""
     write_text(path, RunsFile(format="runs/1", runs=tuple(records)).model_dump_json() + "\n")
 
 
@@ -144,20 +151,23 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
     artifacts: Sequence[Path] = (),
     table: Table | None = None,
 ) -> RunRecord:
-    """A run that ended well and was never open in MLflow, such as a row of the results table.
+    """Build the record of a run that ended well, with a new key and the tags of `origin`.
 
     Args:
         root: The repository.
-        experiment: MLflow experiment.
-        name: As shown in the list of runs.
-        start_ms: Milliseconds since 1970.
-        end_ms: Milliseconds since 1970; the time of the metrics too.
-        parent_key: `run_key` of the run that this one is shown under.
-        params: Nested ones become `outer.inner`.
-        tags: Beside those of `origin`.
-        metrics: Final values.
-        artifacts: Files under `root`.
-        table: Shown as `results_table.json`.
+        experiment: Name of the MLflow experiment, such as `mmgesture/table`.
+        name: Name in the UI's list of runs.
+        start_ms: Start in milliseconds since 1970.
+        end_ms: End in milliseconds since 1970; also the time of the metrics.
+        parent_key: `run_key` of the run that the UI shows this one under.
+        params: Parameters; nested ones become `outer.inner`.
+        tags: Tags to add to those of `origin`.
+        metrics: Final values by name.
+        artifacts: Files under `root` to attach.
+        table: Table that the UI shows as `results_table.json`.
+
+    Raises:
+        ValueError: An artifact lies outside `root`.
     """
     points = (
         Point(key=key, value=value, step=0, timestamp_ms=end_ms)
@@ -174,13 +184,13 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         params=flatten(params or {}),
         tags={**origin(root), **(tags or {})},
         metrics=tuple(points),
-        artifacts=relative(root, artifacts),
+        artifacts=tuple((root / path).relative_to(root).as_posix() for path in artifacts),
         table=table,
     )
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters as `outer.inner`; a list or an empty mapping as JSON, a string as it is."""
+    """Flatten nested parameters to `outer.inner`: strings stay, any other value becomes JSON."""
     flat: dict[str, str] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and value:
@@ -190,28 +200,17 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def relative(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
-    """The paths as the record names them: relative to the repository, with slashes.
-
-    Raises:
-        ValueError: A path lies outside `root`.
-    """
-    return tuple((root / path).relative_to(root).as_posix() for path in paths)
-
-
-# ---------------------------------------------------------------- where a run came from
-
-
 def origin(root: Path) -> dict[str, str]:
-    """Tags that say which code, machine, process and DVC stage made a run."""
+    """Return tags that say which code, machine, process and DVC stage made a run."""
     tags = {
         "host": socket.gethostname(),
         "boot_id": _boot_id(),
         "pid": str(os.getpid()),
         "pid.started": f"{psutil.Process().create_time():.2f}",
         "python": platform.python_version(),
+        # The UI fills its columns User and Source from these; only `mlflow.start_run` sets them.
         "mlflow.user": getpass.getuser(),
-        "mlflow.source.name": " ".join(Path(part).name for part in sys.argv[:1]),
+        "mlflow.source.name": Path(sys.argv[0]).name,
         "mlflow.source.type": "LOCAL",
         **_git_tags(root),
     }
@@ -221,15 +220,17 @@ def origin(root: Path) -> dict[str, str]:
 
 
 def is_dead(tags: Mapping[str, str]) -> bool:
-    """Whether the process that `origin` described is gone; only asked about this host's."""
+    """Tell whether the process that `origin` described is gone. It must be one of this host."""
+    # Process numbers start anew at each boot, and the kernel reuses them: a number alone would
+    # take a stranger for the run.
     if tags["boot_id"] != _boot_id():
         return True
     try:
         process = psutil.Process(int(tags["pid"]))
-        # A killed process whose parent has not noticed yet still has its number.
+        # A killed process keeps its number until its parent has asked for its exit status.
         if process.status() == psutil.STATUS_ZOMBIE:
             return True
-        # The clock may have been set since, by seconds; a number is not reused that soon.
+        # NTP may have set the clock by seconds since; the kernel reuses no number that soon.
         return abs(process.create_time() - float(tags["pid.started"])) > 5
     except psutil.NoSuchProcess:
         return True
@@ -261,7 +262,7 @@ def _git_tags(root: Path) -> dict[str, str]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What Git answers; None outside a repository or without Git."""
+    """Return what Git answers; None outside a repository or without Git."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -16,7 +15,8 @@ from benchmark.evaluation.per_class import by_class
 from benchmark.plots import figures
 from benchmark.runtime.distributed import device_name, launch
 from benchmark.tracking.provenance import digest_of
-from benchmark.tracking.store import TRAIN, Run, find_root, track
+from benchmark.tracking.run import Run, track
+from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.monitor.samples import samples
@@ -24,6 +24,8 @@ from benchmark.training.state import TrainSpec
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lightning_fabric import Fabric
 
     from benchmark.contracts.clips import Clips
@@ -157,7 +159,7 @@ def _tracked_params(name: str, spec: TrainSpec, fabric: Fabric) -> dict[str, obj
         "backbone": spec.experiment.backbone.model_dump(mode="json"),
         "recipe": {"name": spec.experiment.recipe, **spec.recipe.model_dump(mode="json")},
         "lr": spec.recipe.lr,
-        "start": spec.experiment.init_from,
+        "init_from": spec.experiment.init_from,
         "device": device_name(fabric.device),
         "processes": fabric.world_size,
     }
