@@ -89,7 +89,8 @@ def test_no_knob_is_a_flag(stage: str) -> None:
 
 def test_scoring_and_fusing_do_not_import_torch() -> None:
     code = (
-        "import sys, submission.fusion.fuse, submission.leaderboard.writer, benchmark.results.table, "
+        "import sys, submission.fusion.fuse, submission.leaderboard.writer, "
+        "benchmark.results.table, "
         "benchmark.evaluation.metrics, pipelines.fuse, pipelines.submit; "
         "sys.exit('torch' in sys.modules)"
     )

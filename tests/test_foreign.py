@@ -287,7 +287,7 @@ def test_foreign_scores_are_fused_and_scored_with_nothing_but_files(tmp_path: Pa
         (["fuse", "a.pkl", "b.pkl", "--out", "x.parquet"], "become one by 'mgbench scores import'"),
         (["fuse", "a.pkl", "a.pkl", "--out", "x.parquet"], "FILES: a file is given twice"),
         (["fuse", "a.pkl", "--out", "x.csv"], "'x.csv' must end in .parquet"),
-        (["fuse", "a.pkl", "--weights", "1,x", "--out", "x.parquet"], "must have one number per file"),
+        (["fuse", "a.pkl", "--weights", "1,x", "--out", "x.parquet"], "one number per file"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_message(tmp_path: Path, arguments: list[str], says: str) -> None:

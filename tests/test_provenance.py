@@ -169,7 +169,7 @@ def test_a_carrier_holds_no_arithmetic_no_default_and_no_table(module: str) -> N
 
 
 def _in_call(value: ast.expr, numbers: list[ast.Constant]) -> bool:
-    """Whether every number is an argument of `Field(...)`: a bound, which refuses and changes none."""
+    """Whether every number is an argument of `Field(...)`: a bound refuses, and changes none."""
     calls = [one for one in ast.walk(value) if isinstance(one, ast.Call)]
     inside = {id(child) for call in calls for child in ast.walk(call)}
     return all(id(one) in inside for one in numbers)

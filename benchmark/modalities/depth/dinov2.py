@@ -100,7 +100,7 @@ class DinoV2(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=_EPS)
 
     def forward(self, x: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Normed patch tokens after each of the blocks `layers`: (B, H/14 * W/14, D) each.
+        """Compute normed patch tokens after each of the blocks `layers`: (B, H/14 * W/14, D) each.
 
         `x` is float32 (B, 3, H, W), normalized; H and W are multiples of 14. `layers` ascends.
         """
