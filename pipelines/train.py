@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="EXPERIMENT")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option(
+    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
+)
 @click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
 @click.option("--init-from", type=existing, required=True, help="Folder of the initial weights.")
 @click.option("--out", type=path, required=True, help="Folder of the model.")

@@ -16,7 +16,7 @@ from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.manifest import read_manifest
 from benchmark.data.readers import PackedVideos
 from benchmark.data.transforms import NO_MOTION, mirrored_frames
-from benchmark.modalities.flow.backends import FlowBackend
+from benchmark.modalities.backends import FlowBackend
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality, components, vectors, wheel
 from benchmark.modalities.flow.raft import RaftFlow

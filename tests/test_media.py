@@ -13,13 +13,13 @@ from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ClipUnreadable, FormatError, MismatchError
+from benchmark.core.resize import resized
 from benchmark.data.manifest import read_manifest
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.data.skeleton_input import SkeletonViews
 from benchmark.data.video_input import VideoViews
 from benchmark.editions.edition import read_edition
-from benchmark.modalities.packing import resized
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.models.preprocessors import VideoPreprocessor

@@ -28,9 +28,9 @@ from benchmark.modalities.depth.depth import (
     SampledScale,
     gray,
 )
+from benchmark.modalities.depth.depth_anything import VideoDepthAnythingBackend
 from benchmark.modalities.depth.tiny import FORMAT, DepthMetadata, DepthNet, write_depth_net
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
-from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingBackend
 from benchmark.modalities.depth.video_depth_anything_network import SIZES, VideoDepthAnything
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality

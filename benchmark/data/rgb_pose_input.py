@@ -53,6 +53,10 @@ class RgbPoseInput(FramesInput):
     views: Positive
     """Temporal views in test."""
 
+    def map_side(self, side: int) -> int:
+        """Return the side in pixels of the heat maps beside frames of `side` pixels."""
+        return round(side * self.map_scale)
+
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> RgbPoseViews:
@@ -92,7 +96,7 @@ class RgbPoseViews:
         left, top, width, height = (round(value) for value in box)
         box = float(left), float(top), float(width), float(height)
         frames = scaled(frames[:, top : top + height, left : left + width], spec.size, spec.size)
-        map_size = round(spec.size * spec.map_scale)
+        map_size = spec.map_side(spec.size)
         points = to_box(points, box, map_size)
         if rng.random() < spec.flip:
             frames = mirrored_frames(frames, horizontal_motion=False)
@@ -121,7 +125,7 @@ class RgbPoseViews:
         frames, points = self._read(clip_id, numbers)
         box = (0.0, 0.0, float(frames.shape[2]), float(frames.shape[1]))
         size = spec.test_size
-        return scaled(frames, size, size), to_box(points, box, round(size * spec.map_scale))
+        return scaled(frames, size, size), to_box(points, box, spec.map_side(size))
 
     def _numbers(
         self, clip_id: str, rng: np.random.Generator

@@ -9,10 +9,9 @@ import io
 import tarfile
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
-import numpy as np
 
 from benchmark.archives.archive import advice
 from benchmark.archives.union import open_archive
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
-
-    from numpy.typing import NDArray
 
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
@@ -47,7 +44,6 @@ if TYPE_CHECKING:
     Stamps: TypeAlias = Callable[[Sequence[Clip]], list[object]]
 
 PRESET = "medium"
-Number = TypeVar("Number", np.uint8, np.float32)
 
 
 @dataclass(frozen=True)
@@ -262,30 +258,3 @@ def _begin(
         buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=spec.pixel_format
     )
     return _Packing(clip, start(clip), render, buffer, writer)
-
-
-def shrunk(frame: Frame, short_side: int) -> Frame:
-    """Resize as `resized`, but never to a larger size."""
-    return resized(frame, short_side) if min(frame.shape[:2]) > short_side else frame
-
-
-def resized(frame: NDArray[Number], short_side: int) -> NDArray[Number]:
-    """Resize a frame (H, W, ...) to a shorter side of `short_side`, sides even.
-
-    H.264 with halved colors needs even sides. Values and type are kept.
-    """
-    height, width = frame.shape[:2]
-    scale = short_side / min(height, width)
-    size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
-    return _brought_to(frame, size, smaller=scale < 1)
-
-
-def squared(frame: NDArray[Number], side: int) -> NDArray[Number]:
-    """Resize a frame (H, W, ...) to a square of `side`; values and type are kept, its ratio not."""
-    return _brought_to(frame, (side, side), smaller=side < max(frame.shape[:2]))
-
-
-def _brought_to(frame: NDArray[Number], size: tuple[int, int], *, smaller: bool) -> NDArray[Number]:
-    # Area averaging where pixels are merged; anything else would alias fine patterns.
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(frame, size, interpolation=how), frame.dtype)

@@ -141,7 +141,7 @@ class Cropper:
 
     def add(self, frame: Frame) -> tuple[Frame, ...]:
         """Return the frame within the box."""
-        from benchmark.modalities.packing import squared
+        from benchmark.core.resize import squared
 
         return (squared(cropped(frame, self._box), self._side),)
 

@@ -29,7 +29,7 @@ class Resizer:
 
     def add(self, frame: Frame) -> tuple[Frame, ...]:
         """Return the frame, resized."""
-        from benchmark.modalities.packing import resized
+        from benchmark.core.resize import resized
 
         return (resized(frame, self._short_side),)
 

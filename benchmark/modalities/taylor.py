@@ -64,7 +64,7 @@ class TaylorExtractor:
 
     def add(self, frame: Frame) -> list[Frame]:
         """Take a frame; return the frame of the block that is full now, if one is."""
-        from benchmark.modalities.packing import resized
+        from benchmark.core.resize import resized
         from benchmark.modalities.taylor_series import taylor
 
         gray = resized(np.asarray(frame @ LUMA, np.float32), self._short_side)

@@ -108,7 +108,7 @@ class RgbPosePreprocessor(Preprocessor):
 
     def __init__(self, spec: RgbPoseInput, layout: Layout) -> None:
         super().__init__()
-        train, test = (round(side * spec.map_scale) for side in (spec.size, spec.test_size))
+        train, test = (spec.map_side(side) for side in (spec.size, spec.test_size))
         self.rgb = VideoPreprocessor(spec.normalization)
         self.pose = HeatmapGenerator(spec.stream, layout, sizes=(train, test), sigma=spec.sigma)
         self.out_channels = self.pose.out_channels

@@ -81,7 +81,7 @@ class RgbPoseConv3d(BackboneSpec):
         return faults + wrong[:1]  # the sizes of training and test have the same cause
 
     def _size_fault(self, input_spec: RgbPoseInput, side: int) -> str:
-        maps = round(side * input_spec.map_scale)
+        maps = input_spec.map_side(side)
         rgb = -(-side // RGB_STRIDE)
         pose = -(-maps // (POSE_STRIDE * self.pose.stem_stride))
         if rgb == pose:

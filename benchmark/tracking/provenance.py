@@ -35,8 +35,7 @@ CODE = "runs/code"
 CARRIERS = {
     "benchmark.archives.union": "names the data sets",
     "benchmark.data.inputs": "names the inputs",
-    "benchmark.modalities.depth.backends": "names the backends of depth",
-    "benchmark.modalities.flow.backends": "names the backends of flow",
+    "benchmark.modalities.backends": "names the backends of flow and depth",
     "benchmark.modalities.union": "names the modalities",
     "benchmark.models.union": "names the backbones",
     "benchmark.params.params": "composes the specs; every value comes from params.yaml",

@@ -10,8 +10,7 @@ import click
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.schema import kinds_of
-from benchmark.modalities.depth.backends import DepthBackend
-from benchmark.modalities.flow.backends import FlowBackend
+from benchmark.modalities.backends import DepthBackend, FlowBackend
 from benchmark.modalities.modality import VideoModality
 from benchmark.modalities.union import Modality
 from benchmark.params.params import read_params

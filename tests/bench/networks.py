@@ -21,10 +21,12 @@ import torch
 
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.modalities.depth.depth import depth_anything
-from benchmark.modalities.depth.depth_anything import DepthAnythingBackend
+from benchmark.modalities.depth.depth_anything import (
+    DepthAnythingBackend,
+    VideoDepthAnythingBackend,
+)
 from benchmark.modalities.depth.estimator import DepthEstimator
 from benchmark.modalities.depth.tiny_spec import TinyBackend
-from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingBackend
 from benchmark.modalities.depth.video_depth_anything_network import SIZES, VideoDepthAnything
 from benchmark.modalities.flow.estimator import FlowEstimator
 from benchmark.modalities.flow.memflow import MemFlow
@@ -35,8 +37,7 @@ from benchmark.synthetic.bench import one_person
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmark.modalities.depth.backends import DepthBackend
-    from benchmark.modalities.flow.backends import FlowBackend
+    from benchmark.modalities.backends import DepthBackend, FlowBackend
 
 PUBLISHED_CONFIG = {
     "model_type": "depth_anything", "reassemble_hidden_size": 384, "fusion_hidden_size": 64,

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.schema import Positive, Strict
-from benchmark.modalities.depth.backends import DepthBackend
+from benchmark.modalities.backends import DepthBackend
 from benchmark.modalities.modality import VideoModality
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class DepthModality(VideoModality):
 
     def extractor(self, *, side: int | None = None) -> DepthExtractor:
         """Begin a clip; see `VideoModality.extractor`."""
-        from benchmark.modalities.packing import resized, shrunk
+        from benchmark.core.resize import resized, shrunk
 
         at_work = partial(shrunk, short_side=self.work_side)
         resize = at_work if side is None else partial(resized, short_side=side)
@@ -162,7 +162,7 @@ def gray(depth: Map, levels: Levels) -> Frame:
 
 
 def _rendered(depth: Map, *, short_side: int, levels: Levels) -> Frame:
-    from benchmark.modalities.packing import resized
+    from benchmark.core.resize import resized
 
     return gray(resized(depth[..., 0], short_side), levels)
 
@@ -201,14 +201,11 @@ def _sampled_levels(
 
 
 def _depth_of(spec: DepthModality, clip: Clip, file: RawFile) -> list[Map]:
-    from benchmark.core.video import read_frames
+    from benchmark.core.video import frames_at
 
     extractor = spec.extractor()
     maps: list[Map] = []
     with file.local() as path:
-        for number, frame in enumerate(read_frames(path)):
-            if number >= clip.end_frame:
-                break
-            if number >= clip.start_frame:
-                maps += extractor.add(frame)
+        for _, frame in frames_at(path, range(clip.start_frame, clip.end_frame)):
+            maps += extractor.add(frame)
     return [*maps, *extractor.finish()]

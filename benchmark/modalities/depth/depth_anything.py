@@ -1,4 +1,7 @@
-"""Depth Anything: a relative inverse depth of every frame alone, on each frame's own scale."""
+"""Depth Anything, frame by frame, and Video Depth Anything, consistent over a clip: the specs.
+
+Their networks are modules of their own, because reading params.yaml must not load torch.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from benchmark.modalities.depth.estimator import DepthBackendBase
 
 if TYPE_CHECKING:
     from benchmark.modalities.depth.depth_anything_network import DepthAnythingEstimator
+    from benchmark.modalities.depth.video_depth_anything_network import VideoDepthAnythingEstimator
 
 
 class DepthAnythingBackend(DepthBackendBase):
@@ -29,3 +33,21 @@ class DepthAnythingBackend(DepthBackendBase):
         from benchmark.modalities.depth.depth_anything_network import DepthAnythingEstimator
 
         return DepthAnythingEstimator(self)
+
+
+class VideoDepthAnythingBackend(DepthBackendBase):
+    """Video Depth Anything (Chen et al., CVPR 2025): windows of 32 frames, one scale per clip."""
+
+    kind: Literal["video_depth_anything"]
+    weights: WeightsFile
+    """video_depth_anything_vits.pth (Apache-2.0); _vitb and _vitl are for research only."""
+    input_size: Annotated[int, Field(gt=0, multiple_of=14)]
+    """Pixels of the short side that the network sees; 518 as published."""
+
+    def estimator(self) -> VideoDepthAnythingEstimator:
+        """Begin a clip; see `DepthBackendBase.estimator`."""
+        from benchmark.modalities.depth.video_depth_anything_network import (
+            VideoDepthAnythingEstimator,
+        )
+
+        return VideoDepthAnythingEstimator(self)

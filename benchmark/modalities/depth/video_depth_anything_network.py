@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from benchmark.modalities.depth.video_depth_anything import VideoDepthAnythingBackend
+    from benchmark.modalities.depth.depth_anything import VideoDepthAnythingBackend
 
 
 class Size(NamedTuple):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from benchmark.core.schema import Positive
 from benchmark.data.transforms import NO_MOTION
-from benchmark.modalities.flow.backends import FlowBackend
+from benchmark.modalities.backends import FlowBackend
 from benchmark.modalities.modality import VideoModality
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class FlowModality(VideoModality):
 
     def extractor(self, *, side: int | None = None) -> FlowExtractor:
         """Begin a clip; see `VideoModality.extractor`."""
-        from benchmark.modalities.packing import resized, shrunk
+        from benchmark.core.resize import resized, shrunk
 
         at_work = partial(shrunk, short_side=self.work_side)
         resize = at_work if side is None else partial(resized, short_side=side)
@@ -60,7 +60,7 @@ class FlowModality(VideoModality):
         Raises:
             FloatingPointError: The flow is not finite.
         """
-        from benchmark.modalities.packing import resized
+        from benchmark.core.resize import resized
 
         if not np.isfinite(values).all():
             raise FloatingPointError(f"flow of {self.backend.kind} is not finite")

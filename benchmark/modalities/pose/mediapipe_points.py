@@ -6,7 +6,6 @@ itself needs nothing but numpy. Left and right are the person's, in both convent
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from benchmark.core.errors import ArchiveError, MissingExtra
+from benchmark.core.pinned_file import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -163,8 +163,7 @@ def model_hashes(models: PoseModels) -> dict[str, str]:
     hashes = {}
     for part, path in _files(models).items():
         _check_file(path)
-        with path.open("rb") as file:
-            hashes[part] = hashlib.file_digest(file, "sha256").hexdigest()
+        hashes[part] = sha256(path)
     return hashes
 
 

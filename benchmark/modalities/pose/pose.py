@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from benchmark.core.errors import ArchiveError
 from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
@@ -86,19 +85,13 @@ def _of_video(
     clips: list[Clip], *, files: dict[str, RawFile], models: PoseModels
 ) -> Iterator[tuple[Clip, NDArray[np.float32]]]:
     """Yield each clip of one video with its (T, 137, 3), tracked from first to last clip."""
-    from benchmark.core.video import read_frames
+    from benchmark.contracts.clips import frame_numbers
+    from benchmark.core.video import frames_at
     from benchmark.modalities.pose.mediapipe_points import KeypointEstimator
 
-    wanted = {k for clip in clips for k in range(clip.start_frame, clip.end_frame)}
-    points: dict[int, NDArray[np.float32]] = {}
     file = files[clips[0].video]
     with file.local() as path, KeypointEstimator(models, clips[0].fps) as estimator:
-        for number, frame in enumerate(read_frames(path)):
-            if number in wanted:
-                points[number] = estimator.points(frame)
-            if len(points) == len(wanted):
-                break
-        else:
-            raise ArchiveError(path, "ended too early", expected=f"{max(wanted) + 1} frames")
+        frames = frames_at(path, frame_numbers(clips))
+        points = {number: estimator.points(frame) for number, frame in frames}
     for clip in clips:
         yield clip, np.stack([points[k] for k in range(clip.start_frame, clip.end_frame)])
