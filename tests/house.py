@@ -117,7 +117,7 @@ def without_verb() -> list[str]:
     return [
         f"{where}: {_first_word(node)}"
         for where, node in functions()
-        if not _is_property(node) and _first_word(node).lower() not in VERBS
+        if not is_property(node) and _first_word(node).lower() not in VERBS
     ]
 
 
@@ -154,7 +154,8 @@ def _first_word(node: Function) -> str:
     return (ast.get_docstring(node) or "").split()[0].strip("`.,:'")
 
 
-def _is_property(node: Function) -> bool:
+def is_property(node: Function) -> bool:
+    """Tell a property, which names a thing, from a function, which does one."""
     return bool(_decorators(node) & {"property", "cached_property"})
 
 
@@ -164,7 +165,7 @@ def _decorators(node: Function) -> set[str]:
 
 def main() -> None:
     """Print each figure with its limit, and what misses it."""
-    documented = [one for one in functions() if not _is_property(one[1])]
+    documented = [one for one in functions() if not is_property(one[1])]
     verbs = 1 - len(without_verb()) / len(documented)
     rows: list[tuple[str, object, str, list[str]]] = [
         ("loose modules at the top", len(loose_modules()), "<= 3", loose_modules()),

@@ -8,23 +8,24 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from pydantic import Field
 from ruamel.yaml import YAML
 
 from benchmark.challenges import challenge as challenges
-from benchmark.core.schema import Strict
+from benchmark.contracts.clips import read_clips
+from benchmark.data.readers import PackedVideos
+from benchmark.editions.edition import read_edition
 from benchmark.models.network import build
 from benchmark.params.params import read_params
 from conftest import REPO, copy_code
 from submission.leaderboard.columns import Wanted
 from submission.leaderboard.writer import write_submission
 from submissions import IDS, MADE_OF, sure
+from tiny_project import change, command
 
 TEXT = (REPO / "docs/adding.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.S)
@@ -35,14 +36,14 @@ def block(kind: str, start: str) -> str:
     return found
 
 
-def defined(start: str) -> dict[str, Any]:
-    """What the block of Python defines, among what its file imports."""
-    known: dict[str, Any] = {
-        "np": np, "NDArray": NDArray, "Strict": Strict, "Literal": Literal, "Annotated": Annotated,
-        "Field": Field,
-    }  # fmt: skip
-    exec(compile(block("python", start), "adding.md", "exec", dont_inherit=True), known)
-    return known
+def add(root: Path, module: str, union: str, name: str, *, text: str) -> None:
+    """Add a module of the page to a copy of the code, and its class's name to a union."""
+    (root / module).write_text(text, "utf-8")
+    dotted = module.removesuffix(".py").replace("/", ".")
+    source = (root / union).read_text("utf-8")
+    last = source.rindex("\nfrom ") + 1
+    source = f"{source[:last]}from {dotted} import {name}\n{source[last:]}"
+    (root / union).write_text(re.sub(r"(\w+) \|", rf"\1 | {name} |", source, count=1), "utf-8")
 
 
 def test_the_experiment_is_taken_builds_and_answers(tmp_path: Path) -> None:
@@ -87,14 +88,9 @@ assert {name.split(".")[0] for name in model.state_dict()} == {"backbone", "cls_
 
 def test_the_backbone_is_read_built_and_trained(tmp_path: Path) -> None:
     root = copy_code(tmp_path)
-    models = root / "benchmark/models"
     text = block("python", '"""A few 3-D convolutions over any volume."""')
-    (models / "tiny_conv3d.py").write_text(text, "utf-8")
-    union = (models / "union.py").read_text("utf-8")
-    line = "from benchmark.models.tiny_conv3d import TinyConv3d\n"
-    first = "from benchmark.models.video_swin import VideoSwin\n"
-    union = union.replace(first, line + first).replace("VideoSwin |", "VideoSwin | TinyConv3d |")
-    (models / "union.py").write_text(union, "utf-8")
+    union = "benchmark/models/union.py"
+    add(root, "benchmark/models/tiny_conv3d.py", union, "TinyConv3d", text=text)
     yaml = YAML()
     params = yaml.load(REPO / "params.yaml")
     params["experiments"]["tiny"] = params["experiments"]["rgb"] | {
@@ -102,11 +98,7 @@ def test_the_backbone_is_read_built_and_trained(tmp_path: Path) -> None:
         "backbone": {"kind": "tiny_conv3d", "channels": [16, 32], "dropout": 0.5},
     }
     yaml.dump(params, root / "params.yaml")
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run_python(root, TRAIN)
 
 
 def test_the_challenge_gets_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,13 +149,9 @@ check_probabilities(apply(fitted, members, source="sharp"), where="fused")
 
 def test_the_fusion_rule_is_read_fitted_and_applied(tmp_path: Path) -> None:
     root = copy_code(tmp_path)
-    rules = root / "submission/fusion/rules"
     text = block("python", '"""Weights by confidence: surer members count more."""')
-    (rules / "sharpest.py").write_text(text, "utf-8")
-    union = (rules / "union.py").read_text("utf-8")
-    first = "from submission.fusion.rules.stacking import Stacking\n"
-    union = union.replace(first, "from submission.fusion.rules.sharpest import Sharpest\n" + first)
-    (rules / "union.py").write_text(union.replace("Uniform |", "Uniform | Sharpest |"), "utf-8")
+    rules = "submission/fusion/rules"
+    add(root, f"{rules}/sharpest.py", f"{rules}/union.py", "Sharpest", text=text)
     yaml = YAML()
     params = yaml.load(REPO / "params.yaml")
     params["fusions"]["sharp"] = {
@@ -171,25 +159,101 @@ def test_the_fusion_rule_is_read_fitted_and_applied(tmp_path: Path) -> None:
         "rule": {"kind": "sharpest", "power": 2.0},
     }  # fmt: skip
     yaml.dump(params, root / "params.yaml")
+    run_python(root, FUSE)
+
+
+@pytest.mark.slow
+def test_the_modality_is_packed_trained_on_shown_and_made(finished: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
+    text = block("python", '"""Difference: each frame minus the one before, around gray."""')
+    union = "benchmark/modalities/union.py"
+    add(root, "benchmark/modalities/difference.py", union, "DifferenceModality", text=text)
+    entry = YAML(typ="safe").load(block("yaml", "difference:"))["difference"]
+    change(root, ("modalities",), {"difference": entry})
+    params = read_params(root / "params.yaml")
+    rgb = YAML().load(root / "params.yaml")["experiments"]["swin_rgb"]
+    change(root, ("experiments",), {"moved": rgb | {"modality": "difference"}})
+    videos = [*params.previews["mimic"].videos, "difference"]
+    change(root, ("previews", "mimic"), {"videos": videos})
+    command(root, "dvc", "repro", "evaluate@moved", "previews@mimic")
+    clips = read_clips(root / "data/mimic/clips.parquet", read_edition("mimic"))
+    packed = PackedVideos(root / "data/mimic/difference", clips)
+    still = packed.read(clips.ids[0], np.array([0]))[0]
+    assert np.abs(still.astype(int) - 128).max() < 12, "nothing moved before the first frame"
+    assert (root / "models/moved/weights.safetensors").is_file()
+    assert (root / "reports/experiments/moved/metrics.json").is_file()
+    pages = sorted((root / "reports/modalities/mimic").glob("*.png"))
+    assert (
+        cv2.imread(str(pages[0])).shape
+        > cv2.imread(str(finished / "reports/modalities/mimic" / pages[0].name)).shape
+    ), "a row more"
+    video = next((root / "data/raw/mimic").rglob("*.mp4"))
+    made = root / "difference.npz"
+    command(root, "mgbench", "modality", "make", "difference", str(video), "--out", str(made))
+    frames = np.load(made)["frames"]
+    assert (frames[0] == 128).all()
+    assert (frames[1:] != 128).any()
+    assert "difference" in command(root, "mgbench", "modality", "make", "--help").stdout
+
+
+READ = """
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.archives.union import archive_module, open_archive
+from benchmark.core.errors import ManyFaults
+from benchmark.core.video import write_video
+from benchmark.data.readers import PackedVideos
+from benchmark.editions.edition import read_edition
+from benchmark.modalities.rgb import RgbModality
+
+if __name__ == "__main__":
+    root, edition = Path("raw"), read_edition("flat")
+    assert archive_module("flat") == "benchmark.archives.flat"
+    for number, split in enumerate(("train", "train", "val", "test")):
+        frames = np.full((6, 96, 128, 3), 40 * (number + 1), np.uint8)
+        write_video(root / f"videos/{split}-{number % 2}-{number}.mp4", frames, 25, crf=8, gop=6)
+    clips = open_archive(root, edition).read(excluded=(), workers=1)
+    labels = {clip.clip_id: clip.label for clip in clips}
+    assert labels == {"train-0-0": 0, "train-1-1": 1, "val-0-2": 0, "test-1-3": None}
+    spec = RgbModality(kind="rgb", edition="flat", short_side=96, gop=6, crf=8, shards=1)
+    spec.prepare(root, edition, clips, Path("rgb"), workers=1)
+    frames = PackedVideos(Path("rgb"), clips).read("val-0-2", np.arange(6))
+    assert np.abs(frames.astype(int) - 120).max() < 6
+    (root / "videos/holiday.mp4").write_bytes(b"")
+    try:
+        open_archive(root, edition).read(excluded=(), workers=1)
+    except ManyFaults as faults:
+        assert "holiday.mp4: not a clip" in str(faults), faults
+    else:
+        raise AssertionError("a foreign file is a clip")
+"""
+
+
+def test_the_data_set_is_indexed_and_packed(tmp_path: Path) -> None:
+    root = copy_code(tmp_path)
+    text = block("python", '"""Flat: one folder of videos named `<split>-<label>-<number>.mp4`')
+    add(root, "benchmark/archives/flat.py", "benchmark/archives/union.py", "Flat", text=text)
+    edition = YAML(typ="safe").load(REPO / "benchmark/editions/ma52.yaml")
+    edition |= {"name": "flat", "dataset": "flat", "withheld": ["test"], "counts": None}
+    edition |= {"ids": None, "label_counts": None}
+    YAML().dump(edition, root / "benchmark/editions/flat.yaml")
+    (root / "raw/videos").mkdir(parents=True)
+    run_python(root, READ)
+
+
+def run_python(root: Path, code: str) -> None:
+    (root / "script.py").write_text(code, "utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", FUSE], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
+        [sys.executable, "script.py"], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
-def test_the_kind_of_media_gives_as_many_pictures_as_frames() -> None:
-    extraction = defined("class Difference")["Difference"]()
-    frames = np.random.default_rng(0).integers(0, 255, (5, 4, 6, 3)).astype(np.uint8)
-    made = [*(out for frame in frames for out in extraction.add(frame)), *extraction.finish()]
-    assert len(made) == len(frames)
-    assert (made[0] == 128).all()
-    moved = frames[2].astype(int) - frames[1]
-    np.testing.assert_array_equal(made[2], np.clip(128 + moved, 0, 255))
-
-
 def test_every_block_is_tested() -> None:
     source = Path(__file__).read_text("utf-8")
     for _, text in BLOCKS:
-        start = text.split("(")[0].splitlines()[0].rstrip(":")
+        start = re.split(r"[(,]", text.splitlines()[0])[0].rstrip(":")
         assert start in source, start
