@@ -60,14 +60,6 @@ class RgbPoseInput(FramesInput):
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> RgbPoseViews:
-        """Open the prepared frames and keypoints in `folder`; see `InputBase.clip_views`.
-
-        Args:
-            modality: Spec that the data were made with.
-            folder: Folder of the prepared data.
-            clips: The index.
-            cache_gib: Memory for decoded clips.
-        """
         from benchmark.data.readers import PackedVideos, SkeletonReader
 
         videos = PackedVideos(modality.frames_folder(folder), clips, cache_gib=cache_gib)

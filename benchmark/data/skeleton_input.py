@@ -52,14 +52,6 @@ class SkeletonInput(InputBase):
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> SkeletonViews:
-        """Open the prepared keypoints in `folder`; see `InputBase.clip_views`.
-
-        Args:
-            modality: Spec that the data were made with.
-            folder: Folder of the prepared data.
-            clips: The index.
-            cache_gib: Memory for decoded clips.
-        """
         return SkeletonViews(self, modality.keypoints_folder(folder), clips)
 
 

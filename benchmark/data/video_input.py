@@ -60,14 +60,6 @@ class VideoInput(FramesInput):
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> VideoViews:
-        """Open the prepared frames in `folder`; see `InputBase.clip_views`.
-
-        Args:
-            modality: Spec that the data were made with.
-            folder: Folder of the prepared data.
-            clips: The index.
-            cache_gib: Memory for decoded clips.
-        """
         return VideoViews(
             self, modality.frames_folder(folder), clips, cache_gib=cache_gib,
             horizontal_motion=modality.horizontal_motion,

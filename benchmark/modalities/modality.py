@@ -126,15 +126,6 @@ class VideoModality(ModalityBase):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Extract and pack every clip; see `ModalityBase.prepare`.
-
-        Args:
-            raw: Folder of the raw archive.
-            edition: Edition that the archive belongs to.
-            clips: The index.
-            out: Folder that takes its name when the data are whole.
-            workers: Processes.
-        """
         from benchmark.modalities.packing import PackingJob, pack_videos
 
         job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())

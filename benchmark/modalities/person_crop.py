@@ -55,31 +55,14 @@ class PersonCropModality(ModalityBase):
     crf: Crf
 
     def frames_folder(self, folder: Path) -> Path:
-        """Return the part of a prepared folder that holds the videos."""
         return folder / VIDEO
 
     def keypoints_folder(self, folder: Path) -> Path:
-        """Return the part of a prepared folder that holds the keypoints."""
         return folder / KEYPOINTS
 
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Cut every clip to its person; `out` appears when frames and keypoints are whole.
-
-        Args:
-            raw: Folder of the raw archive.
-            edition: Edition that the archive belongs to.
-            clips: The index.
-            out: Folder of the result.
-            workers: Processes.
-
-        Raises:
-            ArchiveError: The archive has no keypoints.
-            ManyFaults: Every file of keypoints that is damaged, too short or far from the picture;
-                if there is none, every raw video that cannot be decoded to its last clip's end.
-            ParamsError: The archive's skeletons do not have this layout.
-        """
         from benchmark.contracts import skeletons
         from benchmark.data.readers import SkeletonReader
         from benchmark.modalities import shards

@@ -17,7 +17,6 @@ class RgbModality(VideoModality):
     pixel_format: ClassVar = "yuv420p"
 
     def extractor(self, *, side: int | None = None) -> Resizer:
-        """Begin a clip; see `VideoModality.extractor`."""
         return Resizer(side or self.short_side)
 
 

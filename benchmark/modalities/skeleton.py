@@ -25,20 +25,7 @@ class SkeletonModality(ModalityBase):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Read every raw file once, keep the layout's points, cut at the clips.
-
-        Args:
-            raw: Folder of the raw archive.
-            edition: Edition that the archive belongs to.
-            clips: The index.
-            out: Folder that takes its name when the keypoints are whole.
-            workers: Processes.
-
-        Raises:
-            ArchiveError: The archive has no keypoints.
-            ManyFaults: Every file that is damaged, or shorter than a clip of its video.
-            ParamsError: The archive's skeletons do not have this layout.
-        """
+        # Every raw file is read once; its clips are cut out of it.
         from benchmark.contracts.skeletons import choose
         from benchmark.modalities import shards
         from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints

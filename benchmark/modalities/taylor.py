@@ -46,7 +46,6 @@ class TaylorModality(VideoModality):
         return self
 
     def extractor(self, *, side: int | None = None) -> TaylorExtractor:
-        """Begin a clip; see `VideoModality.extractor`."""
         return TaylorExtractor(self, side or self.short_side)
 
 

@@ -84,7 +84,6 @@ class DepthModality(VideoModality):
     """Inverse depth that 0 and 255 stand for, the same in the whole data set."""
 
     def extractor(self, *, side: int | None = None) -> DepthExtractor:
-        """Begin a clip; see `VideoModality.extractor`."""
         from benchmark.core.resize import resized, shrunk
 
         at_work = partial(shrunk, short_side=self.work_side)
@@ -99,15 +98,6 @@ class DepthModality(VideoModality):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Estimate and pack the depth of every clip; see `ModalityBase.prepare`.
-
-        Args:
-            raw: Folder of the raw archive.
-            edition: Edition that the archive belongs to.
-            clips: The index.
-            out: Folder that takes its name when the data are whole.
-            workers: Processes.
-        """
         from benchmark.archives.union import open_archive
         from benchmark.modalities.packing import PackingJob, pack_videos
         from benchmark.runtime.devices import network_workers

@@ -29,7 +29,6 @@ class DepthAnythingBackend(DepthBackendBase):
     """Pixels of the side that is fitted, see docs/modalities.md; 518 as published."""
 
     def estimator(self) -> DepthAnythingEstimator:
-        """Begin a clip; see `DepthBackendBase.estimator`."""
         from benchmark.modalities.depth.depth_anything_network import DepthAnythingEstimator
 
         return DepthAnythingEstimator(self)
@@ -45,7 +44,6 @@ class VideoDepthAnythingBackend(DepthBackendBase):
     """Pixels of the short side that the network sees; 518 as published."""
 
     def estimator(self) -> VideoDepthAnythingEstimator:
-        """Begin a clip; see `DepthBackendBase.estimator`."""
         from benchmark.modalities.depth.video_depth_anything_network import (
             VideoDepthAnythingEstimator,
         )

@@ -52,13 +52,11 @@ class TinyBackend(DepthBackendBase):
     """Folder that the stage writes."""
 
     def estimator(self) -> TinyDepthEstimator:
-        """Begin a clip; see `DepthBackendBase.estimator`."""
         from benchmark.modalities.depth.tiny import TinyDepthEstimator
 
         return TinyDepthEstimator(self)
 
     def weights_digest(self) -> str:
-        """Return the digest of the network's weights: the spec names only its folder."""
         from benchmark.modalities.depth.tiny import load
 
         return load(self.network).metadata.blake2b

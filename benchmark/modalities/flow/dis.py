@@ -30,7 +30,6 @@ class DisFlow(FlowBackendBase):
     """OpenCV's name for how fine the search is."""
 
     def estimator(self) -> PairByPair:
-        """Begin a clip; see `FlowBackendBase.estimator`."""
         return PairByPair(Dis(self))
 
 

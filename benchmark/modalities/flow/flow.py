@@ -47,7 +47,6 @@ class FlowModality(VideoModality):
         return self.rendering == "components"
 
     def extractor(self, *, side: int | None = None) -> FlowExtractor:
-        """Begin a clip; see `VideoModality.extractor`."""
         from benchmark.core.resize import resized, shrunk
 
         at_work = partial(shrunk, short_side=self.work_side)
@@ -89,15 +88,6 @@ class FlowModality(VideoModality):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Estimate and pack the flow of every clip; see `ModalityBase.prepare`.
-
-        Args:
-            raw: Folder of the raw archive.
-            edition: Edition that the archive belongs to.
-            clips: The index.
-            out: Folder that takes its name when the data are whole.
-            workers: Processes.
-        """
         from benchmark.runtime.devices import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video

@@ -72,7 +72,6 @@ class MemFlow(FlowBackendBase):
     """Frames after which the memory of earlier ones is emptied."""
 
     def estimator(self) -> MemFlowEstimator:
-        """Begin a clip; see `FlowBackendBase.estimator`."""
         return MemFlowEstimator(self)
 
 

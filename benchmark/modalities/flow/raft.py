@@ -41,7 +41,6 @@ class RaftFlow(FlowBackendBase):
     """Refinements; 12 as published."""
 
     def estimator(self) -> PairByPair:
-        """Begin a clip; see `FlowBackendBase.estimator`."""
         return PairByPair(Raft(self))
 
 

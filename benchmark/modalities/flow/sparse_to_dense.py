@@ -33,7 +33,6 @@ class SparseToDenseFlow(FlowBackendBase):
     kind: Literal["sparse_to_dense"]
 
     def estimator(self) -> PairByPair:
-        """Begin a clip; see `FlowBackendBase.estimator`."""
         return PairByPair(sparse_to_dense)
 
 

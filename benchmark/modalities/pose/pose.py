@@ -46,20 +46,6 @@ class PoseModality(ModalityBase):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        """Find the points of every frame of every clip, keep the layout's.
-
-        Args:
-            raw: Folder of the raw archive.
-            edition: Edition that the archive belongs to.
-            clips: The index.
-            out: Folder that takes its name when the keypoints are whole.
-            workers: Processes.
-
-        Raises:
-            ArchiveError: A model file is missing or damaged.
-            MissingExtra: MediaPipe is not installed.
-            ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
-        """
         from benchmark.archives.union import open_archive
         from benchmark.contracts.skeletons import choose
         from benchmark.modalities import shards
