@@ -12,6 +12,7 @@ help:
 	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
 	@echo "make extras      packages of optional backends (the tests use them)"
 	@echo "make docs        the documentation as a site, into site/"
+	@echo "make house       figures of the code's order: rooms, circles, docstrings, comments"
 	@echo "make ui          the runs in MLflow, on loopback"
 
 reproduce: $(VENV)/.installed
