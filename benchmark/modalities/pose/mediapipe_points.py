@@ -192,14 +192,6 @@ def to_openpose137(
         face: (478, 3) likewise.
         width: Of the frame, px.
         height: Of the frame, px.
-
-    Args:
-        pose: MediaPipe's pose, (33, 4), or None.
-        left: Left hand, (21, 3), or None.
-        right: Right hand, (21, 3), or None.
-        face: Face, (478, 3), or None.
-        width: Pixels of the frame.
-        height: Pixels of the frame.
     """
     points = np.zeros((NUM_POINTS, 3), np.float32)
     size = np.array([width, height], np.float32)
