@@ -81,13 +81,13 @@ def test_every_format_named_in_code_is_described() -> None:
     for name in (
         "clips/3",
         "manifest/3",
-        "model/2",
+        "model/3",
         "initial_weights/2",
         "probabilities/1",
         "fusion/3",
         "runs/1",
         "data_report/1",
-        "submission/2",
+        "submission/3",
     ):
         assert f"`{name}`" in formats
 
