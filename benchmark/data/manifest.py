@@ -1,4 +1,4 @@
-"""manifest.parquet: where the modality of every clip lie within one modality's folder."""
+"""manifest.parquet: where the data of every clip lie within the folder of one modality."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORMAT = TableFormat("manifest/3", "a manifest", COLUMNS)
 
 
 class ManifestRow(NamedTuple):
-    """The modality of one clip."""
+    """Where the data of one clip lie."""
 
     clip_id: str
     shard: str

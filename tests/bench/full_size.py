@@ -1,4 +1,4 @@
-"""Every experiment of profile `paper` at its full size: builds, steps, predicts; speed on a GPU.
+"""Every experiment of preset `paper` at its full size: builds, steps, predicts; speed on a GPU.
 
 On random tensors of the right shape, so that neither iMiGUE nor weights are needed. On a CPU one
 step takes up to a minute and some GB of memory:

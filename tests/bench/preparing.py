@@ -1,6 +1,6 @@
 """What preparing costs on one core: time and disk of each modality, from a 1280x720 archive.
 
-Decoding, extraction and encoding together, with the entries of profile `paper`; flow by DIS: with
+Decoding, extraction and encoding together, with the entries of preset `paper`; flow by DIS: with
 a network, time is the network's (tests/bench/networks.py).
 
     python tests/bench/preparing.py
