@@ -43,7 +43,7 @@ def add(root: Path, module: str, union: str, name: str, *, text: str) -> None:
     source = (root / union).read_text("utf-8")
     last = source.rindex("\nfrom ") + 1
     source = f"{source[:last]}from {dotted} import {name}\n{source[last:]}"
-    (root / union).write_text(re.sub(r"(\w+) \|", rf"\1 | {name} |", source, count=1), "utf-8")
+    (root / union).write_text(re.sub(r"(\w+)\s+\|", rf"\1 | {name} |", source, count=1), "utf-8")
 
 
 def test_the_experiment_is_taken_builds_and_answers(tmp_path: Path) -> None:
@@ -169,11 +169,11 @@ def test_the_modality_is_packed_trained_on_shown_and_made(finished: Path, tmp_pa
     union = "benchmark/modalities/union.py"
     add(root, "benchmark/modalities/difference.py", union, "DifferenceModality", text=text)
     entry = YAML(typ="safe").load(block("yaml", "difference:"))["difference"]
+    params = YAML().load(root / "params.yaml")
     change(root, ("modalities",), {"difference": entry})
-    params = read_params(root / "params.yaml")
-    rgb = YAML().load(root / "params.yaml")["experiments"]["swin_rgb"]
+    rgb = params["experiments"]["swin_rgb"]
     change(root, ("experiments",), {"moved": rgb | {"modality": "difference"}})
-    videos = [*params.previews["mimic"].videos, "difference"]
+    videos = [*params["previews"]["mimic"]["videos"], "difference"]
     change(root, ("previews", "mimic"), {"videos": videos})
     command(root, "dvc", "repro", "evaluate@moved", "previews@mimic")
     clips = read_clips(root / "data/mimic/clips.parquet", read_edition("mimic"))

@@ -55,7 +55,7 @@ def test_every_stage_waits_for_the_check_and_watches_its_own_code(stage: str) ->
         ("report", "benchmark/results/report/report.html.j2"),
         ("data_report", "benchmark/data_report/report.html.j2"),
         ("previews", "benchmark/data_report/previews.html.j2"),
-        ("index", "benchmark/editions/${key}.yaml"),
+        ("index", "benchmark/editions"),  # with the ids that a leaderboard wants
         ("submit", "benchmark/challenges"),
     ],
 )

@@ -15,12 +15,13 @@ from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.manifest import read_manifest
 from benchmark.data.readers import PackedVideos
-from benchmark.data.transforms import NO_MOTION, mirrored_frames
+from benchmark.data.transforms import mirrored_frames
 from benchmark.modalities.backends import FlowBackend
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality, components, vectors, wheel
 from benchmark.modalities.flow.raft import RaftFlow
 from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow, sparse_to_dense
+from benchmark.modalities.modality import NO_MOTION
 from bomb import Bomb
 
 H, W = 72, 128
@@ -131,18 +132,16 @@ def test_components_round_to_half_a_step_and_clip_at_the_limit() -> None:
 
 def test_a_mirror_turns_the_motion_along_x_and_keeps_the_one_along_y() -> None:
     stored = components(np.full((1, H, W, 2), (3.0, -2.0), np.float32)[0], 8.0)[None]
-    turned = vectors(mirrored_frames(stored, horizontal_motion=True)[0], 8.0)
+    turned = vectors(mirrored_frames(stored, no_motion=NO_MOTION)[0], 8.0)
     np.testing.assert_allclose(turned[..., 0], -3, atol=0.1)
     np.testing.assert_allclose(turned[..., 1], -2, atol=0.1)
     picture = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
-    np.testing.assert_array_equal(
-        mirrored_frames(picture, horizontal_motion=False), picture[:, :, ::-1]
-    )
+    np.testing.assert_array_equal(mirrored_frames(picture, no_motion=None), picture[:, :, ::-1])
 
 
 def test_the_flow_of_the_mirrored_video_is_the_mirrored_flow() -> None:
     frames = moving(2.0, 1.0, 2)
-    one = mirrored_frames(extract(frames, spec())[0][None], horizontal_motion=True)[0]
+    one = mirrored_frames(extract(frames, spec())[0][None], no_motion=NO_MOTION)[0]
     other = extract([np.ascontiguousarray(frame[:, ::-1]) for frame in frames], spec())[0]
     middle = (slice(12, -12), slice(12, -12), slice(0, 2))
     assert np.abs(one[middle].astype(int) - other[middle]).mean() < 1.5

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.transforms import NO_MOTION
+from benchmark.modalities.modality import NO_MOTION
 from benchmark.modalities.taylor import TaylorModality, positive, signed
 from benchmark.modalities.taylor_series import taylor
 

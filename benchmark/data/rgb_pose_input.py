@@ -10,9 +10,8 @@ from pydantic import Field
 from benchmark.core.schema import Positive, Share
 from benchmark.data.person_box import to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
-from benchmark.data.skeleton_input import Stream
 from benchmark.data.transforms import mirrored_frames, mirrored_points, random_box, scaled
-from benchmark.data.views import FixedViews, FramesInput, distinct
+from benchmark.data.views import FixedViews, FramesInput, Stream, distinct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +90,7 @@ class RgbPoseViews:
         map_size = spec.map_side(spec.size)
         points = to_box(points, box, map_size)
         if rng.random() < spec.flip:
-            frames = mirrored_frames(frames, horizontal_motion=False)
+            frames = mirrored_frames(frames, no_motion=None)
             points = mirrored_points(points, map_size, self.layout)
         return frames, points
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,7 +11,7 @@ from benchmark.core.schema import Positive, Share
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
 from benchmark.data.transforms import mirrored_points, random_box
-from benchmark.data.views import FixedViews, InputBase, distinct
+from benchmark.data.views import FixedViews, InputBase, Stream, distinct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.modalities.modality import ModalityBase
-
-Stream: TypeAlias = Literal["joint", "limb"]
-"""One heat map per joint, or one per limb."""
 
 
 class SkeletonInput(InputBase):

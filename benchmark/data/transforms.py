@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     Frames: TypeAlias = NDArray[np.uint8]
 
-NO_MOTION = 128
-"""Stored value for no motion, in flow components and in signed Taylor videos."""
-
 
 def random_box(box: Box, area: tuple[float, float], rng: np.random.Generator) -> Box:
     """Draw a box within `box`: a random share of its area, a ratio of 3/4 to 4/3.
@@ -92,9 +89,9 @@ def square_of(frames: Frames, size: int, place: float) -> Frames:
     return frames[:, top : top + size, left : left + size]
 
 
-def mirrored_frames(view: Frames, *, horizontal_motion: bool) -> Frames:
-    """Mirror left and right; with `horizontal_motion` channel 0 changes its sign too."""
+def mirrored_frames(view: Frames, *, no_motion: int | None) -> Frames:
+    """Mirror left and right; motion in channel 0, around `no_motion`, changes its sign."""
     turned = np.ascontiguousarray(view[:, :, ::-1])
-    if horizontal_motion:
-        turned[..., 0] = (2 * NO_MOTION - turned[..., 0].astype(np.int16)).clip(0, 255)
+    if no_motion is not None:
+        turned[..., 0] = (2 * no_motion - turned[..., 0].astype(np.int16)).clip(0, 255)
     return turned

@@ -62,25 +62,25 @@ class VideoInput(FramesInput):
     ) -> VideoViews:
         return VideoViews(
             self, modality.frames_folder(folder), clips, cache_gib=cache_gib,
-            horizontal_motion=modality.horizontal_motion,
+            no_motion=modality.no_motion,
         )  # fmt: skip
 
 
 class VideoViews:
     """Views of clips for training (one, random) and for test (all, fixed).
 
-    A view is uint8 (frames, size, size, 3); the network normalizes it on the device. With
-    `horizontal_motion` channel 0 is motion to the right, whose sign a mirror changes.
+    A view is uint8 (frames, size, size, 3); the network normalizes it on the device. Where
+    `no_motion` is a value, channel 0 is motion to the right, whose sign a mirror changes.
     """
 
     def __init__(
         self, spec: VideoInput, folder: Path, clips: Clips, *, cache_gib: float = 0.0,
-        horizontal_motion: bool = False,
+        no_motion: int | None = None,
     ) -> None:  # fmt: skip
         from benchmark.data.readers import PackedVideos
 
         self._spec = spec
-        self._horizontal_motion = horizontal_motion
+        self._no_motion = no_motion
         self.layout = None
         self._videos = PackedVideos(folder, clips, cache_gib=cache_gib)
 
@@ -95,7 +95,7 @@ class VideoViews:
         )
         view = scaled(frames[:, top : top + height, left : left + width], spec.size, spec.size)
         if rng.random() < spec.flip:
-            view = mirrored_frames(view, horizontal_motion=self._horizontal_motion)
+            view = mirrored_frames(view, no_motion=self._no_motion)
         return (view,)
 
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:

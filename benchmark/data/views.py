@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from benchmark.modalities.modality import ModalityBase
 
 
-Content: TypeAlias = Literal["video", "keypoints", "person"]
-"""What a prepared folder holds: videos, keypoints, or both of one person's crop."""
-
+Stream: TypeAlias = Literal["joint", "limb"]
+"""One heat map per joint, or one per limb."""
 SMALLEST_STD = 1.0
 """Least standard deviation, in gray levels. A channel that never moves, such as the third one of
 flow components, holds only the codec's noise, and a division by its deviation would enlarge it."""
@@ -62,7 +61,7 @@ class Views(Protocol):
 class InputBase(Strict):
     """What a network sees of a clip: the part that every input spec shares."""
 
-    reads: ClassVar[tuple[Content, ...]]
+    reads: ClassVar[tuple[str, ...]]
     """Contents of the modalities that this input can be made of."""
 
     @abstractmethod

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, T
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Strict
-from benchmark.data.views import Content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
     Frame: TypeAlias = NDArray[np.uint8]
     Values: TypeAlias = NDArray[Any]
 
+NO_MOTION = 128
+"""Stored value for no motion, in flow components and in signed Taylor videos."""
+Content: TypeAlias = Literal["video", "keypoints", "person"]
+"""What a prepared folder holds: videos, keypoints, or both of one person's crop."""
 PixelFormat: TypeAlias = Literal["yuv420p", "yuv444p"]
 Crf: TypeAlias = Annotated[
     int,
@@ -59,9 +62,9 @@ class ModalityBase(Strict):
     """Files that hold the clips; an interrupted `prepare` resumes at the next one."""
 
     @property
-    def horizontal_motion(self) -> bool:
-        """Whether channel 0 is motion along x, whose sign a mirror changes."""
-        return False
+    def no_motion(self) -> int | None:
+        """Value of no motion, where channel 0 is motion along x: a mirror changes its sign."""
+        return None
 
     def frames_folder(self, folder: Path) -> Path:
         """Return the part of a prepared folder that holds the videos."""

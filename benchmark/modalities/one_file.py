@@ -20,6 +20,7 @@ from benchmark.core.errors import ArchiveError, ParamsError
 from benchmark.core.files import replacing
 from benchmark.core.video import VideoWriter, read_frames
 from benchmark.data.person_box import person_box, to_box
+from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
 from benchmark.modalities.modality import VideoModality
 from benchmark.plots.modalities import maps_picture
@@ -73,7 +74,8 @@ def spec_of(
             f"kind {kind}", "needs the keypoints of a whole clip: no single file has them",
             expected=", ".join(dict.fromkeys(spec.kind for spec in videos)),
         )  # fmt: skip
-    if backend == "sparse_to_dense" and of_kind:  # without settings, so it needs no entry
+    # It has no settings, so that it needs no entry of its own.
+    if backend == "sparse_to_dense" and of_kind and isinstance(of_kind[0], FlowModality):
         return of_kind[0].model_copy(update={"backend": SparseToDenseFlow(kind=backend)})
     if backend is not None:
         of_kind = [spec for spec in of_kind if _backend_of(spec) == backend]

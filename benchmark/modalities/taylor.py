@@ -12,8 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from benchmark.core.schema import Positive
-from benchmark.data.transforms import NO_MOTION
-from benchmark.modalities.modality import VideoModality
+from benchmark.modalities.modality import NO_MOTION, VideoModality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.normalization import Normalization
     from benchmark.data.rgb_pose_input import RgbPoseInput
-    from benchmark.data.skeleton_input import Stream
+    from benchmark.data.views import Stream
 
 COLORS = 3
 

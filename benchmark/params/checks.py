@@ -72,6 +72,9 @@ def _check_modalities(params: Params) -> Iterator[str]:
 
 
 def _check_previews(params: Params) -> Iterator[str]:
+    # Stage report shows reports/modalities/<edition>, which stage previews writes per key.
+    if params.analysis.edition not in params.previews:
+        yield f"previews: no entry '{params.analysis.edition}', which the report shows"
     for key, previews in params.previews.items():
         wanted = dict.fromkeys(previews.videos, "video")
         wanted |= {previews.skeleton: "keypoints"} if previews.skeleton else {}

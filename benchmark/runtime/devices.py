@@ -1,18 +1,10 @@
-"""Devices of networks: which GPU a worker uses, and how a CPU treats the memory of tensors."""
+"""What networks need of a machine: a sound release of torch, memory that stays theirs."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from typing import TYPE_CHECKING
 
-from benchmark.runtime.parallel import usable_cores, worker_number
-
-if TYPE_CHECKING:
-    import torch
-
-PROCESSES_PER_GPU = 3
-"""While one process decodes or encodes video, another computes."""
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt."""
 SLOW_TORCH = "2.9."
@@ -22,30 +14,6 @@ SLOW_TORCH = "2.9."
 def is_slow_torch(version: str) -> bool:
     """Tell whether a release of torch is unfit for 3-D networks."""
     return version.startswith(SLOW_TORCH)
-
-
-def own_device() -> torch.device:
-    """Return the GPU of this worker process, or the CPU limited to one thread.
-
-    Workers share the GPUs in turn.
-    """
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.device("cuda", worker_number() % torch.cuda.device_count())
-    keep_freed_memory()
-    # Threads split sums: with several, the bytes would depend on the number of workers.
-    torch.set_num_threads(1)
-    return torch.device("cpu")
-
-
-def network_workers() -> int:
-    """Return how many processes to spread the forward passes of an extractor over."""
-    import torch
-
-    if torch.cuda.is_available():
-        return min(usable_cores(), PROCESSES_PER_GPU * torch.cuda.device_count())
-    return usable_cores()
 
 
 def keep_freed_memory() -> None:

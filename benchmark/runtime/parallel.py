@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from tqdm import tqdm
 
 from benchmark.core.errors import BenchmarkError, ManyFaults
+from benchmark.runtime.devices import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.sharedctypes import Synchronized
     from types import FrameType
 
+    import torch
+
 PR_SET_PDEATHSIG = 1
+PROCESSES_PER_GPU = 3
+"""While one process decodes or encodes video, another computes."""
 
 _number = 0
 """Number of this process among the workers of its pool."""
@@ -45,6 +50,30 @@ def die_with_parent() -> None:
 def worker_number() -> int:
     """Return 0, 1, ... within a pool of workers, and 0 elsewhere."""
     return _number
+
+
+def own_device() -> torch.device:
+    """Return the GPU of this worker process, or the CPU limited to one thread.
+
+    Workers share the GPUs in turn.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda", worker_number() % torch.cuda.device_count())
+    keep_freed_memory()
+    # Threads split sums: with several, the bytes would depend on the number of workers.
+    torch.set_num_threads(1)
+    return torch.device("cpu")
+
+
+def network_workers() -> int:
+    """Return how many processes to spread the forward passes of an extractor over."""
+    import torch
+
+    if torch.cuda.is_available():
+        return min(usable_cores(), PROCESSES_PER_GPU * torch.cuda.device_count())
+    return usable_cores()
 
 
 def _start_worker(started: Synchronized[int]) -> None:

@@ -53,15 +53,21 @@ OBSERVERS = {
 }
 """Rooms and modules that watch: nothing that they compute flows into a model or a probability."""
 
-PICTURES = frozenset({"analyse", "data_report", "previews", "report", "table"})
-"""Stages whose results are pictures and pages: for them, what draws counts."""
+SHOWN = {
+    "analyse": {"benchmark.plots"},
+    "data_report": {"benchmark.plots", "benchmark.core.errors"},
+    "previews": {"benchmark.plots"},
+    "report": {"benchmark.plots", "benchmark.tracking"},
+    "table": {"benchmark.plots"},
+}
+"""Stages whose results are pictures and pages, and the observers that therefore count for them."""
 TEXTS = frozenset({"data_report"})
 """Stages whose results quote error messages: for them, texts count."""
+ARCHIVES = frozenset({"index", "prepare", "estimate", "data_report", "report"})
+"""Stages that read a raw archive."""
 
 
-def stage_code(
-    root: Path, params: BaseModel, archive_module: Callable[[str], str]
-) -> dict[str, str]:
+def stage_code(root: Path, params: Any, archive_module: Callable[[str], str]) -> dict[str, str]:
     """Hash the code of every stage, per entry: `stage` or `stage@entry` -> lines `path SHA-256`.
 
     Args:
@@ -80,10 +86,12 @@ def stage_code(
         for name, entry in _entries(stage, body, params):
             specs = [entry, *_named_params(body.get("do", body), params, name, entry)]
             roots = {f"pipelines.{stage}", *_modules_of(specs)}
-            if stage in {"index", "prepare", "estimate", "data_report"}:
-                edition = str(getattr(entry, "edition", name))
-                roots.add(archive_module(edition))
-            alone = _alone(entry, params) if stage in {"train", "predict"} else set()
+            if stage in ARCHIVES:
+                spec = entry or params.analysis
+                roots.add(archive_module(getattr(spec, "edition", None) or str(name)))
+            # A reader asks the spec of a modality how its data are stored. What extracts them
+            # counts for `prepare`, and reaches the reader by the hash of the data.
+            alone = {name for spec in _modalities(stage, entry, params) for name in _classes(spec)}
             key = stage if name is None else f"{stage}@{name}"
             lines[key] = _lines(run_modules(graph, roots, stage=stage) | alone, stage)
     return lines
@@ -103,9 +111,13 @@ def changed_code(
     return changed
 
 
-def digest_of(*specs: BaseModel, start: Iterable[str] = ()) -> str:
-    """Hash the code behind some specs and the modules `start`, for shards and checkpoints."""
+def digest_of(*specs: BaseModel, start: Iterable[str] = (), alone: Iterable[BaseModel] = ()) -> str:
+    """Hash the code behind some specs and the modules `start`, for shards and checkpoints.
+
+    Of the specs `alone` only their own modules count, without what those import.
+    """
     modules = run_modules(_graph(), {*start, *_modules_of(specs)})
+    modules |= {name for spec in alone for name in _classes(spec)}
     return hashlib.sha256(_lines(modules).encode()).hexdigest()
 
 
@@ -124,10 +136,8 @@ def run_modules(graph: grimp.ImportGraph, start: Iterable[str], *, stage: str = 
 def _counts(module: str, stage: str) -> bool:
     if module in CARRIERS:
         return False
-    draws = module.startswith("benchmark.plots")
-    if draws and stage in PICTURES:
-        return True
-    return not any(module == name or module.startswith(f"{name}.") for name in OBSERVERS)
+    observers = OBSERVERS.keys() - SHOWN.get(stage, set())
+    return not any(module == name or module.startswith(f"{name}.") for name in observers)
 
 
 @cache
@@ -173,13 +183,18 @@ def _named_params(
         yield value
 
 
-def _alone(entry: Any, params: Any) -> set[str]:
-    """Return the module of the modality that an experiment reads, without its imports.
-
-    Training asks the spec how its data are stored. What extracts them counts for `prepare`, and
-    reaches training by the data's own hash.
-    """
-    return {type(params.all_modalities[entry.modality]).__module__}
+def _modalities(stage: str, entry: Any, params: Any) -> list[BaseModel]:
+    """Return the specs of the modalities that a stage reads and its params name by their keys."""
+    match stage:
+        case "train" | "predict":
+            names = [entry.modality]
+        case "previews":
+            names = [*entry.videos, *([entry.skeleton] if entry.skeleton else [])]
+        case "analyse":
+            names = [params.analysis.modality]
+        case _:
+            names = []
+    return [params.all_modalities[name] for name in names]
 
 
 def _modules_of(specs: Iterable[Any]) -> set[str]:
@@ -188,12 +203,18 @@ def _modules_of(specs: Iterable[Any]) -> set[str]:
     while todo:
         value = todo.pop()
         if isinstance(value, BaseModel):
-            modules.add(type(value).__module__)
+            modules |= _classes(value)
             todo += [getattr(value, name) for name in type(value).model_fields]
         elif isinstance(value, dict):
             todo += value.values()
         elif isinstance(value, list | tuple):
             todo += value
+    return modules
+
+
+def _classes(spec: BaseModel) -> set[str]:
+    """Return the modules of a spec's class and of its bases: it inherits what it does not say."""
+    modules = {kind.__module__ for kind in type(spec).__mro__}
     return {name for name in modules if name.startswith(PACKAGES) and name not in CARRIERS}
 
 

@@ -138,6 +138,7 @@ def _key(spec: TrainSpec, paths: TrainPaths) -> tuple[str, ...]:
         spec.modality.model_dump_json(),
         str(spec.seed),
         repr(spec.clips),
+        repr(spec.classes),  # equal ones keep the classifier of the initial weights
         repr(files),
         _code(spec),
         torch.__version__,
@@ -146,7 +147,8 @@ def _key(spec: TrainSpec, paths: TrainPaths) -> tuple[str, ...]:
 
 def _code(spec: TrainSpec) -> str:
     """Hash the sources that this training runs through."""
-    return digest_of(spec.experiment, spec.recipe, spec.modality, start=["benchmark.training.loop"])
+    start = ["benchmark.training.experiment"]
+    return digest_of(spec.experiment, spec.recipe, start=start, alone=[spec.modality])
 
 
 def _tracked_params(name: str, spec: TrainSpec, fabric: Fabric) -> dict[str, object]:

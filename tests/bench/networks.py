@@ -31,7 +31,7 @@ from benchmark.modalities.depth.video_depth_anything_network import SIZES, Video
 from benchmark.modalities.flow.estimator import FlowEstimator
 from benchmark.modalities.flow.memflow import MemFlow
 from benchmark.modalities.flow.raft import RaftFlow
-from benchmark.runtime.devices import own_device
+from benchmark.runtime.parallel import own_device
 from benchmark.synthetic.bench import one_person
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ class DepthModality(VideoModality):
     ) -> None:
         from benchmark.archives.union import open_archive
         from benchmark.modalities.packing import PackingJob, pack_videos
-        from benchmark.runtime.devices import network_workers
+        from benchmark.runtime.parallel import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video
         if isinstance(self.scale, FixedScale):

@@ -28,7 +28,7 @@ from benchmark.core.pinned_file import WeightsFile, verified
 from benchmark.core.schema import Strict
 from benchmark.modalities.depth.dinov2 import PATCH
 from benchmark.modalities.depth.windows import NetworkSize
-from benchmark.runtime.devices import own_device
+from benchmark.runtime.parallel import own_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

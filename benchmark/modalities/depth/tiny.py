@@ -22,7 +22,7 @@ from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
-from benchmark.runtime.devices import own_device
+from benchmark.runtime.parallel import own_device
 from benchmark.synthetic.spec import GesturesSpec
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from benchmark.modalities.depth.dpt_temporal import TemporalDpt
 from benchmark.modalities.depth.motion_module import MAX_FRAMES
 from benchmark.modalities.depth.windows import DepthWindows
 from benchmark.models.check_tensors import tensor_faults
-from benchmark.runtime.devices import own_device
+from benchmark.runtime.parallel import own_device
 
 if TYPE_CHECKING:
     from pathlib import Path

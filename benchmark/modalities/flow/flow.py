@@ -9,9 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from benchmark.core.schema import Positive
-from benchmark.data.transforms import NO_MOTION
 from benchmark.modalities.backends import FlowBackend
-from benchmark.modalities.modality import VideoModality
+from benchmark.modalities.modality import NO_MOTION, VideoModality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,9 +41,9 @@ class FlowModality(VideoModality):
     """Pixels at `work_side` that the components reach; faster motion is clipped to it."""
 
     @property
-    def horizontal_motion(self) -> bool:
-        """Whether channel 0 is motion along x, whose sign a mirror changes."""
-        return self.rendering == "components"
+    def no_motion(self) -> int | None:
+        """Value of no motion, where channel 0 is motion along x: a mirror changes its sign."""
+        return NO_MOTION if self.rendering == "components" else None
 
     def extractor(self, *, side: int | None = None) -> FlowExtractor:
         from benchmark.core.resize import resized, shrunk
@@ -88,7 +87,7 @@ class FlowModality(VideoModality):
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
-        from benchmark.runtime.devices import network_workers
+        from benchmark.runtime.parallel import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video
         if self.backend.is_network:

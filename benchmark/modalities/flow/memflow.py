@@ -125,7 +125,7 @@ class MemFlowEstimator:
     def _flow_of_pair(self, one: Frame, other: Frame) -> Vectors:
         import torch
 
-        from benchmark.runtime.devices import own_device
+        from benchmark.runtime.parallel import own_device
 
         device, network = own_device(), self._network
         padding = paddings(*one.shape[:2])
@@ -177,7 +177,7 @@ def load_network(path: Path) -> Any:
 @cache
 def _network(weights: str, sha256: str) -> Any:
     """Load the network, once per process."""
-    from benchmark.runtime.devices import own_device
+    from benchmark.runtime.parallel import own_device
 
     path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"MemFlow's: {_KINDS}")
     return load_network(path).to(own_device())

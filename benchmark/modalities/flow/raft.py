@@ -65,7 +65,7 @@ class Raft:
     def _flow(self, one: Frame, other: Frame) -> Vectors:
         import torch
 
-        from benchmark.runtime.devices import own_device
+        from benchmark.runtime.parallel import own_device
 
         device = own_device()
         pair = torch.from_numpy(np.stack([one, other])).to(device).permute(0, 3, 1, 2) / 127.5 - 1
@@ -83,7 +83,7 @@ def _network(size: Literal["small", "large"], weights: str, sha256: str) -> torc
     import torch
     from torchvision.models.optical_flow import raft_large, raft_small
 
-    from benchmark.runtime.devices import own_device
+    from benchmark.runtime.parallel import own_device
 
     path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"torchvision's raft_{size}")
     network = (raft_small if size == "small" else raft_large)(weights=None)

@@ -50,6 +50,7 @@ class Fixed(Rule):
         return Fit(Blend(weights / weights.sum()), evaluations=0)
 
     def faults(self, members: Collection[str]) -> list[str]:
-        """Tell whether the weights name other members than the fusion."""
-        same = set(self.weights) == set(members)
-        return [] if same else ["weights: must name exactly the members"]
+        """Tell whether the weights name other members than the fusion, or are all 0."""
+        if set(self.weights) != set(members):
+            return ["weights: must name exactly the members"]
+        return [] if any(self.weights.values()) else ["weights: one must be above 0"]
