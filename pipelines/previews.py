@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.contracts.clips import read_clips
-from benchmark.data_report.previews import PreviewSource, write_sheets
+from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
 from benchmark.tracking.records import new_record, write_records
 from benchmark.tracking.store import DATA, find_root
@@ -38,7 +38,7 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
     spec = entry(params.previews, "previews", name)
     edition = read_edition(spec.edition)
     source = PreviewSource(spec, data, params.all_modalities, read_clips(index, edition))
-    files = write_sheets(source, edition, out)
+    files = write_previews(source, edition, out)
     root = find_root()
     run = new_record(
         root,

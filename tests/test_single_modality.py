@@ -14,7 +14,12 @@ from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import read_frames, write_video
-from benchmark.data_report.previews import PreviewSource, clip_rows, one_of_each_class, write_sheets
+from benchmark.data_report.previews import (
+    PreviewSource,
+    clip_rows,
+    one_of_each_class,
+    write_previews,
+)
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.rgb import RgbModality
@@ -219,7 +224,7 @@ def test_sheets_show_one_training_clip_of_each_class_and_a_page_names_them(
     source: tuple[PreviewSource, Clips], tmp_path: Path
 ) -> None:
     made, _ = source
-    files = write_sheets(made, describe("own", made.folder / "raw"), tmp_path / "out")
+    files = write_previews(made, describe("own", made.folder / "raw"), tmp_path / "out")
     assert [path.name for path in files] == ["previews.html", "00.png", "01.png", "02.png"]
     page = files[0].read_text("utf-8")
     for label in ("wave", "nod", "still"):

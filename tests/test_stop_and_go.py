@@ -130,7 +130,10 @@ def test_a_training_stopped_after_every_step_ends_with_the_same_weights_and_hist
     assert same_weights(whole, resumed)
     assert history(whole) == history(resumed)
     np.testing.assert_array_equal(whole.val, resumed.val)
-    assert (whole.epoch, whole.start) == (resumed.epoch, resumed.start)
+    assert (whole.epoch, whole.initial_weights) == (
+        resumed.epoch,
+        resumed.initial_weights,
+    )
 
 
 def test_mean_weights_and_plain_ones_differ_and_the_mean_is_kept(

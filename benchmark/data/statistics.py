@@ -48,15 +48,15 @@ class ChannelCounts:
         return (self._counts @ LEVELS**2).tolist()
 
 
-def train_statistics(modality: Mapping[str, ManifestRow], clips: Clips) -> ChannelStatistics:
+def train_statistics(rows: Mapping[str, ManifestRow], clips: Clips) -> ChannelStatistics:
     """Compute mean and deviation of all pixels of the train split; no other split has a part in it.
 
     Source: as MM-Gesture's for RGB, which pools all three splits.
     """
-    train = [modality[clip.clip_id] for clip in clips.split("train")]
-    pixels = sum(medium.frames * medium.height * medium.width for medium in train)
-    sums = [sum(medium.sums[c] for medium in train if medium.sums) for c in range(3)]
-    squares = [sum(medium.squares[c] for medium in train if medium.squares) for c in range(3)]
+    train = [rows[clip.clip_id] for clip in clips.split("train")]
+    pixels = sum(row.frames * row.height * row.width for row in train)
+    sums = [sum(row.sums[c] for row in train if row.sums) for c in range(3)]
+    squares = [sum(row.squares[c] for row in train if row.squares) for c in range(3)]
     # In whole numbers up to the last division: nothing cancels.
     variances = [
         (pixels * square - one * one) / pixels**2 for square, one in zip(squares, sums, strict=True)

@@ -91,7 +91,7 @@ def _maps(source: PreviewSource, clip: Clip, frames: NDArray[np.int64]) -> list[
     ]
 
 
-def sheet_figure(rows: Sequence[PreviewRow], frames: Sequence[int], title: str) -> Figure:
+def preview_figure(rows: Sequence[PreviewRow], frames: Sequence[int], title: str) -> Figure:
     """Draw modalities below each other, time to the right."""
     figure = Figure(
         figsize=(1.5 + 1.75 * len(frames), 0.6 + 1.15 * len(rows)), layout="constrained"
@@ -130,7 +130,7 @@ def clip_figure(source: PreviewSource, edition: Edition, clip: Clip) -> Figure:
     rows, frames = clip_rows(source, clip)
     label = "no label" if clip.label is None else plain(edition.classes[clip.label])
     title = f"{label}   {clip.clip_id}, {clip.frames} frames, {clip.frames / clip.fps:.1f} s"
-    return sheet_figure(rows, frames, title)
+    return preview_figure(rows, frames, title)
 
 
 def one_of_each_class(clips: Clips) -> list[Clip]:
@@ -142,7 +142,7 @@ def one_of_each_class(clips: Clips) -> list[Clip]:
     return [first[label] for label in sorted(first)]
 
 
-def write_sheets(source: PreviewSource, edition: Edition, out: Path) -> list[Path]:
+def write_previews(source: PreviewSource, edition: Edition, out: Path) -> list[Path]:
     """Write `out` anew: one sheet per class and a page of all sheets; return the files."""
     names = []
     with replacing_folder(out) as work:

@@ -89,7 +89,7 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
         artifacts=artifacts,
     ) as tracked:
         result = train(spec, fabric, checkpoints, lambda epoch, row: _report(tracked, epoch, row))
-        tracked.tag("start", result.start)
+        tracked.tag("initial_weights", result.initial_weights)
         metrics = score(result.val, spec.clips.split("val").labels())
         _write_reports(result, spec, paths)
         # The model last: its presence says that the training is complete.
@@ -212,7 +212,7 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         modality=spec.modality,
         input=spec.experiment.input,
         backbone=spec.experiment.backbone,
-        init_from=result.start,
+        init_from=result.initial_weights,
         seed=spec.seed,
         epoch=result.epoch,
         metric=spec.recipe.select_checkpoint.metric,

@@ -208,7 +208,9 @@ class Trainer:
         epoch, weights = progress.best_epoch, progress.best_weights
         if self._recipe.select_checkpoint.epoch == "last":
             epoch, weights = progress.epoch, _cpu_copy(self._state.evaluated)
-        return TrainResult(progress, weights, epoch, progress.val.numpy(), self._state.start)
+        return TrainResult(
+            progress, weights, epoch, progress.val.numpy(), self._state.initial_weights
+        )
 
     def _due(self) -> bool:
         return time.monotonic() - self._saved > 60 * self._recipe.checkpoint_minutes

@@ -61,7 +61,7 @@ class TrainResult:
     """The epoch of these weights, from 1."""
     val: NDArray[np.float32]
     """Probabilities from one view per clip: float32 (N, K), in the index's order."""
-    start: str
+    initial_weights: str
     """Which weights training started from, in one line."""
 
 
@@ -85,7 +85,7 @@ class TrainState:
     batches: DataLoader[TrainBatch]
     val_batches: DataLoader[TestBatch]
     """This process's share of the validation clips: every `world_size`-th one."""
-    start: str
+    initial_weights: str
     """Which weights training started from, in one line."""
 
     @property
@@ -129,8 +129,8 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
     model = build(
         experiment.backbone, experiment.input, views.layout, num_classes=len(spec.classes)
     )
-    start = load_initial_weights(spec.init_folder, model, spec.classes)
-    log.info("start: %s", start)
+    initial_weights = load_initial_weights(spec.init_folder, model, spec.classes)
+    log.info("initial weights: %s", initial_weights)
     optimizer = build_optimizer(recipe, model)
     full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)
@@ -151,5 +151,5 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         sampler=sampler,
         batches=train_loader(TrainClips(views, train_clips, spec.seed), sampler, workers=workers),
         val_batches=test_loader(val_clips, batch_size=recipe.micro_batch_size, workers=workers),
-        start=start,
+        initial_weights=initial_weights,
     )
