@@ -17,7 +17,7 @@ import psutil
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.findings import Finding
-from benchmark.runtime.devices import is_slow_torch
+from benchmark.runtime.seeding import is_slow_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

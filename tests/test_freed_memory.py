@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmark.runtime.devices import keep_freed_memory
+from benchmark.runtime.seeding import keep_freed_memory
 
 FAULTS = """
 import resource
@@ -37,11 +37,11 @@ def faults_after(first: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone")
 def test_memory_of_freed_tensors_is_not_asked_of_linux_again() -> None:
-    keeping = "from benchmark.runtime.devices import keep_freed_memory; keep_freed_memory()"
+    keeping = "from benchmark.runtime.seeding import keep_freed_memory; keep_freed_memory()"
     assert faults_after(keeping) < 1_000
     assert faults_after("") > 10_000, "nothing to gain: is it still needed?"
 
 
 def test_a_c_library_without_the_knobs_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.runtime.devices.ctypes.CDLL", lambda _: object())
+    monkeypatch.setattr("benchmark.runtime.seeding.ctypes.CDLL", lambda _: object())
     assert keep_freed_memory() is None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from tqdm import tqdm
 
 from benchmark.core.errors import BenchmarkError, ManyFaults
-from benchmark.runtime.devices import keep_freed_memory
+from benchmark.runtime.seeding import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,14 +1,38 @@
-"""One seed, one result: settings of torch for equal bytes on one machine, and for speed."""
+"""One seed, one result: settings of torch for equal bytes on one machine, and for speed.
+
+torch is imported inside the functions: the doctor asks about its release without loading it.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
-
-import torch
+import sys
 
 from benchmark.core.errors import TrainingError
-from benchmark.runtime.devices import is_slow_torch, keep_freed_memory
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Parameters of glibc's mallopt."""
+SLOW_TORCH = "2.9."
+"""Releases whose 3-D convolutions need far more memory and time (pytorch#166122)."""
+
+
+def is_slow_torch(version: str) -> bool:
+    """Tell whether a release of torch is unfit for 3-D networks."""
+    return version.startswith(SLOW_TORCH)
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory in this process, for the tensors of the next step.
+
+    glibc returns large blocks to Linux, which has to fill them with zeros when the next step asks
+    for them: up to a tenth of a step on a CPU. Other C libraries stay as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
@@ -19,6 +43,8 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     Raises:
         TrainingError: This torch is known to be broken for 3-D networks.
     """
+    import torch
+
     if is_slow_torch(torch.__version__):
         raise TrainingError(
             "torch",
@@ -50,6 +76,8 @@ def seed_micro_batch(seed: int, step: int, number: int) -> None:
         step: Number of the step over all epochs, from 0.
         number: Number of the micro-batch within the step, over all processes.
     """
+    import torch
+
     text = f"{seed}/pass/{step}/{number}"
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     # Keep 63 bits: a seed that is no negative int64.

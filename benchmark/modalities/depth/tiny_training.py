@@ -22,7 +22,7 @@ from benchmark.modalities.depth.tiny import (
     write_depth_net,
 )
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
-from benchmark.runtime.devices import keep_freed_memory
+from benchmark.runtime.seeding import keep_freed_memory
 from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.plan import Performance, Video, generator, plan
