@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,22 @@ def test_a_network_whose_numbers_do_not_fit_is_refused_before_it_is_built(
     old: str, new: str, message: str, tmp_path: Path
 ) -> None:
     assert message in fault(edited(tmp_path, (old, new)))
+
+
+def test_fixed_weights_that_are_all_0_are_refused(tmp_path: Path) -> None:
+    text = (REPO / "params.yaml").read_text("utf-8")
+    head, tail = text.split("      weights:\n        rgb_joint", 1)
+    weights, rest = tail.split("    temperature", 1)
+    zeros = re.sub(r": [0-9.]+", ": 0.0", weights)
+    path = tmp_path / "params.yaml"
+    path.write_text(f"{head}      weights:\n        rgb_joint{zeros}    temperature{rest}", "utf-8")
+    assert "fusions.winner.rule.weights: one must be above 0" in fault(path)
+
+
+def test_previews_of_another_name_than_the_report_shows_are_refused(tmp_path: Path) -> None:
+    old = "stage previews\n  mimic:\n"
+    found = fault(edited(tmp_path, (old, old.replace("mimic:", "pictures:"))))
+    assert "previews: no entry 'mimic', which the report shows" in found
 
 
 def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:

@@ -145,6 +145,14 @@ def test_an_mp4_can_be_watched_and_is_as_long_as_the_source(
             "--backend: is not an option of kind limb",
         ),
         (["flow", "VIDEO", "--backend", "raft"], "no entry of kind flow with backend raft"),
+        (
+            ["depth", "VIDEO", "--backend", "sparse_to_dense"],
+            "no entry of kind depth with backend sparse_to_dense",
+        ),
+        (
+            ["rgb", "VIDEO", "--backend", "sparse_to_dense"],
+            "no entry of kind rgb with backend sparse_to_dense",
+        ),
         (["depth", "VIDEO", "--modality", "nothing"], "modalities: no entry 'nothing'"),
         (["rgb", "VIDEO", "--modality", "flow"], "modalities.flow: no entry of kind rgb"),
         (["rgb", "VIDEO", "--end", "99"], "no frames 0 to 99; expected 0 <= start < end <= 9"),
