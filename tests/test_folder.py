@@ -15,7 +15,6 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import Edition
-from benchmark.modalities import rgb, skeleton
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
 from conftest import REPO, copy_code, mgbench
@@ -175,7 +174,7 @@ def test_own_skeletons_and_videos_are_prepared(root: Path, tmp_path: Path) -> No
     own = edition(root)
     clips = open_archive(root, own).read(excluded=(), workers=1)
     points = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
-    skeleton.prepare(points, root, own, clips, tmp_path / "skeleton", workers=2)
+    points.prepare(root, own, clips, tmp_path / "skeleton", workers=2)
     reader = SkeletonReader(tmp_path / "skeleton", clips)
     assert reader.layout.swap == (0, 2, 1, 4, 3)
     assert reader.layout.edges[0] == (0, 1)
@@ -183,7 +182,7 @@ def test_own_skeletons_and_videos_are_prepared(root: Path, tmp_path: Path) -> No
         wanted = np.load(root / f"skeletons/{clip.clip_id}.npy")
         np.testing.assert_array_equal(reader.read(clip.clip_id), wanted)
     video = RgbModality(kind="rgb", edition="own", short_side=66, gop=4, crf=18, shards=3)
-    rgb.prepare(video, root, own, clips, tmp_path / "rgb", workers=2)
+    video.prepare(root, own, clips, tmp_path / "rgb", workers=2)
     frames = PackedVideos(tmp_path / "rgb", clips).read("train1-1", np.arange(12))
     assert frames.shape == (12, 66, 90, 3)
 
@@ -207,7 +206,7 @@ def test_a_wrong_skeleton_is_named(
     clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=rf"val2-1\.npy: .*{message}"):
-        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+        spec.prepare(root, own, clips, tmp_path / "skeleton", workers=1)
 
 
 def test_a_missing_skeleton_is_named(root: Path, tmp_path: Path) -> None:
@@ -216,7 +215,7 @@ def test_a_missing_skeleton_is_named(root: Path, tmp_path: Path) -> None:
     clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=r"skeletons/val2-1\.npy: no such file"):
-        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+        spec.prepare(root, own, clips, tmp_path / "skeleton", workers=1)
 
 
 def test_openpose_points_are_not_looked_for_in_own_skeletons(root: Path, tmp_path: Path) -> None:
@@ -224,7 +223,7 @@ def test_openpose_points_are_not_looked_for_in_own_skeletons(root: Path, tmp_pat
     clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="openpose36", shards=3)
     with pytest.raises(BenchmarkError, match="not a layout of this archive; expected own"):
-        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+        spec.prepare(root, own, clips, tmp_path / "skeleton", workers=1)
 
 
 @pytest.mark.parametrize(
@@ -257,8 +256,8 @@ def test_a_folder_without_skeletons_has_none_to_prepare(root: Path, tmp_path: Pa
     assert open_archive(root, own).keypoints() is None
     clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
-    with pytest.raises(BenchmarkError, match="brings no keypoints.*modality of kind 'pose'"):
-        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+    with pytest.raises(BenchmarkError, match="has no keypoints.*modality of kind 'pose'"):
+        spec.prepare(root, own, clips, tmp_path / "skeleton", workers=1)
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04 junk", b"", b"text"])
@@ -268,7 +267,7 @@ def test_a_skeleton_of_other_bytes_is_named(root: Path, tmp_path: Path, data: by
     clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=r"val2-1\.npy: not a readable array"):
-        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+        spec.prepare(root, own, clips, tmp_path / "skeleton", workers=1)
 
 
 def test_several_arrays_in_one_file_are_no_skeleton(root: Path, tmp_path: Path) -> None:
@@ -278,7 +277,7 @@ def test_several_arrays_in_one_file_are_no_skeleton(root: Path, tmp_path: Path) 
     clips = open_archive(root, own).read(excluded=(), workers=1)
     spec = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=3)
     with pytest.raises(BenchmarkError, match=r"val2-1\.npy: not a single array"):
-        skeleton.prepare(spec, root, own, clips, tmp_path / "skeleton", workers=1)
+        spec.prepare(root, own, clips, tmp_path / "skeleton", workers=1)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.archives.archive import raw_video_files
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import probe, write_video
 from benchmark.editions.edition import read_edition
@@ -62,7 +62,8 @@ def test_a_clip_that_plays_has_its_frames_and_its_rate(tmp_path: Path) -> None:
     rows = "clip_id,split,label,video,start_frame,end_frame\nx,test,,v.mp4,2,8\n"
     (tmp_path / "clips.csv").write_text(rows, "utf-8")
     clip = a_clip("x", video="v.mp4", split="test", label=None, start_frame=2, end_frame=8, fps=5.0)
-    archive = Archive(raw_video_files(tmp_path, own), own, Clips("mimic", (clip,)))
+    files = open_archive(tmp_path, own).video_files()
+    archive = Archive(files, own, Clips("mimic", (clip,)))
     found = playable(archive, ["x"])["x"]
     head, _, data = found.partition(",")
     assert head == "data:video/mp4;base64"
