@@ -14,9 +14,8 @@ from benchmark.editions.edition import read_edition
 from benchmark.results.analysis import write_analyses
 from benchmark.results.ground_truth import ground_truths
 from benchmark.results.runs import analysis_record
-from benchmark.tracking.records import write_records
 from benchmark.tracking.store import find_root
-from benchmark.tracking.sync import log_records
+from benchmark.tracking.sync import show_and_record
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ def main(
         members = write_analyses(params, truths, probabilities, work, frames=frames)
     root = find_root()
     run = analysis_record(root, spec, edition, members, out)
-    log_records(root, [run])
-    write_records(record, [run])
+    show_and_record(root, record, [run])
     click.echo(f"wrote {out}: {', '.join(members)}")
 
 

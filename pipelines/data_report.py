@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +11,9 @@ from benchmark.data_report.page import metrics, write_report
 from benchmark.data_report.scan import scan_archive
 from benchmark.editions.edition import read_edition
 from benchmark.runtime.parallel import usable_cores
-from benchmark.tracking.records import new_record, write_records
+from benchmark.tracking.records import new_record, now_ms
 from benchmark.tracking.store import DATA, find_root
-from benchmark.tracking.sync import log_records
+from benchmark.tracking.sync import show_and_record
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def main(
     params: Params, edition_name: str, raw: Path, index: Path, out: Path, record: Path
 ) -> None:
     """Report what the archives of EDITION hold."""
-    start = time.time_ns() // 1_000_000
+    start = now_ms()
     edition = read_edition(edition_name)
     scan = scan_archive(raw, edition, read_clips(index, edition), workers=usable_cores())
     files = write_report(scan, out)
@@ -44,14 +43,13 @@ def main(
         experiment=DATA,
         name=f"data {edition.name}",
         start_ms=start,
-        end_ms=time.time_ns() // 1_000_000,
+        end_ms=now_ms(),
         params={"edition": f"{edition.name}/{edition.version}", "dataset": edition.dataset},
         tags={"kind": "data"},
         metrics=metrics(scan),
         artifacts=files,
     )
-    log_records(root, [run])
-    write_records(record, [run])
+    show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {record}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +9,9 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
-from benchmark.tracking.records import new_record, write_records
+from benchmark.tracking.records import new_record, now_ms
 from benchmark.tracking.store import DATA, find_root
-from benchmark.tracking.sync import log_records
+from benchmark.tracking.sync import show_and_record
 from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 @stage
 def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:
     """Draw PREVIEWS, an entry of section previews: one training clip per class."""
-    start = time.time_ns() // 1_000_000
+    start = now_ms()
     spec = entry(params.previews, "previews", name)
     edition = read_edition(spec.edition)
     source = PreviewSource(spec, data, params.all_modalities, read_clips(index, edition))
@@ -45,14 +44,13 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
         experiment=DATA,
         name=f"modalities {name}",
         start_ms=start,
-        end_ms=time.time_ns() // 1_000_000,
+        end_ms=now_ms(),
         params={"previews": spec.model_dump(mode="json")},
         tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"},
         metrics={"previews": len(files) - 1},
         artifacts=files,
     )
-    log_records(root, [run])
-    write_records(record, [run])
+    show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {len(files) - 1} pictures")
 
 

@@ -10,9 +10,8 @@ from benchmark.challenges.challenge import read_challenge
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.editions.edition import read_edition
-from benchmark.tracking.records import write_records
 from benchmark.tracking.store import find_root
-from benchmark.tracking.sync import log_records
+from benchmark.tracking.sync import show_and_record
 from pipelines._stage import entry, existing, path, stage
 from submission.leaderboard.columns import wanted_clips
 from submission.leaderboard.metadata import ingredients_of, submission_record
@@ -49,8 +48,7 @@ def main(
     written = write_submission(test, wanted_clips(challenge, clips), challenge, made_of, out)
     root = find_root()
     records = [submission_record(root, written, out)]
-    log_records(root, records)
-    write_records(record, records)
+    show_and_record(root, record, records)
     guessed = f", {len(written.excluded)} excluded ones guessed" if written.excluded else ""
     click.echo(f"wrote {out}: {', '.join(written.files)}, {written.clips} clips, checked{guessed}")
 

@@ -16,9 +16,8 @@ from benchmark.results.runs import table_records
 from benchmark.results.subsets import read_subsets
 from benchmark.results.table import Resampling, score_rows
 from benchmark.results.writers import Page, write_table
-from benchmark.tracking.records import write_records
 from benchmark.tracking.store import find_root
-from benchmark.tracking.sync import log_records
+from benchmark.tracking.sync import show_and_record
 from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
@@ -53,8 +52,7 @@ def main(
     files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)
     root = find_root()
     records = table_records(root, rows, edition, files)
-    log_records(root, records)
-    write_records(record, records)
+    show_and_record(root, record, records)
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
 
 

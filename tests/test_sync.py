@@ -15,9 +15,9 @@ import pytest
 
 from benchmark.core.errors import FormatError
 from benchmark.tracking import store as tracking
-from benchmark.tracking.records import Table, new_record, read_records, write_records
+from benchmark.tracking.records import Table, new_record, read_records
 from benchmark.tracking.run import track
-from benchmark.tracking.sync import RESTORING, SyncReport, log_records, sync
+from benchmark.tracking.sync import RESTORING, SyncReport, log_records, show_and_record, sync
 from benchmark.tracking.ui import ui_links
 from conftest import REPO
 
@@ -52,8 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 run.metrics(epoch, {f"m{index}": index / epoch for index in range(500)})
             run.metrics(3, {"top1": 61.25})
         records = table_records(root, 3)
-        write_records(root / "runs/table.json", records)
-        log_records(root, records)
+        show_and_record(root, root / "runs/table.json", records)
     return root
 
 

@@ -23,10 +23,8 @@ from benchmark.core.errors import ArchiveError, MismatchError, ParamsError
 from benchmark.core.video import probe
 from benchmark.editions.edition import Edition, read_edition
 from benchmark.inference.predict import predict
-from benchmark.inference.video_archive import VideoArchive, video_archive
+from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
 from benchmark.modalities.one_file import Span
-from benchmark.modalities.person_crop import PersonCropModality
-from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.params.params import Params, read_params
 from benchmark.tracking.store import find_root
 from benchmark.weights.model_folder import ModelMetadata, read_metadata
@@ -70,7 +68,7 @@ class System:
     def layout(self) -> Layout | None:
         """The points that the members know; None if none of them needs points."""
         for name, metadata in self.metadata.items():
-            if needs_points(metadata):
+            if needs_points(metadata.modality):
                 if getattr(metadata.modality, "layout", "openpose36") != "own":
                     return OPENPOSE36
                 folder = self.root / "data" / metadata.edition
@@ -85,7 +83,9 @@ class System:
             ParamsError: Every member needs a skeleton, or those that do not have no weight.
         """
         names = sorted(self.metadata)
-        kept = [row for row, name in enumerate(names) if not needs_points(self.metadata[name])]
+        kept = [
+            row for row, name in enumerate(names) if not needs_points(self.metadata[name].modality)
+        ]
         weights = self.blend.weights[kept]
         if not weights.any():
             raise ParamsError(
@@ -116,11 +116,6 @@ class Recognized(NamedTuple):
         """Return the most probable classes with their probabilities, best first."""
         order = np.argsort(-self.p, kind="stable")[:count]
         return [(self.classes[index], float(self.p[index])) for index in order]
-
-
-def needs_points(metadata: ModelMetadata) -> bool:
-    """Tell whether a network takes a skeleton, or the square around one."""
-    return isinstance(metadata.modality, SkeletonModality | PersonCropModality)
 
 
 def open_system(name: str, root: Path | None = None) -> System:
@@ -210,7 +205,9 @@ def recognize(
         ArchiveError: The video is damaged, or the points do not fit.
         ParamsError: Every member needs points, and there are none.
     """
-    if points is None and any(map(needs_points, system.metadata.values())):
+    if points is None and any(
+        needs_points(metadata.modality) for metadata in system.metadata.values()
+    ):
         system = system.without_points()
     info = probe(video)
     spans = list(windows or [Span(0, info.frames)])

@@ -31,6 +31,11 @@ OPENPOSE = 137
 """Number of points of OpenPose with face and hands."""
 
 
+def needs_points(spec: Modality) -> bool:
+    """Tell whether a modality is a skeleton, or the square around one."""
+    return isinstance(spec, SkeletonModality | PersonCropModality)
+
+
 @dataclass(frozen=True)
 class VideoArchive:
     """A folder in the format of docs/own-clips.md, with each window of the video as a test clip."""
@@ -42,7 +47,7 @@ class VideoArchive:
     def modality(self, spec: Modality, out: Path) -> Path:
         """Prepare a modality of all windows in the folder `out`, as for training; return `out`."""
         # The archive holds the points that the networks know, in a layout file of its own.
-        if isinstance(spec, SkeletonModality | PersonCropModality):
+        if needs_points(spec):
             spec = spec.model_copy(update={"layout": "own"})
         spec = spec.model_copy(update={"shards": 1})
         spec.prepare(self.root, self.edition, self.clips, out, workers=1)

@@ -49,6 +49,12 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
     raise ParamsError("PRESET", f"no preset '{preset}'", expected=f"one of {names}")
 
 
+def make_test_labels_folder(edition: str) -> None:
+    """Make the folder of an edition's test labels; it stays empty if they are withheld."""
+    # DVC refuses a missing dependency.
+    Path("data/test_labels", edition).mkdir(parents=True, exist_ok=True)
+
+
 @cache
 def paper() -> Params:
     """Read the preset `paper`: the hyperparameters of MM-Gesture, for iMiGUE."""

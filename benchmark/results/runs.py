@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
-from benchmark.tracking.records import RunRecord, Table, new_record
+from benchmark.tracking.records import RunRecord, Table, new_record, now_ms
 from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def table_records(
         edition: Whose clips are scored.
         artifacts: Files that the parent run shows.
     """
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     by_index: dict[int, dict[str, ResultRow]] = {}
     for row in rows:
         by_index.setdefault(row.index, {})[row.split] = row
@@ -84,7 +83,7 @@ def analysis_record(
         members: Split -> how the members complement each other on it.
         out: Folder of the analysis.
     """
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     metrics: dict[str, float] = {}
     for split, found in members.items():
         shares = {"oracle": found.oracle, "equal_weights": found.fused}

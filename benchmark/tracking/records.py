@@ -13,6 +13,7 @@ import platform
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -187,6 +188,11 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         artifacts=tuple((root / path).relative_to(root).as_posix() for path in artifacts),
         table=table,
     )
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970, as MLflow counts it."""
+    return time.time_ns() // 1_000_000
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from benchmark.tracking.records import Point, is_dead, new_record, write_records
+from benchmark.tracking.records import Point, is_dead, new_record, now_ms, write_records
 from benchmark.tracking.store import (
     attach,
     create,
@@ -48,7 +47,7 @@ class Run:
         The UI puts `train/loss` into the section `train` of its charts. It cuts a name after 12
         characters, not counting the section, and prints every digit: round percentages.
         """
-        now = _now_ms()
+        now = now_ms()
         new = [Point(key=key, value=float(value), step=step, timestamp_ms=now)
                for key, value in values.items()]  # fmt: skip
         self.points += new
@@ -91,7 +90,7 @@ def track(
     close_stale(root)
     store = open_store(root)
     opened = new_record(
-        root, experiment=experiment, name=name, start_ms=_now_ms(), end_ms=0,
+        root, experiment=experiment, name=name, start_ms=now_ms(), end_ms=0,
         params=params, tags=tags, artifacts=artifacts,
     )  # fmt: skip
     # The run has its key from the start: that is how `close_stale` knows a killed run as ours.
@@ -112,7 +111,7 @@ def track(
 
 def _finish(run: Run, opened: RunRecord, path: Path) -> None:
     """Write the record, then end the run: a record that cannot be written fails the run."""
-    end_ms = _now_ms()
+    end_ms = now_ms()
     done = opened.model_copy(update={
         "end_ms": end_ms,
         "tags": {**opened.tags, **run.tags},
@@ -143,7 +142,3 @@ def _last_sign(store: Store, run: StoredRun) -> int:
     histories = (store.client.get_metric_history(run.info.run_id, key) for key in run.data.metrics)
     times = [item.timestamp for history in histories for item in history]
     return max(times, default=run.info.start_time)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

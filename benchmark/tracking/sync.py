@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from benchmark.core.errors import FormatError
-from benchmark.tracking.records import read_records
+from benchmark.tracking.records import read_records, write_records
 from benchmark.tracking.run import close_stale
 from benchmark.tracking.store import (
     attach,
@@ -98,6 +98,12 @@ def log_records(root: Path, records: Sequence[RunRecord]) -> int:
     store = open_store(root)
     with locked(store.home, "sync"):
         return _create_missing(store, root, records, _shown_runs(store), {})
+
+
+def show_and_record(root: Path, record: Path, runs: Sequence[RunRecord]) -> None:
+    """Show complete runs and write their record `runs/<stage>.json`; parents before children."""
+    log_records(root, runs)
+    write_records(record, runs)
 
 
 def _shown_runs(store: Store) -> dict[str, ShownRun]:

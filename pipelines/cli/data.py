@@ -80,7 +80,7 @@ def new(name: str, source: Path, preset: str) -> None:
     from benchmark.archives.folder import describe
     from benchmark.presets.edit import yaml_text
     from benchmark.presets.own_clips import inspect_clips, write_own_params
-    from benchmark.presets.preset import SHIPPED, preset_file, stored_path
+    from benchmark.presets.preset import SHIPPED, make_test_labels_folder, preset_file, stored_path
 
     with mistakes_shown():
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in SHIPPED:
@@ -95,8 +95,7 @@ def new(name: str, source: Path, preset: str) -> None:
         made = _updated(path, describe(name, source))
         _link(raw, source)
         write_text(path, yaml_text(made.model_dump(mode="json")))
-        # DVC refuses a missing dependency; the folder stays empty if the test labels are withheld.
-        Path("data/test_labels", name).mkdir(parents=True, exist_ok=True)
+        make_test_labels_folder(name)
         click.echo(f"wrote {path}: {len(made.classes)} classes; clips are linked to {raw}")
         if out.is_file() or current.preset == name:
             click.echo(f"preset '{name}' exists already and is not changed")

@@ -47,15 +47,18 @@ def predict(
 ) -> None:  # fmt: skip
     """Say which gestures VIDEO shows: the whole, a part, or window by window."""
     from benchmark.core.video import probe
-    from benchmark.inference.any_video import needs_points, open_system, recognize
+    from benchmark.inference.any_video import open_system, recognize
     from benchmark.inference.any_video_files import write_all
+    from benchmark.inference.video_archive import needs_points
 
     with mistakes_shown():
         _check_out(out, video)
         info = probe(video)
         spans = _windows(video, info, start, end, window, step)
         system = open_system(name)
-        with_points = [key for key, metadata in system.metadata.items() if needs_points(metadata)]
+        with_points = [
+            key for key, metadata in system.metadata.items() if needs_points(metadata.modality)
+        ]
         if not with_points and (skeleton or pose):
             raise ParamsError("--skeleton, --pose", f"no member of '{name}' uses a skeleton")
         points = _points(video, info, skeleton, pose, hands, face)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import click
 
@@ -36,7 +35,7 @@ def use(name: str) -> None:
     The current file is kept beside it, named params.NAME.yaml after its own preset. PRESET is
     default, paper, or one of yours from 'mgbench edition new'.
     """
-    from benchmark.presets.preset import preset_file, stored_path
+    from benchmark.presets.preset import make_test_labels_folder, preset_file, stored_path
 
     with mistakes_shown():
         current = read_params(PARAMS).preset
@@ -48,6 +47,5 @@ def use(name: str) -> None:
         kept = stored_path(current, PARAMS)
         shutil.copyfile(PARAMS, kept)
         shutil.copyfile(source, PARAMS)
-        # DVC refuses a missing dependency; the folder stays empty if the test labels are withheld.
-        Path("data/test_labels", edition).mkdir(parents=True, exist_ok=True)
+        make_test_labels_folder(edition)
     click.echo(f"{PARAMS} now holds preset '{name}'; {kept} keeps preset '{current}'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -10,7 +9,7 @@ from pydantic import Field
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Positive, Share, Strict, read_json
-from benchmark.tracking.records import RunRecord, new_record
+from benchmark.tracking.records import RunRecord, new_record, now_ms
 from benchmark.tracking.store import SUBMISSION
 from submission.fusion.fitted import read_fitted
 from submission.fusion.metadata import read_fusion_metadata
@@ -108,7 +107,7 @@ def read_metadata(folder: Path) -> SubmissionMetadata:
 
 def submission_record(root: Path, metadata: SubmissionMetadata, folder: Path) -> RunRecord:
     """Describe the submission in `folder`, just written, as an MLflow run of the project `root`."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     # A record names artifacts relative to the project, so files outside of it are none.
     within = folder.resolve().is_relative_to(root)
     artifacts = [folder.resolve() / name for name in (*metadata.files, METADATA)] if within else []
