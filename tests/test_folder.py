@@ -149,9 +149,9 @@ def test_text_of_another_encoding_is_named(root: Path, name: str) -> None:
     known = edition(root)
     path = root / name
     path.write_bytes(path.read_text("utf-8").encode("utf-16"))
-    assert f"{name}: not UTF-8 at byte 0. Save it as UTF-8" in fault(root, known)
+    assert f"{name}: UTF-16; expected UTF-8. Save it as UTF-8" in fault(root, known)
     path.write_bytes("Händewaschen\n".encode("cp1252"))
-    assert "not UTF-8 at byte 1" in fault(root, known)
+    assert f"{name} line 1: not UTF-8" in fault(root, known)
 
 
 def test_a_list_with_byte_order_mark_and_windows_line_ends_is_read(root: Path) -> None:

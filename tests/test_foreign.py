@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from benchmark.contracts.external_scores import as_probabilities, read_labels, read_scores
+from benchmark.contracts.external_scores import read_scores
+from benchmark.contracts.joined_scores import as_probabilities
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.contracts.safe_pickle import read_pickle
 from benchmark.core.errors import FormatError
@@ -153,6 +154,19 @@ class Calls:
         return self._ask
 
 
+class Stated:
+    """Asks for a function when it is unpickled, and gives its answer a state."""
+
+    def __init__(self, function: Any, arguments: tuple[Any, ...], state: Any) -> None:
+        self._ask = function, arguments, state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._ask
+
+
+OBJECT = Stated(np.dtype, ("O",), (3, "|", None, None, None, -1, -1, 63))
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_a_pickle_that_would_run_something_runs_nothing(tmp_path: Path, protocol: int) -> None:
     mark = tmp_path / "went-off"
@@ -210,11 +224,52 @@ def test_a_damaged_pickle_is_one_message_or_data(
         ([], "not a list with one entry per clip"),
         ([{"score": 1}], "entry 0: no scores; expected pred_score or pred_scores; found score"),
         ([P[0], P[1][:3]], "clips differ in their number of classes"),
-        ([["a", "b"]], "entry 0: not numbers"),
+        ([["a", "b"]], "entry 0: the scores are not numbers"),
     ],
 )
 def test_what_holds_no_scores_is_named(tmp_path: Path, content: Any, says: str) -> None:
     assert says in refusal(dumped(tmp_path / "x.pkl", content))
+
+
+HOSTILE_DTYPES = {
+    "an object field that its flags deny": (
+        "V8",
+        (3, "|", None, ("a",), {"a": (OBJECT, 0)}, 8, 1, 0),
+    ),
+    "objects": ("O", (3, "|", None, None, None, -1, -1, 63)),
+    "a subarray": ("f8", (3, "<", (OBJECT, (2,)), None, None, 16, 8, 0)),
+    "an order of bytes that there is not": ("f8", (3, "x", None, None, None, -1, -1, 0)),
+    "a state that is none": ("f8", (1,)),
+    "a type of a million gigabytes": ("V999999999999999", (3, "|", None, None, None, 8, 1, 0)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_DTYPES)
+@pytest.mark.parametrize("rebuild", ["numeric", "scalar", "array"])
+def test_the_state_of_a_type_is_checked_before_numpy_sees_it(
+    tmp_path: Path, name: str, rebuild: str
+) -> None:
+    """numpy follows 8 bytes of the file as a pointer: the process would end with SIGSEGV."""
+    dtype = Stated(np.dtype, HOSTILE_DTYPES[name][:1], HOSTILE_DTYPES[name][1])
+    data = b"\x60\x55\x44\x33\x22\x11\0\0"
+    module = np._core
+    content = {
+        "numeric": Calls(module.numeric._frombuffer, data, dtype, (1,), "C"),
+        "scalar": Calls(module.multiarray.scalar, dtype, data),
+        "array": Stated(module.multiarray._reconstruct, (np.ndarray, (0,), b"b"),
+                        (1, (1,), dtype, False, data)),
+    }[rebuild]  # fmt: skip
+    dumped(tmp_path / "x.pkl", [content])
+    code = (
+        "from pathlib import Path; from benchmark.contracts.safe_pickle import read_pickle; "
+        "from benchmark.core.errors import FormatError\n"
+        f"try: read_pickle(Path({str(tmp_path / 'x.pkl')!r}))\n"
+        "except FormatError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done
+    assert str(tmp_path / "x.pkl") in done.stdout
 
 
 def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
@@ -231,15 +286,11 @@ def test_logits_become_probabilities_only_when_told(tmp_path: Path) -> None:
     logits = np.log(P.astype(float)) + 3
     with pytest.raises(FormatError, match="If they are logits, say --logits"):
         as_probabilities(logits, logits=False, where=tmp_path)
-    np.testing.assert_allclose(as_probabilities(logits, logits=True, where=tmp_path), P, rtol=1e-5)
-    np.testing.assert_allclose(as_probabilities(P.astype(float), logits=False, where=tmp_path), P)
-
-
-def test_every_clip_needs_its_label(tmp_path: Path) -> None:
-    (tmp_path / "l.csv").write_text("clip_id,label\na,1\nb,0\n", "utf-8")
-    assert read_labels(tmp_path / "l.csv", ["b", "a"]).tolist() == [0, 1]
-    with pytest.raises(FormatError, match=r"1 clip\(s\) have no label, the first is c"):
-        read_labels(tmp_path / "l.csv", ["a", "c"])
+    found, _ = as_probabilities(logits, logits=True, where=tmp_path)
+    np.testing.assert_allclose(found, P, rtol=1e-5)
+    found, said = as_probabilities(P.astype(float), logits=False, where=tmp_path)
+    np.testing.assert_allclose(found, P)
+    assert said == ()
 
 
 # ---------------------------------------------------------------- commands

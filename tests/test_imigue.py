@@ -79,7 +79,7 @@ def test_placeholders_of_test_may_be_any_number(copy: Path) -> None:
 def test_a_label_file_of_another_encoding_is_named(copy: Path) -> None:
     path = next(copy.rglob("0012_label.csv"))
     path.write_bytes("8,0,5\n".encode("utf-16"))
-    assert f"{path}: not UTF-8 at byte 0" in fault(copy)
+    assert f"{path}: UTF-16; expected UTF-8" in fault(copy)
 
 
 def test_the_index_does_not_depend_on_the_number_of_workers(archive: Path, tmp_path: Path) -> None:

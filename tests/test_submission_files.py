@@ -38,7 +38,7 @@ LINES = {
     "miga2024": ["Id,Target", "0201_3,7", "0201_11,30"],
     "miga2025": ["Id,Target", "0201_3,7", "0201_11,30"],
     "miga2026": ["Id,Target", "0201_3,7", "0201_11,30"],
-    "mac2024": ["Id,pred_label_1,pred_label_2", "0201_3.mp4,1,7", "0201_11.mp4,3,30"],
+    "mac2024": ["id,pred_label_1,pred_label_2", "0201_3.mp4,1,7", "0201_11.mp4,3,30"],
     "mac2025": [
         "vid,action_pred_1,action_pred_2,action_pred_3,action_pred_4,action_pred_5,"
         "body_pred_1,body_pred_2,body_pred_3,body_pred_4,body_pred_5",
@@ -219,7 +219,39 @@ def test_a_list_with_a_clip_twice_is_refused() -> None:
 
 def test_a_challenge_without_a_list_asks_for_one() -> None:
     with pytest.raises(MismatchError, match=r"dvc repro index@ma52.*--ids"):
-        wanted_clips(read_challenge("mac2024"), None)
+        wanted_clips(read_challenge("ma52"), None)
+
+
+@pytest.mark.parametrize("name", ["prediction.csv", "submission.csv"])
+def test_both_forms_of_which_sources_speak_pass_and_ours_has_the_message(
+    tmp_path: Path, name: str
+) -> None:
+    challenge = read_challenge("mac2024")
+    assert published_ids(challenge)[5585:] == ["test5585"]
+    header = {"prediction.csv": "id", "submission.csv": "Id"}[name] + ",pred_label_1,pred_label_2"
+    lines = f"{header}\ntest0000.mp4,1,7\n"
+    (tmp_path / name).write_text(lines, "utf-8")
+    with zipfile.ZipFile(tmp_path / "submission.zip", "w") as file:
+        file.writestr(name, lines)
+    for path in (tmp_path / name, tmp_path / "submission.zip"):
+        check_submission(path, ["test0000"], challenge.form, edition_of(challenge))
+        with pytest.raises(SubmissionError, match="1 unknown clip"):
+            check_submission(path, ["test0001"], challenge.form, edition_of(challenge))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_zip_that_few_programs_can_read_is_named(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "prediction.ZIP"
+    with zipfile.ZipFile(path, "w", method) as file:
+        file.writestr("prediction.csv", "Id,Target\n0201_3,7\n")
+    with pytest.raises(SubmissionError, match="packed by a method"):
+        check_submission(path, ["0201_3"], MIMIC.form, edition_of(MIMIC))
+
+
+def test_a_label_of_five_thousand_digits_is_out_of_range(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"Id,Target\n0201_3,{'9' * 5000}\n", "utf-8")
+    with pytest.raises(SubmissionError, match="the label is out of range"):
+        check_submission(tmp_path / "x.csv", ["0201_3"], MIMIC.form, edition_of(MIMIC))
 
 
 @pytest.mark.parametrize("edition", edition_names())

@@ -15,10 +15,10 @@ from benchmark.archives.keypoints import Arrays
 from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.archives.own_skeleton import read_own_layout
 from benchmark.archives.raw_files import RawFile, is_unreadable, probe_raw
-from benchmark.archives.texts import read_rows, read_text, whole_number
 from benchmark.contracts.clips import SAFE_ID, Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
+from benchmark.core.text_files import read_rows, read_text, whole_number
 from benchmark.editions.edition import SPLITS, Edition
 from benchmark.runtime.parallel import map_in_processes
 

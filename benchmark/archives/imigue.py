@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
 from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
-from benchmark.archives.texts import WHOLE, read_rows
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
+from benchmark.core.text_files import WHOLE, read_rows
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:

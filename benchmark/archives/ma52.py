@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
-from benchmark.archives.texts import read_text
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
+from benchmark.core.text_files import read_text
 from benchmark.editions.edition import SPLITS
 from benchmark.runtime.parallel import map_in_processes
 

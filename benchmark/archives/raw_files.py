@@ -228,6 +228,9 @@ def open_tree(root: Path, folder: str, archive: str) -> Tree:
         raise ArchiveError(path, f"not a readable zip ({error})", do="Fetch it again") from None
     if not names:
         raise ArchiveError(path, "the zip is empty", do="Fetch it again")
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ArchiveError(path, f"{twice} comes twice in the zip", do="Fetch it again")
     # Some tools pack the folder itself, some only what is in it.
     inside = any(name.startswith(f"{folder}/") for name in names)
     return ZipTree(path, f"{folder}/" if inside else "")

@@ -29,6 +29,13 @@ class Column(Strict):
     """1 for the most probable class, or for the body part of that class."""
 
 
+class OtherForm(Strict):
+    """Another name and header of the same file, where sources disagree."""
+
+    file: str
+    header: tuple[str, ...]
+
+
 class Form(Strict):
     """The file that a leaderboard takes."""
 
@@ -44,6 +51,8 @@ class Form(Strict):
     """Number in the file for index 0 of a class or a body part."""
     id_suffix: str
     """Text that the file appends to our clip id, such as .mp4."""
+    also: tuple[OtherForm, ...] = ()
+    """Forms that the check accepts as well; we write none of them."""
 
     @model_validator(mode="after")
     def _fits(self) -> Form:
@@ -53,6 +62,10 @@ class Form(Strict):
         for name in (self.file, self.zip):
             inside(FOLDER, name)
         return self
+
+    def others(self) -> list[Form]:
+        """List the forms of `also`, each as a whole form."""
+        return [self.model_copy(update={**dict(form), "also": ()}) for form in self.also]
 
 
 class EditionIds(Strict):

@@ -41,7 +41,7 @@ COLUMNS = pa.schema(
         pa.field("excluded", pa.bool_(), nullable=False),
     ]
 )
-FORMAT = TableFormat("clips/3", "an index", COLUMNS)
+FORMAT = TableFormat("clips/3", "an index", COLUMNS, ("edition",))
 
 
 @dataclass(frozen=True)

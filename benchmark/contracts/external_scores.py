@@ -1,20 +1,16 @@
-"""Scores of other programs to probabilities: dumps of mmaction2 and PYSKL, plain arrays, CSV."""
+"""Scores of other programs: dumps of mmaction2 and PYSKL, plain arrays, CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 
-from benchmark.contracts.predictions import TOLERANCE
+from benchmark.contracts.foreign_table import is_number, read_table
 from benchmark.contracts.safe_pickle import read_pickle
 from benchmark.core.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -22,7 +18,10 @@ if TYPE_CHECKING:
 SCORES = ("pred_score", "pred_scores")
 """Keys under which dumps of mmaction2 hold a clip's scores: since 1.2, and before."""
 LABELS = ("gt_label", "gt_labels")
-ID_COLUMNS = ("id", "clip_id", "vid")
+NAMES = ("clip_id", "frame_dir", "filename", "video_id", "vid", "name")
+"""Keys that name the clip of an entry: an id, a folder of frames or a video."""
+HEADS = ("rgb", "pose")
+"""Keys of an entry of PYSKL's two-headed dumps, which hold the scores themselves."""
 
 
 class Scores(NamedTuple):
@@ -31,9 +30,13 @@ class Scores(NamedTuple):
     p: NDArray[np.float64]
     """(N, K), as the file holds them."""
     ids: tuple[str, ...] | None
-    """Clip ids; None if the file does not name its clips."""
-    labels: tuple[int, ...] | None
-    """Class indices; None if the file does not hold one per clip."""
+    """What the file calls its clips, perhaps by path; None if it does not name them."""
+    labels: tuple[int | None, ...] | None
+    """Class indices, None where a clip has not exactly one; None if the file holds no label."""
+    columns: tuple[str, ...] | None
+    """What the file calls its columns; None if it does not name them."""
+    named_by: str
+    """The key or column that names the clips; empty if there is none."""
 
 
 def read_scores(path: Path, *, stream: str | None) -> Scores:
@@ -43,119 +46,53 @@ def read_scores(path: Path, *, stream: str | None) -> Scores:
 
     Raises:
         FormatError: The file is of none of these forms, is damaged, or wants to call something.
+        ArchiveError: A csv is no text.
     """
     if not path.is_file():
         raise FormatError(path, "no such file")
-    match path.suffix:
+    match path.suffix.lower():
         case ".pkl" | ".pickle":
             return _of_dump(path, read_pickle(path), stream)
         case ".npy":
             try:
                 table = np.load(path, allow_pickle=False)
-            except (ValueError, EOFError) as error:
+            except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as error:
                 raise FormatError(path, f"not plain numbers ({error})") from None
-            return Scores(_matrix(path, table), None, None)
+            return Scores(_matrix(path, table), None, None, None, "")
         case ".csv":
             return _of_csv(path)
         case ending:
             raise FormatError(path, f"ends in '{ending}'", expected=".pkl, .pickle, .npy or .csv")
 
 
-def as_probabilities(
-    scores: NDArray[np.float64], *, logits: bool, where: Path
-) -> NDArray[np.float32]:
-    """Turn scores (N, K) into rows that sum to 1: by softmax if they are `logits`.
-
-    Raises:
-        FormatError: The numbers are no probabilities, and nobody said that they are logits.
-    """
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-        raise FormatError(where, f"row {row} holds a number that is not finite")
-    if logits:
-        return softmax(scores, axis=1).astype(np.float32)
-    sums = scores.sum(axis=1)
-    bad = (scores < 0).any(axis=1) | (np.abs(sums - 1) > TOLERANCE)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise FormatError(
-            where,
-            f"{int(bad.sum())} of {len(bad)} rows are no probabilities, the first is row {row}",
-            expected="numbers >= 0 that sum to 1",
-            found=f"minimum {scores[row].min():.4g}, sum {sums[row]:.4g}",
-            do="If they are logits, say --logits",
-        )
-    # Sums differ from 1 by the rounding of their writer: up to `TOLERANCE`.
-    return (scores / sums[:, None]).astype(np.float32)
-
-
-def read_ids(path: Path) -> list[str]:
-    """Read the first column of a CSV without its header `Id`, `clip_id` or `vid`.
-
-    Raises:
-        FormatError: The file is missing or empty.
-    """
-    ids = [row[0].strip() for row in _rows(path) if row and row[0].strip()]
-    if ids and ids[0].lower() in ID_COLUMNS:
-        ids = ids[1:]
-    if not ids:
-        raise FormatError(path, "no ids")
-    return ids
-
-
-def _rows(path: Path) -> list[list[str]]:
-    if not path.is_file():
-        raise FormatError(path, "no such file")
-    try:
-        return list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(path, f"not a CSV in UTF-8 ({error})") from None
-
-
-def read_labels(path: Path, ids: Sequence[str]) -> NDArray[np.int64]:
-    """Read the labels of the clips `ids` from a CSV `clip_id,label`: int64 (N,).
-
-    Raises:
-        FormatError: A clip has no label, or a line is not `clip_id,label`.
-    """
-    label_of: dict[str, int] = {}
-    for line, row in enumerate(_rows(path), 1):
-        if line == 1 and row and not row[-1].strip().lstrip("-").isdigit():
-            continue  # a header, whatever its words
-        try:
-            clip, label = row
-            label_of[clip] = int(label)
-        except ValueError:
-            raise FormatError(
-                f"{path}, line {line}", "not a label", expected="clip_id,label",
-                found=",".join(row)[:60],
-            ) from None  # fmt: skip
-    missing = [clip for clip in ids if clip not in label_of]
-    if missing:
-        raise FormatError(path, f"{len(missing)} clip(s) have no label, the first is {missing[0]}")
-    return np.array([label_of[clip] for clip in ids], np.int64)
-
-
 def _of_dump(path: Path, content: Any, stream: str | None) -> Scores:
-    # One entry per clip: a dict of mmaction2, or an array of PYSKL.
+    # One entry per clip: a dict of mmaction2 or of PYSKL's two heads, or an array of PYSKL.
     if not isinstance(content, list) or not content:
         raise FormatError(path, "not a list with one entry per clip", found=type(content).__name__)
-    rows, labels = [], []
+    rows, names, labels = [], [], []
     for place, entry in enumerate(content):
         where = f"{path}, entry {place}"
         rows.append(_row(where, entry, stream))
-        labels.append(_label(entry))
+        names.append(_name(entry))
+        labels.append(_label(where, entry))
     if len({len(row) for row in rows}) != 1:
         raise FormatError(path, "clips differ in their number of classes")
-    told = None if None in labels else tuple(int(label) for label in labels if label is not None)
-    return Scores(_matrix(path, np.stack(rows)), None, told)
+    if len(keys := {key for key, _ in names}) != 1:
+        found = ", ".join(sorted(key or "none" for key in keys))
+        raise FormatError(path, "entries name their clips by different keys", found=found)
+    key = keys.pop()
+    ids = tuple(name for _, name in names) if key else None
+    told = None if {*labels} == {None} else tuple(labels)
+    return Scores(_matrix(path, np.stack(rows)), ids, told, None, key)
 
 
 def _row(where: str, entry: Any, stream: str | None) -> NDArray[np.float64]:
-    if isinstance(entry, dict):
+    if isinstance(entry, dict) and (heads := [key for key in HEADS if key in entry]):
+        entry = {key: entry[key] for key in heads}
+    elif isinstance(entry, dict):
         name = next((key for key in SCORES if key in entry), None)
         if name is None:
-            keys = ", ".join(map(str, entry))
+            keys = ", ".join(map(str, entry))[:80]
             raise FormatError(where, "no scores", expected=" or ".join(SCORES), found=keys)
         entry = entry[name]
     if isinstance(entry, dict) and set(entry) == {"item"}:  # mmaction2's LabelData before 1.2
@@ -169,51 +106,71 @@ def _row(where: str, entry: Any, stream: str | None) -> NDArray[np.float64]:
         entry = entry[stream]
     elif stream is not None:
         raise FormatError(where, f"has no streams, so no '{stream}'")
-    try:
-        row = np.asarray(entry, np.float64)
-    except (TypeError, ValueError):
-        raise FormatError(where, "not numbers", found=type(entry).__name__) from None
+    row = _numbers(where, "scores", entry)
+    if row.ndim > 1 and len(row) != row.size and row.shape[0] != 1:
+        raise FormatError(
+            where, "several rows of scores, as of several views", expected="one row per clip",
+            found=str(row.shape), do="Average them when you dump",
+        )  # fmt: skip
     return row.reshape(-1)
 
 
-def _label(entry: Any) -> int | None:
-    if not isinstance(entry, dict):
-        return None
-    value = next((entry[key] for key in LABELS if key in entry), None)
+def _name(entry: Any) -> tuple[str, str]:
+    """Return the key that names the clip, and the name; empty if there is none."""
+    for key in NAMES:
+        value = entry.get(key) if isinstance(entry, dict) else None
+        if isinstance(value, str | int) and str(value).strip():
+            return key, str(value).strip()
+    return "", ""
+
+
+def _label(where: str, entry: Any) -> int | None:
+    keys = (key for key in LABELS if isinstance(entry, dict) and key in entry)
+    value = entry[key] if (key := next(keys, None)) else None
     if isinstance(value, dict):
         value = value.get("item")
-    if value is None or np.size(value) != 1:
+    if value is None:
         return None
-    return int(np.asarray(value).reshape(-1)[0])
+    numbers = _numbers(where, "label", value).reshape(-1)
+    # Several: a clip of several classes, of which none is the one to compare with.
+    if numbers.size != 1:
+        return None
+    if not float(numbers[0]).is_integer():
+        raise FormatError(where, "the label is no class", found=str(numbers[0]))
+    return int(numbers[0])
+
+
+def _numbers(where: str, what: str, value: Any) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "fiu":
+            return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    found = f"{type(value).__name__} {value!r}"[:60]
+    raise FormatError(where, f"the {what} are not numbers", found=found)
 
 
 def _of_csv(path: Path) -> Scores:
-    # With a header or without. The first column names the clips if its header says so, or if it
-    # holds no number.
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
-    named = bool(rows) and rows[0][0].strip().lower() in ID_COLUMNS
-    if rows and not _is_number(rows[0][-1]):
-        rows = rows[1:]
-    if not rows:
-        raise FormatError(path, "no rows")
-    named = named or not _is_number(rows[0][0])
-    values = [row[1:] if named else row for row in rows]
-    for line, row in enumerate(values, 1):
-        if len(row) != len(values[0]) or not all(map(_is_number, row)):
-            raise FormatError(
-                path, f"row {line} does not hold {len(values[0])} numbers", found=",".join(row)[:60]
-            )
-    ids = tuple(row[0] for row in rows) if named else None
-    return Scores(_matrix(path, np.array(values, np.float64)), ids, None)
+    table = read_table(path)
+    for where, row in zip(table.where, table.cells, strict=True):
+        for place, cell in enumerate(row):
+            if not is_number(cell):
+                column = f"'{table.columns[place]}'" if table.columns else f"{place + 1} of scores"
+                found = repr(cell[:40]) if cell else "an empty cell"
+                raise FormatError(f"{where}, column {column}", "no number", found=found)
+    labels = None
+    if table.labels is not None:
+        places = zip(table.where, table.labels, strict=True)
+        labels = tuple(_csv_label(where, cell) for where, cell in places)
+    p = _matrix(path, np.array(table.cells, np.float64))
+    return Scores(p, table.ids, labels, table.columns, "its ids" if table.ids else "")
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text  # Python reads iMiGUE's clip id "0054_0" as 540
+def _csv_label(where: str, cell: str) -> int:
+    if not is_number(cell) or not float(cell).is_integer():
+        raise FormatError(where, "the label is no class", found=repr(cell[:40]))
+    return int(float(cell))
 
 
 def _matrix(path: Path, table: NDArray[Any]) -> NDArray[np.float64]:

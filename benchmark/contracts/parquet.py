@@ -23,11 +23,13 @@ class TableFormat:
         name: Name and version, "clips/3": a change of columns or metadata raises the version.
         what: The kind of table in messages, "an index".
         columns: Columns that every table of this format has; None where they vary.
+        keys: Metadata that every table of this format has.
     """
 
     name: str
     what: str
     columns: pa.Schema | None = None
+    keys: tuple[str, ...] = ()
 
     def write(self, table: pa.Table, path: Path, **metadata: str) -> None:
         """Write a table with its metadata; equal contents give equal bytes."""
@@ -51,11 +53,14 @@ class TableFormat:
             raise FormatError(path, "no such file", do=do)
         try:
             table = pq.read_table(path)
-        except pa.ArrowInvalid as error:
-            raise FormatError(path, f"not a parquet file ({error})", do=do_other) from None
-        metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+            metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        # A damaged page is an OSError, an unknown encoding an ArrowException.
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = str(error).split("\n", 1)[0]
+            raise FormatError(path, f"not a parquet file ({reason})", do=do_other) from None
         found = metadata.get("format", "nothing")
-        if found != self.name or not self._has_columns(table):
+        missing = [key for key in self.keys if key not in metadata]
+        if found != self.name or missing or not self._has_columns(table):
             wrong = f"not {self.what} of this version"
             raise FormatError(path, wrong, expected=self.name, found=found)
         return table, metadata

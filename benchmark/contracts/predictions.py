@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
 
-FORMAT = TableFormat("probabilities/1", "a file of probabilities")
+FORMAT = TableFormat(
+    "probabilities/1", "a file of probabilities", keys=("edition", "split", "source", "classes")
+)
 TOLERANCE = 1e-4
 """Largest difference of a row's sum from 1."""
 
@@ -39,6 +41,8 @@ class Probabilities:
     classes: tuple[str, ...]
     clip_id: tuple[str, ...]
     p: NDArray[np.float32]
+    note: str = ""
+    """What an import of foreign scores assumed or changed; empty for our own."""
 
     def __len__(self) -> int:
         return len(self.clip_id)
@@ -53,9 +57,7 @@ class Probabilities:
         # By name, never by position: two programs may list the clips in different orders.
         row = {clip: index for index, clip in enumerate(self.clip_id)}
         order = [row[clip] for clip in ids]
-        return Probabilities(
-            self.edition, self.split, self.source, self.classes, tuple(ids), self.p[order]
-        )
+        return replace(self, clip_id=tuple(ids), p=self.p[order])
 
 
 def check_same_ids(probabilities: Probabilities, ids: Sequence[str]) -> None:
@@ -117,6 +119,7 @@ def write_probabilities(probabilities: Probabilities, path: Path) -> None:
         split=probabilities.split,
         source=probabilities.source,
         classes=json.dumps(probabilities.classes),
+        **({"note": probabilities.note} if probabilities.note else {}),
     )
 
 
@@ -131,8 +134,17 @@ def read_probabilities(path: Path) -> Probabilities:
         do="Run 'dvc repro' for the stage that makes it",
         do_other="Scores of other programs become one by 'mgbench scores import'",
     )
-    classes = tuple(json.loads(metadata["classes"]))
-    flat = table["p"].combine_chunks().values.to_numpy(zero_copy_only=False)
+    classes = _classes(path, metadata["classes"])
+    is_ours = (
+        table.column_names == ["clip_id", "p"]
+        and table.schema.types == [pa.string(), pa.list_(pa.float32(), len(classes))]
+        and not any(column.null_count for column in table.columns)
+    )
+    if not is_ours:
+        expected = f"clip_id: string, p: {len(classes)} floats, no nulls"
+        found = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+        raise FormatError(path, "wrong columns", expected=expected, found=found)
+    flat = table["p"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     probabilities = Probabilities(
         edition=metadata["edition"],
         split=metadata["split"],
@@ -140,9 +152,20 @@ def read_probabilities(path: Path) -> Probabilities:
         classes=classes,
         clip_id=tuple(table["clip_id"].to_pylist()),
         p=flat.reshape(-1, len(classes)),
+        note=metadata.get("note", ""),
     )
     check_probabilities(probabilities, where=path)
     return probabilities
+
+
+def _classes(path: Path, text: str) -> tuple[str, ...]:
+    try:
+        classes = json.loads(text)
+    except ValueError:
+        classes = None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise FormatError(path, "its classes are no list of names", found=text[:60])
+    return tuple(classes)
 
 
 def check_against(probabilities: Probabilities, clips: Clips, classes: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import pickle  # noqa: TID251 - this is the reader that lets nothing run
+import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,8 @@ STORAGES = {
 
 ARRAY = object()
 """Stands for the class of numpy's arrays: a file can name it, but not call it."""
+PLAIN = re.compile(r"[fiub][1248]|\?|[US][0-9]{1,6}")
+"""Types of numpy without pointers: numbers, truth values, texts."""
 
 
 class Refused(pickle.UnpicklingError):
@@ -154,11 +157,52 @@ def _rebuild_tensor(
     return storage[places]
 
 
-def _reconstruct(kind: Any, shape: Any, code: Any) -> NDArray[Any]:
-    """Make an empty array; its state, which follows in the pickle, fills it."""
+class _Dtype:
+    """A type of numpy, held until its whole state is known.
+
+    numpy's own `dtype.__setstate__` believes its state: fields and flags that contradict each
+    other let it follow bytes of the file as a pointer, which ends the process.
+    """
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        self._code = code.decode("latin1") if isinstance(code, bytes) else code
+        self._order = "="
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the byte order; a type with fields or parts is none of ours."""
+        if not isinstance(state, tuple) or state[1] not in {"<", ">", "|", "="} or any(state[2:5]):
+            raise Refused("it holds an array with fields")
+        self._order = state[1]
+
+    @property
+    def real(self) -> np.dtype[Any]:
+        """The type, which holds no pointers."""
+        if not isinstance(self._code, str) or not PLAIN.fullmatch(self._code):
+            raise Refused(f"it holds an array of type {str(self._code)[:20]!r}")
+        return np.dtype(self._order + self._code)
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array that waits for its state, which follows in the pickle."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Take shape, type and bytes; numpy checks that their sizes agree."""
+        _, shape, dtype, is_fortran, content = state
+        if not isinstance(dtype, _Dtype) or not isinstance(content, bytes):
+            raise Refused("it holds an array of an unknown form")
+        super().__setstate__((1, shape, dtype.real, is_fortran, content))
+
+
+def _reconstruct(kind: Any, *_: Any) -> NDArray[Any]:
+    """Make an empty array for its state to fill."""
     if kind is not ARRAY:
         raise Refused("it holds an array of an unknown class")
-    return np.empty(shape, code.decode() if isinstance(code, bytes) else code)
+    return np.empty(0, np.uint8).view(_Array)
+
+
+def _no_bytes() -> bytes:
+    """Give the empty bytes, which protocols before 3 write as a call."""
+    return b""
 
 
 def _encode(text: Any, code: Any = "latin1") -> bytes:
@@ -177,26 +221,26 @@ def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
         shape: Length of each axis.
         order: "C" or "F".
     """
-    # A dtype of objects would read pointers out of the file.
-    if not isinstance(dtype, np.dtype) or dtype.hasobject:
+    if not isinstance(dtype, _Dtype):
         raise Refused("it holds an array of an unknown form")
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
+    return np.frombuffer(data, dtype.real).reshape(shape, order=order)
 
 
 def _scalar(dtype: Any, data: Any = b"") -> Any:
     """Read a number of numpy."""
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, bytes):
+    if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
         raise Refused("it holds a number of an unknown form")
-    return np.frombuffer(data, dtype)[0]
+    return np.frombuffer(data, dtype.real)[0]
 
 
 _ANSWERS: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch.storage", "_load_from_bytes"): _load_from_bytes,
     ("numpy", "ndarray"): ARRAY,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): _Dtype,
     **{
         (f"numpy.{core}.{name}", function): answer
         for core in ("core", "_core")  # numpy 2 renamed the package

@@ -6,12 +6,12 @@ that trains, selects or fuses sees these labels, not even by mistake.
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.core.errors import FormatError, MismatchError
+from benchmark.contracts.foreign_table import read_labels
+from benchmark.core.errors import MismatchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-
-HEADER = ["clip_id", "label"]
 
 
 def read_test_labels(path: Path, clips: Clips, edition: Edition) -> NDArray[np.int64] | None:
@@ -48,24 +46,13 @@ def read_answers(path: Path, clips: Clips, *, num_classes: int) -> NDArray[np.in
         FormatError: The file breaks its form.
         MismatchError: The file does not answer exactly the clips of the index.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    if header != HEADER:
-        raise FormatError(path, "wrong header", expected=",".join(HEADER), found=",".join(header))
-    answers: dict[str, int] = {}
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(HEADER) or not row[1].isdecimal() or int(row[1]) >= num_classes:
-            expected = f"a clip id and a label from 0 to {num_classes - 1}"
-            raise FormatError(
-                f"{path} line {number}", "no answer", expected=expected, found=",".join(row)
-            )
-        answers[row[0]] = int(row[1])
-    if set(answers) != {clip.clip_id for clip in clips.with_excluded} or len(answers) != len(rows):
+    answers = read_labels(path, num_classes)
+    wanted = {clip.clip_id for clip in clips.with_excluded}
+    if answers.keys() != wanted:
+        odd = sorted(answers.keys() ^ wanted)[0]
         raise MismatchError(
-            path,
-            "not the clips of the index",
-            expected=f"{len(clips.with_excluded)} clips",
-            found=f"{len(rows)} rows",
-        )
+            path, f"not the clips of the index (the first is {odd})",
+            expected=f"{len(wanted)} clips", found=f"{len(answers)} rows",
+        )  # fmt: skip
     # The file answers excluded clips too; they have no probabilities to compare with.
     return np.array([answers[clip] for clip in clips.ids], np.int64)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 import click
+import numpy as np
 
 from benchmark.challenges.challenge import NumberedIds, published_ids, read_challenge
 from benchmark.core.errors import FormatError, ParamsError
@@ -19,6 +20,7 @@ from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge
+    from benchmark.contracts.joined_scores import Expected
 
 
 def _parquet(_: click.Context, __: click.Parameter, value: Path) -> Path:
@@ -69,7 +71,8 @@ def import_(
 
     A .pkl is parsed safely: no code in it runs.
     """
-    from benchmark.contracts.external_scores import as_probabilities, read_ids, read_scores
+    from benchmark.contracts.external_scores import read_scores
+    from benchmark.contracts.joined_scores import as_probabilities, joined
     from benchmark.contracts.predictions import Probabilities, write_probabilities
 
     with mistakes_shown():
@@ -78,60 +81,72 @@ def import_(
                 "scores import", "clips and classes are not defined",
                 expected="either --edition and --split, or --num-classes",
             )  # fmt: skip
-        found = read_scores(file, stream=stream)
         challenge = None if edition_name is None else read_challenge(edition_name)
-        edition = None if challenge is None else read_edition(challenge.edition)
-        classes = edition.classes if edition else tuple(map(str, range(num_classes or 0)))
-        if found.p.shape[1] != len(classes):
+        # In a process of its own: a hostile pickle may fill the memory.
+        found = read_scores(file, stream=stream)
+        expected = _expected(challenge, split, num_classes, ids_file)
+        if found.ids is None and expected.ids is None and challenge is not None:
             raise FormatError(
-                file, "wrong number of classes", expected=str(len(classes)),
-                found=str(found.p.shape[1]),
+                expected.source, "no such file, and no published list orders these clips",
+                do=f"Run 'dvc repro index@{challenge.edition}', or pass --ids",
             )  # fmt: skip
-        ids = tuple(read_ids(ids_file)) if ids_file else found.ids
-        if ids is None:
-            ids = _ids_of(challenge, split, len(found.p))
-        if len(ids) != len(found.p):
-            raise FormatError(
-                file,
-                "must have one row per clip",
-                expected=f"{len(ids)} rows",
-                found=str(len(found.p)),
-            )
-        p = as_probabilities(found.p, logits=logits, where=file)
-        name, part = edition.name if edition else FOREIGN, split or "any"
-        write_probabilities(Probabilities(name, part, out.stem, classes, ids, p), out)
-        click.echo(f"wrote {out}: {len(ids)} clips, {len(classes)} classes")
+        clips = joined(found, expected, where=file)
+        p, rescaled = as_probabilities(clips.p, logits=logits, where=file)
+        name, part = challenge.edition if challenge else FOREIGN, split or "any"
+        said = (*clips.said, *rescaled)
+        result = Probabilities(
+            name, part, out.stem, expected.classes, clips.ids, p, note="; ".join(said)
+        )
+        write_probabilities(result, out)
+        for line in said:
+            click.echo(line, err=True)
+        click.echo(f"wrote {out}: {len(clips.ids)} clips, {len(expected.classes)} classes")
         if labels_out is not None:
-            if found.labels is None:
-                raise FormatError(file, "contains no labels", do="Omit --labels-out")
-            rows = zip(ids, found.labels, strict=True)
+            if found.labels is None or None in found.labels:
+                raise FormatError(file, "contains no label per clip", do="Omit --labels-out")
+            rows = zip(clips.ids, found.labels, strict=True)
             write_text(labels_out, csv_text(["clip_id", "label"], rows))
             click.echo(f"wrote {labels_out}")
 
 
-def _ids_of(challenge: Challenge | None, split: Split | None, rows: int) -> tuple[str, ...]:
-    """Find the clip ids of a file that names none.
+def _expected(
+    challenge: Challenge | None, split: Split | None, num_classes: int | None,
+    ids_file: Path | None,
+) -> Expected:  # fmt: skip
+    """Gather what the project knows of the clips: classes, ids in their order, labels.
 
-    They are those of the leaderboard's list or of the index; without an edition, row numbers.
+    Args:
+        challenge: Edition or challenge that defines clips and classes.
+        split: Split of the edition.
+        num_classes: Number of classes where there is no challenge.
+        ids_file: CSV with the clip id of each row, instead of the project's list.
     """
+    from benchmark.contracts.foreign_table import read_ids
+    from benchmark.contracts.joined_scores import Expected
+
+    named = tuple(read_ids(ids_file)) if ids_file else None
     if challenge is None or split is None:
-        # Padded, so that sorting by id keeps the order of the rows.
-        return tuple(f"row{row:06d}" for row in range(rows))
-    edition = read_edition(challenge.edition)
-    if split == "test" and isinstance(challenge.ids, NumberedIds):
-        return tuple(published_ids(challenge) or ())
+        classes = tuple(map(str, range(num_classes or 0)))
+        return Expected(classes, named, {}, str(ids_file or "the file"))
+    edition, suffix = read_edition(challenge.edition), challenge.form.id_suffix
     # The index lists exactly the clips of the archive; a published list is the fallback.
     index = Path("data", edition.name, "clips.parquet")
-    if index.is_file():
+    numbered = split == "test" and isinstance(challenge.ids, NumberedIds)
+    labels: dict[str, int] = {}
+    if numbered:
+        ids, source = published_ids(challenge), f"challenge {challenge.name}"
+    elif index.is_file():
         from benchmark.contracts.clips import read_clips
 
-        return tuple(read_clips(index, edition).split(split).ids)
-    if (listed := listed_ids(edition, split)) is None:
-        raise FormatError(
-            index, "no such file, and no published list orders these clips",
-            do=f"Run 'dvc repro index@{edition.name}', or pass --ids",
-        )  # fmt: skip
-    return tuple(listed)
+        clips = read_clips(index, edition).split(split)
+        ids, source = clips.ids, str(index)
+        labels = {clip.clip_id: clip.label for clip in clips if clip.label is not None}
+    else:
+        ids, source = listed_ids(edition, split), f"the published list of {edition.name}"
+    known = None if ids is None else tuple(ids)
+    if named:
+        known, source = named, str(ids_file)
+    return Expected(edition.classes, known, labels, source if known else str(index), suffix)
 
 
 @click.command()
@@ -190,13 +205,18 @@ def _numbers(text: str | None, files: int) -> list[float]:
 )
 def evaluate(file: Path, labels: Path) -> None:
     """Print all metrics of the probabilities in FILE."""
-    from benchmark.contracts.external_scores import read_labels
+    from benchmark.contracts.foreign_table import read_labels
     from benchmark.contracts.predictions import read_probabilities
     from benchmark.evaluation.scores import all_scores
 
     with mistakes_shown():
         probabilities = read_probabilities(file)
-        metrics = all_scores(probabilities.p, read_labels(labels, probabilities.clip_id))
+        label_of = read_labels(labels, len(probabilities.classes))
+        if missing := [clip for clip in probabilities.clip_id if clip not in label_of]:
+            wrong = f"{len(missing)} clip(s) have no label, the first is {missing[0]}"
+            raise FormatError(labels, wrong, expected=f"the clips of {file}")
+        truth = np.array([label_of[clip] for clip in probabilities.clip_id], np.int64)
+        metrics = all_scores(probabilities.p, truth)
         for name, value in metrics.model_dump().items():
             percent = name not in {"log_loss", "n"}
             shown = f"{100 * value:.3f} %" if percent else f"{cast('float', value):.6g}"

@@ -132,7 +132,7 @@ def _record(metadata: SubmissionMetadata, out: Path) -> None:
 def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
     """Read a challenge, and the clips that it expects from `ids_file`, its list or the index."""
     from benchmark.challenges.challenge import EditionIds, read_challenge
-    from benchmark.contracts.external_scores import read_ids
+    from benchmark.contracts.foreign_table import read_ids
     from submission.leaderboard.columns import wanted_clips
 
     challenge = read_challenge(name)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # int() would also take "+1", " 1", "1_0" and digits of other scripts.
 INTEGER = re.compile(r"0|[1-9][0-9]*")
 """A label as the leaderboard reads it: ASCII digits, no sign, no leading zero."""
+LONGEST = 9
+"""Digits of a label, at most."""
 LARGEST = 64 * 2**20
 """Bytes of a CSV: a hundred times what the largest challenge needs."""
 BOM = b"\xef\xbb\xbf"
@@ -46,12 +48,32 @@ def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Editio
     Raises:
         SubmissionError: Every fault, one line each: where, what is wrong, how to fix it.
     """
+    form = _meant(path, form)
     faults, data = bytes_of(path, form)
     if data is not None:
-        name = f"{path.name}/{form.file}" if path.suffix == ".zip" else path.name
+        name = f"{path.name}/{form.file}" if is_zip(path) else path.name
         faults += faults_of_csv(name, data, ids, form, edition)
     if faults:
         raise SubmissionError(path, one_per_line(faults))
+
+
+def _meant(path: Path, form: Form) -> Form:
+    """Return the form of `form.also` that a file has, where sources disagree; else `form`."""
+    for other, names in zip(form.others(), form.also, strict=True):
+        if is_zip(path) and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                is_other = other.file in archive.namelist()
+        else:
+            with path.open("rb") as file:
+                is_other = file.readline(LARGEST).rstrip() == ",".join(names.header).encode()
+        if is_other:
+            return other
+    return form
+
+
+def is_zip(path: Path) -> bool:
+    """Tell by the ending whether a file is a zip."""
+    return path.suffix.lower() == ".zip"
 
 
 def bytes_of(path: Path, form: Form | None) -> tuple[list[SubmissionError], bytes | None]:
@@ -66,7 +88,7 @@ def bytes_of(path: Path, form: Form | None) -> tuple[list[SubmissionError], byte
     if path.stat().st_size > LARGEST:
         large = SubmissionError(path.name, "far too large", expected=f"at most {LARGEST} bytes")
         return [large], None
-    if path.suffix != ".zip":
+    if not is_zip(path):
         return [], path.read_bytes()
     return _unpacked(path, form)
 
@@ -89,8 +111,12 @@ def _unpacked(path: Path, form: Form | None) -> tuple[list[SubmissionError], byt
                 )
             if member is None:
                 return faults, None
+            info = archive.getinfo(member)
+            if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                wrong = "packed by a method that not every program reads"
+                faults.append(SubmissionError(path.name, wrong, expected="deflate", do=again))
             # A small zip can unpack to more than memory holds, so the header's size decides.
-            if archive.getinfo(member).file_size > LARGEST:
+            if info.file_size > LARGEST:
                 return [*faults, SubmissionError(path.name, "unpacks to far too much")], None
             return faults, archive.read(member)
     except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as error:
@@ -225,7 +251,9 @@ def _label_faults(  # noqa: PLR0917 - what a message needs
     outside = [
         row
         for row in rows
-        if INTEGER.fullmatch(row.cells[place]) and not low <= int(row.cells[place]) <= high
+        # By length first: Python refuses to convert a text of 5,000 digits.
+        if INTEGER.fullmatch(row.cells[place])
+        and (len(row.cells[place]) > LONGEST or not low <= int(row.cells[place]) <= high)
     ]
     yield from _at(
         name, f"the label{called} is out of range", outside, expected=expected,

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.core.errors import MismatchError, SubmissionError
+from benchmark.core.text_files import once_each
 from submission.leaderboard.checks import INTEGER, bytes_of, text_of
 
 if TYPE_CHECKING:
@@ -60,12 +61,16 @@ def _read(path: Path, column: int) -> dict[str, list[str]]:
         raise SubmissionError(path, f"cannot be read: {faults[0]}")
     rows = [line.split(",") for line in text.removesuffix("\n").split("\n")]
     # Files of any program and challenge are welcome, so a first line without a number is a header.
-    if not any(INTEGER.fullmatch(cell) for cell in rows[0][1:]):
-        rows = rows[1:]
-    short = [row for row in rows if len(row) < column + 2]
-    if not rows or short:
+    first = 1 if any(INTEGER.fullmatch(cell) for cell in rows[0][1:]) else 2
+    cells: dict[str, list[str]] = {}
+    places: dict[str, str] = {}
+    for number, row in enumerate(rows[first - 1 :], first):
+        where = f"{path} line {number}"
+        if len(row) < column + 2:
+            raise SubmissionError(where, "not a prediction", expected="'clip id,label'")
+        once_each(places, row[0], where)
+        # 25.0 is the class 25.
+        cells[row[0]] = [cell.removesuffix(".0") for cell in row[1:]]
+    if not cells:
         raise SubmissionError(path, "not a submission", expected="lines 'clip id,label'")
-    cells = {row[0]: row[1:] for row in rows}
-    if len(cells) < len(rows):
-        raise SubmissionError(path, "a clip comes twice", do="See 'mgbench submit check'")
     return cells

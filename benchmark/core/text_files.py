@@ -1,4 +1,4 @@
-"""Text files that people write: UTF-8 as any editor saves it, and a message for all else."""
+"""Text files that people and other programs write: UTF-8 as any editor saves it, or a message."""
 
 from __future__ import annotations
 
@@ -15,20 +15,33 @@ if TYPE_CHECKING:
 
 WHOLE = re.compile(r"-?[0-9]{1,9}")
 """A whole number of at most nine digits: `int` would also take "1_0" and Arabic digits."""
+WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks of UTF-16, which spreadsheets call Unicode text."""
 
 
 def read_text(path: Path) -> str:
     """Read the text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        ArchiveError: It is not UTF-8.
+        ArchiveError: It is missing, or not UTF-8.
     """
+    save = "Save it as UTF-8"
     try:
-        return path.read_text("utf-8-sig")  # Excel begins its files with a byte order mark
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ArchiveError(path, "no such file") from None
+    if data.startswith(WIDE):
+        raise ArchiveError(path, "UTF-16", expected="UTF-8", do=save)
+    try:
+        # Excel begins its files with a byte order mark.
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ArchiveError(
-            path, f"not UTF-8 at byte {error.start}", do="Save it as UTF-8"
-        ) from None
+        line = data[: error.start].count(b"\n") + 1
+        raise ArchiveError(f"{path} line {line}", "not UTF-8", do=save) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ArchiveError(f"{path} line {line}", "a zero byte, so this is no text", do=save)
+    return text
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -64,3 +77,19 @@ def whole_number(where: str, what: str, text: str) -> int:
     if not WHOLE.fullmatch(text.strip()):
         raise ArchiveError(where, f"{what} is no whole number", found=repr(text[:40]))
     return int(text)
+
+
+def once_each(places: dict[str, str], name: str, where: str, *, what: str = "clip") -> None:
+    """Note that `name` stands at `where`; a second place of one name is refused, naming both.
+
+    Args:
+        places: Name -> where it stands; `name` is added.
+        name: A clip, a column, a file.
+        where: File and line, for the message.
+        what: What `name` names.
+
+    Raises:
+        ArchiveError: It stands in `places` already.
+    """
+    if (first := places.setdefault(name, where)) != where:
+        raise ArchiveError(where, f"{what} {name} comes twice", found=f"also {first}")
