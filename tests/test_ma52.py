@@ -75,10 +75,11 @@ def test_lists_may_lie_among_the_annotations_and_videos_in_zips(copy: Path) -> N
     ("line", "message"),
     [
         ("val0000.mp4", "line 2: not a clip; expected 'name.mp4 label'; found val0000.mp4"),
-        ("val0000.mp4 x", "line 2: not a clip"),
+        ("val0000.mp4 x", "line 2: the label is no whole number; found 'x'"),
+        ("val0000.mp4 " + "9" * 5000, "line 2: the label is no whole number"),
         ("../val0000.mp4 3", "line 2: not a clip"),
         ("val0009.mp4 3", "line 2: .*videos_val has no video val0009.mp4"),
-        ("val0000.mp4 3", "val0000 is listed twice; found val, val"),
+        ("val0000.mp4 3", "line 2: video val0000 comes twice; found also"),
     ],
 )
 def test_a_bad_line_is_named(copy: Path, line: str, message: str) -> None:
@@ -90,7 +91,7 @@ def test_a_bad_line_is_named(copy: Path, line: str, message: str) -> None:
 
 def test_a_label_past_the_52_actions_is_refused(copy: Path) -> None:
     (copy / "val_list_videos.txt").write_text("val0000.mp4 52\n", "utf-8")
-    assert "val list, val0000: unknown class; expected 0 to 51; found 52" in fault(copy)
+    assert "val_list_videos.txt line 1: unknown class; expected 0 to 51; found 52" in fault(copy)
 
 
 def test_a_video_that_no_list_names_is_not_dropped_silently(copy: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_name_in_two_splits_is_refused(copy: Path) -> None:
     shutil.copy(copy / "videos_val/val0000.mp4", copy / "videos_train/val0000.mp4")
     with (copy / "train_list_videos.txt").open("a", encoding="utf-8") as file:
         file.write("val0000.mp4 3\n")
-    assert "val0000 is listed twice; found train, val" in fault(copy)
+    assert "video val0000 comes twice; found also" in fault(copy)
 
 
 def test_a_missing_list_is_named(copy: Path) -> None:

@@ -18,7 +18,7 @@ from benchmark.archives.raw_files import RawFile, is_unreadable, probe_raw
 from benchmark.contracts.clips import SAFE_ID, Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
-from benchmark.core.text_files import read_rows, read_text, whole_number
+from benchmark.core.text_files import once_each, read_rows, read_text, whole_number
 from benchmark.editions.edition import SPLITS, Edition
 from benchmark.runtime.parallel import map_in_processes
 
@@ -179,8 +179,7 @@ class _EarlierRows:
 
     def check(self, clip: OwnClip) -> None:
         where = clip.where
-        if (first := self._ids.setdefault(clip.clip_id, where)) != where:
-            raise ArchiveError(where, f"clip {clip.clip_id} comes twice", found=f"also {first}")
+        once_each(self._ids, clip.clip_id, where)
         # Two names of one file would let a video into two splits unseen: links count as the file.
         name = self._names.setdefault(clip.file.path.resolve(), clip.video)
         if name != clip.video:

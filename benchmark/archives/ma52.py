@@ -12,7 +12,7 @@ from benchmark.archives.archive import Archive
 from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.core.text_files import read_text
+from benchmark.core.text_files import once_each, read_text, whole_number
 from benchmark.editions.edition import SPLITS
 from benchmark.runtime.parallel import map_in_processes
 
@@ -55,6 +55,8 @@ class Ma52(Archive):
 class ListedVideo(NamedTuple):
     """One line of a list."""
 
+    where: str
+    """File and line, for messages."""
     video: str
     """The file's name without its ending; clip id and video at once."""
     split: Split
@@ -74,13 +76,10 @@ def listed_videos(root: Path) -> list[ListedVideo]:
     for split in SPLITS:
         with faults.collected():
             listed += _read_split(root, split, faults)
-    split_of: dict[str, Split] = {}
+    places: dict[str, str] = {}
     for line in listed:
         with faults.collected():
-            if line.video in split_of:
-                splits = f"{split_of[line.video]}, {line.split}"
-                raise ArchiveError(root, f"{line.video} is listed twice", found=splits)
-            split_of[line.video] = line.split
+            once_each(places, line.video, line.where, what="video")
     faults.raise_any(root)
     return listed
 
@@ -92,16 +91,17 @@ def _read_split(root: Path, split: Split, faults: FaultList) -> list[ListedVideo
     listed = []
     lines = read_text(path).splitlines()
     for number, line in enumerate(lines, start=1):
-        name, _, label = line.rpartition(" ")
+        name, _, text = line.rpartition(" ")
+        where = f"{path} line {number}"
         with faults.collected():
-            if not name or not label.isdecimal() or "/" in name:
+            if not name or "/" in name:
                 raise ArchiveError(
-                    f"{path} line {number}", "not a clip", expected="'name.mp4 label'", found=line
+                    where, "not a clip", expected="'name.mp4 label'", found=line[:80]
                 )
             if name not in present:
-                raise ArchiveError(f"{path} line {number}", f"{tree} has no video {name}")
-            video = name.rpartition(".")[0]
-            listed.append(ListedVideo(video, split, int(label), tree.file(name)))
+                raise ArchiveError(where, f"{tree} has no video {name}")
+            video, label = name.rpartition(".")[0], whole_number(where, "the label", text)
+            listed.append(ListedVideo(where, video, split, label, tree.file(name)))
     with faults.collected():
         # A video that no list names would otherwise disappear from the index without a word.
         named = {line.rpartition(" ")[0] for line in lines}
@@ -119,9 +119,9 @@ def _list_path(root: Path, split: Split) -> Path:
 
 
 def _index_clip(line: ListedVideo, *, edition: Edition, excluded: frozenset[str]) -> Clip:
-    if line.label >= len(edition.classes):
+    if not 0 <= line.label < len(edition.classes):
         raise ArchiveError(
-            f"{line.split} list, {line.video}",
+            line.where,
             "unknown class",
             expected=f"0 to {len(edition.classes) - 1}",
             found=str(line.label),
