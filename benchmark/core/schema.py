@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from benchmark.core.errors import FormatError, ParamsError, one_per_line
 from benchmark.core.files import write_text
+from benchmark.core.text_files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 M = TypeVar("M", bound=BaseModel)
+LARGEST = 1_000_000
+"""Values in a YAML file, aliases unfolded: far more than any of ours holds."""
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
@@ -31,7 +34,7 @@ class Strict(BaseModel):
     """Frozen, no unknown keys, no coercion: `"1e-3"` is not a float and `true` is not an int."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
@@ -41,12 +44,13 @@ def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
     Raises:
         ParamsError: The file is missing, is not YAML, or breaks the schema (one line per fault).
     """
+    if not path.is_file():
+        raise ParamsError(path, "no such file", do=do)
     try:
-        raw = YAML(typ="safe").load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(path, "no such file", do=do) from None
-    except YAMLError as error:
-        raise ParamsError(path, f"not valid YAML: {error}") from None
+        raw = YAML(typ="safe").load(read_text(path))
+    # A whole number of 5,000 digits is a ValueError, brackets in brackets a RecursionError.
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ParamsError(path, f"not valid YAML: {error or 'nested too deeply'}") from None
     return validate(path, raw, model)
 
 
@@ -62,15 +66,28 @@ def read_json(path: Path, model: type[M], *, what: str, do: str) -> M:
     Raises:
         FormatError: The file is missing or breaks the schema.
     """
+    if not path.is_file():
+        raise FormatError(path, "no such file", do=do)
+    data = path.read_bytes()
     try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise FormatError(path, "no such file", do=do) from None
+        # pydantic takes the last of two values of one key.
+        json.loads(data, object_pairs_hook=_each_key_once)
+        return model.model_validate_json(data)
     except ValidationError as error:
         first, *more = error.errors(include_url=False)
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         count = f", and {len(more)} more" if more else ""
         raise FormatError(path, f"not {what}: {key}: {first['msg']}{count}", do=do) from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise FormatError(path, f"not {what}: not valid JSON: {reason}", do=do) from None
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(content := dict(pairs)) < len(pairs):
+        twice = next(key for k, (key, _) in enumerate(pairs) if key in dict(pairs[:k]))
+        raise ValueError(f"the key '{twice}' comes twice")
+    return content
 
 
 def write_json(path: Path, content: BaseModel | Mapping[str, object]) -> None:
@@ -85,12 +102,41 @@ def validate(where: Path, raw: Any, model: type[M]) -> M:
     Raises:
         ParamsError: The data break the schema (one line per fault).
     """
+    if _unfolds_to_too_much(raw):
+        wrong = f"its aliases (&, *) unfold to more than {LARGEST:,} values"
+        raise ParamsError(where, wrong, do="Write the values out")
     try:
         # Through JSON: in its JSON mode, strict pydantic takes a list for a tuple.
-        return model.model_validate_json(json.dumps(raw))
+        text = json.dumps(raw, default=str)
+        made = model.model_validate_json(text)
     except ValidationError as error:
         lines = [line for fault in error.errors() for line in _lines(fault, raw, model)]
         raise ParamsError(where, one_per_line(lines)) from None
+    # `Literal[1]` takes true, since Python counts it as equal to 1.
+    if lines := list(_truths(json.loads(text), made.model_dump())):
+        raise ParamsError(where, one_per_line(lines))
+    return made
+
+
+def _truths(raw: Any, made: Any, path: str = "") -> Iterator[str]:
+    """Find where a file says true or false and its model holds a number."""
+    if isinstance(raw, bool):
+        if not isinstance(made, bool):
+            yield f"{path}: expected a number (got {json.dumps(raw)})"
+    elif isinstance(raw, dict | list):
+        for key in raw if isinstance(raw, dict) else range(len(raw)):
+            yield from _truths(raw[key], made[key], f"{path}.{key}".lstrip("."))
+
+
+def _unfolds_to_too_much(raw: Any) -> bool:
+    waiting, count = [raw], 0
+    while waiting and count <= LARGEST:
+        value = waiting.pop()
+        inner = list(value.values()) if isinstance(value, dict) else value
+        if isinstance(inner, list):
+            waiting += inner
+            count += len(inner)
+    return bool(waiting)
 
 
 def _lines(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import inside
 from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.text_files import read_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Edition(Strict):
     """Whether pages may show its scores beside published ones (false for generated data)."""
     dataset: str
     """Which data set class of `benchmark/archives` reads the raw archive."""
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = Field(min_length=2)
     groups: dict[str, tuple[int, ...]]
     """Body part -> class indices; every class in exactly one."""
     withheld: tuple[Split, ...]
@@ -72,8 +73,10 @@ class Edition(Strict):
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("two classes have the same name")
         for split, counts in (self.label_counts or {}).items():
-            if len(counts) != len(self.classes):
-                raise ValueError(f"label_counts.{split} must have one number per class")
+            if len(counts) != len(self.classes) or min(counts) < 0:
+                raise ValueError(f"label_counts.{split} must have one number >= 0 per class")
+        for name in (self.ids or {}).values():
+            inside(FOLDER, name)
         return self
 
     def group_of(self) -> NDArray[np.int64]:
@@ -108,10 +111,13 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     if name is None:
         return None
     path = inside(FOLDER, name)
+    if not path.is_file():
+        raise ParamsError(path, f"no such file, but ids.{split} of {edition.name} names it")
     # Clip ids hold no spaces, so this takes line ends of any system.
-    header, *ids = path.read_text("utf-8").split()
-    if header != "Id":
-        raise ParamsError(path, "wrong header", expected="Id", found=header)
+    header, *ids = read_text(path).split() or [""]
+    if header != "Id" or len({*ids}) < len(ids):
+        wrong = "wrong header" if header != "Id" else "a clip comes twice"
+        raise ParamsError(path, wrong, expected="Id, then each clip id once", found=header[:40])
     return ids
 
 

@@ -48,7 +48,12 @@ def list_() -> None:
         for name in challenge_names():
             if (name in editions) != are_editions:
                 continue
-            challenge = read_challenge(name)
+            try:
+                challenge = read_challenge(name)
+            except ParamsError as error:
+                # The others are listed all the same.
+                click.echo(f"  {name:<12} {error}")
+                continue
             assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
             click.echo(f"  {name:<12} {challenge.form.file:<15} {challenge.title}{assumed}")
 
