@@ -17,13 +17,13 @@ import conftest  # noqa: E402 - sets one thread per library before torch is impo
 from tqdm import tqdm  # noqa: E402
 
 from . import fuzz_files, fuzz_models, fuzz_params, fuzz_scores  # noqa: E402
-from . import kills, scarce  # noqa: E402
+from . import kills, markup, places, scarce, writers  # noqa: E402
 from .forked import forked_attempts  # noqa: E402
 from .lab import Lab  # noqa: E402
 from .page import table, write_page  # noqa: E402
 from .tries import Campaign, NotHere, Outcome, Tried, attempts  # noqa: E402
 
-MODULES = (kills, scarce, fuzz_params, fuzz_files, fuzz_scores, fuzz_models)
+MODULES = (kills, scarce, fuzz_params, fuzz_files, fuzz_scores, fuzz_models, markup, writers, places)
 CAMPAIGNS: tuple[Campaign, ...] = tuple(item for module in MODULES for item in module.CAMPAIGNS)
 
 
