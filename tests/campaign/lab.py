@@ -107,14 +107,6 @@ class Lab:
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True, exist_ok=True)
 
-    def open_to_all(self) -> None:
-        """Let other users read the lab."""
-        for folder in (self.folder, self.work):
-            folder.chmod(0o755)
-        numba = Path(os.environ["NUMBA_CACHE_DIR"])
-        numba.mkdir(exist_ok=True)
-        subprocess.run(["chmod", "-R", "a+rwX", str(numba)], check=True)
-
     def copy(self, to: Path | str, *, cache: bool = True) -> Path:
         """Copy the finished project to `work / to`, or to the path `to`, with DVC's cache or not."""
         root = self.work / to

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shlex
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -182,7 +183,8 @@ def _data(lab: Lab, name: str) -> Tried:
     """Put the name into a class, a video file and a subject of a folder of own clips."""
     what = f"names of own clips: {name[:50]!r}"
     root = lab.copy("project", cache=False)
-    folder = own_clips.write_folder(lab.work / "project-clips")
+    shutil.rmtree(lab.work / "clips", ignore_errors=True)
+    folder = own_clips.write_folder(lab.work / "clips")
     try:
         _rename_clips(folder, name)
     except (OSError, ValueError):

@@ -14,6 +14,8 @@ from .tries import Attempt, Campaign, Tried
 
 NOBODY = 54321
 """A user without an entry in the password file."""
+AS_NOBODY = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
+"""Runs a command as that user, who owns what we own and has no power of root."""
 QUICK = 60.0
 """Seconds within which a place is refused, if it is."""
 COMMANDS = (
@@ -39,6 +41,8 @@ class Place:
     variables: Mapping[str, str | None] = field(default_factory=dict)
     before: Callable[[], None] | None = None
     prepare: Callable[[Path], None] | None = None
+    prefix: tuple[str, ...] = ()
+    """Program that runs the commands."""
     may_refuse: bool = False
     """Whether a message at once is as right as working."""
     needs: Callable[[], str] = lambda: ""
@@ -50,24 +54,16 @@ def _read_only(root: Path) -> None:
 
 
 def _strangers(root: Path) -> None:
-    subprocess.run(["chown", "-R", str(NOBODY), str(root)], check=True)
+    subprocess.run(["chown", "-R", "12345", str(root)], check=True)
 
 
 def _no_git(root: Path) -> None:
     shutil.rmtree(root / ".git")
 
 
-def _become_nobody() -> None:
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-
-
 def _can_be_nobody() -> str:
-    if os.geteuid():
-        return "only root can take another user"
-    probe = subprocess.run([shutil.which("python") or "python", "-c", "pass"], preexec_fn=_become_nobody,
-                           capture_output=True, check=False, cwd="/")  # fmt: skip
-    return "" if probe.returncode == 0 else "another user cannot read this Python"
+    probe = subprocess.run([*AS_NOBODY, "true"], capture_output=True, check=False)
+    return "" if probe.returncode == 0 else "no other user can be taken"
 
 
 def _has_locale(name: str) -> Callable[[], str]:
@@ -107,18 +103,18 @@ PLACES = (
     Place("umask 077", before=_umask),
     Place("HOME unset", variables=_home(None)),
     Place("HOME missing", variables=_home("/nowhere/at/all")),
-    Place("HOME is a file", variables=_home("/dev/null")),
+    Place("HOME is a file", variables=_home("/dev/null"), may_refuse=True),
     Place("USER and LOGNAME unset", variables={"USER": None, "LOGNAME": None}),
     Place("a user without an entry", variables=_home("/nowhere/at/all") | {"USER": None, "LOGNAME": None},
-          before=_become_nobody, prepare=_strangers, needs=_can_be_nobody),
-    Place("another user's project", variables=_home("/nowhere/at/all"), before=_become_nobody,
+          prefix=AS_NOBODY, needs=_can_be_nobody),
+    Place("another user's project", variables=_home("/nowhere/at/all"), prefix=AS_NOBODY, prepare=_strangers,
           needs=_can_be_nobody, may_refuse=True),
-    Place("a project without the right to write", before=_become_nobody, prepare=_read_only,
+    Place("a project without the right to write", prefix=AS_NOBODY, prepare=_read_only,
           variables=_home("/nowhere/at/all"), needs=_can_be_nobody, may_refuse=True),
     Place("no .git", prepare=_no_git, may_refuse=True),
     Place("no program git", variables={"PATH": "NO-GIT"}, may_refuse=True),
     Place("TMPDIR missing", variables={"TMPDIR": "/nowhere/at/all"}),
-    Place("a clock set back by a year", needs=_needs("faketime")),
+    Place("a clock set back by a year", prefix=("faketime", "-1y"), needs=_needs("faketime")),
 )  # fmt: skip
 
 
@@ -136,15 +132,12 @@ def _visit(lab: Lab, place: Place) -> Tried:
         shutil.rmtree(base)
     root = lab.copy(Path("place") / place.folder, cache=True)
     shutil.rmtree(root / "mlruns")
-    if place.before is _become_nobody:
-        lab.open_to_all()
     if place.prepare:
         place.prepare(root)
     variables = environment(root, _path_without_git(place.variables, lab))
-    prefix = ("faketime", "-1y") if place.needs.__qualname__.startswith("_needs") else ()
     faults = []
     for command in COMMANDS:
-        done = run(root, *prefix, *command, variables=variables, before=place.before, timeout=150)
+        done = run(root, *place.prefix, *command, variables=variables, before=place.before, timeout=150)
         name = " ".join(command[:3])
         if done.fault:
             faults.append(f"{name}: {done.fault}")
