@@ -12,18 +12,41 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: `conftest`, `tiny_project` ...
-import conftest  # noqa: E402 - sets one thread per library before torch is imported
+from tqdm import tqdm
 
-from tqdm import tqdm  # noqa: E402
+import conftest  # before torch: it sets one thread per library
 
-from . import fuzz_files, fuzz_models, fuzz_params, fuzz_scores  # noqa: E402
-from . import kills, markup, places, scarce, writers  # noqa: E402
-from .forked import forked_attempts  # noqa: E402
-from .lab import Lab  # noqa: E402
-from .page import table, write_page  # noqa: E402
-from .tries import Campaign, NotHere, Outcome, Tried, attempts  # noqa: E402
+from . import (
+    fuzz_models,
+    fuzz_own,
+    fuzz_params,
+    fuzz_records,
+    fuzz_scores,
+    fuzz_tables,
+    kills,
+    markup,
+    places,
+    scarce,
+    writers,
+)
+from .forked import forked_attempts
+from .lab import Lab
+from .page import table, write_page
+from .tries import Campaign, NotHere, Outcome, Tried, attempts
 
-MODULES = (kills, scarce, fuzz_params, fuzz_files, fuzz_scores, fuzz_models, markup, writers, places)
+MODULES = (
+    kills,
+    scarce,
+    fuzz_params,
+    fuzz_own,
+    fuzz_records,
+    fuzz_tables,
+    fuzz_scores,
+    fuzz_models,
+    markup,
+    writers,
+    places,
+)
 CAMPAIGNS: tuple[Campaign, ...] = tuple(item for module in MODULES for item in module.CAMPAIGNS)
 
 
@@ -39,8 +62,13 @@ def _arguments() -> argparse.Namespace:
     size.add_argument("--minutes", type=float, help="time for all chosen campaigns together")
     parser.add_argument("--lab", type=Path, help="folder of the tiny project and of the copies")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the figures to this page")
-    parser.add_argument("--as", dest="column", choices=("before", "after"), default="after",
-                        help="which column of the page --write replaces")  # fmt: skip
+    parser.add_argument(
+        "--as",
+        dest="column",
+        choices=("before", "after"),
+        default="after",
+        help="which column of the page --write replaces",
+    )
     parser.add_argument("--list", action="store_true", help="list the campaigns and leave")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Tries in a forked child: fast, and a try that dies, hangs or eats all memory costs only itself."""
+"""Tries in a forked child: a try that dies, hangs or eats all memory costs only itself."""
 
 from __future__ import annotations
 

@@ -76,10 +76,20 @@ def _start_foreign(lab: Lab) -> Attempt:
     file = io.BytesIO()
     torch.save({"state_dict": tensors, "meta": {"epoch": 3}}, file)
     small = safetensors.torch.save(tensors)
-    one = _start_tensors(lab.work / "f.pth", file.getvalue(), len(file.getvalue()), tensors,
-                         lambda: read_tensors(lab.work / "f.pth"))  # fmt: skip
-    two = _start_tensors(lab.work / "f.safetensors", small, len(small), tensors,
-                         lambda: read_tensors(lab.work / "f.safetensors"))  # fmt: skip
+    one = _start_tensors(
+        lab.work / "f.pth",
+        file.getvalue(),
+        len(file.getvalue()),
+        tensors,
+        lambda: read_tensors(lab.work / "f.pth"),
+    )
+    two = _start_tensors(
+        lab.work / "f.safetensors",
+        small,
+        len(small),
+        tensors,
+        lambda: read_tensors(lab.work / "f.safetensors"),
+    )
     return lambda seed: (one if seed % 2 else two)(seed)
 
 
@@ -93,7 +103,7 @@ def _start_tensors(
             name for name, x in found.items() if x.is_floating_point() and not x.isfinite().all()
         ]
         if bad:
-            return f"{bad[0]} is not finite"
+            return f"a tensor that is not finite: {bad[0]}"
         return "" if found.keys() or not right else "no tensor"
 
     def attempt(seed: int) -> Tried:
@@ -137,8 +147,26 @@ def _start_checkpoint(lab: Lab) -> Attempt:
 
 
 CAMPAIGNS = (
-    Campaign("fuzz-metadata", "mutations of a model's experiment.json", 1000, 1, _start_metadata, forked=True),
-    Campaign("fuzz-weights", "mutations of a model's safetensors", 500, 1, _start_weights, forked=True),
-    Campaign("fuzz-foreign", "mutations of published weights", 1000, 1, _start_foreign, forked=True),
-    Campaign("fuzz-checkpoint", "mutations of a training's checkpoint", 500, 1, _start_checkpoint, forked=True),
-)  # fmt: skip
+    Campaign(
+        "fuzz-metadata",
+        "mutations of a model's experiment.json",
+        1000,
+        1,
+        _start_metadata,
+        forked=True,
+    ),
+    Campaign(
+        "fuzz-weights", "mutations of a model's safetensors", 500, 1, _start_weights, forked=True
+    ),
+    Campaign(
+        "fuzz-foreign", "mutations of published weights", 1000, 1, _start_foreign, forked=True
+    ),
+    Campaign(
+        "fuzz-checkpoint",
+        "mutations of a training's checkpoint",
+        500,
+        1,
+        _start_checkpoint,
+        forked=True,
+    ),
+)

@@ -47,7 +47,7 @@ SPECIALS = (
     lambda text: "x\n",
     lambda text: "? [a, b]\n: c\n" + text,
     lambda text: "1: 2\n" + text,
-)  # fmt: skip
+)
 """Documents that only YAML has: aliases that unfold, depth, tags, several documents, odd keys."""
 
 
@@ -161,6 +161,10 @@ def _challenge_fault(raw: Any, challenge: challenges.Challenge) -> str:
 
 CAMPAIGNS = (
     Campaign("fuzz-params", "mutations of params.yaml", 1000, 2.5, _start_params, forked=True),
-    Campaign("fuzz-edition", "mutations of an edition's file", 1000, 2, _start_edition, forked=True),
-    Campaign("fuzz-challenge", "mutations of a challenge's file", 1000, 2, _start_challenge, forked=True),
-)  # fmt: skip
+    Campaign(
+        "fuzz-edition", "mutations of an edition's file", 1000, 2, _start_edition, forked=True
+    ),
+    Campaign(
+        "fuzz-challenge", "mutations of a challenge's file", 1000, 2, _start_challenge, forked=True
+    ),
+)

@@ -7,34 +7,62 @@ import io
 import os
 import pickle
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from benchmark.contracts.clips import Clips, read_clips
 from benchmark.contracts.predictions import Probabilities, read_probabilities
-from benchmark.editions.edition import SPLITS, read_edition
 
+from .fuzz_tables import PROBABILITIES
 from .lab import Lab
 from .mutations import ODD_NUMBERS, ODD_TEXTS, mutated_bytes, mutated_text
 from .tries import Attempt, Campaign, Tried
 from .verdicts import judged, mgbench
 
-EDITION = read_edition("mimic")
-PROBABILITIES = Path("predictions/experiments/joint/val.parquet")
 SUBMISSION = Path("submissions/final/prediction.csv")
 ODD_PICKLES = (
-    b"c__builtin__\nprint\n(Vx\ntR.", b"cos\nsystem\n(Vtouch CANARY\ntR.", b"(lp0\n0.", b"\x80\x05.", b"N.",
-    b"\x80\x04]\x94(h\x00h\x00e.", b"cnumpy\ndtype\n(Vf8\nI0\nI1\ntR(I3\nV<\nNNNI-1\nI-1\nI0\ntb.",
-    b"cnumpy\ndtype\n(VO8\nI0\nI1\ntR(I3\nV|\nNNNI-1\nI-1\nI0\ntb.", b"cbuiltins\neval\n(V1\ntR.",
-    b"(lp0\ng0\na.", b"\x80\x04" + b"]" * 10_000 + b".", b"I" + b"9" * 5000 + b"\n.", b"(dp0\n.",
-)  # fmt: skip
+    b"c__builtin__\nprint\n(Vx\ntR.",
+    b"cos\nsystem\n(Vtouch CANARY\ntR.",
+    b"(lp0\n0.",
+    b"\x80\x05.",
+    b"N.",
+    b"\x80\x04]\x94(h\x00h\x00e.",
+    b"cnumpy\ndtype\n(Vf8\nI0\nI1\ntR(I3\nV<\nNNNI-1\nI-1\nI0\ntb.",
+    b"cnumpy\ndtype\n(VO8\nI0\nI1\ntR(I3\nV|\nNNNI-1\nI-1\nI0\ntb.",
+    b"cbuiltins\neval\n(V1\ntR.",
+    b"(lp0\ng0\na.",
+    b"\x80\x04" + b"]" * 10_000 + b".",
+    b"I" + b"9" * 5000 + b"\n.",
+    b"(dp0\n.",
+)
+
+
+def _wild_dtype() -> bytes:
+    """Pickle an array whose type hides an object: a reader takes bytes for a pointer."""
+    name = lambda module, word: f"c{module}\n{word}\n".encode()  # noqa: E731
+    number = lambda value: b"I%d\n" % value  # noqa: E731
+    group = lambda *parts: b"(" + b"".join(parts) + b"t"  # noqa: E731
+    text = lambda word: b"X" + len(word).to_bytes(4, "little") + word.encode()  # noqa: E731
+    kind = lambda word: name("numpy", "dtype") + group(text(word)) + b"R"  # noqa: E731
+    fields = b"}(" + text("a") + group(kind("O"), number(0)) + b"u"
+    state = group(
+        number(3), text("|"), b"N", group(text("a")), fields, number(8), number(1), number(0)
+    )
+    wild = kind("V8") + state + b"b"
+    data = (
+        name("_codecs", "encode")
+        + group(text("\x60\x55\x44\x33\x22\x11\0\0"), text("latin1"))
+        + b"R"
+    )
+    array = (
+        name("numpy.core.numeric", "_frombuffer")
+        + group(data, wild, group(number(1)), text("C"))
+        + b"R"
+    )
+    return b"\x80\x02](" + b"}(" + text("pred_score") + array + b"ue."
 
 
 def _home(lab: Lab) -> Path:
@@ -83,24 +111,59 @@ def _start_scores(lab: Lab) -> Attempt:
     return attempt
 
 
-def _mutated_scores(suffix: str, files: dict[str, bytes], right: Probabilities, rng: Random) -> tuple[bytes, str]:  # fmt: skip
+def _mutated_scores(
+    suffix: str, files: dict[str, bytes], right: Probabilities, rng: Random
+) -> tuple[bytes, str]:
     if suffix == "csv":
         return mutated_text(files[suffix], rng)
     kind = rng.random()
     if suffix == "npy" or kind < 0.5:
         return mutated_bytes(files[suffix], rng)
     if kind < 0.6:
-        place = rng.randrange(len(ODD_PICKLES))
-        return ODD_PICKLES[place], f"odd pickle {place}"
+        odd_pickles = (*ODD_PICKLES, _wild_dtype())
+        place = rng.randrange(len(odd_pickles))
+        return odd_pickles[place], f"odd pickle {place}"
+    if kind < 0.7:
+        return _bent_dtype(right, rng)
     entries = [{"pred_score": row, "gt_label": k % 32} for k, row in enumerate(right.p)]
     entry, key = rng.choice(entries), rng.choice(("pred_score", "gt_label"))
-    odd: Any = rng.choice((*ODD_NUMBERS, *ODD_TEXTS, None, True, [], {}, [1, 2], np.zeros(5), np.array(None),
-                           np.full(32, np.nan), np.full(32, np.inf), torch.zeros(32), {"item": 1}, 1j,
-                           np.array(["a"] * 32), np.zeros((2, 16)), b"x", (1,), np.datetime64("2020")))  # fmt: skip
+    odd: Any = rng.choice(
+        (
+            *ODD_NUMBERS,
+            *ODD_TEXTS,
+            None,
+            True,
+            [],
+            {},
+            [1, 2],
+            np.zeros(5),
+            np.array(None),
+            np.full(32, np.nan),
+            np.full(32, np.inf),
+            torch.zeros(32),
+            {"item": 1},
+            1j,
+            np.array(["a"] * 32),
+            np.zeros((2, 16)),
+            b"x",
+            (1,),
+            np.datetime64("2020"),
+        )
+    )
     entry[key] = odd
     return pickle.dumps(
         entries, rng.choice((2, 4, 5))
     ), f"{key} is {type(odd).__name__} {str(odd)[:20] if not isinstance(odd, int) else ''}"
+
+
+def _bent_dtype(right: Probabilities, rng: Random) -> tuple[bytes, str]:
+    """Mutate a pickle near a type or a shape of numpy, where a reader builds arrays."""
+    data = pickle.dumps(list(right.p), 2)
+    signs = (b"dtype", b"_reconstruct", b"(K", b"tb", b"f4", b"NNNJ")
+    places = [place for sign in signs for place in range(len(data)) if data.startswith(sign, place)]
+    start = max(0, rng.choice(places) - 8)
+    changed, what = mutated_bytes(data[start : start + 48], rng)
+    return data[:start] + changed + data[start + 48 :], f"near byte {start}: {what}"
 
 
 def _csv(right: Probabilities) -> bytes:
@@ -152,140 +215,6 @@ def _scores_fault(file: Path, right: Probabilities) -> str:
         if clip in stated and not np.allclose(row, stated[clip], atol=2e-4):
             return f"other numbers than the file's: {clip}"
     return ""
-
-
-def mutated_table(table: pa.Table, rng: Random) -> tuple[pa.Table, str]:
-    """Change the type of a column, a value, a row, or the metadata of a table."""
-    name = rng.choice(table.column_names)
-    place = table.column_names.index(name)
-    kind = rng.choice(
-        (
-            "cast",
-            "value",
-            "value",
-            "null",
-            "drop",
-            "rename",
-            "double row",
-            "no row",
-            "metadata",
-            "order",
-        )
-    )
-    rows = table.to_pylist()
-    metadata = dict(table.schema.metadata or {})
-    what = f"column {name}: {kind}"
-    match kind:
-        case "cast":
-            to = rng.choice(
-                (
-                    pa.string(),
-                    pa.large_string(),
-                    pa.int64(),
-                    pa.float64(),
-                    pa.bool_(),
-                    pa.binary(),
-                    pa.null(),
-                )
-            )
-            values: Any = pa.nulls(len(rows), to)
-            if to in {pa.string(), pa.large_string()}:
-                values = pa.array([str(row[name]) for row in rows], to)
-            elif to != pa.null() and to != pa.binary():
-                values = pa.array([1] * len(rows)).cast(to)
-            return table.set_column(place, name, values), f"{what} to {to}"
-        case "drop":
-            return table.drop_columns([name]), what
-        case "rename":
-            return table.rename_columns([n + "x" * (n == name) for n in table.column_names]), what
-        case "double row":
-            return pa.concat_tables([table, table.slice(rng.randrange(len(rows)), 1)]), what
-        case "no row":
-            return table.slice(0, rng.choice((0, 1, len(rows) - 1))), what
-        case "order":
-            return table.take(rng.sample(range(len(rows)), len(rows))), what
-        case "metadata" if metadata:
-            key = rng.choice(sorted(metadata))
-            metadata[key] = rng.choice(ODD_TEXTS).encode() + rng.choice((b"", b"\xff"))
-            if rng.random() < 0.2:
-                del metadata[key]
-            return table.replace_schema_metadata(
-                metadata
-            ), f"metadata {key}: {metadata.get(key, b'')[:20]!r}"
-    return _odd_row(table, rows, name, rng, null=kind == "null")
-
-
-def _odd_row(
-    table: pa.Table, rows: list[Any], name: str, rng: Random, *, null: bool
-) -> tuple[pa.Table, str]:
-    """Put an odd value of the column's own type into one row, or null."""
-    row, kind = rng.choice(rows), table.schema.field(name).type
-    if null:
-        row[name] = None
-    elif pa.types.is_string(kind):
-        row[name] = rng.choice(ODD_TEXTS)
-    elif pa.types.is_floating(kind):
-        row[name] = rng.choice((float("nan"), float("inf"), -1.0, 0.0, 1e300))
-    elif pa.types.is_integer(kind):
-        row[name] = rng.choice((-1, 0, 2 ** (kind.bit_width - 1) - 1, -(2 ** (kind.bit_width - 1))))
-    elif pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
-        row[name] = [rng.choice((float("nan"), 2.0, -1.0, 0.0))] * len(row[name])
-    fields = [field.with_nullable(True) if null else field for field in table.schema]
-    schema = pa.schema(fields, metadata=table.schema.metadata)
-    return pa.Table.from_pylist(rows, schema=schema), f"{name} = {str(row[name])[:30]!r}"
-
-
-def _start_tables(lab: Lab, source: Path, read: Callable[[Path], Any], fault_of: Callable[[Any], str]) -> Attempt:  # fmt: skip
-    data, table = source.read_bytes(), pq.read_table(source)
-    file = lab.work / "table.parquet"
-
-    def attempt(seed: int) -> Tried:
-        rng = Random(seed)
-        if rng.random() < 0.4:
-            changed, what = mutated_bytes(data, rng)
-            file.write_bytes(changed)
-        else:
-            mutated, what = mutated_table(table, rng)
-            pq.write_table(mutated, file)
-        return judged(what, lambda: read(file), fault_of)
-
-    return attempt
-
-
-def _start_clips(lab: Lab) -> Attempt:
-    source = lab.finished / "data/mimic/clips.parquet"
-    return _start_tables(lab, source, lambda file: read_clips(file, EDITION), _clips_fault)
-
-
-def _clips_fault(clips: Clips) -> str:
-    for clip in clips.with_excluded:
-        if not isinstance(clip.clip_id, str) or not isinstance(clip.video, str) or not clip.video:
-            return f"a clip without id or video: {clip.clip_id!r}, {clip.video!r}"
-        if not clip.excluded and not (0 < clip.fps < 1e6 and clip.width > 0 and clip.height > 0):
-            return f"a clip without a size or a rate: {clip.clip_id}, {clip.fps} fps, {clip.width}x{clip.height}"
-        if clip.split not in SPLITS or "\0" in clip.video:
-            return f"an odd split or video: {clip.clip_id}, {clip.split!r}, {clip.video!r}"
-    return "" if clips.with_excluded else "no clip"
-
-
-def _start_probabilities(lab: Lab) -> Attempt:
-    return _start_tables(
-        lab, lab.finished / PROBABILITIES, read_probabilities, _probabilities_fault
-    )
-
-
-def _probabilities_fault(found: Probabilities) -> str:
-    if not len(found):
-        return "no clip"
-    if not all(isinstance(clip, str) and clip and "\0" not in clip for clip in found.clip_id):
-        return f"odd clip ids: {[clip for clip in found.clip_id if not clip][:3]}"
-    if not all(isinstance(name, str) and name for name in found.classes):
-        return f"odd classes: {found.classes[:3]}"
-    if len(set(found.classes)) != len(found.classes):
-        return "a class twice"
-    if not np.isfinite(found.p).all() or abs(found.p.sum(1) - 1).max() > 1e-3:
-        return "not probabilities"
-    return "" if found.split in {*SPLITS, "any"} else f"an unknown split: {found.split!r}"
 
 
 def _start_evaluate(lab: Lab) -> Attempt:
@@ -359,9 +288,18 @@ def _start_submissions(lab: Lab) -> Attempt:
 
 
 CAMPAIGNS = (
-    Campaign("fuzz-scores", "mutations of scores (.pkl, .npy, .csv)", 1000, 2, _start_scores, forked=True),
-    Campaign("fuzz-clips", "mutations of the index", 1000, 1, _start_clips, forked=True),
-    Campaign("fuzz-probabilities", "mutations of probabilities", 1000, 1, _start_probabilities, forked=True),
-    Campaign("fuzz-evaluate", "mutations of a file of labels", 1000, 1, _start_evaluate, forked=True),
-    Campaign("fuzz-submissions", "mutations of submissions (.csv, .zip)", 1000, 2, _start_submissions, forked=True),
-)  # fmt: skip
+    Campaign(
+        "fuzz-scores", "mutations of scores (.pkl, .npy, .csv)", 1000, 2, _start_scores, forked=True
+    ),
+    Campaign(
+        "fuzz-evaluate", "mutations of a file of labels", 1000, 1, _start_evaluate, forked=True
+    ),
+    Campaign(
+        "fuzz-submissions",
+        "mutations of submissions (.csv, .zip)",
+        1000,
+        2,
+        _start_submissions,
+        forked=True,
+    ),
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,19 +13,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 
-from .lab import (
-    MARK,
-    Lab,
-    alive,
-    environment,
-    forget,
-    is_volatile,
-    kill_all,
-    parts,
-    read_lock,
-    run,
-    tree_hash,
-)
+from .commands import MARK, alive, environment, kill_all, run
+from .lab import Lab, forget, is_volatile, parts, read_lock, tree_hash
 from .tries import Attempt, Campaign, Tried
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -82,9 +70,13 @@ def _seconds(root: Path, stage: str) -> float:
 def _begin(root: Path, stage: str, variables: dict[str, str]) -> subprocess.Popen[bytes]:
     with (root / ".kill.log").open("wb") as log:
         return subprocess.Popen(
-            [*REPRO, "-s", "-f", stage], cwd=root, env=variables, start_new_session=True,
-            stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [*REPRO, "-s", "-f", stage],
+            cwd=root,
+            env=variables,
+            start_new_session=True,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def _wait_for_stage(child: subprocess.Popen[bytes], mark: str) -> float:
@@ -134,7 +126,7 @@ def _struck(root: Path, stage: str, number: signal.Signals, target: str, delay: 
 
 
 def _repaired(lab: Lab, root: Path) -> list[str]:
-    """Run `dvc repro` and `mgbench sync`, and return how the project differs from the finished one."""
+    """Run `dvc repro` and `mgbench sync`; return how the project differs from the finished one."""
     again = run(root, *REPRO, timeout=400)
     if again.rc:
         return [f"the next dvc repro fails with {again.rc}\n{again.out[-2500:]}"]
@@ -162,16 +154,21 @@ def _plain(lock: dict[str, dict]) -> dict[str, object]:
     kept: dict[str, object] = {}
     for name, stage in lock.items():
         files = {
-            entry["path"]: entry.get("md5") for kind in ("deps", "outs") for entry in stage.get(kind, ())
+            entry["path"]: entry.get("md5")
+            for kind in ("deps", "outs")
+            for entry in stage.get(kind, ())
             if not is_volatile(entry["path"]) and entry["path"] != "reports/experiments"
-        }  # fmt: skip
+        }
         kept[name] = (stage["cmd"], stage.get("params"), files)
     return kept
 
 
 CAMPAIGNS = (
     Campaign(
-        "kills", "-9, TERM and INT to a stage, to dvc and to the whole group, then `dvc repro` again",
-        tries=66, minutes=22, start=start,
+        "kills",
+        "-9, TERM and INT to a stage, to dvc and to the whole group, then `dvc repro` again",
+        tries=66,
+        minutes=22,
+        start=start,
     ),
-)  # fmt: skip
+)

@@ -3,70 +3,52 @@
 from __future__ import annotations
 
 import csv
-import re
 import shlex
 import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import own_clips
 from ruamel.yaml import YAML
 
+import own_clips
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 
-from .lab import Done, Lab, run
+from .commands import Done, run
+from .lab import Lab
+from .page_checks import html_fault, latex_faults, markdown_faults
 from .tries import Attempt, Campaign, Tried
 
 PAYLOADS = (
-    "zz <zz9 qq=1>", 'zz "><zz9 qq="1">', "zz ' qq='1", "zz <script>zz9()</script>", "zz </script><zz9>",
-    "zz &lt;zz9&gt; & co", "zz `touch CANARY` $(touch CANARY)", "zz {{7*7}} {% x %} ${7*7}", "=cmd|' /C calc'!A0",
-    "zz a | b || c", "zz \\| c \\", "zz **b** [l](javascript:zz9()) ![i](x)", "zz 100 % of #1_a^b~c {d} \\e $f$",
-    "zz \u202eabc\u202c é日本", "zz a\nb\n| c | d |", "zz a\r\nb", "zz a\tb\x0bc", "zz a\x00b", "zz a,b;c\"d'e",
-    "zz %s %(x)s {0} {x}", "zz ; touch CANARY #", "-zz", "zz <!-- a", "zz <![CDATA[ a", "zz " + "x" * 600,
-)  # fmt: skip
+    "zz <zz9 qq=1>",
+    'zz "><zz9 qq="1">',
+    "zz ' qq='1",
+    "zz <script>zz9()</script>",
+    "zz </script><zz9>",
+    "zz &lt;zz9&gt; & co",
+    "zz `touch CANARY` $(touch CANARY)",
+    "zz {{7*7}} {% x %} ${7*7}",
+    "=cmd|' /C calc'!A0",
+    "zz a | b || c",
+    "zz \\| c \\",
+    "zz **b** [l](javascript:zz9()) ![i](x)",
+    "zz 100 % of #1_a^b~c {d} \\e $f$",
+    "zz \u202eabc\u202c é日本",
+    "zz a\nb\n| c | d |",
+    "zz a\r\nb",
+    "zz a\tb\x0bc",
+    "zz a\x00b",
+    "zz a,b;c\"d'e",
+    "zz %s %(x)s {0} {x}",
+    "zz ; touch CANARY #",
+    "-zz",
+    "zz <!-- a",
+    "zz <![CDATA[ a",
+    "zz " + "x" * 600,
+)
 RESULTS = ("evaluate@joint", "table", "analyse", "report", "submit@final")
-LATEX_SPECIAL = re.compile(r"(?<!\\)[&%#_^~$]")
-
-
-class _Elements(HTMLParser):
-    """Counts scripts and notes what only a payload names."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scripts, self.foreign, self.text = 0, list[str](), list[str]()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.scripts += tag == "script"
-        names = [name for name, _ in attrs]
-        if tag == "zz9" or any(name.startswith(("qq", "on")) for name in names):
-            self.foreign.append(f"<{tag} {' '.join(names)}>")
-        if any((value or "").strip().lower().startswith("javascript:") for _, value in attrs):
-            self.foreign.append(f"<{tag}> with a javascript: address")
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
-def html_fault(page: Path, pristine: Path | None, name: str) -> str:
-    """Say which element or attribute of a page came from data, or that a name is missing."""
-    elements = _Elements()
-    text = page.read_text("utf-8")
-    elements.feed(text)
-    if elements.foreign:
-        return f"{page.name} holds elements from data: {elements.foreign[:2]}"
-    if pristine is not None:
-        plain = _Elements()
-        plain.feed(pristine.read_text("utf-8"))
-        if plain.scripts != elements.scripts:
-            return f"{page.name} holds {elements.scripts} scripts"
-    if "zz49" in text or "zz 49" in text:
-        return f"{page.name} computed a name"
-    shown = " ".join("".join(elements.text).split())
-    return "" if " ".join(name.split())[:60] in shown else f"{page.name} does not show the name"
 
 
 def _start_results(lab: Lab) -> Attempt:
@@ -74,7 +56,7 @@ def _start_results(lab: Lab) -> Attempt:
 
 
 def _results(lab: Lab, name: str) -> Tried:
-    """Put the name into the table's rows, the leaderboard, the edition's title, a class and a group."""
+    """Put the name into rows, the leaderboard, the edition's title, a class and a body part."""
     what = f"names of results: {name[:50]!r}"
     root = lab.copy("project", cache=False)
     _rename(root, name)
@@ -86,9 +68,12 @@ def _results(lab: Lab, name: str) -> Tried:
             return Tried(f"{what}, refused")
     faults = [
         html_fault(root / "reports/report.html", lab.finished / "reports/report.html", name),
-        *markdown_faults(root / "RESULTS.md"), _csv_fault(root / "reports/table/table.csv", name),
-        *latex_faults(root / "reports/table/table.tex"), _mlflow_fault(root, name), _canary(root),
-    ]  # fmt: skip
+        *markdown_faults(root / "RESULTS.md"),
+        _csv_fault(root / "reports/table/table.csv", name),
+        *latex_faults(root / "reports/table/table.tex"),
+        _mlflow_fault(root, name),
+        _canary(root),
+    ]
     return Tried(what, "\n".join(fault for fault in faults if fault))
 
 
@@ -103,7 +88,9 @@ def _rename(root: Path, name: str) -> None:
     edition["title"] = name
     edition["classes"][2] = name
     first = next(iter(edition["groups"]))
-    edition["groups"] = {name if key == first else key: value for key, value in edition["groups"].items()}
+    edition["groups"] = {
+        name if key == first else key: value for key, value in edition["groups"].items()
+    }
     _dump(edition, file)
     for path in (root / "predictions").rglob("*.parquet"):
         old = read_probabilities(path)
@@ -121,45 +108,14 @@ def _dump(value: Any, file: Path) -> None:
         yaml.dump(value, target)
 
 
-def markdown_faults(page: Path) -> list[str]:
-    """Say where a table of a Markdown page loses its columns, and where HTML stands in the text."""
-    faults, width = [], 0
-    for line in page.read_text("utf-8").split("\n"):
-        bars = len(re.findall(r"(?<!\\)(?:\\\\)*\|", line))
-        if not line.startswith("|"):
-            if width and line.strip():
-                faults.append(f"{page.name}: a row of a table is broken: {line[:60]!r}")
-            width = 0
-        elif width and bars != width:
-            faults.append(f"{page.name}: a row has {bars} bars, its header {width}: {line[:80]!r}")
-        else:
-            width = width or bars
-        if re.search(r"(?<!\\)<(?:zz9|/?script|!--|!\[CDATA)", line):
-            faults.append(f"{page.name} holds HTML from a name: {line[:60]!r}")
-    return faults[:3]
-
-
 def _csv_fault(file: Path, name: str) -> str:
     with file.open(newline="", encoding="utf-8") as text:
         header, *rows = list(csv.reader(text))
     if any(len(row) != len(header) for row in rows):
         return f"{file.name}: rows of another width than the header"
-    return "" if any(name in row for row in rows) else f"{file.name} does not hold the name as it is"
-
-
-def latex_faults(file: Path) -> list[str]:
-    """Say which row of a LaTeX table has another number of cells, or a sign that means something."""
-    faults = []
-    lines = file.read_text("utf-8").split("\n")
-    rows = [line for line in lines if line.startswith("    ") and "&" in line]
-    for row in rows:
-        if len(re.findall(r"(?<!\\)&", row)) != 5 or not row.endswith(r"\\"):
-            faults.append(f"{file.name}: another number of cells: {row[:80]!r}")
-        elif LATEX_SPECIAL.search(row.split(" & ")[0].replace("$^\\dagger$", "")):
-            faults.append(f"{file.name}: a sign that is not escaped: {row[:80]!r}")
-    if any(sign in "\n".join(lines) for sign in "\x00\x0b\r"):
-        faults.append(f"{file.name} holds control characters")
-    return faults[:2]
+    return (
+        "" if any(name in row for row in rows) else f"{file.name} does not hold the name as it is"
+    )
 
 
 def _mlflow_fault(root: Path, name: str) -> str:
@@ -168,7 +124,11 @@ def _mlflow_fault(root: Path, name: str) -> str:
         return f"mgbench sync: {synced.fault or synced.out[-300:]}"
     with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as store:
         names = [row[0] for row in store.execute("SELECT name FROM runs")]
-    return "" if any(name[:50] in (stored or "") for stored in names) else "MLflow shows no run of that name"
+    return (
+        ""
+        if any(name[:50] in (stored or "") for stored in names)
+        else "MLflow shows no run of that name"
+    )
 
 
 def _canary(root: Path) -> str:
@@ -190,23 +150,51 @@ def _data(lab: Lab, name: str) -> Tried:
     except (OSError, ValueError):
         return Tried(f"{what}: no file can have this name")
     commands = (
-        ("mgbench", "edition", "new", "own", "--from", folder), ("mgbench", "preset", "use", "own"),
+        ("mgbench", "edition", "new", "own", "--from", folder),
+        ("mgbench", "preset", "use", "own"),
         ("mgbench", "data", "check", "own"),
-        ("python", "-m", "pipelines.index", "own", "--raw", "data/raw/own", "--out", "data/own/clips.parquet"),
-        ("python", "-m", "pipelines.data_report", "own", "--raw", "data/raw/own", "--clips",
-         "data/own/clips.parquet", "--out", "reports/data/own", "--record", "runs/data-own.json"),
-        ("mgbench", "submit", "list"), ("mgbench", "sync"),
-    )  # fmt: skip
+        (
+            "python",
+            "-m",
+            "pipelines.index",
+            "own",
+            "--raw",
+            "data/raw/own",
+            "--out",
+            "data/own/clips.parquet",
+        ),
+        (
+            "python",
+            "-m",
+            "pipelines.data_report",
+            "own",
+            "--raw",
+            "data/raw/own",
+            "--clips",
+            "data/own/clips.parquet",
+            "--out",
+            "reports/data/own",
+            "--record",
+            "runs/data-own.json",
+        ),
+        ("mgbench", "submit", "list"),
+        ("mgbench", "sync"),
+    )
     for command in commands:
         done = run(root, *command)
         if done.fault or (done.rc and not _refused(done)):
-            return Tried(what, f"{' '.join(map(str, command[:4]))}: {done.fault or done.out[-500:]}")
+            return Tried(
+                what, f"{' '.join(map(str, command[:4]))}: {done.fault or done.out[-500:]}"
+            )
         if done.rc:
             return Tried(f"{what}, refused")
     page = root / "reports/data/own/report.html"
     with (page.parent / "videos.csv").open(newline="", encoding="utf-8") as text:
         widths = {len(row) for row in csv.reader(text)}
-    faults = [html_fault(page, lab.finished / "reports/data/mimic/report.html", name), _canary(root)]
+    faults = [
+        html_fault(page, lab.finished / "reports/data/mimic/report.html", name),
+        _canary(root),
+    ]
     if len(widths) != 1:
         faults.append("videos.csv: rows of different widths")
     return Tried(what, "\n".join(fault for fault in faults if fault))
@@ -227,6 +215,12 @@ def _rename_clips(folder: Path, name: str) -> None:
 
 
 CAMPAIGNS = (
-    Campaign("markup-results", "markup in names of rows, titles and classes", len(PAYLOADS), 7, _start_results),
+    Campaign(
+        "markup-results",
+        "markup in names of rows, titles and classes",
+        len(PAYLOADS),
+        7,
+        _start_results,
+    ),
     Campaign("markup-data", "markup in names of own clips", len(PAYLOADS), 6, _start_data),
 )

@@ -1,4 +1,4 @@
-"""Full disks, few file handles, little memory: a clear message, no half output, and it works again."""
+"""Full disks, few handles, little memory: a message, no half output, and it works again."""
 
 from __future__ import annotations
 
@@ -12,20 +12,28 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from .lab import Done, Lab, forget, is_volatile, parts, run, tree_hash
+from .commands import Done, run
+from .lab import Lab, forget, is_volatile, parts, tree_hash
 from .tries import Attempt, Campaign, NotHere, Tried
 
 KIB, MIB = 2**10, 2**20
 COMMANDS = (
-    "mgbench status", "mgbench doctor", "mgbench results", "mgbench sync", "mgbench submit list",
-    "mgbench data check mimic", "mgbench preset list", "mgbench experiment show joint",
+    "mgbench status",
+    "mgbench doctor",
+    "mgbench results",
+    "mgbench sync",
+    "mgbench submit list",
+    "mgbench data check mimic",
+    "mgbench preset list",
+    "mgbench experiment show joint",
     "mgbench evaluate predictions/experiments/joint/val.parquet --labels labels.csv",
-    "mgbench fuse predictions/experiments/joint/val.parquet predictions/experiments/rgb/val.parquet --out made/f.parquet",
+    "mgbench fuse predictions/experiments/joint/val.parquet predictions/experiments/rgb/val.parquet"
+    " --out made/f.parquet",
     "mgbench submit write predictions/fusions/uniform/test.parquet --edition mimic --out made/s",
     "mgbench submit check submissions/final/prediction.zip --edition mimic",
     "mgbench scores import scores.csv --num-classes 2 --out made/i.parquet",
     "mgbench predict VIDEO --with swin_rgb --out made/p",
-)  # fmt: skip
+)
 """Commands of people; `made` holds what they write."""
 
 

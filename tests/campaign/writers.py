@@ -16,21 +16,35 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from .lab import MARK, SIGNS, Lab, environment, forget, kill_all, last_error, parts, run, tree_hash
+from .commands import MARK, SIGNS, environment, kill_all, last_error, run
+from .lab import Lab, forget, parts, tree_hash
 from .tries import Attempt, Campaign, Tried
 
-MEMBERS = tuple(f"predictions/experiments/{name}/test.parquet" for name in ("joint", "rgb", "swin_rgb"))
+MEMBERS = tuple(
+    f"predictions/experiments/{name}/test.parquet" for name in ("joint", "rgb", "swin_rgb")
+)
 PATIENCE = 240.0
 
 
 def together(root: Path, commands: Sequence[Sequence[str]], rng: Random) -> list[tuple[int, str]]:
-    """Run commands at the same time, started within half a second; return exit codes and outputs."""
+    """Run commands at the same time; return the exit code and the output of each."""
     variables = environment(root)
     children = []
     for number, command in enumerate(commands):
         log = (root / f".writer-{number}.log").open("w+")
-        children.append((subprocess.Popen(command, cwd=root, env=variables, stdout=log,
-                                          stderr=subprocess.STDOUT, start_new_session=True), log))  # fmt: skip
+        children.append(
+            (
+                subprocess.Popen(
+                    command,
+                    cwd=root,
+                    env=variables,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                ),
+                log,
+            )
+        )
         time.sleep(rng.choice((0.0, rng.uniform(0, 0.5))))
     ended = []
     for child, log in children:
@@ -46,7 +60,9 @@ def together(root: Path, commands: Sequence[Sequence[str]], rng: Random) -> list
     return ended
 
 
-def _common_faults(root: Path, ended: Sequence[tuple[int, str]], *, refuse: bool = False) -> list[str]:
+def _common_faults(
+    root: Path, ended: Sequence[tuple[int, str]], *, refuse: bool = False
+) -> list[str]:
     faults = []
     for code, text in ended:
         if any(sign in text for sign in SIGNS):
@@ -68,10 +84,16 @@ def _sync(lab: Lab, rng: Random) -> Tried:
     count = rng.randint(3, 5)
     ended = together(root, [["mgbench", "sync"]] * count, rng)
     faults = _common_faults(root, ended)
-    records = [run_ for file in (root / "runs").glob("*.json") for run_ in json.loads(file.read_bytes())["runs"]]
+    records = [
+        run_
+        for file in (root / "runs").glob("*.json")
+        for run_ in json.loads(file.read_bytes())["runs"]
+    ]
     with closing(sqlite3.connect(root / "mlruns/mlflow.db")) as store:
-        rows = store.execute("SELECT value, count(*) FROM tags JOIN runs USING (run_uuid) WHERE key = 'run_key'"
-                             " AND lifecycle_stage = 'active' GROUP BY value").fetchall()  # fmt: skip
+        rows = store.execute(
+            "SELECT value, count(*) FROM tags JOIN runs USING (run_uuid) WHERE key = 'run_key'"
+            " AND lifecycle_stage = 'active' GROUP BY value"
+        ).fetchall()
     wrong = [key for key, times in rows if times != 1]
     if wrong or len(rows) != len(records):
         faults.append(f"{len(rows)} runs of {len(records)} records, {len(wrong)} of them twice")
@@ -81,7 +103,10 @@ def _sync(lab: Lab, rng: Random) -> Tried:
 def _fuse(lab: Lab, rng: Random) -> Tried:
     root = lab.copy("project", cache=False)
     weights = ["1,1,1", "1,2,3", "3,1,0.5"]
-    commands = [["mgbench", "fuse", *MEMBERS, "--weights", text, "--out", "made/f.parquet"] for text in weights]
+    commands = [
+        ["mgbench", "fuse", *MEMBERS, "--weights", text, "--out", "made/f.parquet"]
+        for text in weights
+    ]
     whole = {}
     for command in commands:
         alone = run(root, *command)
@@ -98,7 +123,10 @@ def _fuse(lab: Lab, rng: Random) -> Tried:
 
 def _submit(lab: Lab, rng: Random) -> Tried:
     root = lab.copy("project", cache=False)
-    commands = [["mgbench", "submit", "write", file, "--edition", "mimic", "--out", "made/s"] for file in MEMBERS]
+    commands = [
+        ["mgbench", "submit", "write", file, "--edition", "mimic", "--out", "made/s"]
+        for file in MEMBERS
+    ]
     faults = _common_faults(root, together(root, commands, rng), refuse=True)
     folder = root / "made/s"
     try:
@@ -145,14 +173,30 @@ def _repro(lab: Lab, rng: Random) -> Tried:
 def _import(lab: Lab, rng: Random) -> Tried:
     root = lab.copy("project", cache=False)
     (root / "a.csv").write_text("clip_id,a,b\nx1,0.25,0.75\nx2,0.5,0.5\n", "utf-8")
-    command = ["mgbench", "scores", "import", "a.csv", "--num-classes", "2", "--out", "made/o.parquet"]
+    command = [
+        "mgbench",
+        "scores",
+        "import",
+        "a.csv",
+        "--num-classes",
+        "2",
+        "--out",
+        "made/o.parquet",
+    ]
     faults = _common_faults(root, together(root, [command] * 4, rng))
     if not (root / "made/o.parquet").is_file():
         faults.append("no file")
     return Tried("four scores import to one file", "\n".join(faults))
 
 
-KINDS: tuple[Callable[[Lab, Random], Tried], ...] = (_sync, _fuse, _submit, _prepare, _repro, _import)
+KINDS: tuple[Callable[[Lab, Random], Tried], ...] = (
+    _sync,
+    _fuse,
+    _submit,
+    _prepare,
+    _repro,
+    _import,
+)
 
 
 def start(lab: Lab) -> Attempt:
@@ -160,4 +204,6 @@ def start(lab: Lab) -> Attempt:
     return lambda seed: KINDS[seed % len(KINDS)](lab, Random(seed))
 
 
-CAMPAIGNS = (Campaign("writers", "several processes that write the same thing at once", 18, 6, start),)
+CAMPAIGNS = (
+    Campaign("writers", "several processes that write the same thing at once", 18, 6, start),
+)
