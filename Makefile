@@ -32,7 +32,7 @@ unit: $(VENV)/.extras
 
 # Not a part of `make test`: docs/reliability.md says what they try.
 campaign: $(VENV)/.extras
-	python -m tests.campaign
+	python -m tests.campaign --minutes 55
 
 campaign-sample: $(VENV)/.extras
 	python -m tests.campaign --minutes 5

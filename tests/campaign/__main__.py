@@ -7,13 +7,9 @@ import hashlib
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: `conftest`, `tiny_project` ...
-from tqdm import tqdm
-
 import conftest  # before torch: it sets one thread per library
 
 from . import (
@@ -29,10 +25,10 @@ from . import (
     scarce,
     writers,
 )
-from .forked import forked_attempts
 from .lab import Lab
+from .lanes import Job, run_in_lanes
 from .page import table, write_page
-from .tries import Campaign, NotHere, Outcome, Tried, attempts
+from .tries import Campaign
 
 MODULES = (
     kills,
@@ -57,9 +53,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--tries", type=int, help="tries of each campaign, instead of its own number"
     )
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--share", type=float, default=1.0, help="share of all tries, such as 0.1")
-    size.add_argument("--minutes", type=float, help="time for all chosen campaigns together")
+    parser.add_argument("--share", type=float, default=1.0, help="share of all tries, such as 0.1")
+    parser.add_argument("--minutes", type=float, help="most minutes for all campaigns together")
+    parser.add_argument("--jobs", type=int, default=2, help="processes side by side (default 2)")
     parser.add_argument("--lab", type=Path, help="folder of the tiny project and of the copies")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the figures to this page")
     parser.add_argument(
@@ -100,56 +96,20 @@ def main() -> int:
             print(f"{item.name:18} {item.tries:5} tries, {item.minutes:4.1f} min  {item.title}")
         return 0
     print(f"seed {given.seed}; {len(chosen)} campaigns")
-    outcomes: list[Outcome] = []
-    try:
-        lab = Lab(given.lab or _default_lab())
-        lab.build()
-        nominal = sum(item.minutes for item in chosen)
-        share = given.minutes / nominal if given.minutes else given.share
-        for item in chosen:
-            tries = given.tries or max(1, round(item.tries * min(share, 1.0)))
-            seconds = 60 * item.minutes * share if given.minutes else float("inf")
-            outcomes.append(Outcome(item))
-            _run(lab, outcomes[-1], range(given.seed, given.seed + tries), seconds)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the table so far", file=sys.stderr)
+    folder = (given.lab or _default_lab()).resolve()
+    Lab(folder).build()
+    nominal = sum(item.minutes for item in chosen) / min(given.jobs, len(chosen))
+    jobs = []
+    for item in chosen:
+        tries = given.tries or max(1, round(item.tries * given.share))
+        seconds = 60 * item.minutes * given.minutes / nominal if given.minutes else float("inf")
+        jobs.append(Job(item, range(given.seed, given.seed + tries), seconds))
+    outcomes = run_in_lanes(folder, jobs, given.jobs)
     print(table(outcomes))
     if given.write:
         write_page(given.write, outcomes, given.column, given.seed)
         print(f"wrote {given.write}")
     return int(any(outcome.failures for outcome in outcomes))
-
-
-def _run(lab: Lab, outcome: Outcome, seeds: range, seconds: float) -> None:
-    """Do the tries of one campaign and show each failure as it comes."""
-    started = time.monotonic()
-    item = outcome.campaign
-    try:
-        attempt = item.start(lab)
-    except NotHere as reason:
-        outcome.skipped = str(reason)
-        print(f"{item.name}: skipped: {reason}")
-        return
-    every = forked_attempts if item.forked else attempts
-    slow = None if sys.stderr.isatty() else 30.0
-    with tqdm(total=len(seeds), desc=item.name, unit="try", mininterval=slow or 0.2) as bar:
-        results: Iterator[tuple[int, Tried]] = every(attempt, seeds, started + seconds)
-        try:
-            for seed, tried in results:
-                outcome.add(seed, tried)
-                bar.update()
-                bar.set_postfix(failed=len(outcome.failures), refresh=False)
-                if tried.fault and len(outcome.kinds()) <= 30 and _is_new(outcome):
-                    bar.write(f"{item.name} {seed}: {tried.what}: {tried.fault[:1500]}", sys.stdout)
-        finally:
-            outcome.seconds = time.monotonic() - started
-            lab.clear()
-
-
-def _is_new(outcome: Outcome) -> bool:
-    """Tell whether the last failure is the first one of its kind."""
-    last = outcome.failures[-1]
-    return any(group[0] is last for group in outcome.kinds().values())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 MARK = "MGBENCH_CAMPAIGN"
 """Variable of the environment by which every process of a try is known."""
+_marks: set[str] = set()
+"""Marks of this process's tries."""
 BIN = Path(sys.executable).parent
 SIGNS = ("Traceback (most recent call last)", "Fatal Python error", "panicked at", "core dumped")
 
@@ -62,7 +64,14 @@ def environment(root: Path, more: Mapping[str, str | None] | None = None) -> dic
         MARK: uuid.uuid4().hex,
         **(more or {}),
     }
+    _marks.add(str(variables[MARK]))
     return {key: value for key, value in variables.items() if value is not None}
+
+
+def kill_everything() -> None:
+    """Kill every process that a try of this process left."""
+    for mark in _marks:
+        kill_all(mark)
 
 
 def run(

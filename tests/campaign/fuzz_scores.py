@@ -62,7 +62,7 @@ def _wild_dtype() -> bytes:
         + group(data, wild, group(number(1)), text("C"))
         + b"R"
     )
-    return b"\x80\x02](" + b"}(" + text("pred_score") + array + b"ue."
+    return b"\x80\x02](" + b"}(" + text("pred_score") + array + b"u" + b"e."
 
 
 def _home(lab: Lab) -> Path:

@@ -22,12 +22,12 @@ VOLATILE = ("runs/", "history.csv", "history.png", "report.html", "metrics.csv")
 
 
 class Lab:
-    """A folder with the finished project (`finished`), and copies of it (`work`)."""
+    """A folder with the finished project, and copies of it in the folder of a lane."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lane: int = 0) -> None:
         self.folder = folder.resolve()
         self.finished = self.folder / "finished"
-        self.work = self.folder / "work"
+        self.work = self.folder / f"work{lane}"
         # Numba keys compiled code by path: copies of one name share what it compiled.
         os.environ["NUMBA_CACHE_DIR"] = str(self.folder / "numba")
 

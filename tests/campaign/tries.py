@@ -61,11 +61,14 @@ class Outcome:
     """Why it could not run here; empty if it ran."""
     failures: list[Failure] = field(default_factory=list)
 
-    def add(self, seed: int, tried: Tried) -> None:
-        """Count one try."""
+    def add(self, seed: int, tried: Tried) -> bool:
+        """Count one try; tell whether it failed in a way that none before it did."""
         self.tries += 1
-        if tried.fault:
-            self.failures.append(Failure(seed, *tried))
+        if not tried.fault:
+            return False
+        known = self.kinds()
+        self.failures.append(Failure(seed, *tried))
+        return kind_of(tried.fault) not in known
 
     def kinds(self) -> dict[str, list[Failure]]:
         """Group the failures by their first line without numbers: the same fault, many seeds."""
