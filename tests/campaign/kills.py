@@ -117,7 +117,7 @@ def _struck(root: Path, stage: str, number: signal.Signals, target: str, delay: 
     while (left := alive(mark)) and time.monotonic() < end:
         time.sleep(0.1)
     if left:
-        faults.append(f"{len(left)} process(es) live on: {next(iter(left.values()))[:100]}")
+        faults.append(f"{len(left)} process(es) live on\n{next(iter(left.values()))[:100]}")
         kill_all(mark)
     log = (root / ".kill.log").read_text("utf-8", "replace")
     if number != signal.SIGKILL and "Traceback (most recent call last)" in log:
