@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -89,6 +90,9 @@ def _chosen(names: str | None) -> list[Campaign]:
 
 def main() -> int:
     """Run what the arguments choose; return 1 if a try failed."""
+    # Both end a campaign with its table, also where a shell has the program ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     given = _arguments()
     chosen = _chosen(given.only)
     if given.list:
@@ -97,7 +101,8 @@ def main() -> int:
         return 0
     print(f"seed {given.seed}; {len(chosen)} campaigns")
     folder = (given.lab or _default_lab()).resolve()
-    Lab(folder).build()
+    lab = Lab(folder)  # named, because it holds the lock of the folder as long as it lives
+    lab.build()
     nominal = sum(item.minutes for item in chosen) / min(given.jobs, len(chosen))
     jobs = []
     for item in chosen:
