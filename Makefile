@@ -6,10 +6,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images often set it; each of the 59 stages would then compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce extras test unit lint ui docs house clean
+.PHONY: help reproduce extras test unit campaign campaign-sample lint ui docs house clean
 help:
 	@echo "make reproduce   environment, all results of the default edition, the submission file"
 	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
+	@echo "make campaign    accidents and hostile files, an hour (make campaign-sample: five minutes)"
 	@echo "make extras      packages of optional backends (the tests use them)"
 	@echo "make docs        the documentation as a site, into site/"
 	@echo "make house       figures of the code's order: rooms, circles, docstrings, comments"
@@ -28,6 +29,13 @@ test: lint
 
 unit: $(VENV)/.extras
 	pytest -m "not slow" -n 2 --dist loadfile
+
+# Not a part of `make test`: docs/reliability.md says what they try.
+campaign: $(VENV)/.extras
+	python -m tests.campaign --minutes 55
+
+campaign-sample: $(VENV)/.extras
+	python -m tests.campaign --minutes 5
 
 lint: $(VENV)/.extras
 	ruff check .
