@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -163,6 +164,8 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
     """Raise `FormatError` unless the index is sound for `edition`."""
     if clips.edition != edition.name:
         raise FormatError(where, "another edition's", expected=edition.name, found=clips.edition)
+    if not clips.with_excluded:
+        raise FormatError(where, "no clip in it")
     # One message per rule, not per clip: a program that breaks a rule breaks it in many rows.
     counts = Counter(clip.clip_id for clip in clips.with_excluded)
     faults = {
@@ -170,6 +173,11 @@ def check_clips(clips: Clips, edition: Edition, *, where: Path) -> None:
         "unknown split": lambda clip: clip.split not in SPLITS,
         "starts before frame 0": lambda clip: clip.start_frame < 0,
         "an unsafe clip id": lambda clip: not SAFE_ID.fullmatch(clip.clip_id),
+        "no name of a video": lambda clip: not clip.video or not clip.video.isprintable(),
+        "no size or rate": lambda clip: (
+            not clip.excluded
+            and not (clip.width > 0 and clip.height > 0 and 0 < clip.fps < math.inf)
+        ),
         "no frame in it": lambda clip: clip.end_frame <= clip.start_frame,
         "label past the classes": lambda clip: (clip.label or 0) >= len(edition.classes),
         "negative label": lambda clip: (clip.label or 0) < 0,

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import FormatError, MismatchError
+from benchmark.editions.edition import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 FORMAT = TableFormat(
     "probabilities/1", "a file of probabilities", keys=("edition", "split", "source", "classes")
 )
+ANY = "any"
+"""Stands instead of a split for scores that belong to none."""
 TOLERANCE = 1e-4
 """Largest difference of a row's sum from 1."""
 
@@ -80,6 +83,9 @@ def check_probabilities(probabilities: Probabilities, *, where: object) -> None:
     shape = (len(ids), len(probabilities.classes))
     if p.shape != shape:
         raise FormatError(where, "wrong shape", expected=str(shape), found=str(p.shape))
+    if probabilities.split not in {*SPLITS, ANY}:
+        expected = ", ".join((*SPLITS, ANY))
+        raise FormatError(where, "unknown split", expected=expected, found=probabilities.split)
     if len(set(ids)) != len(ids):
         raise FormatError(where, f"{len(ids) - len(set(ids))} clip id(s) twice")
     # In float32, the sum of many classes is 1 only up to rounding.

@@ -107,13 +107,15 @@ def validate(where: Path, raw: Any, model: type[M]) -> M:
         raise ParamsError(where, wrong, do="Write the values out")
     try:
         # Through JSON: in its JSON mode, strict pydantic takes a list for a tuple.
-        text = json.dumps(raw, default=str)
+        raw = json.loads(text := json.dumps(raw, default=str))
         made = model.model_validate_json(text)
+    except TypeError:
+        raise ParamsError(where, "a key is neither text nor number") from None
     except ValidationError as error:
         lines = [line for fault in error.errors() for line in _lines(fault, raw, model)]
         raise ParamsError(where, one_per_line(lines)) from None
     # `Literal[1]` takes true, since Python counts it as equal to 1.
-    if lines := list(_truths(json.loads(text), made.model_dump())):
+    if lines := list(_truths(raw, made.model_dump())):
         raise ParamsError(where, one_per_line(lines))
     return made
 

@@ -73,7 +73,7 @@ def import_(
     """
     from benchmark.contracts.external_scores import read_scores
     from benchmark.contracts.joined_scores import as_probabilities, joined
-    from benchmark.contracts.predictions import Probabilities, write_probabilities
+    from benchmark.contracts.predictions import ANY, Probabilities, write_probabilities
 
     with mistakes_shown():
         if (edition_name is None) == (num_classes is None) or bool(edition_name) != bool(split):
@@ -92,7 +92,7 @@ def import_(
             )  # fmt: skip
         clips = joined(found, expected, where=file)
         p, rescaled = as_probabilities(clips.p, logits=logits, where=file)
-        name, part = challenge.edition if challenge else FOREIGN, split or "any"
+        name, part = challenge.edition if challenge else FOREIGN, split or ANY
         said = (*clips.said, *rescaled)
         result = Probabilities(
             name, part, out.stem, expected.classes, clips.ids, p, note="; ".join(said)
