@@ -360,10 +360,12 @@ def test_uniform_weights_are_worth_the_same_before_after_and_nested() -> None:
     assert fitted.uniform == fitted.fitted == fitted.nested
 
 
-def test_one_video_alone_has_no_nested_estimate() -> None:
+@pytest.mark.parametrize("rule", [CONVEX, Uniform(kind="uniform")])
+def test_one_video_alone_is_fitted_and_has_no_nested_estimate(rule: FusionRule) -> None:
     members, label = make(0, 2, 8)
-    with pytest.raises(FormatError, match=r"^nested estimate: no other video to fit on"):
-        fit_fusion(CONVEX, "none", members, clips_of(label))
+    fitted = fit_fusion(rule, "none", members, clips_of(label))
+    assert fitted.nested is None
+    assert sum(fitted.weights.values()) == pytest.approx(1)
 
 
 def test_clips_of_another_edition_are_refused() -> None:

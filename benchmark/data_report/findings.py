@@ -34,6 +34,8 @@ def _sizes(scan: ArchiveScan) -> Iterator[Finding]:
         if split in published:
             text += ", as published"  # `Archive.read` refuses another size
         yield Finding("ok" if rows else "note", text)
+        if split != "train" and len({clip.video for clip in rows}) == 1:
+            yield Finding("note", f"{split}: one video gives no interval and no verdict on a score")
     # The next three hold as well: `Archive.read` refuses an archive where one does not.
     yield Finding("ok", "no clip id comes twice, no video is in two splits")
     if ids := scan.edition.ids:

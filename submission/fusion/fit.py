@@ -5,12 +5,13 @@ Legend: M members, N clips, K classes.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from benchmark.contracts.predictions import check_against
-from benchmark.core.errors import FormatError, MismatchError
+from benchmark.core.errors import MismatchError
 from benchmark.evaluation.metrics import score
 from submission.fusion.blend import Blend
 from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, parameters_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from submission.fusion.rules.rule import Fit
     from submission.fusion.rules.union import FusionRule
     from submission.fusion.temperature import Temperature
+
+log = logging.getLogger(__name__)
 
 LABELED = ("val", "oof")
 """Splits that a fit may see: never test."""
@@ -48,7 +51,6 @@ def fit_fusion(
 
     Raises:
         MismatchError: The members disagree with each other or with `clips`, or are of test.
-        FormatError: The clips come from one video only, so no video can be left out.
     """
     split = _labeled_split(members, clips)
     # Floating-point sums depend on the order of the rows, so the fit sorts them by clip id.
@@ -59,7 +61,7 @@ def fit_fusion(
     def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         return fit_with_temperature(rule, temperature, names, p, label)
 
-    fitted = refit(p, label)
+    fitted, nested = refit(p, label), _nested(refit, p, label, video)
     uniform = Blend(uniform_weights(len(names)))
     return FittedFusion(
         format=FORMAT,
@@ -74,7 +76,7 @@ def fit_fusion(
         evaluations=fitted.evaluations,
         uniform=_estimate(uniform(p), label),
         fitted=_estimate(fitted.blend(p), label),
-        nested=_estimate(_nested(refit, p, label, video), label),
+        nested=None if nested is None else _estimate(nested, label),
         test_files={},  # stage `fuse` adds them: a fit sees no files
     )
 
@@ -102,7 +104,7 @@ def _nested(
     p: NDArray[np.float64],
     label: NDArray[np.int64],
     video: NDArray[np.str_],
-) -> NDArray[np.float64]:
+) -> NDArray[np.float64] | None:
     """Fuse the clips of each video by a fit on all other videos.
 
     Args:
@@ -112,13 +114,12 @@ def _nested(
         video: Video of each clip, (N,).
 
     Returns:
-        Fused probabilities, (N, K).
+        Fused probabilities, (N, K); None of one video, which leaves no other to fit on.
     """
     videos = np.unique(video)
     if len(videos) < 2:
-        raise FormatError(
-            "nested estimate", "no other video to fit on", expected="2 videos", found=str(videos[0])
-        )
+        log.warning("%s is the only video: nothing estimates the fit on others", videos[0])
+        return None
     fused = np.empty(p.shape[1:])
     for name in videos:
         held_out = video == name

@@ -73,8 +73,9 @@ class FittedFusion(Strict):
     """Scores of equal weights."""
     fitted: Estimate
     """Scores of the fit on its own clips, so they flatter."""
-    nested: Estimate
-    """Scores with each video fused by a fit on all other videos: the honest ones of the three."""
+    nested: Estimate | None
+    """Scores with each video fused by a fit on all other videos: the honest ones of the three.
+    Null where there is one video."""
     test_files: dict[str, Sha256]
     """Member -> hash of its probabilities of test; empty outside of stage `fuse`."""
 
