@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix
 
 from benchmark.core.errors import MismatchError
 from benchmark.editions.edition import edition_names, read_edition
-from benchmark.evaluation.calibration import calibration
+from benchmark.evaluation.scores import calibration
 from benchmark.params.params import read_params
 from benchmark.plots.analysis import calibration_figure
 from benchmark.results.analysis import Analyzed, by_group, confusion_csv, write_analysis

@@ -13,8 +13,8 @@ import pandas as pd
 from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.bootstrap import Interval
+from benchmark.plots.analysis import classes_figure, curves_figure
 from benchmark.plots.figures import png
-from benchmark.results.report.charts import classes_figure, curves_figure
 from benchmark.results.table import SIGNIFICANT, verdict
 from benchmark.tracking.records import PACKAGES, origin
 
@@ -72,10 +72,8 @@ def render(
         # Unsorted: the table lists validation before test.
         for split, rows in table.groupby("split", sort=False)
     ]
-    histories = {
-        name: pd.read_csv(sources.curves / name / "history.csv") for name in params.experiments
-    }
-    data_report = json.loads((sources.data_report / "data_report.json").read_text("utf-8"))
+    files = {name: sources.curves / name / "history.csv" for name in params.experiments}
+    histories = {name: pd.read_csv(file) for name, file in files.items()}
     return render_template(
         TEMPLATE,
         edition=edition,
@@ -86,7 +84,7 @@ def render(
         splits=splits,
         galleries=galleries,
         curves=_figure_uri(curves_figure(histories)),
-        data_report=data_report,
+        data_report=json.loads((sources.data_report / "data_report.json").read_text("utf-8")),
         sheets=_sheets(sources.sheets, edition),
         provenance=provenance,
         significant=SIGNIFICANT,
@@ -108,16 +106,17 @@ def _split(
     train: NDArray[np.int64],
 ) -> dict[str, Any]:  # fmt: skip
     folder = sources.analysis / split
-    classes = pd.read_csv(folder / "confusion.csv", index_col="label").to_numpy()
-    parts = pd.read_csv(folder / "body_parts.csv", index_col="label").to_numpy()
-    first, best = rows[0], max(rows, key=lambda row: row["top1"])
+    classes, parts = (
+        pd.read_csv(folder / name, index_col="label").to_numpy()
+        for name in ("confusion.csv", "body_parts.csv")
+    )
     return {
         "name": split,
         "title": {"val": "Validation", "test": "Test"}[split],
-        "clips": first["n"],
-        "videos": first["num_videos"],
-        "majority_baseline": first["majority_baseline"],
-        "best": best,
+        "clips": rows[0]["n"],
+        "videos": rows[0]["num_videos"],
+        "majority_baseline": rows[0]["majority_baseline"],
+        "best": max(rows, key=lambda row: row["top1"]),
         "rows": [_row(row, {other["best_single"] for other in rows}) for row in rows],
         "picture": _file_uri(sources.table / "pictures" / f"{split}.png"),
         "pictures": [(title, _file_uri(folder / name)) for name, title in PICTURES.items()],
@@ -152,20 +151,18 @@ def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> di
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
     names = (*params.experiments, *params.fusions)
-    folders = [params.folder_of(name) for name in names]
-    versions = {key.removeprefix("version."): value for key, value in tags.items()}
+    files = [f"{params.folder_of(name)}/val.parquet" for name in names]
     return {
         "edition": f"{edition.name}, version {edition.version}; {edition.source}",
         "commit": tags["git.commit"] + dirty,
         "machine": f"{platform.system()} {platform.machine()}, Python {tags['python']}",
-        "packages": ", ".join(f"{name} {versions[name]}" for name in PACKAGES),
+        "packages": ", ".join(f"{name} {tags[f'version.{name}']}" for name in PACKAGES),
         "params.yaml": f"SHA-256 {sha256(file)}, preset {params.preset}, seed {params.seed}",
         **{
-            f"predictions/{name}/val.parquet": f"SHA-256 {sha256(folder / name / 'val.parquet')}"
-            for name in folders
-            if (folder / name / "val.parquet").is_file()
+            f"predictions/{name}": f"SHA-256 {sha256(folder / name)}"
+            for name in files if (folder / name).is_file()
         },
-    }
+    }  # fmt: skip
 
 
 def _sheets(folder: Path | None, edition: Edition) -> list[tuple[str, str]]:
