@@ -55,8 +55,7 @@ def main(
     with replacing_folder(out) as work:
         members = write_analyses(params, truths, probabilities, work, frames=frames)
     root = find_root()
-    run = analysis_record(root, spec, edition, members, out)
-    show_and_record(root, record, [run])
+    show_and_record(root, record, [analysis_record(root, spec, edition, members, out)])
     click.echo(f"wrote {out}: {', '.join(members)}")
 
 

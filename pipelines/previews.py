@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="PREVIEWS")
-@click.option(
-    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
-)
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
 @click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
-@click.option(
-    "--out", type=path, required=True, help="Folder to write the pictures and the page to."
-)
+@click.option("--out", type=path, required=True, help="Folder of the pictures and the page.")
 @click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
 @stage
 def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:

@@ -52,8 +52,7 @@ def main(
     boards = leaderboard_page(board, {**own, **params.table.leaderboard}) if board else []
     files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)
     root = find_root()
-    records = table_records(root, rows, edition, files)
-    show_and_record(root, record, records)
+    show_and_record(root, record, table_records(root, rows, edition, files))
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
 
 

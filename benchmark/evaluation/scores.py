@@ -56,11 +56,9 @@ def calibration(
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
     """
     if confidence.shape != correct.shape or correct.ndim != 1 or not len(correct):
-        raise FormatError(
-            "calibration",
-            "needs one confidence and one prediction for each of at least one clip",
-            found=f"shapes {confidence.shape} and {correct.shape}",
-        )
+        needs = "needs one confidence and one prediction for each of at least one clip"
+        found = f"shapes {confidence.shape} and {correct.shape}"
+        raise FormatError("calibration", needs, found=found)
     edges = np.linspace(0, 1, bins + 1)
     # `left` puts a confidence that equals an edge into the bin below that edge; 0 has no bin below
     # and is clipped into the first. A float32 row may sum to a little over 1, so a confidence may
@@ -114,22 +112,16 @@ def read_metrics(path: Path) -> Scores:
 
 
 def predictions_csv(
-    clip_ids: Sequence[str],
-    p: NDArray[np.floating],
-    label: NDArray[np.int64],
+    clip_ids: Sequence[str], p: NDArray[np.floating], label: NDArray[np.int64],
     classes: Sequence[str],
-) -> str:
+) -> str:  # fmt: skip
     """Format predictions.csv, which `dvc plots` counts into a confusion picture.
 
     Args:
         clip_ids: N ids; the rows keep their order.
-        p: Probabilities, (N, K).
+        p: Probabilities, (N, K); the table holds those of the predicted classes.
         label: True classes, int64 (N,) in [0, K).
         classes: K names.
-
-    Returns:
-        `clip_id,label,prediction,probability`: names of classes, and the probability of the
-        predicted one.
     """
     predicted = ranking(p)[:, 0]
     probability = p[np.arange(len(p)), predicted]

@@ -64,11 +64,15 @@ def write_analyses(
     """
     spec, edition = params.analysis, read_edition(params.analysis.edition)
     members = {}
-    for split, truth in ((truth.split, truth) for truth in truths):
-        names = (spec.source, *spec.members)
-        source, *others = (read_source(params, probabilities, name, split) for name in names)
-        analyzed, shown = Analyzed(source, others, truth), spec.hardest
-        members[split] = write_analysis(analyzed, edition, out / split, frames=frames, shown=shown)
+    for truth in truths:
+        source, *others = (
+            read_source(params, probabilities, name, truth.split)
+            for name in (spec.source, *spec.members)
+        )
+        analyzed, folder = Analyzed(source, others, truth), out / truth.split
+        members[truth.split] = write_analysis(
+            analyzed, edition, folder, frames=frames, shown=spec.hardest
+        )
     return members
 
 

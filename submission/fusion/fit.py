@@ -84,41 +84,33 @@ def _labeled_split(members: Sequence[Probabilities], clips: Clips) -> Literal["v
     check_members(members)
     first, split = members[0], members[0].split
     if split not in LABELED:
-        raise MismatchError(
-            f"fit of {first.source}", "fitted on validation only", expected="val", found=split
-        )
+        where, wrong = f"fit of {first.source}", "fitted on validation only"
+        raise MismatchError(where, wrong, expected="val", found=split)
     for member in members:
         check_against(member, clips, first.classes)
     return split
 
 
 def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:
-    metrics = score(p, label)
-    return Estimate(top1=metrics.top1, macro_f1=metrics.macro_f1, log_loss=metrics.log_loss)
+    return Estimate(**score(p, label).model_dump(include={*Estimate.model_fields}))
 
 
 def _nested(
-    refit: Callable[[NDArray[np.float64], NDArray[np.int64]], Fit],
-    p: NDArray[np.float64],
-    label: NDArray[np.int64],
-    video: NDArray[np.str_],
-) -> NDArray[np.float64]:
-    """Fuse the clips of each video by a fit on all other videos.
+    refit: Callable[[NDArray[np.float64], NDArray[np.int64]], Fit], p: NDArray[np.float64],
+    label: NDArray[np.int64], video: NDArray[np.str_],
+) -> NDArray[np.float64]:  # fmt: skip
+    """Fuse the clips of each video by a fit on all other videos: probabilities (N, K).
 
     Args:
         refit: Fits the rule to probabilities and labels of some clips.
         p: Probabilities of the members, (M, N, K).
         label: Class of each clip, (N,).
         video: Video of each clip, (N,).
-
-    Returns:
-        Fused probabilities, (N, K).
     """
     videos = np.unique(video)
     if len(videos) < 2:
-        raise FormatError(
-            "nested estimate", "no other video to fit on", expected="2 videos", found=str(videos[0])
-        )
+        where, wrong = "nested estimate", "no other video to fit on"
+        raise FormatError(where, wrong, expected="2 videos", found=str(videos[0]))
     fused = np.empty(p.shape[1:])
     for name in videos:
         held_out = video == name
