@@ -70,10 +70,8 @@ def _page(scan: ArchiveScan, found: Sequence[Finding]) -> str:
     gaps = figures.gaps_figure(scan)
     return render_template(
         Path(__file__).with_name(f"{PAGE}.j2"),
-        edition=scan.edition,
-        findings=found,
-        splits=_splits(scan),
-        tail=_tail(scan),
+        edition=scan.edition, findings=found, splits=_splits(scan), tail=_tail(scan),
+        columns=COLUMNS, videos=_rows(scan),
         figures={
             "tail": _embed(figures.tail_figure(scan)),
             "lengths": _embed(figures.lengths_figure(scan)),
@@ -87,9 +85,7 @@ def _page(scan: ArchiveScan, found: Sequence[Finding]) -> str:
             }
             for sample in scan.samples()
         ],
-        columns=COLUMNS,
-        videos=_rows(scan),
-    )
+    )  # fmt: skip
 
 
 def _splits(scan: ArchiveScan) -> list[dict[str, Any]]:

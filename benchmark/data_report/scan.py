@@ -172,17 +172,12 @@ def _scan_video(job: _Job, *, layout: Layout | None) -> VideoScan:
     for points in points_of.values():
         unseen += (points[..., 2] <= 0).sum(0)
     return VideoScan(
-        video=first.video,
-        split=first.split,
-        clips=len(clips),
+        video=first.video, split=first.split, clips=len(clips),
         info=probe_raw(job.file, excluded=True),  # damage is among the faults by now
-        sheet_rows=rows,
+        sheet_rows=rows, unseen=unseen, seen_frames=sum(map(len, points_of.values())),
         gaps={clip: float((p[..., 2] <= 0).mean()) for clip, p in points_of.items()},
-        unseen=unseen,
-        seen_frames=sum(map(len, points_of.values())),
-        samples=tuple(samples),
-        faults=tuple(str(fault) for fault in faults.errors),
-    )
+        samples=tuple(samples), faults=tuple(str(fault) for fault in faults.errors),
+    )  # fmt: skip
 
 
 def _samples(

@@ -32,17 +32,13 @@ def calibration_figure(bins: Calibration, title: str) -> Figure:
     width = bins.edges[1] - bins.edges[0]
     top.plot([0, 1], [0, 1], color="#666666", linestyle="--", linewidth=1)
     top.annotate("as sure as it is right", (0.03, 0.09), rotation=38, size=8, color="#444444")
-    top.bar(middle[filled], bins.accuracy[filled], 0.92 * width, color=BLUE, alpha=0.45)
-    top.plot(
-        bins.confidence[filled], bins.accuracy[filled], color=VERMILION, marker="D", linewidth=1
-    )
-    top.set_ylabel("share of correct predictions")
-    top.set_ylim(0, 1)
+    sure, right = bins.confidence[filled], bins.accuracy[filled]
+    top.bar(middle[filled], right, 0.92 * width, color=BLUE, alpha=0.45)
+    top.plot(sure, right, color=VERMILION, marker="D", linewidth=1)
+    top.set(ylabel="share of correct predictions", ylim=(0, 1))
     top.set_title(f"{plain(title)}: ECE {100 * bins.ece:.2f} %", loc="left", size=11)
     bottom.bar(middle, bins.count, 0.92 * width, color="#888888")
-    bottom.set_ylabel("clips")
-    bottom.set_xlabel("confidence (probability of the prediction)")
-    bottom.set_xlim(0, 1)
+    bottom.set(ylabel="clips", xlabel="confidence (probability of the prediction)", xlim=(0, 1))
     for axes in (top, bottom):
         axes.grid(alpha=0.3)
     return figure
@@ -143,11 +139,8 @@ def classes_figure(
     bars = axes.barh(places, 100 * recall[order], color=BLUE, height=0.7)
     shown = [f"{100 * recall[k]:.0f}" if clips[k] else "no clip" for k in order]
     axes.bar_label(bars, shown, size=8, padding=2)
-    labels = [
-        f"{plain(names[int(k)])}  (n={clips[k]}"
-        + (f", train {train[k]})" if train is not None else ")")
-        for k in order
-    ]
+    trained = ["" if train is None else f", train {train[k]}" for k in range(len(names))]
+    labels = [f"{plain(names[int(k)])}  (n={clips[k]}{trained[k]})" for k in order]
     axes.set_yticks(places, labels, size=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 105)

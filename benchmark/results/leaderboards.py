@@ -84,18 +84,17 @@ def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
         (round(share * board.clips), f"{100 * share:.3f}", "", f"**{name}**", "yours", "")
         for name, share in own.items()
     ]
-    lines = [
-        f"{board.title}: {board.clips} clips.",
-        "",
-        "| top-1 % | 95 % interval | year | team | method | source |",
-        "|--:|:-:|---|---|---|---|",
-    ]
+    lines = []
     # By count: the printed shares have different numbers of digits.
     for correct, top1, *cells in sorted(rows, key=lambda row: -row[0]):
         bounds = wilson(correct, board.clips)
         shown = f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}"
         lines.append("| " + " | ".join([top1, shown, *cells]) + " |")
     return [
+        f"{board.title}: {board.clips} clips.",
+        "",
+        "| top-1 % | 95 % interval | year | team | method | source |",
+        "|--:|:-:|---|---|---|---|",
         *lines,
         "",
         "Intervals are Wilson's, from the number of right clips: too narrow, because clips of one"

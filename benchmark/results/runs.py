@@ -39,31 +39,19 @@ def table_records(
         by_index.setdefault(row.index, []).append(row)
     kind = "generated data" if not edition.comparable else "published data"
     parent = new_record(
-        root,
-        experiment=TABLE,
-        name=f"table {edition.name}",
-        start_ms=now,
-        end_ms=now,
+        root, experiment=TABLE, name=f"table {edition.name}", start_ms=now, end_ms=now,
         params={"edition": f"{edition.name}/{edition.version}", "data": kind},
-        tags={"kind": "table"},
-        artifacts=artifacts,
-        table=_table(by_index),
-    )
+        tags={"kind": "table"}, artifacts=artifacts, table=_table(by_index),
+    )  # fmt: skip
     children = [
+        # A millisecond per row: the UI sorts by start, and so shows the rows in their order.
         new_record(
-            root,
-            experiment=TABLE,
-            name=same[0].title,
-            # A millisecond per row: the UI sorts by start, and so shows the rows in their order.
-            start_ms=now + index,
-            end_ms=now + index,
-            parent_key=parent.run_key,
-            params=_params(same[0], kind),
+            root, experiment=TABLE, name=same[0].title, start_ms=now + index, end_ms=now + index,
+            parent_key=parent.run_key, params=_params(same[0], kind), metrics=_metrics(same),
             tags={"kind": "row", "row.index": f"{index:02d}"},
-            metrics=_metrics(same),
         )
         for index, same in by_index.items()
-    ]
+    ]  # fmt: skip
     return [parent, *children]
 
 
@@ -87,16 +75,11 @@ def analysis_record(
         prefix = _prefix(split)
         metrics |= {prefix + name: round(PERCENT * share, 2) for name, share in shares.items()}
     return new_record(
-        root,
-        experiment=TABLE,
-        name=f"analysis {edition.name}",
-        start_ms=now,
-        end_ms=now,
-        params={"analysis": spec.model_dump(mode="json")},
+        root, experiment=TABLE, name=f"analysis {edition.name}", start_ms=now, end_ms=now,
+        params={"analysis": spec.model_dump(mode="json")}, metrics=metrics,
         tags={"kind": "analysis", "edition": f"{edition.name}/{edition.version}"},
-        metrics=metrics,
         artifacts=sorted(file for file in out.rglob("*") if file.is_file()),
-    )
+    )  # fmt: skip
 
 
 def _prefix(split: str) -> str:

@@ -62,21 +62,16 @@ def fit_fusion(
     fitted = refit(p, label)
     uniform = Blend(uniform_weights(len(names)))
     return FittedFusion(
-        format=FORMAT,
-        edition=clips.edition,
-        rule=rule,
-        temperature=temperature,
+        format=FORMAT, edition=clips.edition, rule=rule, temperature=temperature,
         **parameters_of(fitted.blend, names),  # pyright: ignore[reportArgumentType]
-        fitted_on=split,
-        num_clips=len(label),
-        num_videos=len(np.unique(video)),
-        absent=tuple(sorted(set(range(p.shape[2])) - set(label.tolist()))),
+        fitted_on=split, num_clips=len(label), num_videos=len(np.unique(video)),
+        absent=tuple(sorted({*range(p.shape[2])} - {*label.tolist()})),
         evaluations=fitted.evaluations,
         uniform=_estimate(uniform(p), label),
         fitted=_estimate(fitted.blend(p), label),
         nested=_estimate(_nested(refit, p, label, video), label),
         test_files={},  # stage `fuse` adds them: a fit sees no files
-    )
+    )  # fmt: skip
 
 
 def _labeled_split(members: Sequence[Probabilities], clips: Clips) -> Literal["val", "oof"]:

@@ -63,20 +63,13 @@ def render(
     histories = {name: pd.read_csv(file) for name, file in files.items()}
     data_report = reports / "data" / edition.name / "data_report.json"
     return render_template(
-        TEMPLATE,
-        edition=edition,
-        even=np.log(len(edition.classes)),
-        fusions=_fusions(table),
-        system=params.analysis.source,
-        members=", ".join(params.analysis.members),
-        splits=splits,
-        galleries=galleries,
+        TEMPLATE, edition=edition, even=np.log(len(edition.classes)), fusions=_fusions(table),
+        system=params.analysis.source, members=", ".join(params.analysis.members),
+        splits=splits, galleries=galleries, provenance=provenance, significant=SIGNIFICANT,
         curves=_figure_uri(curves_figure(histories)),
         data_report=json.loads(data_report.read_text("utf-8")),
         sheets=_sheets(reports / "modalities", edition, params),
-        provenance=provenance,
-        significant=SIGNIFICANT,
-    )
+    )  # fmt: skip
 
 
 def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -138,8 +131,7 @@ def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> di
     """
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
-    names = (*params.experiments, *params.fusions)
-    files = [f"{params.folder_of(name)}/val.parquet" for name in names]
+    folders = [params.folder_of(name) for name in (*params.experiments, *params.fusions)]
     return {
         "edition": f"{edition.name}, version {edition.version}; {edition.source}",
         "commit": tags["git.commit"] + dirty,
@@ -147,8 +139,8 @@ def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> di
         "packages": ", ".join(f"{name} {tags[f'version.{name}']}" for name in PACKAGES),
         "params.yaml": f"SHA-256 {sha256(file)}, preset {params.preset}, seed {params.seed}",
         **{
-            f"predictions/{name}": f"SHA-256 {sha256(folder / name)}"
-            for name in files if (folder / name).is_file()
+            f"predictions/{name}/val.parquet": f"SHA-256 {sha256(folder / name / 'val.parquet')}"
+            for name in folders if (folder / name / "val.parquet").is_file()
         },
     }  # fmt: skip
 
