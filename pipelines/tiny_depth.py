@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="NETWORK")
 @click.option("--out", type=path, required=True, help="Folder of the network.")
-@click.option("--picture", type=path, required=True, help="PNG of the depth of unseen people.")
+@click.option(
+    "--picture", type=path, required=True,
+    help="PNG of estimated depth on people who were not trained on.",
+)  # fmt: skip
 @click.option("--record", type=path, required=True, help="The run's record.")
 @stage
 def main(params: Params, name: str, out: Path, picture: Path, record: Path) -> None:
