@@ -21,13 +21,7 @@ from pipelines._stage import existing, path, stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.modalities.modality import ModalityBase
     from benchmark.params.params import Params
-
-
-def has_frames(spec: ModalityBase) -> bool:
-    """Tell whether a modality stores frames to show; keypoints alone are none."""
-    return spec.content != "keypoints"
 
 
 @click.command()
@@ -48,15 +42,14 @@ def main(
     clips = read_clips(index, edition)
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
     frames = None
-    if has_frames(modality := params.all_modalities[spec.modality]):
+    if (modality := params.all_modalities[spec.modality]).content != "keypoints":
         frames = PackedVideos(modality.frames_folder(data / spec.modality), clips)
     else:
         click.echo(f"no hardest.png: {spec.modality} ({modality.kind}) stores no frames", err=True)
     with replacing_folder(out) as work:
         members = write_analyses(params, truths, probabilities, work, frames=frames)
     root = find_root()
-    run = analysis_record(root, spec, edition, members, out)
-    show_and_record(root, record, [run])
+    show_and_record(root, record, [analysis_record(root, spec, edition, members, out)])
     click.echo(f"wrote {out}: {', '.join(members)}")
 
 

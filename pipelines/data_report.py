@@ -39,16 +39,10 @@ def main(
     files = write_report(scan, out)
     root = find_root()
     run = new_record(
-        root,
-        experiment=DATA,
-        name=f"data {edition.name}",
-        start_ms=start,
-        end_ms=now_ms(),
+        root, experiment=DATA, name=f"data {edition.name}", start_ms=start, end_ms=now_ms(),
         params={"edition": f"{edition.name}/{edition.version}", "dataset": edition.dataset},
-        tags={"kind": "data"},
-        metrics=metrics(scan),
-        artifacts=files,
-    )
+        tags={"kind": "data"}, metrics=metrics(scan), artifacts=files,
+    )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {record}")
 

@@ -23,21 +23,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="FUSION")
-@click.option(
-    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
-)
-@click.option(
-    "--members",
-    type=existing,
-    required=True,
-    help="Folder with the probabilities of each experiment.",
-)
-@click.option(
-    "--out",
-    type=path,
-    required=True,
-    help="Folder to write the weights and the fused probabilities to.",
-)
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
+@click.option("--members", type=existing, required=True, help="Probabilities of each experiment.")
+@click.option("--out", type=path, required=True, help="Folder of weights and fused probabilities.")
 @stage
 def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:
     """Fit FUSION, an entry of section fusions, on validation; apply it to validation and test."""

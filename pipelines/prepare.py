@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="MODALITY")
 @click.option("--raw", type=existing, required=True, help="Folder of the raw archives.")
-@click.option(
-    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
-)
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
 @click.option("--out", type=path, required=True, help="Folder to write the prepared clips to.")
 @stage
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:

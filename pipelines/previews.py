@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="PREVIEWS")
-@click.option(
-    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
-)
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
 @click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
-@click.option(
-    "--out", type=path, required=True, help="Folder to write the pictures and the page to."
-)
+@click.option("--out", type=path, required=True, help="Folder of the pictures and the page.")
 @click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
 @stage
 def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:
@@ -40,16 +36,10 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
     files = write_previews(source, edition, out)
     root = find_root()
     run = new_record(
-        root,
-        experiment=DATA,
-        name=f"modalities {name}",
-        start_ms=start,
-        end_ms=now_ms(),
-        params={"previews": spec.model_dump(mode="json")},
-        tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"},
-        metrics={"previews": len(files) - 1},
-        artifacts=files,
-    )
+        root, experiment=DATA, name=f"modalities {name}", start_ms=start, end_ms=now_ms(),
+        params={"previews": spec.model_dump(mode="json")}, metrics={"previews": len(files) - 1},
+        tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"}, artifacts=files,
+    )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {len(files) - 1} pictures")
 

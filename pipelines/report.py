@@ -14,7 +14,7 @@ from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.results.ground_truth import ground_truths
 from benchmark.results.report.gallery import Archive, gallery
-from benchmark.results.report.page import Sources, provenance, render
+from benchmark.results.report.page import provenance, render
 from pipelines._stage import PARAMS, existing, path, stage
 
 if TYPE_CHECKING:
@@ -41,20 +41,9 @@ def main(
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
     archive = Archive(open_archive(raw, edition).video_files(), edition, clips)
     galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
-    # Several entries of `previews` may be of this edition; the page shows the first one's sheets.
-    sheets = next(
-        (key for key, spec in params.previews.items() if spec.edition == edition.name), None
-    )
-    sources = Sources(
-        table=reports / "table",
-        analysis=reports / "analysis",
-        curves=reports / "experiments",
-        sheets=reports / "modalities" / sheets if sheets else None,
-        data_report=reports / "data" / edition.name,
-    )
     train = np.bincount(clips.split("train").labels(), minlength=len(edition.classes))
     text = render(
-        sources, edition, params, galleries=galleries,
+        reports, edition, params, galleries=galleries,
         provenance=provenance(params, edition, PARAMS, probabilities), train=train,
     )  # fmt: skip
     write_text(out, text)

@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="SUBMISSION")
-@click.option(
-    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
-)
-@click.option(
-    "--probabilities", type=existing, required=True, help="Folder with all probabilities."
-)
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
+@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
 @click.option("--out", type=path, required=True, help="Folder to write the CSV and its zip to.")
 @click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
 @stage
@@ -47,8 +43,7 @@ def main(
     made_of = ingredients_of(file, spec.source, transductive=spec.transductive)
     written = write_submission(test, wanted_clips(challenge, clips), challenge, made_of, out)
     root = find_root()
-    records = [submission_record(root, written, out)]
-    show_and_record(root, record, records)
+    show_and_record(root, record, [submission_record(root, written, out)])
     guessed = f", {len(written.excluded)} excluded ones guessed" if written.excluded else ""
     click.echo(f"wrote {out}: {', '.join(written.files)}, {written.clips} clips, checked{guessed}")
 

@@ -11,7 +11,7 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
 from benchmark.results.entries import read_entries
 from benchmark.results.ground_truth import ground_truths
-from benchmark.results.leaderboards import leaderboard_lines
+from benchmark.results.leaderboards import board_of, leaderboard_page
 from benchmark.results.runs import table_records
 from benchmark.results.subsets import read_subsets
 from benchmark.results.table import Resampling, score_rows
@@ -48,11 +48,11 @@ def main(
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
     subsets = read_subsets(params.table.subsets, probabilities / "experiments", truths)
     own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
-    boards = leaderboard_lines(edition.name, {**own, **params.table.leaderboard})
+    board = board_of(edition.name)
+    boards = leaderboard_page(board, {**own, **params.table.leaderboard}) if board else []
     files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)
     root = find_root()
-    records = table_records(root, rows, edition, files)
-    show_and_record(root, record, records)
+    show_and_record(root, record, table_records(root, rows, edition, files))
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
 
 

@@ -21,25 +21,19 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="NETWORK")
 @click.option("--out", type=path, required=True, help="Folder of the network.")
 @click.option(
-    "--picture",
-    type=path,
-    required=True,
+    "--picture", type=path, required=True,
     help="PNG of estimated depth on people who were not trained on.",
-)
+)  # fmt: skip
 @click.option("--record", type=path, required=True, help="The run's record.")
 @stage
 def main(params: Params, name: str, out: Path, picture: Path, record: Path) -> None:
     """Train NETWORK, which estimates depth, on frames of generated people."""
     spec = entry(params.tiny_depth, "tiny_depth", name)
     with track(
-        find_root(),
-        experiment=TRAIN,
-        name=name,
+        find_root(), experiment=TRAIN, name=name, record=record, artifacts=[picture],
         params={"tiny_depth": spec.model_dump(mode="json")},
         tags={"kind": "training", "edition": spec.people},
-        record=record,
-        artifacts=[picture],
-    ) as run:
+    ) as run:  # fmt: skip
         train(spec, params.synthetic[spec.people], out, picture=picture, report=run.metrics)
     click.echo(f"wrote {out}, {picture} and {record}")
 

@@ -13,13 +13,12 @@ from sklearn.metrics import confusion_matrix
 
 from benchmark.core.errors import MismatchError
 from benchmark.editions.edition import edition_names, read_edition
-from benchmark.evaluation.calibration import calibration
+from benchmark.evaluation.scores import calibration
 from benchmark.params.params import read_params
 from benchmark.plots.analysis import calibration_figure
 from benchmark.results.analysis import Analyzed, by_group, confusion_csv, write_analysis
 from conftest import REPO
 from golden_rows import MIMIC, joint_stream, read_truth
-from pipelines.analyse import has_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +77,7 @@ def test_hard_clips_are_drawn_where_there_are_frames(found: Analyzed, tmp_path: 
 
 def test_every_modality_but_keypoints_has_frames() -> None:
     params = read_params(REPO / "params.yaml")
-    kinds = {spec.kind: has_frames(spec) for spec in params.all_modalities.values()}
+    kinds = {spec.kind: spec.content != "keypoints" for spec in params.all_modalities.values()}
     assert kinds["person_crop"]
     assert [kind for kind, shown in kinds.items() if not shown] == ["skeleton"]
 

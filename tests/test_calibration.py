@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.core.errors import FormatError
-from benchmark.evaluation.calibration import NUM_BINS, calibration
+from benchmark.evaluation.scores import NUM_BINS, calibration
 
 PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
 CLIPS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=80)

@@ -72,7 +72,7 @@ def test_missing_points_are_those_of_confidence_zero(scan: ArchiveScan) -> None:
     assert unseen[scan.layout.names.index("right elbow")] == 1, "point 3 of the tiny archive"
     assert unseen.sum() == 1
     assert len(scan.gaps) == len(scan.clips)
-    assert all(gap.missing == pytest.approx(1 / 36) for gap in scan.gaps)
+    assert all(missing == pytest.approx(1 / 36) for missing in scan.gaps.values())
 
 
 def test_the_scan_does_not_depend_on_the_number_of_workers(raw: Path, scan: ArchiveScan) -> None:

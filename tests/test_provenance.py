@@ -124,7 +124,7 @@ def test_what_a_stage_runs_counts_for_it(key: str, path: str, code: dict[str, se
         ("train@joint", "benchmark/training/monitor/throughput.py"),
         ("train@joint", "benchmark/training/monitor/samples.py"),
         ("train@joint", "benchmark/plots/figures.py"),
-        ("train@joint", "benchmark/evaluation/calibration.py"),
+        ("train@joint", "benchmark/evaluation/scores.py"),
         ("train@joint", "benchmark/tracking/store.py"),
         ("train@swin_flow", "benchmark/modalities/flow/dis.py"),
         ("predict@joint", "benchmark/training/loop.py"),

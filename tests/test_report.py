@@ -11,8 +11,8 @@ from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import probe, write_video
 from benchmark.editions.edition import read_edition
+from benchmark.plots.analysis import classes_figure, curves_figure
 from benchmark.results.ground_truth import GroundTruth
-from benchmark.results.report.charts import classes_figure, curves_figure
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
 from benchmark.results.report.page import _row
 from conftest import a_clip

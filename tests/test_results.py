@@ -227,10 +227,7 @@ def test_every_picture_has_the_same_bytes_each_time(rows: list[ResultRow], tmp_p
         save(confusion_figure(matrix, ["head up", "arms akimbo"]), folder / "confusion.png")
         curves = history_figure(history, losses=["train_loss"], scores=["val_top1"])
         save(curves, folder / "history.png")
-        save(
-            results_figure(rows, title="val", comparable=False, majority_baseline=0.1),
-            folder / "results.png",
-        )
+        save(results_figure(rows, MIMIC), folder / "results.png")
     for path in (tmp_path / "a").iterdir():
         data = path.read_bytes()
         assert data.startswith(b"\x89PNG")
@@ -251,12 +248,13 @@ def test_the_confusion_picture_shows_counts_names_and_absent_classes() -> None:
 def test_the_results_picture_says_itself_that_data_are_generated(
     comparable: bool, rows: list[ResultRow]
 ) -> None:
-    figure = results_figure(rows[1:2], title="val", comparable=comparable, majority_baseline=0.1)
+    edition = MIMIC.model_copy(update={"comparable": comparable})
+    figure = results_figure(rows[1:2], edition)
     said = any("GENERATED DATA, not comparable with iMiGUE" in text for text in texts(figure))
     assert said == (not comparable)
     assert "50.00" in texts(figure)
     with pytest.raises(FormatError, match=r"^results figure: no rows"):
-        results_figure([], title="val", comparable=comparable, majority_baseline=0.1)
+        results_figure([], edition)
 
 
 def test_a_history_without_a_named_column_is_refused() -> None:

@@ -222,10 +222,10 @@ def test_a_sheet_has_every_modality_at_the_same_moments_of_the_clip(
 ) -> None:
     made, clips = source
     rows, frames = clip_rows(made, next(iter(clips)))
-    assert [row.name for row in rows] == ["joint", "limb", "rgb", "flow"]
+    assert [name for name, _ in rows] == ["joint", "limb", "rgb", "flow"]
     assert frames == [1, 3, 6, 8, 10]  # the middles of five equal parts of 12 frames
-    assert all(len(row.pictures) == 5 for row in rows)
-    assert [row.pictures[0].shape for row in rows][2:] == [(32, 44, 3)] * 2
+    assert all(len(pictures) == 5 for _, pictures in rows)
+    assert [pictures[0].shape for _, pictures in rows][2:] == [(32, 44, 3)] * 2
 
 
 def test_sheets_show_one_training_clip_of_each_class_and_a_page_names_them(

@@ -94,10 +94,8 @@ def gaps_figure(scan: ArchiveScan) -> Figure | None:
     order = np.argsort(-unseen, kind="stable")
     figure = Figure(figsize=(8.5, 0.9 + 0.2 * len(unseen)), layout="constrained")
     axes = figure.add_subplot()
-    axes.barh(range(len(unseen)), 100 * unseen[order], color=BLUE)
-    for y, value in enumerate(unseen[order]):
-        axes.annotate(f"{100 * value:.1f}", (100 * value, y), (3, 0), va="center", size=6.5,
-                      textcoords="offset points")  # fmt: skip
+    bars = axes.barh(range(len(unseen)), 100 * unseen[order], color=BLUE)
+    axes.bar_label(bars, fmt="%.1f", size=6.5, padding=3)
     axes.set_yticks(range(len(unseen)), [plain(scan.layout.names[k]) for k in order], size=7)
     axes.invert_yaxis()
     axes.margins(y=0.01)
@@ -117,9 +115,9 @@ def sample_picture(sample: SampleFrame, layout: Layout | None) -> NDArray[np.uin
     scale = HEIGHT_PX / height
     size = (round(width * scale), HEIGHT_PX)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = np.ascontiguousarray(cv2.resize(sample.frame, size, interpolation=how))
+    picture = np.ascontiguousarray(cv2.resize(sample.frame, size, interpolation=how), np.uint8)
     if layout is None or sample.points is None:
-        return picture.astype(np.uint8)
+        return picture
     places = [(round(float(x * scale)), round(float(y * scale))) for x, y, _ in sample.points]
     seen = sample.points[:, 2] > 0
     for start, end in layout.edges:
@@ -129,7 +127,7 @@ def sample_picture(sample: SampleFrame, layout: Layout | None) -> NDArray[np.uin
         if confidence > 0:
             color = SURE if confidence >= 0.5 else UNSURE
             cv2.circle(picture, place, 2, color, -1, cv2.LINE_AA)
-    return picture.astype(np.uint8)
+    return picture
 
 
 def samples_figure(scan: ArchiveScan) -> Figure:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from benchmark.archives.expected_counts import label_differences
 from benchmark.core.findings import Finding, worst_first
 from benchmark.editions.edition import SPLITS
@@ -102,14 +100,13 @@ def _gaps(scan: ArchiveScan) -> Iterator[Finding]:
     gaps = scan.gaps
     if not gaps:  # every sheet is damaged, and a fault names each of them
         return
-    share = np.array([gap.missing for gap in gaps])
-    worst = gaps[int(share.argmax())]
+    worst = max(gaps, key=lambda clip: gaps[clip])
     yield Finding(
         "note",
         f"{100 * float(scan.unseen().mean()):.1f} % of all points have confidence 0; worst clip "
-        f"{worst.clip_id}: {100 * worst.missing:.1f} %",
+        f"{worst}: {100 * gaps[worst]:.1f} %",
     )
-    if empty := [gap.clip_id for gap in gaps if gap.missing >= 1]:
+    if empty := [clip for clip, missing in gaps.items() if missing >= 1]:
         first = ", ".join(empty[:NAMED])
         yield Finding("note", f"{len(empty)} clips have no seen point at all, the first: {first}")
 
@@ -121,8 +118,7 @@ def _subjects(scan: ArchiveScan) -> Iterator[Finding]:
             splits.setdefault(clip.subject, set()).add(clip.split)
     shared = sorted(name for name, where in splits.items() if len(where) > 1)
     if shared:
-        yield Finding(
-            "note", f"{len(shared)} subjects are in several splits, the first: {shared[0]}"
-        )
+        text = f"{len(shared)} subjects are in several splits, the first: {shared[0]}"
+        yield Finding("note", text)
     elif splits:
         yield Finding("ok", "no subject is in two splits")

@@ -10,13 +10,7 @@ import numpy as np
 
 from benchmark.core.files import csv_text, replacing_folder, write_text
 from benchmark.core.html import data_uri, jpeg_uri, render_template
-from benchmark.data_report.figures import (
-    gaps_figure,
-    lengths_figure,
-    sample_picture,
-    samples_figure,
-    tail_figure,
-)
+from benchmark.data_report import figures
 from benchmark.data_report.findings import findings
 from benchmark.editions.edition import SPLITS
 from benchmark.plots.figures import png, save
@@ -42,10 +36,11 @@ def write_report(scan: ArchiveScan, folder: Path) -> list[Path]:
     found = findings(scan)
     with replacing_folder(folder) as work:
         write_text(work / PAGE, _page(scan, found))
-        write_text(work / TABLE, _table(scan))
+        header = [column.replace(" %", "").replace(" ", "_") for column in COLUMNS]
+        write_text(work / TABLE, csv_text(header, _rows(scan)))
         # Keys unsorted: the report lists the splits in this order.
         write_text(work / SUMMARY, json.dumps(summary(scan, found), indent=1) + "\n")
-        save(samples_figure(scan), work / SHEET)
+        save(figures.samples_figure(scan), work / SHEET)
     return [folder / name for name in (PAGE, TABLE, SHEET)]
 
 
@@ -61,64 +56,48 @@ def summary(scan: ArchiveScan, found: Sequence[Finding]) -> dict[str, Any]:
 
 def metrics(scan: ArchiveScan) -> dict[str, float]:
     """Compute the numbers of the MLflow run."""
-    clips, gaps = scan.clips, scan.gaps
-    numbers: dict[str, float] = {
+    return {
         "videos": len(scan.videos),
-        "clips": len(clips),
-        "excluded": len(clips.excluded),
-        "hours": sum(clip.frames / clip.fps for clip in clips) / 3600,
+        "clips": len(scan.clips),
+        "excluded": len(scan.clips.excluded),
+        "hours": sum(clip.frames / clip.fps for clip in scan.clips) / 3600,
         "faults": sum(len(video.faults) for video in scan.videos),
+        **({"missing_points": 100 * float(scan.unseen().mean())} if scan.gaps else {}),
     }
-    if gaps:
-        numbers["missing_points"] = 100 * float(scan.unseen().mean())
-    return numbers
 
 
 def _page(scan: ArchiveScan, found: Sequence[Finding]) -> str:
-    gaps = gaps_figure(scan)
+    gaps = figures.gaps_figure(scan)
     return render_template(
         Path(__file__).with_name(f"{PAGE}.j2"),
-        edition=scan.edition,
-        findings=found,
-        splits=_splits(scan),
-        tail=_tail(scan),
+        edition=scan.edition, findings=found, splits=_splits(scan), tail=_tail(scan),
+        columns=COLUMNS, videos=_rows(scan),
         figures={
-            "tail": _embed(tail_figure(scan)),
-            "lengths": _embed(lengths_figure(scan)),
+            "tail": _embed(figures.tail_figure(scan)),
+            "lengths": _embed(figures.lengths_figure(scan)),
             "gaps": gaps and _embed(gaps),
         },
         samples=[
             {
                 "name": scan.edition.classes[sample.clip.label or 0],
                 "clip_id": sample.clip.clip_id,
-                "picture": jpeg_uri(sample_picture(sample, scan.layout)),
+                "picture": jpeg_uri(figures.sample_picture(sample, scan.layout)),
             }
             for sample in scan.samples()
         ],
-        columns=COLUMNS,
-        videos=_rows(scan),
-    )
+    )  # fmt: skip
 
 
 def _splits(scan: ArchiveScan) -> list[dict[str, Any]]:
     rows = []
-    for split in SPLITS:
-        clips = scan.clips.split(split)
-        if not len(clips):
-            continue
+    for clips in filter(len, map(scan.clips.split, SPLITS)):
         frames = [clip.frames for clip in clips]
         seconds = [clip.frames / clip.fps for clip in clips]
-        rows.append(
-            {
-                "split": split,
-                "videos": len({*clips.videos}),
-                "clips": len(clips),
-                "hours": round(sum(seconds) / 3600, 4),
-                "median": round(float(np.median(seconds)), 3),
-                "shortest": min(frames),
-                "longest": max(frames),
-            }
-        )
+        rows.append({
+            "split": next(iter(clips)).split, "videos": len({*clips.videos}), "clips": len(clips),
+            "hours": round(sum(seconds) / 3600, 4), "median": round(float(np.median(seconds)), 3),
+            "shortest": min(frames), "longest": max(frames),
+        })  # fmt: skip
     return rows
 
 
@@ -139,26 +118,14 @@ def _rows(scan: ArchiveScan) -> list[list[str]]:
     rows = []
     for video in scan.videos:
         info, missing = video.info, video.missing
-        rows.append(
-            [
-                video.video,
-                video.split,
-                str(video.clips),
-                str(info.frames),
-                f"{info.frames / info.fps:.1f}" if info.fps else "",
-                f"{info.fps:.5g}",
-                str(info.width),
-                str(info.height),
-                "" if video.sheet_rows is None else str(video.sheet_rows),
-                "" if missing is None else f"{100 * missing:.1f}",
-            ]
-        )
+        seconds = f"{info.frames / info.fps:.1f}" if info.fps else ""
+        cells = [
+            video.video, video.split, video.clips, info.frames, seconds, f"{info.fps:.5g}",
+            info.width, info.height, "" if video.sheet_rows is None else video.sheet_rows,
+            "" if missing is None else f"{100 * missing:.1f}",
+        ]  # fmt: skip
+        rows.append([str(cell) for cell in cells])
     return rows
-
-
-def _table(scan: ArchiveScan) -> str:
-    header = [column.replace(" %", "").replace(" ", "_") for column in COLUMNS]
-    return csv_text(header, _rows(scan))
 
 
 def _embed(figure: Figure) -> str:

@@ -28,21 +28,14 @@ if TYPE_CHECKING:
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Previews
 
-    Frames: TypeAlias = NDArray[np.uint8]
+    Frame: TypeAlias = NDArray[np.uint8]
+    Rows: TypeAlias = list[tuple[str, list[Frame]]]
 
 MAP_SIZE, SIGMA = 56, 0.6
 """Side and Gaussian width of the heat maps in pixels, as in the paper."""
 GAP = 1.03
 """Width of a cell divided by that of the widest picture."""
 PAGE = "previews.html"
-
-
-class PreviewRow(NamedTuple):
-    """One modality at the chosen moments."""
-
-    name: str
-    pictures: list[Frames]
-    """uint8 (H, W, 3) each."""
 
 
 class PreviewSource(NamedTuple):
@@ -55,28 +48,25 @@ class PreviewSource(NamedTuple):
     clips: Clips
 
 
-def clip_rows(source: PreviewSource, clip: Clip) -> tuple[list[PreviewRow], list[int]]:
-    """Read every modality of the sheet, and the numbers of the shown frames of the clip.
+def clip_rows(source: PreviewSource, clip: Clip) -> tuple[Rows, list[int]]:
+    """Read the pictures of every modality, uint8 (H, W, 3), and the numbers of the shown frames.
 
     Raises:
         FormatError: A prepared modality is missing.
     """
     count = min(source.spec.moments, clip.frames)
     # The middles of equal parts: the first and last frame of a clip show little of a gesture.
-    frames = (np.arange(count) + 0.5) * clip.frames / count
-    frames = frames.astype(np.int64)
-    rows = []
-    if source.spec.skeleton is not None:
-        rows += _maps(source, clip, frames)
+    frames = ((np.arange(count) + 0.5) * clip.frames / count).astype(np.int64)
+    rows = [] if source.spec.skeleton is None else _maps(source, clip, frames)
     for name in source.spec.videos:
         spec = source.modalities[name]
         stored = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
         assert isinstance(spec, VideoModality), "params.yaml was checked"
-        rows.append(PreviewRow(name, [spec.show(frame) for frame in stored]))
+        rows.append((name, [spec.show(frame) for frame in stored]))
     return rows, frames.tolist()
 
 
-def _maps(source: PreviewSource, clip: Clip, frames: NDArray[np.int64]) -> list[PreviewRow]:
+def _maps(source: PreviewSource, clip: Clip, frames: NDArray[np.int64]) -> Rows:
     reader = SkeletonReader(source.folder / str(source.spec.skeleton), source.clips)
     points = reader.read(clip.clip_id)[frames]
     points = to_box(points, person_box(points, (clip.width, clip.height)), MAP_SIZE)
@@ -86,39 +76,35 @@ def _maps(source: PreviewSource, clip: Clip, frames: NDArray[np.int64]) -> list[
         "limb": limb_volumes(view, edges.reshape(-1, 2), MAP_SIZE, SIGMA),
     }
     return [
-        PreviewRow(name, [maps_picture(maps.numpy()) for maps in volume[0].permute(1, 2, 3, 0)])
+        (name, [maps_picture(maps.numpy()) for maps in volume[0].permute(1, 2, 3, 0)])
         for name, volume in volumes.items()
     ]
 
 
-def preview_figure(rows: Sequence[PreviewRow], frames: Sequence[int], title: str) -> Figure:
+def preview_figure(rows: Rows, frames: Sequence[int], title: str) -> Figure:
     """Draw modalities below each other, time to the right."""
-    figure = Figure(
-        figsize=(1.5 + 1.75 * len(frames), 0.6 + 1.15 * len(rows)), layout="constrained"
-    )
+    size = (1.5 + 1.75 * len(frames), 0.6 + 1.15 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", size=10)
-    shapes = [picture.shape for row in rows for picture in row.pictures]
+    shapes = [picture.shape for _, pictures in rows for picture in pictures]
     ratio = GAP * max(width / height for height, width, _ in shapes)
-    for r, row in enumerate(rows):
-        axes = figure.add_subplot(len(rows), 1, r + 1)
+    for place, (name, pictures) in enumerate(rows):
+        axes = figure.add_subplot(len(rows), 1, place + 1)
         # One picture per row: matplotlib takes a second to arrange a hundred pictures.
-        cells = [_padded(picture, ratio) for picture in row.pictures]
+        cells = [_padded(picture, ratio) for picture in pictures]
         axes.imshow(np.concatenate(cells, axis=1))
-        width = cells[0].shape[1]
-        middles = [width * (place + 0.5) for place in range(len(cells))]
-        if r == 0:
+        axes.set(xticks=[], yticks=[])
+        if place == 0:
+            middles = cells[0].shape[1] * (np.arange(len(cells)) + 0.5)
             axes.set_xticks(middles, [f"frame {frame}" for frame in frames], size=8)
-        else:
-            axes.set_xticks([])
         axes.xaxis.tick_top()
-        axes.set_yticks([])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_ylabel(row.name, size=9)
+        axes.set_ylabel(name, size=9)
     return figure
 
 
-def _padded(picture: Frames, ratio: float) -> Frames:
+def _padded(picture: Frame, ratio: float) -> Frame:
     """Add white to the left and right, until the picture is `ratio` times as wide as high."""
     missing = max(round(ratio * picture.shape[0]) - picture.shape[1], 0)
     sides = (missing // 2, missing - missing // 2)

@@ -44,14 +44,6 @@ class SampleFrame(NamedTuple):
     """float32 (J, 3) of x px, y px, confidence."""
 
 
-class ClipGaps(NamedTuple):
-    """How much of a clip's skeleton is missing."""
-
-    clip_id: str
-    missing: float
-    """Share of its points with confidence 0."""
-
-
 @dataclass(frozen=True)
 class VideoScan:
     """What the scan saw of one raw video."""
@@ -62,7 +54,8 @@ class VideoScan:
     info: VideoInfo
     sheet_rows: int | None
     """Rows of its OpenPose sheet; None where the data set has none."""
-    gaps: tuple[ClipGaps, ...]
+    gaps: dict[str, float]
+    """Clip id -> share of the points of its skeleton with confidence 0."""
     unseen: NDArray[np.int64]
     """int64 (J,): frames within clips where a point has confidence 0."""
     seen_frames: int
@@ -90,9 +83,9 @@ class ArchiveScan:
     """Arrays of keypoints that belong to no clip."""
 
     @property
-    def gaps(self) -> list[ClipGaps]:
-        """Missing points of every clip, in the order of the videos."""
-        return [gap for video in self.videos for gap in video.gaps]
+    def gaps(self) -> dict[str, float]:
+        """Share of missing points of every clip by its id, in the order of the videos."""
+        return {clip: share for video in self.videos for clip, share in video.gaps.items()}
 
     def unseen(self) -> NDArray[np.float64]:
         """Compute the share of frames in which each point is missing: float64 (J,)."""
@@ -128,9 +121,8 @@ def scan_archive(root: Path, edition: Edition, clips: Clips, *, workers: int) ->
         wanted = tuple(clip for clip in of_video if clip.clip_id in chosen)
         points = keypoints and keypoints.only(of_video)
         jobs.append(_Job(of_video, wanted, files[video], points))
-    scans = map_in_processes(
-        partial(_scan_video, layout=layout), jobs, what="scan", workers=workers
-    )
+    scan_video = partial(_scan_video, layout=layout)
+    scans = map_in_processes(scan_video, jobs, what="scan", workers=workers)
     # The jobs are sorted by name; the report has the order of the index.
     order = {video: k for k, video in enumerate(Counter(clips.videos))}
     videos = sorted(scans, key=lambda scan: order[scan.video])
@@ -180,17 +172,12 @@ def _scan_video(job: _Job, *, layout: Layout | None) -> VideoScan:
     for points in points_of.values():
         unseen += (points[..., 2] <= 0).sum(0)
     return VideoScan(
-        video=first.video,
-        split=first.split,
-        clips=len(clips),
+        video=first.video, split=first.split, clips=len(clips),
         info=probe_raw(job.file, excluded=True),  # damage is among the faults by now
-        sheet_rows=rows,
-        gaps=tuple(ClipGaps(c, float((p[..., 2] <= 0).mean())) for c, p in points_of.items()),
-        unseen=unseen,
-        seen_frames=sum(map(len, points_of.values())),
-        samples=tuple(samples),
-        faults=tuple(str(fault) for fault in faults.errors),
-    )
+        sheet_rows=rows, unseen=unseen, seen_frames=sum(map(len, points_of.values())),
+        gaps={clip: float((p[..., 2] <= 0).mean()) for clip, p in points_of.items()},
+        samples=tuple(samples), faults=tuple(str(fault) for fault in faults.errors),
+    )  # fmt: skip
 
 
 def _samples(

@@ -97,14 +97,12 @@ def subset_counts(p: NDArray[np.float64], labels: Sequence[NDArray[np.int64]]) -
         FormatError: More than `MOST_MEMBERS` members, or not one label per clip.
     """
     if len(p) > MOST_MEMBERS:
-        raise FormatError(
-            "subsets", "too many members", expected=f"at most {MOST_MEMBERS}", found=str(len(p))
-        )
+        wanted = f"at most {MOST_MEMBERS}"
+        raise FormatError("subsets", "too many members", expected=wanted, found=str(len(p)))
     label = np.concatenate(labels)
     if len(label) != p.shape[1]:
-        raise FormatError(
-            "subsets", "not one label per clip", expected=str(p.shape[1]), found=str(len(label))
-        )
+        wrong, wanted = "not one label per clip", str(p.shape[1])
+        raise FormatError("subsets", wrong, expected=wanted, found=str(len(label)))
     starts = np.cumsum([0, *map(len, labels)])[:-1]
     counts = np.zeros((2 ** len(p), len(labels)), np.int64)
     for subset, total in _sums(p, 0, np.zeros(p.shape[1:]), 0):

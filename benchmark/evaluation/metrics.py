@@ -112,30 +112,20 @@ def majority_baseline(train_label: NDArray[np.int64], label: NDArray[np.int64]) 
         FormatError: One of the two splits has no clip.
     """
     if not len(train_label) or not len(label):
-        raise FormatError(
-            "majority baseline",
-            "no clips",
-            expected="at least one in each split",
-            found=f"{len(train_label)} in train, {len(label)} to score",
-        )
+        found = f"{len(train_label)} in train, {len(label)} to score"
+        wanted = "at least one in each split"
+        raise FormatError("majority baseline", "no clips", expected=wanted, found=found)
     return float(np.mean(label == np.bincount(train_label).argmax()))
 
 
 def _check(p: NDArray[np.floating], label: NDArray[np.int64]) -> None:
     if p.ndim != 2 or label.shape != p.shape[:1] or not len(label):
-        raise FormatError(
-            "metrics",
-            "needs one row of probabilities and one label for each of at least one clip",
-            found=f"shapes {p.shape} and {label.shape}",
-        )
+        needs = "needs one row of probabilities and one label for each of at least one clip"
+        raise FormatError("metrics", needs, found=f"shapes {p.shape} and {label.shape}")
     outside = (label < 0) | (label >= p.shape[1])
     if outside.any():
-        raise FormatError(
-            "metrics",
-            f"{int(outside.sum())} label(s) outside the classes",
-            expected=f"0 to {p.shape[1] - 1}",
-            found=str(int(label[outside][0])),
-        )
+        wrong, wanted = f"{outside.sum()} label(s) outside the classes", f"0 to {p.shape[1] - 1}"
+        raise FormatError("metrics", wrong, expected=wanted, found=str(label[outside][0]))
     if not np.isfinite(p).all():
         row = int(np.flatnonzero(~np.isfinite(p).all(axis=1))[0])
         raise FormatError("metrics", f"probabilities of row {row} are not finite")

@@ -38,9 +38,6 @@ def by_class(
         {
             "class": list(classes),
             "train_clips": np.bincount(train_label, minlength=len(classes)),
-            "clips": clips,
-            "recall": recall,
-            "precision": precision,
-            "f1": f1,
+            "clips": clips, "recall": recall, "precision": precision, "f1": f1,
         }
-    )
+    )  # fmt: skip

@@ -1,15 +1,16 @@
-"""What stage evaluate writes of one system: metrics.json and predictions.csv."""
+"""What stage evaluate writes of one system: metrics.json and predictions.csv; its calibration."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.core.errors import FormatError
 from benchmark.core.files import csv_text, write_text
 from benchmark.core.schema import Positive, Share, read_json
-from benchmark.evaluation.calibration import calibration
 from benchmark.evaluation.metrics import Metrics, correctness, ranking, score
 
 if TYPE_CHECKING:
@@ -17,6 +18,60 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+NUM_BINS = 15
+"""Equal-width bins of confidence, as in Guo et al. 2017."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Confidence against accuracy in B bins of equal width over [0, 1].
+
+    Bin b holds the clips with confidence in (edges[b], edges[b + 1]]; confidence 0 is in bin 0.
+    """
+
+    ece: float
+    """Expected calibration error in [0, 1]: mean gap of the bins, weighted by their clips."""
+    edges: NDArray[np.float64]
+    """Float64 (B + 1,), from 0 to 1."""
+    count: NDArray[np.int64]
+    """Clips in each bin, int64 (B,)."""
+    confidence: NDArray[np.float64]
+    """Mean confidence of each bin, float64 (B,) in [0, 1]; NaN where the bin is empty."""
+    accuracy: NDArray[np.float64]
+    """Share of correct predictions in each bin, float64 (B,) in [0, 1]; NaN where it is empty."""
+
+
+def calibration(
+    confidence: NDArray[np.floating], correct: NDArray[np.bool_], *, bins: int = NUM_BINS
+) -> Calibration:
+    """Compute the expected calibration error with the bins that it is summed over.
+
+    `confidence` (N,) in [0, 1] is the probability of the prediction, `correct` bool (N,) whether
+    the prediction is right.
+
+    Raises:
+        FormatError: There are no clips, or not as many confidences as predictions.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
+    """
+    if confidence.shape != correct.shape or correct.ndim != 1 or not len(correct):
+        needs = "needs one confidence and one prediction for each of at least one clip"
+        found = f"shapes {confidence.shape} and {correct.shape}"
+        raise FormatError("calibration", needs, found=found)
+    edges = np.linspace(0, 1, bins + 1)
+    # `left` puts a confidence that equals an edge into the bin below that edge; 0 has no bin below
+    # and is clipped into the first. A float32 row may sum to a little over 1, so a confidence may
+    # exceed 1: it is clipped into the last bin.
+    index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    # An empty bin is 0 / 0: NaN is what it should be, the warning is not.
+    with np.errstate(invalid="ignore"):
+        mean_confidence = np.bincount(index, confidence.astype(np.float64), bins) / count
+        accuracy = np.bincount(index, correct.astype(np.float64), bins) / count
+    gap = np.abs(accuracy - mean_confidence)[count > 0]
+    ece = float(gap @ count[count > 0] / len(correct))
+    return Calibration(ece, edges, count.astype(np.int64), mean_confidence, accuracy)
 
 
 class Scores(Metrics):
@@ -57,22 +112,16 @@ def read_metrics(path: Path) -> Scores:
 
 
 def predictions_csv(
-    clip_ids: Sequence[str],
-    p: NDArray[np.floating],
-    label: NDArray[np.int64],
+    clip_ids: Sequence[str], p: NDArray[np.floating], label: NDArray[np.int64],
     classes: Sequence[str],
-) -> str:
+) -> str:  # fmt: skip
     """Format predictions.csv, which `dvc plots` counts into a confusion picture.
 
     Args:
         clip_ids: N ids; the rows keep their order.
-        p: Probabilities, (N, K).
+        p: Probabilities, (N, K); the table holds those of the predicted classes.
         label: True classes, int64 (N,) in [0, K).
         classes: K names.
-
-    Returns:
-        `clip_id,label,prediction,probability`: names of classes, and the probability of the
-        predicted one.
     """
     predicted = ranking(p)[:, 0]
     probability = p[np.arange(len(p)), predicted]

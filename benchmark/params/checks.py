@@ -81,30 +81,22 @@ def _check_previews(params: Params) -> Iterator[str]:
         for name, content in wanted.items():
             spec = params.all_modalities.get(name)
             if spec is None or (spec.content, spec.edition) != (content, previews.edition):
-                yield (
-                    f"previews.{key}: no modality '{name}' with {content} of edition"
-                    f" '{previews.edition}'"
-                )
+                what = f"'{name}' with {content} of edition '{previews.edition}'"
+                yield f"previews.{key}: no modality {what}"
 
 
 def _check_experiments(params: Params) -> Iterator[str]:
     modalities = params.all_modalities
     for key, experiment in params.experiments.items():
-        where = f"experiments.{key}"
-        modality = modalities.get(experiment.modality)
-        if modality is None:
-            section = "modalities or estimates"
-            yield from _missing(f"{where}.modality", experiment.modality, section, modalities)
-        elif modality.content not in experiment.input.reads:
-            yield (
-                f"{where}.modality: input '{experiment.input.kind}' cannot read modality"
-                f" '{experiment.modality}' of kind '{modality.kind}'"
-            )
-        elif modality.edition != experiment.edition:
-            yield (
-                f"{where}.modality: '{experiment.modality}' belongs to edition"
-                f" '{modality.edition}', the experiment to '{experiment.edition}'"
-            )
+        where, name, edition = f"experiments.{key}", experiment.modality, experiment.edition
+        yield from _missing(f"{where}.modality", name, "modalities or estimates", modalities)
+        modality, kind = modalities.get(name), experiment.input.kind
+        if modality and modality.content not in experiment.input.reads:
+            cannot = f"cannot read modality '{name}' of kind '{modality.kind}'"
+            yield f"{where}.modality: input '{kind}' {cannot}"
+        elif modality and modality.edition != edition:
+            belongs = f"belongs to edition '{modality.edition}', the experiment to '{edition}'"
+            yield f"{where}.modality: '{name}' {belongs}"
         yield from _missing(f"{where}.recipe", experiment.recipe, "recipes", params.recipes)
         for problem in experiment.backbone.faults(experiment.input):
             yield f"{where}.{problem}"
@@ -128,8 +120,7 @@ def _check_initial_weights(params: Params) -> Iterator[str]:
     try:
         TopologicalSorter(parents).prepare()
     except CycleError as error:
-        cycle = " -> ".join(error.args[1])
-        yield f"experiments: init_from forms a cycle: {cycle}"
+        yield f"experiments: init_from forms a cycle: {' -> '.join(error.args[1])}"
 
 
 def _check_fusions(params: Params) -> Iterator[str]:
@@ -146,9 +137,8 @@ def _check_fusions(params: Params) -> Iterator[str]:
 def _check_table(params: Params) -> Iterator[str]:
     sources, section = {**params.experiments, **params.fusions}, "experiments or fusions"
     for row in params.table.rows:
-        for name in row.members or (row.source,):
-            if name is not None:
-                yield from _missing(_row(row), name, section, sources)
+        for name in filter(None, row.members or (row.source,)):
+            yield from _missing(_row(row), name, section, sources)
     for name in params.table.subsets:
         yield from _missing("table.subsets", name, "experiments", params.experiments)
     # A published number beside a score on synthetic clips would look like a comparison.
@@ -202,7 +192,7 @@ def _check_submissions(params: Params) -> Iterator[str]:
 
 
 def _check_analysis(params: Params) -> Iterator[str]:
-    spec, modalities = params.analysis, params.all_modalities
+    spec = params.analysis
     sources = {**params.experiments, **params.fusions}
     yield from _missing("analysis.source", spec.source, "experiments or fusions", sources)
     for name in spec.members:
@@ -211,9 +201,7 @@ def _check_analysis(params: Params) -> Iterator[str]:
     if spec.edition != params.table.edition:
         yield f"analysis.edition: must be the edition of the table, '{params.table.edition}'"
         return
-    modality = modalities.get(spec.modality)
+    modality = params.all_modalities.get(spec.modality)
     if modality is None or modality.edition != spec.edition:
-        yield (
-            f"analysis.modality: no entry '{spec.modality}' of edition '{spec.edition}' in"
-            " modalities or estimates"
-        )
+        wanted = f"'{spec.modality}' of edition '{spec.edition}'"
+        yield f"analysis.modality: no entry {wanted} in modalities or estimates"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from benchmark.evaluation.bootstrap import Interval
-    from benchmark.evaluation.metrics import Metrics
+    from benchmark.editions.edition import Edition
+    from benchmark.results.table import ResultRow
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 COLORS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9")
@@ -34,30 +34,6 @@ ABSENT = "#e4e4e4"
 """Background of a class without clips."""
 
 DPI = 120
-
-
-class Row(Protocol):
-    """What `results_figure` reads of one row; `results.table.ResultRow` is one."""
-
-    @property
-    def title(self) -> str:
-        """Name beside the line."""
-        ...
-
-    @property
-    def is_fusion(self) -> bool:
-        """Whether several experiments make the row."""
-        ...
-
-    @property
-    def metrics(self) -> Metrics:
-        """Scores, of which top-1 is drawn."""
-        ...
-
-    @property
-    def interval(self) -> Interval:
-        """Of top-1."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -100,12 +76,8 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
     """
     num_classes = len(classes)
     if matrix.shape != (num_classes, num_classes):
-        raise FormatError(
-            "confusion figure",
-            "wrong shape",
-            expected=f"{num_classes} classes",
-            found=str(matrix.shape),
-        )
+        expected, found = f"{num_classes} classes", str(matrix.shape)
+        raise FormatError("confusion figure", "wrong shape", expected=expected, found=found)
     clips = matrix.sum(axis=1)
     # The gray row of an absent class is drawn over its shares: here they must only not be 0 / 0.
     share = matrix / np.maximum(clips, 1)[:, None]
@@ -152,15 +124,10 @@ def history_figure(
         for index, name in enumerate(names):
             measured = history[["epoch", name]].dropna()
             axes.plot(
-                measured["epoch"],
-                measured[name] * factor,
-                label=name,
-                markersize=4,
-                color=COLORS[index % len(COLORS)],
-                marker=MARKERS[index % len(MARKERS)],
-            )
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(unit)
+                measured["epoch"], measured[name] * factor, label=name, markersize=4,
+                color=COLORS[index % len(COLORS)], marker=MARKERS[index % len(MARKERS)],
+            )  # fmt: skip
+        axes.set(xlabel="epoch", ylabel=unit)
         axes.set_ylim(bottom=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
@@ -169,18 +136,8 @@ def history_figure(
     return figure
 
 
-def results_figure(
-    rows: Sequence[Row], *, title: str, comparable: bool, majority_baseline: float
-) -> Figure:
-    """Draw top-1 of each row with its 95 % interval, and the majority baseline.
-
-    Args:
-        rows: From top to bottom.
-        title: Stands above the picture.
-        comparable: Whether the scores may stand beside published ones. Where they may not, the
-            picture itself says that the data are generated, so that nobody takes it for a result
-            when it is shown without its page.
-        majority_baseline: Top-1 of always predicting the largest class of training, in [0, 1].
+def results_figure(rows: Sequence[ResultRow], edition: Edition) -> Figure:
+    """Draw top-1 of the rows of one split with 95 % intervals, and the majority baseline.
 
     Raises:
         FormatError: There is no row to show.
@@ -191,40 +148,35 @@ def results_figure(
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
         _interval_line(axes, place, row)
-    axes.axvline(100 * majority_baseline, color="#666666", linestyle="--", linewidth=1)
+    baseline = 100 * rows[0].majority_baseline
+    axes.axvline(baseline, color="#666666", linestyle="--", linewidth=1)
     axes.annotate(
-        "always the largest class",
-        (100 * majority_baseline, len(rows) - 0.45),
-        xytext=(3, 0),
-        textcoords="offset points",
-        size=8,
-        color="#444444",
-        va="center",
-    )
+        "always the largest class", (baseline, len(rows) - 0.45), xytext=(3, 0),
+        textcoords="offset points", size=8, color="#444444", va="center",
+    )  # fmt: skip
     axes.set_yticks(range(len(rows)), [row.title for row in rows])
     # From high to low: the first row is at the top, and the baseline's words have room below.
     axes.set_ylim(len(rows) - 0.2, -0.6)
     axes.set_xlim(left=0, right=max(1, *(110 * row.interval.high for row in rows)))
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("top-1 in %, 95 % interval (videos resampled); ◆ fusion, ● single stream")
-    note = "" if comparable else "GENERATED DATA, not comparable with iMiGUE\n"
-    axes.set_title(note + title, loc="left", size=11, color="black" if comparable else VERMILION)
+    title, color = f"{edition.title}, {rows[0].split}", "black"
+    # In the picture itself, so that nobody takes it for a result when it is shown without its page.
+    if not edition.comparable:
+        title, color = f"GENERATED DATA, not comparable with iMiGUE\n{title}", VERMILION
+    axes.set_title(title, loc="left", size=11, color=color)
     return figure
 
 
-def _interval_line(axes: Axes, place: int, row: Row) -> None:
+def _interval_line(axes: Axes, place: int, row: ResultRow) -> None:
     color, marker = (VERMILION, "D") if row.is_fusion else (BLUE, "o")
     bounds = [100 * row.interval.low, 100 * row.interval.high]
     axes.plot(bounds, [place, place], color=color, linewidth=2)
     axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=7)
     axes.annotate(
-        f"{100 * row.metrics.top1:.2f}",
-        (bounds[1], place),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        size=9,
-    )
+        f"{100 * row.metrics.top1:.2f}", (bounds[1], place), xytext=(6, 0),
+        textcoords="offset points", va="center", size=9,
+    )  # fmt: skip
 
 
 def plain(text: str) -> str:
@@ -251,14 +203,9 @@ def _class_ticks(axes: Axes, classes: Sequence[str], clips: NDArray[np.int64]) -
     places = range(len(classes))
     rows = [f"{plain(name)}  {index:>2}  (n={clips[index]})" for index, name in enumerate(classes)]
     axes.set_yticks(places, rows, size=8)
-    axes.set_xticks(
-        places,
-        [f"{index} {plain(name)}" for index, name in enumerate(classes)],
-        size=8,
-        rotation=90,
-    )
-    axes.set_ylabel("label")
-    axes.set_xlabel("prediction")
+    columns = [f"{index} {plain(name)}" for index, name in enumerate(classes)]
+    axes.set_xticks(places, columns, size=8, rotation=90)
+    axes.set(xlabel="prediction", ylabel="label")
     # Minor ticks lie between the cells, so their grid never crosses a number.
     axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)

@@ -82,10 +82,8 @@ def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> No
     users = {f"submissions.{key}": entry for key, entry in document["submissions"].items()}
     for where, entry in {**users, "analysis": document["analysis"]}.items():
         if entry["source"] not in sources:
-            raise ParamsError(
-                where, f"its source '{entry['source']}' would be removed",
-                do="Set another source first",
-            )  # fmt: skip
+            wrong = f"its source '{entry['source']}' would be removed"
+            raise ParamsError(where, wrong, do="Set another source first")
 
 
 def _drop_members(fusions: Any, kept: Collection[str]) -> None:
@@ -128,9 +126,7 @@ def _yaml() -> YAML:
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     # By default ruamel writes None as nothing at all, which reads like a forgotten value.
-    yaml.representer.add_representer(type(None), _null)
+    yaml.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     return yaml
-
-
-def _null(representer: Any, _: None) -> Any:
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from benchmark.archives.folder import SKELETON, read_own_clips
 from benchmark.modalities.person_crop import PersonCropModality
@@ -12,7 +12,6 @@ from benchmark.presets.edit import keep_experiments, keep_only, read_document, w
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.modalities.union import Modality
     from benchmark.params.params import Params
 
 HEAD = """\
@@ -22,27 +21,8 @@ HEAD = """\
 """
 
 
-class OwnClips(NamedTuple):
-    """Properties of a folder of your own clips."""
-
-    edition: str
-    has_skeletons: bool
-    has_test: bool
-    """Whether there are test clips to submit."""
-
-
-def inspect_clips(edition: str, folder: Path) -> OwnClips:
-    """Read from `folder` what the clips of the new edition support.
-
-    Raises:
-        ManyFaults: clips.csv is not valid.
-    """
-    has_test = any(row.split == "test" for row in read_own_clips(folder))
-    return OwnClips(edition, (folder / SKELETON).is_file(), has_test)
-
-
-def write_own_params(base: Path, params: Params, clips: OwnClips, out: Path) -> list[str]:
-    """Write the preset `base` to `out`, changed to your own clips.
+def write_own_params(base: Path, params: Params, edition: str, clips: Path, out: Path) -> list[str]:
+    """Write the preset `base` to `out`, changed to the clips of your own edition.
 
     Experiments that need other data, synthetic people or missing skeletons go, with all that only
     they need. Experiments that a removed one would have initialized train from scratch.
@@ -50,34 +30,38 @@ def write_own_params(base: Path, params: Params, clips: OwnClips, out: Path) -> 
     Args:
         base: Params file of a preset for a synthetic or a published edition.
         params: Its values.
-        clips: The clips to train on.
+        edition: Name of your edition, and of the new preset.
+        clips: Folder of the clips to train on.
         out: Params file to write.
 
     Returns:
         The experiments that stay.
+
+    Raises:
+        ManyFaults: clips.csv is not valid.
     """
+    has_test = any(row.split == "test" for row in read_own_clips(clips))
+    has_skeletons = (clips / SKELETON).is_file()
+    need_keypoints = SkeletonModality | PersonCropModality
     modalities = [
-        name for name, spec in params.modalities.items()
-        if spec.edition == params.table.edition and _is_supported(spec, clips)
+        name for name, spec in params.modalities.items() if spec.edition == params.table.edition
+        and (has_skeletons or not isinstance(spec, need_keypoints))
     ]  # fmt: skip
     kept = _trainable(params, modalities)
     document = read_document(base)
     document.ca.comment = None  # the head of `base`; HEAD replaces it
-    document["preset"] = clips.edition
-    _set_data(document, clips, modalities)
+    document["preset"] = edition
+    _set_data(document, edition, modalities)
     keep_experiments(document, params, kept)
     sources = {"scratch", *kept, *document["merges"], *params.pretrained}
     for experiment in document["experiments"].values():
         if experiment["init_from"] not in sources:
             experiment["init_from"] = "scratch"
-    _set_edition(document, clips)
-    write_document(document, out, head=HEAD.format(name=clips.edition, base=params.preset))
+    _set_edition(document, edition)
+    if not has_test:
+        document["submissions"] = {}
+    write_document(document, out, head=HEAD.format(name=edition, base=params.preset))
     return kept
-
-
-def _is_supported(modality: Modality, clips: OwnClips) -> bool:
-    needs_keypoints = isinstance(modality, SkeletonModality | PersonCropModality)
-    return clips.has_skeletons or not needs_keypoints
 
 
 def _trainable(params: Params, modalities: list[str]) -> list[str]:
@@ -95,10 +79,10 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _set_data(document: Any, clips: OwnClips, modalities: list[str]) -> None:
+def _set_data(document: Any, edition: str, modalities: list[str]) -> None:
     for section in ("synthetic", "synthetic_ma52", "tiny_depth", "estimates"):
         document[section] = {}
-    document["editions"] = {clips.edition: {"excluded": []}}
+    document["editions"] = {edition: {"excluded": []}}
     keep_only(document["modalities"], modalities)
     for spec in document["modalities"].values():
         # MediaPipe's points (kind `pose`) have a fixed layout; files of yours have your own.
@@ -109,21 +93,19 @@ def _set_data(document: Any, clips: OwnClips, modalities: list[str]) -> None:
     if previews["skeleton"] not in modalities:
         previews["skeleton"] = None
     keep_only(previews["videos"], modalities)
-    document["previews"] = {clips.edition: previews}
+    document["previews"] = {edition: previews}
 
 
-def _set_edition(document: Any, clips: OwnClips) -> None:
+def _set_edition(document: Any, edition: str) -> None:
     """Set your edition everywhere, and remove what refers to published results."""
     entries = [document["table"], document["analysis"]]
     for section in ("modalities", "previews", "experiments", "fusions", "submissions"):
         entries += document[section].values()
     for entry in entries:
-        entry["edition"] = clips.edition
+        entry["edition"] = edition
     for row in document["table"]["rows"]:
         row.pop("paper_top1", None)
     # Scores on other clips say nothing about yours.
     document["table"]["leaderboard"] = {}
     for entry in document["submissions"].values():
-        entry["challenge"] = clips.edition
-    if not clips.has_test:
-        document["submissions"] = {}
+        entry["challenge"] = edition

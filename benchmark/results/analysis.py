@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.edition import read_edition
-from benchmark.evaluation.calibration import calibration
 from benchmark.evaluation.diversity import complementarity, hardest
 from benchmark.evaluation.metrics import confusion, correctness
+from benchmark.evaluation.scores import calibration
 from benchmark.plots import analysis as analysis_figures
 from benchmark.plots import figures
 from benchmark.results.entries import read_source
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.predictions import Probabilities
+    from benchmark.data.readers import PackedVideos
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.diversity import Complementarity
     from benchmark.params.params import Params
@@ -43,37 +44,18 @@ class Analyzed:
     truth: GroundTruth
 
 
-class Frames(Protocol):
-    """Where the frames of hard clips come from; `data.readers.PackedVideos` is one."""
-
-    def num_frames(self, clip_id: str) -> int:
-        """Count the frames of a clip."""
-        ...
-
-    def read(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Read the frames with these numbers: uint8 (n, H, W, 3) RGB."""
-        ...
-
-
 def write_analyses(
-    params: Params,
-    truths: Sequence[GroundTruth],
-    probabilities: Path,
-    out: Path,
-    *,
-    frames: Frames | None,
-) -> dict[str, Complementarity]:
-    """Write the analysis that `params.analysis` asks for: one folder per split.
+    params: Params, truths: Sequence[GroundTruth], probabilities: Path, out: Path,
+    *, frames: PackedVideos | None,
+) -> dict[str, Complementarity]:  # fmt: skip
+    """Write what `params.analysis` asks for; return how the members complement each other by split.
 
     Args:
         params: Name the system, its members and how many hard clips are shown.
         truths: The labels of each split.
         probabilities: Folder of all of them.
-        out: Folder of the splits' folders.
+        out: Gets one folder per split.
         frames: The frames of hard clips; without them there is no hardest.png.
-
-    Returns:
-        Split -> how the members complement each other on it.
 
     Raises:
         FormatError: A file of probabilities is missing or breaks its schema.
@@ -87,15 +69,15 @@ def write_analyses(
             read_source(params, probabilities, name, truth.split)
             for name in (spec.source, *spec.members)
         )
+        analyzed, folder = Analyzed(source, others, truth), out / truth.split
         members[truth.split] = write_analysis(
-            Analyzed(source, others, truth), edition, out / truth.split, frames=frames,
-            shown=spec.hardest,
-        )  # fmt: skip
+            analyzed, edition, folder, frames=frames, shown=spec.hardest
+        )
     return members
 
 
 def write_analysis(
-    analyzed: Analyzed, edition: Edition, out: Path, *, frames: Frames | None, shown: int
+    analyzed: Analyzed, edition: Edition, out: Path, *, frames: PackedVideos | None, shown: int
 ) -> Complementarity:
     """Write the pictures and tables of one split, and return how the members complement each other.
 
@@ -122,9 +104,7 @@ def write_analysis(
     bins = calibration(p.max(1), correctness(p, truth.label))
     title = f"{source.source}, {truth.split}"
     figures.save(analysis_figures.calibration_figure(bins, title), out / "calibration.png")
-    joined = [
-        truth.joined(member, where=f"analysis of {member.source}") for member in analyzed.members
-    ]
+    joined = [truth.joined(one, where=f"analysis of {one.source}") for one in analyzed.members]
     # In float64, as fusions add: rounding in float32 could change which class a mean picks.
     stack = np.stack(joined).astype(np.float64)
     names = [member.source for member in analyzed.members]
@@ -148,28 +128,21 @@ def by_group(matrix: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.
 
 
 def _members_csv(members: Complementarity) -> str:
-    names = members.names
+    names, top1 = members.names, members.union.diagonal()
     header = ["member", "top1", "shapley", "lost_without", *(f"differs_{name}" for name in names)]
-    rows = []
-    for row, name in enumerate(names):
-        shares = [members.union[row, row], members.shapley[row], members.without[row]]
-        shares += members.disagreement[row].tolist()
-        rows.append([name, *(f"{share:.6f}" for share in shares)])
-    return csv_text(header, rows)
+    shares = np.column_stack([top1, members.shapley, members.without, members.disagreement])
+    rows = zip(names, shares, strict=True)
+    return csv_text(header, [[name, *(f"{share:.6f}" for share in row)] for name, row in rows])
 
 
 def _hardest_csv(
     rows: NDArray[np.int64], stack: NDArray[np.float64], truth: GroundTruth, edition: Edition
 ) -> str:
-    correct = (stack.argmax(2) == truth.label).sum(0)
-    mean = stack.mean(0)
+    correct, mean, classes = (stack.argmax(2) == truth.label).sum(0), stack.mean(0), edition.classes
     lines = [
-        [
-            truth.clip_id[row], truth.videos[row], edition.classes[truth.label[row]],
-            edition.classes[mean[row].argmax()], str(correct[row]),
-            f"{mean[row, truth.label[row]]:.6f}",
-        ]
-        for row in rows
+        [truth.clip_id[row], truth.videos[row], classes[label], classes[mean[row].argmax()],
+         correct[row], f"{mean[row, label]:.6f}"]
+        for row, label in zip(rows, truth.label[rows], strict=True)
     ]  # fmt: skip
     header = ["clip_id", "video", "label", "prediction", "members_right", "p_label"]
     return csv_text(header, lines)
@@ -177,22 +150,18 @@ def _hardest_csv(
 
 def _samples(
     rows: NDArray[np.int64], mean: NDArray[np.float64], truth: GroundTruth, edition: Edition,
-    frames: Frames,
+    frames: PackedVideos,
 ) -> list[figures.Sample]:  # fmt: skip
     samples = []
-    for row in rows:
-        clip, prediction = truth.clip_id[row], int(mean[row].argmax())
+    for row, label in zip(rows, truth.label[rows], strict=True):
+        clip, predicted = truth.clip_id[row], int(mean[row].argmax())
         places = np.linspace(0, frames.num_frames(clip) - 1, MOMENTS).round().astype(np.int64)
         samples.append(
             figures.Sample(
-                clip=clip,
-                frames=frames.read(clip, places),
-                label=edition.classes[truth.label[row]],
-                prediction=edition.classes[prediction],
-                probability=float(mean[row, prediction]),
-                right=prediction == truth.label[row],
+                clip, frames.read(clip, places), edition.classes[label], edition.classes[predicted],
+                probability=float(mean[row, predicted]), right=predicted == label,
             )
-        )
+        )  # fmt: skip
     return samples
 
 

@@ -58,20 +58,20 @@ def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
         MismatchError: The members of a row disagree.
     """
 
-    def read(name: str) -> Probabilities:
-        return read_source(params, folder, name, split)
+    def read(*names: str) -> list[Probabilities]:
+        return [read_source(params, folder, name, split) for name in names]
 
     def entry(row: TableRow) -> Entry:
         if row.members is not None:
             even = dict.fromkeys(row.members, 1 / len(row.members))
-            fused = fuse([read(name) for name in row.members], even, source="+".join(row.members))
+            fused = fuse(read(*row.members), even, source="+".join(row.members))
             return Entry(row.name, fused, Uniform(kind="uniform"), even, row.paper_top1)
         assert row.source is not None, "TableRow has either members or a source"
+        source, *repeats = read(row.source, *row.repeats)
         if (fusion := params.fusions.get(row.source)) is None:
-            repeats = [read(name) for name in row.repeats]
-            return Entry(row.name, read(row.source), paper_top1=row.paper_top1, repeats=repeats)
+            return Entry(row.name, source, paper_top1=row.paper_top1, repeats=repeats)
         # Stage fuse has already applied the weights to the probabilities: they are only shown.
         weights = read_fitted(folder / params.folder_of(row.source) / "weights.json").weights
-        return Entry(row.name, read(row.source), fusion.rule, weights, row.paper_top1)
+        return Entry(row.name, source, fusion.rule, weights, row.paper_top1)
 
     return [entry(row) for row in params.table.rows]

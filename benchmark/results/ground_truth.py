@@ -43,10 +43,8 @@ class GroundTruth:
         part = clips.split(split)
         label = part.labels() if labels is None else labels
         if len(label) != len(part):
-            raise MismatchError(
-                f"labels of {split}", "not one label per clip", expected=str(len(part)),
-                found=str(len(label)),
-            )  # fmt: skip
+            where, wanted, found = f"labels of {split}", str(len(part)), str(len(label))
+            raise MismatchError(where, "not one label per clip", expected=wanted, found=found)
         train_label = clips.split("train").labels()
         return cls(clips.edition, split, tuple(part.ids), tuple(part.videos), label, train_label)
 

@@ -72,41 +72,29 @@ def wilson(correct: int, clips: int) -> Interval:
     return Interval(low=float(bounds.low), high=float(bounds.high))
 
 
-def leaderboard_lines(edition: str, own: Mapping[str, float]) -> list[str]:
-    """Write the `leaderboard_page` of an edition; no lines where nothing is published for it."""
-    board = board_of(edition)
-    return [] if board is None else leaderboard_page(board, own)
-
-
 def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
     """Write lines of Markdown: published results and `own` ones, name -> fraction, best first."""
     rows = [
-        (
-            entry.correct,
-            f"{entry.top1:.3f}",
-            f"{entry.year}" + (f", rank {entry.rank}" if entry.rank else ""),
-            entry.team or "not named",
-            entry.method or "",
-            entry.source,
-        )
+        (entry.correct, f"{entry.top1:.3f}",
+         f"{entry.year}" + (f", rank {entry.rank}" if entry.rank else ""),
+         entry.team or "not named", entry.method or "", entry.source)
         for entry in board.entries
-    ]
+    ]  # fmt: skip
     rows += [
         (round(share * board.clips), f"{100 * share:.3f}", "", f"**{name}**", "yours", "")
         for name, share in own.items()
     ]
-    lines = [
-        f"{board.title}: {board.clips} clips.",
-        "",
-        "| top-1 % | 95 % interval | year | team | method | source |",
-        "|--:|:-:|---|---|---|---|",
-    ]
+    lines = []
     # By count: the printed shares have different numbers of digits.
     for correct, top1, *cells in sorted(rows, key=lambda row: -row[0]):
         bounds = wilson(correct, board.clips)
         shown = f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}"
         lines.append("| " + " | ".join([top1, shown, *cells]) + " |")
     return [
+        f"{board.title}: {board.clips} clips.",
+        "",
+        "| top-1 % | 95 % interval | year | team | method | source |",
+        "|--:|:-:|---|---|---|---|",
         *lines,
         "",
         "Intervals are Wilson's, from the number of right clips: too narrow, because clips of one"

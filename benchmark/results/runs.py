@@ -34,45 +34,29 @@ def table_records(
         artifacts: Files that the parent run shows.
     """
     now = now_ms()
-    by_index: dict[int, dict[str, ResultRow]] = {}
+    by_index: dict[int, list[ResultRow]] = {}
     for row in rows:
-        by_index.setdefault(row.index, {})[row.split] = row
+        by_index.setdefault(row.index, []).append(row)
     kind = "generated data" if not edition.comparable else "published data"
     parent = new_record(
-        root,
-        experiment=TABLE,
-        name=f"table {edition.name}",
-        start_ms=now,
-        end_ms=now,
+        root, experiment=TABLE, name=f"table {edition.name}", start_ms=now, end_ms=now,
         params={"edition": f"{edition.name}/{edition.version}", "data": kind},
-        tags={"kind": "table"},
-        artifacts=artifacts,
-        table=_table(by_index),
-    )
+        tags={"kind": "table"}, artifacts=artifacts, table=_table(by_index),
+    )  # fmt: skip
     children = [
+        # A millisecond per row: the UI sorts by start, and so shows the rows in their order.
         new_record(
-            root,
-            experiment=TABLE,
-            name=_any(by_split).title,
-            # A millisecond per row: the UI sorts by start, and so shows the rows in their order.
-            start_ms=now + index,
-            end_ms=now + index,
-            parent_key=parent.run_key,
-            params=_params(_any(by_split), kind),
+            root, experiment=TABLE, name=same[0].title, start_ms=now + index, end_ms=now + index,
+            parent_key=parent.run_key, params=_params(same[0], kind), metrics=_metrics(same),
             tags={"kind": "row", "row.index": f"{index:02d}"},
-            metrics=_metrics(by_split),
         )
-        for index, by_split in by_index.items()
-    ]
+        for index, same in by_index.items()
+    ]  # fmt: skip
     return [parent, *children]
 
 
 def analysis_record(
-    root: Path,
-    spec: Analysis,
-    edition: Edition,
-    members: Mapping[str, Complementarity],
-    out: Path,
+    root: Path, spec: Analysis, edition: Edition, members: Mapping[str, Complementarity], out: Path
 ) -> RunRecord:
     """Record an analysis as one run with every file of `out`; scores in per cent.
 
@@ -86,28 +70,16 @@ def analysis_record(
     now = now_ms()
     metrics: dict[str, float] = {}
     for split, found in members.items():
-        shares = {"oracle": found.oracle, "equal_weights": found.fused}
-        shares |= dict(
-            zip((f"adds.{name}" for name in found.names), found.shapley.tolist(), strict=True)
-        )
-        metrics |= {
-            _prefix(split) + name: round(PERCENT * share, 2) for name, share in shares.items()
-        }
+        adds = zip((f"adds.{name}" for name in found.names), found.shapley.tolist(), strict=True)
+        shares = {"oracle": found.oracle, "equal_weights": found.fused, **dict(adds)}
+        prefix = _prefix(split)
+        metrics |= {prefix + name: round(PERCENT * share, 2) for name, share in shares.items()}
     return new_record(
-        root,
-        experiment=TABLE,
-        name=f"analysis {edition.name}",
-        start_ms=now,
-        end_ms=now,
-        params={"analysis": spec.model_dump(mode="json")},
+        root, experiment=TABLE, name=f"analysis {edition.name}", start_ms=now, end_ms=now,
+        params={"analysis": spec.model_dump(mode="json")}, metrics=metrics,
         tags={"kind": "analysis", "edition": f"{edition.name}/{edition.version}"},
-        metrics=metrics,
         artifacts=sorted(file for file in out.rglob("*") if file.is_file()),
-    )
-
-
-def _any(by_split: Mapping[str, ResultRow]) -> ResultRow:
-    return next(iter(by_split.values()))
+    )  # fmt: skip
 
 
 def _prefix(split: str) -> str:
@@ -116,20 +88,20 @@ def _prefix(split: str) -> str:
 
 
 def _params(row: ResultRow, kind: str) -> dict[str, object]:
-    weights = {name: round(weight, 4) for name, weight in (row.weights or {}).items()}
     return {
         "source": row.source,
         "members": "+".join(row.members) or row.source,
         "rule": row.rule.kind if row.rule else "single",
-        "weights": weights,
+        "weights": {name: round(weight, 4) for name, weight in (row.weights or {}).items()},
         "data": kind,
     }
 
 
-def _metrics(by_split: Mapping[str, ResultRow]) -> dict[str, float]:
+def _metrics(rows: Sequence[ResultRow]) -> dict[str, float]:
+    """Collect the scores of one system on each split."""
     metrics: dict[str, float] = {}
-    for split, row in by_split.items():
-        prefix = _prefix(split)
+    for row in rows:
+        prefix = _prefix(row.split)
         scores = {
             "top1": row.metrics.top1,
             "low": row.interval.low,
@@ -152,12 +124,9 @@ def _metrics(by_split: Mapping[str, ResultRow]) -> dict[str, float]:
     return metrics
 
 
-def _table(by_index: Mapping[int, Mapping[str, ResultRow]]) -> Table:
-    metrics = {index: _metrics(by_split) for index, by_split in by_index.items()}
+def _table(by_index: Mapping[int, Sequence[ResultRow]]) -> Table:
+    metrics = [(same[0].title, _metrics(same)) for same in by_index.values()]
     # A dict keeps the order of first use, which a set would not: rows differ in their columns.
-    columns = list(dict.fromkeys(column for row in metrics.values() for column in row))
-    rows = [
-        (_any(by_index[index]).title, *(row.get(column) for column in columns))
-        for index, row in metrics.items()
-    ]
-    return Table(columns=("row", *columns), rows=tuple(rows))
+    columns = list(dict.fromkeys(column for _, row in metrics for column in row))
+    rows = tuple((title, *(row.get(column) for column in columns)) for title, row in metrics)
+    return Table(columns=("row", *columns), rows=rows)

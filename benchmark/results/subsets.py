@@ -10,7 +10,7 @@ from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.files import csv_text
 from benchmark.evaluation.diversity import subset_counts
-from submission.fusion.fuse import check_members
+from submission.fusion.fuse import check_members, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,11 +44,10 @@ def read_subsets(
     """
     if not names:
         return []
+    splits = [truth.split for truth in truths]
     members = {
-        truth.split: [
-            read_probabilities(folder / name / f"{truth.split}.parquet") for name in names
-        ]
-        for truth in truths
+        split: [read_probabilities(folder / name / f"{split}.parquet") for name in names]
+        for split in splits
     }
     return score_subsets(members, truths)
 
@@ -68,32 +67,22 @@ def score_subsets(
     stacks = []
     names: list[str] = []
     for truth in truths:
+        check_members(members[truth.split])
         # By name, as `fuse` adds them: the sums then round alike, and so do ties between classes.
-        ordered = sorted(members[truth.split], key=lambda member: member.source)
-        check_members(ordered)
-        found = [member.source for member in ordered]
-        if names and found != names:
-            raise MismatchError(
-                f"subsets on {truth.split}", "other members", expected=", ".join(names),
-                found=", ".join(found),
-            )  # fmt: skip
-        names = found
-        stacks.append([member.aligned(truth.clip_id).p.astype(np.float64) for member in ordered])
-    p = np.concatenate([np.stack(stack) for stack in stacks], axis=1)
-    counts = subset_counts(p, [truth.label for truth in truths])
+        here, p = stacked(members[truth.split], truth.clip_id)
+        if names and here != names:
+            where, wanted = f"subsets on {truth.split}", ", ".join(names)
+            raise MismatchError(where, "other members", expected=wanted, found=", ".join(here))
+        names = here
+        stacks.append(p)
+    counts = subset_counts(np.concatenate(stacks, axis=1), [truth.label for truth in truths])
+    splits, sizes = [truth.split for truth in truths], [len(truth.label) for truth in truths]
     rows = [
-        SubsetScore(members_of(subset, names), _top1(correct.tolist(), truths))
-        for subset, correct in enumerate(counts)
+        SubsetScore(members_of(subset, names), dict(zip(splits, top1.tolist(), strict=True)))
+        for subset, top1 in enumerate(counts / sizes)
         if subset  # 0 is the subset without members
     ]
-    first = truths[0].split
-    return sorted(rows, key=lambda row: (-row.top1[first], len(row.members), row.members))
-
-
-def _top1(correct: Sequence[int], truths: Sequence[GroundTruth]) -> dict[str, float]:
-    return {
-        truth.split: count / len(truth.label) for truth, count in zip(truths, correct, strict=True)
-    }
+    return sorted(rows, key=lambda row: (-row.top1[splits[0]], len(row.members), row.members))
 
 
 def members_of(subset: int, names: Sequence[str]) -> tuple[str, ...]:
@@ -104,14 +93,11 @@ def members_of(subset: int, names: Sequence[str]) -> tuple[str, ...]:
 def subsets_csv(rows: Sequence[SubsetScore]) -> str:
     """Format subsets.csv: rank, members joined by plus, their number, top-1 of each split."""
     splits = list(rows[0].top1) if rows else []
-    return csv_text(
-        ["rank", "members", "number", *(f"{split}_top1" for split in splits)],
-        [
-            [rank, "+".join(row.members), len(row.members)]
-            + [f"{row.top1[split]:.6f}" for split in splits]
-            for rank, row in enumerate(rows, 1)
-        ],
-    )
+    lines = [
+        [rank, "+".join(row.members), len(row.members), *(f"{row.top1[s]:.6f}" for s in splits)]
+        for rank, row in enumerate(rows, 1)
+    ]
+    return csv_text(["rank", "members", "number", *(f"{split}_top1" for split in splits)], lines)
 
 
 def subsets_section(rows: Sequence[SubsetScore]) -> list[str]:

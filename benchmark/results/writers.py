@@ -51,36 +51,23 @@ class Page:
 def write_table(page: Page, out: Path, path: Path) -> list[Path]:
     """Write the page to `path` and the rest into `out`; return the files that a run shows."""
     rows, edition = page.rows, page.edition
-    texts = {
-        "table.csv": to_csv(rows),
-        "table.tex": to_latex(rows, edition),
-        "subsets.csv": subsets_csv(page.subsets),
-    }
-    for name, text in texts.items():
-        write_text(out / name, text)
-    files = [out / name for name in texts]
+    files = [out / name for name in ("table.csv", "table.tex", "subsets.csv")]
+    texts = (to_csv(rows), to_latex(rows, edition), subsets_csv(page.subsets))
+    for file, text in zip(files, texts, strict=True):
+        write_text(file, text)
     sections = [to_markdown(rows, edition, page.resampling)]
     if page.subsets:
         sections.append("\n".join(subsets_section(page.subsets)) + "\n")
     if page.leaderboards:
         sections.append("\n".join(["## Published leaderboards", "", *page.leaderboards]) + "\n")
     write_text(path, "\n".join(sections))
-    by_split: dict[str, list[ResultRow]] = {}
+    scores: dict[str, dict[str, float]] = {}
     for row in rows:
-        by_split.setdefault(row.split, []).append(row)
-    # The title holds the index, so two rows of one name stay two keys of `dvc metrics`.
-    scores = {
-        split: {row.title: round(row.metrics.top1, 6) for row in chosen}
-        for split, chosen in by_split.items()
-    }
+        # The title holds the index, so two rows of one name stay two keys of `dvc metrics`.
+        scores.setdefault(row.split, {})[row.title] = round(row.metrics.top1, 6)
     write_text(out / "table.json", json.dumps(scores, indent=1) + "\n")
-    for split, chosen in by_split.items():
-        figure = figures.results_figure(
-            chosen,
-            title=f"{edition.title}, {split}",
-            comparable=edition.comparable,
-            majority_baseline=chosen[0].majority_baseline,
-        )
+    for split in scores:
+        figure = figures.results_figure([row for row in rows if row.split == split], edition)
         files.append(out / "pictures" / f"{split}.png")
         figures.save(figure, files[-1])
     return files

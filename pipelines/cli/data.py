@@ -79,15 +79,14 @@ def new(name: str, source: Path, preset: str) -> None:
     """
     from benchmark.archives.folder import describe
     from benchmark.presets.edit import yaml_text
-    from benchmark.presets.own_clips import inspect_clips, write_own_params
+    from benchmark.presets.own_clips import write_own_params
     from benchmark.presets.preset import SHIPPED, make_test_labels_folder, preset_file, stored_path
 
     with mistakes_shown():
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in SHIPPED:
-            raise ParamsError(
-                "NAME", f"'{name}' is not an edition name", do="Choose another name",
-                expected=f"small letters, digits and _, other than {' and '.join(SHIPPED)}",
-            )  # fmt: skip
+            wrong, do = f"'{name}' is not an edition name", "Choose another name"
+            wanted = f"small letters, digits and _, other than {' and '.join(SHIPPED)}"
+            raise ParamsError("NAME", wrong, expected=wanted, do=do)
         current = read_params(PARAMS)
         base, out = preset_file(preset, current.preset, PARAMS), stored_path(name, PARAMS)
         path, raw = FOLDER / f"{name}.yaml", Path("data/raw") / name
@@ -101,7 +100,7 @@ def new(name: str, source: Path, preset: str) -> None:
             click.echo(f"preset '{name}' exists already and is not changed")
         else:
             params = current if base == PARAMS else read_params(base)
-            kept = write_own_params(base, params, inspect_clips(name, source), out)
+            kept = write_own_params(base, params, name, source, out)
             click.echo(f"wrote {out}: {', '.join(kept)}")
     click.echo(f"next: 'mgbench data check {name}', 'mgbench preset use {name}', 'dvc repro'")
 
@@ -126,10 +125,9 @@ def _link(raw: Path, source: Path) -> None:
     if raw.resolve() == source.resolve():
         return
     if raw.is_dir() and not raw.is_symlink():
-        raise ParamsError(
-            raw, "holds other clips", expected=f"nothing, or a link to {source.resolve()}",
-            do="Move that folder away, or choose another name",
-        )  # fmt: skip
+        wanted = f"nothing, or a link to {source.resolve()}"
+        do = "Move that folder away, or choose another name"
+        raise ParamsError(raw, "holds other clips", expected=wanted, do=do)
     raw.parent.mkdir(parents=True, exist_ok=True)
     raw.unlink(missing_ok=True)
     # A relative link survives a move of the tree that holds project and clips.

@@ -66,12 +66,9 @@ def modality() -> None:
 )
 @click.option("--backend", type=click.Choice(BACKENDS), help="Backend of flow or depth.")
 @click.option(
-    "--short-side",
-    type=click.IntRange(8),
-    default=256,
-    show_default=True,
+    "--short-side", type=click.IntRange(8), default=256, show_default=True,
     help="Largest shorter side in pixels; videos are never enlarged.",
-)
+)  # fmt: skip
 @click.option("--start", type=click.IntRange(0), default=0, help="First frame; default: 0.")
 @click.option(
     "--end", type=click.IntRange(1), help="Frame after the last one; default: all frames."
@@ -119,13 +116,12 @@ def _frames(kind: str, source: Source, config: dict[str, Any]) -> Made:
     # Enlarging a video would add pixels but no detail.
     side = min(config["short_side"], source.info.width, source.info.height)
     changes: dict[str, Any] = {"short_side": side}
-    if "variant" in type(spec).model_fields:
-        changes |= {"variant": config["variant"]} if config["variant"] else {}
-    else:
+    if "variant" not in type(spec).model_fields:
         _refuse(kind, config, "variant")
+    elif config["variant"]:
+        changes["variant"] = config["variant"]
     spec = spec.model_copy(update=changes)
-    extractor = spec.extractor(side=side)
-    values = extract(extractor, frames_of(source.video, source.span))
+    values = extract(spec.extractor(side=side), frames_of(source.video, source.span))
     return Made(values, spec.viewer(), spec.model_dump_json())
 
 

@@ -63,7 +63,12 @@ def show(
         folder: Folder of the published files.
         in_full: Whether to print everything that the catalogue knows.
     """
-    digest = _hash_once()
+    # Once: some files hold gigabytes, and the catalogue and params.yaml name the same file.
+    cached = cache(sha256)
+
+    def digest(path: Path) -> str:
+        return cached(path.resolve())
+
     states = [(entry, published_state(entry, folder, digest)) for entry in entries]
     named = list(_named_in(params, digest)) if params else []
     labels = [*(entry.name for entry in entries), *(where for where, _ in named)]
@@ -81,12 +86,6 @@ def show(
     return [state.level for _, state in (*states, *named)]
 
 
-def _hash_once() -> Callable[[Path], str]:
-    # Some files hold gigabytes, and the catalogue and params.yaml name the same file.
-    cached = cache(sha256)
-    return lambda path: cached(path.resolve())
-
-
 def _named_in(params: Params, digest: Callable[[Path], str]) -> Iterator[tuple[str, FileState]]:
     """Yield the state of every file of weights that params.yaml names."""
     for where, file in weights_files(params):
@@ -96,13 +95,9 @@ def _named_in(params: Params, digest: Callable[[Path], str]) -> Iterator[tuple[s
         if isinstance(modality, PoseModality):
             for part in ("pose", "hands", "face"):
                 if path := getattr(modality, part):
-                    yield f"modalities.{key}.{part}", _unpinned_state(Path(path))
-
-
-def _unpinned_state(path: Path) -> FileState:
-    if path.is_file():
-        return FileState("ok", f"{path}: present", None)
-    return FileState("fault", f"{path}: missing", None)
+                    level = "ok" if Path(path).is_file() else "fault"
+                    text = f"{path}: {'present' if level == 'ok' else 'missing'}"
+                    yield f"modalities.{key}.{part}", FileState(level, text, None)
 
 
 def _metadata(entry: PublishedWeights, folder: Path) -> list[str]:

@@ -64,21 +64,16 @@ def fit_fusion(
     fitted, nested = refit(p, label), _nested(refit, p, label, video)
     uniform = Blend(uniform_weights(len(names)))
     return FittedFusion(
-        format=FORMAT,
-        edition=clips.edition,
-        rule=rule,
-        temperature=temperature,
+        format=FORMAT, edition=clips.edition, rule=rule, temperature=temperature,
         **parameters_of(fitted.blend, names),  # pyright: ignore[reportArgumentType]
-        fitted_on=split,
-        num_clips=len(label),
-        num_videos=len(np.unique(video)),
-        absent=tuple(sorted(set(range(p.shape[2])) - set(label.tolist()))),
+        fitted_on=split, num_clips=len(label), num_videos=len(np.unique(video)),
+        absent=tuple(sorted({*range(p.shape[2])} - {*label.tolist()})),
         evaluations=fitted.evaluations,
         uniform=_estimate(uniform(p), label),
         fitted=_estimate(fitted.blend(p), label),
         nested=None if nested is None else _estimate(nested, label),
         test_files={},  # stage `fuse` adds them: a fit sees no files
-    )
+    )  # fmt: skip
 
 
 def _labeled_split(members: Sequence[Probabilities], clips: Clips) -> Literal["val", "oof"]:
@@ -86,35 +81,30 @@ def _labeled_split(members: Sequence[Probabilities], clips: Clips) -> Literal["v
     check_members(members)
     first, split = members[0], members[0].split
     if split not in LABELED:
-        raise MismatchError(
-            f"fit of {first.source}", "fitted on validation only", expected="val", found=split
-        )
+        where, wrong = f"fit of {first.source}", "fitted on validation only"
+        raise MismatchError(where, wrong, expected="val", found=split)
     for member in members:
         check_against(member, clips, first.classes)
     return split
 
 
 def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:
-    metrics = score(p, label)
-    return Estimate(top1=metrics.top1, macro_f1=metrics.macro_f1, log_loss=metrics.log_loss)
+    return Estimate(**score(p, label).model_dump(include={*Estimate.model_fields}))
 
 
 def _nested(
-    refit: Callable[[NDArray[np.float64], NDArray[np.int64]], Fit],
-    p: NDArray[np.float64],
-    label: NDArray[np.int64],
-    video: NDArray[np.str_],
-) -> NDArray[np.float64] | None:
-    """Fuse the clips of each video by a fit on all other videos.
+    refit: Callable[[NDArray[np.float64], NDArray[np.int64]], Fit], p: NDArray[np.float64],
+    label: NDArray[np.int64], video: NDArray[np.str_],
+) -> NDArray[np.float64] | None:  # fmt: skip
+    """Fuse the clips of each video by a fit on all other videos: probabilities (N, K).
+
+    One video leaves no other to fit on: None.
 
     Args:
         refit: Fits the rule to probabilities and labels of some clips.
         p: Probabilities of the members, (M, N, K).
         label: Class of each clip, (N,).
         video: Video of each clip, (N,).
-
-    Returns:
-        Fused probabilities, (N, K); None of one video, which leaves no other to fit on.
     """
     videos = np.unique(video)
     if len(videos) < 2:

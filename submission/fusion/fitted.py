@@ -82,19 +82,11 @@ class FittedFusion(Strict):
     def blend(self) -> Blend:
         """Build the function that fuses the members, in the order of their names."""
         # A fit stacks members by name; the file may list them in any order.
-        names = sorted(self.weights)
-        stack = self.stack
-        return Blend(
-            weights=np.array([self.weights[name] for name in names]),
-            geometric=self.mean == "geometric",
-            before=None if self.before is None else np.array([self.before[n] for n in names]),
-            after=self.after,
-            stack=None
-            if stack is None
-            else Stack(
-                np.array(stack.classes), np.array(stack.coefficients), np.array(stack.intercept)
-            ),
-        )
+        names, geometric = sorted(self.weights), self.mean == "geometric"
+        weights = np.array([self.weights[name] for name in names])
+        before = None if self.before is None else np.array([self.before[n] for n in names])
+        stack = self.stack and Stack(*(np.array(values) for _, values in self.stack))
+        return Blend(weights, geometric, before, self.after, stack)
 
 
 def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
@@ -105,14 +97,12 @@ def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
         "mean": "geometric" if blend.geometric else "arithmetic",
         "before": None if before is None else dict(zip(names, before.tolist(), strict=True)),
         "after": blend.after,
-        "stack": None
-        if stack is None
-        else StackParameters(
+        "stack": stack and StackParameters(
             classes=tuple(stack.classes.tolist()),
             coefficients=tuple(map(tuple, stack.coefficients.tolist())),
             intercept=tuple(stack.intercept.tolist()),
         ),
-    }
+    }  # fmt: skip
 
 
 def write_fitted(fitted: FittedFusion, path: Path) -> None:

@@ -59,12 +59,8 @@ def apply(fitted: FittedFusion, members: Sequence[Probabilities], *, source: str
     """
     names = sorted(member.source for member in members)
     if names != sorted(fitted.weights):
-        raise MismatchError(
-            "fusion",
-            "not the members that it was fitted for",
-            expected=", ".join(sorted(fitted.weights)),
-            found=", ".join(names),
-        )
+        wrong, wanted = "not the members that it was fitted for", ", ".join(sorted(fitted.weights))
+        raise MismatchError("fusion", wrong, expected=wanted, found=", ".join(names))
     return blended(members, fitted.blend(), source=source)
 
 
@@ -107,11 +103,10 @@ def _check_pair(first: Probabilities, other: Probabilities) -> None:
         clip = min(have ^ want)
         owner = other.source if clip in have else first.source
         raise MismatchError(
-            where,
-            f"they differ in {len(have ^ want)} clip(s)",
+            where, f"they differ in {len(have ^ want)} clip(s)",
             expected=f"the {len(want)} clips of {first.source}",
             found=f"{len(have)} clips; the first that differs, {clip}, is only in {owner}",
-        )
+        )  # fmt: skip
 
 
 def _first_class(first: Probabilities, other: Probabilities) -> str:
@@ -125,17 +120,12 @@ def _first_class(first: Probabilities, other: Probabilities) -> str:
 def _scaled(weights: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
     """Put the weights in the order of `names`, (M,), scaled so that the largest is 1."""
     if set(weights) != set(names):
-        raise FormatError(
-            "fusion weights",
-            "not the members'",
-            expected=", ".join(sorted(names)),
-            found=", ".join(sorted(weights)),
-        )
+        wanted, given = (", ".join(sorted(each)) for each in (names, weights))
+        raise FormatError("fusion weights", "not the members'", expected=wanted, found=given)
     w = np.array([weights[name] for name in names], np.float64)
     if not np.isfinite(w).all() or (w < 0).any() or not w.any():
         found = ", ".join(f"{name} {weights[name]:g}" for name in names)
-        raise FormatError(
-            "fusion weights", "no weights", expected="all >= 0, not all 0", found=found
-        )
+        wanted = "all >= 0, not all 0"
+        raise FormatError("fusion weights", "no weights", expected=wanted, found=found)
     # Only ratios matter to `fuse`; with the largest at 1, no scale overflows or underflows there.
     return w / w.max()

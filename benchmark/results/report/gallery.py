@@ -104,12 +104,10 @@ def gallery(params: Params, truth: GroundTruth, folder: Path, archive: Archive) 
     members = np.stack([read(name) for name in spec.members])
     best = int((members.argmax(2) == truth.label).sum(1).argmax())
     streams = Streams(read(spec.source), members, members[best], spec.members[best])
-    hard, better = choose(streams, truth, spec.hardest)
-    videos = playable(archive, [truth.clip_id[row] for row, _ in (*hard, *better)])
-    hardest, improved = (
-        shown(chosen, streams.fused, truth, archive.edition, videos) for chosen in (hard, better)
-    )
-    return Gallery(truth.split, hardest, improved)
+    chosen = choose(streams, truth, spec.hardest)
+    videos = playable(archive, [truth.clip_id[row] for rows in chosen for row, _ in rows])
+    lists = (shown(rows, streams.fused, truth, archive.edition, videos) for rows in chosen)
+    return Gallery(truth.split, *lists)
 
 
 def choose(streams: Streams, truth: GroundTruth, count: int) -> tuple[Chosen, Chosen]:
@@ -117,22 +115,20 @@ def choose(streams: Streams, truth: GroundTruth, count: int) -> tuple[Chosen, Ch
 
     A clip is improved where the fusion is right and the best single stream is wrong.
     """
+    fused, members, single, name = streams
     label, rows = truth.label, np.arange(len(truth.label))
-    correct = (streams.members.argmax(2) == label).sum(0)
+    correct = (members.argmax(2) == label).sum(0)
     hard = [
-        (int(row), f"{correct[row]} of {len(streams.members)} members are right")
-        for row in hardest(streams.members, label)[:count]
+        (int(row), f"{correct[row]} of {len(members)} members are right")
+        for row in hardest(members, label)[:count]
     ]
+    before, after = single[rows, label], fused[rows, label]
+    improved = rows[(fused.argmax(1) == label) & (single.argmax(1) != label)]
     # How much probability of the label the fusion adds: the clearest cases come first.
-    gain = streams.fused[rows, label] - streams.single[rows, label]
-    improved = (streams.fused.argmax(1) == label) & (streams.single.argmax(1) != label)
-    best = rows[improved][np.argsort(-gain[improved], kind="stable")][:count]
+    best = improved[np.argsort((before - after)[improved], kind="stable")][:count]
+    what = "probability of the label"
     better = [
-        (
-            int(row),
-            f"probability of the label {100 * streams.single[row, label[row]]:.0f} -> "
-            f"{100 * streams.fused[row, label[row]]:.0f} % against {streams.name}",
-        )
+        (int(row), f"{what} {100 * before[row]:.0f} -> {100 * after[row]:.0f} % against {name}")
         for row in best
     ]
     return hard, better
@@ -151,19 +147,13 @@ def shown(
         edition: Names the classes.
         videos: Clip id -> data URI.
     """
-    return [
-        Shown(
-            clip_id=truth.clip_id[row],
-            label=edition.classes[truth.label[row]],
-            predictions=tuple(
-                (edition.classes[k], float(p[row, k]))
-                for k in np.argsort(-p[row], kind="stable")[:BEST]
-            ),
-            note=note,
-            video=videos[truth.clip_id[row]],
-        )
-        for row, note in chosen
-    ]
+    clips = []
+    for row, note in chosen:
+        best = np.argsort(-p[row], kind="stable")[:BEST]
+        predictions = tuple((edition.classes[k], float(p[row, k])) for k in best)
+        clip, label = truth.clip_id[row], edition.classes[truth.label[row]]
+        clips.append(Shown(clip, label, predictions, note, videos[clip]))
+    return clips
 
 
 def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
@@ -172,8 +162,7 @@ def playable(archive: Archive, ids: Sequence[str]) -> dict[str, str]:
     Raises:
         ArchiveError: A video is missing or damaged.
     """
-    named = set(ids)
-    wanted = [clip for clip in archive.clips if clip.clip_id in named]
+    wanted = [clip for clip in archive.clips if clip.clip_id in ids]
     uris: dict[str, str] = {}
     for video in sorted({clip.video for clip in wanted}):
         with archive.videos[video].local() as path:
@@ -186,12 +175,9 @@ def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
     for number, frame in frames_at(path, frame_numbers(clips)):
         for clip in clips:
             if clip.start_frame <= number < clip.end_frame:
-                pictures[clip.clip_id].append(_small(frame))
+                scale = min(1.0, SHORT_SIDE / min(frame.shape[:2]))
+                pictures[clip.clip_id].append(rescaled(frame, scale, cv2.INTER_AREA))
     return {clip.clip_id: _uri(pictures[clip.clip_id], clip.fps) for clip in clips}
-
-
-def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return rescaled(frame, min(1.0, SHORT_SIDE / min(frame.shape[:2])), cv2.INTER_AREA)
 
 
 def _uri(frames: Sequence[NDArray[np.uint8]], fps: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ import pandas as pd
 from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.bootstrap import Interval
+from benchmark.plots.analysis import classes_figure, curves_figure
 from benchmark.plots.figures import png
-from benchmark.results.report.charts import classes_figure, curves_figure
 from benchmark.results.table import SIGNIFICANT, verdict
 from benchmark.tracking.records import PACKAGES, origin
 
@@ -39,58 +39,37 @@ PICTURES = {
 }
 
 
-class Sources(NamedTuple):
-    """Folders that other stages have written."""
-
-    table: Path
-    analysis: Path
-    curves: Path
-    """`<experiment>/history.csv` of each."""
-    sheets: Path | None
-    """Pictures of modalities."""
-    data_report: Path
-    """Folder of the data report."""
-
-
 def render(
-    sources: Sources, edition: Edition, params: Params,
+    reports: Path, edition: Edition, params: Params,
     *, galleries: Sequence[Gallery], provenance: Mapping[str, str], train: NDArray[np.int64],
 ) -> str:  # fmt: skip
     """Render the page.
 
     Args:
-        sources: Folders that other stages have written.
+        reports: Folder of all that other stages have written.
         edition: Whose clips the page is about.
         params: Name the experiments and the analyzed system.
         galleries: Clips that play in the page, one gallery per split.
         provenance: What made the numbers, such as commit and machine.
         train: Training clips of each class, int64 (K,).
     """
-    table = pd.read_csv(sources.table / "table.csv")
+    table = pd.read_csv(reports / "table/table.csv")
     splits = [
-        _split(sources, edition, rows.to_dict("records"), str(split), train)
+        _split(reports, edition, rows.to_dict("records"), str(split), train)
         # Unsorted: the table lists validation before test.
         for split, rows in table.groupby("split", sort=False)
     ]
-    histories = {
-        name: pd.read_csv(sources.curves / name / "history.csv") for name in params.experiments
-    }
-    data_report = json.loads((sources.data_report / "data_report.json").read_text("utf-8"))
+    files = {name: reports / "experiments" / name / "history.csv" for name in params.experiments}
+    histories = {name: pd.read_csv(file) for name, file in files.items()}
+    data_report = reports / "data" / edition.name / "data_report.json"
     return render_template(
-        TEMPLATE,
-        edition=edition,
-        even=np.log(len(edition.classes)),
-        fusions=_fusions(table),
-        system=params.analysis.source,
-        members=", ".join(params.analysis.members),
-        splits=splits,
-        galleries=galleries,
+        TEMPLATE, edition=edition, even=np.log(len(edition.classes)), fusions=_fusions(table),
+        system=params.analysis.source, members=", ".join(params.analysis.members),
+        splits=splits, galleries=galleries, provenance=provenance, significant=SIGNIFICANT,
         curves=_figure_uri(curves_figure(histories)),
-        data_report=data_report,
-        sheets=_sheets(sources.sheets, edition),
-        provenance=provenance,
-        significant=SIGNIFICANT,
-    )
+        data_report=json.loads(data_report.read_text("utf-8")),
+        sheets=_sheets(reports / "modalities", edition, params),
+    )  # fmt: skip
 
 
 def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -104,22 +83,23 @@ def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _split(
-    sources: Sources, edition: Edition, rows: list[dict[Any, Any]], split: str,
+    reports: Path, edition: Edition, rows: list[dict[Any, Any]], split: str,
     train: NDArray[np.int64],
 ) -> dict[str, Any]:  # fmt: skip
-    folder = sources.analysis / split
-    classes = pd.read_csv(folder / "confusion.csv", index_col="label").to_numpy()
-    parts = pd.read_csv(folder / "body_parts.csv", index_col="label").to_numpy()
-    first, best = rows[0], max(rows, key=lambda row: row["top1"])
+    folder = reports / "analysis" / split
+    classes, parts = (
+        pd.read_csv(folder / name, index_col="label").to_numpy()
+        for name in ("confusion.csv", "body_parts.csv")
+    )
     return {
         "name": split,
         "title": {"val": "Validation", "test": "Test"}[split],
-        "clips": first["n"],
-        "videos": first["num_videos"],
-        "majority_baseline": first["majority_baseline"],
-        "best": best,
+        "clips": rows[0]["n"],
+        "videos": rows[0]["num_videos"],
+        "majority_baseline": rows[0]["majority_baseline"],
+        "best": max(rows, key=lambda row: row["top1"]),
         "rows": [_row(row, {other["best_single"] for other in rows}) for row in rows],
-        "picture": _file_uri(sources.table / "pictures" / f"{split}.png"),
+        "picture": _file_uri(reports / "table/pictures" / f"{split}.png"),
         "pictures": [(title, _file_uri(folder / name)) for name, title in PICTURES.items()],
         "recall": _figure_uri(classes_figure(classes, edition.classes, train)),
         "parts": _figure_uri(classes_figure(parts, tuple(edition.groups), None)),
@@ -151,29 +131,28 @@ def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> di
     """
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
-    names = (*params.experiments, *params.fusions)
-    folders = [params.folder_of(name) for name in names]
-    versions = {key.removeprefix("version."): value for key, value in tags.items()}
+    folders = [params.folder_of(name) for name in (*params.experiments, *params.fusions)]
     return {
         "edition": f"{edition.name}, version {edition.version}; {edition.source}",
         "commit": tags["git.commit"] + dirty,
         "machine": f"{platform.system()} {platform.machine()}, Python {tags['python']}",
-        "packages": ", ".join(f"{name} {versions[name]}" for name in PACKAGES),
+        "packages": ", ".join(f"{name} {tags[f'version.{name}']}" for name in PACKAGES),
         "params.yaml": f"SHA-256 {sha256(file)}, preset {params.preset}, seed {params.seed}",
         **{
             f"predictions/{name}/val.parquet": f"SHA-256 {sha256(folder / name / 'val.parquet')}"
-            for name in folders
-            if (folder / name / "val.parquet").is_file()
+            for name in folders if (folder / name / "val.parquet").is_file()
         },
-    }
+    }  # fmt: skip
 
 
-def _sheets(folder: Path | None, edition: Edition) -> list[tuple[str, str]]:
+def _sheets(folder: Path, edition: Edition, params: Params) -> list[tuple[str, str]]:
     """Embed some sheets of modalities, each with the class that it shows."""
-    if folder is None:
+    # Several entries of `previews` may be of this edition; the page shows the first one's sheets.
+    keys = [key for key, spec in params.previews.items() if spec.edition == edition.name]
+    if not keys:
         return []
     # A sheet is named after the index of its class; a file may be missing where no clip has it.
-    files = sorted(folder.glob("[0-9]*.png"))
+    files = sorted((folder / keys[0]).glob("[0-9]*.png"))
     places = np.unique(np.linspace(0, len(files) - 1, min(SHEETS, len(files))).round().astype(int))
     return [(edition.classes[int(files[k].stem)], _file_uri(files[k])) for k in places]
 

@@ -57,14 +57,11 @@ def _least_log_loss(q: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     num_members = q.shape[1]
     start = uniform_weights(num_members)
     result = minimize(
-        lambda w: -np.log(q @ w).mean(),
-        start,
-        jac=lambda w: -_gain(q, w),
-        method="SLSQP",
+        lambda w: -np.log(q @ w).mean(), start, jac=lambda w: -_gain(q, w), method="SLSQP",
         bounds=[(0, 1)] * num_members,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
         options={"ftol": 1e-12, "maxiter": 500},
-    )
+    )  # fmt: skip
     # EM only multiplies, so a member at exactly 0 could not return: each keeps a trace of uniform.
     w = 0.999_999 * np.clip(result.x, 0, 1) + 0.000_001 * start
     w /= w.sum()
