@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from benchmark.plots.figures import confusion_figure, history_figure, results_fi
 from benchmark.results.entries import Entry
 from benchmark.results.ground_truth import GroundTruth
 from benchmark.results.table import Comparison, ResultRow, score_rows
-from benchmark.results.writers import to_csv, to_markdown
+from benchmark.results.writers import to_csv, to_latex, to_markdown
 from conftest import a_clip
 from golden_rows import (
     GOLDEN,
@@ -62,6 +63,23 @@ def entries(joint: Probabilities, rgb: Probabilities) -> list[Entry]:
 @pytest.fixture(scope="module")
 def rows(entries: list[Entry], truth: GroundTruth) -> list[ResultRow]:
     return score_rows(entries, truth, RESAMPLING)
+
+
+def test_one_video_gives_no_interval_and_no_verdict_anywhere(
+    entries: list[Entry], truth: GroundTruth, tmp_path: Path
+) -> None:
+    alone = replace(truth, videos=("v",) * len(truth.videos))
+    rows = score_rows(entries, alone, RESAMPLING)
+    verdicts = {other.verdict for row in rows for other in row.comparisons}
+    assert ({row.interval for row in rows}, verdicts) == ({None}, {"none"})
+    page = to_markdown(rows, MIMIC, RESAMPLING)
+    assert "beyond noise |" not in page
+    assert "| none | " in page
+    assert "no verdict from one video" in page
+    table = pd.read_csv(StringIO(to_csv(rows)))
+    assert table[["top1_low", "top1_high", "best_single_low"]].isna().all(axis=None)
+    assert " & none & " in to_latex(rows, MIMIC)
+    save(results_figure(rows, MIMIC), tmp_path / "x.png")
 
 
 def test_each_row_scores_its_probabilities_joined_by_clip_id(

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmark.contracts.clips import Clips
 from benchmark.contracts.predictions import check_probabilities
-from benchmark.core.errors import FormatError, MismatchError
+from benchmark.core.errors import MismatchError
 from benchmark.evaluation.metrics import log_loss, score
 from fused import (
     CONVEX,

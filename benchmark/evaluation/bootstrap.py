@@ -42,8 +42,8 @@ class Interval(Strict):
 
 def interval(
     correct: NDArray[np.bool_], videos: Sequence[str], *, resamples: int, seed: int
-) -> Interval:
-    """Compute the 95 % interval of top-1.
+) -> Interval | None:
+    """Compute the 95 % interval of top-1; None of one video, which tells nothing about others.
 
     The same arguments give the same interval, whatever the order of the clips.
 
@@ -68,8 +68,10 @@ def paired_interval(
     *,
     resamples: int,
     seed: int,
-) -> Interval:
+) -> Interval | None:
     """Compute the 95 % interval of top-1 of `first` minus that of `second`, in [-1, 1].
+
+    None of one video, which tells nothing about others.
 
     Both systems are scored on the same resampled videos, so what is hard for both cancels out.
 
@@ -92,7 +94,7 @@ def paired_interval(
 
 def _interval(
     points: NDArray[np.int64], videos: Sequence[str], resamples: int, seed: int
-) -> Interval:
+) -> Interval | None:
     if len(points) != len(videos) or not len(points):
         raise FormatError(
             "bootstrap",
@@ -102,6 +104,8 @@ def _interval(
     # `unique` sorts the videos, so the draw does not depend on the order of the clips.
     _, video = np.unique(np.asarray(videos, dtype=np.str_), return_inverse=True)
     clips = np.bincount(video)
+    if len(clips) < 2:
+        return None
     sums = np.bincount(video, points).astype(np.int64)
     # Drawing V videos with replacement is the same as drawing how often each of them comes: one
     # row of V counts replaces a list of clips, and the sums below become two matrix products.

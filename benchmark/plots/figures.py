@@ -157,7 +157,7 @@ def results_figure(rows: Sequence[ResultRow], edition: Edition) -> Figure:
     axes.set_yticks(range(len(rows)), [row.title for row in rows])
     # From high to low: the first row is at the top, and the baseline's words have room below.
     axes.set_ylim(len(rows) - 0.2, -0.6)
-    axes.set_xlim(left=0, right=max(1, *(110 * row.interval.high for row in rows)))
+    axes.set_xlim(left=0, right=max(1, *(110 * _bounds(row)[1] for row in rows)))
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("top-1 in %, 95 % interval (videos resampled); ◆ fusion, ● single stream")
     title, color = f"{edition.title}, {rows[0].split}", "black"
@@ -168,9 +168,16 @@ def results_figure(rows: Sequence[ResultRow], edition: Edition) -> Figure:
     return figure
 
 
+def _bounds(row: ResultRow) -> tuple[float, float]:
+    """Return the ends of the line: the score itself where there is no interval."""
+    if row.interval is None:
+        return row.metrics.top1, row.metrics.top1
+    return row.interval.low, row.interval.high
+
+
 def _interval_line(axes: Axes, place: int, row: ResultRow) -> None:
     color, marker = (VERMILION, "D") if row.is_fusion else (BLUE, "o")
-    bounds = [100 * row.interval.low, 100 * row.interval.high]
+    bounds = [100 * bound for bound in _bounds(row)]
     axes.plot(bounds, [place, place], color=color, linewidth=2)
     axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=7)
     axes.annotate(

@@ -104,8 +104,7 @@ def _metrics(rows: Sequence[ResultRow]) -> dict[str, float]:
         prefix = _prefix(row.split)
         scores = {
             "top1": row.metrics.top1,
-            "low": row.interval.low,
-            "high": row.interval.high,
+            **({"low": row.interval.low, "high": row.interval.high} if row.interval else {}),
             "top5": row.metrics.top5,
             "macro_f1": row.metrics.macro_f1,
             "mean_acc": row.metrics.mean_acc,

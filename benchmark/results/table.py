@@ -33,14 +33,17 @@ Role: TypeAlias = Literal["best single", "uniform"]
 the fusion with equal weights that has the most members."""
 
 
-Verdict: TypeAlias = Literal["better", "worse", "noise"]
+Verdict: TypeAlias = Literal["better", "worse", "noise", "none"]
 
 
-def verdict(difference: float, interval: Interval, p_value: float) -> Verdict:
+def verdict(difference: float, interval: Interval | None, p_value: float) -> Verdict:
     """Say better or worse where both the clip-wise test and the video-wise interval do.
 
-    `interval` is that of the difference; `p_value` is corrected for all comparisons.
+    `interval` is that of the difference; `p_value` is corrected for all comparisons. Clips of one
+    video, which give no interval, give no verdict.
     """
+    if interval is None:
+        return "none"
     if p_value >= SIGNIFICANT or not interval.excludes_zero():
         return "noise"
     return "better" if difference > 0 else "worse"
@@ -54,8 +57,8 @@ class Comparison(Strict):
     """The other row's."""
     difference: Annotated[float, Field(ge=-1, le=1)]
     """Top-1 of the row minus that of the other."""
-    interval: Interval
-    """Of the difference, both scored on the same resampled videos."""
+    interval: Interval | None
+    """Of the difference, both scored on the same resampled videos; null of one video."""
     test: McNemar
     """`first` is the row, `second` the other one."""
     holm: Share
@@ -82,8 +85,8 @@ class ResultRow(Strict):
     weights: dict[str, float] | None
     """Member -> weight; null for a single stream."""
     metrics: Scores
-    interval: Interval
-    """Of top-1."""
+    interval: Interval | None
+    """Of top-1; null of one video."""
     num_videos: Positive
     majority_baseline: Share
     """Top-1 of always predicting the largest class of the training split."""

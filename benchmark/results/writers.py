@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.editions.edition import Edition
+    from benchmark.evaluation.bootstrap import Interval
     from benchmark.results.subsets import SubsetScore
     from benchmark.results.table import Comparison, Resampling, ResultRow
 
@@ -24,6 +25,7 @@ VERDICTS = {
     "better": "better, beyond noise",
     "worse": "worse, beyond noise",
     "noise": "not distinguishable from noise",
+    "none": "no verdict from one video",
 }
 ROLES = {"best single": "the best single stream", "uniform": "equal weights"}
 # `translate` replaces all in one pass, so the braces of \textbackslash{} are not escaped again.
@@ -94,8 +96,8 @@ def _csv_cells(row: ResultRow) -> dict[str, object]:
         compared |= {
             f"{prefix}": other.name if other else None,
             f"{prefix}_difference": other.difference if other else None,
-            f"{prefix}_low": other.interval.low if other else None,
-            f"{prefix}_high": other.interval.high if other else None,
+            f"{prefix}_low": other.interval.low if other and other.interval else None,
+            f"{prefix}_high": other.interval.high if other and other.interval else None,
             f"{prefix}_only_here": other.test.only_first if other else None,
             f"{prefix}_only_there": other.test.only_second if other else None,
             f"{prefix}_p": other.test.p_value if other else None,
@@ -113,8 +115,8 @@ def _csv_cells(row: ResultRow) -> dict[str, object]:
             f"{key}={value:.6f}" for key, value in sorted((row.weights or {}).items())
         ),
         **row.metrics.model_dump(),
-        "top1_low": row.interval.low,
-        "top1_high": row.interval.high,
+        "top1_low": row.interval.low if row.interval else None,
+        "top1_high": row.interval.high if row.interval else None,
         "num_videos": row.num_videos,
         "majority_baseline": row.majority_baseline,
         "paper_top1": row.paper_top1,
@@ -188,7 +190,7 @@ def _table_row(row: ResultRow, *, paper: bool) -> str:
         f"{row.index:02d}",
         _cell(row.name),
         _percent(m.top1),
-        f"{_percent(row.interval.low)} to {_percent(row.interval.high)}",
+        _bounds(row.interval, "{:.2f} to {:.2f}"),
         _percent(m.top5),
         _percent(m.macro_f1),
         _percent(m.mean_acc),
@@ -204,13 +206,17 @@ def _comparison_row(row: ResultRow, other: Comparison) -> str:
         _cell(row.name),
         f"{_cell(other.name)} ({ROLES[other.role]})",
         f"{100 * other.difference:+.2f}",
-        f"{100 * other.interval.low:+.2f} to {100 * other.interval.high:+.2f}",
+        _bounds(other.interval, "{:+.2f} to {:+.2f}"),
         f"{other.test.only_first}, {other.test.only_second}",
         f"{other.test.p_value:.3f}",
         f"{other.holm:.3f}",
         VERDICTS[other.verdict],
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _bounds(bounds: Interval | None, form: str) -> str:
+    return form.format(100 * bounds.low, 100 * bounds.high) if bounds else "none"
 
 
 def _weights(row: ResultRow) -> str:
@@ -296,7 +302,7 @@ def _latex_row(row: ResultRow) -> str:
     cells = [
         row.name.translate(LATEX_SPECIAL) + ("$^\\dagger$" if better else ""),
         _percent(m.top1),
-        f"{100 * row.interval.low:.1f}--{100 * row.interval.high:.1f}",
+        _bounds(row.interval, "{:.1f}--{:.1f}"),
         *map(_percent, (m.top5, m.macro_f1, m.ece)),
     ]
     return " & ".join(cells) + r" \\"

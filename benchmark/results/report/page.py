@@ -115,7 +115,9 @@ def _row(row: dict[str, Any], best: set[Any]) -> dict[str, Any]:
     # pandas reads an empty cell as NaN: such a row is the best single stream itself.
     if isinstance(row["best_single"], str):
         points = row["best_single_difference"]
-        bounds = Interval(low=row["best_single_low"], high=row["best_single_high"])
+        # One video gives no interval: NaN as well.
+        low, high = row["best_single_low"], row["best_single_high"]
+        bounds = None if np.isnan(low) else Interval(low=low, high=high)
         word = verdict(points, bounds, row["best_single_holm"])
     return {**row, "verdict": word, "points": points, "best": row["name"] in best}
 
