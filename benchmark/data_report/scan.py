@@ -133,12 +133,10 @@ def scan_archive(root: Path, edition: Edition, clips: Clips, *, workers: int) ->
 
 def _earliest_of_each_class(clips: Clips) -> list[Clip]:
     # Decoding starts at the first frame: clips at the start of a long video cost little.
-    best: dict[int, Clip] = {}
-    for clip in clips.split("train"):
-        label = clip.label or 0
-        if label not in best or clip.end_frame < best[label].end_frame:
-            best[label] = clip
-    return list(best.values())
+    earliest: dict[int, Clip] = {}
+    for clip in sorted(clips.split("train"), key=lambda clip: clip.end_frame):
+        earliest.setdefault(clip.label or 0, clip)
+    return list(earliest.values())
 
 
 class _Job(NamedTuple):

@@ -133,7 +133,7 @@ def shapley(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     members = len(value).bit_length() - 1
     subsets = np.arange(len(value))
-    sizes = np.array([int(subset).bit_count() for subset in subsets])
+    sizes = np.bitwise_count(subsets)
     # Share of all orders in which exactly a given subset of this size comes before the member:
     # size! (M - 1 - size)! / M!.
     share = np.array([1 / (members * comb(members - 1, size)) for size in range(members)])

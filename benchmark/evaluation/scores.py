@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.core.errors import FormatError
 from benchmark.core.files import csv_text, write_text
-from benchmark.core.schema import Positive, Share, read_json
+from benchmark.core.schema import Positive, Share
 from benchmark.evaluation.metrics import Metrics, correctness, ranking, score
 
 if TYPE_CHECKING:
@@ -99,16 +99,6 @@ def all_scores(p: NDArray[np.floating], label: NDArray[np.int64]) -> Scores:
 def write_metrics(scores: Scores, path: Path) -> None:
     """Write metrics.json: sorted keys, equal scores give equal bytes."""
     write_text(path, json.dumps(scores.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
-
-
-def read_metrics(path: Path) -> Scores:
-    """Read metrics.json.
-
-    Raises:
-        FormatError: The file is missing or breaks its schema.
-    """
-    do = "Run 'dvc repro' for the stage that makes it"
-    return read_json(path, Scores, what="a metrics file", do=do)
 
 
 def predictions_csv(

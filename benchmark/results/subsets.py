@@ -44,10 +44,9 @@ def read_subsets(
     """
     if not names:
         return []
-    splits = [truth.split for truth in truths]
     members = {
         split: [read_probabilities(folder / name / f"{split}.parquet") for name in names]
-        for split in splits
+        for split in (truth.split for truth in truths)
     }
     return score_subsets(members, truths)
 
