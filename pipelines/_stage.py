@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import logging
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from benchmark.core.errors import BenchmarkError, ParamsError
+from benchmark.core.parent import die_with_parent
 from benchmark.params.params import read_params
-from benchmark.runtime.parallel import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +39,7 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         # A killed `dvc repro` must not leave a stage that still writes its outputs.
-        die_with_parent()
+        die_with_parent(os.getppid())
         # Python dies of SIGTERM at once; SystemExit runs the `finally` blocks that remove
         # unfinished files.
         signal.signal(signal.SIGTERM, _stop)

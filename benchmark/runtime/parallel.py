@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
 from benchmark.core.errors import BenchmarkError, ManyFaults
+from benchmark.core.parent import die_with_parent
 from benchmark.runtime.seeding import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     import torch
 
-PR_SET_PDEATHSIG = 1
 PROCESSES_PER_GPU = 3
 """While one process decodes or encodes video, another computes."""
 
@@ -36,15 +34,6 @@ R = TypeVar("R")
 def usable_cores() -> int:
     """Count the cores that this process may run on."""
     return len(os.sched_getaffinity(0))
-
-
-def die_with_parent() -> None:
-    """Ask Linux to send SIGTERM to this process when its parent is killed.
-
-    An orphan would continue and write its outputs after DVC has given the stage up.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def worker_number() -> int:
@@ -76,12 +65,13 @@ def network_workers() -> int:
     return usable_cores()
 
 
-def _start_worker(started: Synchronized[int]) -> None:
+def _start_worker(started: Synchronized[int], parent: int) -> None:
     global _number
+    # Before the lock: a parent that was killed while this worker started may hold it forever.
+    die_with_parent(parent)
     with started.get_lock():
         _number = started.value
         started.value += 1
-    die_with_parent()
     # The terminal sends Ctrl-C to the whole process group; the parent alone reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
@@ -134,7 +124,7 @@ def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         min(workers, len(items)), mp_context=context, initializer=_start_worker,
-        initargs=(context.Value("i", 0),),
+        initargs=(context.Value("i", 0), os.getpid()),
     )  # fmt: skip
     try:
         futures = {pool.submit(_work, function, item): i for i, item in enumerate(items)}

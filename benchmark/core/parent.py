@@ -1,0 +1,27 @@
+"""Let a process die with its parent. Imports nothing heavy: it acts before anything else does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:
+    """Ask Linux to send a signal to this process when its parent dies, or send it now.
+
+    An orphan would continue and write its outputs after DVC has given the stage up.
+
+    Args:
+        parent: Process id of the parent. It may have died before Linux was asked; Linux says
+            nothing then, but this process has another parent.
+        number: The signal.
+    """
+    if sys.platform == "linux":
+        # Linux sends it when the thread that started this process ends, not only with the process.
+        ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
