@@ -63,6 +63,8 @@ def mistakes_shown() -> Iterator[None]:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         _exit(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run it again")
+    except MemoryError as error:
+        _exit(f"memory: {error or 'not enough'}. Free some and run it again")
     except KeyboardInterrupt:
         message = "Interrupted. Finished work is kept; run the same command again to resume"
         click.echo(message, err=True)

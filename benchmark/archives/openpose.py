@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.core.errors import ArchiveError
+from benchmark.core.isolated import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 NUM_POINTS = 137
 """OpenPose: body 25, face 70, hands 2 x 21."""
+_LARGE = "Delete cells far from the others and texts, which a sheet of keypoints does not need"
 
 
 def read_openpose(path: Path) -> NDArray[np.float32]:
@@ -24,6 +26,11 @@ def read_openpose(path: Path) -> NDArray[np.float32]:
     Raises:
         ArchiveError: The file is no sheet or has not 411 columns, or a cell is no number.
     """
+    # Calamine ends its process on a cell far from the others: it asks for all cells in between.
+    return isolated(_read, path, error=ArchiveError, do=_LARGE)
+
+
+def _read(path: Path) -> NDArray[np.float32]:
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmark.core.errors import ArchiveError, BenchmarkError
+from benchmark.core.parent import reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class RawFile:
         Raises:
             ArchiveError: The member is damaged or encrypted.
         """
+        reads(self)
         if self.member is None:
             yield self.path
             return

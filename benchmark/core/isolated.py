@@ -27,7 +27,7 @@ from benchmark.core.errors import BenchmarkError, FormatError
 from benchmark.core.parent import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
@@ -37,7 +37,6 @@ _KINDS = "biufcSU"
 """Kinds of arrays that hold no pointers."""
 _OUT_OF_MEMORY = (b"memory allocation", b"bad_alloc", b"Cannot allocate memory")
 _STOPS = (signal.SIGINT, signal.SIGTERM)
-_AGAIN = "Fetch or make the file again"
 
 
 def isolated(
@@ -47,6 +46,7 @@ def isolated(
     memory_gib: float = 4,
     seconds: float = 600,
     error: type[BenchmarkError] = FormatError,
+    do: str = "Fetch or make the file again",
 ) -> R:
     """Return `read(path, *args)`, computed in a child process that may crash.
 
@@ -58,6 +58,7 @@ def isolated(
         memory_gib: Memory that the child may take on top of what this process holds.
         seconds: Time that the child may take.
         error: Class of the error if the child crashes or exceeds a limit.
+        do: What the user is told to do then.
 
     Raises:
         BenchmarkError: `read` raised it, or it crashed, or it exceeds a limit.
@@ -70,7 +71,7 @@ def isolated(
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         if not (child := os.fork()):
             os.dup2(said.fileno(), 2)
-            _answer(read, (path, *args), sink, parent, (memory_gib, seconds))
+            _answer(read, (path, *args), sink, (memory_gib, seconds), (parent, mask))
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(sink)
         try:
@@ -90,15 +91,15 @@ def isolated(
         words = said.read()
     kind, content = answer
     if kind == "time" or status == -signal.SIGXCPU:
-        raise error(path, f"reading it takes longer than {seconds:g} s", do=_AGAIN)
+        raise error(path, f"reading it takes longer than {seconds:g} s", do=do)
     if kind == "crash" and (status == -signal.SIGKILL or any(w in words for w in _OUT_OF_MEMORY)):
         kind = "memory"
     if kind == "memory":
-        raise error(path, f"reading it takes more than {memory_gib:g} GiB of memory", do=_AGAIN)
+        raise error(path, f"reading it takes more than {memory_gib:g} GiB of memory", do=do)
     if kind in {"crash", "nonsense"}:
         crash = signal.Signals(-status).name if status < 0 else f"exit code {status}"
         name = crash if kind == "crash" else "its answer is none"
-        raise error(path, f"it crashes its reader ({name})", expected="a sound file", do=_AGAIN)
+        raise error(path, f"it crashes its reader ({name})", expected="a sound file", do=do)
     sys.stderr.write(words.decode(errors="replace"))
     return _returned(kind, content)
 
@@ -107,8 +108,8 @@ def _answer(
     read: Callable[..., Any],
     arguments: tuple[Any, ...],
     sink: int,
-    parent: int,
     limits: tuple[float, float],
+    before: tuple[int, Collection[int]],
 ) -> NoReturn:
     """Compute and send the answer, in the child.
 
@@ -116,14 +117,15 @@ def _answer(
         read: The reader.
         arguments: Its arguments.
         sink: Where to write the answer.
-        parent: Process id of the parent.
         limits: GiB and seconds.
+        before: Process id of the parent, and the signals that it blocks.
     """
-    status = 1
+    status, (parent, mask) = 1, before
     try:
         for number in _STOPS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+            if callable(signal.getsignal(number)):  # what the parent ignores stays ignored
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         die_with_parent(parent, signal.SIGKILL)
         _limit(*limits)
         arrays: list[NDArray[Any]] = []

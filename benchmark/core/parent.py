@@ -6,6 +6,12 @@ import ctypes
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_report: Callable[[str], None] | None = None
 
 PR_SET_PDEATHSIG = 1
 
@@ -25,3 +31,18 @@ def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:
         ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
+
+
+def report_reads(report: Callable[[str], None]) -> None:
+    """Let `reads` call `report`: a parent that knows the file can name it if this process crashes.
+
+    FFmpeg and other libraries in C may end the process on a hostile file.
+    """
+    global _report
+    _report = report
+
+
+def reads(file: object) -> None:
+    """Tell the parent of this worker process which file it reads from now on."""
+    if _report is not None:
+        _report(str(file))
