@@ -8,6 +8,7 @@ threads, so a reader must use no thread pool: no torch, no OpenCV.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
@@ -126,6 +127,7 @@ def _answer(
             if callable(signal.getsignal(number)):  # what the parent ignores stays ignored
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        faulthandler.disable()  # the message is enough
         die_with_parent(parent, signal.SIGKILL)
         _limit(*limits)
         arrays: list[NDArray[Any]] = []
