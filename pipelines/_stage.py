@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 import logging
-import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from pipelines._start import INTERRUPTED, follow_starter, interrupt
 from benchmark.core.errors import BenchmarkError, ParamsError
-from benchmark.core.parent import die_with_parent
 from benchmark.params.params import read_params
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-        # A killed `dvc repro` must not leave a stage that still writes its outputs.
-        die_with_parent(os.getppid())
+        follow_starter()
         # Python dies of SIGTERM at once; SystemExit runs the `finally` blocks that remove
         # unfinished files.
         signal.signal(signal.SIGTERM, _stop)
@@ -52,7 +50,11 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def mistakes_shown() -> Iterator[None]:
     """Turn errors that the user can fix into one message and exit code 2, without a traceback."""
+    before = signal.getsignal(signal.SIGINT)
     try:
+        if before is interrupt:
+            # From here on, files may be open that `finally` blocks remove.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     except BenchmarkError as error:
         _exit(str(error))
@@ -66,9 +68,11 @@ def mistakes_shown() -> Iterator[None]:
     except MemoryError as error:
         _exit(f"memory: {error or 'not enough'}. Free some and run it again")
     except KeyboardInterrupt:
-        message = "Interrupted. Finished work is kept; run the same command again to resume"
-        click.echo(message, err=True)
+        click.echo(INTERRUPTED, err=True)
         sys.exit(128 + signal.SIGINT)
+    finally:
+        if before is interrupt:
+            signal.signal(signal.SIGINT, before)
 
 
 def _exit(message: str) -> NoReturn:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import replacing_folder
@@ -16,7 +17,6 @@ from benchmark.results.ground_truth import ground_truths
 from benchmark.results.runs import analysis_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import path, stage
 from benchmark.archives.union import archive_module
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.tracking.provenance import stage_code
-from pipelines._stage import path, stage
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.data_report.page import metrics, write_report
 from benchmark.data_report.scan import scan_archive
@@ -14,7 +15,6 @@ from benchmark.runtime.parallel import usable_cores
 from benchmark.tracking.records import new_record, now_ms
 from benchmark.tracking.store import DATA, find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

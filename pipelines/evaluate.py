@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.scores import all_scores, predictions_csv, write_metrics
-from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

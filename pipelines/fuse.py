@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import entry, existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
-from pipelines._stage import entry, existing, path, stage
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import write_fitted
 from submission.fusion.fuse import apply

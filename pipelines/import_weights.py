@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.weights.initial import write_pretrained
 from pipelines._stage import entry, path, stage
+from benchmark.weights.initial import write_pretrained
 
 if TYPE_CHECKING:
     from pathlib import Path

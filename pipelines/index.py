@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import entry, existing, path, stage
 from benchmark.archives.expected_counts import label_differences
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import write_clips
 from benchmark.editions.edition import SPLITS, read_edition
 from benchmark.runtime.parallel import usable_cores
-from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

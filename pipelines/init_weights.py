@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.weights.initial import write_no_weights
 from pipelines._stage import path, stage
+from benchmark.weights.initial import write_no_weights
 
 if TYPE_CHECKING:
     from pathlib import Path

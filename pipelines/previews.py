@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import entry, existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
 from benchmark.tracking.records import new_record, now_ms
 from benchmark.tracking.store import DATA, find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

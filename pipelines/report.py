@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from pipelines._stage import PARAMS, existing, path, stage
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
@@ -15,7 +16,6 @@ from benchmark.editions.edition import read_edition
 from benchmark.results.ground_truth import ground_truths
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import Sources, provenance, render
-from pipelines._stage import PARAMS, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import entry, existing, path, stage
 from benchmark.challenges.challenge import read_challenge
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import entry, existing, path, stage
 from submission.leaderboard.columns import wanted_clips
 from submission.leaderboard.metadata import ingredients_of, submission_record
 from submission.leaderboard.writer import write_submission

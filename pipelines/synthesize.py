@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import entry, path, stage
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.archive import write_archive
-from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

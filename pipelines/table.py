@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
@@ -18,7 +19,6 @@ from benchmark.results.table import Resampling, score_rows
 from benchmark.results.writers import Page, write_table
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import entry, path, stage
 from benchmark.modalities.depth.tiny_training import train
 from benchmark.tracking.run import track
 from benchmark.tracking.store import TRAIN, find_root
-from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

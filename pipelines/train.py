@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import entry, existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.editions.edition import read_edition
 from benchmark.training.experiment import TrainPaths, run
-from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

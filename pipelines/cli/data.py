@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import BaseModel
 
+from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.findings import has_fault
@@ -18,7 +19,6 @@ from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import FOLDER, read_edition
 from benchmark.params.params import EditionUse, read_params
 from benchmark.runtime.parallel import usable_cores
-from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition

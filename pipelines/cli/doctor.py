@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import USER_FAULT, mistakes_shown
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.findings import Finding, has_fault
-from pipelines._stage import USER_FAULT, mistakes_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

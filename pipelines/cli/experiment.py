@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from benchmark.params.params import read_params
 from pipelines._stage import PARAMS, entry, mistakes_shown
+from benchmark.params.params import read_params
 
 
 @click.group()

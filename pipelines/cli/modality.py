@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
 from benchmark.core.errors import ParamsError
 from benchmark.core.schema import kinds_of
 from benchmark.modalities.backends import DepthBackend, FlowBackend
 from benchmark.modalities.modality import VideoModality
 from benchmark.modalities.union import Modality
 from benchmark.params.params import read_params
-from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

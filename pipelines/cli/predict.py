@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.core.errors import ArchiveError, ParamsError
 from pipelines._stage import existing, mistakes_shown, path
+from benchmark.core.errors import ArchiveError, ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

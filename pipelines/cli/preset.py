@@ -6,8 +6,8 @@ import shutil
 
 import click
 
-from benchmark.params.params import read_params
 from pipelines._stage import PARAMS, mistakes_shown
+from benchmark.params.params import read_params
 
 
 @click.group()

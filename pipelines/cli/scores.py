@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, cast, get_args
 import click
 import numpy as np
 
+from pipelines._stage import existing, mistakes_shown, path
 from benchmark.challenges.challenge import NumberedIds, published_ids, read_challenge
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.edition import FOREIGN, Split, listed_ids, read_edition
-from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.core.errors import BenchmarkError, ParamsError
 from pipelines._stage import existing, mistakes_shown, path
+from benchmark.core.errors import BenchmarkError, ParamsError
 
 if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge

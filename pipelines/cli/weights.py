@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
 from benchmark.core.findings import Finding
 from benchmark.core.pinned_file import sha256
 from benchmark.modalities.pose.pose import PoseModality
@@ -20,7 +21,6 @@ from benchmark.weights.catalogue import (
     read_catalogue,
     weights_files,
 )
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
