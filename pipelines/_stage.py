@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._start import INTERRUPTED, follow_starter, interrupt
+
 import errno
 import functools
 import logging
@@ -13,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from pipelines._start import INTERRUPTED, follow_starter, interrupt
 from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.params.params import read_params
 

@@ -21,8 +21,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmark.core.parent import die_with_parent
-
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -33,6 +31,8 @@ SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "csh", "t
 @cache
 def follow_starter() -> None:
     """Stop this process by SIGTERM when the process that started it is gone."""
+    from benchmark.core.parent import die_with_parent  # after `interrupt` hears Ctrl-C
+
     parent = os.getppid()
     in_dvc = "DVC_STAGE" in os.environ
     by_hand = _name(parent) in SHELLS or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
@@ -41,8 +41,9 @@ def follow_starter() -> None:
     die_with_parent(parent)
     if in_dvc and _name(parent) in SHELLS:
         # Not every shell becomes the command that it starts.
-        stat = Path(f"/proc/{parent}/stat").read_text("utf-8")
-        parent = int(stat.rpartition(")")[2].split()[1])
+        while _name(parent) in SHELLS and parent > 1:
+            stat = Path(f"/proc/{parent}/stat").read_text("utf-8")
+            parent = int(stat.rpartition(")")[2].split()[1])
         threading.Thread(target=_stop_after, args=(parent,), daemon=True).start()
     if in_dvc and _adopts(parent):
         os.kill(os.getpid(), signal.SIGTERM)  # DVC died while Python started
@@ -85,6 +86,6 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 if is_command():
-    follow_starter()
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # a shell's & ignores it
         signal.signal(signal.SIGINT, interrupt)
+    follow_starter()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines._stage import path, stage
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import path, stage
 from benchmark.archives.union import archive_module
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.tracking.provenance import stage_code

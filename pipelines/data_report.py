@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.data_report.page import metrics, write_report
 from benchmark.data_report.scan import scan_archive

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.core.files import write_text

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import entry, existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 from benchmark.core.pinned_file import sha256

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import entry, existing, path, stage
 from benchmark.archives.expected_counts import label_differences
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import write_clips

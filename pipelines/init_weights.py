@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import path, stage
 from benchmark.weights.initial import write_no_weights
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import entry, existing, path, stage
 from benchmark.weights.initial import write_merged_weights
 
 if TYPE_CHECKING:

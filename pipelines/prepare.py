@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import entry, existing, path, stage
 from benchmark.contracts.clips import read_clips
 from benchmark.editions.edition import read_edition
 from benchmark.runtime.parallel import usable_cores

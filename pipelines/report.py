@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from pipelines._stage import PARAMS, existing, path, stage
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels

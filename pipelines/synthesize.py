@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import entry, path, stage
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.archive import write_archive
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import entry, path, stage
 from benchmark.modalities.depth.tiny_training import train
 from benchmark.tracking.run import track
 from benchmark.tracking.store import TRAIN, find_root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -27,6 +26,8 @@ def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:
         number: The signal.
     """
     if sys.platform == "linux":
+        import ctypes
+
         # Linux sends it when the thread that started this process ends, not only with the process.
         ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
+
 import os
 import re
 import sys
@@ -11,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import BaseModel
 
-from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.findings import has_fault

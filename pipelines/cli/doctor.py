@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pipelines._stage import USER_FAULT, mistakes_shown
+
 import sys
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import USER_FAULT, mistakes_shown
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.findings import Finding, has_fault
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, entry, mistakes_shown
+
 from pathlib import Path
 
 import click
 
-from pipelines._stage import PARAMS, entry, mistakes_shown
 from benchmark.params.params import read_params
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
+
 import json
 import subprocess
 import sys
@@ -12,7 +14,6 @@ from typing import Any
 import click
 from ruamel.yaml import YAML
 
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.experiment import experiment, profile

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
+
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
 from benchmark.core.errors import ParamsError
 from benchmark.core.schema import kinds_of
 from benchmark.modalities.backends import DepthBackend, FlowBackend

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, mistakes_shown, path
+
 import math
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import existing, mistakes_shown, path
 from benchmark.core.errors import ArchiveError, ParamsError
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, mistakes_shown
+
 import shutil
 
 import click
 
-from pipelines._stage import PARAMS, mistakes_shown
 from benchmark.params.params import read_params
 
 

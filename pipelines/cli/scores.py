@@ -5,6 +5,8 @@ These commands need neither torch nor DVC nor a data set.
 
 from __future__ import annotations
 
+from pipelines._stage import existing, mistakes_shown, path
+
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -12,7 +14,6 @@ from typing import TYPE_CHECKING, cast, get_args
 import click
 import numpy as np
 
-from pipelines._stage import existing, mistakes_shown, path
 from benchmark.challenges.challenge import NumberedIds, published_ids, read_challenge
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import csv_text, write_text

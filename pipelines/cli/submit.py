@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, mistakes_shown, path
+
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import existing, mistakes_shown, path
 from benchmark.core.errors import BenchmarkError, ParamsError
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
+
 import sys
 from functools import cache
 from pathlib import Path
@@ -9,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
 from benchmark.core.findings import Finding
 from benchmark.core.pinned_file import sha256
 from benchmark.modalities.pose.pose import PoseModality
