@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import math
 import os
 import resource
 import select
@@ -30,14 +31,10 @@ from benchmark.core.parent import die_with_parent
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from numpy.typing import NDArray
-
 R = TypeVar("R")
 
-_KINDS = "biufcSU"
-"""Kinds of arrays that hold no pointers."""
-_OUT_OF_MEMORY = (b"memory allocation", b"bad_alloc", b"Cannot allocate memory")
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_OUT_OF_MEMORY = (b"memory allocation", b"bad_alloc", b"Cannot allocate memory")
 
 
 def isolated(
@@ -52,8 +49,7 @@ def isolated(
     """Return `read(path, *args)`, computed in a child process that may crash.
 
     Args:
-        read: Returns plain data: None, numbers, texts, bytes, arrays without objects, and lists,
-            tuples (also named ones, which return as plain ones) and dicts of them.
+        read: Returns plain data: what JSON can hold, and arrays without objects in it.
         path: The file, for `read` and for the message.
         args: Further arguments of `read`.
         memory_gib: Memory that the child may take on top of what this process holds.
@@ -66,23 +62,23 @@ def isolated(
         RuntimeError: `read` has a bug; the message holds its traceback.
     """
     source, sink = os.pipe()
-    parent, answer = os.getpid(), ("crash", None)
+    parent, kind, content = os.getpid(), "crash", None
     with tempfile.TemporaryFile() as said:
         # A handler that raised in the child would run `finally` blocks that belong to the parent.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         if not (child := os.fork()):
             os.dup2(said.fileno(), 2)
-            _answer(read, (path, *args), sink, (memory_gib, seconds), (parent, mask))
+            _child(read, (path, *args), sink, (memory_gib, seconds), (parent, mask))
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(sink)
         try:
-            answer = _Pipe(source, time.monotonic() + seconds, int(memory_gib * 2**30)).answer()
+            kind, content = _received(source, time.monotonic() + seconds, memory_gib * 2**30)
         except TimeoutError:
-            answer = ("time", None)
+            kind = "time"
         except EOFError:
             pass
         except (ValueError, TypeError, LookupError, RecursionError):
-            answer = ("nonsense", None)  # the file took the child over
+            kind = "nonsense"  # the file took the child over
         finally:
             os.close(source)
             # A child that crashed keeps its status: Linux fixed it before it closed the pipe.
@@ -90,29 +86,37 @@ def isolated(
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         said.seek(0)
         words = said.read()
-    kind, content = answer
     if kind == "time" or status == -signal.SIGXCPU:
         raise error(path, f"reading it takes longer than {seconds:g} s", do=do)
-    if kind == "crash" and (status == -signal.SIGKILL or any(w in words for w in _OUT_OF_MEMORY)):
-        kind = "memory"
-    if kind == "memory":
+    killed = status == -signal.SIGKILL or any(word in words for word in _OUT_OF_MEMORY)
+    if kind == "memory" or (kind == "crash" and killed):
         raise error(path, f"reading it takes more than {memory_gib:g} GiB of memory", do=do)
     if kind in {"crash", "nonsense"}:
-        crash = signal.Signals(-status).name if status < 0 else f"exit code {status}"
-        name = crash if kind == "crash" else "its answer is none"
+        name = signal.Signals(-status).name if kind == "crash" and status < 0 else "no answer"
         raise error(path, f"it crashes its reader ({name})", expected="a sound file", do=do)
     sys.stderr.write(words.decode(errors="replace"))
     return _returned(kind, content)
 
 
-def _answer(
+def _returned(kind: str, content: Any) -> Any:
+    """Return the value that a child sent, or raise the error that it sent."""
+    if kind == "error":
+        raise errors.revive(getattr(errors, content[0]), tuple(content[1]))
+    if kind == "system":
+        raise OSError(*content)
+    if kind == "bug":
+        raise RuntimeError(f"in the child process that read the file:\n{content}")
+    return content
+
+
+def _child(
     read: Callable[..., Any],
     arguments: tuple[Any, ...],
     sink: int,
     limits: tuple[float, float],
     before: tuple[int, Collection[int]],
 ) -> NoReturn:
-    """Compute and send the answer, in the child.
+    """Compute and send the answer, and end.
 
     Args:
         read: The reader.
@@ -130,22 +134,7 @@ def _answer(
         faulthandler.disable()  # the message is enough
         die_with_parent(parent, signal.SIGKILL)
         _limit(*limits)
-        arrays: list[NDArray[Any]] = []
-        try:
-            answer = ["value", _packed(read(*arguments), arrays)]
-        except BenchmarkError as error:
-            answer = ["error", [type(error).__name__, [str(part) for part in error.args]]]
-        except OSError as error:
-            answer = ["system", [error.errno, error.strerror, str(error.filename or arguments[0])]]
-        except MemoryError:
-            answer = ["memory", None]
-        except Exception:
-            answer = ["bug", traceback.format_exc()]
-        head = json.dumps(answer).encode()
-        with open(sink, "wb") as pipe:
-            pipe.write(len(head).to_bytes(8, "little") + head)
-            for array in arrays:
-                pipe.write(np.ascontiguousarray(array).tobytes())
+        _send(sink, _answer(read, arguments))
         status = 0
     finally:
         os._exit(status)  # the rest of the program belongs to the parent
@@ -160,96 +149,74 @@ def _limit(memory_gib: float, seconds: float) -> None:
         (resource.RLIMIT_CORE, 0),
     ):  # fmt: skip
         hard = resource.getrlimit(kind)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, hard))
+        resource.setrlimit(kind, (value if hard < 0 else min(value, hard), hard))
+
+
+def _answer(read: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    try:
+        return "value", read(*arguments)
+    except BenchmarkError as error:
+        return "error", [type(error).__name__, [str(part) for part in error.args]]
+    except OSError as error:
+        return "system", [error.errno, error.strerror, str(error.filename or arguments[0])]
+    except MemoryError:
+        return "memory", None
+    except Exception:
+        return "bug", traceback.format_exc()
 
 
 # A file that takes the child over could send anything, and unpickling would run it here. So the
-# answer is JSON, in which a list of tag and content stands for whatever JSON lacks, and then the
-# bytes of the arrays.
-def _packed(value: Any, arrays: list[NDArray[Any]]) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, bytes):
-        return ["bytes", value.decode("latin1")]
-    if isinstance(value, dict):
-        pairs = [[_packed(key, arrays), _packed(part, arrays)] for key, part in value.items()]
-        return ["dict", pairs]
-    if isinstance(value, list | tuple):
-        kind = "list" if isinstance(value, list) else "tuple"
-        return [kind, [_packed(part, arrays) for part in value]]
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in _KINDS:
-        arrays.append(np.asarray(value))
-        form = [value.dtype.str, list(value.shape)]
-        return ["array" if isinstance(value, np.ndarray) else "scalar", form]
-    raise TypeError(f"no plain data: {type(value).__name__} {getattr(value, 'dtype', '')}")
+# answer is JSON, and after it the bytes of the arrays.
+def _send(sink: int, answer: tuple[str, Any]) -> None:
+    arrays = []
+
+    def form(value: Any) -> Any:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufcSU":
+            raise TypeError(f"no plain data: {type(value).__name__}")
+        arrays.append(array)
+        return {"dtype": array.dtype.str, "shape": array.shape}
+
+    try:
+        head = json.dumps(answer, default=form).encode()
+    except (TypeError, ValueError, RecursionError):
+        arrays.clear()
+        head = json.dumps(("bug", traceback.format_exc())).encode()
+    with open(sink, "wb") as pipe:
+        for part in (len(head).to_bytes(8, "little"), head, *(a.tobytes() for a in arrays)):
+            pipe.write(part)
 
 
-class _Pipe:
-    """Reads the answer of a child.
+def _received(source: int, deadline: float, room: float) -> tuple[str, Any]:
+    """Read an answer of at most `room` bytes.
 
-    Args:
-        source: Where to read.
-        deadline: Time by `time.monotonic` at which to stop.
-        size: Bytes that an answer may have.
+    Raises:
+        EOFError: The child ended before its answer did.
+        TimeoutError: The deadline, by `time.monotonic`, is over.
+        ValueError: The answer is none.
     """
 
-    def __init__(self, source: int, deadline: float, size: int) -> None:
-        self._source, self._deadline, self._left = source, deadline, size
-
-    def answer(self) -> tuple[str, Any]:
-        """Read the whole answer: its kind and its content.
-
-        Raises:
-            EOFError: The child ended before its answer did.
-            TimeoutError: The time is over.
-            ValueError: The answer is none.
-        """
-        size = int.from_bytes(self._read(8), "little")
-        kind, content = json.loads(self._read(size))
-        return kind, self._unpacked(content) if kind == "value" else content
-
-    def _read(self, size: int) -> bytearray:
-        self._left -= size
-        if self._left < 0:
+    def read(size: int) -> bytearray:
+        if not 0 <= size <= room:
             raise ValueError("more than the child's memory")
         data = bytearray(size)
         place = memoryview(data)
         while place:
-            remaining = max(0.0, self._deadline - time.monotonic())
-            if not select.select([self._source], [], [], remaining)[0]:
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([source], [], [], left)[0]:
                 raise TimeoutError
-            if not (count := os.readv(self._source, [place])):
+            if not (count := os.readv(source, [place])):
                 raise EOFError
             place = place[count:]
         return data
 
-    def _unpacked(self, value: Any) -> Any:
-        if not isinstance(value, list):
-            return value
-        kind, content = value
-        if kind == "bytes":
-            return content.encode("latin1")
-        if kind == "dict":
-            return {self._unpacked(key): self._unpacked(part) for key, part in content}
-        if kind in {"list", "tuple"}:
-            parts = [self._unpacked(part) for part in content]
-            return parts if kind == "list" else tuple(parts)
-        dtype, shape = np.dtype(content[0]), content[1]
-        if dtype.kind not in _KINDS:
-            raise ValueError(f"no plain array: {dtype}")
-        size = dtype.itemsize * int(np.prod(shape, dtype=object))
-        array = np.ndarray(shape, dtype, self._read(size))
-        return array if kind == "array" else array[()]
+    def array(form: dict[str, Any]) -> Any:
+        if form.keys() != {"dtype", "shape"}:
+            return form
+        dtype, shape = np.dtype(form["dtype"]), form["shape"]
+        if dtype.hasobject:
+            raise ValueError("pointers")
+        return np.ndarray(shape, dtype, read(dtype.itemsize * math.prod(shape)))
 
-
-def _returned(kind: str, content: Any) -> Any:
-    """Return the value that a child sent, or raise the error that it sent."""
-    if kind == "value":
-        return content
-    if kind == "error":
-        error = getattr(errors, content[0])
-        raise errors.revive(error, tuple(content[1]))
-    if kind == "system":
-        raise OSError(*content)
-    raise RuntimeError(f"in the child process that read the file:\n{content}")
+    kind, content = json.loads(read(int.from_bytes(read(8), "little")), object_hook=array)
+    return kind, content
