@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import inside
 from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.text_files import read_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Edition(Strict):
     """Whether pages may show its scores beside published ones (false for generated data)."""
     dataset: str
     """Which data set class of `benchmark/archives` reads the raw archive."""
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = Field(min_length=1)
     groups: dict[str, tuple[int, ...]]
     """Body part -> class indices; every class in exactly one."""
     withheld: tuple[Split, ...]
@@ -74,6 +75,8 @@ class Edition(Strict):
         for split, counts in (self.label_counts or {}).items():
             if len(counts) != len(self.classes):
                 raise ValueError(f"label_counts.{split} must have one number per class")
+        for name in (self.ids or {}).values():
+            inside(FOLDER, name)
         return self
 
     def group_of(self) -> NDArray[np.int64]:
@@ -109,9 +112,9 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
         return None
     path = inside(FOLDER, name)
     # Clip ids hold no spaces, so this takes line ends of any system.
-    header, *ids = path.read_text("utf-8").split()
+    header, *ids = read_text(path).split() or [""]
     if header != "Id":
-        raise ParamsError(path, "wrong header", expected="Id", found=header)
+        raise ParamsError(path, "wrong header", expected="Id", found=header or "nothing")
     return ids
 
 

@@ -36,9 +36,15 @@ def doctor() -> None:
 
 def _project() -> Iterator[Finding]:
     from benchmark import doctor as checks
+    from benchmark.challenges.challenge import challenge_names, published_ids, read_challenge
     from benchmark.params.params import read_params
     from benchmark.tracking.store import find_root
 
+    for name in challenge_names():
+        try:
+            published_ids(read_challenge(name))
+        except BenchmarkError as error:
+            yield Finding("fault", str(error), f"challenge {name}", "fix the file")
     try:
         root = find_root()
     except BenchmarkError as error:
