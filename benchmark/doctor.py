@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -113,6 +114,7 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
         yield Finding("ok", "installed", "Git")
     else:
         yield Finding("fault", "missing", "Git", "install git")
+    yield from _locks(root)
     yield _store(root)
     for name in params.editions:
         yield _data_set(root, name, made=name in {**params.synthetic, **params.synthetic_ma52})
@@ -121,6 +123,19 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
         state = pinned_state(file)
         do = "" if state.level == "ok" else "mgbench weights check"
         yield Finding(state.level, state.text, where, do)
+
+
+def _locks(root: Path) -> Iterator[Finding]:
+    # DVC does not replace its list of locks in one step: killed on the way, it leaves half a list,
+    # and then refuses to start.
+    file = root / ".dvc" / "tmp" / "rwlock"
+    try:
+        json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        text = f"{file.relative_to(root)} is damaged: DVC was killed while it wrote the file"
+        yield Finding("fault", text, "DVC", f"rm {file.relative_to(root)}, if no dvc runs")
 
 
 def _leftovers(root: Path, params: Params) -> Iterator[Finding]:

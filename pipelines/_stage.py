@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._start import INTERRUPTED, follow_starter, interrupt
+
 import errno
 import functools
 import logging
@@ -15,7 +17,6 @@ import click
 
 from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.params.params import read_params
-from benchmark.runtime.parallel import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,8 +38,7 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-        # A killed `dvc repro` must not leave a stage that still writes its outputs.
-        die_with_parent()
+        follow_starter()
         # Python dies of SIGTERM at once; SystemExit runs the `finally` blocks that remove
         # unfinished files.
         signal.signal(signal.SIGTERM, _stop)
@@ -51,7 +51,11 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def mistakes_shown() -> Iterator[None]:
     """Turn errors that the user can fix into one message and exit code 2, without a traceback."""
+    before = signal.getsignal(signal.SIGINT)
     try:
+        if before is interrupt:
+            # From here on, files may be open that `finally` blocks remove.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     except BenchmarkError as error:
         _exit(str(error))
@@ -62,10 +66,14 @@ def mistakes_shown() -> Iterator[None]:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         _exit(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run it again")
+    except MemoryError as error:
+        _exit(f"memory: {error or 'not enough'}. Free some and run it again")
     except KeyboardInterrupt:
-        message = "Interrupted. Finished work is kept; run the same command again to resume"
-        click.echo(message, err=True)
+        click.echo(INTERRUPTED, err=True)
         sys.exit(128 + signal.SIGINT)
+    finally:
+        if before is interrupt:
+            signal.signal(signal.SIGINT, before)
 
 
 def _exit(message: str) -> NoReturn:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +18,6 @@ from benchmark.results.ground_truth import ground_truths
 from benchmark.results.runs import analysis_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

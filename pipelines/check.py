@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import path, stage
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,6 @@ import click
 from benchmark.archives.union import archive_module
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.tracking.provenance import stage_code
-from pipelines._stage import path, stage
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params

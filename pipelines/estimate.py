@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +11,6 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.editions.edition import read_edition
 from benchmark.runtime.parallel import usable_cores
-from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +13,6 @@ from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.scores import all_scores, predictions_csv, write_metrics
-from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +12,6 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
-from pipelines._stage import entry, existing, path, stage
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import write_fitted
 from submission.fusion.fuse import apply

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +13,6 @@ from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import write_clips
 from benchmark.editions.edition import SPLITS, read_edition
 from benchmark.runtime.parallel import usable_cores
-from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

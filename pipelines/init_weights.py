@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines._stage import path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.weights.initial import write_no_weights
-from pipelines._stage import path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +12,6 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import Split, read_edition
 from benchmark.inference.predict import predict
-from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +14,6 @@ from benchmark.editions.edition import read_edition
 from benchmark.tracking.records import new_record, now_ms
 from benchmark.tracking.store import DATA, find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import entry, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +17,6 @@ from benchmark.editions.edition import read_edition
 from benchmark.results.ground_truth import ground_truths
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import provenance, render
-from pipelines._stage import PARAMS, existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +14,6 @@ from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import entry, existing, path, stage
 from submission.leaderboard.columns import wanted_clips
 from submission.leaderboard.metadata import ingredients_of, submission_record
 from submission.leaderboard.writer import write_submission

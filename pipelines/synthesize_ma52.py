@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.actions_archive import write_actions
-from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

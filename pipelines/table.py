@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +20,6 @@ from benchmark.results.table import Resampling, score_rows
 from benchmark.results.writers import Page, write_table
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-from pipelines._stage import existing, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

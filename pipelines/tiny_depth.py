@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import entry, path, stage
+
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +11,6 @@ import click
 from benchmark.modalities.depth.tiny_training import train
 from benchmark.tracking.run import track
 from benchmark.tracking.store import TRAIN, find_root
-from pipelines._stage import entry, path, stage
 
 if TYPE_CHECKING:
     from pathlib import Path

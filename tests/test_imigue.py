@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import openpyxl
 import pytest
 
 from benchmark.archives.imigue import class_index
-from benchmark.archives.openpose import read_openpose
+from benchmark.archives.openpose import MAX_TEXTS, read_openpose
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips, write_clips
 from benchmark.core.errors import ArchiveError
@@ -198,4 +199,35 @@ def test_a_file_that_is_no_sheet_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(b"PK no zip")
     with pytest.raises(ArchiveError, match=r"a\.xlsx: not a readable xlsx"):
+        read_openpose(path)
+
+
+def changed_sheet(path: Path, **parts: bytes) -> Path:
+    """A sheet of 3 rows with more rows, or with a list of texts."""
+    write_xlsx(path.with_suffix(".sound"), np.ones((3, 411)))
+    with (
+        zipfile.ZipFile(path.with_suffix(".sound")) as sound,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as changed,
+    ):
+        for name in sound.namelist():
+            end = b"</sheetData>"
+            changed.writestr(name, sound.read(name).replace(end, parts.get("rows", b"") + end))
+        if "texts" in parts:
+            changed.writestr("xl/sharedStrings.xml", parts["texts"])
+    return path
+
+
+@pytest.mark.parametrize("place", ["XFD1048576", "A900000", "XFD4294967295"])
+def test_a_cell_far_from_the_others_is_a_message_and_no_crash(place: str, tmp_path: Path) -> None:
+    row = place.lstrip("XFDA")
+    path = changed_sheet(
+        tmp_path / "a.xlsx", rows=f'<row r="{row}"><c r="{place}"><v>1</v></c></row>'.encode()
+    )
+    with pytest.raises(ArchiveError, match=r"a\.xlsx: .*more than 4 GiB.* Delete cells far from"):
+        read_openpose(path)
+
+
+def test_a_list_of_texts_that_fills_the_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = changed_sheet(tmp_path / "a.xlsx", texts=b" " * (MAX_TEXTS + 1))
+    with pytest.raises(ArchiveError, match=r"xl/sharedStrings.xml in it is too large"):
         read_openpose(path)

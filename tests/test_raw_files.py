@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark.archives import imigue
-from benchmark.archives.raw_files import FolderTree, ZipTree, open_tree
+from benchmark.archives.raw_files import MIN_BOMB, FolderTree, ZipTree, open_tree
 from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError, ManyFaults
 from benchmark.editions.edition import read_edition
@@ -180,3 +180,19 @@ def test_the_two_kinds_of_tree_answer_alike(unpacked: Path, tmp_path: Path) -> N
         with pytest.raises(ArchiveError, match="no such file"):
             tree.file("datasets/nothing.csv")
         assert tree.file(f"{sub}0011/0011_label.csv").name == "0011_label.csv"
+
+
+def test_a_member_that_would_fill_the_disk_is_refused_before_it_is_unpacked(
+    tmp_path: Path,
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
+        target.writestr("bomb.mp4", bytes(MIN_BOMB + 1))
+        target.writestr("zeros.npy", bytes(2**20))
+    tree = ZipTree(tmp_path / "a.zip", "")
+    with (
+        pytest.raises(ArchiveError, match=r"a\.zip!bomb\.mp4: unpacks to far more"),
+        tree.file("bomb.mp4").local(),
+    ):
+        pass
+    with tree.file("zeros.npy").local() as path:
+        assert path.stat().st_size == 2**20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._start import INTERRUPTED
+
 import os
 import signal
 import subprocess
@@ -10,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from conftest import REPO
@@ -110,6 +113,69 @@ def test_a_stage_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     while Path(f"/proc/{inner}").exists() and "Z" not in _state(inner):
         assert time.monotonic() < deadline, "the stage outlived its parent"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("shell", ["", "sh -c '{}; true'"], ids=["alone", "in a shell"])
+def test_a_stage_whose_dvc_is_killed_in_its_first_second_writes_nothing(
+    tmp_path: Path, shell: str, delay: float
+) -> None:
+    command = f"{sys.executable} -m pipelines.check --out {tmp_path}/code"
+    command = shell.format(command) if shell else command
+    starter = f"import subprocess; subprocess.run({command!r}, shell=True)"
+    dvc = subprocess.Popen(
+        [sys.executable, "-c", starter], cwd=REPO, env={**ENVIRONMENT, "DVC_STAGE": "check"}
+    )
+    process, deadline = psutil.Process(dvc.pid), time.monotonic() + 60
+    while not (
+        stages := [p for p in process.children(recursive=True) if "check" in p.cmdline()[2]]
+    ):
+        assert time.monotonic() < deadline
+    time.sleep(delay)
+    dvc.kill()
+    dvc.wait()
+    _, alive = psutil.wait_procs(stages, timeout=60)
+    assert not alive
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("how", ["nohup", "setsid", ""])
+def test_a_stage_that_was_started_by_hand_outlives_its_shell(tmp_path: Path, how: str) -> None:
+    (tmp_path / "inner.py").write_text(
+        "import click, os, time, pathlib\nfrom pipelines._stage import stage\n@click.command()\n"
+        "@stage\ndef main(params):\n    pathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\nmain()"
+    )
+    (tmp_path / "params.yaml").write_text((REPO / "params.yaml").read_text("utf-8"), "utf-8")
+    shell = subprocess.Popen(
+        ["bash", "-c", f"{how} {sys.executable} inner.py & sleep 60"], cwd=tmp_path,
+        env=ENVIRONMENT, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    shell.kill()
+    shell.wait()
+    time.sleep(1)
+    inner = psutil.Process(int((tmp_path / "pid").read_text()))
+    assert inner.status() != psutil.STATUS_ZOMBIE
+    inner.kill()
+
+
+@pytest.mark.parametrize("name", ["check", "train"])
+def test_ctrl_c_while_a_stage_loads_its_modules_is_one_line(name: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"pipelines.{name}"], cwd=REPO, env=ENVIRONMENT, text=True,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    # The stage loads it right after it has begun to hear signals.
+    while "_ctypes" not in Path(f"/proc/{process.pid}/maps").read_text():
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert (process.returncode, shown) == (130, f"{INTERRUPTED}\n")
 
 
 def _state(pid: int) -> str:

@@ -13,11 +13,17 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmark.core.errors import ArchiveError, BenchmarkError
+from benchmark.core.parent import reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmark.core.video import VideoInfo
+
+MAX_GROWTH = 100
+"""A member of a zip may unpack to this many times its size, ..."""
+MIN_BOMB = 2**28
+"""... or to this many bytes."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class RawFile:
         Raises:
             ArchiveError: The member is damaged or encrypted.
         """
+        reads(self)
         if self.member is None:
             yield self.path
             return
@@ -60,6 +67,14 @@ class RawFile:
                 raise
 
     def _unpack(self, member: str, path: Path) -> None:
+        info = _opened(self.path).getinfo(member)
+        if info.file_size > max(MAX_GROWTH * info.compress_size, MIN_BOMB):
+            # Videos and sheets are compressed already. Such a member is made to fill a disk.
+            raise ArchiveError(
+                self, "unpacks to far more than it should", do="Fetch it again",
+                expected=f"at most {MAX_GROWTH} times its {info.compress_size} bytes",
+                found=f"{info.file_size} bytes",
+            )  # fmt: skip
         try:
             with _opened(self.path).open(member) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)

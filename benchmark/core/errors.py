@@ -35,10 +35,11 @@ class BenchmarkError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         """Return what pickles the error between processes: its type and the finished message."""
         # Pickle would otherwise call __init__ with the finished message as its only argument.
-        return (_revive, (type(self), self.args))
+        return (revive, (type(self), self.args))
 
 
-def _revive(kind: type[BenchmarkError], args: tuple[object, ...]) -> BenchmarkError:
+def revive(kind: type[BenchmarkError], args: tuple[object, ...]) -> BenchmarkError:
+    """Make an error again from its type and its finished message."""
     error = kind.__new__(kind)
     error.args = args
     return error

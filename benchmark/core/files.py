@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
+import platform
+import re
 import shutil
+import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +20,52 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+log = logging.getLogger(__name__)
+
+_WORK = re.compile(r"\..*\.(\d+)(?:@(.*))?\.part")
+DAY = 24 * 3600
+
+
+def _beside(path: Path) -> Path:
+    """Return the path to write to; it names the process, so that two writers do not meet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path.parent)
+    # Beside, not in /tmp: renaming is atomic only within one file system.
+    return path.with_name(f".{path.name}.{os.getpid()}@{platform.node()}.part")
+
+
+@cache  # once per process: a folder may take thousands of files
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what killed processes left half written; what a live one writes stays."""
+    for path in folder.glob(".*.part"):
+        if (match := _WORK.fullmatch(path.name)) and _is_left(path, int(match[1]), match[2]):
+            log.info("remove %s, which a killed process left half written", path)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _is_left(path: Path, process: int, host: str | None) -> bool:
+    import psutil  # not at the top: leftovers are rare
+
+    try:
+        changed = path.stat().st_mtime
+        if host not in {None, platform.node()}:
+            # A shared disk: the processes of other hosts cannot be seen.
+            return time.time() - changed > DAY
+        # A process that began after the last change only has the number of the one that is gone.
+        return psutil.Process(process).create_time() > changed + 1
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, psutil.AccessDenied):
+        return False
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file to; the file takes `path`'s place on success."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside, not in /tmp: renaming is atomic only within one file system.
-    work = path.with_name(f".{path.name}.{os.getpid()}.part")
+    work = _beside(path)
     try:
         yield work
         work.replace(path)
@@ -33,8 +76,7 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; it takes `path`'s place on success."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}.{os.getpid()}.part")
+    work = _beside(path)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:

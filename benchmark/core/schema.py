@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_args, 
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from benchmark.core.errors import FormatError, ParamsError, one_per_line
 from benchmark.core.files import write_text
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+DEEPEST = 100
+"""Levels of lists and mappings of a YAML file."""
+LARGEST = 2**63
+"""First whole number that a library in C cannot hold."""
+LONGEST = 2**24
+"""Letters of a YAML file."""
+MOST_VALUES = 200_000
+"""Numbers, texts, lists and mappings of a YAML file, with aliases unfolded."""
+
 M = TypeVar("M", bound=BaseModel)
-LARGEST = 1_000_000
-"""Values in a YAML file, aliases unfolded: far more than any of ours holds."""
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
@@ -31,11 +39,12 @@ NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
 
 
 class Strict(BaseModel):
-    """Frozen, no unknown keys, no coercion: `"1e-3"` is not a float and `true` is not an int."""
+    """Frozen, no unknown keys, no coercion: `"1e-3"` is no float, `true` and NaN are no numbers."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )  # fmt: skip
 
 
 def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
@@ -44,14 +53,80 @@ def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
     Raises:
         ParamsError: The file is missing, is not YAML, or breaks the schema (one line per fault).
     """
+    return validate(path, load_yaml(path, do=do), model)
+
+
+def load_yaml(path: Path, *, do: str = "") -> Any:
+    """Read a YAML 1.2 file as plain data; `do` says what helps if the file is missing.
+
+    Raises:
+        ParamsError: The file is missing, is not YAML, or holds what JSON cannot.
+        ArchiveError: It is not UTF-8.
+    """
     if not path.is_file():
         raise ParamsError(path, "no such file", do=do)
+    text = read_text(path)
+    if len(text) > LONGEST:
+        raise ParamsError(path, "too large", expected=f"{LONGEST} letters", found=f"{len(text)}")
     try:
-        raw = YAML(typ="safe").load(read_text(path))
-    # A whole number of 5,000 digits is a ValueError, brackets in brackets a RecursionError.
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ParamsError(path, f"not valid YAML: {error or 'nested too deeply'}") from None
-    return validate(path, raw, model)
+        _check_size(text)
+        raw = YAML(typ="safe").load(text)
+        _count(raw, {})
+    except YAMLError as error:
+        raise ParamsError(path, f"not valid YAML: {_place(error)}") from None
+    except ValueError as error:
+        reason = str(error).partition("; use sys.")[0]  # Python's word on numbers of 4300 digits
+        raise ParamsError(path, f"not valid: {reason}") from None
+    return raw
+
+
+def _check_size(text: str) -> None:
+    # The loader in C calls itself per level, and dies of too many; the parser does not. It is also
+    # far quicker.
+    depth = 0
+    for number, event in enumerate(YAML(typ="safe").parse(text)):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+        if number > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values")
+        if depth > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} lists and mappings within each other")
+
+
+def _place(error: YAMLError) -> str:
+    """Return what is wrong and where, without ruamel's hints for programmers."""
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    context, mark = f"{error.context}: " if error.context else "", error.problem_mark
+    return f"{context}{error.problem} at line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _count(node: Any, counts: dict[int, int]) -> int:
+    """Count the values below a node, an alias as often as it stands in the file.
+
+    A few lines of aliases of aliases unfold to more than any memory holds.
+
+    Raises:
+        ValueError: There are too many, or a value is none of JSON's.
+    """
+    if isinstance(node, int) and abs(node) >= LARGEST:
+        raise ValueError(f"{node} is too large a number")
+    if node is None or isinstance(node, str | int | float):
+        return 1
+    if not isinstance(node, dict | list):
+        raise ValueError(f"{node!r} is a {type(node).__name__}: put it in quotes")  # noqa: TRY004
+    if id(node) not in counts:
+        counts[id(node)] = MOST_VALUES  # an alias of a node that holds it
+        keys = list(node) if isinstance(node, dict) else []
+        if odd := [key for key in keys if not isinstance(key, str)]:
+            raise ValueError(f"key {odd[0]!r} is no text: put it in quotes")
+        parts = node.values() if isinstance(node, dict) else node
+        counts[id(node)] = 1 + sum(_count(part, counts) for part in parts)
+    if counts[id(node)] >= MOST_VALUES:
+        raise ValueError(f"its aliases unfold to more than {MOST_VALUES} values")
+    return counts[id(node)]
 
 
 def read_json(path: Path, model: type[M], *, what: str, do: str) -> M:
@@ -102,43 +177,27 @@ def validate(where: Path, raw: Any, model: type[M]) -> M:
     Raises:
         ParamsError: The data break the schema (one line per fault).
     """
-    if _unfolds_to_too_much(raw):
-        wrong = f"its aliases (&, *) unfold to more than {LARGEST:,} values"
-        raise ParamsError(where, wrong, do="Write the values out")
     try:
         # Through JSON: in its JSON mode, strict pydantic takes a list for a tuple.
-        raw = json.loads(text := json.dumps(raw, default=str))
-        made = model.model_validate_json(text)
-    except TypeError:
-        raise ParamsError(where, "a key is neither text nor number") from None
+        content = model.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         lines = [line for fault in error.errors() for line in _lines(fault, raw, model)]
         raise ParamsError(where, one_per_line(lines)) from None
-    # `Literal[1]` takes true, since Python counts it as equal to 1.
-    if lines := list(_truths(raw, made.model_dump())):
+    if lines := list(_coerced(raw, content.model_dump(), "")):
         raise ParamsError(where, one_per_line(lines))
-    return made
+    return content
 
 
-def _truths(raw: Any, made: Any, path: str = "") -> Iterator[str]:
-    """Find where a file says true or false and its model holds a number."""
-    if isinstance(raw, bool):
-        if not isinstance(made, bool):
-            yield f"{path}: expected a number (got {json.dumps(raw)})"
-    elif isinstance(raw, dict | list):
-        for key in raw if isinstance(raw, dict) else range(len(raw)):
-            yield from _truths(raw[key], made[key], f"{path}.{key}".lstrip("."))
-
-
-def _unfolds_to_too_much(raw: Any) -> bool:
-    waiting, count = [raw], 0
-    while waiting and count <= LARGEST:
-        value = waiting.pop()
-        inner = list(value.values()) if isinstance(value, dict) else value
-        if isinstance(inner, list):
-            waiting += inner
-            count += len(inner)
-    return bool(waiting)
+def _coerced(raw: Any, value: Any, path: str) -> Iterator[str]:
+    """Find `true` and 1.0 where a whole number is meant: pydantic takes them for the literal 1."""
+    if isinstance(raw, dict):
+        for key in raw.keys() & value.keys():
+            yield from _coerced(raw[key], value[key], f"{path}.{key}".lstrip("."))
+    elif isinstance(raw, list):
+        for number, part in enumerate(raw):
+            yield from _coerced(part, value[number], f"{path}.{number}")
+    elif isinstance(raw, bool | float) and isinstance(value, int) and type(raw) is not type(value):
+        yield f"{path}: Input should be a whole number (got {json.dumps(raw)})"
 
 
 def _lines(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> list[str]:

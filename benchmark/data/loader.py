@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import cv2
@@ -13,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.parent import die_with_parent
 from benchmark.data.sampling import rng_for
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ class Batches(DataLoader[Any]):
             clips,
             collate_fn=collate,
             num_workers=workers,
-            worker_init_fn=_start_worker,
+            worker_init_fn=partial(_start_worker, os.getpid()),
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             **order,
@@ -152,7 +154,8 @@ def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoade
     return Batches(clips, _test_batch, workers=workers, batch_size=batch_size)
 
 
-def _start_worker(number: int) -> None:
+def _start_worker(parent: int, number: int) -> None:
+    die_with_parent(parent, signal.SIGKILL)  # a worker has nothing to clean up
     # Ctrl-C and many a SIGTERM reach all processes of a group. The training process finishes its
     # step, for which it needs the workers' clips, and then stops them itself: so a worker blocks
     # these signals, and a thread takes those that its parent sends.

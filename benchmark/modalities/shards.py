@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections import Counter
 from functools import partial
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     Write: TypeAlias = Callable[["Shard", Path], list[ManifestRow]]
 
+log = logging.getLogger(__name__)
 
 LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless", "torch")
 """Another release may decode or resize to other bytes."""
@@ -154,8 +156,12 @@ def _made(shard: Shard, work: Path) -> list[ManifestRow] | None:
     sidecar = _sidecar(shard, work)
     if not sidecar.is_file() or not (work / shard.name).is_file():
         return None
-    saved = json.loads(sidecar.read_text("utf-8"))
-    return [ManifestRow(*row) for row in saved["rows"]] if saved["key"] == shard.key else None
+    try:
+        saved = json.loads(sidecar.read_text("utf-8"))
+        return [ManifestRow(*row) for row in saved["rows"]] if saved["key"] == shard.key else None
+    except (ValueError, TypeError, KeyError):
+        log.warning("%s is damaged: the shard is made again", sidecar)
+        return None
 
 
 def _make(shard: Shard, *, write: Write, work: Path) -> None:

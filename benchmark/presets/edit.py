@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.schema import validate
+from benchmark.core.text_files import read_text
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.params.params import Params
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def read_document(path: Path) -> Any:
     """Read a YAML file with its comments and order, to edit and to write again."""
-    return _yaml().load(path.read_text("utf-8"))
+    return _yaml().load(read_text(path))
 
 
 def write_document(document: Any, path: Path, *, head: str = "") -> None:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from benchmark.core.errors import BenchmarkError, ManyFaults
+from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
+from benchmark.core.parent import die_with_parent, report_reads
 from benchmark.runtime.seeding import keep_freed_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from multiprocessing.sharedctypes import Synchronized
+    from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.connection import Connection
     from types import FrameType
 
     import torch
 
-PR_SET_PDEATHSIG = 1
 PROCESSES_PER_GPU = 3
 """While one process decodes or encodes video, another computes."""
+SECONDS_TO_CLEAN_UP = 20
+_MEMORY = "Free some, or leave the file out"
 
 _number = 0
 """Number of this process among the workers of its pool."""
@@ -36,15 +38,6 @@ R = TypeVar("R")
 def usable_cores() -> int:
     """Count the cores that this process may run on."""
     return len(os.sched_getaffinity(0))
-
-
-def die_with_parent() -> None:
-    """Ask Linux to send SIGTERM to this process when its parent is killed.
-
-    An orphan would continue and write its outputs after DVC has given the stage up.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def worker_number() -> int:
@@ -74,24 +67,6 @@ def network_workers() -> int:
     if torch.cuda.is_available():
         return min(usable_cores(), PROCESSES_PER_GPU * torch.cuda.device_count())
     return usable_cores()
-
-
-def _start_worker(started: Synchronized[int]) -> None:
-    global _number
-    with started.get_lock():
-        _number = started.value
-        started.value += 1
-    die_with_parent()
-    # The terminal sends Ctrl-C to the whole process group; the parent alone reacts to it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    # An exception unwinds the stack, so that `replacing` deletes half-written files. Ignore further
-    # signals: they would interrupt that.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(128 + number)
 
 
 def map_in_processes(
@@ -124,36 +99,138 @@ def map_in_processes(
     return [results[index] for index in range(len(items))]
 
 
-def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Any:
+def _outcomes(function: Any, items: Sequence[Any], workers: int) -> Iterator[tuple[int, Any]]:
     """Yield (index, result or BenchmarkError) in the order of completion."""
+    waiting = list(enumerate(items))[::-1]
     if workers <= 1 or len(items) <= 1:
-        for index, item in enumerate(items):
+        while waiting:
+            index, item = waiting.pop()
             yield index, _run(function, item)
         return
-    # A forked worker would inherit the threads' locks of torch and OpenCV, but not the threads.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=context, initializer=_start_worker,
-        initargs=(context.Value("i", 0),),
-    )  # fmt: skip
+    busy = [_Worker(function, number) for number in range(min(workers, len(items)))]
     try:
-        futures = {pool.submit(_work, function, item): i for i, item in enumerate(items)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BaseException:
-        for process in multiprocessing.active_children():
-            process.terminate()  # without waiting for items in progress
-        raise
+        for worker in busy:
+            worker.begin(*waiting.pop())
+        while busy:
+            ready = wait([worker.pipe for worker in busy])
+            for worker in [worker for worker in busy if worker.pipe in ready]:
+                index = worker.index
+                for outcome in worker.received():
+                    busy.remove(worker)
+                    busy += worker.continued(waiting)
+                    yield index, outcome
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for worker in busy:
+            worker.terminate()  # without waiting for its item
+        for worker in busy:
+            worker.end()
 
 
-def _work(function: Callable[[Any], Any], item: Any) -> Any:
-    try:
-        return _run(function, item)
-    except SystemExit as leave:
-        # The pool would send the exception to the parent and continue with the next item.
-        os._exit(leave.code if isinstance(leave.code, int) else 1)
+class _Worker:
+    """A process that computes the items that its parent sends, one after the other."""
+
+    def __init__(self, function: Callable[[Any], Any], number: int) -> None:
+        # A forked worker would inherit the threads' locks of torch and OpenCV, but not the threads.
+        context = multiprocessing.get_context("spawn")
+        self._function, self._number, self._alive = function, number, True
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(function, theirs, number, os.getpid())
+        )  # fmt: skip
+        # The terminal sends Ctrl-C to the whole process group; the parent alone reacts to it. A
+        # blocked signal stays blocked in the new process, from its first instruction on.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        theirs.close()  # the worker alone holds it now: the pipe ends when the worker does
+
+    def begin(self, index: int, item: Any) -> None:
+        """Send an item."""
+        self.index, self._reads = index, f"item {index + 1}"
+        with suppress(OSError):  # `received` finds a worker that has died
+            self.pipe.send(item)
+
+    def continued(self, waiting: list[tuple[int, Any]]) -> list[_Worker]:
+        """Return a worker that has begun the next item, or none after the last one."""
+        if not waiting:
+            self.end()
+            return []
+        worker = self if self._alive else _Worker(self._function, self._number)
+        worker.begin(*waiting.pop())
+        return [worker]
+
+    def received(self) -> list[Any]:
+        """Return result or BenchmarkError of the item, and nothing while the worker works."""
+        try:
+            kind, content = self.pipe.recv()
+        except (EOFError, OSError):
+            return [self._crash()]
+        if kind == "bug":
+            raise content
+        if kind == "outcome":
+            return [content]
+        if kind == "memory":
+            return [ArchiveError(self._reads, "needs more memory than there is", do=_MEMORY)]
+        self._reads = content
+        return []
+
+    def _crash(self) -> ArchiveError:
+        self._alive = False
+        self.end()
+        code = self._process.exitcode or 0
+        if code >= 0:
+            raise RuntimeError(f"a worker process ended with exit code {code}")
+        name, do = signal.Signals(-code).name, "Fetch or make the file again"
+        if code == -signal.SIGKILL:
+            do = f"Linux does so if memory runs out. {_MEMORY}"
+        return ArchiveError(self._reads, f"the process that worked on it crashed ({name})", do=do)
+
+    def terminate(self) -> None:
+        """Ask the process to clean up and end."""
+        self._process.terminate()
+
+    def end(self) -> None:
+        """Wait until the process ends; one without an item ends at once."""
+        self.pipe.close()
+        self._process.join(SECONDS_TO_CLEAN_UP)
+        self._process.kill()  # it may be deep in a library that lets no handler run
+        self._process.join()
+
+
+def _serve(function: Callable[[Any], Any], pipe: Connection, number: int, parent: int) -> None:
+    """Compute the items that the parent sends, in the worker.
+
+    Args:
+        function: What to compute.
+        pipe: To the parent.
+        number: Number of this worker.
+        parent: Process id of the parent.
+    """
+    global _number
+    _number = number
+    die_with_parent(parent)
+    signal.signal(signal.SIGTERM, _leave)
+    report_reads(lambda file: pipe.send(("reads", file)))
+    with suppress(EOFError, BrokenPipeError):  # the parent has no more items
+        while True:
+            item = pipe.recv()
+            try:
+                answer = ("outcome", _run(function, item))
+            except MemoryError:
+                answer = ("memory", None)
+            except Exception as error:
+                error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+                answer = ("bug", error)
+            pipe.send(answer)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    # An exception unwinds the stack, so that `replacing` deletes half-written files. Ignore further
+    # signals: they would interrupt that.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _run(function: Callable[[Any], Any], item: Any) -> Any:

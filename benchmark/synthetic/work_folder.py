@@ -45,13 +45,15 @@ def claim_work(raw: Path, wanted: Mapping[str, object]) -> Path:
     work = raw.with_name(f".{raw.name}.work")
     marker = work / "fingerprint.json"
     fingerprint = {**wanted, "code": _code()}
-    if marker.exists() and json.loads(marker.read_text()) == fingerprint:
+    # As text: a marker that a power cut left empty is another one, like any.
+    text = json.dumps(fingerprint, indent=1)
+    if marker.exists() and marker.read_bytes() == text.encode():
         return work
     if work.exists():
-        log.info("synthesize: clear %s, which holds videos of another spec or of older code", work)
+        log.info("synthesize: clear %s, which is damaged, or of another spec or older code", work)
         shutil.rmtree(work)
     work.mkdir(parents=True)
-    write_text(marker, json.dumps(fingerprint, indent=1))
+    write_text(marker, text)
     return work
 
 

@@ -5,9 +5,10 @@ openpyxl is several times slower, and stamps the time into the file.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from typing import TYPE_CHECKING
+
+from benchmark.core.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,10 +43,8 @@ _PARTS = {
 
 def write_xlsx(path: Path, table: NDArray[np.floating]) -> None:
     """Write a table (rows, columns) without header, 3 decimals."""
-    # Into a file beside it, then renamed: a killed run leaves no half file under the name.
     row = '<row r="%d">' + "<c><v>%.3f</v></c>" * table.shape[1] + "</row>"
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with zipfile.ZipFile(beside, "w") as archive:
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for name, text in _PARTS.items():
             archive.writestr(_entry(name), _HEAD + text, compresslevel=1)
         with archive.open(_entry("xl/worksheets/sheet1.xml"), "w") as sheet:
@@ -53,7 +52,6 @@ def write_xlsx(path: Path, table: NDArray[np.floating]) -> None:
             for number, values in enumerate(table.tolist(), start=1):
                 sheet.write((row % (number, *values)).encode())
             sheet.write(b"</sheetData></worksheet>")
-    beside.replace(path)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

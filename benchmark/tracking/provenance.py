@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from ruamel.yaml import YAML
+
+from benchmark.core.schema import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -77,7 +78,7 @@ def stage_code(root: Path, params: Any, archive_module: Callable[[str], str]) ->
 
     Stage `check` itself is not among them: it waits for nothing.
     """
-    stages = YAML(typ="safe").load((root / GRAPH).read_text("utf-8"))["stages"]
+    stages = load_yaml(root / GRAPH)["stages"]
     graph = _graph()
     lines = {}
     for stage, body in stages.items():

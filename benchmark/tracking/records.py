@@ -53,7 +53,7 @@ class Point(Strict):
     """One value of one metric at one step."""
 
     # JSON has no NaN, but the record of a training that diverged must hold one.
-    model_config = ConfigDict(ser_json_inf_nan="strings")
+    model_config = ConfigDict(ser_json_inf_nan="strings", allow_inf_nan=True)
 
     key: str
     value: Annotated[float, BeforeValidator(_finite_or_named)]

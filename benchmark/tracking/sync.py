@@ -7,10 +7,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from benchmark.core.errors import FormatError
+from benchmark.core.errors import BenchmarkError, FormatError
+from benchmark.core.schema import load_yaml
 from benchmark.tracking.records import read_records, write_records
 from benchmark.tracking.run import close_stale
 from benchmark.tracking.store import (
@@ -212,11 +210,11 @@ def _hashes(root: Path, lock: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def _stages(lock: Path) -> list[dict[str, Any]]:
-    try:
-        return list(YAML(typ="safe").load(lock.read_text("utf-8"))["stages"].values())
-    except FileNotFoundError:
+    if not lock.is_file():
         return []
-    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+    try:
+        return list(load_yaml(lock)["stages"].values())
+    except (BenchmarkError, KeyError, TypeError, AttributeError) as error:
         do = "Get it back with 'git checkout dvc.lock'"
         raise FormatError(lock, f"not a lock file of DVC: {error}", do=do) from None
 

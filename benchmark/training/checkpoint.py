@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import os
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from benchmark.core.files import replacing, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -52,13 +55,23 @@ class Checkpoints:
         """Replace the checkpoint by a new one; a kill at any moment leaves one of the two whole."""
         with replacing(self._file) as work:
             torch.save({"progress": vars(progress), **state}, work)
+            with work.open("rb") as file:
+                # Without it, a power cut may leave the new name with an empty file.
+                os.fsync(file.fileno())
 
     def load(self) -> tuple[Progress, dict[str, Any]] | None:
-        """Return the last checkpoint, on the CPU, or None."""
+        """Return the last checkpoint, on the CPU, or None if there is none or it is damaged."""
         if not self._file.is_file():
             return None
-        state = torch.load(self._file, weights_only=True, map_location="cpu")
-        return Progress(**state.pop("progress")), state
+        try:
+            state = torch.load(self._file, weights_only=True, map_location="cpu")
+            return Progress(**state.pop("progress")), state
+        except (PermissionError, MemoryError):
+            raise  # the checkpoint may be whole
+        except Exception as error:  # a broken file can raise anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            log.warning("%s is damaged (%s): the training starts anew", self._file, reason)
+            return None
 
     def write_not_finite(self, step: int, name: str, value: float, clips: list[str]) -> Path:
         """Write the clips of a step whose loss or gradient is not finite; return the file.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
+
 import os
 import re
 import sys
@@ -18,7 +20,6 @@ from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import FOLDER, read_edition
 from benchmark.params.params import EditionUse, read_params
 from benchmark.runtime.parallel import usable_cores
-from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition

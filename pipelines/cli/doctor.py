@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import USER_FAULT, mistakes_shown
+
 import sys
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -10,7 +12,6 @@ import click
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.findings import Finding, has_fault
-from pipelines._stage import USER_FAULT, mistakes_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,15 @@ def doctor() -> None:
 
 def _project() -> Iterator[Finding]:
     from benchmark import doctor as checks
+    from benchmark.challenges.challenge import challenge_names, published_ids, read_challenge
     from benchmark.params.params import read_params
     from benchmark.tracking.store import find_root
 
+    for name in challenge_names():
+        try:
+            published_ids(read_challenge(name))
+        except BenchmarkError as error:
+            yield Finding("fault", str(error), f"challenge {name}", "fix the file")
     try:
         root = find_root()
     except BenchmarkError as error:

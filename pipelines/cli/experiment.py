@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, entry, mistakes_shown
+
 from pathlib import Path
 
 import click
 
 from benchmark.params.params import read_params
-from pipelines._stage import PARAMS, entry, mistakes_shown
 
 
 @click.group()

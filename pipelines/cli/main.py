@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
+
 import json
 import subprocess
 import sys
@@ -10,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml import YAML
 
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
+from benchmark.core.schema import load_yaml
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.experiment import experiment, profile
@@ -75,9 +76,9 @@ def status() -> None:
         params = read_params(PARAMS)
         # DVC sees changed code only after stage check has hashed it, so compare it here.
         code = changed_code(Path.cwd(), params, archive_module)
+        recorded = _recorded_stages()
     changes = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
-    recorded = _recorded_stages()
     stale = 0
     for name in stages:
         reasons = _reasons(changes.get(name, []))
@@ -93,7 +94,7 @@ def status() -> None:
 def _recorded_stages() -> set[str]:
     """Return the stages that ran at least once."""
     lock = Path("dvc.lock")
-    return set(YAML(typ="safe").load(lock)["stages"]) if lock.is_file() else set()
+    return set(load_yaml(lock)["stages"]) if lock.is_file() else set()
 
 
 def _reasons(entries: list[Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
+
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +16,6 @@ from benchmark.modalities.backends import DepthBackend, FlowBackend
 from benchmark.modalities.modality import VideoModality
 from benchmark.modalities.union import Modality
 from benchmark.params.params import read_params
-from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

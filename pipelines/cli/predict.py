@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, mistakes_shown, path
+
 import math
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.core.errors import ArchiveError, ParamsError
-from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, mistakes_shown
+
 import shutil
 
 import click
 
 from benchmark.params.params import read_params
-from pipelines._stage import PARAMS, mistakes_shown
 
 
 @click.group()

@@ -5,6 +5,8 @@ These commands need neither torch nor DVC nor a data set.
 
 from __future__ import annotations
 
+from pipelines._stage import existing, mistakes_shown, path
+
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -16,7 +18,6 @@ from benchmark.challenges.challenge import NumberedIds, published_ids, read_chal
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.edition import FOREIGN, Split, listed_ids, read_edition
-from pipelines._stage import existing, mistakes_shown, path
 
 if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge

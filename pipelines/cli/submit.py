@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pipelines._stage import existing, mistakes_shown, path
+
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.core.errors import BenchmarkError, ParamsError
-from pipelines._stage import existing, mistakes_shown, path
+from benchmark.core.errors import BenchmarkError, FaultList, ParamsError
 
 if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge
@@ -36,10 +37,10 @@ def submit() -> None:
 @submit.command("list")
 def list_() -> None:
     """List all challenges, their files, and which rules of a file are assumed."""
-    from benchmark.challenges.challenge import challenge_names, read_challenge
+    from benchmark.challenges.challenge import challenge_names, published_ids, read_challenge
     from benchmark.editions.edition import edition_names
 
-    editions = set(edition_names())
+    editions, faults = set(edition_names()), FaultList()
     for are_editions, title in (
         (False, "Challenges:"),
         (True, "Editions, each in its own format:"),
@@ -48,14 +49,13 @@ def list_() -> None:
         for name in challenge_names():
             if (name in editions) != are_editions:
                 continue
-            try:
+            with faults.collected():
                 challenge = read_challenge(name)
-            except ParamsError as error:
-                # The others are listed all the same.
-                click.echo(f"  {name:<12} {error}")
-                continue
-            assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
-            click.echo(f"  {name:<12} {challenge.form.file:<15} {challenge.title}{assumed}")
+                published_ids(challenge)
+                assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
+                click.echo(f"  {name:<12} {challenge.form.file:<15} {challenge.title}{assumed}")
+    with mistakes_shown():
+        faults.raise_any("not listed")
 
 
 @submit.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
+
 import sys
 from functools import cache
 from pathlib import Path
@@ -20,7 +22,6 @@ from benchmark.weights.catalogue import (
     read_catalogue,
     weights_files,
 )
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

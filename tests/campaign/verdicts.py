@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines._stage import mistakes_shown
+
 import contextlib
 import io
 import math
@@ -9,7 +11,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pipelines._stage import mistakes_shown
 from pipelines.cli.main import main
 
 from .tries import Tried

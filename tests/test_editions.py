@@ -1,0 +1,80 @@
+"""Edition and challenge files that break: one message everywhere, and the good ones are listed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmark.challenges import challenge as challenges
+from benchmark.core.errors import BenchmarkError
+from benchmark.editions import edition as editions
+from benchmark.editions.edition import listed_ids, read_edition
+from conftest import REPO
+from pipelines.cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the editions' files, which the program reads, in a copy of the project."""
+    for module in (editions, challenges):
+        place = Path(shutil.copytree(module.FOLDER, tmp_path / module.FOLDER.name))
+        monkeypatch.setattr(module, "FOLDER", place)
+    shutil.copy(REPO / "params.yaml", tmp_path)
+    shutil.copy(REPO / "dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "editions"
+
+
+def spoil(folder: Path, kind: str) -> None:
+    path = folder / "mimic.yaml"
+    text = path.read_text("utf-8")
+    changed = {
+        "schema": text.replace("version:", "vershun:"),
+        "name": text.replace("name: mimic", "name: other"),
+        "outside": text.replace("ids: null", "ids: {test: ../../secret.csv}"),
+        "no ids": text.replace("ids: null", "ids: {test: nothing.csv}"),
+        "latin": text.replace("title: ", "title: caf\xe9 "),
+        "empty": "",
+        "laughs": "a: &a [*a]",
+    }[kind]
+    assert changed != text
+    path.write_bytes(changed.encode("latin1" if kind == "latin" else "utf-8"))
+
+
+KINDS = ("schema", "name", "outside", "no ids", "latin", "empty", "laughs")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_edition_is_named_and_the_others_are_listed(kind: str, folder: Path) -> None:
+    spoil(folder, kind)
+    done = CliRunner().invoke(main, ["submit", "list"])
+    assert done.exit_code == 2
+    assert "  imigue " in done.output
+    assert "  mimic " not in done.output
+    assert done.output.count("Error: ") == 1
+    assert ("nothing.csv" if kind == "no ids" else "mimic.yaml") in done.output
+    assert isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "doctor", "edition new mimic --from .", "data check mimic"]
+)
+@pytest.mark.parametrize("kind", ["schema", "name", "outside", "latin"])
+def test_every_command_names_it_without_a_traceback(kind: str, command: str, folder: Path) -> None:
+    spoil(folder, kind)
+    done = CliRunner().invoke(main, command.split())
+    assert done.exit_code == 2
+    assert isinstance(done.exception, SystemExit)
+    if not command.startswith("edition new"):
+        assert "mimic.yaml" in done.output
+
+
+@pytest.mark.parametrize("data", [b"", b"Clip\na\n", b"Id\n\xff\n", b"I\0d\n"])
+def test_a_list_of_ids_that_is_none_is_named(data: bytes, folder: Path) -> None:
+    spoil(folder, "no ids")
+    (folder / "nothing.csv").write_bytes(data)
+    with pytest.raises(BenchmarkError, match="nothing.csv"):
+        listed_ids(read_edition("mimic"), "test")
