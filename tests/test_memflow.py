@@ -153,7 +153,8 @@ def test_the_memory_holds_one_frame_however_long_the_clip(weights: Path) -> None
     sizes = []
     for frame in clip(6):
         estimator.add(frame)
-        sizes.append(0 if estimator._memory is None else estimator._memory.work_mem.size)
+        memory = estimator._find._memory
+        sizes.append(0 if memory is None else memory.work_mem.size)
     assert sizes == [0] + [128 // 8 * 128 // 8] * 5
 
 

@@ -1,4 +1,4 @@
-"""Optimizer, learning rate and EMA of a recipe. The only module that imports timm."""
+"""Optimizer, learning rate and EMA of a recipe."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from pydantic import Field
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.weights.convert import HEAD, convert, fill, merge, read_tensors
+from benchmark.models.check_tensors import read_checkpoint
+from benchmark.weights.convert import HEAD, convert, fill, merge
 from benchmark.weights.model_folder import (
     METADATA,
     WEIGHTS,
@@ -67,7 +68,7 @@ def write_pretrained(spec: Pretrained, out: Path) -> None:
         format=FORMAT, checkpoint_format=spec.checkpoint_format, origin=path.name
     )
     # The names stay the file's: only the training knows the network that they must fit.
-    _write(out, metadata, read_tensors(path))
+    _write(out, metadata, read_checkpoint(path).tensors)
 
 
 def _write(out: Path, metadata: InitialWeights, tensors: dict[str, torch.Tensor] | None) -> None:
