@@ -178,7 +178,7 @@ def test_clips_that_are_read_at_once_do_not_share_a_memory(weights: Path) -> Non
 def test_the_network_sees_rgb_from_minus_one_to_one_padded_on_both_sides(weights: Path) -> None:
     estimator: Any = spec(weights).estimator()
     seen: list[torch.Tensor] = []
-    hooked = estimator._network.network.cnet.register_forward_pre_hook(
+    hooked = estimator._find._network.network.cnet.register_forward_pre_hook(
         lambda _, given: seen.append(given[0])
     )
     one, other = clip(2, height=130, width=93)
@@ -216,7 +216,7 @@ def test_the_padding_is_cut_off_where_it_was_put(weights: Path) -> None:
 def test_updates_are_refinements(weights: Path, updates: int) -> None:
     estimator: Any = spec(weights, updates=updates).estimator()
     calls: list[int] = []
-    block = estimator._network.network.update_block
+    block = estimator._find._network.network.update_block
     hooked = block.register_forward_hook(lambda *_: calls.append(1))
     flows(estimator, clip(3))
     hooked.remove()
@@ -318,7 +318,7 @@ def test_other_tensors_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({}, "245 missing, first cnet."),
+        ({}, "something else than named tensors"),
         ({"encoder.weight": torch.zeros(2)}, "1 unexpected, first encoder.weight"),
         ({"model": {"a": 3}}, "something else than named tensors"),
         ({3: torch.zeros(2)}, "something else than named tensors"),

@@ -117,8 +117,7 @@ class VideoDepthAnythingEstimator(DepthWindows):
     """
 
     def __init__(self, backend: VideoDepthAnythingBackend) -> None:
-        network = _network(backend.weights)
-        super().__init__(network, input_size=backend.input_size, device=own_device())
+        super().__init__(_network(backend.weights), backend.input_size, own_device())
 
 
 @cache
