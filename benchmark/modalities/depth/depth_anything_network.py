@@ -35,13 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from benchmark.modalities.depth.depth_anything import DepthAnythingBackend
-
-    Frame: TypeAlias = NDArray[np.uint8]
-    Map: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.depth.estimator import Frame, Map
 
 INSTALL = "pip install --no-deps transformers==5.23.0 tokenizers==0.23.3"
 FRAMES_AT_ONCE = {"cuda": 8, "cpu": 1}

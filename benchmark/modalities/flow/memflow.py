@@ -16,7 +16,7 @@ import math
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from io import StringIO
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    Frame: TypeAlias = NDArray[np.uint8]
-    Vectors: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.flow.estimator import Frame, Vectors
 
 INSTALL = (
     "pip install --no-deps ptlflow==0.4.2 lightning==2.6.6 torchmetrics==1.9.0 "

@@ -6,7 +6,7 @@ Source: Teed and Deng, RAFT: Recurrent All-Pairs Field Transforms for Optical Fl
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -17,10 +17,8 @@ from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
     import torch
-    from numpy.typing import NDArray
 
-    Frame: TypeAlias = NDArray[np.uint8]
-    Vectors: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.flow.estimator import Frame, Vectors
 
 STRIDE = 8
 """RAFT sees an eighth of the resolution."""
