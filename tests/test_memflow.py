@@ -26,8 +26,8 @@ import torch
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.flow.estimator import FlowEstimator
 from benchmark.modalities.flow.memflow import INSTALL, MemFlow, load_network, paddings
+from benchmark.modalities.modality import FrameExtractor
 from bomb import Bomb
 from conftest import REPO
 
@@ -82,7 +82,7 @@ def clip(length: int, seed: int = 0, height: int = H, width: int = W) -> list[np
     return list(draw.integers(0, 256, (length, height, width, 3), np.uint8))
 
 
-def flows(estimator: FlowEstimator, frames: list[np.ndarray]) -> list[np.ndarray]:
+def flows(estimator: FrameExtractor, frames: list[np.ndarray]) -> list[np.ndarray]:
     return [*(flow for frame in frames for flow in estimator.add(frame)), *estimator.finish()]
 
 

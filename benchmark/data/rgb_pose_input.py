@@ -81,9 +81,7 @@ class RgbPoseViews:
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[NDArray[np.generic], ...]:
         """Draw one random view."""
         spec = self._spec
-        total = self._videos.num_frames(clip_id)
-        rgb = looped_view(total, spec.rgb_frames, rng)
-        frames, points = self._read(clip_id, (rgb, looped_view(total, spec.pose_frames, rng)))
+        frames, points = self._read(clip_id, self._numbers(clip_id, rng))
         side = frames.shape[1]
         box = random_box((0.0, 0.0, side, side), spec.crop_area, rng)
         left, top, width, height = (round(value) for value in box)
@@ -113,6 +111,13 @@ class RgbPoseViews:
             box = (0.0, 0.0, float(frames.shape[2]), float(frames.shape[1]))
             found.append((scaled(frames, size, size), to_box(points, box, spec.map_side(size))))
         return FixedViews(tuple(np.stack(part) for part in zip(*found, strict=True)), weight)
+
+    def _numbers(
+        self, clip_id: str, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw the frame numbers of both pathways."""
+        total, spec = self._videos.num_frames(clip_id), self._spec
+        return looped_view(total, spec.rgb_frames, rng), looped_view(total, spec.pose_frames, rng)
 
     def _read(
         self, clip_id: str, numbers: tuple[NDArray[np.int64], ...]

@@ -22,15 +22,11 @@ NESTS = ("state_dict", "model", "model_state")
 """Keys under which a checkpoint keeps its tensors."""
 
 NOT_READ = (
-    "builtins.getattr",
-    "mmengine.logging.history_buffer.HistoryBuffer",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "numpy._core.multiarray._reconstruct",
-    "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct",
-    "numpy.core.multiarray.scalar",
-)
+    "builtins.getattr", "mmengine.logging.history_buffer.HistoryBuffer",
+    "numpy.dtype", "numpy.ndarray",
+    "numpy._core.multiarray._reconstruct", "numpy._core.multiarray.scalar",
+    "numpy.core.multiarray._reconstruct", "numpy.core.multiarray.scalar",
+)  # fmt: skip
 """Names that OpenMMLab's checkpoints use beside their tensors: scores, and histories of losses that
 mmengine pickles with their methods. The unpickler replaces each of these names by `_Nothing`: it
 looks up no attribute and builds no array. It refuses a file with any other name but torch's own."""

@@ -23,10 +23,8 @@ CheckpointFormat: TypeAlias = Literal["mmaction", "swin_2d", "swin_3d"]
 """How a file names its tensors: as mmaction2 and PYSKL, a 2-D Swin, or torchvision's Video Swin."""
 
 LANDMARKS: dict[CheckpointFormat, str] = {
-    "mmaction": "backbone.",
-    "swin_2d": "layers.0.blocks.0.attn.",
-    "swin_3d": "features.0.0.attn.",
-}
+    "mmaction": "backbone.", "swin_2d": "layers.0.blocks.0.attn.", "swin_3d": "features.0.0.attn.",
+}  # fmt: skip
 """Beginning of some names in each format."""
 
 HEAD = "cls_head."
@@ -112,10 +110,8 @@ def merge(rgb: Mapping[str, Tensor], pose: Mapping[str, Tensor]) -> dict[str, Te
     """
     both = {}
     for stream, tensors in (("rgb", rgb), ("pose", pose)):
-        prefixes = {
-            "backbone.": f"backbone.{stream}_path.",
-            f"{HEAD}fc_cls.": f"{HEAD}fc_{stream}.",
-        }
+        head = {f"{HEAD}fc_cls.": f"{HEAD}fc_{stream}."}
+        prefixes = {"backbone.": f"backbone.{stream}_path.", **head}
         for name, x in tensors.items():
             old = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
             both[prefixes.get(old, f"{stream}: ") + name.removeprefix(old)] = x
@@ -123,12 +119,9 @@ def merge(rgb: Mapping[str, Tensor], pose: Mapping[str, Tensor]) -> dict[str, Te
 
 
 def fill(
-    model: nn.Module,
-    tensors: Mapping[str, Tensor],
-    *,
-    where: object,
+    model: nn.Module, tensors: Mapping[str, Tensor], *, where: object,
     head: Literal["keep", "fresh"],
-) -> Filled:
+) -> Filled:  # fmt: skip
     """Load tensors into a network that has just been built.
 
     Two kinds of tensors change their shape: those of a 2-D Swin for a 3-D one

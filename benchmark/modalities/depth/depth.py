@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.depth.estimator import DepthEstimator, Map
-    from benchmark.modalities.modality import Frame
+    from benchmark.modalities.depth.depth_anything import Map
+    from benchmark.modalities.modality import Frame, FrameExtractor
 
 VALUES_PER_FRAME = 997
 """Every 997th value of a frame counts for the quantiles; a prime, so that they form no columns."""
@@ -102,7 +102,7 @@ class DepthModality(VideoModality):
 class DepthExtractor:
     """Gives the inverse depth of each frame of one clip: float32 (H, W, 1)."""
 
-    def __init__(self, estimator: DepthEstimator, resize: Callable[[Frame], Frame]) -> None:
+    def __init__(self, estimator: FrameExtractor, resize: Callable[[Frame], Frame]) -> None:
         self._estimator, self._resize = estimator, resize
 
     def add(self, frame: Frame) -> Sequence[Map]:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from benchmark.modalities.depth.depth_anything import DepthAnythingBackend
-    from benchmark.modalities.depth.estimator import Frame, Map
+    from benchmark.modalities.depth.depth_anything import DepthAnythingBackend, Map
+    from benchmark.modalities.modality import Frame
 
 INSTALL = "pip install --no-deps transformers==5.23.0 tokenizers==0.23.3"
 FRAMES_AT_ONCE = {"cuda": 8, "cpu": 1}

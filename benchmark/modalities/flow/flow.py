@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.flow.estimator import FlowEstimator, Vectors
-    from benchmark.modalities.modality import Frame
+    from benchmark.modalities.flow.estimator import Vectors
+    from benchmark.modalities.modality import Frame, FrameExtractor
 
 
 class FlowModality(VideoModality):
@@ -97,7 +97,7 @@ class FlowExtractor:
     A clip of one frame does not move.
     """
 
-    def __init__(self, estimator: FlowEstimator, resize: Callable[[Frame], Frame]) -> None:
+    def __init__(self, estimator: FrameExtractor, resize: Callable[[Frame], Frame]) -> None:
         self._estimator, self._resize = estimator, resize
         self._shape: tuple[int, ...] = ()
         self._last: Vectors | None = None
