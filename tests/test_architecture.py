@@ -25,7 +25,7 @@ FRONT_DOORS = {
     "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
     "ptlflow": {"benchmark/modalities/flow/memflow.py"},
     "transformers": {"benchmark/modalities/depth/depth_anything_network.py"},
-    "timm": {"benchmark/training/optimizer.py"},
+    "timm": {"benchmark/training/optimizer.py", "benchmark/modalities/depth/dinov2.py"},
     "python_calamine": {"benchmark/archives/openpose.py"},
 }
 

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import FormatError
 from benchmark.models import mmaction_import as mmaction
+from benchmark.models.check_tensors import read_checkpoint
 from benchmark.models.pose_conv3d import PoseConv3d
 from benchmark.models.recognizer import Head, Recognizer, TwoHeads
 from benchmark.models.rgb_pose_conv3d import PosePathway, RgbPathway, RgbPoseConv3d
 from benchmark.models.video_swin import VideoSwin
-from benchmark.weights.convert import Filled, convert, fill, merge, read_tensors
+from benchmark.weights.convert import Filled, convert, fill, merge
 
 CLASSES = 7
 DEPTHS, HEADS, WIDTH = (2, 2, 1, 1), (1, 2, 4, 8), 8
@@ -107,7 +108,7 @@ def test_inflation_is_that_of_mmaction2(
     tensors = as_microsoft(timm_swin(flat).state_dict())
     torch.save({"model": tensors}, tmp_path / "swin.pth")
     ours, theirs = swin(window), swin(window, seed=2)
-    named = convert(read_tensors(tmp_path / "swin.pth"), "swin_2d", where="x")
+    named = convert(read_checkpoint(tmp_path / "swin.pth").tensors, "swin_2d", where="x")
     done = fill(ours, named, where="x", head="fresh")
     assert done.reinitialized == ("cls_head.fc_cls.weight", "cls_head.fc_cls.bias")
 

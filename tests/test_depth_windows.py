@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,6 @@ import torch
 from benchmark.modalities.depth.video_depth_anything_network import VideoDepthAnything
 from benchmark.modalities.depth.windows import (
     DepthWindows,
-    clip_depth,
     network_input,
     network_size,
     scale_and_shift,
@@ -36,7 +37,7 @@ from test_video_depth_anything import TINY, randomised
 def test_the_short_side_becomes_the_input_size(
     height: int, width: int, wanted: tuple[int, int]
 ) -> None:
-    assert network_size(height, width) == wanted
+    assert network_size(height, width, 518) == wanted
 
 
 @pytest.mark.parametrize("size", [0, -14, 500])
@@ -71,6 +72,13 @@ def red(inputs: torch.Tensor) -> torch.Tensor:
     return ((inputs[:, :, 0] * 0.229 + 0.485) * 255).clamp(min=0)
 
 
+def clip_depth(network: Any, frames: Any) -> Iterator[np.ndarray]:
+    windows = DepthWindows(network, 14, torch.device("cpu"))
+    for frame in frames:
+        yield from windows.add(frame)
+    yield from windows.finish()
+
+
 class Recorder:
     """A network that keeps the numbers of the frames it was shown."""
 
@@ -90,7 +98,7 @@ LENGTHS = (1, 5, 22, 24, 25, 31, 32, 33, 46, 47, 53, 54, 55, 76, 77, 100)
 @pytest.mark.parametrize("count", LENGTHS)
 def test_every_frame_comes_out_once_and_in_order(count: int) -> None:
     network = Recorder()
-    depth = np.stack(list(clip_depth(network, numbered(count), input_size=14)))
+    depth = np.stack(list(clip_depth(network, numbered(count))))
     assert depth.shape == (count, 14, 14)
     assert depth.dtype == np.float32
     np.testing.assert_allclose(depth[:, 3, 5], np.arange(count), atol=1e-3)
@@ -99,7 +107,7 @@ def test_every_frame_comes_out_once_and_in_order(count: int) -> None:
 
 def test_windows_see_key_frames_of_the_one_before() -> None:
     network = Recorder()
-    list(clip_depth(network, numbered(55), input_size=14))
+    list(clip_depth(network, numbered(55)))
     assert network.seen == [
         [*range(32)],
         [0, 12, *range(24, 54)],
@@ -109,12 +117,12 @@ def test_windows_see_key_frames_of_the_one_before() -> None:
 
 def test_a_window_that_is_not_full_is_filled_with_the_last_frame() -> None:
     network = Recorder()
-    list(clip_depth(network, numbered(25), input_size=14))
+    list(clip_depth(network, numbered(25)))
     assert network.seen == [[*range(25), *[24] * 7], [0, 12, *[24] * 30]]
 
 
 def test_depth_comes_as_soon_as_its_windows_are_done() -> None:
-    windows = DepthWindows(red, input_size=14)
+    windows = DepthWindows(red, 14, torch.device("cpu"))
     counts = [len(windows.add(frame)) for frame in numbered(60)]
     assert {at: n for at, n in enumerate(counts, 1) if n} == {32: 24, 54: 22}
     assert len(windows.finish()) == 14
@@ -122,10 +130,10 @@ def test_depth_comes_as_soon_as_its_windows_are_done() -> None:
 
 
 def test_a_clip_leaves_nothing_behind_for_the_next() -> None:
-    windows = DepthWindows(red, input_size=14)
+    windows = DepthWindows(red, 14, torch.device("cpu"))
     for frames in (numbered(40), pictures(40), pictures(3, 20, 14)):
         found = [depth for frame in frames for depth in windows.add(frame)] + windows.finish()
-        wanted = list(clip_depth(red, frames, input_size=14))
+        wanted = list(clip_depth(red, frames))
         assert np.array_equal(found, wanted)
 
 
@@ -140,7 +148,7 @@ def test_windows_take_the_scale_of_the_first(count: int) -> None:
         return scale * red(inputs) + shift
 
     frames = pictures(count, 14, 14)
-    found = np.stack(list(clip_depth(network, frames, input_size=14)))
+    found = np.stack(list(clip_depth(network, frames)))
     np.testing.assert_allclose(found, first * frames[..., 0] + offset, rtol=1e-4, atol=2e-2)
 
 
@@ -168,28 +176,28 @@ def test_streaming_gives_what_the_whole_clip_gives(count: int) -> None:
         raw.append((red(inputs).numpy() + noise)[0])
         return torch.from_numpy(raw[-1][None].copy())
 
-    found = np.stack(list(clip_depth(network, pictures(count, 14, 14), input_size=14)))
+    found = np.stack(list(clip_depth(network, pictures(count, 14, 14))))
     np.testing.assert_allclose(found, whole_clip(raw, count), rtol=1e-4, atol=1e-3)
     assert (found >= 0).all()
 
 
 def test_depth_has_the_frames_size() -> None:
     network = randomised(VideoDepthAnything(TINY))
-    depth = list(clip_depth(network, pictures(2, 30, 45), input_size=14))
+    depth = list(clip_depth(network, pictures(2, 30, 45)))
     assert [x.shape for x in depth] == [(30, 45)] * 2
     assert np.isfinite(depth).all()
     assert min(x.min() for x in depth) >= 0
 
 
 def test_no_frames_give_no_depth() -> None:
-    assert list(clip_depth(red, [], input_size=14)) == []
+    assert list(clip_depth(red, [])) == []
 
 
 @pytest.mark.parametrize(
     "frame", [np.zeros((28, 30, 3), np.uint8), np.zeros((28, 28, 3), np.float32)]
 )
 def test_frames_of_another_kind_are_refused(frame: np.ndarray) -> None:
-    windows = DepthWindows(red, input_size=14)
+    windows = DepthWindows(red, 14, torch.device("cpu"))
     windows.add(pictures(1)[0])
     with pytest.raises(ValueError, match="a frame of"):
         windows.add(frame)
@@ -197,12 +205,12 @@ def test_frames_of_another_kind_are_refused(frame: np.ndarray) -> None:
 
 def test_what_is_no_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="no picture"):
-        DepthWindows(red).add(np.zeros((28, 28), np.uint8))
+        DepthWindows(red, 14, torch.device("cpu")).add(np.zeros((28, 28), np.uint8))
 
 
 def test_depth_that_is_no_number_stops_the_clip() -> None:
     with pytest.raises(FloatingPointError):
-        list(clip_depth(lambda inputs: red(inputs) / 0, numbered(2), input_size=14))
+        list(clip_depth(lambda inputs: red(inputs) / 0, numbered(2)))
 
 
 def test_flat_depth_keeps_its_scale() -> None:

@@ -181,11 +181,12 @@ def test_all_seen_points_of_a_test_view_lie_in_the_heat_map(points: Path, clips:
 
 def test_video_views_have_the_size_of_the_spec(packed: Path, clips: Clips) -> None:
     spec = PARAMS.experiments["swin_rgb"].input
-    views = VideoViews(spec, packed, clips)
+    views = VideoViews(spec, PackedVideos(packed, clips), no_motion=None)
     shape = (spec.frames, spec.size, spec.size, 3)
     assert views.train("0011_0", np.random.default_rng(0))[0].shape == shape
     assert views.test("0011_0", quick=False).views[0].shape == (spec.views * spec.crops, *shape)
-    three = VideoViews(spec.model_copy(update={"crops": 3, "views": 2}), packed, clips)
+    other = spec.model_copy(update={"crops": 3, "views": 2})
+    three = VideoViews(other, PackedVideos(packed, clips), no_motion=None)
     assert three.test("0011_0", quick=False).views[0].shape == (6, *shape)
     assert three.test("0011_0", quick=True).views[0].shape == (1, *shape)
 
@@ -221,7 +222,8 @@ def test_dataset_normalization_takes_the_channels_apart() -> None:
 
 
 def test_training_views_depend_on_the_generator_alone(packed: Path, clips: Clips) -> None:
-    views = VideoViews(PARAMS.experiments["swin_rgb"].input, packed, clips)
+    spec = PARAMS.experiments["swin_rgb"].input
+    views = VideoViews(spec, PackedVideos(packed, clips), no_motion=None)
     one, same, other = (views.train("0011_1", np.random.default_rng(seed))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()

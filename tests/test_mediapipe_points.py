@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import ArchiveError, BenchmarkError, MissingExtra
+from benchmark.modalities.person_crop import cropped
 from benchmark.modalities.pose.mediapipe_points import (
     BODY,
     BODY25,
@@ -22,9 +23,7 @@ from benchmark.modalities.pose.mediapipe_points import (
     KeypointEstimator,
     Landmarks,
     PoseModels,
-    Square,
     assign_hands,
-    cut_square,
     head_square,
     model_hashes,
     to_openpose137,
@@ -180,7 +179,7 @@ def test_without_a_pose_or_hands_there_are_none():
 
 def test_the_square_around_a_head_is_cut_with_black_beyond_the_frame():
     frame = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) + 1
-    cut = cut_square(frame, Square(left=-1, top=2, side=5))
+    cut = cropped(frame, (-1, 2, 5, 5))
     assert np.array_equal(cut[:2, 1:], frame[2:, :4])
     assert not cut[2:].any()
     assert not cut[:, 0].any()
@@ -189,9 +188,9 @@ def test_the_square_around_a_head_is_cut_with_black_beyond_the_frame():
 def test_the_square_holds_the_head_with_room_and_is_none_outside_the_frame():
     pose = np.zeros((33, 4), np.float32)
     pose[:11, 0], pose[:11, 1] = np.linspace(0.4, 0.6, 11), 0.5
-    square = head_square(pose, 100, 100)
-    assert square.left < 35
-    assert square.left + square.side > 65
+    left, _, side, _ = head_square(pose, 100, 100)
+    assert left < 35
+    assert left + side > 65
     pose[:, 0] += 2
     assert head_square(pose, 100, 100) is None
 

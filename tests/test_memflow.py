@@ -26,8 +26,8 @@ import torch
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.flow.estimator import FlowEstimator
 from benchmark.modalities.flow.memflow import INSTALL, MemFlow, load_network, paddings
+from benchmark.modalities.modality import FrameExtractor
 from bomb import Bomb
 from conftest import REPO
 
@@ -82,7 +82,7 @@ def clip(length: int, seed: int = 0, height: int = H, width: int = W) -> list[np
     return list(draw.integers(0, 256, (length, height, width, 3), np.uint8))
 
 
-def flows(estimator: FlowEstimator, frames: list[np.ndarray]) -> list[np.ndarray]:
+def flows(estimator: FrameExtractor, frames: list[np.ndarray]) -> list[np.ndarray]:
     return [*(flow for frame in frames for flow in estimator.add(frame)), *estimator.finish()]
 
 
@@ -153,7 +153,8 @@ def test_the_memory_holds_one_frame_however_long_the_clip(weights: Path) -> None
     sizes = []
     for frame in clip(6):
         estimator.add(frame)
-        sizes.append(0 if estimator._memory is None else estimator._memory.work_mem.size)
+        memory = estimator._find._memory
+        sizes.append(0 if memory is None else memory.work_mem.size)
     assert sizes == [0] + [128 // 8 * 128 // 8] * 5
 
 
@@ -177,7 +178,7 @@ def test_clips_that_are_read_at_once_do_not_share_a_memory(weights: Path) -> Non
 def test_the_network_sees_rgb_from_minus_one_to_one_padded_on_both_sides(weights: Path) -> None:
     estimator: Any = spec(weights).estimator()
     seen: list[torch.Tensor] = []
-    hooked = estimator._network.network.cnet.register_forward_pre_hook(
+    hooked = estimator._find._network.network.cnet.register_forward_pre_hook(
         lambda _, given: seen.append(given[0])
     )
     one, other = clip(2, height=130, width=93)
@@ -215,7 +216,7 @@ def test_the_padding_is_cut_off_where_it_was_put(weights: Path) -> None:
 def test_updates_are_refinements(weights: Path, updates: int) -> None:
     estimator: Any = spec(weights, updates=updates).estimator()
     calls: list[int] = []
-    block = estimator._network.network.update_block
+    block = estimator._find._network.network.update_block
     hooked = block.register_forward_hook(lambda *_: calls.append(1))
     flows(estimator, clip(3))
     hooked.remove()
@@ -317,7 +318,7 @@ def test_other_tensors_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({}, "245 missing, first cnet."),
+        ({}, "something else than named tensors"),
         ({"encoder.weight": torch.zeros(2)}, "1 unexpected, first encoder.weight"),
         ({"model": {"a": 3}}, "something else than named tensors"),
         ({3: torch.zeros(2)}, "something else than named tensors"),

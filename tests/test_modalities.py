@@ -24,7 +24,6 @@ from benchmark.editions.edition import Edition
 from benchmark.modalities.depth.depth import (
     DepthModality,
     FixedScale,
-    Levels,
     SampledScale,
     gray,
 )
@@ -47,10 +46,8 @@ pytestmark = pytest.mark.slow
 SIDE = 32
 STORED = {"edition": "own", "short_side": SIDE, "gop": 4, "crf": 4, "shards": 2}
 FLOW = {"kind": "flow", "work_side": 48, "rendering": "components", "limit": 8.0, **STORED}
-DEPTH = {
-    "kind": "depth", "work_side": 48, "scale": FixedScale(kind="fixed", low=0.0, high=2.0),
-    **STORED,
-}  # fmt: skip
+SCALE = FixedScale(kind="fixed", low=0.0, high=2.0)
+DEPTH = {"kind": "depth", "work_side": 48, "scale": SCALE, **STORED}
 KINDS = (
     "rgb", "taylor paper", "taylor mm_gesture", "taylor signed", "flow dis", "flow wheel",
     "flow sparse_to_dense", "depth tiny", "depth video_depth_anything", "person",
@@ -218,7 +215,7 @@ def test_a_normalization_by_the_train_split_becomes_its_numbers(
 
 def test_gray_is_one_scale_for_all_and_clips_to_it() -> None:
     depth = np.array([[0.0, 0.5, 1.0, 2.0, 9.0, -1.0]], np.float32)
-    found = gray(depth, Levels(0.0, 2.0))
+    found = gray(depth, SCALE)
     assert found.shape == (1, 6, 3)
     assert (found == found[..., :1]).all()
     assert found[0, :, 0].tolist() == [0, 64, 128, 255, 255, 0]
@@ -231,10 +228,10 @@ def test_depth_gives_as_many_frames_as_it_takes_in_order(tiny: TinyBackend, leng
     extractor = spec.extractor()
     found = [out for frame in frames for out in extractor.add(frame)]
     found += extractor.finish()
-    found = [gray(depth[..., 0], Levels(0, 2)) for depth in found]
+    found = [gray(depth[..., 0], SCALE) for depth in found]
     assert len(found) == length
     alone = spec.extractor()
-    last = gray([*alone.add(frames[-1]), *alone.finish()][0][..., 0], Levels(0, 2))
+    last = gray([*alone.add(frames[-1]), *alone.finish()][0][..., 0], SCALE)
     assert np.abs(found[-1].astype(int) - last).max() <= 1
 
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.core.errors import TrainingError
+from benchmark.data.loader import Key
 from benchmark.params.params import read_params
 from benchmark.params.recipes import ClassBalanced, Recipe, Shuffled
-from benchmark.training.sampler import ClipBatchSampler, Key
+from benchmark.training.sampler import ClipBatchSampler
 from conftest import REPO
 
 PARAMS = read_params(REPO / "params.yaml")

@@ -18,8 +18,7 @@ def test_uniform_frames_have_the_length_and_lie_in_the_clip(
     num_frames: int, length: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    start = sampling.train_start(num_frames, length, rng)
-    found = sampling.uniform_frames(num_frames, length, rng, start=start)
+    found = sampling.looped_view(num_frames, length, rng)
     assert found.shape == (length,)
     assert found.min() >= 0
     assert found.max() < num_frames
@@ -38,10 +37,10 @@ def test_uniform_frames_of_a_long_clip_keep_their_order(
 def test_interval_views_stay_in_the_clip(
     num_frames: int, length: int, interval: int, views: int
 ) -> None:
-    starts = sampling.interval_starts(num_frames, length, interval, views, None)
-    assert len(starts) == views
-    for start in starts:
-        found = sampling.interval_frames(num_frames, length, interval, start)
+    spec = sampling.IntervalSampling(kind="interval", interval=interval)
+    chosen = spec.frames(sampling.ClipLength("clip", num_frames, length), views, None)
+    assert len(chosen) == views
+    for found in chosen:
         assert found.min() >= 0
         assert found.max() < num_frames
         if num_frames >= length * interval:
@@ -68,10 +67,7 @@ def test_frames_of_test_views_equal_mmactions(num_frames: int, views: int) -> No
             "integers": staticmethod(lambda low, high: rng.randint(high)),
         },
     )
-    ours = [
-        sampling.uniform_frames(num_frames, 16, shim, start=start)
-        for start in sampling.test_starts(num_frames, 16, views)
-    ]
+    ours = sampling.looped_views(num_frames, 16, views, shim)
     np.testing.assert_array_equal(np.concatenate(ours), expected % num_frames)
 
 
@@ -86,8 +82,12 @@ def test_a_generator_depends_on_its_whole_key_only() -> None:
 def test_segment_views_take_one_frame_of_each_segment(
     num_frames: int, length: int, views: int, seed: int
 ) -> None:
+    spec, clip = (
+        sampling.UniformSampling(kind="uniform"),
+        sampling.ClipLength("", num_frames, length),
+    )
     for rng in (None, np.random.default_rng(seed)):
-        for found in sampling.segment_frames(num_frames, length, views, rng):
+        for found in spec.frames(clip, views, rng):
             edges = np.arange(length + 1) * num_frames / length
             assert (found >= np.floor(edges[:-1])).all()
             assert (found <= np.ceil(edges[1:])).all()

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.core.errors import ArchiveError
-from benchmark.weights.convert import read_tensors
+from benchmark.models.check_tensors import read_checkpoint
 from bomb import Bomb
 
 
@@ -23,7 +23,7 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 def unreadable(path: Path) -> str:
     with pytest.raises(ArchiveError) as caught:
-        read_tensors(path)
+        read_checkpoint(path)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value)
 
@@ -40,12 +40,12 @@ def test_tensors_are_found_in_what_is_around_them(
     named = {prefix + name: nn.Parameter(x) for name, x in TENSORS.items()}
     content = {nest: named, "epoch": 3} if nest else named
     torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
-    assert same(read_tensors(tmp_path / "x.pth"), TENSORS)
+    assert same(read_checkpoint(tmp_path / "x.pth").tensors, TENSORS)
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / "x.safetensors")
-    assert same(read_tensors(tmp_path / "x.safetensors"), TENSORS)
+    assert same(read_checkpoint(tmp_path / "x.safetensors").tensors, TENSORS)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_openmmlab_loads_with_all_that_is_in_it(
         "optimizer": optimizer.state_dict(),
     }
     torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
-    assert same(read_tensors(tmp_path / "x.pth"), TENSORS)
+    assert same(read_checkpoint(tmp_path / "x.pth").tensors, TENSORS)
 
 
 class Reaching:
@@ -89,7 +89,7 @@ def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
 def test_no_attribute_is_looked_up_for_a_file(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     torch.save({"state_dict": TENSORS, "meta": Reaching()}, path)
-    assert same(read_tensors(path), TENSORS)
+    assert same(read_checkpoint(path).tensors, TENSORS)
     with pytest.raises(AttributeError):
         torch.load(path, weights_only=False)
     with pytest.raises(Exception, match="getattr"):  # nor is the name allowed to others now

@@ -15,7 +15,7 @@ Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """64 hexadecimal digits, as `sha256` writes them."""
 
 
-class WeightsFile(Strict):
+class WeightsFile(Strict, frozen=True):  # pyright: ignore[reportGeneralTypeIssues] - hashable
     """A published file of weights.
 
     The hash makes the file part of the parameters: another file is another result, and DVC sees it.

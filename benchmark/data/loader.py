@@ -86,14 +86,10 @@ class Batches(DataLoader[Any]):
         self, clips: _Clips, collate: Callable[[Any], Any], *, workers: int, **order: Any
     ) -> None:
         super().__init__(
-            clips,
-            collate_fn=collate,
-            num_workers=workers,
-            worker_init_fn=partial(_start_worker, os.getpid()),
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **order,
-        )
+            clips, collate_fn=partial(_collated, collate=collate), num_workers=workers,
+            worker_init_fn=partial(_start_worker, os.getpid()), persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(), **order,
+        )  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         for batch in super().__iter__():
@@ -142,14 +138,12 @@ class TestClips(_Clips):
         return len(self._ids)
 
 
-def train_loader(
-    clips: TrainClips, sampler: Iterable[list[Key]], *, workers: int
-) -> DataLoader[Any]:
+def train_loader(clips: TrainClips, sampler: Iterable[list[Key]], *, workers: int) -> Batches:
     """Load the micro-batches of `sampler`, to the last epoch, as `TrainBatch`es."""
     return Batches(clips, _train_batch, workers=workers, batch_sampler=sampler)
 
 
-def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> DataLoader[Any]:
+def test_loader(clips: TestClips, *, batch_size: int, workers: int) -> Batches:
     """Load all views of `batch_size` clips as a `TestBatch`, in the clips' order."""
     return Batches(clips, _test_batch, workers=workers, batch_size=batch_size)
 
@@ -169,21 +163,17 @@ def _obey_parent() -> None:
     os._exit(0)
 
 
-def _train_batch(
-    items: Sequence[tuple[str, Arrays, int]] | BenchmarkError,
-) -> TrainBatch | BenchmarkError:
-    if isinstance(items, BenchmarkError):
-        return items
+def _collated(items: Any, *, collate: Callable[[Any], Any]) -> Any:
+    return items if isinstance(items, BenchmarkError) else collate(items)
+
+
+def _train_batch(items: Sequence[tuple[str, Arrays, int]]) -> TrainBatch:
     ids, arrays, labels = zip(*items, strict=True)
     x = tuple(torch.from_numpy(np.stack(parts)) for parts in zip(*arrays, strict=True))
     return TrainBatch(list(ids), x, torch.tensor(labels))
 
 
-def _test_batch(
-    items: Sequence[tuple[str, FixedViews]] | BenchmarkError,
-) -> TestBatch | BenchmarkError:
-    if isinstance(items, BenchmarkError):
-        return items
+def _test_batch(items: Sequence[tuple[str, FixedViews]]) -> TestBatch:
     ids, clips = zip(*items, strict=True)
     parts = zip(*(clip.views for clip in clips), strict=True)
     x = tuple(torch.from_numpy(np.concatenate(part)) for part in parts)

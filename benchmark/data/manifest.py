@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 
 FILE = "manifest.parquet"
 
+NUMBERS = (("offset", pa.int64()), ("size", pa.int64()),
+           ("frames", pa.int32()), ("height", pa.int32()), ("width", pa.int32()))  # fmt: skip
 COLUMNS = pa.schema(
     [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("size", pa.int64(), nullable=False),
-        pa.field("frames", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("sums", pa.list_(pa.int64())),
-        pa.field("squares", pa.list_(pa.int64())),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("clip_id", "shard")),
+        *(pa.field(name, kind, nullable=False) for name, kind in NUMBERS),
+        *(pa.field(name, pa.list_(pa.int64())) for name in ("sums", "squares")),
     ]
 )
 FORMAT = TableFormat("manifest/3", "a manifest", COLUMNS)
@@ -89,16 +85,12 @@ def check_manifest(rows: dict[str, ManifestRow], clips: Clips, *, where: Path) -
     """Raise `MismatchError` unless these are the clips of the index, each as long as there."""
     if differ := sorted(set(rows) ^ set(clips.ids)):
         raise MismatchError(
-            where,
-            f"not the clips of the index, the first that differs is {differ[0]}",
-            expected=f"{len(clips)} clips",
-            found=str(len(rows)),
-        )
+            where, f"not the clips of the index, the first that differs is {differ[0]}",
+            expected=f"{len(clips)} clips", found=str(len(rows)),
+        )  # fmt: skip
     for clip in clips:
-        if rows[clip.clip_id].frames != clip.frames:
+        if (frames := rows[clip.clip_id].frames) != clip.frames:
             raise MismatchError(
-                where,
-                f"clip {clip.clip_id} has another length",
-                expected=f"{clip.frames} frames",
-                found=str(rows[clip.clip_id].frames),
-            )
+                where, f"clip {clip.clip_id} has another length",
+                expected=f"{clip.frames} frames", found=str(frames),
+            )  # fmt: skip

@@ -67,14 +67,11 @@ class PackedVideos:
         try:
             reader = decord.VideoReader(io.BytesIO(data), num_threads=1, fault_tol=0)
             if len(reader) != row.frames:
-                found = f"{len(reader)} frames"
                 raise ClipUnreadable(
-                    f"clip {clip_id} in {row.shard}",
-                    "length differs from manifest.parquet",
-                    expected=f"{row.frames} frames",
-                    found=found,
+                    f"clip {clip_id} in {row.shard}", "length differs from manifest.parquet",
+                    expected=f"{row.frames} frames", found=f"{len(reader)} frames",
                     do="Run 'dvc repro -f prepare'",
-                )
+                )  # fmt: skip
             wanted, inverse = np.unique(frames, return_inverse=True)
             return reader.get_batch(wanted).asnumpy()[inverse]
         except (RuntimeError, decord.DECORDError) as error:

@@ -105,18 +105,12 @@ class RgbPoseViews:
         )
         numbers = list(zip(rgb, pose, strict=True))
         places, weight = distinct([tuple(part.tobytes() for part in both) for both in numbers])
-        found = [self._whole(clip_id, numbers[place]) for place in places]
+        found, size = [], spec.test_size
+        for place in places:
+            frames, points = self._read(clip_id, numbers[place])
+            box = (0.0, 0.0, float(frames.shape[2]), float(frames.shape[1]))
+            found.append((scaled(frames, size, size), to_box(points, box, spec.map_side(size))))
         return FixedViews(tuple(np.stack(part) for part in zip(*found, strict=True)), weight)
-
-    def _whole(
-        self, clip_id: str, numbers: tuple[NDArray[np.int64], ...]
-    ) -> tuple[NDArray[np.generic], ...]:
-        """Read a view of the whole stored square."""
-        spec = self._spec
-        frames, points = self._read(clip_id, numbers)
-        box = (0.0, 0.0, float(frames.shape[2]), float(frames.shape[1]))
-        size = spec.test_size
-        return scaled(frames, size, size), to_box(points, box, spec.map_side(size))
 
     def _numbers(
         self, clip_id: str, rng: np.random.Generator

@@ -67,8 +67,8 @@ def uniform_frames(
 
 
 def looped_view(num_frames: int, length: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose the frames of a training view: `uniform_frames` from anywhere."""
-    start = train_start(num_frames, length, rng)
+    """Choose the frames of a training view: `uniform_frames` from anywhere in a short clip."""
+    start = int(rng.integers(num_frames)) if num_frames < length else 0
     return uniform_frames(num_frames, length, rng, start=start)
 
 
@@ -83,90 +83,8 @@ def looped_views(
         views: Views.
         rng: Draws gaps and places, one view after the other.
     """
-    return [
-        uniform_frames(num_frames, length, rng, start=start)
-        for start in test_starts(num_frames, length, views)
-    ]
-
-
-def train_start(num_frames: int, length: int, rng: np.random.Generator) -> int:
-    """Draw where training starts in a clip shorter than a view: anywhere."""
-    return int(rng.integers(num_frames)) if num_frames < length else 0
-
-
-def test_starts(num_frames: int, length: int, views: int) -> list[int]:
-    """Spread the starts of the `views` test views over a clip shorter than a view."""
-    if num_frames >= length:
-        return [0] * views
-    return [view if num_frames < views else view * num_frames // views for view in range(views)]
-
-
-def segment_frames(
-    num_frames: int, length: int, views: int, rng: np.random.Generator | None
-) -> list[NDArray[np.int64]]:
-    """Choose for each view one frame of each of `length` equal segments: int64 (length,), in order.
-
-    With `rng` anywhere in the segment; otherwise view v of V at (v + 1/2) / V of it. A clip
-    shorter than `length` repeats frames.
-
-    Args:
-        num_frames: Frames of the clip.
-        length: Frames of a view.
-        views: Views.
-        rng: Draws the place in each segment; None for fixed places.
-
-    Source: TSN segment sampling, Wang et al. 2016, section 3.1.
-    """
-    edges = np.arange(length) * (num_frames / length)
-    if rng is not None:
-        places = [rng.random(length) for _ in range(views)]
-    else:
-        places = [np.full(length, (view + 0.5) / views) for view in range(views)]
-    last = num_frames - 1
-    return [
-        np.minimum((edges + place * (num_frames / length)).astype(np.int64), last)
-        for place in places
-    ]
-
-
-def interval_frames(num_frames: int, length: int, interval: int, start: int) -> NDArray[np.int64]:
-    """Choose `length` frames, `interval` apart from `start`, looping past the end: int64.
-
-    Args:
-        num_frames: Frames of the clip.
-        length: Frames of the view.
-        interval: Frames from one to the next.
-        start: First frame.
-
-    Source: SampleFrames of mmaction2 with out_of_bound_opt='loop'.
-    """
-    return (start + np.arange(length) * interval) % num_frames
-
-
-def interval_starts(
-    num_frames: int, length: int, interval: int, views: int, rng: np.random.Generator | None
-) -> list[int]:
-    """Choose the first frames of `views` views: random with `rng`, otherwise spread evenly.
-
-    A clip no longer than a view has the one start 0.
-
-    Args:
-        num_frames: Frames of the clip.
-        length: Frames of a view.
-        interval: Frames from one to the next.
-        views: Views.
-        rng: Draws the starts; None for fixed ones.
-
-    Source: SampleFrames of mmaction2, train and test clips.
-    """
-    room = num_frames - length * interval + 1
-    if room <= 1:
-        return [0] * views
-    if rng is not None:
-        return [int(rng.integers(room)) for _ in range(views)]
-    if views == 1:
-        return [room // 2]
-    return [round(view * (room - 1) / (views - 1)) for view in range(views)]
+    starts = [k if num_frames < views else k * num_frames // views for k in range(views)]
+    return [uniform_frames(num_frames, length, rng, start=start) for start in starts]
 
 
 class UniformSampling(Strict):
@@ -175,8 +93,20 @@ class UniformSampling(Strict):
     kind: Literal["uniform"]
 
     def frames(self, clip: ClipLength, views: int, rng: Generator | None) -> list[Frames]:
-        """Choose the frames of each view; random with `rng`, otherwise fixed."""
-        return segment_frames(clip.total, clip.view, views, rng)
+        """Choose the frames of each view, in order: view v of V at (v + 1/2) / V of each segment.
+
+        With `rng` anywhere in the segment. A clip shorter than the view repeats frames.
+
+        Source: TSN segment sampling, Wang et al. 2016, section 3.1.
+        """
+        segment = clip.total / clip.view
+        edges = np.arange(clip.view) * segment
+        if rng is not None:
+            places = [rng.random(clip.view) for _ in range(views)]
+        else:
+            places = [np.full(clip.view, (view + 0.5) / views) for view in range(views)]
+        chosen = [(edges + place * segment).astype(np.int64) for place in places]
+        return [np.minimum(frames, clip.total - 1) for frames in chosen]
 
 
 class LoopedSampling(Strict):
@@ -199,9 +129,23 @@ class IntervalSampling(Strict):
     """Frames from one to the next."""
 
     def frames(self, clip: ClipLength, views: int, rng: Generator | None) -> list[Frames]:
-        """Choose the frames of each view; random with `rng`, otherwise fixed."""
-        starts = interval_starts(clip.total, clip.view, self.interval, views, rng)
-        return [interval_frames(clip.total, clip.view, self.interval, start) for start in starts]
+        """Choose the frames of each view from random starts with `rng`, otherwise from even ones.
+
+        A clip no longer than a view has the one start 0.
+
+        Source: SampleFrames of mmaction2, train and test clips, with out_of_bound_opt='loop'.
+        """
+        offsets = np.arange(clip.view) * self.interval
+        room = clip.total - clip.view * self.interval + 1
+        if room <= 1:
+            starts = [0] * views
+        elif rng is not None:
+            starts = [int(rng.integers(room)) for _ in range(views)]
+        elif views == 1:
+            starts = [room // 2]
+        else:
+            starts = [round(view * (room - 1) / (views - 1)) for view in range(views)]
+        return [(start + offsets) % clip.total for start in starts]
 
 
 Sampling: TypeAlias = Annotated[

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from benchmark.contracts.skeletons import Layout
@@ -15,16 +17,24 @@ if TYPE_CHECKING:
     Frames: TypeAlias = NDArray[np.uint8]
 
 
+def _sizes(
+    width: float, height: float, area: tuple[float, float], ratio: tuple[float, float],
+    rng: np.random.Generator,
+) -> Iterator[tuple[float, float]]:  # fmt: skip
+    """Draw ten sizes of a random share of an area and a random ratio; some do not fit into it."""
+    for _ in range(10):
+        share = rng.uniform(*area) * width * height
+        drawn = float(np.exp(rng.uniform(np.log(ratio[0]), np.log(ratio[1]))))
+        yield float(np.sqrt(share * drawn)), float(np.sqrt(share / drawn))
+
+
 def random_box(box: Box, area: tuple[float, float], rng: np.random.Generator) -> Box:
     """Draw a box within `box`: a random share of its area, a ratio of 3/4 to 4/3.
 
     Source: RandomResizedCrop of mmaction2; falls back to the whole box after 10 tries.
     """
     left, top, width, height = box
-    for _ in range(10):
-        share = rng.uniform(*area) * width * height
-        ratio = float(np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))))
-        w, h = float(np.sqrt(share * ratio)), float(np.sqrt(share / ratio))
+    for w, h in _sizes(width, height, area, (3 / 4, 4 / 3), rng):
         if w <= width and h <= height:
             return left + rng.uniform(0, width - w), top + rng.uniform(0, height - h), w, h
     return box
@@ -39,12 +49,9 @@ def mirrored_points(view: NDArray[np.float32], size: int, points: Layout) -> NDA
 
 
 def random_crop(
-    width: int,
-    height: int,
-    area: tuple[float, float],
-    ratio: tuple[float, float],
+    width: int, height: int, area: tuple[float, float], ratio: tuple[float, float],
     rng: np.random.Generator,
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int, int]:  # fmt: skip
     """Draw a crop (left, top, width, height); the center square as a last resort.
 
     Args:
@@ -56,10 +63,7 @@ def random_crop(
 
     Source: RandomResizedCrop of mmaction2 (10 tries).
     """
-    for _ in range(10):
-        share = rng.uniform(*area) * width * height
-        aspect = float(np.exp(rng.uniform(np.log(ratio[0]), np.log(ratio[1]))))
-        w, h = round(float(np.sqrt(share * aspect))), round(float(np.sqrt(share / aspect)))
+    for w, h in (map(round, size) for size in _sizes(width, height, area, ratio, rng)):
         if 0 < w <= width and 0 < h <= height:
             return int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1)), w, h
     side = min(width, height)

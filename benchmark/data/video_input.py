@@ -14,7 +14,7 @@ from benchmark.data.transforms import (
     scaled,
     short_side,
     square_of,
-)
+)  # fmt: skip
 from benchmark.data.views import FixedViews, FramesInput, distinct
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
+    from benchmark.data.readers import PackedVideos
     from benchmark.modalities.modality import ModalityBase
 
     Frames: TypeAlias = NDArray[np.uint8]
@@ -60,10 +61,10 @@ class VideoInput(FramesInput):
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> VideoViews:
-        return VideoViews(
-            self, modality.frames_folder(folder), clips, cache_gib=cache_gib,
-            no_motion=modality.no_motion,
-        )  # fmt: skip
+        from benchmark.data.readers import PackedVideos
+
+        videos = PackedVideos(modality.frames_folder(folder), clips, cache_gib=cache_gib)
+        return VideoViews(self, videos, no_motion=modality.no_motion)
 
 
 class VideoViews:
@@ -73,16 +74,9 @@ class VideoViews:
     `no_motion` is a value, channel 0 is motion to the right, whose sign a mirror changes.
     """
 
-    def __init__(
-        self, spec: VideoInput, folder: Path, clips: Clips, *, cache_gib: float = 0.0,
-        no_motion: int | None = None,
-    ) -> None:  # fmt: skip
-        from benchmark.data.readers import PackedVideos
-
-        self._spec = spec
-        self._no_motion = no_motion
+    def __init__(self, spec: VideoInput, videos: PackedVideos, *, no_motion: int | None) -> None:
+        self._spec, self._videos, self._no_motion = spec, videos, no_motion
         self.layout = None
-        self._videos = PackedVideos(folder, clips, cache_gib=cache_gib)
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[Frames]:
         """Draw one random view: uint8 (frames, size, size, 3)."""

@@ -47,13 +47,7 @@ def given_keypoints(raw: Path, edition: Edition, *, hint: str) -> RawKeypoints:
 
 
 def pack_keypoints(
-    work: Path,
-    job: PackingJob,
-    layout: Layout,
-    of_video: OfVideo,
-    stamps: Stamps,
-    *,
-    workers: int,
+    work: Path, job: PackingJob, layout: Layout, of_video: OfVideo, stamps: Stamps, *, workers: int
 ) -> list[str]:
     """Write the layout's points of every clip into `work`; return the names of the files.
 
@@ -69,12 +63,8 @@ def pack_keypoints(
     Raises:
         ManyFaults: Every video whose keypoints cannot be read or found.
     """
-    plan = shards.keyed(
-        shards.plan_shards(job.clips, job.spec.shards, "keypoints-{:03d}.npy"),
-        stamps,
-        job,
-        layout.model_dump_json(),
-    )
+    plan = shards.plan_shards(job.clips, job.spec.shards, "keypoints-{:03d}.npy")
+    plan = shards.keyed(plan, stamps, job, layout.model_dump_json())
     write = partial(_write_shard, of_video=of_video, kept=list(layout.points))
     what, do = f"prepare {job.out.name}", advice(job.edition)
     rows = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)

@@ -52,6 +52,21 @@ class FrameExtractor(Protocol):
         ...
 
 
+class FrameByFrame:
+    """Extracts the values of each frame from that frame alone."""
+
+    def __init__(self, extract: Callable[[Frame], Values]) -> None:
+        self._extract = extract
+
+    def add(self, frame: Frame) -> Sequence[Values]:
+        """Return the values of the frame."""
+        return (self._extract(frame),)
+
+    def finish(self) -> Sequence[Values]:
+        """Return nothing: each frame was finished when it came."""
+        return ()
+
+
 class ModalityBase(Strict):
     """One entry of `modalities` in params.yaml."""
 

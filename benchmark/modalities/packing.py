@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         ModalityBase,
         Values,
         VideoModality,
-    )
+    )  # fmt: skip
     from benchmark.modalities.person_crop import PersonCropModality
     from benchmark.modalities.shards import Shard
 
@@ -109,20 +109,11 @@ def pack_into(
     """
     spec: Any = job.spec  # a modality whose data are videos: it has gop, crf and pixel_format
     files = open_archive(job.raw, job.edition).video_files()
-    plan = shards.keyed(
-        shards.plan_shards(job.clips, job.spec.shards, "shard-{:03d}.tar"),
-        stamps_of(files, more_stamps),
-        job,
-    )
+    plan = shards.plan_shards(job.clips, job.spec.shards, "shard-{:03d}.tar")
+    plan = shards.keyed(plan, stamps_of(files, more_stamps), job)
     write = partial(_write_shard, spec=spec, files=files, start=start, render=render)
-    packed = shards.make_shards(
-        plan,
-        write,
-        work,
-        what=f"pack {job.out.name}",
-        workers=workers,
-        do=advice(job.edition),
-    )
+    what, do = f"pack {job.out.name}", advice(job.edition)
+    packed = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
     write_manifest(packed, work, job.clips, spec=job.config)
     return [manifest.FILE, *(shard.name for shard in plan)]
 

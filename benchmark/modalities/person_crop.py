@@ -16,7 +16,7 @@ from pydantic import Field
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.schema import Positive
 from benchmark.data.person_box import person_box, to_box
-from benchmark.modalities.modality import Crf, ModalityBase, PixelFormat
+from benchmark.modalities.modality import Crf, FrameByFrame, ModalityBase, PixelFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,10 +73,8 @@ class PersonCropModality(ModalityBase):
         points = skeletons.choose(self.layout, source.own_layout)
         job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
         work = shards.work_folder(out)
-        pack_keypoints(
-            work / GIVEN, job, points, source.of_video, source.stamps,
-            workers=workers,
-        )  # fmt: skip
+        of_video, stamps = source.of_video, source.stamps
+        pack_keypoints(work / GIVEN, job, points, of_video, stamps, workers=workers)
         given = SkeletonReader(work / GIVEN, clips)
         boxes = _boxes(given, job)
         videos = pack_into(
@@ -112,25 +110,12 @@ def _box(given: SkeletonReader, clip: Clip) -> Box:
     return box
 
 
-def _crop(boxes: dict[str, Box], side: int, clip: Clip) -> Cropper:
-    return Cropper(boxes[clip.clip_id], side)
+def _crop(boxes: dict[str, Box], side: int, clip: Clip) -> FrameByFrame:
+    """Begin to cut each frame of one clip to the same box, resized to a square."""
+    from benchmark.core.resize import squared
 
-
-class Cropper:
-    """Cuts each frame of one clip to the same box and resizes it to a square."""
-
-    def __init__(self, box: Box, side: int) -> None:
-        self._box, self._side = box, side
-
-    def add(self, frame: Frame) -> tuple[Frame, ...]:
-        """Return the frame within the box."""
-        from benchmark.core.resize import squared
-
-        return (squared(cropped(frame, self._box), self._side),)
-
-    def finish(self) -> tuple[Frame, ...]:
-        """Return nothing: each frame was finished when it came."""
-        return ()
+    box = boxes[clip.clip_id]
+    return FrameByFrame(lambda frame: squared(cropped(frame, box), side))
 
 
 def cropped(frame: Frame, box: Box) -> Frame:

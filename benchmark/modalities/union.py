@@ -15,12 +15,7 @@ from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.modalities.taylor import TaylorModality
 
 Modality: TypeAlias = Annotated[
-    SkeletonModality
-    | PoseModality
-    | PersonCropModality
-    | RgbModality
-    | TaylorModality
-    | FlowModality
-    | DepthModality,
+    SkeletonModality | PoseModality | PersonCropModality | RgbModality | TaylorModality
+    | FlowModality | DepthModality,
     Field(discriminator="kind"),
-]
+]  # fmt: skip

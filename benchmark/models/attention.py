@@ -118,10 +118,7 @@ class _Pieces:
         _, windows, heads, _, _ = self._qkv.shape
         for window in range(0, windows, self._windows):
             for head in range(0, heads, self._heads):
-                at = (
-                    slice(window, window + self._windows),
-                    slice(head, head + self._heads),
-                )  # fmt: skip
+                at = slice(window, window + self._windows), slice(head, head + self._heads)
                 q, k, v = (rows(x, at) for x in self._qkv)
                 yield _Piece(at, q, k, v, self._softmax(q, k, at))
 

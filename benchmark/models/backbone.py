@@ -9,6 +9,8 @@ from benchmark.core.schema import Strict
 from benchmark.data.inputs import RgbPoseInput
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from benchmark.data.inputs import Input
     from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
@@ -42,3 +44,27 @@ class BackboneSpec(Strict):
         Draws the weights from torch's global generator. The order of the draws is part of a
         result: the same seed must give the same weights.
         """
+
+
+class OnePathway(BackboneSpec):
+    """A network of mmaction2 with one pathway: its layers, then one head."""
+
+    if TYPE_CHECKING:  # each network declares it, behind its other keys
+        dropout: float
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Channels of the features."""
+
+    @abstractmethod
+    def layers(self, in_channels: int) -> nn.Module:
+        """Build the layers: (B, in_channels, T, H, W) -> (B, width, T', H', W')."""
+
+    def build(
+        self, preprocessor: Preprocessor, input_spec: Input, *, num_classes: int
+    ) -> Recognizer:
+        from benchmark.models.recognizer import Head, Recognizer
+
+        head = Head(self.width, num_classes, self.dropout)  # drawn before the layers
+        return Recognizer(preprocessor, self.layers(preprocessor.out_channels), head)

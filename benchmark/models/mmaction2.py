@@ -88,19 +88,15 @@ class Mmaction2Backbone(BackboneSpec):
         names = backbone_names()
         if self.name not in names:
             near = difflib.get_close_matches(self.name, names, n=3, cutoff=0.4)
-            raise TrainingError(
-                self._where,
-                "mmaction2 has no such backbone",
-                do=f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(names)}.",
-            )
+            do = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(names)}."
+            raise TrainingError(self._where, "mmaction2 has no such backbone", do=do)
         for key, value in _weights_named(self.arguments):
             if not Path(value).is_file():
                 raise TrainingError(
-                    self._where,
-                    f"argument {key}: no such file '{value}'",
+                    self._where, f"argument {key}: no such file '{value}'",
                     do="The harness downloads nothing: put the file there, or start from an entry "
                     "of `pretrained`.",
-                )
+                )  # fmt: skip
         try:
             # A copy, because some classes write into their arguments.
             return build_backbone(self.name, copy.deepcopy(self.arguments))
@@ -114,11 +110,9 @@ class Mmaction2Backbone(BackboneSpec):
         segments = getattr(backbone, "num_segments", frames)
         if segments != frames:
             raise TrainingError(
-                self._where,
-                "argument num_segments is not the frames of a view",
-                expected=str(frames),
-                found=str(segments),
-            )
+                self._where, "argument num_segments is not the frames of a view",
+                expected=str(frames), found=str(segments),
+            )  # fmt: skip
 
     def _probe(self, backbone: nn.Module, volume: Volume) -> None:
         """Follow the shape of a view through the network on the meta device, without computing."""
@@ -135,18 +129,14 @@ class Mmaction2Backbone(BackboneSpec):
                 self._where, f"does not take views of {volume}", found=_reason(error)
             ) from None
         if len(features) != PROBED_CLIPS:
-            raise TrainingError(
-                self._where,
-                f"gives {len(features)} rows of features for {PROBED_CLIPS} views of {volume}",
-                do="Its arguments may name another number of frames.",
-            )
+            wrong = f"gives {len(features)} rows of features for {PROBED_CLIPS} views of {volume}"
+            do = "Its arguments may name another number of frames."
+            raise TrainingError(self._where, wrong, do=do)
         if features.shape[1] != self.channels:
             raise TrainingError(
-                "backbone.channels",
-                f"not the channels of the features of {self.name}",
-                expected=str(features.shape[1]),
-                found=str(self.channels),
-            )
+                "backbone.channels", f"not the channels of the features of {self.name}",
+                expected=str(features.shape[1]), found=str(self.channels),
+            )  # fmt: skip
 
 
 def _volumes(input_spec: Input, channels: int) -> list[Volume]:

@@ -10,7 +10,7 @@ from benchmark.models.preprocessors import (
     HeatmapGenerator,
     RgbPosePreprocessor,
     VideoPreprocessor,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout

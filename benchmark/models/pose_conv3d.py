@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from benchmark.core.schema import Positive, Share
-from benchmark.models.backbone import BackboneSpec, Inflate, Stride
+from benchmark.models.backbone import Inflate, OnePathway, Stride
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.data.inputs import Input
-    from benchmark.models.preprocessors import Preprocessor
-    from benchmark.models.recognizer import Recognizer
 
-
-class PoseConv3d(BackboneSpec):
+class PoseConv3d(OnePathway):
     """SlowOnly ResNet3d over heat maps or frames (Duan et al., CVPR 2022)."""
 
     kind: Literal["pose_conv3d"]
@@ -48,35 +44,23 @@ class PoseConv3d(BackboneSpec):
                 raise ValueError(f"{name} has {length} numbers for {stages} stages")
         return self
 
-    def build(
-        self, preprocessor: Preprocessor, input_spec: Input, *, num_classes: int
-    ) -> Recognizer:
-        """Build the network from scratch: maps or colors -> `num_classes` logits."""
+    @property
+    def width(self) -> int:
         from benchmark.models.mmaction_import import EXPANSION
-        from benchmark.models.recognizer import Head, Recognizer
 
-        width = self.base_channels * 2 ** (len(self.stage_blocks) - 1) * EXPANSION
-        head = Head(width, num_classes, self.dropout)  # drawn before the backbone
-        return Recognizer(preprocessor, self.layers(preprocessor.out_channels), head)
+        return self.base_channels * 2 ** (len(self.stage_blocks) - 1) * EXPANSION
 
     def layers(self, in_channels: int) -> nn.Module:
-        """Build ResNet3dSlowOnly: (B, in_channels, T, H, W) -> (B, C, T', H', W')."""
         from benchmark.models.mmaction_import import build_backbone
 
         stages = len(self.stage_blocks)
+        named_alike = {
+            "base_channels", "stage_blocks", "inflate", "spatial_strides", "temporal_strides"
+        }  # fmt: skip
         arguments = {
-            "depth": 50,
-            "pretrained": None,
-            "in_channels": in_channels,
-            "base_channels": self.base_channels,
-            "num_stages": stages,
-            "out_indices": (stages - 1,),
-            "stage_blocks": self.stage_blocks,
-            "conv1_stride_s": self.stem_stride,
-            "pool1_stride_s": self.pool_stride,
-            "inflate": self.inflate,
-            "spatial_strides": self.spatial_strides,
-            "temporal_strides": self.temporal_strides,
-            "dilations": (1,) * stages,
-        }
+            **self.model_dump(include=named_alike),
+            "depth": 50, "pretrained": None, "in_channels": in_channels, "num_stages": stages,
+            "out_indices": (stages - 1,), "dilations": (1,) * stages,
+            "conv1_stride_s": self.stem_stride, "pool1_stride_s": self.pool_stride,
+        }  # fmt: skip
         return build_backbone("ResNet3dSlowOnly", arguments)

@@ -64,11 +64,10 @@ class RgbPoseConv3d(BackboneSpec):
         if not isinstance(input_spec, RgbPoseInput):
             return [f"backbone: cannot take input '{input_spec.kind}', it has two pathways"]
         faults = []
-        if input_spec.pose_frames != input_spec.rgb_frames * self.speed_ratio:
-            faults.append(
-                "input.pose_frames: must be rgb_frames * backbone.speed_ratio "
-                f"({input_spec.rgb_frames * self.speed_ratio})"
-            )
+        frames = input_spec.rgb_frames * self.speed_ratio
+        if input_spec.pose_frames != frames:
+            text = f"input.pose_frames: must be rgb_frames * backbone.speed_ratio ({frames})"
+            faults.append(text)
         # The second stage of the RGB pathway meets the first of the pose pathway.
         ratio = 2 * self.rgb.base_channels / self.pose.base_channels
         if ratio != self.channel_ratio:
@@ -116,36 +115,20 @@ class RgbPoseConv3d(BackboneSpec):
 
         both = {"lateral": True, "fusion_kernel": 7, "conv1_kernel": (1, 7, 7), "with_pool2": False}
         rgb = {
-            "num_stages": 4,
-            "stage_blocks": self.rgb.stage_blocks,
-            "base_channels": self.rgb.base_channels,
-            "inflate": self.rgb.inflate,
-            "lateral_infl": 1,
+            **self.rgb.model_dump(), "num_stages": 4, "lateral_infl": 1,
             "lateral_activate": (0, 0, 1, 1),
-        }
+        }  # fmt: skip
         pose = {
-            "num_stages": 3,
-            "stage_blocks": self.pose.stage_blocks,
-            "in_channels": in_channels,
-            "base_channels": self.pose.base_channels,
-            "inflate": self.pose.inflate,
-            "lateral_inv": True,
-            "lateral_infl": LATERAL_SHARE,
-            "lateral_activate": (0, 1, 1),
-            "out_indices": (2,),
-            "conv1_stride_s": self.pose.stem_stride,
-            "conv1_stride_t": 1,
-            "pool1_stride_s": 1,
-            "pool1_stride_t": 1,
-            "spatial_strides": (2, 2, 2),
-            "temporal_strides": (1, 1, 1),
-            "dilations": (1, 1, 1),
-        }
+            **self.pose.model_dump(exclude={"stem_stride"}), "num_stages": 3,
+            "in_channels": in_channels, "out_indices": (2,),
+            "lateral_inv": True, "lateral_infl": LATERAL_SHARE, "lateral_activate": (0, 1, 1),
+            "conv1_stride_s": self.pose.stem_stride, "conv1_stride_t": 1,
+            "pool1_stride_s": 1, "pool1_stride_t": 1,
+            "spatial_strides": (2, 2, 2), "temporal_strides": (1, 1, 1), "dilations": (1, 1, 1),
+        }  # fmt: skip
         arguments = {
-            "pretrained": None,
-            "speed_ratio": self.speed_ratio,
+            "pretrained": None, "speed_ratio": self.speed_ratio,
             "channel_ratio": self.channel_ratio,
-            "rgb_pathway": {**rgb, **both},
-            "pose_pathway": {**pose, **both},
-        }
+            "rgb_pathway": {**rgb, **both}, "pose_pathway": {**pose, **both},
+        }  # fmt: skip
         return build_backbone("RGBPoseConv3D", arguments)

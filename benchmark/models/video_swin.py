@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from benchmark.core.schema import Positive, Share
-from benchmark.models.backbone import BackboneSpec
+from benchmark.models.backbone import OnePathway
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.data.inputs import Input
-    from benchmark.models.preprocessors import Preprocessor
-    from benchmark.models.recognizer import Recognizer
 
-
-class VideoSwin(BackboneSpec):
+class VideoSwin(OnePathway):
     """Video Swin transformer (Liu et al., CVPR 2022)."""
 
     kind: Literal["video_swin"]
@@ -41,43 +37,29 @@ class VideoSwin(BackboneSpec):
     @model_validator(mode="after")
     def _heads_fit(self) -> VideoSwin:
         if len(self.depths) != len(self.num_heads):
-            raise ValueError(
-                f"num_heads has {len(self.num_heads)} numbers for {len(self.depths)} depths"
-            )
+            numbers = f"{len(self.num_heads)} numbers for {len(self.depths)} depths"
+            raise ValueError(f"num_heads has {numbers}")
         for stage, heads in enumerate(self.num_heads):
             if (width := self.embed_dims * 2**stage) % heads:
-                raise ValueError(
-                    f"{heads} heads cannot share the {width} channels of stage {stage + 1}"
-                )
+                channels = f"the {width} channels of stage {stage + 1}"
+                raise ValueError(f"{heads} heads cannot share {channels}")
         return self
 
-    def build(
-        self, preprocessor: Preprocessor, input_spec: Input, *, num_classes: int
-    ) -> Recognizer:
-        """Build the network from scratch: colors or maps -> `num_classes` logits."""
-        from benchmark.models.recognizer import Head, Recognizer
-
-        width = self.embed_dims * 2 ** (len(self.depths) - 1)
-        head = Head(width, num_classes, self.dropout)  # drawn before the backbone
-        return Recognizer(preprocessor, self.layers(preprocessor.out_channels), head)
+    @property
+    def width(self) -> int:
+        return self.embed_dims * 2 ** (len(self.depths) - 1)
 
     def layers(self, in_channels: int) -> nn.Module:
-        """Build SwinTransformer3D: (B, in_channels, T, H, W) -> (B, C, T', H', W')."""
         from benchmark.models.mmaction_import import build_backbone
 
+        arch = {
+            "embed_dims": self.embed_dims, "depths": list(self.depths),
+            "num_heads": list(self.num_heads),
+        }  # fmt: skip
         arguments = {
-            "arch": {
-                "embed_dims": self.embed_dims,
-                "depths": list(self.depths),
-                "num_heads": list(self.num_heads),
-            },
-            "pretrained": None,
-            "pretrained2d": False,
-            "patch_size": self.patch_size,
-            "in_channels": in_channels,
-            "window_size": self.window_size,
-            "out_indices": (len(self.depths) - 1,),
-            "drop_path_rate": self.drop_path,
+            "arch": arch, "pretrained": None, "pretrained2d": False, "in_channels": in_channels,
+            "patch_size": self.patch_size, "window_size": self.window_size,
+            "out_indices": (len(self.depths) - 1,), "drop_path_rate": self.drop_path,
             "with_cp": self.recompute,
-        }
+        }  # fmt: skip
         return build_backbone("SwinTransformer3D", arguments)

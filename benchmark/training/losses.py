@@ -49,12 +49,9 @@ class Loss:
     def __call__(self, logits: Tensor, label: Tensor, mix: Mix | None) -> Tensor:
         """Return the loss as a float32 scalar: the mean over clips of the sum over heads.
 
-        Source: RGBPoseConv3D (Duan et al., CVPR 2022) sums the losses of its two heads.
+        `logits` are (B, heads, K) in any float type, and `label` is int64 (B,).
 
-        Args:
-            logits: (B, heads, K) in any float type.
-            label: int64 (B,).
-            mix: Partners and shares of mixup, or None.
+        Source: RGBPoseConv3D (Duan et al., CVPR 2022) sums the losses of its two heads.
         """
         logits = logits.float()  # half precision is too coarse for a log-softmax
         if self._shift is not None:
@@ -69,11 +66,9 @@ class Loss:
     def _per_clip(self, logits: Tensor, label: Tensor) -> Tensor:
         heads = logits.shape[1]
         per_head = cross_entropy(
-            logits.flatten(0, 1),
-            label.repeat_interleave(heads),
-            label_smoothing=self._smoothing,
-            reduction="none",
-        )
+            logits.flatten(0, 1), label.repeat_interleave(heads),
+            label_smoothing=self._smoothing, reduction="none",
+        )  # fmt: skip
         losses = per_head.unflatten(0, (-1, heads)).sum(1)
         # Not torch's own `weight`, which divides by the sum of weights of this micro-batch.
         return losses if self._weight is None else losses * self._weight[label]

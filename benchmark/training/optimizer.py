@@ -1,4 +1,4 @@
-"""Optimizer, learning rate and EMA of a recipe. The only module that imports timm."""
+"""Optimizer, learning rate and EMA of a recipe."""
 
 from __future__ import annotations
 
@@ -40,12 +40,9 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     match spec:
         case Sgd():
             return torch.optim.SGD(
-                model.parameters(),
-                lr=recipe.lr,
-                momentum=spec.momentum,
-                weight_decay=spec.weight_decay,
-                fused=fused,
-            )
+                model.parameters(), lr=recipe.lr, momentum=spec.momentum,
+                weight_decay=spec.weight_decay, fused=fused,
+            )  # fmt: skip
         case AdamW():
             return torch.optim.AdamW(_groups(spec, recipe.lr, model), lr=recipe.lr, fused=fused)
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from benchmark.data.loader import Key
     from benchmark.params.recipes import Recipe
-
-Key: TypeAlias = tuple[int, int, int]
-"""Row of the clip, epoch, repeat: a view depends on these and on the seed alone."""
 
 
 class ClipBatchSampler:

@@ -138,18 +138,12 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
     sampler = ClipBatchSampler(train_clips.labels(), recipe, spec.seed, rank=rank, world=world)
     val_clips = TestClips(views, spec.clips.split("val").ids[rank::world], quick=True)
     return TrainState(
-        fabric=fabric,
-        recipe=recipe,
-        seed=spec.seed,
-        model=model,
-        net=net,
-        ema=build_ema(recipe, model),
-        optimizer=optimizer,
-        full_lrs=full_lrs,
+        fabric=fabric, recipe=recipe, seed=spec.seed, model=model, net=net,
+        ema=build_ema(recipe, model), optimizer=optimizer, full_lrs=full_lrs,
         loss=Loss(recipe, train_clips.labels(), len(spec.classes), fabric.device),
         batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric),
         sampler=sampler,
         batches=train_loader(TrainClips(views, train_clips, spec.seed), sampler, workers=workers),
         val_batches=test_loader(val_clips, batch_size=recipe.micro_batch_size, workers=workers),
         initial_weights=initial_weights,
-    )
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint: read safely, renamed to our names, and loaded into a network.
+"""Tensors of a checkpoint: renamed to our names, and loaded into a network.
 
 Our names are mmaction2's: `backbone.*` and `cls_head.fc_cls.*`; with two pathways
 `backbone.rgb_path.*`, `backbone.pose_path.*`, `cls_head.fc_rgb.*` and `cls_head.fc_pose.*`.
@@ -6,20 +6,16 @@ Our names are mmaction2's: `backbone.*` and `cls_head.fc_cls.*`; with two pathwa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
 
-import torch
-from safetensors.torch import load_file
 from torch.nn.functional import pad
-from torch.serialization import safe_globals
 
-from benchmark.core.errors import ArchiveError, FormatError
+from benchmark.core.errors import FormatError
 from benchmark.models.check_tensors import tensor_faults
 from benchmark.weights.convert_swin import REBUILT, from_2d, from_torchvision, inflate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -27,28 +23,9 @@ CheckpointFormat: TypeAlias = Literal["mmaction", "swin_2d", "swin_3d"]
 """How a file names its tensors: as mmaction2 and PYSKL, a 2-D Swin, or torchvision's Video Swin."""
 
 LANDMARKS: dict[CheckpointFormat, str] = {
-    "mmaction": "backbone.",
-    "swin_2d": "layers.0.blocks.0.attn.",
-    "swin_3d": "features.0.0.attn.",
-}
+    "mmaction": "backbone.", "swin_2d": "layers.0.blocks.0.attn.", "swin_3d": "features.0.0.attn.",
+}  # fmt: skip
 """Beginning of some names in each format."""
-
-NESTS = ("state_dict", "model", "model_state")
-"""Keys under which a checkpoint keeps its tensors."""
-
-NOT_READ = (
-    "builtins.getattr",
-    "mmengine.logging.history_buffer.HistoryBuffer",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "numpy._core.multiarray._reconstruct",
-    "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct",
-    "numpy.core.multiarray.scalar",
-)
-"""Names that OpenMMLab's checkpoints use beside their tensors: scores, and histories of losses that
-mmengine pickles with their methods. The unpickler replaces each of these names by `_Nothing`: it
-looks up no attribute and builds no array. It refuses a file with any other name but torch's own."""
 
 HEAD = "cls_head."
 LATERAL = "_lateral."
@@ -60,16 +37,6 @@ WIDENED = frozenset(
     for part in ("conv1", "downsample")
 )
 """Convolutions that receive the other pathway's channels behind their own."""
-
-
-class _Nothing:
-    """Replaces what is not read of a checkpoint: accepts every argument and keeps none."""
-
-    def __new__(cls, *_: object) -> _Nothing:
-        return super().__new__(cls)
-
-    def __setstate__(self, state: object) -> None:
-        pass
 
 
 class Filled(NamedTuple):
@@ -97,47 +64,6 @@ class Filled(NamedTuple):
             for names, kind in kinds
         ]
         return "tensors: " + ", ".join(counts)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the named tensors of a foreign checkpoint to the CPU, without running anything in it.
-
-    The file is `.safetensors` or written by torch.save, with or without a training's other content
-    around the tensors. `NOT_READ` says what of that content is passed over.
-
-    Raises:
-        ArchiveError: It cannot be read, asks for more than tensors, or holds something else.
-    """
-    do = "See docs/weights.md"
-    try:
-        content = _content(path)
-    except Exception as error:  # a damaged file makes torch raise almost anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ArchiveError(path, "cannot be read", found=reason, do=do) from None
-    tensors: Any = content
-    if isinstance(content, dict):
-        nests = [content[nest] for nest in NESTS if isinstance(content.get(nest), dict)]
-        tensors = nests[0] if nests else content
-    if not isinstance(tensors, dict) or not tensors or not all(map(_is_named, tensors.items())):
-        raise ArchiveError(path, "holds something else than named tensors", do=do)
-    # DistributedDataParallel puts this word before every name.
-    prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
-    return {name.removeprefix(prefix): x.detach() for name, x in tensors.items()}
-
-
-def _is_named(item: tuple[object, object]) -> bool:
-    """Tell whether an item is a name and a plain tensor: not sparse, quantized or on `meta`."""
-    name, x = item
-    if not isinstance(name, str) or not isinstance(x, torch.Tensor):
-        return False
-    return x.layout is torch.strided and x.device.type == "cpu" and not x.is_quantized
-
-
-def _content(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    with safe_globals([(_Nothing, name) for name in NOT_READ]):
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def convert(
@@ -184,10 +110,8 @@ def merge(rgb: Mapping[str, Tensor], pose: Mapping[str, Tensor]) -> dict[str, Te
     """
     both = {}
     for stream, tensors in (("rgb", rgb), ("pose", pose)):
-        prefixes = {
-            "backbone.": f"backbone.{stream}_path.",
-            f"{HEAD}fc_cls.": f"{HEAD}fc_{stream}.",
-        }
+        head = {f"{HEAD}fc_cls.": f"{HEAD}fc_{stream}."}
+        prefixes = {"backbone.": f"backbone.{stream}_path.", **head}
         for name, x in tensors.items():
             old = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
             both[prefixes.get(old, f"{stream}: ") + name.removeprefix(old)] = x
@@ -195,12 +119,9 @@ def merge(rgb: Mapping[str, Tensor], pose: Mapping[str, Tensor]) -> dict[str, Te
 
 
 def fill(
-    model: nn.Module,
-    tensors: Mapping[str, Tensor],
-    *,
-    where: object,
+    model: nn.Module, tensors: Mapping[str, Tensor], *, where: object,
     head: Literal["keep", "fresh"],
-) -> Filled:
+) -> Filled:  # fmt: skip
     """Load tensors into a network that has just been built.
 
     Two kinds of tensors change their shape: those of a 2-D Swin for a 3-D one

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.weights.convert import HEAD, convert, fill, merge, read_tensors
+from benchmark.models.check_tensors import read_checkpoint
+from benchmark.weights.convert import HEAD, convert, fill, merge
 from benchmark.weights.model_folder import (
     METADATA,
     WEIGHTS,
     read_metadata,
     read_weights,
     write_tensors,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ class InitialWeights(Strict):
 
 def write_no_weights(out: Path) -> None:
     """Write a folder without tensors: training keeps the network's own initialization."""
-    _write(out, InitialWeights(format=FORMAT, checkpoint_format="scratch", origin="none"), None)
+    _write(out, None, checkpoint_format="scratch", origin="none")
 
 
 def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
@@ -53,7 +54,7 @@ def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
     """
     tensors = merge(read_weights(rgb), read_weights(pose))
     origin = f"{read_metadata(rgb).experiment} and {read_metadata(pose).experiment}"
-    _write(out, InitialWeights(format=FORMAT, checkpoint_format="merged", origin=origin), tensors)
+    _write(out, tensors, checkpoint_format="merged", origin=origin)
 
 
 def write_pretrained(spec: Pretrained, out: Path) -> None:
@@ -63,18 +64,16 @@ def write_pretrained(spec: Pretrained, out: Path) -> None:
         ArchiveError: The file is missing, is not the pinned one, or holds more than tensors.
     """
     path = verified(spec.file, expected="the file that `pretrained` in params.yaml names")
-    metadata = InitialWeights(
-        format=FORMAT, checkpoint_format=spec.checkpoint_format, origin=path.name
-    )
     # The names stay the file's: only the training knows the network that they must fit.
-    _write(out, metadata, read_tensors(path))
+    tensors = read_checkpoint(path).tensors
+    _write(out, tensors, checkpoint_format=spec.checkpoint_format, origin=path.name)
 
 
-def _write(out: Path, metadata: InitialWeights, tensors: dict[str, torch.Tensor] | None) -> None:
+def _write(out: Path, tensors: dict[str, torch.Tensor] | None, **metadata: Any) -> None:
     with replacing_folder(out) as work:
         if tensors is not None:
             write_tensors(work / WEIGHTS, tensors)
-        write_json(work / INITIAL_WEIGHTS, metadata)
+        write_json(work / INITIAL_WEIGHTS, InitialWeights(format=FORMAT, **metadata))
 
 
 def load_initial_weights(folder: Path, model: Recognizer, classes: tuple[str, ...]) -> str:

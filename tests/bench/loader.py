@@ -20,6 +20,7 @@ import torch
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.video import write_video
 from benchmark.data.normalization import DatasetNorm
+from benchmark.data.readers import PackedVideos
 from benchmark.data.sampling import IntervalSampling
 from benchmark.data.video_input import VideoInput, VideoViews
 from benchmark.editions.edition import read_edition
@@ -105,7 +106,8 @@ def main(clips: int, frames: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         index = prepare(root, film(clips, frames), frames)
-        views, step = VideoViews(INPUT, root / "rgb", index), VideoPreprocessor(INPUT.normalization)
+        views = VideoViews(INPUT, PackedVideos(root / "rgb", index), no_motion=None)
+        step = VideoPreprocessor(INPUT.normalization)
         peer = peer_pipeline()
         mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (MEAN, STD))
 

@@ -25,12 +25,11 @@ from benchmark.modalities.depth.depth_anything import (
     DepthAnythingBackend,
     VideoDepthAnythingBackend,
 )
-from benchmark.modalities.depth.estimator import DepthEstimator
 from benchmark.modalities.depth.tiny_spec import TinyBackend
 from benchmark.modalities.depth.video_depth_anything_network import SIZES, VideoDepthAnything
-from benchmark.modalities.flow.estimator import FlowEstimator
 from benchmark.modalities.flow.memflow import MemFlow
 from benchmark.modalities.flow.raft import RaftFlow
+from benchmark.modalities.modality import FrameExtractor
 from benchmark.runtime.parallel import own_device
 from benchmark.synthetic.bench import one_person
 
@@ -102,7 +101,7 @@ def depths(folder: Path, tiny: Path | None) -> Iterator[tuple[str, DepthBackend,
         yield f"video_depth_anything small, {side}", backend, 32
 
 
-def seconds_a_frame(estimator: FlowEstimator | DepthEstimator, frames: np.ndarray) -> float:
+def seconds_a_frame(estimator: FrameExtractor, frames: np.ndarray) -> float:
     """From the first frame to the last; the network is loaded already."""
     start = time.perf_counter()
     for frame in frames:

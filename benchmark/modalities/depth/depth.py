@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -18,27 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.depth.estimator import DepthEstimator
-    from benchmark.modalities.modality import Frame
-
-    Map: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.depth.depth_anything import Map
+    from benchmark.modalities.modality import Frame, FrameExtractor
 
 VALUES_PER_FRAME = 997
 """Every 997th value of a frame counts for the quantiles; a prime, so that they form no columns."""
-
-
-class Levels(NamedTuple):
-    """Inverse depth that the ends of the gray scale stand for."""
-
-    low: float
-    """At 0."""
-    high: float
-    """At 255."""
 
 
 class FixedScale(Strict):
@@ -55,11 +42,6 @@ class FixedScale(Strict):
         if self.low >= self.high:
             raise ValueError("low must be below high")
         return self
-
-    @property
-    def levels(self) -> Levels:
-        """The two ends."""
-        return Levels(self.low, self.high)
 
 
 class SampledScale(Strict):
@@ -92,8 +74,7 @@ class DepthModality(VideoModality):
 
     def viewer(self) -> Callable[[Any], Frame]:
         """Return what shows the depth of one video: on the fixed scale, or the first frame's."""
-        levels = self.scale.levels if isinstance(self.scale, FixedScale) else None
-        return Viewer(levels)
+        return Viewer(self.scale if isinstance(self.scale, FixedScale) else None)
 
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
@@ -104,11 +85,14 @@ class DepthModality(VideoModality):
 
         self.backend.estimator()  # report a damaged file once, not once per video
         if isinstance(self.scale, FixedScale):
-            levels = self.scale.levels
+            levels = self.scale
         else:
             files = open_archive(raw, edition).video_files()
             levels = _sampled_levels(self, self.scale, files, clips)
-        more = {"levels": levels._asdict(), "network": self.backend.weights_digest()}
+        more = {
+            "levels": levels.model_dump(exclude={"kind"}),
+            "network": self.backend.weights_digest(),
+        }
         config = json.dumps({**self.model_dump(), **more})
         job = PackingJob(self, raw, edition, clips, out, config)
         render = partial(_rendered, short_side=self.short_side, levels=levels)
@@ -118,7 +102,7 @@ class DepthModality(VideoModality):
 class DepthExtractor:
     """Gives the inverse depth of each frame of one clip: float32 (H, W, 1)."""
 
-    def __init__(self, estimator: DepthEstimator, resize: Callable[[Frame], Frame]) -> None:
+    def __init__(self, estimator: FrameExtractor, resize: Callable[[Frame], Frame]) -> None:
         self._estimator, self._resize = estimator, resize
 
     def add(self, frame: Frame) -> Sequence[Map]:
@@ -133,7 +117,7 @@ class DepthExtractor:
 class Viewer:
     """Shows depth as gray; without levels, those of the first frame serve the whole video."""
 
-    def __init__(self, levels: Levels | None) -> None:
+    def __init__(self, levels: FixedScale | None) -> None:
         self._levels = levels
 
     def __call__(self, depth: Map) -> Frame:
@@ -141,17 +125,18 @@ class Viewer:
         if self._levels is None:
             low, high = float(depth.min()), float(depth.max())
             # A flat first frame would divide by 0.
-            self._levels = Levels(low, high if high > low else low + 1)
+            high = high if high > low else low + 1
+            self._levels = FixedScale(kind="fixed", low=low, high=high)
         return gray(depth[..., 0], self._levels)
 
 
-def gray(depth: Map, levels: Levels) -> Frame:
+def gray(depth: Map, levels: FixedScale) -> Frame:
     """Scale inverse depth (H, W) to three equal channels: uint8 (H, W, 3), clipped to levels."""
     share = (depth - levels.low) / (levels.high - levels.low)
     return np.repeat(np.rint(share.clip(0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def _rendered(depth: Map, *, short_side: int, levels: Levels) -> Frame:
+def _rendered(depth: Map, *, short_side: int, levels: FixedScale) -> Frame:
     from benchmark.core.resize import resized
 
     return gray(resized(depth[..., 0], short_side), levels)
@@ -159,7 +144,7 @@ def _rendered(depth: Map, *, short_side: int, levels: Levels) -> Frame:
 
 def _sampled_levels(
     spec: DepthModality, scale: SampledScale, files: dict[str, RawFile], clips: Clips
-) -> Levels:
+) -> FixedScale:
     """Compute quantiles of the depth of some training clips; the same clips give the same levels.
 
     Args:
@@ -187,7 +172,7 @@ def _sampled_levels(
             f"depth backend {spec.backend.kind}", "gives the same depth everywhere",
             expected=f"another one for what is near in {number} clips", found=f"{low:g}",
         )  # fmt: skip
-    return Levels(float(low), float(high))
+    return FixedScale(kind="fixed", low=float(low), high=float(high))
 
 
 def _depth_of(spec: DepthModality, clip: Clip, file: RawFile) -> list[Map]:

@@ -1,20 +1,47 @@
-"""Depth Anything, frame by frame, and Video Depth Anything, consistent over a clip: the specs.
+"""What a backend of depth is; the specs of Depth Anything and Video Depth Anything.
 
-Their networks are modules of their own, because reading params.yaml must not load torch.
+The networks are modules of their own, because reading params.yaml must not load torch.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from benchmark.core.pinned_file import WeightsFile
-from benchmark.modalities.depth.estimator import DepthBackendBase
+from benchmark.core.schema import Strict
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from benchmark.modalities.depth.depth_anything_network import DepthAnythingEstimator
     from benchmark.modalities.depth.video_depth_anything_network import VideoDepthAnythingEstimator
+    from benchmark.modalities.modality import FrameExtractor
+
+    Map: TypeAlias = NDArray[np.float32]
+
+
+class DepthBackendBase(Strict):
+    """What every backend of depth has, besides its `kind`."""
+
+    @abstractmethod
+    def estimator(self) -> FrameExtractor:
+        """Begin a clip: one map of relative inverse depth per frame, larger where nearer.
+
+        A map is float32 (H, W). Its scale is the backend's.
+
+        Raises:
+            ArchiveError: A file of weights is missing, damaged or not the pinned one.
+            FormatError: The network of stage `tiny_depth` is missing or damaged.
+            MissingExtra: The package behind the backend is not installed.
+        """
+
+    def weights_digest(self) -> str | None:
+        """Return the digest of weights that the spec itself does not pin; None if it pins them."""
+        return None
 
 
 class DepthAnythingBackend(DepthBackendBase):

@@ -25,22 +25,20 @@ from torchvision.transforms.v2 import functional as pictures
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, verified
-from benchmark.core.schema import Strict
+from benchmark.core.schema import Positive, Strict
 from benchmark.modalities.depth.dinov2 import PATCH
-from benchmark.modalities.depth.windows import NetworkSize
+from benchmark.modalities.depth.windows import NetworkSize, checked_shape
+from benchmark.models.check_tensors import tensor_faults
 from benchmark.runtime.parallel import own_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from benchmark.modalities.depth.depth_anything import DepthAnythingBackend
-
-    Frame: TypeAlias = NDArray[np.uint8]
-    Map: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.depth.depth_anything import DepthAnythingBackend, Map
+    from benchmark.modalities.modality import Frame
 
 INSTALL = "pip install --no-deps transformers==5.23.0 tokenizers==0.23.3"
 FRAMES_AT_ONCE = {"cuda": 8, "cpu": 1}
@@ -57,7 +55,6 @@ _RENAMED = {
 """Parts of names in transformers 5: what they are called in the published files."""
 _DO = "Take model.safetensors and config.json of one repository as published, see docs/weights.md"
 
-Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Four: TypeAlias = tuple[Positive, Positive, Positive, Positive]
 
 
@@ -137,8 +134,7 @@ class DepthAnythingEstimator:
     """
 
     def __init__(self, backend: DepthAnythingBackend) -> None:
-        weights, config = backend.weights, backend.config
-        self._network = _network(weights.path, weights.sha256, config.path, config.sha256)
+        self._network = _network(backend.weights, backend.config)
         self._input_size = backend.input_size
         self._device = own_device()
         self._at_once = FRAMES_AT_ONCE[self._device.type]
@@ -155,13 +151,8 @@ class DepthAnythingEstimator:
             ValueError: The frame is not like the first, or no picture.
             FloatingPointError: The network's depth is not finite.
         """
-        if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-            raise ValueError(f"no picture: {frame.shape}")
-        self._shape = self._shape or frame.shape
-        if frame.shape != self._shape or frame.dtype != np.uint8:
-            raise ValueError(f"a frame of {frame.dtype} {frame.shape} after {self._shape}")
-        height, width, _ = frame.shape
-        self._waiting.append(fitted(frame, fitted_size(height, width, self._input_size)))
+        shape = self._shape = checked_shape(frame, self._shape)
+        self._waiting.append(fitted(frame, fitted_size(*shape[:2], self._input_size)))
         return self._find() if len(self._waiting) == self._at_once else ()
 
     def finish(self) -> Sequence[Map]:
@@ -206,37 +197,20 @@ def fitted(frame: Frame, size: NetworkSize) -> Tensor:
 
 
 @cache
-def _network(weights: str, sha256: str, config: str, config_sha256: str) -> Any:
-    """Load the network, once per process. Any: transformers' types are known here only.
-
-    Args:
-        weights: Path of model.safetensors.
-        sha256: Its pinned hash.
-        config: Path of config.json.
-        config_sha256: Its pinned hash.
-    """
-    path = verified(
-        WeightsFile(path=weights, sha256=sha256), expected="model.safetensors of Depth Anything"
-    )
-    beside = verified(
-        WeightsFile(path=config, sha256=config_sha256), expected="config.json of Depth Anything"
-    )
-    network = empty_network(read_config(beside))
+def _network(weights: WeightsFile, config: WeightsFile) -> Any:
+    """Load the network, once per process. Any: transformers' types are known here only."""
+    path = verified(weights, expected="model.safetensors of Depth Anything")
+    network = empty_network(read_config(verified(config, expected="config.json of Depth Anything")))
     wanted = {published_name(name): x for name, x in network.state_dict().items()}
     found = {published_name(name): x for name, x in _read_tensors(path).items()}
-    for key, expected, got in _faults(wanted, found):
-        raise ArchiveError(
-            path, f"tensor {key} does not fit config.json", expected=expected, found=got, do=_DO
-        )
+    if said := tensor_faults(wanted, found):
+        raise ArchiveError(path, f"tensors do not fit config.json: {said}", do=_DO)
     device = own_device()
-    network.load_state_dict(
-        {
-            name: found[published_name(name)].to(device, torch.float32, copy=True)
-            for name in network.state_dict()
-        },
-        strict=True,
-        assign=True,
-    )
+    ready = {
+        name: found[published_name(name)].to(device, torch.float32, copy=True)
+        for name in network.state_dict()
+    }
+    network.load_state_dict(ready, assign=True)
     return network.eval().requires_grad_(False)
 
 
@@ -297,20 +271,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return safetensors.torch.load_file(path)
     except SafetensorError as error:
         raise ArchiveError(path, f"no safetensors file ({error})", do=_DO) from None
-
-
-def _faults(
-    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield names of wrong tensors, what was expected and what was found, in order."""
-    for name, x in wanted.items():
-        shape, y = str(tuple(x.shape)), found.get(name)
-        if y is None:
-            yield name, shape, "nothing of this name"
-        elif y.shape != x.shape:
-            yield name, shape, str(tuple(y.shape))
-        elif not (y.is_floating_point() and y.isfinite().all()):
-            yield name, "finite numbers", "others"
-    for name in found:
-        if name not in wanted:
-            yield name, "nothing of this name", str(tuple(found[name].shape))

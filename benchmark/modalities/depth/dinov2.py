@@ -1,13 +1,16 @@
-"""DINOv2's vision transformer, with the published names of its tensors.
+"""DINOv2's vision transformer of timm's blocks, with the published names of its tensors.
 
 Source: DINOv2 (Oquab et al., 2023, arXiv 2304.07193) and its code.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
+from timm.layers.patch_embed import PatchEmbed
+from timm.models.vision_transformer import Block
 from torch import nn
 from torch.nn import functional
 
@@ -22,69 +25,6 @@ GRID = 37
 """Patches along a side at which the positions were learnt (518 pixels)."""
 _OFFSET = 0.1
 """Added to the size of a resized table of positions: the weights were trained with it."""
-_EPS = 1e-6
-
-
-class _PatchEmbed(nn.Module):
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, dim, kernel_size=PATCH, stride=PATCH)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, 3, H, W) -> (B, H/14 * W/14, D), row after row."""
-        return self.proj(x).flatten(2).transpose(1, 2)
-
-
-class _Attention(nn.Module):
-    def __init__(self, dim: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, N, D) -> (B, N, D)."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        y = functional.scaled_dot_product_attention(query, key, value)
-        return self.proj(y.transpose(1, 2).flatten(2))
-
-
-class _LayerScale(nn.Module):
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., D) -> (..., D)."""
-        return x * self.gamma
-
-
-class _Mlp(nn.Module):
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, 4 * dim)
-        self.fc2 = nn.Linear(4 * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., D) -> (..., D)."""
-        return self.fc2(functional.gelu(self.fc1(x)))
-
-
-class _Block(nn.Module):
-    def __init__(self, dim: int, num_heads: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=_EPS)
-        self.attn = _Attention(dim, num_heads)
-        self.ls1 = _LayerScale(dim)
-        self.norm2 = nn.LayerNorm(dim, eps=_EPS)
-        self.mlp = _Mlp(dim)
-        self.ls2 = _LayerScale(dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, N, D) -> (B, N, D)."""
-        x = x + self.ls1(self.attn(self.norm1(x)))
-        return x + self.ls2(self.mlp(self.norm2(x)))
 
 
 class DinoV2(nn.Module):
@@ -92,12 +32,16 @@ class DinoV2(nn.Module):
 
     def __init__(self, *, dim: int, depth: int, num_heads: int) -> None:
         super().__init__()
+        layer_norm: Any = partial(nn.LayerNorm, eps=1e-6)  # timm wants a class
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + GRID * GRID, dim))
         self.mask_token = nn.Parameter(torch.zeros(1, dim))  # of the pre-training: only stored
-        self.patch_embed = _PatchEmbed(dim)
-        self.blocks = nn.ModuleList(_Block(dim, num_heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(dim, eps=_EPS)
+        self.patch_embed = PatchEmbed(None, PATCH, embed_dim=dim)
+        self.blocks = nn.ModuleList(
+            Block(dim, num_heads, qkv_bias=True, init_values=1.0, norm_layer=layer_norm)
+            for _ in range(depth)
+        )
+        self.norm = layer_norm(dim)
 
     def forward(self, x: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Compute normed patch tokens after each of the blocks `layers`: (B, H/14 * W/14, D) each.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from benchmark.core.schema import Strict
-from benchmark.modalities.depth.estimator import DepthBackendBase
+from benchmark.modalities.depth.depth_anything import DepthBackendBase
 
 if TYPE_CHECKING:
     from benchmark.modalities.depth.tiny import TinyDepthEstimator

@@ -9,11 +9,8 @@ Source: Video Depth Anything (Chen et al., CVPR 2025, arXiv 2501.12375) and its 
 
 from __future__ import annotations
 
-import struct
-import zipfile
 from functools import cache
-from pickle import UnpicklingError  # noqa: TID251 - the name of what torch raises, nothing more
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -21,10 +18,9 @@ from torch import nn
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, verified
 from benchmark.modalities.depth.dinov2 import PATCH, DinoV2
-from benchmark.modalities.depth.dpt_temporal import TemporalDpt
-from benchmark.modalities.depth.motion_module import MAX_FRAMES
+from benchmark.modalities.depth.dpt_temporal import MAX_FRAMES, TemporalDpt
 from benchmark.modalities.depth.windows import DepthWindows
-from benchmark.models.check_tensors import tensor_faults
+from benchmark.models.check_tensors import read_checkpoint, tensor_faults
 from benchmark.runtime.parallel import own_device
 
 if TYPE_CHECKING:
@@ -94,19 +90,17 @@ def load_weights(path: Path) -> VideoDepthAnything:
     """
     if path.name.startswith("metric_"):
         raise ArchiveError(path, "the network of metric depth, not of inverse depth", do=_DO)
-    found = _read_tensors(path)
+    found = read_checkpoint(path, do=_DO).tensors
     token = found.get("pretrained.cls_token")
     dim = token.shape[-1] if token is not None and token.ndim else None
     size = next((size for size in SIZES.values() if size.dim == dim), None)
     if size is None:
-        first = ", ".join(sorted(found)[:3]) or "nothing"
+        first = ", ".join(sorted(found)[:3])
         raise ArchiveError(
-            path,
-            "not the weights of Video Depth Anything",
+            path, "not the weights of Video Depth Anything", do=_DO,
             expected=f"pretrained.cls_token of {[size.dim for size in SIZES.values()]} channels",
             found=first if dim is None else f"{dim} channels",
-            do=_DO,
-        )
+        )  # fmt: skip
     with torch.device("meta"):  # every tensor comes from the file: nothing to initialize
         network = VideoDepthAnything(size)
     if said := tensor_faults(network.state_dict(), found):
@@ -123,40 +117,11 @@ class VideoDepthAnythingEstimator(DepthWindows):
     """
 
     def __init__(self, backend: VideoDepthAnythingBackend) -> None:
-        network = _network(backend.weights.path, backend.weights.sha256)
-        super().__init__(network, input_size=backend.input_size, device=own_device())
+        super().__init__(_network(backend.weights), backend.input_size, own_device())
 
 
 @cache
-def _network(weights: str, sha256: str) -> VideoDepthAnything:
+def _network(weights: WeightsFile) -> VideoDepthAnything:
     """Load the network, once per process."""
-    pinned = WeightsFile(path=weights, sha256=sha256)
-    path = verified(pinned, expected="weights of Video Depth Anything")
+    path = verified(weights, expected="weights of Video Depth Anything")
     return load_weights(path).to(own_device())
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a file of torch.save without running anything that it says.
-
-    Raises:
-        ArchiveError: It is missing, damaged, or holds something else than named tensors.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
-            damaged = archive.testzip()
-        content: Any = None if damaged else torch.load(path, "cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ArchiveError(path, "the weights are missing", do=_DO) from None
-    except (
-        OSError, zipfile.BadZipFile, UnpicklingError, EOFError, RuntimeError, ValueError,
-        LookupError, TypeError, AttributeError, AssertionError, struct.error,
-    ) as error:  # fmt: skip
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArchiveError(path, f"cannot be read ({reason})", do=_DO) from None
-    if damaged:
-        raise ArchiveError(path, f"damaged: the checksum of {damaged} does not match", do=_DO)
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(x, torch.Tensor) for name, x in content.items()
-    ):
-        raise ArchiveError(path, "holds something else than named tensors", do=_DO)
-    return content

@@ -20,7 +20,7 @@ from torch.nn import functional
 from benchmark.modalities.depth.dinov2 import PATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from torch import Tensor
 
@@ -33,8 +33,6 @@ KEY_FRAMES = (0, 12, *range(24, 32))
 """Places in a window whose frames are the first ones of the next window."""
 BLEND = 8
 """Frames over which a window goes over into the next."""
-INPUT_SIZE = 518
-"""Pixels of the short side at which the published networks were trained."""
 WIDEST = 1.78
 """Long side / short side, above which the short side is made shorter, for the memory's sake."""
 
@@ -50,7 +48,7 @@ class NetworkSize(NamedTuple):
     width: int
 
 
-def network_size(height: int, width: int, input_size: int = INPUT_SIZE) -> NetworkSize:
+def network_size(height: int, width: int, input_size: int) -> NetworkSize:
     """Choose the size at which the network sees frames of `height` x `width`.
 
     The short side becomes `input_size`, less for frames longer than 16:9; the other follows.
@@ -77,6 +75,20 @@ def network_input(frame: Frame, size: NetworkSize) -> Tensor:
     return torch.from_numpy(x)
 
 
+def checked_shape(frame: Frame, first: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return the shape of a frame; `first` is that of the clip's first one, () before it.
+
+    Raises:
+        ValueError: The frame is not like the first, or no picture.
+    """
+    if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        raise ValueError(f"no picture: {frame.shape}")
+    if frame.shape != (first or frame.shape) or frame.dtype != np.uint8:
+        raise ValueError(f"a frame of {frame.dtype} {frame.shape} after {first}")
+    height, width, channels = frame.shape
+    return height, width, channels
+
+
 class DepthWindows:
     """Takes the frames of one clip and gives each one's depth as soon as its windows are done.
 
@@ -87,14 +99,10 @@ class DepthWindows:
     """
 
     def __init__(
-        self,
-        network: Callable[[Tensor], Tensor],
-        *,
-        input_size: int = INPUT_SIZE,
-        device: torch.device | str = "cpu",
+        self, network: Callable[[Tensor], Tensor], input_size: int, device: torch.device
     ) -> None:
         self._network, self._input_size = network, input_size
-        self._device = torch.device(device)
+        self._device = device
         self._shape: tuple[int, ...] = ()
         self._size = NetworkSize(0, 0)
         self._inputs = torch.empty(0)
@@ -111,10 +119,11 @@ class DepthWindows:
         Raises:
             ValueError: The frame is not like the first, or no picture.
         """
+        shape = checked_shape(frame, self._shape)
         if not self._shape:
-            self._start(frame)
-        if frame.shape != self._shape or frame.dtype != np.uint8:
-            raise ValueError(f"a frame of {frame.dtype} {frame.shape} after {self._shape}")
+            self._size = network_size(*shape[:2], self._input_size)
+            self._inputs = torch.empty(WINDOW, 3, *self._size)
+        self._shape = shape
         self._inputs[self._filled] = network_input(frame, self._size)
         self._filled += 1
         self._owed += 1
@@ -135,14 +144,6 @@ class DepthWindows:
         self._references, self._unblended = [], None
         return done
 
-    def _start(self, frame: Frame) -> None:
-        if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-            raise ValueError(f"no picture: {frame.shape}")
-        height, width, _ = frame.shape
-        self._size = network_size(height, width, self._input_size)
-        self._inputs = torch.empty(WINDOW, 3, *self._size)
-        self._shape = frame.shape
-
     def _step(self) -> list[FloatArray]:
         """Run the full window and begin the next; the depth that no later window changes."""
         depth = self._next_window()
@@ -156,20 +157,18 @@ class DepthWindows:
     def _next_window(self) -> FloatArray:
         """Compute the depth of the window, aligned and blended, from the first owed frame on."""
         depth = self._infer()
-        first = 0
         if self._unblended is None:
             self._references = list(depth[list(KEY_FRAMES[:_ALIGNED])].copy())
-        else:
-            scale, shift = scale_and_shift(depth[:_ALIGNED], np.stack(self._references))
-            depth *= np.float32(scale)
-            depth += np.float32(shift)
-            np.maximum(depth, 0, out=depth)
-            later = np.linspace(0, 1, BLEND, dtype=np.float32)[:, None, None]
-            mixed = depth[_ALIGNED : len(KEY_FRAMES)]
-            mixed += (1 - later) * (self._unblended - mixed)
-            self._references[1:] = depth[list(KEY_FRAMES[1:_ALIGNED])].copy()
-            first = _ALIGNED
-        return depth[first:]
+            return depth
+        scale, shift = scale_and_shift(depth[:_ALIGNED], np.stack(self._references))
+        depth *= np.float32(scale)
+        depth += np.float32(shift)
+        np.maximum(depth, 0, out=depth)
+        later = np.linspace(0, 1, BLEND, dtype=np.float32)[:, None, None]
+        mixed = depth[_ALIGNED : len(KEY_FRAMES)]
+        mixed += (1 - later) * (self._unblended - mixed)
+        self._references[1:] = depth[list(KEY_FRAMES[1:_ALIGNED])].copy()
+        return depth[_ALIGNED:]
 
     @torch.no_grad()
     def _infer(self) -> FloatArray:
@@ -198,24 +197,3 @@ def scale_and_shift(depth: FloatArray, target: FloatArray) -> tuple[float, float
         return 1.0, 0.0
     scale = float(x @ y) / spread
     return scale, float(y.mean() - scale * mean)
-
-
-def clip_depth(
-    network: Callable[[Tensor], Tensor],
-    frames: Iterable[Frame],
-    *,
-    input_size: int = INPUT_SIZE,
-    device: torch.device | str = "cpu",
-) -> Iterator[FloatArray]:
-    """Yield the depth of every frame of a clip, one after the other; see `DepthWindows`.
-
-    Args:
-        network: Maps a window of frames to inverse depth.
-        frames: Frames of one clip, uint8 (H, W, 3) each.
-        input_size: Pixels of the short side that the network sees.
-        device: Where the network lies.
-    """
-    windows = DepthWindows(network, input_size=input_size, device=device)
-    for frame in frames:
-        yield from windows.add(frame)
-    yield from windows.finish()

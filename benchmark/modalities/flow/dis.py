@@ -6,17 +6,17 @@ the code is OpenCV's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import cv2
 
-    Frame: TypeAlias = NDArray[np.uint8]
-    Vectors: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.flow.estimator import Frame, Vectors
 
 PRESETS = ("ultrafast", "fast", "medium")
 """By OpenCV's numbers, DISOPTICAL_FLOW_PRESET_..."""
@@ -30,21 +30,14 @@ class DisFlow(FlowBackendBase):
     """OpenCV's name for how fine the search is."""
 
     def estimator(self) -> PairByPair:
-        return PairByPair(Dis(self))
-
-
-class Dis:
-    """Flow of a pair of frames."""
-
-    def __init__(self, backend: DisFlow) -> None:
         import cv2
 
-        self._estimator = cv2.DISOpticalFlow.create(PRESETS.index(backend.preset))
+        return PairByPair(partial(_flow, cv2.DISOpticalFlow.create(PRESETS.index(self.preset))))
 
-    def __call__(self, one: Frame, other: Frame) -> Vectors:
-        """Estimate the pixels from `one` to `other`, float32 (H, W, 2)."""
-        import cv2
 
-        gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (one, other)]
-        start = np.zeros((*gray[0].shape, 2), np.float32)
-        return np.asarray(self._estimator.calc(gray[0], gray[1], start), np.float32)
+def _flow(search: cv2.DISOpticalFlow, one: Frame, other: Frame) -> Vectors:
+    import cv2
+
+    gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (one, other)]
+    start = np.zeros((*gray[0].shape, 2), np.float32)
+    return np.asarray(search.calc(gray[0], gray[1], start), np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from benchmark.core.schema import Strict
 
@@ -13,25 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Frame: TypeAlias = NDArray[np.uint8]
+    from benchmark.modalities.modality import Frame, FrameExtractor
+
     Vectors: TypeAlias = NDArray[np.float32]
     PairFlow: TypeAlias = Callable[[Frame, Frame], Vectors]
-
-
-class FlowEstimator(Protocol):
-    """Estimates the flow of one clip: frames uint8 (H, W, 3) in, in order.
-
-    Gives as many flows as pairs of neighbors: float32 (H, W, 2), pixels to the next frame, x right,
-    y down.
-    """
-
-    def add(self, frame: Frame) -> Sequence[Vectors]:
-        """Take the next frame; return the flows that are finished by it."""
-        ...
-
-    def finish(self) -> Sequence[Vectors]:
-        """Return the rest, after the last frame."""
-        ...
 
 
 class FlowBackendBase(Strict):
@@ -41,8 +26,10 @@ class FlowBackendBase(Strict):
     """Whether it computes on a device, which bounds the number of processes."""
 
     @abstractmethod
-    def estimator(self) -> FlowEstimator:
-        """Begin a clip.
+    def estimator(self) -> FrameExtractor:
+        """Begin a clip: as many flows as pairs of neighbors.
+
+        A flow is float32 (H, W, 2): pixels to the next frame, x right, y down.
 
         Raises:
             ArchiveError: A file of weights is missing, damaged or not the pinned one.

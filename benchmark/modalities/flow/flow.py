@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,14 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-    from benchmark.modalities.flow.estimator import FlowEstimator
-    from benchmark.modalities.modality import Frame
-
-    Vectors: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.flow.estimator import Vectors
+    from benchmark.modalities.modality import Frame, FrameExtractor
 
 
 class FlowModality(VideoModality):
@@ -101,7 +97,7 @@ class FlowExtractor:
     A clip of one frame does not move.
     """
 
-    def __init__(self, estimator: FlowEstimator, resize: Callable[[Frame], Frame]) -> None:
+    def __init__(self, estimator: FrameExtractor, resize: Callable[[Frame], Frame]) -> None:
         self._estimator, self._resize = estimator, resize
         self._shape: tuple[int, ...] = ()
         self._last: Vectors | None = None

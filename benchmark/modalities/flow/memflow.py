@@ -16,7 +16,7 @@ import math
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from io import StringIO
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -25,17 +25,13 @@ from pydantic import Field
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import WeightsFile, verified
 from benchmark.core.schema import Positive
-from benchmark.modalities.flow.estimator import FlowBackendBase
+from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    Frame: TypeAlias = NDArray[np.uint8]
-    Vectors: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.flow.estimator import Frame, Vectors
 
 INSTALL = (
     "pip install --no-deps ptlflow==0.4.2 lightning==2.6.6 torchmetrics==1.9.0 "
@@ -71,20 +67,20 @@ class MemFlow(FlowBackendBase):
     window: Annotated[int, Field(ge=2)]
     """Frames after which the memory of earlier ones is emptied."""
 
-    def estimator(self) -> MemFlowEstimator:
-        return MemFlowEstimator(self)
+    def estimator(self) -> PairByPair:
+        return PairByPair(MemFlowPairs(self))
 
 
-class MemFlowEstimator:
-    """Finds the flow of one clip pair by pair, in order.
+class MemFlowPairs:
+    """Finds the flow of each pair of frames of one clip, in order.
 
     A pair's flow leans on what the network remembers of the pair before, and so on back to the
     first pair of its window: pair t is in window t // `window`, and each window starts with an
     empty memory. The memory itself holds one frame, whatever the window; the window bounds how far
     back a flow depends on the clip. There is no warm start, as in the authors' inference.py.
 
-    The network is shared by the process, and the clips of a video overlap: each estimator has its
-    own memory.
+    The network is shared by the process, and the clips of a video overlap: each one has its own
+    memory.
 
     Raises:
         ArchiveError: The file of weights is missing, another one than pinned, or not MemFlow's.
@@ -92,60 +88,41 @@ class MemFlowEstimator:
     """
 
     def __init__(self, backend: MemFlow) -> None:
-        self._path = backend.weights.path
-        self._network = _network(self._path, backend.weights.sha256)
-        self._updates, self._window = backend.updates, backend.window
-        self._before: Frame | None = None
+        self._backend, self._network = backend, _network(backend.weights)
         self._pairs = 0
         self._memory: Any = None
 
-    def add(self, frame: Frame) -> Sequence[Vectors]:
-        """Take a frame, uint8 (H, W, 3) RGB; return the flow to it, and nothing for the first one.
+    def __call__(self, one: Frame, other: Frame) -> Vectors:
+        """Estimate the pixels from `one` to `other`, float32 (H, W, 2).
 
         Raises:
             ArchiveError: What the weights give is no finite number.
         """
-        before, self._before = self._before, frame
-        if before is None:
-            return ()
-        flow = self._flow(before, frame)
-        self._pairs += 1
-        return (flow,)
-
-    def finish(self) -> Sequence[Vectors]:
-        """Return nothing: each flow was finished when its second frame came."""
-        return ()
-
-    def _flow(self, one: Frame, other: Frame) -> Vectors:
-        import torch
-
-        with torch.inference_mode():
-            return self._flow_of_pair(one, other)
-
-    def _flow_of_pair(self, one: Frame, other: Frame) -> Vectors:
         import torch
 
         from benchmark.runtime.parallel import own_device
 
         device, network = own_device(), self._network
-        padding = paddings(*one.shape[:2])
+        left, right, top, bottom = paddings(*one.shape[:2])
         images = torch.from_numpy(np.stack([one, other])[..., ::-1].copy())  # ptlflow wants BGR
-        images = images.to(device).permute(0, 3, 1, 2) / 255
-        images = torch.nn.functional.pad(images, padding, mode="replicate")[None]
-        network.decoder_depth = self._updates
+        network.decoder_depth = self._backend.updates
         network.memory = self._memory
         # Unless told that more follows, ptlflow remembers nothing.
-        where = {"is_seq_start": self._pairs % self._window == 0, "is_seq_end": False}
-        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
-            flow = network({"images": images, "meta": where})["flows"][0, 0]
+        where = {"is_seq_start": self._pairs % self._backend.window == 0, "is_seq_end": False}
+        half = torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
+        with torch.inference_mode(), half:
+            images = images.to(device).permute(0, 3, 1, 2) / 255
+            images = torch.nn.functional.pad(images, (left, right, top, bottom), mode="replicate")
+            flow = network({"images": images[None], "meta": where})["flows"][0, 0]
         self._memory = network.memory
-        left, _, top, _ = padding
         height, width = one.shape[:2]
         found = flow[:, top : top + height, left : left + width].permute(1, 2, 0).float()
         if not found.isfinite().all():
             raise ArchiveError(
-                self._path, f"the flow of pair {self._pairs} is not finite", expected=_KINDS, do=_DO
-            )
+                self._backend.weights.path, f"the flow of pair {self._pairs} is not finite",
+                expected=_KINDS, do=_DO,
+            )  # fmt: skip
+        self._pairs += 1
         return found.cpu().numpy()
 
 
@@ -162,60 +139,32 @@ def load_network(path: Path) -> Any:
         ArchiveError: The file is damaged or not MemFlow's.
         MissingExtra: ptlflow is not installed.
     """
-    from benchmark.models.check_tensors import tensor_faults
+    from benchmark.models.check_tensors import read_checkpoint, tensor_faults
 
-    checkpoint = _read_checkpoint(path)
+    tensors, content = read_checkpoint(path, expected=_KINDS, do=_DO)
+    if all(name.startswith("network.") for name in tensors):  # of ptlflow
+        tensors = {name.removeprefix("network."): x for name, x in tensors.items()}
+    mean_keys = _mean_keys(path, content)
     with _quiet():
-        kind = _memflow()
-        network = kind(train_avg_length=checkpoint.mean_keys, **FRAMES_KEPT)
-    if said := tensor_faults(network.network.state_dict(), checkpoint.tensors):
+        network = _memflow()(train_avg_length=mean_keys, **FRAMES_KEPT)
+    if said := tensor_faults(network.network.state_dict(), tensors):
         raise ArchiveError(path, "not the weights of MemFlow", expected=_KINDS, found=said, do=_DO)
-    network.network.load_state_dict(checkpoint.tensors)
+    network.network.load_state_dict(tensors)
     return network.eval().requires_grad_(False)
 
 
 @cache
-def _network(weights: str, sha256: str) -> Any:
+def _network(weights: WeightsFile) -> Any:
     """Load the network, once per process."""
     from benchmark.runtime.parallel import own_device
 
-    path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"MemFlow's: {_KINDS}")
-    return load_network(path).to(own_device())
-
-
-class _Checkpoint(NamedTuple):
-    tensors: Mapping[str, Tensor]
-    """By the authors' names."""
-    mean_keys: float
-    """How many keys the attention saw on average in training: it is scaled by that."""
-
-
-def _read_checkpoint(path: Path) -> _Checkpoint:
-    """Read a file of torch.save without running anything that it says."""
-    import torch
-
-    try:
-        content: Any = torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # whatever a foreign file does to its reader
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ArchiveError(path, "cannot be read", expected=_KINDS, found=reason, do=_DO) from None
-    tensors: Any = content
-    for nest in ("model", "state_dict"):  # the authors' training, ptlflow
-        if isinstance(tensors, dict) and isinstance(tensors.get(nest), dict):
-            tensors = tensors[nest]
-    if not isinstance(tensors, dict) or not all(
-        isinstance(name, str) and isinstance(x, torch.Tensor) for name, x in tensors.items()
-    ):
-        raise ArchiveError(path, "holds something else than named tensors", expected=_KINDS, do=_DO)
-    for prefix in ("module.", "network."):  # of data-parallel training, of ptlflow
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): x for name, x in tensors.items()}
-    return _Checkpoint(tensors, _mean_keys(path, content))
+    return load_network(verified(weights, expected=f"MemFlow's: {_KINDS}")).to(own_device())
 
 
 def _mean_keys(path: Path, content: Mapping[str, Any]) -> float:
-    """Find the number that ptlflow writes into its files; the authors' files say it by their names.
+    """Return how many keys the attention saw on average in training: it is scaled by that.
 
+    ptlflow writes the number into its files; the authors' files say it by their names.
     They trained on clips of three frames: attention over the keys of one frame, then of two.
     """
     settings = content.get("hyper_parameters")

@@ -5,8 +5,8 @@ Source: Teed and Deng, RAFT: Recurrent All-Pairs Field Transforms for Optical Fl
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from functools import cache, partial
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -17,10 +17,8 @@ from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
     import torch
-    from numpy.typing import NDArray
 
-    Frame: TypeAlias = NDArray[np.uint8]
-    Vectors: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.flow.estimator import Frame, Vectors
 
 STRIDE = 8
 """RAFT sees an eighth of the resolution."""
@@ -41,57 +39,47 @@ class RaftFlow(FlowBackendBase):
     """Refinements; 12 as published."""
 
     def estimator(self) -> PairByPair:
-        return PairByPair(Raft(self))
+        _network(self.size, self.weights)  # reports a wrong file before the first frame
+        return PairByPair(partial(raft, backend=self))
 
 
-class Raft:
-    """Flow of a pair of frames.
+def raft(one: Frame, other: Frame, *, backend: RaftFlow) -> Vectors:
+    """Estimate the pixels from `one` to `other`, float32 (H, W, 2)."""
+    import torch
 
-    Raises:
-        ArchiveError: The file of weights is missing, another one than pinned, or not RAFT's.
-    """
+    from benchmark.runtime.parallel import own_device
 
-    def __init__(self, backend: RaftFlow) -> None:
-        self._updates = backend.updates
-        self._network = _network(backend.size, backend.weights.path, backend.weights.sha256)
-
-    def __call__(self, one: Frame, other: Frame) -> Vectors:
-        """Estimate the pixels from `one` to `other`, float32 (H, W, 2)."""
-        import torch
-
-        with torch.inference_mode():
-            return self._flow(one, other)
-
-    def _flow(self, one: Frame, other: Frame) -> Vectors:
-        import torch
-
-        from benchmark.runtime.parallel import own_device
-
-        device = own_device()
-        pair = torch.from_numpy(np.stack([one, other])).to(device).permute(0, 3, 1, 2) / 127.5 - 1
+    network = _network(backend.size, backend.weights)
+    with torch.inference_mode():
+        images = torch.from_numpy(np.stack([one, other])).to(own_device())
+        pair = images.permute(0, 3, 1, 2) / 127.5 - 1
         height, width = pair.shape[2:]
         sides = [max(LEAST, -(-side // STRIDE) * STRIDE) for side in (height, width)]
         padding = (0, sides[1] - width, 0, sides[0] - height)
         pair = torch.nn.functional.pad(pair, padding, mode="replicate")
-        flow = self._network(pair[:1], pair[1:], num_flow_updates=self._updates)[-1][0]
+        flow = network(pair[:1], pair[1:], num_flow_updates=backend.updates)[-1][0]
         return flow[:, :height, :width].permute(1, 2, 0).float().cpu().numpy()
 
 
 @cache
-def _network(size: Literal["small", "large"], weights: str, sha256: str) -> torch.nn.Module:
-    """Load the network, once per process."""
-    import torch
+def _network(size: Literal["small", "large"], weights: WeightsFile) -> torch.nn.Module:
+    """Load the network, once per process.
+
+    Raises:
+        ArchiveError: The file of weights is missing, another one than pinned, or not RAFT's.
+    """
     from torchvision.models.optical_flow import raft_large, raft_small
 
+    from benchmark.models.check_tensors import read_checkpoint, tensor_faults
     from benchmark.runtime.parallel import own_device
 
-    path = verified(WeightsFile(path=weights, sha256=sha256), expected=f"torchvision's raft_{size}")
+    expected = f"torchvision's raft_{size}"
+    path = verified(weights, expected=expected)
     network = (raft_small if size == "small" else raft_large)(weights=None)
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # whatever a foreign file does to its reader
-        first = str(error).splitlines()[0][:200]
+    tensors = read_checkpoint(path, expected=expected).tensors
+    if said := tensor_faults(network.state_dict(), tensors):
         raise ArchiveError(
-            path, f"not the weights of raft_{size}", expected="torchvision's", found=first
-        ) from error
+            path, f"not the weights of raft_{size}", expected="torchvision's", found=said
+        )
+    network.load_state_dict(tensors)
     return network.eval().to(own_device())

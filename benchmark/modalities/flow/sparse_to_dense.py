@@ -7,17 +7,14 @@ itself reads beyond its memory where fewer points are followed than the interpol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Frame: TypeAlias = NDArray[np.uint8]
-    Vectors: TypeAlias = NDArray[np.float32]
+    from benchmark.modalities.flow.estimator import Frame, Vectors
 
 # OpenCV's defaults.
 GRID, WINDOW = 8, (21, 21)

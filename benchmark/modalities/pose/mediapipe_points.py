@@ -15,10 +15,13 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import sha256
+from benchmark.modalities.person_crop import cropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from benchmark.data.person_box import Box
 
 FloatArray: TypeAlias = NDArray[np.float32]
 
@@ -147,10 +150,11 @@ class KeypointEstimator:
         square = head_square(pose, width, height)
         if self._face is None or self._image is None or square is None:
             return None
-        faces = self._face.detect(self._image(cut_square(frame, square))).face_landmarks
+        faces = self._face.detect(self._image(cropped(frame, square))).face_landmarks
         if not faces:
             return None
-        face = _array(faces[0]) * square.side + [square.left, square.top, 0]
+        left, top, side, _ = square
+        face = _array(faces[0]) * side + [left, top, 0]
         return (face / [width, height, width]).astype(np.float32)
 
 
@@ -168,14 +172,9 @@ def model_hashes(models: PoseModels) -> dict[str, str]:
 
 
 def to_openpose137(
-    pose: FloatArray | None,
-    left_hand: FloatArray | None,
-    right_hand: FloatArray | None,
-    face: FloatArray | None,
-    *,
-    width: int,
-    height: int,
-) -> FloatArray:
+    pose: FloatArray | None, left_hand: FloatArray | None, right_hand: FloatArray | None,
+    face: FloatArray | None, *, width: int, height: int,
+) -> FloatArray:  # fmt: skip
     """Arrange OpenPose's 137 points: float32 (137, 3) of x px, y px, confidence; 0 if missing.
 
     Order: body 25, face 70, left hand 21, right hand 21. The confidence of a body point is
@@ -200,12 +199,10 @@ def to_openpose137(
             if sources:
                 points[k, :2] = pose[list(sources), :2].mean(0) * size
                 points[k, 2] = pose[list(sources), 3].min().clip(0, 1)
-    if face is not None:
-        points[FACE, :2] = face[list(FACE70), :2] * size
-        points[FACE, 2] = 1
-    for part, hand in ((LEFT_HAND, left_hand), (RIGHT_HAND, right_hand)):
-        if hand is not None:
-            points[part, :2] = hand[:, :2] * size
+    face = None if face is None else face[list(FACE70)]
+    for part, found in ((FACE, face), (LEFT_HAND, left_hand), (RIGHT_HAND, right_hand)):
+        if found is not None:
+            points[part, :2] = found[:, :2] * size
             points[part, 2] = 1
     points[points[:, 2] == 0] = 0
     return points
@@ -237,34 +234,14 @@ def assign_hands(
     return sides[0], sides[1]
 
 
-class Square(NamedTuple):
-    """A square of a frame, px; it may reach beyond the frame."""
-
-    left: int
-    top: int
-    side: int
-
-
-def head_square(pose: FloatArray, width: int, height: int) -> Square | None:
-    """Find a square around the head, with room; None where no pixel of it is in the frame."""
+def head_square(pose: FloatArray, width: int, height: int) -> Box | None:
+    """Find a square around the head, with room, in whole px; None where it misses the frame."""
     head = pose[_HEAD, :2] * [width, height]
     center = head.mean(0)
     side = round(_ROOM * 2 * float(np.linalg.norm(head - center, axis=1).max())) + 1
     left, top = (int(c) for c in np.round(center - side / 2))
     inside = -side < left < width and -side < top < height
-    return Square(left, top, side) if inside else None
-
-
-def cut_square(frame: NDArray[np.uint8], square: Square) -> NDArray[np.uint8]:
-    """Cut out the square's pixels, uint8 (side, side, 3), black beyond the frame."""
-    left, top, side = square
-    cut = np.zeros((side, side, 3), np.uint8)
-    rows = slice(max(top, 0), min(top + side, frame.shape[0]))
-    columns = slice(max(left, 0), min(left + side, frame.shape[1]))
-    here = (slice(rows.start - top, rows.stop - top),
-            slice(columns.start - left, columns.stop - left))  # fmt: skip
-    cut[here] = frame[rows, columns]
-    return cut
+    return (left, top, side, side) if inside else None
 
 
 def _array(landmarks: Iterable[Any], *, visibility: bool = False) -> FloatArray:
@@ -279,12 +256,9 @@ def _files(models: PoseModels) -> dict[str, Path]:
 def _check_file(path: Path) -> None:
     if not path.is_file():
         raise ArchiveError(
-            path,
-            "no such model",
-            expected="a model bundle of MediaPipe (.task)",
-            found="nothing",
-            do="docs/skeletons-from-video.md says which files to fetch",
-        )
+            path, "no such model", expected="a model bundle of MediaPipe (.task)",
+            found="nothing", do="docs/skeletons-from-video.md says which files to fetch",
+        )  # fmt: skip
 
 
 def _mediapipe() -> tuple[Any, Any]:
@@ -304,12 +278,9 @@ def _mediapipe() -> tuple[Any, Any]:
 
 def _missing(error: Exception) -> MissingExtra:
     return MissingExtra(
-        "mediapipe",
-        "finding the points of a video needs this optional package",
-        expected="mediapipe 1.2.2",
-        found=str(error),
-        do=f"Install it: {INSTALL}",
-    )
+        "mediapipe", "finding the points of a video needs this optional package",
+        expected="mediapipe 1.2.2", found=str(error), do=f"Install it: {INSTALL}",
+    )  # fmt: skip
 
 
 def _landmarker(vision: Any, kind: str, mode: str, path: Path, **limits: int) -> Any:
@@ -324,11 +295,10 @@ def _landmarker(vision: Any, kind: str, mode: str, path: Path, **limits: int) ->
         return getattr(vision, f"{kind}Landmarker").create_from_options(options)
     except (FileNotFoundError, RuntimeError, ValueError) as error:
         raise ArchiveError(
-            path,
-            f"MediaPipe cannot open it as its {kind.lower()} landmarker",
+            path, f"MediaPipe cannot open it as its {kind.lower()} landmarker",
             expected=f"a {kind.lower()} landmarker bundle (.task)",
             found=" ".join(str(error).split())[:300],
             do="Fetch the file again, and see docs/skeletons-from-video.md for which goes where",
-        ) from error
+        ) from error  # fmt: skip
     except OSError as error:  # the library itself does not load
         raise _missing(error) from error

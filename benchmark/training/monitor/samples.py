@@ -42,16 +42,12 @@ def samples(spec: TrainSpec, p: NDArray[np.float32]) -> list[Sample]:
     shown = []
     for row in chosen:
         arrays = [part[0] for part in views.test(clips.ids[row], quick=True).views]
-        shown.append(
-            Sample(
-                clip=clips.ids[row],
-                frames=_frames(spec.experiment.input, arrays),
-                label=spec.classes[labels[row]],
-                prediction=spec.classes[predictions[row]],
-                probability=float(p[row, predictions[row]]),
-                right=bool(right[row]),
-            )
-        )
+        sample = Sample(
+            clip=clips.ids[row], frames=_frames(spec.experiment.input, arrays),
+            label=spec.classes[labels[row]], prediction=spec.classes[predictions[row]],
+            probability=float(p[row, predictions[row]]), right=bool(right[row]),
+        )  # fmt: skip
+        shown.append(sample)
     return shown
 
 

@@ -19,16 +19,10 @@ TRAINING = 3
 """Operations of a training step over those of the forward pass: the backward pass costs two."""
 PEAKS = {
     # Dense, without sparsity, from the makers' data sheets: (half precision, float32 or TF32).
-    "H200": (989e12, 495e12),
-    "H100 PCIe": (756e12, 378e12),
-    "H100": (989e12, 495e12),
-    "A100": (312e12, 156e12),
-    "L40S": (362e12, 183e12),
-    "A10": (125e12, 62.5e12),
-    "V100": (125e12, 15.7e12),
-    "RTX 4090": (165e12, 82.6e12),
-    "RTX 3090": (71e12, 35.6e12),
-}
+    "H200": (989e12, 495e12), "H100 PCIe": (756e12, 378e12), "H100": (989e12, 495e12),
+    "A100": (312e12, 156e12), "L40S": (362e12, 183e12), "A10": (125e12, 62.5e12),
+    "V100": (125e12, 15.7e12), "RTX 4090": (165e12, 82.6e12), "RTX 3090": (71e12, 35.6e12),
+}  # fmt: skip
 """Operations per second by a part of the device's name; the first that matches counts."""
 MATRIX = 1024
 """Side of the matrices that are multiplied to measure a device that `PEAKS` does not list."""
