@@ -50,7 +50,7 @@ class Edition(Strict):
     """Whether pages may show its scores beside published ones (false for generated data)."""
     dataset: str
     """Which data set class of `benchmark/archives` reads the raw archive."""
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: tuple[str, ...] = Field(min_length=1)
     groups: dict[str, tuple[int, ...]]
     """Body part -> class indices; every class in exactly one."""
     withheld: tuple[Split, ...]
