@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
 from benchmark.core.schema import read_yaml
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import Edition
@@ -193,9 +195,9 @@ def test_own_skeletons_and_videos_are_prepared(root: Path, tmp_path: Path) -> No
         (np.zeros((12, JOINTS, 2), np.float32), r"expected float32 \(12, 5, 3\)"),
         (np.zeros((11, JOINTS, 3), np.float32), r"found float32 \(11, 5, 3\)"),
         (np.zeros((12, JOINTS, 3), np.float64), "found float64"),
-        (np.full((12, JOINTS, 3), np.nan, np.float32), "frame 0, joint 0 is not finite"),
-        (np.array([{}]), "not a readable array .*pickle"),
-        (np.full((12, JOINTS, 3), 100, np.float32), "confidences outside 0 to 1"),
+        (np.full((12, JOINTS, 3), np.nan, np.float32), "frame 0, point 0 is not finite"),
+        (np.array([{}]), "not a readable array; .*pickle"),
+        (np.full((12, JOINTS, 3), 100, np.float32), "no confidences in the third column"),
     ],
 )
 def test_a_wrong_skeleton_is_named(
@@ -351,7 +353,11 @@ def test_edition_new_links_to_where_the_clips_are_now(
         ("imigue", "is a published edition"),
         ("My-Clips", "not an edition"),
         ("../x", "not an edition"),
-        ("paper", "other than default and paper"),
+        ("paper", "other than default, foreign"),
+        ("foreign", "is not an edition name"),
+        ("miga2025", "is not an edition name"),
+        ("raw", "is not an edition name"),
+        ("x" * 51, "is not an edition name"),
     ],
 )
 def test_edition_new_overwrites_no_published_edition(
@@ -362,3 +368,53 @@ def test_edition_new_overwrites_no_published_edition(
     assert done.returncode == 2
     assert message in done.stderr
     assert (project / "benchmark/editions/imigue.yaml").read_bytes() == before
+
+
+def test_any_name_becomes_an_edition(root: Path, project: Path) -> None:
+    for name in ("mine", "true", "null", "openpose36", "x" * 50):
+        done = new(project, name, root)
+        assert done.returncode == 0, done.stderr
+        text = (project / f"params.{name}.yaml").read_text("utf-8")
+        params = YAML(typ="safe").load(text)
+        assert [*params["editions"], params["preset"], params["table"]["edition"]] == [name] * 3
+        layouts = {spec.get("layout", "own") for spec in params["modalities"].values()}
+        assert layouts == {"own"}
+    assert mgbench(project, "data", "check", "true", more={"PYTHONPATH": str(project)}).stdout
+
+
+def test_a_failed_edition_leaves_nothing_behind(root: Path, project: Path) -> None:
+    (project / "data/raw/mine").mkdir(parents=True)
+    (project / "data/raw/mine/note.txt").write_text("of somebody else", "utf-8")
+    before = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
+    assert "holds other clips" in new(project, "mine", root).stderr
+    shutil.copy(project / "params.yaml", project / "params.taken.yaml")
+    assert "is a preset 'taken' already" in new(project, "taken", root).stderr
+    (project / "params.taken.yaml").unlink()
+    after = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
+    assert after == before
+
+
+def test_an_absolute_path_is_refused_by_both_commands(root: Path, project: Path) -> None:
+    known, text = edition(root), (root / "clips.csv").read_text("utf-8")
+    absolute = text.replace("videos/train1", f"{root.resolve()}/videos/train1")
+    (root / "clips.csv").write_text(absolute, "utf-8")
+    message = "the video lies outside the folder; expected a path from the folder on"
+    assert message in fault(root, known)
+    assert message in new(project, "own", root).stderr
+    assert not (project / "benchmark/editions/own.yaml").exists()
+
+
+def test_whole_numbers_of_pandas_are_whole(root: Path) -> None:
+    wanted = open_archive(root, edition(root)).read(excluded=(), workers=1)
+    text = (root / "clips.csv").read_text("utf-8")
+    (root / "clips.csv").write_text(re.sub(r",(\d+),(\d+),", r",\1.0,\2.0,", text), "utf-8")
+    assert open_archive(root, edition(root)).read(excluded=(), workers=1) == wanted
+    (root / "clips.csv").write_text(re.sub(r",(\d+),(\d+),", r",\1,\2.5,", text), "utf-8")
+    with pytest.raises(ManyFaults, match="end_frame is no whole number; found '12.5'"):
+        describe("own", root)
+
+
+def test_a_page_instead_of_a_list_is_called_that(root: Path) -> None:
+    (root / "clips.csv").write_text("<html><body>Sign in</body></html>", "utf-8")
+    with pytest.raises(ArchiveError, match=r"clips\.csv: not the text itself; found an HTML page"):
+        describe("own", root)

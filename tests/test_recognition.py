@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from benchmark.contracts.clips import Clips
 from benchmark.contracts.skeletons import OPENPOSE36
-from benchmark.core.errors import ArchiveError, BenchmarkError
+from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
 from benchmark.core.video import probe, read_frames, write_video
+from benchmark.data.manifest import write_manifest
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
-from benchmark.inference.any_video import Recognized, read_points, sliding_windows
+from benchmark.inference.any_video import Recognized, named, read_points, with_levels
 from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
 from benchmark.inference.video_archive import video_archive
+from benchmark.modalities.depth.depth import DepthModality, FixedScale, SampledScale
+from benchmark.modalities.depth.tiny_spec import TinyBackend
 from benchmark.modalities.one_file import Span
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
@@ -28,28 +30,10 @@ from pipelines.cli.predict import _points
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
 MIMIC = read_edition("mimic")
 CLASSES = ("wave", "nod", "still")
 RGB = RgbModality(kind="rgb", edition="mimic", short_side=48, gop=4, crf=18, shards=8)
 SKELETON = SkeletonModality(kind="skeleton", edition="mimic", layout="openpose36", shards=8)
-
-
-@PROPERTY
-@given(frames=st.integers(1, 200), length=st.integers(1, 250), step=st.integers(1, 90))
-def test_windows_cover_the_video_from_end_to_end_at_even_steps(
-    frames: int, length: int, step: int
-) -> None:
-    windows = sliding_windows(frames, length, step)
-    assert windows[0].start == 0
-    assert windows[-1].end == frames
-    assert {span.end - span.start for span in windows} == {min(length, frames)}
-    starts = np.array([span.start for span in windows])
-    assert (np.diff(starts)[:-1] == step).all()
-    assert (np.diff(starts) > 0).all()
-    if step <= length:
-        seen = {frame for span in windows for frame in range(*span)}
-        assert seen == set(range(frames))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +70,8 @@ def test_the_points_of_openpose_are_cut_to_those_that_networks_know(
     video: Path, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    points = rng.uniform(0.1, 1, (30, 137, 3)).astype(np.float32)
+    points = rng.uniform(0.1, 1, (30, 137, 3)).astype(np.float32) * (60, 40, 1)
+    points = points.astype(np.float32)
     (tmp_path / "raw").mkdir()
     archive = video_archive(
         tmp_path / "raw", video, WINDOWS, MIMIC, points=points, layout=OPENPOSE36
@@ -183,3 +168,30 @@ def test_all_files_are_written_and_the_video_is_whole(
     assert (info.frames, info.height, info.fps) == (30, 240, 10)
     first = next(read_frames(tmp_path / "out/annotated.mp4"))
     assert first[:40].max() > 200, "white letters on a black frame"
+
+
+def test_depth_on_a_sampled_scale_takes_the_levels_of_its_prepared_data(tmp_path: Path) -> None:
+    spec = DepthModality(
+        kind="depth", edition="mimic", backend=TinyBackend(kind="tiny", network="net"),
+        work_side=90, scale=SampledScale(kind="sampled", clips=9, quantile=0.99), short_side=48,
+        gop=4, crf=18, shards=1,
+    )  # fmt: skip
+    with pytest.raises(BenchmarkError, match=r"manifest\.parquet: .*Its depth scale is needed"):
+        with_levels(spec, tmp_path)
+    told = json.dumps({**spec.model_dump(), "levels": {"low": 0.25, "high": 2.0}})
+    write_manifest([], tmp_path, Clips("mimic", ()), spec=told)
+    scale = with_levels(spec, tmp_path).scale
+    assert scale == FixedScale(kind="fixed", low=0.25, high=2.0)
+    assert with_levels(RGB, tmp_path / "gone") is RGB
+
+
+def test_errors_of_the_hidden_archive_name_the_video_alone(video: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "raw").mkdir(parents=True)
+    (work / "raw/video.mp4").symlink_to(video)
+    hidden = ArchiveError(work / "raw/video.mp4", "frame 3 is damaged")
+    with pytest.raises(ArchiveError) as caught, named(video, work):
+        raise ManyFaults("shard-000.tar", [hidden], do="list it under editions.mimic.excluded")
+    assert str(caught.value) == f"{video}: frame 3 is damaged"
+    with pytest.raises(ArchiveError, match=f"^{video}: frame 3 is damaged$"), named(video, work):
+        raise hidden

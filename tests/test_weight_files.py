@@ -32,7 +32,9 @@ TENSORS = {"backbone.a": torch.ones(2), "cls_head.b": torch.zeros(3, 1)}
 
 
 @pytest.mark.parametrize("nest", ["state_dict", "model", "model_state", None])
-@pytest.mark.parametrize("prefix", ["module.", ""])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."]
+)
 @pytest.mark.parametrize("zipped", [True, False])
 def test_tensors_are_found_in_what_is_around_them(
     tmp_path: Path, nest: str | None, prefix: str, zipped: bool
@@ -108,3 +110,27 @@ def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path: Path) -> None:
         for damaged in (b"", b"not a file of torch"):
             (tmp_path / name).write_bytes(damaged)
             assert "cannot be read" in unreadable(tmp_path / name)
+
+
+def test_the_word_of_a_compiled_part_is_removed(tmp_path: Path) -> None:
+    compiled = {name.replace("backbone.", "backbone._orig_mod."): x for name, x in TENSORS.items()}
+    torch.save(compiled, tmp_path / "x.pth")
+    assert same(read_checkpoint(tmp_path / "x.pth").tensors, TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<html>Sign in</html>", "found an HTML page, such as a login or error page. See"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "found a Git LFS pointer of 43 bytes"),
+        (b"", "found an empty file. See"),
+        (b"%PDF-1.4", "found a PDF"),
+        (b"PK\x05\x06" + bytes(18), "found a zip without files"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_a_file_that_holds_no_tensors_is_called_what_it_is(
+    tmp_path: Path, content: bytes, words: str, ending: str
+) -> None:
+    (tmp_path / f"x.{ending}").write_bytes(content)
+    assert words in unreadable(tmp_path / f"x.{ending}")

@@ -269,3 +269,33 @@ def test_a_missing_or_changed_file_is_not_used(tmp_path: Path) -> None:
     path.write_bytes(b"changed")
     with pytest.raises(ArchiveError, match=f"expected {SHA}; found "):
         verified(weights, expected="the net")
+
+
+STAND_INS = {
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
+    "page": (b"<!doctype html><title>Sign in</title>", "an HTML page"),
+    "empty": (b"", "an empty file"),
+    "zeros": (bytes(4000), "zero bytes"),
+    "refusal": (
+        b'<?xml version="1.0"?><Error>AccessDenied</Error>',
+        "XML, such as a server's error",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STAND_INS)
+@pytest.mark.parametrize("published_hash", [SHA, None])
+def test_what_lies_instead_of_the_weights_is_named_and_never_pinned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, published_hash: str | None
+) -> None:
+    content, words = STAND_INS[kind]
+    (tmp_path / "net.pth").write_bytes(content)
+    begins = (published_hash[:8],) if published_hash else None
+    entry = published(sha256_begins=begins, digits_from="file name" if begins else None)
+    assert show([entry], None, tmp_path, in_full=False) == ["fault"]
+    shown = capsys.readouterr().out
+    assert words in shown
+    assert "pin it" not in shown
+    assert "weights: {" not in shown
+    with pytest.raises(ArchiveError, match=f"found {words}.*Fetch the file itself$"):
+        verified(WeightsFile(path=str(tmp_path / "net.pth"), sha256=SHA), expected="the net")

@@ -245,7 +245,10 @@ def _video(
     try:
         path = inside(root, cell)
     except ValueError:
-        raise ArchiveError(where, "the video lies outside the folder", found=cell[:200]) from None
+        raise ArchiveError(
+            where, "the video lies outside the folder", found=cell[:200],
+            expected="a path from the folder on, such as videos/a.mp4",
+        ) from None  # fmt: skip
     # One spelling per video: "a/./b.mp4" and "a/b.mp4" become the same name.
     name = path.relative_to(inside(root, ".")).as_posix()
     try:

@@ -14,7 +14,7 @@ from benchmark.archives.keypoints import Sheets
 from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.core.text_files import WHOLE, read_rows
+from benchmark.core.text_files import read_rows, whole
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
@@ -193,10 +193,11 @@ def read_labels(path: Path, *, num_classes: int | None) -> list[RawLabel]:
 
 
 def _parse_label(where: str, row: list[str], num_classes: int | None) -> RawLabel:
-    if len(row) != 3 or not all(WHOLE.fullmatch(cell.strip()) for cell in row):
+    numbers = [number for cell in row if (number := whole(cell)) is not None]
+    if len(row) != 3 or len(numbers) != 3:
         expected = "three integers: class,start,end"
         raise ArchiveError(where, "not a label", expected=expected, found=",".join(row)[:80])
-    raw_class, first, last = (int(cell) for cell in row)
+    raw_class, first, last = numbers
     is_known = num_classes is None or 1 <= raw_class < num_classes or raw_class == NON_GESTURE
     if num_classes is not None and not is_known:
         expected = f"1 to {num_classes - 1} or {NON_GESTURE}"

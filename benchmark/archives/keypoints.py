@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.archives.openpose import read_openpose
 from benchmark.core.errors import ArchiveError, FaultList
+from benchmark.core.foreign_file import what_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +22,60 @@ if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
 
     Keypoints: TypeAlias = NDArray[np.float32]
+
+HIGHEST_CONFIDENCE = 2
+"""OpenPose writes confidences of up to about 1.4 (its issue 615); they are kept as they are."""
+TINY_PX = 16
+"""In a smaller picture, coordinates of about 1 may be pixels."""
+
+
+def check_points(points: Keypoints, size: tuple[float, float], *, where: object) -> None:
+    """Raise unless (T, J, 3) can be x px, y px and confidence in a picture of `size` (w, h).
+
+    Raises:
+        ArchiveError: A value is not finite, a confidence is none, or all seen points lie within
+            1.5 pixels of the corner: shares of the picture, -1 to 1 or 0 to 1.
+    """
+    if not np.isfinite(points).all():
+        frame, point, _ = np.argwhere(~np.isfinite(points))[0]
+        raise ArchiveError(where, f"frame {frame}, point {point} is not finite")
+    confidence = points[..., 2]
+    if points.size and not 0 <= confidence.min() <= confidence.max() <= HIGHEST_CONFIDENCE:
+        raise ArchiveError(
+            where, "no confidences in the third column",
+            expected=f"x px, y px, confidence in this order, the last from 0 to 1 (OpenPose: "
+            f"somewhat above), at most {HIGHEST_CONFIDENCE}",
+            found=f"{confidence.min():g} to {confidence.max():g}",
+        )  # fmt: skip
+    seen = points[confidence > 0][:, :2]
+    if len(seen) > 1 and min(size) >= TINY_PX and np.abs(seen).max() <= 1.5 and np.ptp(seen) > 0:
+        raise ArchiveError(
+            where, "the keypoints are no pixels", expected="x to {:.0f}, y to {:.0f}".format(*size),
+            found="x {:.2g} to {:.2g}, y {:.2g} to {:.2g}".format(
+                *(limit for axis in seen.T for limit in (axis.min(), axis.max()))
+            ),
+            do="Multiply them by the size of the picture",
+        )  # fmt: skip
+
+
+def doubt_about(clips: Sequence[Keypoints], size: tuple[float, float]) -> str:
+    """Say why points (T, J, 3) may not be pixels of a picture of `size` (w, h), or nothing."""
+    points = np.concatenate([np.zeros((0, 3), np.float32), *(p.reshape(-1, 3) for p in clips)])
+    seen = points[points[:, 2] > 0][:, :2]
+    if len(seen) == 0 or min(size) < TINY_PX:
+        return ""
+
+    def outside(order: list[int]) -> float:
+        lie = (seen[:, order] < -1) | (seen[:, order] > np.add(size, 1))
+        return float(lie.any(1).mean())
+
+    if outside([0, 1]) > 0.2:
+        # Those who exchanged x and y see the points inside once they are exchanged back.
+        why = "x and y exchanged" if outside([1, 0]) < 0.02 else "pixels of a larger picture"
+        return f"{100 * outside([0, 1]):.0f} % of the seen points lie outside of the picture: {why}"
+    if (seen.max(0) < np.multiply(size, 0.55)).all() and seen.min() > -1:
+        return "all seen points lie in the upper left quarter: pixels of a smaller picture"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +112,7 @@ class Sheets:
         """Yield as `of_video`, from a sheet (rows, 137, 3) that is read already.
 
         Raises:
-            ArchiveError: The sheet is shorter than a clip.
+            ArchiveError: The sheet is shorter than a clip, or holds no keypoints of this video.
         """
         # Row k is frame k. A sheet may be longer or shorter than its video, which the data report
         # notes: only one that ends before its last clip is of no use.
@@ -69,6 +124,7 @@ class Sheets:
                 expected=f"at least {end} rows, one per frame",
                 found=f"{len(sheet)} rows",
             )
+        check_points(sheet, (clips[0].width, clips[0].height), where=self.files[clips[0].video])
         for clip in clips:
             yield clip, sheet[clip.start_frame : clip.end_frame]
 
@@ -121,8 +177,10 @@ class Arrays:
                 # A pickle in the file would run its maker's code.
                 points = np.load(path, allow_pickle=False)
             except (ValueError, EOFError, zipfile.BadZipFile) as error:
-                raise ArchiveError(file, f"not a readable array ({error})") from None
+                found = what_is(path, error)
+                raise ArchiveError(file, "not a readable array", found=found) from None
         _check_array(points, (clip.frames, self.num_points, 3), file)
+        check_points(points, (clip.width, clip.height), where=file)
         return points
 
 
@@ -135,16 +193,6 @@ def _check_array(points: object, shape: tuple[int, ...], file: RawFile) -> None:
             "not the keypoints of its clip",
             expected=f"float32 {shape} (frames, joints, x y confidence)",
             found=f"{points.dtype} {points.shape}",
-        )
-    if not np.isfinite(points).all():
-        frame, joint, _ = np.argwhere(~np.isfinite(points))[0]
-        raise ArchiveError(file, f"frame {frame}, joint {joint} is not finite")
-    if not 0 <= points[..., 2].min() <= points[..., 2].max() <= 1:
-        raise ArchiveError(
-            file,
-            "confidences outside 0 to 1",
-            expected="x px, y px, confidence in this order",
-            found=f"{points[..., 2].min():g} to {points[..., 2].max():g}",
         )
 
 

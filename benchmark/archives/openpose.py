@@ -1,13 +1,17 @@
-"""OpenPose sheets: the only module that imports calamine."""
+"""Keypoints of OpenPose: sheets, and folders of JSON. The only module that imports calamine."""
 
 from __future__ import annotations
 
+import json
+import re
 import zipfile
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark.core.errors import ArchiveError
+from benchmark.core.foreign_file import what_is
 from benchmark.core.isolated import isolated
 
 if TYPE_CHECKING:
@@ -21,14 +25,25 @@ NUM_POINTS = 137
 MAX_TEXTS = 2**26
 """Bytes, unpacked, of anything in a sheet but its numbers."""
 _LARGE = "Delete cells far from the others and texts, which a sheet of keypoints does not need"
+_PARTS = {
+    "pose_keypoints_2d": 25, "face_keypoints_2d": 70,
+    "hand_left_keypoints_2d": 21, "hand_right_keypoints_2d": 21,
+}  # fmt: skip
+"""Keys of a person in OpenPose's JSON, in the order of the points, with their numbers."""
+_NAME = re.compile(r"(.*?)([0-9]+)_keypoints\.json")
 
 
 def read_openpose(path: Path) -> NDArray[np.float32]:
-    """Read the keypoints of one video: float32 (frames, 137, 3) of x px, y px, confidence 0..1.
+    """Read the keypoints of one video: float32 (frames, 137, 3) of x px, y px, confidence.
+
+    `path` is a sheet (.xlsx), or the folder that OpenPose's `--write_json` wrote.
 
     Raises:
-        ArchiveError: The file is no sheet or has not 411 columns, or a cell is no number.
+        ArchiveError: The file is no sheet or has not 411 columns, or a cell is no number; or the
+            folder lacks a frame, or a file in it is not of BODY_25 or has two people.
     """
+    if path.is_dir():
+        return _read_folder(path)
     # Calamine ends its process on a cell far from the others: it asks for all cells in between.
     return isolated(_read, path, error=ArchiveError, do=_LARGE)
 
@@ -45,7 +60,7 @@ def _read(path: Path) -> NDArray[np.float32]:
             .to_python(skip_empty_area=False)  # row k is frame k: blank rows must stay
         )
     except (CalamineError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ArchiveError(path, f"not a readable xlsx ({error})") from None
+        raise ArchiveError(path, "not a readable xlsx", found=what_is(path, error)) from None
     columns = 3 * NUM_POINTS
     width = len(rows[0]) if rows else 0
     if width != columns:
@@ -78,3 +93,41 @@ def _first_text_cell(rows: Sequence[Sequence[object]]) -> tuple[str]:
             if not isinstance(cell, int | float):
                 return (f"row {number}, column {column} is no number; found {cell!r}",)
     return ("a cell is no number",)
+
+
+def _read_folder(folder: Path) -> NDArray[np.float32]:
+    matches = [_NAME.fullmatch(path.name) for path in folder.iterdir()]
+    numbers = sorted((match[1], int(match[2]), match[0]) for match in matches if match)
+    if not numbers:
+        raise ArchiveError(folder, "no keypoints in it", expected="*_keypoints.json, one per frame")
+    for (stem, number, name), (other, after, _) in pairwise(numbers):
+        if (other, after) != (stem, number + 1):
+            raise ArchiveError(
+                folder, f"no frame follows {name}", expected=f"{stem}{number + 1}",
+                found=f"{other}{after}", do="Give one video's files, one per frame",
+            )  # fmt: skip
+    return np.stack([_read_json(folder / name) for _, _, name in numbers])
+
+
+def _read_json(path: Path) -> NDArray[np.float32]:
+    """Read the points of the one person in a frame: float32 (137, 3); 0 where there is none."""
+    try:
+        people: list[dict[str, Any]] = json.loads(path.read_bytes())["people"]
+        points = [
+            np.concatenate([person.get(key) or [0] * 3 * n for key, n in _PARTS.items()])
+            for person in people
+        ]
+        points = [np.array(values, np.float32).reshape(-1, 3) for values in points]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ArchiveError(path, "not OpenPose's JSON", found=what_is(path)) from None
+    if len(points) > 1:
+        raise ArchiveError(
+            path, "more than one person", expected="one", found=str(len(points)),
+            do="Run OpenPose with '--number_people_max 1', or keep one person's points",
+        )  # fmt: skip
+    if points and len(points[0]) != NUM_POINTS:
+        raise ArchiveError(
+            path, "another number of points", expected=f"{NUM_POINTS} (BODY_25, face, hands)",
+            found=str(len(points[0])),
+        )  # fmt: skip
+    return points[0] if points else np.zeros((NUM_POINTS, 3), np.float32)

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmark.core.errors import ArchiveError, BenchmarkError
+from benchmark.core.foreign_file import what_is
 from benchmark.core.parent import reads
 
 if TYPE_CHECKING:
@@ -240,7 +241,8 @@ def open_tree(root: Path, folder: str, archive: str) -> Tree:
     try:
         names = [n for n in _opened(path).namelist() if not _is_junk(n.split("/")[0])]
     except (zipfile.BadZipFile, OSError) as error:
-        raise ArchiveError(path, f"not a readable zip ({error})", do="Fetch it again") from None
+        found = what_is(path, error)
+        raise ArchiveError(path, "not a readable zip", found=found, do="Fetch it again") from None
     if not names:
         raise ArchiveError(path, "the zip is empty", do="Fetch it again")
     if len({*names}) < len(names):

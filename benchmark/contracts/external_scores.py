@@ -9,6 +9,7 @@ import numpy as np
 from benchmark.contracts.foreign_table import is_number, read_table
 from benchmark.contracts.safe_pickle import read_pickle
 from benchmark.core.errors import FormatError
+from benchmark.core.foreign_file import stand_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,8 @@ def read_scores(path: Path, *, stream: str | None) -> Scores:
     """
     if not path.is_file():
         raise FormatError(path, "no such file")
+    if instead := stand_in(path):
+        raise FormatError(path, "no scores", found=instead, do="Fetch the file itself")
     match path.suffix.lower():
         case ".pkl" | ".pickle":
             return _of_dump(path, read_pickle(path), stream)

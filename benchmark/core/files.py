@@ -123,6 +123,9 @@ def inside(root: Path, relative: str) -> Path:
     """
     # A link inside may lead out: that is the user's own will. Hence no resolve(), which follows it.
     path = Path(os.path.abspath(root / relative))  # noqa: PTH100
-    if not path.is_relative_to(Path(os.path.abspath(root))):  # noqa: PTH100
+    # An absolute path below `root` leaves it as soon as the folder has another name.
+    if Path(relative).is_absolute() or not path.is_relative_to(
+        Path(os.path.abspath(root))  # noqa: PTH100
+    ):
         raise ValueError(f"{relative!r} leaves {root}")
     return path

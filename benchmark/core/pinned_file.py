@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 from pydantic import StringConstraints
 
 from benchmark.core.errors import ArchiveError
+from benchmark.core.foreign_file import stand_in
 from benchmark.core.schema import Strict
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -38,9 +39,11 @@ def verified(weights: WeightsFile, *, expected: str) -> Path:
         raise ArchiveError(path, "no such weights", expected=expected, do="See docs/weights.md")
     found = sha256(path)
     if found != weights.sha256:
+        instead = stand_in(path)
         raise ArchiveError(
-            path, "not the file whose hash is in params.yaml", expected=weights.sha256, found=found,
-            do="Fetch it again, or pin this one: 'mgbench weights check' prints its hash",
+            path, "not the file whose hash is in params.yaml", expected=weights.sha256,
+            found=instead or found, do="Fetch the file itself" if instead else
+            "Fetch it again, or pin this one: 'mgbench weights check' prints its hash",
         )  # fmt: skip
     return path
 

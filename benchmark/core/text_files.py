@@ -8,13 +8,15 @@ import re
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import ArchiveError
+from benchmark.core.foreign_file import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WHOLE = re.compile(r"-?[0-9]{1,9}")
-"""A whole number of at most nine digits: `int` would also take "1_0" and Arabic digits."""
+_WHOLE = re.compile(r"(-?[0-9]{1,9})(\.0*)?")
+# Of at most nine digits: `int` would also take "1_0" and Arabic digits. pandas writes whole numbers
+# as 10.0 once another cell of the column is empty.
 WIDE = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks of UTF-16, which spreadsheets call Unicode text."""
 
@@ -23,9 +25,11 @@ def read_text(path: Path) -> str:
     """Read the text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        ArchiveError: It is missing, or not UTF-8.
+        ArchiveError: It is missing, not UTF-8, or a page or pointer that lies instead of the file.
     """
     save = "Save it as UTF-8"
+    if path.is_file() and path.stat().st_size and (instead := stand_in(path)):
+        raise ArchiveError(path, "not the text itself", found=instead, do="Fetch the file itself")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -68,15 +72,21 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             yield where, row
 
 
+def whole(text: str) -> int | None:
+    """Convert `text` to a whole number; None if it is none, or has more than nine digits."""
+    match = _WHOLE.fullmatch(text.strip())
+    return int(match[1]) if match else None
+
+
 def whole_number(where: str, what: str, text: str) -> int:
     """Convert `text` to a whole number; `what` names the number in the message.
 
     Raises:
         ArchiveError: It is no whole number, or has more than nine digits.
     """
-    if not WHOLE.fullmatch(text.strip()):
+    if (number := whole(text)) is None:
         raise ArchiveError(where, f"{what} is no whole number", found=repr(text[:40]))
-    return int(text)
+    return number
 
 
 def once_each(places: dict[str, str], name: str, where: str, *, what: str = "clip") -> None:

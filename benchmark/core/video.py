@@ -11,16 +11,19 @@ import av.container
 import av.error
 import av.logging
 import numpy as np
+from av.codec.context import Flags
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.files import replacing
+from benchmark.core.foreign_file import claimed_size, what_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from av.container import InputContainer
+    from av.sidedata.sidedata import SideData
 
 RgbFrame = NDArray[np.uint8]
 
@@ -34,61 +37,95 @@ _SLACK = 0.5
 _FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,gif,apng,h264,hevc,m4v,mxf,nut,ogg,ivf"
 )
+_TELL_LENGTH = {"flv", "mxf", "ivf"}
+"""Formats that store seconds or frames; FFmpeg estimates them for others from what is there."""
+_TICKS = 90_000
+"""Units of a second in which a written video of a varying rate counts time."""
 
 
 class VideoInfo(NamedTuple):
-    """What a video file says of itself."""
+    """Size, rate and length of a video."""
 
     width: int
-    """Pixels, after the rotation that the file asks for."""
+    """Pixels of the picture as a player shows it, turned and mirrored."""
     height: int
     fps: float
-    """Mean over the file where the rate varies."""
+    """Mean over the file, by the times of its frames."""
     frames: int
-    """Counted packets, not the claim of the header."""
+    """Those that a player shows."""
+
+
+class Timeline(NamedTuple):
+    """When each frame of a video is on the screen.
+
+    The times are the file's own time stamps, counted from its first picture. A file without time
+    stamps, or whose time stamps go back, has the rate of its header.
+    """
+
+    edges: NDArray[np.float64]
+    """Seconds at which each frame appears, and at which the last one ends: (frames + 1,)."""
+
+    def nearest(self, seconds: float) -> int:
+        """Return the edge closest to a time: the number of a frame, or that behind the last one."""
+        middles = (self.edges[1:] + self.edges[:-1]) / 2
+        # Half a frame is always rounded down: rounding errors decide nothing.
+        return int(np.searchsorted(middles, seconds - 1e-6))
+
+    def part(self, start: int, end: int) -> Timeline:
+        """Return the times of the frames from `start` to before `end`."""
+        return Timeline(self.edges[start : end + 1])
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second."""
+        return (len(self.edges) - 1) / float(self.edges[-1] - self.edges[0])
+
+    def unless_steady(self) -> Timeline | None:
+        """Return these times; None where all frames are as long, up to 2 ms of rounding."""
+        gaps = np.diff(self.edges)
+        return self if np.ptp(gaps) > 0.002 else None
 
 
 def read_frames(path: Path) -> Iterator[RgbFrame]:
     """Decode all frames in presentation order, upright: uint8 (H, W, 3) RGB.
 
     Frame k is the k-th picture that a player shows, whatever its time: a variable rate skips and
-    repeats nothing. A rotation that the file asks for is applied, as OpenCV and players do.
+    repeats nothing. The rotation or mirroring that the file asks for is applied, as players do.
 
     Raises:
-        ArchiveError: The file is missing, is damaged, ends before its declared last frame, or
-            changes its size on the way.
+        ArchiveError: The file is missing, is no video, is damaged, ends early, or changes its size
+            on the way.
     """
-    decoded = 0
-    # Counting the packets first costs little, and it finds a cut file before the first frame.
+    for frame in _decoded(path):
+        yield _upright(frame)
+
+
+def _decoded(path: Path) -> Iterator[av.VideoFrame]:
+    count, size = 0, (0, 0)
     with _open(path) as container:
         stream = _video_stream(container, path)
-        declared = _shown(container, stream, path)
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        first: tuple[int, ...] | None = None
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
                     raise ArchiveError(
-                        path, f"frame {decoded} is damaged", expected="a clean frame",
+                        path, f"frame {count} is damaged", expected="a clean frame",
                         found="a decoding error", do=_AGAIN,
                     )  # fmt: skip
-                picture = _upright(frame)
-                first = first or picture.shape
-                if picture.shape != first:
+                size = _size(frame) if count == 0 else size
+                if _size(frame) != size:
                     raise ArchiveError(
-                        path, f"frame {decoded} has another size",
-                        expected=f"{first[1]}x{first[0]}",
-                        found=f"{picture.shape[1]}x{picture.shape[0]}", do=_AGAIN,
+                        path, f"frame {count} has another size", expected="{}x{}".format(*size),
+                        found="{}x{}".format(*_size(frame)), do="Cut the video there",
                     )  # fmt: skip
-                yield picture
-                decoded += 1
+                yield frame
+                count += 1
         except av.error.FFmpegError as error:
             raise ArchiveError(
-                path, f"decoding fails after {decoded} frames", expected=f"{declared} frames",
+                path, f"decoding fails after {count} frames", expected="clean frames to the end",
                 found=str(error.strerror), do=_AGAIN,
             ) from error  # fmt: skip
-    _check_count(path, decoded, declared)
+    if count == 0:
+        raise ArchiveError(path, "no frame in it can be decoded", do=_AGAIN)
 
 
 def frames_at(path: Path, numbers: Iterable[int]) -> Iterator[tuple[int, RgbFrame]]:
@@ -110,79 +147,102 @@ def frames_at(path: Path, numbers: Iterable[int]) -> Iterator[tuple[int, RgbFram
         if number == last:
             return
     raise ArchiveError(
-        path, "ended too early", expected=f"{last + 1} frames", found=f"{number + 1}", do=_AGAIN
+        path, "ended too early", expected=f"{last + 1} frames", found=f"{number + 1}"
     )
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """Return whether to exchange x and y, then mirror left-right, then upside down."""
+    matrix: SideData | None = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, False, False
+    # x' = a x + c y, y' = b x + d y; of a turn by another angle, the nearest right angle.
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
 
 
 def _upright(frame: av.VideoFrame) -> RgbFrame:
     picture = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+    is_turned, left_right, up_down = _orientation(frame)
+    if is_turned:
+        picture = picture.transpose(1, 0, 2)
+    return np.ascontiguousarray(picture[:: -1 if up_down else 1, :: -1 if left_right else 1])
+
+
+def _size(frame: av.VideoFrame) -> tuple[int, int]:
+    is_turned, _, _ = _orientation(frame)
+    return (frame.height, frame.width) if is_turned else (frame.width, frame.height)
 
 
 def probe(path: Path) -> VideoInfo:
-    """Read the upright size, mean rate and counted frames of a video; it decodes one frame.
+    """Read the size, mean rate and number of frames of a video; it decodes every frame.
 
     Raises:
-        ArchiveError: The file is missing, is damaged, or holds fewer frames than declared.
+        ArchiveError: As `read_frames`: whoever reads the video afterwards meets no other fault.
     """
+    return _examined(path)[0]
+
+
+def timeline(path: Path) -> Timeline:
+    """Read when each frame of a video is on the screen.
+
+    Raises:
+        ArchiveError: As `read_frames`.
+    """
+    return _examined(path)[1]
+
+
+_last: dict[object, tuple[VideoInfo, Timeline]] = {}
+
+
+def _examined(path: Path) -> tuple[VideoInfo, Timeline]:
+    """Decode a video once; the answer of the last one is kept."""
+    # The packets do not tell how many frames come out: some hold no picture of their own (VP8 and
+    # VP9), some hold half of one, and some refer to pictures that a cut removed.
+    state = path.stat() if path.is_file() else None
+    key = state and (path.resolve(), state.st_size, state.st_mtime_ns)
+    if key not in _last:
+        shown = [(frame.pts, frame.duration or 0, _size(frame)) for frame in _decoded(path)]
+        _last.clear()
+        _last[key] = _answer(path, shown)
+    return _last[key]
+
+
+def _answer(
+    path: Path, shown: list[tuple[int | None, int, tuple[int, int]]]
+) -> tuple[VideoInfo, Timeline]:
+    """Make the answer of the time stamp, duration (both in ticks) and size of each frame."""
     with _open(path) as container:
         stream = _video_stream(container, path)
-        frames = _shown(container, stream, path)
-        rate = stream.average_rate
-        if not rate:
+        header = float(stream.average_rate or stream.guessed_rate or 0)
+        tick = float(stream.time_base or 0)
+        tells = container.format.name in _TELL_LENGTH and len(container.streams) == 1
+        wanted = (container.duration or 0) / av.time_base if tells else 0
+    stamps = [pts for pts, *_ in shown if pts is not None]
+    times = np.array(stamps) * tick
+    gaps = np.diff(times)
+    if len(stamps) < len(shown) or (gaps < 0).any() or not (gaps.any() or header):
+        if not header:
             raise ArchiveError(path, "no frame rate", expected="a rate", found="none", do=_AGAIN)
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        try:
-            first = next(container.decode(stream), None)
-        except av.error.FFmpegError as error:
-            raise ArchiveError(
-                path, "the first frame cannot be decoded", expected="a picture",
-                found=str(error.strerror), do=_AGAIN,
-            ) from error  # fmt: skip
-        if first is None:
-            raise ArchiveError(path, "no frame", expected=f"{frames}", found="none", do=_AGAIN)
-        size = (first.width, first.height)
-        width, height = size[::-1] if round(first.rotation / 90) % 2 else size
-    return VideoInfo(width, height, float(rate), frames)
-
-
-def _shown(container: InputContainer, stream: VideoStream, path: Path) -> int:
-    """Count the frames to show by their packets; fewer than declared is an error."""
-    packets, hidden, end = 0, 0, 0.0
-    try:
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_corrupt:
-                packets += 1
-                hidden += packet.is_discard  # an edit list cuts it away; no player shows it
-                shown = packet.dts if packet.pts is None else packet.pts
-                ticks = (shown or 0) + (packet.duration or 0)
-                end = max(end, float(ticks * (stream.time_base or 0)))
-    except av.error.FFmpegError as error:
+        edges = np.arange(len(shown) + 1) / header
+        return VideoInfo(*shown[0][2], header, len(shown)), Timeline(edges)
+    usual = float(np.median(gaps[gaps > 0])) if gaps.any() else 1 / header
+    lengths = np.array([duration for _, duration, _ in shown]) * tick
+    # Matroska takes durations from the header, which may be wrong as they show; some writers give
+    # the last frame one tick, as if it were not seen.
+    are_true = np.isclose(np.median(lengths), usual, rtol=0.1, atol=2 * tick)
+    last = float(lengths[-1]) if are_true and lengths[-1] > usual / 2 else usual
+    if times[-1] + last < wanted - _SLACK:
         raise ArchiveError(
-            path, "the packets cannot be read", expected=f"{stream.frames} frames",
-            found=str(error.strerror), do=_AGAIN,
-        ) from error  # fmt: skip
-    # The header of an AVI counts the frames that a camera dropped as well.
-    declared = 0 if container.format.name == "avi" else stream.frames
-    _check_count(path, packets, declared)
-    if not declared:
-        _check_end(path, container, end)
-    return packets - hidden
-
-
-def _check_end(path: Path, container: InputContainer, end: float) -> None:
-    # Matroska and others count no frames but tell their length; a transport stream tells neither.
-    # Beside other streams, the length may be that of the sound.
-    if container.duration is None or len(container.streams) != 1:
-        return
-    wanted = (container.duration + max(0, container.start_time or 0)) / av.time_base
-    if end < wanted - _SLACK:
-        raise ArchiveError(
-            path, "the video ends early", expected=f"{wanted:.2f} s", found=f"{end:.2f} s",
-            do=_AGAIN,
+            path, "the video ends early", expected=f"{wanted:.2f} s",
+            found=f"{times[-1] + last:.2f} s", do=_AGAIN,
         )  # fmt: skip
+    edges = np.append(times, times[-1] + last) - times[0]
+    rate = Timeline(edges).fps
+    # A header of 30000/1001 is exact, and time stamps are rounded; one of 1000 is wrong.
+    if header and abs(len(shown) / header - len(shown) / rate) <= 2 * tick:
+        rate = header
+    return VideoInfo(*shown[0][2], rate, len(shown)), Timeline(edges)
 
 
 def write_video(
@@ -223,11 +283,12 @@ class VideoWriter:
         gop: Frames per closed group of pictures, at most.
         preset: Effort of x264.
         pixels: Layout of the stored colors; yuv420p halves their resolution.
+        times: When each frame appears, where that is not one frame after the other at `fps`.
     """
 
     def __init__(
         self, file: BinaryIO, fps: float, *, crf: int, gop: int, preset: str,
-        pixels: str = "yuv420p",
+        pixels: str = "yuv420p", times: Timeline | None = None,
     ) -> None:  # fmt: skip
         self.frames = 0
         self._open = True
@@ -238,6 +299,10 @@ class VideoWriter:
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
         self._stream.pix_fmt = pixels
         self._stream.thread_count = 1
+        self._times = times and times.edges - times.edges[0]
+        if self._times is not None:
+            self._stream.codec_context.time_base = Fraction(1, _TICKS)
+            self._stream.codec_context.flags |= Flags.frame_duration
 
     def __enter__(self) -> Self:
         """Enter with a writer that is ready for `add`."""
@@ -248,6 +313,9 @@ class VideoWriter:
         if self.frames == 0:
             self._stream.height, self._stream.width = rgb.shape[:2]
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        if self._times is not None:
+            begin, end = (round(s * _TICKS) for s in self._times[self.frames : self.frames + 2])
+            frame.pts, frame.duration, frame.time_base = begin, end - begin, Fraction(1, _TICKS)
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
@@ -272,15 +340,20 @@ class VideoWriter:
 
 def _open(path: Path) -> InputContainer:
     if not path.is_file():
+        raise ArchiveError(path, "no such video", expected="a video file", found="nothing")
+    # First, since it costs little: a cut file is found before its first frame.
+    if (claimed := claimed_size(path) or 0) > (size := path.stat().st_size):
         raise ArchiveError(
-            path, "no such video", expected="a video file", found="nothing", do=_AGAIN
-        )
+            path, "the file is cut: the video ends early", found=f"{size:,}",
+            expected=f"at least {claimed:,} bytes", do=_AGAIN,
+        )  # fmt: skip
     try:
-        return av.open(str(path), options={"format_whitelist": _FORMATS})
+        # With the protocol, since FFmpeg would take what stands before a colon for one.
+        return av.open(f"file:{path}", options={"format_whitelist": _FORMATS})
     except av.error.FFmpegError as error:
         raise ArchiveError(
-            path, "not a readable video", expected="a video file", found=str(error.strerror),
-            do=_AGAIN,
+            path, "not a readable video", expected="a video file",
+            found=what_is(path, error.strerror),
         ) from error  # fmt: skip
 
 
@@ -288,16 +361,10 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     stream = container.streams.best("video")  # not the cover picture of a music player
     # A file cut within its index may still name a stream, but one without a decoder.
     if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        kinds = ", ".join(dict.fromkeys(one.type for one in container.streams)) or "nothing"
         raise ArchiveError(
-            path, "no readable picture in it", expected="a video stream", found="none", do=_AGAIN
-        )
+            path, "no readable picture in it", expected="a video stream",
+            found=f"{kinds} ({container.format.long_name})",
+        )  # fmt: skip
     stream.codec_context.thread_count = 1
     return stream
-
-
-def _check_count(path: Path, counted: int, declared: int) -> None:
-    if counted == 0 or (declared and counted < declared):
-        raise ArchiveError(
-            path, "the video ends early", expected=f"{declared or 'some'} frames",
-            found=f"{counted}", do=_AGAIN,
-        )  # fmt: skip

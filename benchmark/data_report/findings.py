@@ -106,6 +106,13 @@ def _gaps(scan: ArchiveScan) -> Iterator[Finding]:
         f"{100 * float(scan.unseen().mean()):.1f} % of all points have confidence 0; worst clip "
         f"{worst}: {100 * gaps[worst]:.1f} %",
     )
+    if doubtful := [video for video in scan.videos if video.doubt]:
+        first = doubtful[0]
+        yield Finding(
+            "note",
+            f"KEYPOINTS MAY NOT BE PIXELS of {len(doubtful)} videos, the first {first.video}: "
+            f"{first.doubt}?",
+        )
     if empty := [clip for clip, missing in gaps.items() if missing >= 1]:
         first = ", ".join(empty[:NAMED])
         yield Finding("note", f"{len(empty)} clips have no seen point at all, the first: {first}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from benchmark.archives.keypoints import Arrays, Sheets
+from benchmark.archives.keypoints import Arrays, Sheets, doubt_about
 from benchmark.archives.raw_files import probe_raw
 from benchmark.archives.union import open_archive
 from benchmark.contracts.skeletons import OPENPOSE36
@@ -61,6 +61,8 @@ class VideoScan:
     seen_frames: int
     """Frames within clips whose points were counted."""
     samples: tuple[SampleFrame, ...]
+    doubt: str
+    """Why its keypoints may not be pixels of it; empty where they look right."""
     faults: tuple[str, ...]
 
     @property
@@ -175,6 +177,7 @@ def _scan_video(job: _Job, *, layout: Layout | None) -> VideoScan:
         sheet_rows=rows, unseen=unseen, seen_frames=sum(map(len, points_of.values())),
         gaps={clip: float((p[..., 2] <= 0).mean()) for clip, p in points_of.items()},
         samples=tuple(samples), faults=tuple(str(fault) for fault in faults.errors),
+        doubt=doubt_about([*points_of.values()], (first.width, first.height)),
     )  # fmt: skip
 
 

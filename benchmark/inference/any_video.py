@@ -7,8 +7,9 @@ print(recognized[0].top(3))
 
 from __future__ import annotations
 
+import json
 import tempfile
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,14 +17,24 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from benchmark.archives.keypoints import check_points
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
-from benchmark.core.errors import ArchiveError, MismatchError, ParamsError
-from benchmark.core.video import probe
+from benchmark.core.errors import (
+    ArchiveError,
+    BenchmarkError,
+    ManyFaults,
+    MismatchError,
+    ParamsError,
+)
+from benchmark.core.foreign_file import what_is
+from benchmark.core.video import probe, timeline
+from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, read_edition
 from benchmark.inference.predict import predict
 from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
+from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.modalities.one_file import Span
 from benchmark.params.params import Params, read_params
 from benchmark.tracking.store import find_root
@@ -34,9 +45,12 @@ from submission.fusion.fuse import blended
 from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from benchmark.core.video import Timeline
+    from benchmark.modalities.union import Modality
 
 
 class ValScore(NamedTuple):
@@ -179,12 +193,25 @@ def _val_score(
     return ValScore(fit_temperature(p, clips.labels()), top1)
 
 
-def sliding_windows(frames: int, length: int, step: int) -> list[Span]:
-    """Return windows of `length` frames, `step` apart; the last one ends with the video."""
-    if length >= frames:
-        return [Span(0, frames)]
-    starts = [*range(0, frames - length, step), frames - length]
-    return [Span(start, start + length) for start in starts]
+def sliding_windows(times: Timeline, whole: Span, length: float, step: float) -> list[Span]:
+    """Return windows of `length` seconds, `step` seconds apart, each of at least one frame.
+
+    Args:
+        times: When each frame of the video is on the screen.
+        whole: The part of the video; the last window ends with it.
+        length: Seconds of a window; that of a part that is shorter is the whole part.
+        step: Seconds from the start of a window to that of the next.
+    """
+    first, last = (float(times.edges[edge]) for edge in whole)
+    if length >= last - first:
+        return [whole]
+    starts = np.append(np.arange(first, last - length, step), last - length)
+    spans = []
+    for start in starts.tolist():
+        begin = min(times.nearest(start), whole.end - 1)
+        spans.append(Span(begin, max(begin + 1, times.nearest(start + length))))
+    # While one frame stands still, several windows are the same.
+    return list(dict.fromkeys(spans))
 
 
 def recognize(
@@ -209,11 +236,13 @@ def recognize(
         needs_points(metadata.modality) for metadata in system.metadata.values()
     ):
         system = system.without_points()
-    info = probe(video)
+    info, edges = probe(video), timeline(video).edges.tolist()
+    if points is not None:
+        check_points(points, info[:2], where="points")
     spans = list(windows or [Span(0, info.frames)])
     # The code of the stages indexes, prepares and predicts the windows, so that they get the
     # probabilities that `dvc repro` would give to clips of these frames.
-    with tempfile.TemporaryDirectory(prefix="mgbench-") as name:
+    with tempfile.TemporaryDirectory(prefix="mgbench-") as name, named(video, Path(name)):
         work = Path(name)
         (work / "raw").mkdir()
         archive = video_archive(
@@ -225,9 +254,24 @@ def recognize(
     if system.val_score is not None:
         p = apply_temperature(p, system.val_score.temperature)
     return [
-        Recognized(span, span.start / info.fps, span.end / info.fps, row, system.edition.classes)
+        Recognized(span, edges[span.start], edges[span.end], row, system.edition.classes)
         for span, row in zip(spans, p, strict=True)
     ]
+
+
+@contextmanager
+def named(video: Path, work: Path) -> Iterator[None]:
+    """Let errors of the archive in `work`, which the user never sees, name the video."""
+    try:
+        yield
+    except BenchmarkError as error:
+        for path in (work / "raw").iterdir():
+            error.rename(str(path), str(video) if path.is_symlink() else path.name)
+        if isinstance(error, ManyFaults):
+            # Without the advice about params.yaml: the video has no entry there.
+            lines = [line.removeprefix(f"{video}: ") for line in error.lines]
+            raise ArchiveError(video, "; ".join(lines)) from None
+        raise
 
 
 def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArray[np.float64]:
@@ -236,9 +280,12 @@ def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArr
     folders: dict[str, Path] = {}
     predictions: list[Probabilities] = []
     for name, metadata in system.metadata.items():
-        key = metadata.modality.model_dump_json()
+        prepared = system.root / "data" / metadata.edition
+        prepared /= system.params.experiments[name].modality
+        spec = with_levels(metadata.modality, prepared)
+        key = spec.model_dump_json()
         if key not in folders:
-            folders[key] = archive.modality(metadata.modality, work / f"modality{len(folders)}")
+            folders[key] = archive.modality(spec, work / f"modality{len(folders)}")
         recipe = system.params.recipes[system.params.experiments[name].recipe]
         model = system.root / "models" / name
         prediction = predict(model, folders[key], archive.clips, "test", recipe)
@@ -248,13 +295,26 @@ def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArr
     return fused.aligned(ids).p.astype(np.float64)
 
 
+def with_levels(spec: Modality, prepared: Path) -> Modality:
+    """Give depth whose scale was found in the training clips the levels of the `prepared` data.
+
+    Raises:
+        FormatError: They are needed, and the manifest of the prepared data is missing.
+    """
+    if not isinstance(spec, DepthModality) or isinstance(spec.scale, FixedScale):
+        return spec
+    _, told = FORMAT.read(prepared / FILE, do="Its depth scale is needed: run 'dvc repro prepare'")
+    levels = FixedScale(kind="fixed", **json.loads(told["spec"])["levels"])
+    return spec.model_copy(update={"scale": levels})
+
+
 def read_points(path: Path) -> NDArray[np.float32]:
-    """Read a skeleton from .npy, float32 (T, J, 3), or from an OpenPose sheet (.xlsx).
+    """Read a skeleton from .npy, float32 (T, J, 3), or OpenPose's sheet (.xlsx) or folder of JSON.
 
     Raises:
         ArchiveError: The file has neither format, or is damaged.
     """
-    if path.suffix.lower() == ".xlsx":
+    if path.is_dir() or path.suffix.lower() == ".xlsx":
         from benchmark.archives.openpose import read_openpose
 
         return read_openpose(path)
@@ -263,8 +323,8 @@ def read_points(path: Path) -> NDArray[np.float32]:
     except (ValueError, EOFError, OSError, BadZipFile):
         points = None
     if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
-        expected = ".npy of numbers, or OpenPose's .xlsx"
-        raise ArchiveError(path, "not a skeleton", expected=expected)
+        expected = ".npy of numbers, or OpenPose's .xlsx or folder of JSON"
+        raise ArchiveError(path, "not a skeleton", expected=expected, found=what_is(path))
     if points.ndim != 3 or points.shape[2] != 3:
         raise ArchiveError(
             path, "not a skeleton", expected="(frames, points, 3)", found=str(points.shape)

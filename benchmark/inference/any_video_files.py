@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from benchmark.core.files import csv_text, replacing, write_text
 from benchmark.core.resize import rescaled
-from benchmark.core.video import VideoWriter, frames_at, probe
+from benchmark.core.video import VideoWriter, frames_at, probe, timeline
 from benchmark.plots.figures import COLORS, MARKERS, plain, save
 
 if TYPE_CHECKING:
@@ -124,15 +124,17 @@ def write_annotated(windows: Sequence[Recognized], video: Path, out: Path) -> No
     Raises:
         ArchiveError: The video is damaged.
     """
-    info = probe(video)
+    height = probe(video).height
     start, end = windows[0].span.start, max(window.span.end for window in windows)
     middle = np.array([(window.span.start + window.span.end) / 2 for window in windows])
-    scale = max(1.0, MIN_HEIGHT / info.height)
+    times, scale = timeline(video).part(start, end), max(1.0, MIN_HEIGHT / height)
     bar = tqdm(total=end - start, desc=out.name, unit="frame", disable=None)
     with (
         replacing(out) as work,
         work.open("wb") as file,
-        VideoWriter(file, info.fps, crf=20, gop=24, preset="fast") as writer,
+        VideoWriter(
+            file, times.fps, crf=20, gop=24, preset="fast", times=times.unless_steady()
+        ) as writer,
     ):
         for number, frame in frames_at(video, range(start, end)):
             nearest = windows[int(np.abs(middle - number).argmin())]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from benchmark.core.video import Timeline
     from benchmark.modalities.modality import Frame, FrameExtractor
     from benchmark.modalities.pose.mediapipe_points import PoseModels
     from benchmark.modalities.union import Modality
@@ -219,18 +220,22 @@ def write_arrays(out: Path, values: Iterable[Values], span: Span, config: str) -
 
 
 def write_pictures(
-    out: Path, picture: Callable[[Values], Frame], values: Iterable[Values], fps: float
+    out: Path, picture: Callable[[Values], Frame], values: Iterable[Values], times: Timeline
 ) -> None:
-    """Write a video to look at, as fast as the source.
+    """Write a video to look at, each frame as long on the screen as in the source.
 
     Args:
         out: The file.
         picture: Turns values into a frame, uint8 (H, W, 3), even sides.
         values: Of every frame, in order.
-        fps: Frames per second.
+        times: When each of the frames is on the screen.
     """
     with ExitStack() as stack:
         file = stack.enter_context(stack.enter_context(replacing(out)).open("wb"))
-        writer = stack.enter_context(VideoWriter(file, fps, crf=CRF, gop=GOP, preset=PRESET))
+        writer = stack.enter_context(
+            VideoWriter(
+                file, times.fps, crf=CRF, gop=GOP, preset=PRESET, times=times.unless_steady()
+            )
+        )
         for value in values:
             writer.add(picture(value))

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
+import numpy as np
 
 from benchmark.archives.archive import advice
 from benchmark.archives.union import open_archive
@@ -19,6 +20,7 @@ from benchmark.core.errors import ArchiveError
 from benchmark.core.video import VideoWriter, read_frames
 from benchmark.data import manifest
 from benchmark.data.manifest import ManifestRow, write_manifest
+from benchmark.data.readers import readable_width
 from benchmark.data.statistics import ChannelCounts
 from benchmark.modalities import shards
 
@@ -198,7 +200,9 @@ class _Packing:
     def _write(self, values: Iterable[Values]) -> None:
         for value in values:
             frame = self.render(value)
-            self.writer.add(frame)
+            more = readable_width(frame.shape[1]) - frame.shape[1]
+            # The manifest has the true width: the reader cuts the repeated last column off.
+            self.writer.add(np.pad(frame, ((0, 0), (0, more), (0, 0)), "edge") if more else frame)
             self.counts.add(frame)
             self.shape = (frame.shape[0], frame.shape[1])
 

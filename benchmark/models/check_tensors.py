@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch.serialization import safe_globals
 
 from benchmark.core.errors import ArchiveError
+from benchmark.core.foreign_file import what_is
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,18 +67,20 @@ def read_checkpoint(
         content = _content(path)
     except Exception as error:  # a damaged file makes torch raise almost anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ArchiveError(path, "cannot be read", expected=expected, found=reason, do=do) from None
+        found = what_is(path, reason)
+        raise ArchiveError(path, "cannot be read", expected=expected, found=found, do=do) from None
     tensors = content
     for nest in NESTS:
         if isinstance(tensors, dict) and isinstance(tensors.get(nest), dict):
             tensors = tensors[nest]
     if not isinstance(tensors, dict) or not tensors or not all(map(_is_named, tensors.items())):
-        raise ArchiveError(
-            path, "holds something else than named tensors", expected=expected, do=do
-        )
-    # DistributedDataParallel puts this word before every name.
-    prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
-    named = {name.removeprefix(prefix): x.detach() for name, x in tensors.items()}
+        wrong, found = "holds something else than named tensors", what_is(path)
+        raise ArchiveError(path, wrong, expected=expected, found=found, do=do)
+    # torch.compile puts its word before the names of what it compiles, DistributedDataParallel its
+    # own before every name.
+    named = {name.replace("_orig_mod.", ""): x.detach() for name, x in tensors.items()}
+    while all(name.startswith("module.") for name in named):
+        named = {name.removeprefix("module."): x for name, x in named.items()}
     return Checkpoint(named, content)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from benchmark.core.errors import ParamsError
+from benchmark.core.foreign_file import stand_in
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.core.schema import Strict, read_yaml
 
@@ -115,6 +116,8 @@ def published_state(
     if not path.is_file():
         return FileState("note", "absent", None)
     actual, size = digest(path), f"{path.stat().st_size:,} bytes"
+    if instead := stand_in(path):
+        return FileState("fault", f"{size}; WRONG: {instead}", actual)
     if entry.sha256_begins is None:
         return FileState("note", f"{size}; no published hash: pin it", actual)
     if actual.startswith(entry.sha256_begins):
@@ -130,6 +133,8 @@ def pinned_state(weights: WeightsFile, digest: Callable[[Path], str] = sha256) -
     if not path.is_file():
         return FileState("fault", f"{path}: missing", None)
     actual = digest(path)
+    if instead := stand_in(path):
+        return FileState("fault", f"{path}: WRONG: {instead}", actual)
     if actual != weights.sha256:
         text = f"{path}: WRONG: SHA-256 {actual}, pinned {weights.sha256}"
         return FileState("fault", text, actual)

@@ -7,22 +7,30 @@ from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 import os
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from pydantic import BaseModel
 
+from benchmark.challenges.challenge import FOLDER as CHALLENGES
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.findings import has_fault
 from benchmark.core.schema import read_yaml
-from benchmark.editions.edition import FOLDER, read_edition
+from benchmark.editions.edition import FOLDER, FOREIGN, read_edition
 from benchmark.params.params import EditionUse, read_params
 from benchmark.runtime.parallel import usable_cores
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmark.editions.edition import Edition
+
+
+TAKEN = ("raw", "test_labels")
+"""Other folders of data/, where each edition has its own."""
 
 
 class EditionsSection(BaseModel):
@@ -84,26 +92,48 @@ def new(name: str, source: Path, preset: str) -> None:
     from benchmark.presets.preset import SHIPPED, make_test_labels_folder, preset_file, stored_path
 
     with mistakes_shown():
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in SHIPPED:
+        taken = {*SHIPPED, FOREIGN, *TAKEN, *(p.stem for p in CHALLENGES.glob("*.yaml"))}
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or name in taken:
             wrong, do = f"'{name}' is not an edition name", "Choose another name"
-            wanted = f"small letters, digits and _, other than {' and '.join(SHIPPED)}"
+            wanted = f"small letters, digits and _, other than {', '.join(sorted(taken))}"
             raise ParamsError("NAME", wrong, expected=wanted, do=do)
         current = read_params(PARAMS)
         base, out = preset_file(preset, current.preset, PARAMS), stored_path(name, PARAMS)
         path, raw = FOLDER / f"{name}.yaml", Path("data/raw") / name
+        present = out if out.is_file() else PARAMS if current.preset == name else None
+        if present and name not in (used := read_yaml(present, EditionsSection).editions):
+            wrong, found = f"is a preset '{name}' already", f"one of {', '.join(used)}"
+            wanted, do = f"one of edition {name}", "Choose another name"
+            raise ParamsError(present, wrong, expected=wanted, found=found, do=do)
         # Raises before the first file is written.
         made = _updated(path, describe(name, source))
-        _link(raw, source)
-        write_text(path, yaml_text(made.model_dump(mode="json")))
+        with _all_or_none(path, out):
+            write_text(path, yaml_text(made.model_dump(mode="json")))
+            told = f"preset '{name}' exists already and is not changed"
+            if present is None:
+                params = current if base == PARAMS else read_params(base)
+                kept = write_own_params(base, params, name, source, out)
+                told = f"wrote {out}: {', '.join(kept)}"
+            _link(raw, source)
         make_test_labels_folder(name)
         click.echo(f"wrote {path}: {len(made.classes)} classes; clips are linked to {raw}")
-        if out.is_file() or current.preset == name:
-            click.echo(f"preset '{name}' exists already and is not changed")
-        else:
-            params = current if base == PARAMS else read_params(base)
-            kept = write_own_params(base, params, name, source, out)
-            click.echo(f"wrote {out}: {', '.join(kept)}")
+        click.echo(told)
     click.echo(f"next: 'mgbench data check {name}', 'mgbench preset use {name}', 'dvc repro'")
+
+
+@contextmanager
+def _all_or_none(*files: Path) -> Iterator[None]:
+    """Give the files back what they held before if the block fails."""
+    before = {file: file.read_bytes() if file.is_file() else None for file in files}
+    try:
+        yield
+    except BaseException:
+        for file, content in before.items():
+            if content is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_bytes(content)
+        raise
 
 
 def _updated(path: Path, made: Edition) -> Edition:

@@ -75,7 +75,9 @@ def modality() -> None:
     "--end", type=click.IntRange(1), help="Frame after the last one; default: all frames."
 )
 @click.option(
-    "--keypoints", type=existing, help="OpenPose sheet (.xlsx) of the video, for joint and limb."
+    "--keypoints",
+    type=existing,
+    help="OpenPose's sheet or JSON folder of the video, for joint and limb.",
 )
 @click.option("--pose", type=existing, help="Instead of --keypoints: MediaPipe's pose model.")
 @click.option("--hands", type=existing, help="MediaPipe's hand model.")
@@ -91,7 +93,7 @@ def modality() -> None:
 def make(kind: str, video: Path, out: Path, start: int, end: int | None, **config: Any) -> None:
     """Make modality KIND of VIDEO, as arrays or as a video to look at."""
     # Imported here, as in all commands: torch and OpenCV take seconds, and --help must not.
-    from benchmark.core.video import probe
+    from benchmark.core.video import probe, timeline
     from benchmark.modalities.one_file import span_of, write_arrays, write_pictures
 
     with mistakes_shown():
@@ -103,7 +105,7 @@ def make(kind: str, video: Path, out: Path, start: int, end: int | None, **confi
         if out.suffix == ".npz":
             write_arrays(out, made.values, source.span, made.config)
         else:
-            write_pictures(out, made.picture, made.values, info.fps)
+            write_pictures(out, made.picture, made.values, timeline(video).part(*source.span))
     first, end = source.span
     click.echo(f"wrote {out}: {kind} of frames {first} to {end - 1} of {video}")
 
@@ -127,6 +129,7 @@ def _frames(kind: str, source: Source, config: dict[str, Any]) -> Made:
 
 
 def _maps(kind: str, source: Source, config: dict[str, Any]) -> Made:
+    from benchmark.archives.keypoints import check_points
     from benchmark.modalities.one_file import Maps, estimated_points, frames_of, sheet_points
     from benchmark.modalities.pose.mediapipe_points import PoseModels
 
@@ -140,6 +143,7 @@ def _maps(kind: str, source: Source, config: dict[str, Any]) -> Made:
     video, info, span = source
     if keypoints is not None:
         points = sheet_points(keypoints, span)
+        check_points(points, (info.width, info.height), where=keypoints)
     else:
         models = PoseModels(pose, config["hands"], config["face"])
         points = estimated_points(frames_of(video, span), models, info.fps)

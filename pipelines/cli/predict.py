@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.core.video import VideoInfo
+    from benchmark.core.video import Timeline, VideoInfo
     from benchmark.inference.any_video import Recognized, System
     from benchmark.modalities.one_file import Span
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     help="Seconds between windows; half a window if not given.",
 )
 @click.option(
-    "--skeleton", type=existing, help=".npy (frames, points, 3), or an OpenPose sheet (.xlsx)."
+    "--skeleton",
+    type=existing,
+    help=".npy (frames, points, 3), or OpenPose's sheet (.xlsx) or JSON folder.",
 )
 @click.option("--pose", type=existing, help="Instead of --skeleton, models of MediaPipe: pose,")
 @click.option("--hands", type=existing, help="hands,")
@@ -47,7 +49,7 @@ def predict(
     hands: Path | None, face: Path | None,
 ) -> None:  # fmt: skip
     """Say which gestures VIDEO shows: the whole, a part, or window by window."""
-    from benchmark.core.video import probe
+    from benchmark.core.video import probe, timeline
     from benchmark.inference.any_video import open_system, recognize
     from benchmark.inference.any_video_files import write_all
     from benchmark.inference.video_archive import needs_points
@@ -55,7 +57,7 @@ def predict(
     with mistakes_shown():
         _check_out(out, video)
         info = probe(video)
-        spans = _windows(video, info, start, end, window, step)
+        spans = _windows(timeline(video), start, end, window, step)
         system = open_system(name)
         with_points = [
             key for key, metadata in system.metadata.items() if needs_points(metadata.modality)
@@ -124,21 +126,20 @@ def _check_out(out: Path | None, video: Path) -> None:
 
 
 def _windows(
-    video: Path, info: VideoInfo, start: float | None, end: float | None, window: float | None,
+    times: Timeline, start: float | None, end: float | None, window: float | None,
     step: float | None,
 ) -> list[Span]:  # fmt: skip
     """Convert the options from seconds to windows in frames; the last one ends with the part.
 
     Args:
-        video: The video, for error messages.
-        info: Its number of frames and its frame rate.
+        times: When each frame of the video is on the screen.
         start: First second of the part, or None.
         end: Last second of the part, or None.
         window: Seconds of a window, or None for the part as one.
         step: Seconds between windows, or None for half a window.
     """
     from benchmark.inference.any_video import sliding_windows
-    from benchmark.modalities.one_file import Span, span_of
+    from benchmark.modalities.one_file import Span
 
     given = [seconds for seconds in (start, end, window, step) if seconds is not None]
     if not all(map(math.isfinite, given)):
@@ -147,14 +148,16 @@ def _windows(
         raise ParamsError("--step", "only with --window")
     if end is not None and end <= (start or 0):
         raise ParamsError("--start, --end", "no seconds between", found=f"{start or 0:g}, {end:g}")
-    last = info.frames if end is None else min(info.frames, round(end * info.fps))
-    whole = span_of(video, info.frames, round((start or 0) * info.fps), last)
+    length = float(times.edges[-1])
+    whole = Span(times.nearest(start or 0), times.nearest(length if end is None else end))
+    if whole.start == whole.end:
+        raise ParamsError(
+            "--start, --end", "no frame between", expected=f"seconds within 0 to {length:.2f}",
+            found=f"{start or 0:g} to " + ("the end" if end is None else f"{end:g}"),
+        )  # fmt: skip
     if window is None:
         return [whole]
-    length = max(1, round(window * info.fps))
-    apart = max(1, round((step or window / 2) * info.fps))
-    windows = sliding_windows(whole.end - whole.start, length, apart)
-    return [Span(whole.start + span.start, whole.start + span.end) for span in windows]
+    return sliding_windows(times, whole, window, step or window / 2)
 
 
 def _points(
@@ -171,6 +174,7 @@ def _points(
         hands: its model of the hands, or None,
         face: and its model of the face, or None.
     """
+    from benchmark.archives.keypoints import check_points, doubt_about
     from benchmark.inference.any_video import read_points
     from benchmark.modalities.one_file import Span, frames_of
 
@@ -184,6 +188,9 @@ def _points(
                 expected=f"one row per frame of {video.name}, {info.frames} in all, with points",
                 found=f"{len(points)} rows" + ("" if points[..., 2].any() else ", no point seen"),
             )  # fmt: skip
+        check_points(points, info[:2], where=skeleton)
+        if doubt := doubt_about([points], info[:2]):
+            click.echo(f"KEYPOINTS MAY NOT BE PIXELS: {skeleton}: {doubt}?", err=True)
         if len(points) > info.frames:
             click.echo(
                 f"{skeleton}: {len(points)} rows for {info.frames} frames; the first rows are used",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.findings import Finding
+from benchmark.core.foreign_file import stand_in
 from benchmark.core.pinned_file import sha256
 from benchmark.modalities.pose.pose import PoseModality
 from benchmark.params.params import read_params
@@ -96,9 +97,11 @@ def _named_in(params: Params, digest: Callable[[Path], str]) -> Iterator[tuple[s
         if isinstance(modality, PoseModality):
             for part in ("pose", "hands", "face"):
                 if path := getattr(modality, part):
-                    level = "ok" if Path(path).is_file() else "fault"
-                    text = f"{path}: {'present' if level == 'ok' else 'missing'}"
-                    yield f"modalities.{key}.{part}", FileState(level, text, None)
+                    wrong = stand_in(Path(path)) if Path(path).is_file() else "missing"
+                    state = FileState(
+                        "fault" if wrong else "ok", f"{path}: {wrong or 'present'}", None
+                    )
+                    yield f"modalities.{key}.{part}", state
 
 
 def _metadata(entry: PublishedWeights, folder: Path) -> list[str]:

@@ -24,6 +24,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as pictures
 
 from benchmark.core.errors import ArchiveError, MissingExtra
+from benchmark.core.foreign_file import what_is
 from benchmark.core.pinned_file import WeightsFile, verified
 from benchmark.core.schema import Positive, Strict
 from benchmark.modalities.depth.dinov2 import PATCH
@@ -270,4 +271,5 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except SafetensorError as error:
-        raise ArchiveError(path, f"no safetensors file ({error})", do=_DO) from None
+        found = what_is(path, error)
+        raise ArchiveError(path, "no safetensors file", found=found, do=_DO) from None

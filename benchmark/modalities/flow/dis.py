@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PRESETS = ("ultrafast", "fast", "medium")
 """By OpenCV's numbers, DISOPTICAL_FLOW_PRESET_..."""
+LEAST = 32
+"""Pixels of a side below which OpenCV 4 raises or reads past its memory (found by trying)."""
 
 
 class DisFlow(FlowBackendBase):
@@ -38,6 +40,9 @@ class DisFlow(FlowBackendBase):
 def _flow(search: cv2.DISOpticalFlow, one: Frame, other: Frame) -> Vectors:
     import cv2
 
-    gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (one, other)]
+    height, width = one.shape[:2]
+    more = [(0, max(0, LEAST - side)) for side in (height, width)]
+    gray = [np.pad(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), more, "edge") for frame in (one, other)]
     start = np.zeros((*gray[0].shape, 2), np.float32)
-    return np.asarray(search.calc(gray[0], gray[1], start), np.float32)
+    flow = np.asarray(search.calc(gray[0], gray[1], start), np.float32)
+    return flow[:height, :width]
