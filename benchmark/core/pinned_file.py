@@ -1,15 +1,24 @@
-"""Files of weights that the user provides: named by path, pinned by hash, checked before use."""
+"""Files known by their content: weights that the user pins by hash, and data of a training."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import StringConstraints
 
 from benchmark.core.errors import ArchiveError
+from benchmark.core.files import write_text
 from benchmark.core.schema import Strict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """64 hexadecimal digits, as `sha256` writes them."""
@@ -49,3 +58,28 @@ def sha256(path: Path) -> str:
     """Compute the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_hashes(files: Sequence[Path], cache: Path) -> list[str]:
+    """Return the SHA-256 of each file; read only what is new or changed since the last call.
+
+    `cache` is a JSON file of the hashes by size, time and inode. A copied or touched file is read
+    again and gets the same hash.
+    """
+    try:
+        known = json.loads(cache.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {}
+    stamps = {}
+    for path in files:
+        state = path.stat()
+        stamps[str(path.resolve())] = [state.st_size, state.st_mtime_ns, state.st_ino]
+    new = [name for name, stamp in stamps.items() if known.get(name, [None])[:-1] != stamp]
+    if new:
+        log.info("hashing %d files, %.1f GB", len(new), sum(stamps[name][0] for name in new) / 1e9)
+        with ThreadPoolExecutor() as pool:
+            hashes = pool.map(sha256, map(Path, new))
+            known |= {name: [*stamps[name], value] for name, value in zip(new, hashes, strict=True)}
+        write_text(cache, json.dumps(known))
+    # Of links to one file, as DVC may make, each counts.
+    return [known[str(path.resolve())][-1] for path in files]

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, urlencode
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.tracking.store import TABLE, TABLE_FILE, TRAIN, experiment_id, open_store, search
+from benchmark.tracking.database import without_password
+from benchmark.tracking.store import (
+    TABLE,
+    TABLE_FILE,
+    TRAIN,
+    URI,
+    experiment_id,
+    open_store,
+    search,
+    tracking_server,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +35,7 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
     table before stage `table` has run.
     """
     store = open_store(root)
-    base = f"http://127.0.0.1:{port}" if store.home else store.uri
+    base = f"http://127.0.0.1:{port}" if store.home else without_password(store.uri).rstrip("/")
 
     def page(experiment: str, query: dict[str, str], within: str = "") -> str:
         number = experiment_id(store, experiment)
@@ -45,15 +55,20 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
     return links | {"trainings": page(TRAIN, CHARTS)}
 
 
-def serve(root: Path, port: int) -> NoReturn:
-    """Replace this process with `mlflow ui`, for this machine only.
+def refuse_server() -> None:
+    """Refuse to serve runs that are on a server.
 
     Raises:
-        BenchmarkError: The runs are on a server, which has its own UI.
+        BenchmarkError: MLFLOW_TRACKING_URI names a server, which has its own UI.
     """
+    if server := tracking_server():
+        do = f"Open {without_password(server)}"
+        raise BenchmarkError(URI, "names a server, which serves its runs itself", do=do)
+
+
+def serve(root: Path, port: int) -> NoReturn:
+    """Replace this process with `mlflow ui`, for this machine only."""
     store = open_store(root)
-    if store.home is None:
-        raise BenchmarkError("MLFLOW_TRACKING_URI", "names a server", do=f"Open {store.uri}")
     # One worker and no job runner: 0.5 GB of memory instead of 2.1 GB.
     environment = {
         **os.environ,

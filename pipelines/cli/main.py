@@ -26,6 +26,10 @@ from pipelines.cli.weights import weights
 
 PORT = 5000
 """MLflow's usual port."""
+BRING_BACK = (
+    "To bring them back, set the filter 'State' above the UI's list of runs to 'Deleted' and"
+    " restore them; an experiment with 'mlflow experiments restore'"
+)
 SECTIONS = {
     "Project": ("doctor", "status", "results", "ui", "sync"),
     "Data": ("data", "edition", "modality", "weights"),
@@ -145,6 +149,8 @@ def sync() -> None:
         root = find_root()
         report = sync_runs(root, lock=root / "dvc.lock")
         click.echo(f"{report.created} created, {report.present} present, {report.closed} closed")
+        if report.deleted:
+            click.echo(f"{report.deleted} of them are deleted in the UI. {BRING_BACK}")
 
 
 @main.command()
@@ -156,11 +162,12 @@ def ui(port: int) -> None:
     """Sync, then serve MLflow on 127.0.0.1."""
     from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
-    from benchmark.tracking.ui import serve, ui_links
+    from benchmark.tracking.ui import refuse_server, serve, ui_links
 
     with mistakes_shown():
         root = find_root()
         sync_runs(root, lock=root / "dvc.lock")
+        refuse_server()
         for what, link in ui_links(root, port).items():
             click.echo(f"{what}: {link}")
         serve(root, port)
