@@ -211,23 +211,37 @@ def _store(root: Path) -> Iterator[Finding]:
         yield Finding("note", text, "MLflow", f"unset {URI}")
     file = Path(os.environ.get("DVC_ROOT") or root) / "mlruns" / DATABASE
     try:
-        state = store_state(file)
+        yield _database(file, store_state(file))
     except ImportError as error:
         yield Finding("fault", f"does not load ({error})", "MLflow", "make reproduce")
     except StoreError as error:
         text, _, do = str(error).rpartition(". ")
         yield Finding("fault", text, "MLflow", do)
-    else:
-        if state == "whole" and not all(os.access(x, os.W_OK) for x in (file, file.parent)):
-            text = f"{file} cannot be written to: runs are recorded in runs/ alone"
-            yield Finding("fault", text, "MLflow", "give your user write access")
-        elif state == "whole":
-            with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:
-                (runs,) = base.execute("SELECT count(*) FROM runs").fetchone()
-            yield Finding("ok", f"{runs} runs in mlruns/{DATABASE}", "MLflow")
-        else:
-            text = {"absent": "no runs yet", "half made": "half made, by a process that was killed"}
-            yield Finding("note", text[state], "MLflow", "mgbench sync")
+
+
+def _database(file: Path, state: str) -> Finding:
+    from benchmark.tracking.database import store_error
+
+    home = file.parent
+    made = home.is_symlink() or home.exists()
+    if made and not (
+        home.is_dir() and all(os.access(x, os.W_OK) for x in (file, home) if x.exists())
+    ):
+        text = f"{home} cannot be written to: runs are recorded in runs/ alone"
+        return Finding("fault", text, "MLflow", "make it a folder to which your user may write")
+    if state != "whole":
+        text = {"absent": "no runs yet", "half made": "half made, by a process that was killed"}
+        return Finding("note", text[state], "MLflow", "mgbench sync")
+    try:
+        # Read-only: opened otherwise, SQLite would write beside a store that somebody else uses.
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:
+            (runs,) = base.execute("SELECT count(*) FROM runs").fetchone()
+            (first,) = base.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise store_error(file, error) from None
+    if first != "ok":
+        raise store_error(file, f"malformed ({first})")
+    return Finding("ok", f"{runs} runs in mlruns/{file.name}", "MLflow")
 
 
 def _data_set(root: Path, name: str, *, made: bool) -> Finding:

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.core.errors import BenchmarkError
@@ -29,13 +30,13 @@ TEXT_COLUMNS = """
     SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c
     WHERE t.type = 'table' AND (c.type = 'TEXT' OR c.type LIKE 'VARCHAR%')
 """
-REBUILD = "'mv {0} {0}.broken', then 'mgbench sync' rebuilds it from runs/"
+REBUILD = "Rename it (mv {0} {0}.broken); then 'mgbench sync' rebuilds it from runs/"
 CURES = {
-    r"not a database|malformed": f"It is damaged: {REBUILD}",
+    r"not a database|malformed": REBUILD,
     r"locked": "Another program holds it: end that program",
     r"disk is full|no space": "Free some space",
     r"readonly|read-only|unable to open|permission": "Give your user write access to it",
-    r"https?:|endpoint|API request": "Start the server, or unset MLFLOW_TRACKING_URI",
+    r"https?:|API request": "See that the server runs and admits you, or unset MLFLOW_TRACKING_URI",
 }
 """Words of MLflow, SQLite or the system -> what the user can do."""
 
@@ -56,7 +57,7 @@ def store_error(where: object, error: object) -> StoreError:
     text = without_password(str(error)).strip().partition("\n")[0].rstrip(".") or repr(error)
     cures = (do for words, do in CURES.items() if re.search(words, f"{where} {text}", re.I))
     shown = without_password(str(where))
-    return StoreError(f"MLflow's store {shown}", text, do=next(cures, "").format(shown))
+    return StoreError(f"MLflow's store {shown}", text, do=next(cures, "").format(quote(shown)))
 
 
 def escaped(path: Path) -> str:
@@ -123,7 +124,7 @@ def examine(file: Path, schema: str, tables: Collection[str]) -> Whole:
     raise StoreError(
         f"MLflow's store {file}", "its tables are not those of this MLflow",
         expected=f"schema {schema}", found=", ".join(map(str, versions)) or "none",
-        do=f"Use the MLflow that wrote it, or start anew: {REBUILD.format(file)}",
+        do=f"{REBUILD.format(quote(str(file)))}, or use the MLflow that wrote it",
     )  # fmt: skip
 
 

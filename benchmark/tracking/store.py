@@ -59,7 +59,7 @@ URI = "MLFLOW_TRACKING_URI"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # MLflow tries 8 times for 2 minutes each: a server that is away would hold up a stage.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 """Environment of MLflow, unless the user sets another."""
