@@ -223,15 +223,13 @@ def _database(file: Path, state: str) -> Finding:
     from benchmark.tracking.database import store_error
 
     home = file.parent
-    made = home.is_symlink() or home.exists()
-    if made and not (
-        home.is_dir() and all(os.access(x, os.W_OK) for x in (file, home) if x.exists())
-    ):
+    there = [path for path in (home, file) if path.exists() or path.is_symlink()]
+    if there and not (home.is_dir() and all(os.access(path, os.W_OK) for path in there)):
         text = f"{home} cannot be written to: runs are recorded in runs/ alone"
         return Finding("fault", text, "MLflow", "make it a folder to which your user may write")
     if state != "whole":
-        text = {"absent": "no runs yet", "half made": "half made, by a process that was killed"}
-        return Finding("note", text[state], "MLflow", "mgbench sync")
+        text = "no runs yet" if state == "absent" else "half made, by a process that was killed"
+        return Finding("note", text, "MLflow", "mgbench sync")
     try:
         # Read-only: opened otherwise, SQLite would write beside a store that somebody else uses.
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:

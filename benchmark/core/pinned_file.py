@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -17,8 +17,6 @@ from benchmark.core.schema import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-log = logging.getLogger(__name__)
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """64 hexadecimal digits, as `sha256` writes them."""
@@ -63,23 +61,17 @@ def sha256(path: Path) -> str:
 def content_hashes(files: Sequence[Path], cache: Path) -> list[str]:
     """Return the SHA-256 of each file; read only what is new or changed since the last call.
 
-    `cache` is a JSON file of the hashes by size, time and inode. A copied or touched file is read
-    again and gets the same hash.
+    `cache` is a JSON file of hashes by name, size, time and inode. A file that was copied or
+    touched is read again and has the same hash.
     """
-    try:
+    known: dict[str, str] = {}
+    with suppress(FileNotFoundError, ValueError):
         known = json.loads(cache.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        known = {}
-    stamps = {}
-    for path in files:
-        state = path.stat()
-        stamps[str(path.resolve())] = [state.st_size, state.st_mtime_ns, state.st_ino]
-    new = [name for name, stamp in stamps.items() if known.get(name, [None])[:-1] != stamp]
+    states = [(path.resolve(), path.stat()) for path in files]
+    stamps = [f"{path} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in states]
+    new = {stamp: path for stamp, path in zip(stamps, files, strict=True) if stamp not in known}
     if new:
-        log.info("hashing %d files, %.1f GB", len(new), sum(stamps[name][0] for name in new) / 1e9)
         with ThreadPoolExecutor() as pool:
-            hashes = pool.map(sha256, map(Path, new))
-            known |= {name: [*stamps[name], value] for name, value in zip(new, hashes, strict=True)}
+            known |= zip(new, pool.map(sha256, new.values()), strict=True)
         write_text(cache, json.dumps(known))
-    # Of links to one file, as DVC may make, each counts.
-    return [known[str(path.resolve())][-1] for path in files]
+    return [known[stamp] for stamp in stamps]

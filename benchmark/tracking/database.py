@@ -24,15 +24,13 @@ BUSY_SECONDS = 20
 """How long MLflow waits for a locked SQLite file; our own connections wait as long."""
 LOCK_SECONDS = 60
 """How long a stage waits for another process that is making or filling the store."""
-BESIDE = ("", "-journal", "-wal", "-shm")
-"""Ends of the names of a database and of the files that SQLite keeps beside it."""
 TEXT_COLUMNS = """
     SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c
     WHERE t.type = 'table' AND (c.type = 'TEXT' OR c.type LIKE 'VARCHAR%')
 """
 REBUILD = "Rename it (mv {0} {0}.broken); then 'mgbench sync' rebuilds it from runs/"
 CURES = {
-    r"not a database|malformed": REBUILD,
+    r"not a database|malformed|no such": REBUILD,
     r"locked": "Another program holds it: end that program",
     r"disk is full|no space": "Free some space",
     r"readonly|read-only|unable to open|permission": "Give your user write access to it",
@@ -108,44 +106,38 @@ def examine(file: Path, schema: str, tables: Collection[str]) -> Whole:
     """
     if not file.exists() or file.stat().st_size == 0:
         return "absent"
-    uri = f"{file.absolute().as_uri()}?mode=rw"
+    found: dict[str, list[object]] = {}
     try:
         # Writable, because SQLite must roll back what a killed process left in the journal.
+        uri = f"{file.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as base:
             names = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
-            versions = _column(base, "version_num", "alembic_version", names)
-            runs = _column(base, "count(*)", "runs", names)
+            for table, what in (("alembic_version", "version_num"), ("runs", "count(*)")):
+                rows = base.execute(f"SELECT {what} FROM {table}") if table in names else ()
+                found[table] = [value for (value,) in rows]
     except sqlite3.Error as error:
         raise store_error(file, error) from None
-    if versions == [schema] and names.issuperset(tables):
+    if found["alembic_version"] == [schema] and names.issuperset(tables):
         return "whole"
-    if runs in ([], [0]):
+    if found["runs"] in ([], [0]):
         return "half made"
     raise StoreError(
         f"MLflow's store {file}", "its tables are not those of this MLflow",
-        expected=f"schema {schema}", found=", ".join(map(str, versions)) or "none",
+        expected=f"schema {schema}", found=", ".join(map(str, found["alembic_version"])) or "none",
         do=f"{REBUILD.format(quote(str(file)))}, or use the MLflow that wrote it",
     )  # fmt: skip
 
 
-def _column(base: sqlite3.Connection, what: str, table: str, names: set[str]) -> list[object]:
-    if table not in names:
-        return []
-    return [value for (value,) in base.execute(f'SELECT {what} FROM "{table}"')]
-
-
-def move_aside(file: Path) -> Path | None:
-    """Rename a database and what SQLite keeps beside it; return its new name, None without one.
+def move_aside(file: Path) -> None:
+    """Rename a database, and what SQLite keeps beside it.
 
     A journal that stayed would be rolled back into the next database of that name.
     """
-    number = 1
-    while (aside := file.with_name(f"{file.name}.half-made-{number}")).exists():
-        number += 1
-    there = [end for end in BESIDE if Path(f"{file}{end}").exists()]
-    for end in there:
-        Path(f"{file}{end}").rename(f"{aside}{end}")
-    return aside if "" in there else None
+    mark = f"half-made-{time.time_ns()}"
+    for path in (Path(f"{file}{end}") for end in ("", "-journal", "-wal", "-shm")):
+        if path.exists():
+            log.warning("%s: half made, by a process that was killed; kept as *.%s", path, mark)
+            path.rename(f"{path}.{mark}")
 
 
 def rewrite_paths(file: Path, old: str, new: str) -> None:

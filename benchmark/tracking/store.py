@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
-from functools import cache, wraps
+from functools import cache
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -110,14 +110,7 @@ class _Client:
         self._client, self._where = client, where
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-
-        @wraps(method)
-        def answered(*args: Any, **kwargs: Any) -> Any:
-            with _failures_named(self._where):
-                return method(*args, **kwargs)
-
-        return answered
+        return _failures_named(self._where)(getattr(self._client, name))
 
 
 @contextmanager
@@ -219,13 +212,12 @@ def store_state(file: Path) -> Whole:
 
 
 def _make_whole(file: Path) -> None:
-    """Create the database if there is none, or only half of one: that is moved aside first."""
+    """Create the database if there is none, or half of one, which is kept under another name."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     if store_state(file) == "whole":
         return
-    if aside := move_aside(file):
-        log.warning("%s was half made, by a process that was killed: kept as %s", file, aside.name)
+    move_aside(file)
     # Under another name, so that a kill leaves no half of a store.
     part = file.with_name(f".{file.name}.part")
     for left in part.parent.glob(f"{part.name}*"):

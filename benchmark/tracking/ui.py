@@ -17,7 +17,6 @@ from benchmark.tracking.store import (
     experiment_id,
     open_store,
     search,
-    tracking_server,
 )
 
 if TYPE_CHECKING:
@@ -33,13 +32,18 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
 
     The query strings are those that the UI itself writes into the address bar. There is no results
     table before stage `table` has run.
+
+    Raises:
+        BenchmarkError: The runs are on a server, which has its own UI.
     """
     store = open_store(root)
-    base = f"http://127.0.0.1:{port}" if store.home else without_password(store.uri).rstrip("/")
+    if store.home is None:
+        do = f"Open {without_password(store.uri)}"
+        raise BenchmarkError(URI, "names a server, which serves its runs itself", do=do)
 
     def page(experiment: str, query: dict[str, str], within: str = "") -> str:
-        number = experiment_id(store, experiment)
-        return f"{base}/#/experiments/{number}/runs{within}?{urlencode(query, quote_via=quote)}"
+        place = f"experiments/{experiment_id(store, experiment)}/runs{within}"
+        return f"http://127.0.0.1:{port}/#/{place}?{urlencode(query, quote_via=quote)}"
 
     links = {}
     tables = search(store, "tags.kind = 'table'", TABLE)
@@ -55,26 +59,15 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
     return links | {"trainings": page(TRAIN, CHARTS)}
 
 
-def refuse_server() -> None:
-    """Refuse to serve runs that are on a server.
-
-    Raises:
-        BenchmarkError: MLFLOW_TRACKING_URI names a server, which has its own UI.
-    """
-    if server := tracking_server():
-        do = f"Open {without_password(server)}"
-        raise BenchmarkError(URI, "names a server, which serves its runs itself", do=do)
-
-
 def serve(root: Path, port: int) -> NoReturn:
     """Replace this process with `mlflow ui`, for this machine only."""
-    store = open_store(root)
+    uri = open_store(root).uri
     # One worker and no job runner: 0.5 GB of memory instead of 2.1 GB.
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.execve(sys.executable, command, environment)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +75,10 @@ class Checkpoints:
     def others(self) -> list[str]:
         """Describe checkpoints that this training cannot resume from: file, and what differs."""
         lines = []
-        for file in sorted(self._folder.glob(f"*/{LAST}")):
-            if file == self._file:
-                continue
-            try:
+        for file in sorted({*self._folder.glob(f"*/{LAST}")} - {self._file}):
+            parts: dict[str, str] = {}
+            with suppress(FileNotFoundError, ValueError):
                 parts = json.loads(file.with_name(PARTS).read_text("utf-8"))
-            except (FileNotFoundError, ValueError):
-                parts = {}
             differ = [name for name, digest in self._parts.items() if parts.get(name) != digest]
             lines.append(f"{file} (differs in: {', '.join(differ) if parts else 'unknown'})")
         return lines

@@ -162,12 +162,11 @@ def ui(port: int) -> None:
     """Sync, then serve MLflow on 127.0.0.1."""
     from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
-    from benchmark.tracking.ui import refuse_server, serve, ui_links
+    from benchmark.tracking.ui import serve, ui_links
 
     with mistakes_shown():
         root = find_root()
         sync_runs(root, lock=root / "dvc.lock")
-        refuse_server()
         for what, link in ui_links(root, port).items():
             click.echo(f"{what}: {link}")
         serve(root, port)
