@@ -59,8 +59,11 @@ def store_error(where: object, error: object) -> StoreError:
 
 
 def escaped(path: Path) -> str:
-    """Write a path as in a URI: SQLAlchemy and MLflow decode %xx, and cut a path at `?` and `#`."""
-    return str(path).replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+    """Write a path as in a URI: SQLAlchemy and MLflow decode %xx, and cut a path at `?` and `#`.
+
+    MLflow also pastes the path into a statement of SQL, which quotes and colons would break.
+    """
+    return re.sub(r"""[%?#'":\\]""", lambda found: f"%{ord(found[0]):02X}", str(path))
 
 
 def address(file: Path) -> str:

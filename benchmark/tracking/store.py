@@ -298,12 +298,15 @@ def search(store: Store, query: str, *names: str, deleted: bool = False) -> list
 
 def create(store: Store, record: RunRecord, tags: Mapping[str, str]) -> str:
     """Create a run with the name, start and tags of `record`, RUNNING; return its id."""
-    return store.client.create_run(
+    run = store.client.create_run(
         experiment_id(store, record.experiment),
         start_time=record.start_ms,
         tags={**record.tags, **tags},
         run_name=record.name,
-    ).info.run_id
+    )
+    if not run.info.run_id:
+        raise store_error(store.uri, "API request answered, but not as MLflow does")
+    return run.info.run_id
 
 
 def write(
