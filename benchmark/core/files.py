@@ -64,6 +64,7 @@ def _is_left(path: Path, process: int, host: str | None) -> bool:
     except (OSError, psutil.AccessDenied):
         return False
 
+
 FULL = 2**16
 """Bytes: a disk with less free space after an error was full when the error came."""
 
