@@ -17,6 +17,9 @@ help:
 	@echo "make ui          the runs in MLflow, on loopback"
 
 reproduce: $(VENV)/.installed
+	@[ -e .git ] || git rev-parse --git-dir > /dev/null 2>&1 || { \
+	  echo "no Git repository: DVC runs without one (.dvc/config.local); for versions of results, say git init"; \
+	  dvc config --local core.no_scm true; }
 	dvc repro
 	mgbench sync
 	mgbench results

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import platform
+import shlex
 import shutil
+import socket
 import sqlite3
 import sys
 from contextlib import closing
@@ -13,12 +16,14 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psutil
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.findings import Finding
 from benchmark.runtime.seeding import is_slow_torch
+from benchmark.tracking.store import path_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 GIB = 2**30
 DISK_GIB = 20
 """The default edition with its environment takes 9; a full-size edition takes hundreds."""
+ANSWER_SECONDS = 5
+"""How long a tracking server may take to answer."""
 NEEDED = ("torch", "torchvision", "mlflow", "dvc", "decord", "av", "mmaction2", "timm")
 EXTRAS = {
     "mediapipe": ("skeletons from video", "see docs/skeletons-from-video.md"),
@@ -110,12 +117,10 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
     """Check Git, MLflow's store, data sets and weights of one project."""
     from benchmark.weights.catalogue import pinned_state, weights_files
 
-    if shutil.which("git") is not None:
-        yield Finding("ok", "installed", "Git")
-    else:
-        yield Finding("fault", "missing", "Git", "install git")
+    yield _git(root)
+    yield from _place(root)
     yield from _locks(root)
-    yield _store(root)
+    yield from _store(root)
     for name in params.editions:
         yield _data_set(root, name, made=name in {**params.synthetic, **params.synthetic_ma52})
     yield from _leftovers(root, params)
@@ -148,22 +153,93 @@ def _leftovers(root: Path, params: Params) -> Iterator[Finding]:
                 yield Finding("note", text, "leftover", f"rm -r {left.relative_to(root)}")
 
 
-def _store(root: Path) -> Finding:
-    file = root / "mlruns" / "mlflow.db"
-    if server := os.environ.get("MLFLOW_TRACKING_URI"):
-        return Finding("ok", f"runs go to {server}", "MLflow")
-    if not file.is_file():
-        return Finding("note", "no runs yet", "MLflow", "mgbench sync")
+def _git(root: Path) -> Finding:
+    """Check that DVC finds a Git repository, and that the runs can name its commit."""
+    from benchmark.tracking.records import git
+
+    inside = git(root, "rev-parse", "--is-inside-work-tree")
+    if inside.returncode == 127:
+        return Finding("fault", "missing", "Git", "install git")
+    if "dubious ownership" in inside.stderr:
+        do = f"git config --global --add safe.directory {shlex.quote(str(root))}"
+        return Finding("note", "another user's repository: runs name no commit", "Git", do)
+    if inside.returncode:
+        config = configparser.ConfigParser(strict=False, interpolation=None)
+        config.read([root / ".dvc" / name for name in ("config", "config.local")], "utf-8")
+        if config.get("core", "no_scm", fallback="").lower() == "true":
+            return Finding("ok", "none, which core.no_scm allows: runs name no commit", "Git")
+        do = "git init, or, without versions of results, dvc config core.no_scm true"
+        return Finding("fault", "the project is in no Git repository, which DVC needs", "Git", do)
+    if git(root, "rev-parse", "--verify", "HEAD").returncode:
+        return Finding("note", "nothing is committed: runs name no commit", "Git", "git commit")
+    return Finding("ok", "installed, and the project is in a repository", "Git")
+
+
+def _place(root: Path) -> Iterator[Finding]:
+    """Check the path of the project, whether it can be written to, and the name of the user."""
+    from benchmark.tracking.records import user_name
+
+    if fault := path_fault(root):
+        yield Finding("fault", fault, "path", "rename the folder")
+    if not os.access(root, os.W_OK):
+        text = f"{root} cannot be written to: no stage can run"
+        yield Finding("fault", text, "project", "give your user write access")
+    if not user_name():
+        text = f"user {os.getuid()} has no name, which DVC needs"
+        yield Finding("fault", text, "user", f"export USER=user{os.getuid()}")
+
+
+def _store(root: Path) -> Iterator[Finding]:
+    """Check the place that runs go to."""
+    from benchmark.tracking.database import DATABASE, StoreError, without_password
+    from benchmark.tracking.store import URI, store_state, tracking_server
+
+    if server := tracking_server():
+        shown = without_password(server)
+        try:
+            place = urlsplit(server)
+            port = place.port or {"http": 80, "https": 443}[place.scheme]
+            socket.create_connection((place.hostname or "", port), ANSWER_SECONDS).close()
+        except (OSError, ValueError) as error:
+            text = f"the server {shown} does not answer ({error})"
+            yield Finding("fault", text, "MLflow", f"start it, or unset {URI}")
+        else:
+            yield Finding("ok", f"runs go to {shown}, which answers", "MLflow")
+        return
+    if os.environ.get(URI):
+        text = f"{URI} is not followed, as it names no http(s) server: runs go to mlruns/"
+        yield Finding("note", text, "MLflow", f"unset {URI}")
+    file = Path(os.environ.get("DVC_ROOT") or root) / "mlruns" / DATABASE
+    try:
+        yield _database(file, store_state(file))
+    except ImportError as error:
+        yield Finding("fault", f"does not load ({error})", "MLflow", "make reproduce")
+    except StoreError as error:
+        text, _, do = str(error).rpartition(". ")
+        yield Finding("fault", text, "MLflow", do)
+
+
+def _database(file: Path, state: str) -> Finding:
+    from benchmark.tracking.database import store_error
+
+    home = file.parent
+    there = [path for path in (home, file) if path.exists() or path.is_symlink()]
+    if there and not (home.is_dir() and all(os.access(path, os.W_OK) for path in there)):
+        text = f"{home} cannot be written to: runs are recorded in runs/ alone"
+        return Finding("fault", text, "MLflow", "make it a folder to which your user may write")
+    if state != "whole":
+        text = "no runs yet" if state == "absent" else "half made, by a process that was killed"
+        return Finding("note", text, "MLflow", "mgbench sync")
     try:
         # Read-only: opened otherwise, SQLite would write beside a store that somebody else uses.
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
-            (runs,) = store.execute("SELECT count(*) FROM runs").fetchone()
-    except sqlite3.OperationalError as error:
-        return Finding("note", f"{file} cannot be read now ({error})", "MLflow")
-    except sqlite3.DatabaseError as error:
-        do = f"mv {file} {file}.broken; mgbench sync"
-        return Finding("fault", f"{file} is damaged ({error})", "MLflow", do)
-    return Finding("ok", f"{runs} runs in mlruns/mlflow.db", "MLflow")
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:
+            (runs,) = base.execute("SELECT count(*) FROM runs").fetchone()
+            (first,) = base.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise store_error(file, error) from None
+    if first != "ok":
+        raise store_error(file, f"malformed ({first})")
+    return Finding("ok", f"{runs} runs in mlruns/{file.name}", "MLflow")
 
 
 def _data_set(root: Path, name: str, *, made: bool) -> Finding:

@@ -26,6 +26,22 @@ PARAMS = Path("params.yaml")
 USER_FAULT = 2
 """Exit code for an error that the user can fix."""
 
+ACCESS = "Give your user read and write access"
+SPACE = "Free some space and run it again"
+CURES = {
+    errno.EACCES: ACCESS,
+    errno.EPERM: ACCESS,
+    errno.EROFS: "Its file system is read-only: mount it writable, or work in a copy",
+    errno.ENOSPC: SPACE,
+    errno.EDQUOT: SPACE,
+    errno.EFBIG: "The system limits the size of files: raise 'ulimit -f'",
+    errno.EMFILE: "Too few files may be open at once: raise 'ulimit -n'",
+    errno.ENFILE: "Other programs hold all files that the system may open: end some",
+    errno.EIO: "The disk or its network fails: copy what it still reads",
+    errno.ESTALE: "The network file system lost it: mount it again",
+}
+"""Error of the system -> what the user can do; other OSErrors may be bugs of ours."""
+
 existing = click.Path(path_type=Path, exists=True)
 """Type of an option whose path the command reads."""
 path = click.Path(path_type=Path)
@@ -59,13 +75,11 @@ def mistakes_shown() -> Iterator[None]:
         yield
     except BenchmarkError as error:
         _exit(str(error))
-    except PermissionError as error:
-        _exit(f"{error.filename}: {error.strerror}. Give your user read and write access")
     except OSError as error:
-        # Other OSErrors may be bugs of ours, so they keep their traceback.
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if (cure := CURES.get(error.errno or 0)) is None:
             raise
-        _exit(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run it again")
+        files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+        _exit(f"{files or 'a file'}: {error.strerror}. {cure}")
     except MemoryError as error:
         _exit(f"memory: {error or 'not enough'}. Free some and run it again")
     except KeyboardInterrupt:

@@ -84,7 +84,7 @@ def run(
         if epoch == stop_after:
             raise KeyboardInterrupt
 
-    return train(spec, alone(spec.recipe), Checkpoints(root, "x", "key"), report), reported
+    return train(spec, alone(spec.recipe), Checkpoints(root, "x", {"seed": "1"}), report), reported
 
 
 def same_weights(one: TrainResult, other: TrainResult) -> bool:

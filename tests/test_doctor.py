@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import subprocess
+import sys
+from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -67,6 +72,7 @@ def test_a_damaged_store_and_a_missing_archive_are_faults(tmp_path: Path) -> Non
 
 def test_the_command_prints_a_line_a_finding(tmp_path: Path) -> None:
     shutil.copy(REPO / "params.yaml", tmp_path / "params.yaml")
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     done = mgbench(tmp_path, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(line[:5] in {"ok   ", "note ", "FAULT"} for line in done.stdout.splitlines())
@@ -78,3 +84,95 @@ def test_what_is_left_of_an_experiment_that_is_gone_is_named(tmp_path: Path) -> 
         (tmp_path / "predictions/experiments" / name).mkdir(parents=True)
     found = [one for one in project(tmp_path, PARAMS) if one.what == "leftover"]
     assert [one.do for one in found] == ["rm -r predictions/experiments/once"]
+
+
+def git(root: Path, *arguments: str) -> None:
+    names = ("-c", "user.name=a", "-c", "user.email=a@b")
+    subprocess.run(["git", "-C", str(root), *names, *arguments], check=True)
+
+
+def test_a_project_without_git_is_told_both_ways_out(tmp_path: Path) -> None:
+    def found() -> Finding:
+        return by_name(list(project(tmp_path, PARAMS)))["Git"]
+
+    assert (found().level, found().do.count("git init")) == ("fault", 1)
+    assert "dvc config core.no_scm true" in found().do
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n['remote \"a\"']\nurl = %x\n")
+    assert found().level == "ok"
+    (tmp_path / ".dvc/config").unlink()
+    git(tmp_path, "init", "-q")
+    assert (found().level, found().do) == ("note", "git commit")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "x")
+    assert found().level == "ok"
+    (tmp_path / "sub").mkdir()
+    assert by_name(list(project(tmp_path / "sub", PARAMS)))["Git"].level == "ok"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_a_repository_of_another_user_is_named_with_its_cure(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    for path in (tmp_path, tmp_path / ".git"):
+        os.chown(path, 54321, 54321)
+    finding = by_name(list(project(tmp_path, PARAMS)))["Git"]
+    assert finding.level == "note"
+    assert finding.do == f"git config --global --add safe.directory {tmp_path}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "level", "said"),
+    [
+        ("postgresql://u:hunter2@db/x", "note", "not followed"),
+        ("file:/elsewhere?hunter2", "note", "not followed"),
+        ("hunter2", "note", "not followed"),
+        ("http://u:hunter2@127.0.0.1:9", "fault", "http://127.0.0.1:9 does not answer"),
+        ("https://u:hunter2@[", "fault", "does not answer"),
+    ],
+)
+def test_the_place_of_the_runs_is_told_as_it_is_and_without_a_password(
+    uri: str, level: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    finding = next(one for one in project(tmp_path, PARAMS) if one.what == "MLflow")
+    assert finding.level == level
+    assert said in finding.text
+    assert "hunter2" not in finding.line()
+    if "://" in uri:
+        assert "hunter2" not in caplog.text
+
+
+def test_a_server_that_answers_is_the_place_of_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://u:hunter2@127.0.0.1:{port}")
+        (finding,) = [one for one in project(tmp_path, PARAMS) if one.what == "MLflow"]
+    assert finding.text == f"runs go to http://127.0.0.1:{port}, which answers"
+
+
+def test_a_user_without_a_name_is_told_what_dvc_needs(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root becomes another user")
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from benchmark.tracking.records import origin, user_name\n"
+        "origin(Path(sys.argv[1]))  # imports what the other user may not read\nos.setuid(54321)\n"
+        "print(repr(user_name()), origin(Path(sys.argv[1]))['mlflow.user'])"
+    )
+    names = ("LOGNAME", "USER", "LNAME", "USERNAME")
+    nameless = {key: value for key, value in os.environ.items() if key not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=nameless | {"PYTHONPATH": str(REPO)},
+        cwd=REPO, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "'' uid 54321\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ["a{b", "a}"])
+def test_a_path_that_dvc_cannot_bear_is_a_fault(name: str, tmp_path: Path) -> None:
+    root = tmp_path / name
+    root.mkdir()
+    assert by_name(list(project(root, PARAMS)))["path"].level == "fault"
+    assert "path" not in by_name(list(project(tmp_path, PARAMS)))

@@ -187,7 +187,7 @@ def test_weights_file_survives_the_round_trip_and_has_stable_bytes(
         ("fusion/3", "fusion/2", "format: Input should be 'fusion/3'"),
         ('"val"', '"test"', "fitted_on: Input should be 'val' or 'oof'"),
         ('"num_clips"', '"clips"', "num_clips: Field required"),
-        ("{", "", "the file: Invalid JSON"),
+        ("{", "", "not valid JSON"),
     ],
 )
 def test_broken_weights_file_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:

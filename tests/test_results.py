@@ -167,10 +167,10 @@ def test_labels_come_from_the_index_where_it_has_them() -> None:
 @pytest.mark.parametrize(
     ("p_value", "low", "high", "says"),
     [
-        (0.01, 0.01, 0.05, "better, beyond noise"),
-        (0.01, -0.05, -0.01, "worse, beyond noise"),
-        (0.06, 0.01, 0.05, "not distinguishable from noise"),
-        (0.01, 0.0, 0.05, "not distinguishable from noise"),
+        (0.01, 0.01, 0.05, "better, beyond the noise of clips"),
+        (0.01, -0.05, -0.01, "worse, beyond the noise of clips"),
+        (0.06, 0.01, 0.05, "within the noise of clips"),
+        (0.01, 0.0, 0.05, "within the noise of clips"),
     ],
 )
 def test_a_difference_must_pass_both_tests(

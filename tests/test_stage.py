@@ -58,6 +58,33 @@ def test_a_full_disk_is_one_message(tmp_path: Path) -> None:
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("body", "file", "cure"),
+    [
+        ("write_text(pathlib.Path('/sys/kernel/new/x'), 'x')", "/sys/kernel/new", "write access"),
+        ("write_text(pathlib.Path('/sys/kernel/x'), 'x')", "/sys/kernel/.x.", "write access"),
+        ("f = [open('params.yaml') for _ in range(99)]", "params.yaml", "raise 'ulimit -n'"),
+        ("write_text(pathlib.Path('big'), 'x' * 99_999)", "big", "raise 'ulimit -f'"),
+    ],
+    ids=["no folder may be made", "no file may be made", "too many files", "a limit of size"],
+)
+def test_what_the_system_refuses_is_one_message_with_file_and_cure(
+    body: str, file: str, cure: str, tmp_path: Path
+) -> None:
+    limits = (
+        "import resource\nfrom benchmark.core.files import write_text\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9999, 9999))\n"
+    )
+    process = stage(tmp_path, limits + body)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2, error
+    assert error.startswith(f"Error: {file}"), error
+    assert cure in error
+    assert error.count("\n") == 1, "no traceback"
+    assert not list(tmp_path.glob(".*.part"))
+
+
 def test_broken_params_stop_a_stage_before_it_works(tmp_path: Path) -> None:
     process = stage(tmp_path, "raise AssertionError('ran')")
     process.communicate(timeout=60)

@@ -141,7 +141,7 @@ def test_mean_weights_and_plain_ones_differ_and_the_mean_is_kept(
 ) -> None:
     mean, _ = run(slim(prepared, "joint", **EVERYTHING), tmp_path / "mean")
     plain, _ = run(slim(prepared, "joint", **(EVERYTHING | {"ema": None})), tmp_path / "plain")
-    _, state = Checkpoints(tmp_path / "mean", "x", "key").load()
+    _, state = Checkpoints(tmp_path / "mean", "x", {"seed": "1"}).load()
     for key, value in mean.weights.items():
         assert torch.equal(value, state["ema"][key])
         assert torch.equal(plain.weights[key], state["model"][key])
@@ -164,7 +164,7 @@ def test_a_stop_in_validation_saves_all_steps_and_validates_anew(
     with pytest.raises(SystemExit):
         run(spec, tmp_path)
     assert seen == [0, 1, 2, 3]
-    progress, _ = Checkpoints(tmp_path, "x", "key").load()
+    progress, _ = Checkpoints(tmp_path, "x", {"seed": "1"}).load()
     assert (progress.epoch, progress.step, progress.history) == (0, STEPS, [])
     resumed, _ = run(spec, tmp_path)
     assert same_weights(undisturbed, resumed)
@@ -181,7 +181,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_after_the_step_is_saved(
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         run(slim(prepared, "joint", **EVERYTHING), tmp_path)
-    assert Checkpoints(tmp_path, "x", "key").load()[0].step == 1
+    assert Checkpoints(tmp_path, "x", {"seed": "1"}).load()[0].step == 1
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -202,7 +202,7 @@ def test_a_later_second_signal_stops_at_once(
         run(slim(prepared, "joint", **EVERYTHING), tmp_path)
     assert leave.value.code == 128 + signal.SIGTERM
     assert passed == []
-    assert Checkpoints(tmp_path, "x", "key").load() is None
+    assert Checkpoints(tmp_path, "x", {"seed": "1"}).load() is None
 
 
 def test_a_signal_that_arrives_twice_is_one(
@@ -215,7 +215,7 @@ def test_a_signal_that_arrives_twice_is_one(
     after_steps(twice)
     with pytest.raises(SystemExit):
         run(slim(prepared, "joint", **EVERYTHING), tmp_path)
-    assert Checkpoints(tmp_path, "x", "key").load()[0].step == 1
+    assert Checkpoints(tmp_path, "x", {"seed": "1"}).load()[0].step == 1
 
 
 # ---------------------------------------------------------------- being killed
@@ -238,12 +238,12 @@ def test_a_group_signal_and_a_kill_end_in_the_weights_of_an_undisturbed_training
         os.killpg(child.pid, signal.SIGTERM)
         child.go_on()
         child.wait_for("left with 143")
-        progress, _ = Checkpoints(root, "x", "key").load()
+        progress, _ = Checkpoints(root, "x", {"seed": "1"}).load()
         assert (progress.epoch, progress.step) == (0, 2)
         child.wait_for(f"after step {last}")
         os.kill(child.pid, signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
-    progress, _ = Checkpoints(root, "x", "key").load()
+    progress, _ = Checkpoints(root, "x", {"seed": "1"}).load()
     assert (progress.epoch, progress.step) == (1, 1)  # the step that was under way is lost
     resumed, _ = run(spec, root)
     assert same_weights(undisturbed, resumed)
@@ -268,7 +268,7 @@ def test_checkpoints_are_no_closer_together_than_the_recipe_says(
 def test_a_checkpoint_that_was_half_written_leaves_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoints = Checkpoints(tmp_path, "x", "key")
+    checkpoints = Checkpoints(tmp_path, "x", {"seed": "1"})
     checkpoints.save(Progress(epoch=1), {"model": torch.ones(3)})
 
     def half(state: object, work: Path) -> None:

@@ -219,3 +219,18 @@ def test_scores_of_another_program_become_a_submission_of_mac2025(tmp_path: Path
     assert row[:6] == ["test0000.mp4", *map(str, best)]
     starts = np.array([0, 5, 11, 24, 32, 38, 48])
     assert row[6:] == [str(np.searchsorted(starts, action, "right") - 1) for action in best]
+
+
+def test_a_submission_whose_record_cannot_be_written_is_not_written_either(
+    tmp_path: Path, probabilities: Path
+) -> None:
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    # No user, not even root, makes a file there.
+    (tmp_path / "runs").symlink_to("/sys/kernel")
+    done = mgbench(
+        tmp_path, "submit", "write", str(probabilities), "--edition", "miga2025", "--out", "mine"
+    )
+    assert done.returncode == 2
+    assert "Give your user read and write access" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml", "runs"]

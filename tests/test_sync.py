@@ -117,7 +117,7 @@ def test_a_lost_store_is_made_again_whole_and_once(root: Path) -> None:
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
         for _ in range(2)
     ]
-    assert done == ["(5, 0, 0)\n", "(0, 5, 0)\n"]
+    assert done == ["(5, 0, 0, 0)\n", "(0, 5, 0, 0)\n"]
     elsewhere = root.rename(root.with_name("elsewhere"))
     assert shown(elsewhere) == before
     assert len(before) == 5
@@ -163,12 +163,12 @@ def test_rows_lie_under_their_table(root: Path) -> None:
 
 
 def test_logging_the_same_records_again_adds_nothing(root: Path) -> None:
-    assert log_records(root, read_records(root / "runs/table.json")) == 0
+    assert log_records(tracking.open_store(root), root, read_records(root / "runs/table.json")) == 0
 
 
 def test_the_links_follow_the_latest_table(root: Path) -> None:
     later = table_records(root, 5)
-    log_records(root, later)
+    log_records(tracking.open_store(root), root, later)
     store = tracking.open_store(root)
     (latest,) = tracking.search(store, f"tags.run_key = '{later[0].run_key}'")
     number = tracking.experiment_id(store, tracking.TABLE)

@@ -17,9 +17,10 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.errors import FormatError, TrainingError
 from benchmark.inference.predict import predict
 from benchmark.params.recipes import Sgd
+from benchmark.runtime.distributed import alone
 from benchmark.training import loop
 from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.training.experiment import TrainPaths, _key
+from benchmark.training.experiment import TrainPaths, _data, _key
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.state import TrainSpec, TrainState
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, load_weights, write_model
@@ -63,9 +64,9 @@ def test_a_stopped_training_goes_on_to_the_same_weights(prepared: Prepared, tmp_
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken_over(tmp_path: Path) -> None:
-    Checkpoints(tmp_path, "x", "lr 0.1").save(Progress(epoch=3), {})
-    assert Checkpoints(tmp_path, "x", "lr 0.2").load() is None
-    loaded = Checkpoints(tmp_path, "x", "lr 0.1").load()
+    Checkpoints(tmp_path, "x", {"recipe": "0.1"}).save(Progress(epoch=3), {})
+    assert Checkpoints(tmp_path, "x", {"recipe": "0.2"}).load() is None
+    loaded = Checkpoints(tmp_path, "x", {"recipe": "0.1"}).load()
     assert loaded is not None
     assert loaded[0].epoch == 3
 
@@ -146,24 +147,60 @@ def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Pa
         load_weights(tmp_path / "m", torch.nn.Linear(1, 1))
 
 
+def key_of(spec: TrainSpec, modality: Path, start: Path, cache: Path) -> dict[str, str]:
+    paths = TrainPaths(modality, start, cache, cache, cache)
+    return _key(spec, _data(paths, cache / "hashes.json"))
+
+
 @pytest.mark.parametrize("changed", ["seed", "recipe", "modality file", "start", "clips"])
-def test_a_checkpoints_key_hangs_on_all_that_the_result_hangs_on(
+def test_a_checkpoints_key_depends_on_all_that_the_result_depends_on(
     changed: str, prepared: Prepared, tmp_path: Path
 ) -> None:
     spec = prepared.train_spec("joint")
     modality = Path(shutil.copytree(spec.modality_folder, tmp_path / "skeleton"))
     start = Path(shutil.copytree(spec.init_folder, tmp_path / "scratch"))
-    paths = TrainPaths(modality, start, tmp_path, tmp_path, tmp_path)
-    before = _key(spec, paths)
-    assert before == _key(spec, paths)
+    before = key_of(spec, modality, start, tmp_path)
+    assert before == key_of(spec, modality, start, tmp_path)
     if changed == "seed":
         spec = replace(spec, seed=9)
     elif changed == "recipe":
         spec = replace(spec, recipe=spec.recipe.model_copy(update={"epochs": 3}))
     elif changed == "modality file":
-        os.utime(modality / "keypoints-000.npy", (1, 1))
+        file = modality / "keypoints-000.npy"
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
     elif changed == "start":
         (start / "weights.safetensors").write_bytes(b"others")
     else:
         spec = replace(spec, clips=Clips(spec.clips.edition, spec.clips.rows[1:]))
-    assert _key(spec, paths) != before
+    assert key_of(spec, modality, start, tmp_path) != before
+
+
+def test_a_checkpoints_key_stays_when_files_are_touched_copied_or_linked(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    spec = prepared.train_spec("joint")
+    before = key_of(spec, spec.modality_folder, spec.init_folder, tmp_path)
+    copied = Path(shutil.copytree(spec.modality_folder, tmp_path / "copied"))
+    for file in copied.iterdir():
+        os.utime(file, (1, 1))
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for file in copied.iterdir():
+        (linked / file.name).symlink_to(file)
+    for folder in (copied, linked):
+        assert key_of(spec, folder, spec.init_folder, tmp_path) == before
+
+
+def test_a_training_that_begins_anew_names_the_checkpoint_and_what_differs(
+    prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = {"recipe": "other", "seed": "1"}
+    Checkpoints(tmp_path, "x", key).save(Progress(epoch=3), {})
+    (tmp_path / "x" / "old").mkdir()
+    (tmp_path / "x" / "old" / "last.pt").write_bytes(b"of a release that wrote no key")
+    spec = prepared.train_spec("joint", epochs=1)
+    mine = Checkpoints(tmp_path, "x", {**key, "recipe": "mine"})
+    loop.train(spec, alone(spec.recipe), mine, lambda epoch, row: None)
+    (line,) = [record.message for record in caplog.records if "beginning anew" in record.message]
+    assert "(differs in: recipe)" in line
+    assert f"{tmp_path}/x/old/last.pt (differs in: unknown)" in line

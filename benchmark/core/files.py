@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import logging
 import os
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmark.core.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,12 +65,34 @@ def _is_left(path: Path, process: int, host: str | None) -> bool:
         return False
 
 
+FULL = 2**16
+"""Bytes: a disk with less free space after an error was full when the error came."""
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name `path` in errors of the system, and a full disk in errors of libraries that hide it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+    except Exception as error:
+        if isinstance(error, BenchmarkError) or shutil.disk_usage(path.parent).free > FULL:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file to; the file takes `path`'s place on success."""
     work = _beside(path)
     try:
-        yield work
+        # First, because libraries that write name neither the file nor the system's reason.
+        work.touch()
+        with _named(path):
+            yield work
         work.replace(path)
     finally:
         work.unlink(missing_ok=True)
@@ -80,7 +105,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:
-        yield work
+        with _named(path):
+            yield work
         # Unlike a file, a folder cannot be replaced in one step: for a moment there is none.
         if path.exists():
             shutil.rmtree(path)

@@ -1,16 +1,23 @@
-"""Files of weights that the user provides: named by path, pinned by hash, checked before use."""
+"""Files known by their content: weights that the user pins by hash, and data of a training."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import StringConstraints
 
 from benchmark.core.errors import ArchiveError
+from benchmark.core.files import write_text
 from benchmark.core.foreign_file import stand_in
 from benchmark.core.schema import Strict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """64 hexadecimal digits, as `sha256` writes them."""
@@ -52,3 +59,22 @@ def sha256(path: Path) -> str:
     """Compute the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_hashes(files: Sequence[Path], cache: Path) -> list[str]:
+    """Return the SHA-256 of each file; read only what is new or changed since the last call.
+
+    `cache` is a JSON file of hashes by name, size, time and inode. A file that was copied or
+    touched is read again and has the same hash.
+    """
+    known: dict[str, str] = {}
+    with suppress(FileNotFoundError, ValueError):
+        known = json.loads(cache.read_text("utf-8"))
+    states = [(path.resolve(), path.stat()) for path in files]
+    stamps = [f"{path} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in states]
+    new = {stamp: path for stamp, path in zip(stamps, files, strict=True) if stamp not in known}
+    if new:
+        with ThreadPoolExecutor() as pool:
+            known |= zip(new, pool.map(sha256, new.values()), strict=True)
+        write_text(cache, json.dumps(known))
+    return [known[stamp] for stamp in stamps]

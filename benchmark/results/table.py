@@ -26,13 +26,18 @@ if TYPE_CHECKING:
     from benchmark.results.ground_truth import GroundTruth
 
 SIGNIFICANT = 0.05
-"""A corrected p-value below this, with an interval without 0, is more than noise."""
+"""A corrected p-value below this, with an interval without 0, is more than the noise of clips."""
 
 Role: TypeAlias = Literal["best single", "uniform"]
 """What the other row of a comparison is: the single stream with the best top-1 of the split, or
 the fusion with equal weights that has the most members."""
 
 
+NOISE_OF_CLIPS = (
+    "This noise is that of the clips alone, of models as they are. Another seed or processor trains"
+    " other models and may turn a verdict: a row with `repeats` shows by how much."
+)
+"""What a verdict does not cover; every page with verdicts says so."""
 Verdict: TypeAlias = Literal["better", "worse", "noise", "none"]
 
 
@@ -66,7 +71,7 @@ class Comparison(Strict):
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the difference is more than noise."""
+        """Whether the difference is more than the noise of clips."""
         return verdict(self.difference, self.interval, self.holm)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from benchmark.core.files import csv_text, write_text
 from benchmark.plots import figures
 from benchmark.results.subsets import subsets_csv, subsets_section
-from benchmark.results.table import SIGNIFICANT, Role
+from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from benchmark.results.table import Comparison, Resampling, ResultRow
 
 VERDICTS = {
-    "better": "better, beyond noise",
-    "worse": "worse, beyond noise",
-    "noise": "not distinguishable from noise",
+    "better": "better, beyond the noise of clips",
+    "worse": "worse, beyond the noise of clips",
+    "noise": "within the noise of clips",
     "none": "no verdict from one video",
 }
 ROLES = {"best single": "the best single stream", "uniform": "equal weights"}
@@ -248,10 +248,11 @@ def _notes(resampling: Resampling) -> list[str]:
         "  so resampling clips would give intervals that are too narrow.",
         "- p: exact McNemar test of the clips that only one of the two gets right; Holm's"
         " correction takes all comparisons of the split together.",
-        f"- A difference is beyond noise only where the corrected p is below {SIGNIFICANT} and its"
-        " interval leaves out 0: clips of one video",
+        "- A difference is beyond the noise of clips only where the corrected p is below"
+        f" {SIGNIFICANT} and its interval leaves out 0: clips of one video",
         "  are not independent, so p alone is too hopeful. The best single stream is the best on"
         " these very clips, which favors it.",
+        f"- {NOISE_OF_CLIPS}",
         "- Macro-F1 and mean accuracy run over the classes that occur in the split's labels.",
         "- Log-loss in nats (probabilities at least 1e-7); ECE over 15 bins of equal width.",
     ]
@@ -260,7 +261,7 @@ def _notes(resampling: Resampling) -> list[str]:
 def to_latex(rows: Sequence[ResultRow], edition: Edition) -> str:
     """Format a LaTeX table for each split of `rows`; a paper needs the package booktabs for it.
 
-    A dagger marks a row that is better than the best single stream beyond noise.
+    A dagger marks a row that is better than the best single stream beyond the noise of clips.
     """
     return "\n".join(_latex_table(rows, edition, split) for split in ("val", "test"))
 
@@ -274,7 +275,7 @@ def _latex_table(rows: Sequence[ResultRow], edition: Edition, split: str) -> str
     caption = (
         f"{edition.title.translate(LATEX_SPECIAL)}, {split} split: {first.metrics.n} clips of"
         f" {first.num_videos} videos; top-1 with its 95\\,\\% interval (videos resampled).{kind}"
-        " $\\dagger$: better than the best single stream beyond noise."
+        " $\\dagger$: better than the best single stream beyond the noise of clips."
     )
     lines = [
         r"\begin{table}",

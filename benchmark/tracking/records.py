@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 import platform
 import socket
@@ -16,6 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -34,6 +36,8 @@ from benchmark.core.schema import Strict, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("mm-gesture-benchmark", "torch", "mmaction2")
 """Distributions whose versions each run notes. Reading a version imports nothing."""
@@ -215,7 +219,7 @@ def origin(root: Path) -> dict[str, str]:
         "pid.started": f"{psutil.Process().create_time():.2f}",
         "python": platform.python_version(),
         # The UI fills its columns User and Source from these; only `mlflow.start_run` sets them.
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": user_name() or f"uid {os.getuid()}",
         "mlflow.source.name": Path(sys.argv[0]).name,
         "mlflow.source.type": "LOCAL",
         **_git_tags(root),
@@ -254,25 +258,41 @@ def _version(package: str) -> str:
         return "not installed"
 
 
+def user_name() -> str:
+    """Return the name of the user; empty where the system has none, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
 def _git_tags(root: Path) -> dict[str, str]:
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit is None:
+    commit = git(root, "rev-parse", "--verify", "HEAD")
+    if commit.returncode:
+        _warn_of_git(commit.stderr.strip().partition("\n")[0])
         return {"git.commit": "none", "git.dirty": "unknown"}
     excluded = [f":(exclude){path}" for path in STAGE_OUTPUTS]
-    changes = _git(root, "status", "--porcelain", "--", ".", *excluded)
+    changes = git(root, "status", "--porcelain", "--", ".", *excluded)
     return {
-        "git.commit": commit,
-        "git.dirty": "unknown" if changes is None else str(bool(changes)).lower(),
-        "mlflow.source.git.commit": commit,
+        "git.commit": commit.stdout.strip(),
+        "git.dirty": "unknown" if changes.returncode else str(bool(changes.stdout.strip())).lower(),
+        "mlflow.source.git.commit": commit.stdout.strip(),
     }
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """Return what Git answers; None outside a repository or without Git."""
+@cache  # one process may record a run per row of a table
+def _warn_of_git(why: str) -> None:
+    log.warning("the run records no Git commit (%s); see 'mgbench doctor'", why)
+
+
+def git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Return what Git answers; without Git, return code 127, as a shell does."""
+    # In English, because the doctor reads the reason. Paths in the answer may be in any encoding.
+    english = {**os.environ, "LC_ALL": "C"}
+    command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, env=english
         )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 127, "", f"git: {error.strerror}")

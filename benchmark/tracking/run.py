@@ -8,38 +8,38 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from benchmark.tracking.records import Point, is_dead, new_record, now_ms, write_records
-from benchmark.tracking.store import (
-    attach,
-    create,
-    give_up,
-    open_store,
-    read_samples,
-    sampling,
-    search,
-    write,
-)
+from benchmark.tracking.store import Window, attach, create, sampling, search, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from benchmark.tracking.records import RunRecord
+    from benchmark.tracking.records import RunRecord, Status
     from benchmark.tracking.store import Store, StoredRun
 
 log = logging.getLogger(__name__)
 
 
 class Run:
-    """A run under way. It sends each value to MLflow at once and keeps it for the record."""
+    """A run under way. It keeps each value for the record, and shows it in MLflow at once."""
 
     # MLflow's autologging is off: it knows no Fabric loop, it would log under names and steps of
     # its own, and the record would lack what it logs.
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self.store = store
-        self.run_id = run_id
+    def __init__(self, root: Path, opened: RunRecord) -> None:
+        self.opened = opened
         self.points: list[Point] = []
         self.tags: dict[str, str] = {}
+        self._window = Window(root)
+        self._window.show(close_stale)
+        # The run has its key from the start: that is how `close_stale` knows a killed run as ours.
+        key = {"run_key": opened.run_key}
+        self._run_id = self._window.show(lambda store: create(store, opened, key)) or ""
+        self.show(lambda store, run_id: write(store, run_id, params=opened.params))
+
+    def show(self, action: Callable[[Store, str], object]) -> None:
+        """Call `action` with the store and MLflow's id of this run, while the store answers."""
+        self._window.show(lambda store: action(store, self._run_id))
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Log the values of one step, such as an epoch.
@@ -51,12 +51,16 @@ class Run:
         new = [Point(key=key, value=float(value), step=step, timestamp_ms=now)
                for key, value in values.items()]  # fmt: skip
         self.points += new
-        write(self.store, self.run_id, points=new)
+        self.show(lambda store, run_id: write(store, run_id, points=new))
 
     def tag(self, name: str, value: str) -> None:
         """Set a tag."""
         self.tags[name] = value
-        write(self.store, self.run_id, tags={name: value})
+        self.show(lambda store, run_id: write(store, run_id, tags={name: value}))
+
+    def end(self, status: Status, end_ms: int | None = None) -> None:
+        """Mark the run as ended, by default now."""
+        self.show(lambda store, run_id: store.client.set_terminated(run_id, status, end_ms))
 
 
 @contextmanager
@@ -73,7 +77,7 @@ def track(
     """Show the work inside the `with` as one MLflow run and write its record.
 
     The run ends FINISHED, or KILLED on Ctrl-C and SystemExit, or FAILED on any other error, which
-    `track` raises again. Only a finished run leaves a record.
+    `track` raises again. Only a finished run leaves a record. A store that fails stops nothing.
 
     Args:
         root: The repository.
@@ -87,46 +91,32 @@ def track(
     Raises:
         ValueError: An artifact lies outside `root`.
     """
-    close_stale(root)
-    store = open_store(root)
     opened = new_record(
         root, experiment=experiment, name=name, start_ms=now_ms(), end_ms=0,
         params=params, tags=tags, artifacts=artifacts,
     )  # fmt: skip
-    # The run has its key from the start: that is how `close_stale` knows a killed run as ours.
-    run_id = create(store, opened, {"run_key": opened.run_key})
-    run = Run(store, run_id)
+    run = Run(root, opened)
     try:
-        write(store, run_id, params=opened.params)
-        with sampling(store, run_id):
+        with sampling(run.metrics):
             yield run
-        attach(store, run_id, root, opened.artifacts)
-        _finish(run, opened, record)
+        run.show(lambda store, run_id: attach(store, run_id, root, opened.artifacts))
+        # The record first: a run whose record cannot be written has failed.
+        end_ms = now_ms()
+        done = {"end_ms": end_ms, "tags": opened.tags | run.tags, "metrics": tuple(run.points)}
+        write_records(record, [opened.model_copy(update=done)])
+        run.end("FINISHED", end_ms)
     except BaseException as error:
         # SIGTERM reaches a stage as SystemExit; MLflow itself would call both FAILED.
         asked_to_stop = isinstance(error, KeyboardInterrupt | SystemExit)
-        give_up(store, run_id, "KILLED" if asked_to_stop else "FAILED")
+        run.end("KILLED" if asked_to_stop else "FAILED")
         raise
 
 
-def _finish(run: Run, opened: RunRecord, path: Path) -> None:
-    """Write the record, then end the run: a record that cannot be written fails the run."""
-    end_ms = now_ms()
-    done = opened.model_copy(update={
-        "end_ms": end_ms,
-        "tags": {**opened.tags, **run.tags},
-        "metrics": (*run.points, *read_samples(run.store, run.run_id)),
-    })  # fmt: skip
-    write_records(path, [done])
-    run.store.client.set_terminated(run.run_id, "FINISHED", end_ms)
-
-
-def close_stale(root: Path) -> int:
+def close_stale(store: Store) -> int:
     """Mark every run KILLED that is RUNNING in the store but dead on this machine; count them.
 
     No handler runs on SIGKILL or a power cut, and MLflow shows such a run as RUNNING forever.
     """
-    store = open_store(root)
     query = f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
     # A run without a key is one that `sync` is writing right now, or one logged by hand.
     ours = [run for run in search(store, query) if "run_key" in run.data.tags]

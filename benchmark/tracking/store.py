@@ -6,27 +6,42 @@ MLflow is the window, DVC is the ledger: no stage reads a result back from MLflo
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+import threading
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from urllib.parse import urlsplit
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import inside
-from benchmark.tracking.records import Point
+from benchmark.tracking.database import (
+    DATABASE,
+    StoreError,
+    address,
+    escaped,
+    examine,
+    locked,
+    move_aside,
+    rewrite_paths,
+    store_error,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-    from benchmark.tracking.records import RunRecord, Table
+    from benchmark.tracking.database import Whole
+    from benchmark.tracking.records import Point, RunRecord, Table
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TRAIN = "mmgesture/train"
 TABLE = "mmgesture/table"
@@ -38,23 +53,76 @@ TABLE_FILE = "results_table.json"
 SAMPLING_SECONDS = 10
 """Time between two samples of processor, memory, disk, network and GPU."""
 SYSTEM = "system/"
-"""MLflow begins the names of those samples with this."""
+"""The names of those samples begin with this, as MLflow's own do: the UI has a page for them."""
 RUNS_PER_PAGE = 1000
-BUSY_SECONDS = 20
-"""How long MLflow waits for a locked SQLite file; our own connection waits as long."""
-TEXT_COLUMNS = """
-    SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c
-    WHERE t.type = 'table' AND (c.type = 'TEXT' OR c.type LIKE 'VARCHAR%')
-"""
+URI = "MLFLOW_TRACKING_URI"
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # MLflow tries 8 times for 2 minutes each: a server that is away would hold up a stage.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+"""Environment of MLflow, unless the user sets another."""
 
 
 class Store(NamedTuple):
     """An open MLflow store: a server, or the folder `mlruns/` of one project."""
 
     client: MlflowClient
+    """It raises `StoreError` where MLflow fails."""
     uri: str
     home: Path | None
     """The folder `mlruns/`; None for a server."""
+
+
+class Window:
+    """The store of a project, for work that must not fail with it.
+
+    The first failure is one warning. After it the window stays shut, and `sync` shows the runs
+    later, from their records.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._store: Store | None = None
+        self._shut = False
+        # A thread samples the load of the machine beside the work.
+        self._one_at_a_time = threading.RLock()
+
+    def show(self, action: Callable[[Store], T]) -> T | None:
+        """Return `action(store)`, or None where the store fails or failed before."""
+        with self._one_at_a_time:
+            if self._shut:
+                return None
+            try:
+                self._store = self._store or open_store(self._root)
+                return action(self._store)
+            except StoreError as error:
+                self._shut = True
+                log.warning("%s. This run goes on; 'mgbench sync' shows it afterwards", error)
+                return None
+
+
+class _Client:
+    """MLflow's client, whose failures are `StoreError`; a bug of ours stays what it is."""
+
+    def __init__(self, client: MlflowClient, where: object) -> None:
+        self._client, self._where = client, where
+
+    def __getattr__(self, name: str) -> Any:
+        return _failures_named(self._where)(getattr(self._client, name))
+
+
+@contextmanager
+def _failures_named(where: object) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    # MLflow raises a ValueError for an address or an answer that it cannot read.
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
+        raise store_error(where, error) from None
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -70,47 +138,95 @@ def find_root(start: Path | None = None) -> Path:
     raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
 
 
+def path_fault(root: Path) -> str:
+    """Return what is wrong with the path of a project for DVC; empty where nothing is."""
+    # DVC puts the path into a format string of its progress bar, and fails after the stage ran.
+    braces = "DVC fails in a folder with { or } in its path"
+    return f"{root}: {braces}" if {"{", "}"} & {*str(root)} else ""
+
+
+def tracking_server() -> str | None:
+    """Return the server that MLFLOW_TRACKING_URI names; None where the runs go to `mlruns/`."""
+    uri = os.environ.get(URI, "").strip()
+    if uri.lower().startswith(("http://", "https://")):
+        return uri
+    if uri:
+        _warn_of_kind(uri.partition(":")[0])
+    return None
+
+
+@cache
+def _warn_of_kind(kind: str) -> None:
+    # The kind alone: the rest may hold a password.
+    log.warning("%s is '%.40s...', not http(s)://: the runs go to mlruns/", URI, kind)
+
+
 def open_store(root: Path) -> Store:
     """Open the store of a project. Create it if there is none; follow the project if it moved.
 
     An http(s) `MLFLOW_TRACKING_URI` names a server, which is then the store; any other value is
-    ignored. `dvc exp run --queue` works in a copy of the project, so the store is that of the
-    project itself (`DVC_ROOT`).
+    ignored with a warning. `dvc exp run --queue` works in a copy of the project, so the store is
+    that of the project itself (`DVC_ROOT`).
+
+    Raises:
+        StoreError: The store cannot be opened. Work that needs no store takes a `Window`.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # MLflow prints the address of a server at the end of a run, with its password.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     from mlflow import MlflowClient
 
-    # MLflow logs every step of creating its tables at INFO; the log of a stage is for the stage.
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if server.startswith(("http://", "https://")):
-        return Store(MlflowClient(server), server, None)
+    # MLflow and its libraries log steps of creating tables, every retry, and tracebacks of errors
+    # that they raise as well; the log of a stage is for the stage.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("mlflow.store.db.utils", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if server := tracking_server():
+        with _failures_named(server):
+            # Reading the port refuses what is no address.
+            _ = urlsplit(server).port
+            client = MlflowClient(server)
+        return Store(cast("MlflowClient", _Client(client, server)), server, None)
     base = Path(os.environ.get("DVC_ROOT") or root).resolve()
     home = base / "mlruns"
-    home.mkdir(parents=True, exist_ok=True)
-    uri = f"sqlite:///{home / 'mlflow.db'}"
-    # Processes that create the tables at the same time break each other (measured: 5 of 6 die).
-    with locked(home, "init"):
-        store = Store(MlflowClient(uri), uri, home)
-        _follow_move(store.client, home)
-        _link(base)
-    return store
+    file = home / DATABASE
+    with _failures_named(file):
+        home.mkdir(parents=True, exist_ok=True)
+        # Processes that create the tables at the same time break each other (5 of 6 die).
+        with locked(home, "init"):
+            _make_whole(file)
+            client = MlflowClient(address(file))
+            _follow_move(client, file)
+            _link(base)
+    return Store(cast("MlflowClient", _Client(client, file)), address(file), home)
 
 
-@contextmanager
-def locked(home: Path | None, name: Literal["init", "sync"]) -> Iterator[None]:
-    """Let one process of this machine at a time into the `with`. A server keeps order itself."""
-    if home is None:
-        yield
+def store_state(file: Path) -> Whole:
+    """Return what `examine` says of a database, by the schema of the installed MLflow."""
+    from mlflow.store.db.base_sql_model import Base
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    return examine(file, _get_latest_schema_revision(), Base.metadata.tables)
+
+
+def _make_whole(file: Path) -> None:
+    """Create the database if there is none, or half of one, which is kept under another name."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    if store_state(file) == "whole":
         return
-    # The kernel drops the lock of a process that dies, so a kill leaves no stale lock behind.
-    with (home / f".{name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    move_aside(file)
+    # Under another name, so that a kill leaves no half of a store.
+    part = file.with_name(f".{file.name}.part")
+    for left in part.parent.glob(f"{part.name}*"):
+        left.unlink()
+    SqlAlchemyStore(address(part), escaped(file.parent)).engine.dispose()
+    part.replace(file)
 
 
-def _follow_move(client: MlflowClient, home: Path) -> None:
+def _follow_move(client: MlflowClient, file: Path) -> None:
     """Rewrite the paths in the database if the project was moved or copied since it wrote them.
 
     MLflow stores absolute paths and has no call that changes them: it would write new artifacts to
@@ -124,21 +240,14 @@ def _follow_move(client: MlflowClient, home: Path) -> None:
         if experiment.name in EXPERIMENTS
     }
     homes = {path.removesuffix(end) for path, end in ends.items() if path.endswith(end)}
-    for old in homes - {str(home)}:
-        log.warning("%s: the project was at %s; rewriting the paths", home, Path(old).parent)
-        with closing(sqlite3.connect(home / "mlflow.db", timeout=BUSY_SECONDS)) as base, base:
-            # Every text that begins with the old folder, in whichever column MLflow keeps it.
-            for table, column in base.execute(TEXT_COLUMNS).fetchall():
-                base.execute(
-                    f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
-                    f'WHERE substr("{column}", 1, ?) = ?',
-                    (f"{home}/", len(old) + 2, len(old) + 1, f"{old}/"),
-                )
+    for old in homes - {escaped(file.parent)}:
+        log.warning("%s: the project was at %s; rewriting the paths", file, Path(old).parent)
+        rewrite_paths(file, old, escaped(file.parent))
 
 
 def _link(base: Path) -> None:
     """Link `mlflow.db` in the project to the store: a plain `mlflow ui` looks for that name."""
-    link, target = base / "mlflow.db", Path("mlruns/mlflow.db")
+    link, target = base / DATABASE, Path("mlruns", DATABASE)
     if link.is_symlink() and link.readlink() == target:
         return
     if link.is_symlink() or link.exists():
@@ -155,7 +264,7 @@ def experiment_id(store: Store, name: str) -> str:
             # Another process may have created it between the first look and the lock.
             experiment = store.client.get_experiment_by_name(name)
             if experiment is None:
-                location = None if store.home is None else f"{store.home}/artifacts/{name}"
+                location = None if store.home is None else f"{escaped(store.home)}/artifacts/{name}"
                 return store.client.create_experiment(name, location)
     if experiment.lifecycle_stage == "deleted":
         store.client.restore_experiment(experiment.experiment_id)
@@ -189,12 +298,15 @@ def search(store: Store, query: str, *names: str, deleted: bool = False) -> list
 
 def create(store: Store, record: RunRecord, tags: Mapping[str, str]) -> str:
     """Create a run with the name, start and tags of `record`, RUNNING; return its id."""
-    return store.client.create_run(
+    run = store.client.create_run(
         experiment_id(store, record.experiment),
         start_time=record.start_ms,
         tags={**record.tags, **tags},
         run_name=record.name,
-    ).info.run_id
+    )
+    if not run.info.run_id:
+        raise store_error(store.uri, "API request answered, but not as MLflow does")
+    return run.info.run_id
 
 
 def write(
@@ -253,37 +365,39 @@ def attach_table(store: Store, run_id: str, table: Table) -> None:
 
 
 @contextmanager
-def sampling(store: Store, run_id: str) -> Iterator[None]:
-    """Log the load of the machine to a run during the `with`."""
-    # MLflow's own switch, `start_run(log_system_metrics=True)`, works on the process's active run
-    # only. This is the class behind it: a thread, so that a long epoch delays no sample.
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+def sampling(report: Callable[[int, dict[str, float]], None]) -> Iterator[None]:
+    """Report the load of the machine during the `with`: number of the sample, and its values."""
+    # MLflow's own switch, `start_run(log_system_metrics=True)`, stops for good at the first answer
+    # that the store does not give. These are the classes behind it.
+    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+    from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+    from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+    from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
+    from mlflow.system_metrics.metrics.rocm_monitor import ROCMMonitor
 
-    monitor = SystemMetricsMonitor(run_id, SAMPLING_SECONDS, tracking_uri=store.uri)
-    monitor.start()
+    monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
+    for kind in (GPUMonitor, ROCMMonitor):
+        # Without a GPU, or a library that asks it, these raise errors of many kinds.
+        with suppress(Exception):
+            monitors.append(kind())
+    stop = threading.Event()
+
+    def sample() -> None:
+        for number in count():
+            for monitor in monitors:
+                monitor.collect_metrics()
+            if stop.wait(SAMPLING_SECONDS):
+                return
+            values = {k: v for monitor in monitors for k, v in monitor.aggregate_metrics().items()}
+            report(number, {f"{SYSTEM}{key}": value for key, value in values.items()})
+            for monitor in monitors:
+                monitor.clear_metrics()
+
+    # A thread, so that a long epoch delays no sample.
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        monitor.finish()
-
-
-def read_samples(store: Store, run_id: str) -> list[Point]:
-    """Read the load of the machine back: the record needs it, and only MLflow samples it."""
-    keys = [key for key in store.client.get_run(run_id).data.metrics if key.startswith(SYSTEM)]
-    return [
-        Point(key=item.key, value=item.value, step=item.step, timestamp_ms=item.timestamp)
-        for key in sorted(keys)
-        for item in store.client.get_metric_history(run_id, key)
-    ]
-
-
-def give_up(store: Store, run_id: str, status: Literal["KILLED", "FAILED"]) -> None:
-    """End a run that an error has ended; log, and do not raise, what the store answers."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        store.client.set_terminated(run_id, status)
-    except MlflowException:
-        # The user must see the error that ended the run, not this one. `close_stale` closes the
-        # run later.
-        log.exception("could not mark the run %s", status)
+        stop.set()
+        thread.join()

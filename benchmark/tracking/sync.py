@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.core.errors import BenchmarkError, FormatError
 from benchmark.core.schema import load_yaml
+from benchmark.tracking.database import locked
 from benchmark.tracking.records import read_records, write_records
 from benchmark.tracking.run import close_stale
 from benchmark.tracking.store import (
+    Window,
     attach,
     attach_table,
     create,
     experiment_id,
-    locked,
     open_store,
     search,
     write,
@@ -37,6 +38,8 @@ RESTORING = "restoring"
 MODELS = "models/"
 LINKED = "dvc.model"
 """Tag of a run whose model the UI shows: DVC's hash of that model."""
+SYNC_SECONDS = 600
+"""How long a sync waits for another one, which may be filling an empty store."""
 MODEL_PARAMS = ("edition", "modality.kind", "backbone.kind", "init_from", "recipe.name")
 """Parameters of the run that the UI shows beside its model."""
 
@@ -45,11 +48,13 @@ class SyncReport(NamedTuple):
     """What `sync` did."""
 
     created: int
-    """Runs that the store lacked."""
+    """Runs that the store lacked, as a whole or in part."""
     present: int
     """Runs that the store had already."""
     closed: int
     """Runs whose process had died."""
+    deleted: int = 0
+    """Of those present, runs that somebody deleted in the UI."""
 
 
 class ShownRun(NamedTuple):
@@ -57,6 +62,7 @@ class ShownRun(NamedTuple):
 
     run_id: str
     tags: Mapping[str, str]
+    status: str
     active: bool = True
     """False for a run that somebody deleted in the UI: MLflow refuses to tag it."""
 
@@ -70,38 +76,39 @@ def sync(root: Path, *, lock: Path) -> SyncReport:
 
     Raises:
         FormatError: A record or the lock file is damaged.
+        StoreError: The store fails.
     """
     # Read everything first: a damaged file stops the sync before it has changed anything.
     files = {path: read_records(path) for path in sorted((root / RUNS).glob("*.json"))}
     hashes = dict(_hashes(root, lock))
-    closed = close_stale(root)
     store = open_store(root)
+    closed = close_stale(store)
     # Two syncs at the same time would both find a run missing, and create it twice.
-    with locked(store.home, "sync"):
+    with locked(store.home, "sync", SYNC_SECONDS):
         shown = _shown_runs(store)
-        created = 0
+        created = deleted = 0
         for path, records in files.items():
             created += _create_missing(store, root, records, shown, {"restored": "true"})
             for record in records:
                 run, outputs = shown[record.run_key], hashes.get(path, {})
+                deleted += not run.active
                 if run.active:
                     _tag(store, run, outputs)
                     _link_models(store, run, record, outputs)
     present = sum(len(records) for records in files.values()) - created
-    return SyncReport(created, present, closed)
+    return SyncReport(created, present, closed, deleted)
 
 
-def log_records(root: Path, records: Sequence[RunRecord]) -> int:
+def log_records(store: Store, root: Path, records: Sequence[RunRecord]) -> int:
     """Show complete runs, parents before children; return how many the store lacked."""
-    store = open_store(root)
     with locked(store.home, "sync"):
         return _create_missing(store, root, records, _shown_runs(store), {})
 
 
 def show_and_record(root: Path, record: Path, runs: Sequence[RunRecord]) -> None:
-    """Show complete runs and write their record `runs/<stage>.json`; parents before children."""
-    log_records(root, runs)
+    """Write the record of complete runs, `runs/<stage>.json`, and show them; parents first."""
     write_records(record, runs)
+    Window(root).show(lambda store: log_records(store, root, runs))
 
 
 def _shown_runs(store: Store) -> dict[str, ShownRun]:
@@ -111,7 +118,7 @@ def _shown_runs(store: Store) -> dict[str, ShownRun]:
         tags = run.data.tags
         active = run.info.lifecycle_stage == "active"
         if "run_key" in tags:
-            shown[tags["run_key"]] = ShownRun(run.info.run_id, tags, active)
+            shown[tags["run_key"]] = ShownRun(run.info.run_id, tags, run.info.status, active)
         elif RESTORING in tags and active and store.home:
             # We hold the lock, so no process of this machine is writing it. On a server another
             # machine may be.
@@ -127,7 +134,7 @@ def _create_missing(
     shown: dict[str, ShownRun],
     tags: Mapping[str, str],
 ) -> int:
-    """Create the recorded runs that the store lacks and count them.
+    """Create the recorded runs that the store lacks, complete those it has in part; count both.
 
     Args:
         store: Where to create them.
@@ -136,28 +143,35 @@ def _create_missing(
         shown: Runs of the store by run_key; the created ones are added.
         tags: Tags to add to those of each record.
     """
-    missing = [record for record in records if record.run_key not in shown]
-    for record in missing:
-        extra = dict(tags)
-        # MLflow knows a parent by its own run id, which differs from store to store.
-        if record.parent_key:
-            extra["mlflow.parentRunId"] = shown[record.parent_key].run_id
-        shown[record.run_key] = _restore(store, root, record, extra)
+    written = 0
+    for record in records:
+        run = shown.get(record.run_key)
+        if run is None:
+            extra = {**tags, RESTORING: record.run_key}
+            # MLflow knows a parent by its own run id, which differs from store to store.
+            if record.parent_key:
+                extra["mlflow.parentRunId"] = shown[record.parent_key].run_id
+            run = ShownRun(create(store, record, extra), {}, "RUNNING")
+        # A run that has a record has finished: the store failed before it saw the end.
+        elif not run.active or run.status == record.status:
+            continue
+        _fill(store, root, record, run.run_id)
+        shown[record.run_key] = run
+        written += 1
         log.info("run '%s' is now shown in %s", record.name, record.experiment)
-    return len(missing)
+    return written
 
 
-def _restore(store: Store, root: Path, record: RunRecord, extra: Mapping[str, str]) -> ShownRun:
-    run_id = create(store, record, {**extra, RESTORING: record.run_key})
-    write(store, run_id, points=record.metrics, params=record.params)
+def _fill(store: Store, root: Path, record: RunRecord, run_id: str) -> None:
+    tags = {**record.tags, RESTORING: record.run_key}
+    write(store, run_id, points=record.metrics, params=record.params, tags=tags)
     attach(store, run_id, root, record.artifacts)
     if record.table is not None:
         attach_table(store, run_id, record.table)
     store.client.set_terminated(run_id, record.status, record.end_ms)
-    # The key comes last, so a run that has one is complete.
+    # The key comes last, so a run that has one is complete, or was shown while it ran.
     write(store, run_id, tags={"run_key": record.run_key})
     store.client.delete_tag(run_id, RESTORING)
-    return ShownRun(run_id, {})
 
 
 def _tag(store: Store, run: ShownRun, tags: Mapping[str, str]) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, urlencode
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.tracking.store import TABLE, TABLE_FILE, TRAIN, experiment_id, open_store, search
+from benchmark.tracking.database import without_password
+from benchmark.tracking.store import (
+    TABLE,
+    TABLE_FILE,
+    TRAIN,
+    URI,
+    experiment_id,
+    open_store,
+    search,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +32,18 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
 
     The query strings are those that the UI itself writes into the address bar. There is no results
     table before stage `table` has run.
+
+    Raises:
+        BenchmarkError: The runs are on a server, which has its own UI.
     """
     store = open_store(root)
-    base = f"http://127.0.0.1:{port}" if store.home else store.uri
+    if store.home is None:
+        do = f"Open {without_password(store.uri)}"
+        raise BenchmarkError(URI, "names a server, which serves its runs itself", do=do)
 
     def page(experiment: str, query: dict[str, str], within: str = "") -> str:
-        number = experiment_id(store, experiment)
-        return f"{base}/#/experiments/{number}/runs{within}?{urlencode(query, quote_via=quote)}"
+        place = f"experiments/{experiment_id(store, experiment)}/runs{within}"
+        return f"http://127.0.0.1:{port}/#/{place}?{urlencode(query, quote_via=quote)}"
 
     links = {}
     tables = search(store, "tags.kind = 'table'", TABLE)
@@ -46,20 +60,14 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
 
 
 def serve(root: Path, port: int) -> NoReturn:
-    """Replace this process with `mlflow ui`, for this machine only.
-
-    Raises:
-        BenchmarkError: The runs are on a server, which has its own UI.
-    """
-    store = open_store(root)
-    if store.home is None:
-        raise BenchmarkError("MLFLOW_TRACKING_URI", "names a server", do=f"Open {store.uri}")
+    """Replace this process with `mlflow ui`, for this machine only."""
+    uri = open_store(root).uri
     # One worker and no job runner: 0.5 GB of memory instead of 2.1 GB.
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.execve(sys.executable, command, environment)

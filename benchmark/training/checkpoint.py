@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,13 @@ import torch
 from benchmark.core.files import replacing, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 log = logging.getLogger(__name__)
+
+LAST = "last.pt"
+PARTS = "key.json"
+"""Beside a checkpoint: the hash of each thing that its training depends on."""
 
 
 @dataclass
@@ -39,6 +45,10 @@ class Progress:
     """Validation probabilities of the selected epoch: float32 (N, K)."""
 
 
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
 class Checkpoints:
     """The folder of one training's checkpoint, named by a hash of all that its result depends on.
 
@@ -46,18 +56,32 @@ class Checkpoints:
     a checkpoint holds no state of a random generator.
     """
 
-    def __init__(self, root: Path, experiment: str, *key: str) -> None:
-        digest = hashlib.blake2b("\n".join(key).encode(), digest_size=8).hexdigest()
+    def __init__(self, root: Path, experiment: str, key: Mapping[str, str]) -> None:
+        self._parts = {name: _digest(text) for name, text in key.items()}
         self._folder = root / experiment
-        self._file = self._folder / digest / "last.pt"
+        self._file = self._folder / _digest("\n".join(key.values())) / LAST
 
     def save(self, progress: Progress, state: dict[str, Any]) -> None:
         """Replace the checkpoint by a new one; a kill at any moment leaves one of the two whole."""
+        # First: every checkpoint says what it is of.
+        if not (parts := self._file.with_name(PARTS)).exists():
+            write_text(parts, json.dumps(self._parts, indent=1) + "\n")
         with replacing(self._file) as work:
             torch.save({"progress": vars(progress), **state}, work)
             with work.open("rb") as file:
                 # Without it, a power cut may leave the new name with an empty file.
                 os.fsync(file.fileno())
+
+    def others(self) -> list[str]:
+        """Describe checkpoints that this training cannot resume from: file, and what differs."""
+        lines = []
+        for file in sorted({*self._folder.glob(f"*/{LAST}")} - {self._file}):
+            parts: dict[str, str] = {}
+            with suppress(FileNotFoundError, ValueError):
+                parts = json.loads(file.with_name(PARTS).read_text("utf-8"))
+            differ = [name for name, digest in self._parts.items() if parts.get(name) != digest]
+            lines.append(f"{file} (differs in: {', '.join(differ) if parts else 'unknown'})")
+        return lines
 
     def load(self) -> tuple[Progress, dict[str, Any]] | None:
         """Return the last checkpoint, on the CPU, or None if there is none or it is damaged."""

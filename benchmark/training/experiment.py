@@ -9,11 +9,12 @@ import pandas as pd
 import torch
 
 from benchmark.core.files import csv_text, write_text
+from benchmark.core.pinned_file import content_hashes
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import confusion, score
 from benchmark.evaluation.per_class import by_class
 from benchmark.plots import figures
-from benchmark.runtime.distributed import device_name, launch
+from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.run import Run, track
 from benchmark.tracking.store import TRAIN, find_root
@@ -72,7 +73,9 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
     root = find_root()
     spec = build_train_spec(name, params, clips, paths)
     fabric = launch(spec.recipe)
-    checkpoints = Checkpoints(root / ".ckpt", name, *_key(spec, paths))
+    # Rank 0 reads the data for all: they may be hundreds of gigabytes.
+    data = _data(paths, root / ".ckpt" / "hashes.json") if fabric.is_global_zero else ""
+    checkpoints = Checkpoints(root / ".ckpt", name, _key(spec, all_gather(fabric, data)[0]))
     # Every process trains; rank 0 alone reports to MLflow and writes files.
     if not fabric.is_global_zero:
         train(spec, fabric, checkpoints, lambda epoch, row: None)
@@ -123,26 +126,26 @@ def build_train_spec(name: str, params: Params, clips: Clips, paths: TrainPaths)
     )
 
 
-def _key(spec: TrainSpec, paths: TrainPaths) -> tuple[str, ...]:
-    """Return everything that the result depends on, as text: a checkpoint fits no other training.
+def _key(spec: TrainSpec, data: str) -> dict[str, str]:
+    """Return all that the result depends on, as text: a checkpoint fits no other training."""
+    return {
+        "experiment": spec.experiment.model_dump_json(),
+        "recipe": spec.recipe.model_dump_json(),
+        "modality": spec.modality.model_dump_json(),
+        "seed": str(spec.seed),
+        "index": repr(spec.clips),
+        "classes": repr(spec.classes),  # equal ones keep the classifier of the initial weights
+        "data or initial weights": data,
+        "code": _code(spec),
+        "release of torch": torch.__version__,
+    }
 
-    Files count by name, size and time: hashing gigabytes of clips would delay every start.
-    """
-    read = [
-        path for place in (paths.modality, paths.init_from) for path in sorted(place.rglob("*"))
-    ]
-    files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in read]
-    return (
-        spec.experiment.model_dump_json(),
-        spec.recipe.model_dump_json(),
-        spec.modality.model_dump_json(),
-        str(spec.seed),
-        repr(spec.clips),
-        repr(spec.classes),  # equal ones keep the classifier of the initial weights
-        repr(files),
-        _code(spec),
-        torch.__version__,
-    )
+
+def _data(paths: TrainPaths, cache: Path) -> str:
+    """Name every file that the training reads, with its hash: a copy has other times."""
+    places = (paths.modality, paths.init_from)
+    files = [path for place in places for path in sorted(place.rglob("*")) if path.is_file()]
+    return "\n".join(map("{0.name} {1}".format, files, content_hashes(files, cache)))
 
 
 def _code(spec: TrainSpec) -> str:

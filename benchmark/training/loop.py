@@ -101,6 +101,8 @@ class Trainer:
                 "every node to start over",
             )  # fmt: skip
         if saved is None:
+            if self._fabric.is_global_zero and (others := self._checkpoints.others()):
+                log.warning("beginning anew, not from %s", "; ".join(others))
             return
         self.progress, state = saved
         self._state.load_state_dict(state)

@@ -26,6 +26,10 @@ from pipelines.cli.weights import weights
 
 PORT = 5000
 """MLflow's usual port."""
+BRING_BACK = (
+    "To bring them back, set the filter 'State' above the UI's list of runs to 'Deleted' and"
+    " restore them; an experiment with 'mlflow experiments restore'"
+)
 SECTIONS = {
     "Project": ("doctor", "status", "results", "ui", "sync"),
     "Data": ("data", "edition", "modality", "weights"),
@@ -145,6 +149,8 @@ def sync() -> None:
         root = find_root()
         report = sync_runs(root, lock=root / "dvc.lock")
         click.echo(f"{report.created} created, {report.present} present, {report.closed} closed")
+        if report.deleted:
+            click.echo(f"{report.deleted} of them are deleted in the UI. {BRING_BACK}")
 
 
 @main.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines._stage import existing, mistakes_shown, path
 
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge
     from benchmark.contracts.clips import Clips
     from submission.leaderboard.columns import Wanted
-    from submission.leaderboard.metadata import SubmissionMetadata
 
 EDITION = "Challenge, such as miga2025, or edition."
 
@@ -76,7 +76,9 @@ def list_() -> None:
 def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive: bool) -> None:
     """Write the probabilities in FILE as the CSV and zip that the leaderboard accepts."""
     from benchmark.contracts.predictions import read_probabilities
-    from submission.leaderboard.metadata import ingredients_of
+    from benchmark.core.files import replacing
+    from benchmark.tracking.records import write_records
+    from submission.leaderboard.metadata import ingredients_of, submission_record
     from submission.leaderboard.writer import write_submission
 
     with mistakes_shown():
@@ -86,11 +88,18 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
         _check_folder(out, {challenge.form.file, challenge.form.zip})
         probabilities = read_probabilities(file)
         made_of = ingredients_of(file, probabilities.source, transductive=transductive)
-        metadata = write_submission(probabilities, wanted, challenge, made_of, out)
+        root, record = _record_file(challenge.name, out)
+        with replacing(record) if record else nullcontext() as work:
+            metadata = write_submission(probabilities, wanted, challenge, made_of, out)
+            if root and work:
+                write_records(work, [submission_record(root, metadata, out)])
         click.echo(f"wrote {shown}: {', '.join(metadata.files)}, {metadata.clips} clips, checked")
         if metadata.assumed:
             click.echo(f"not confirmed by the organizers: {metadata.assumed}")
-        _record(metadata, out)
+        if root and record:
+            click.echo(f"recorded as {record.relative_to(root)}; 'mgbench ui' shows the run")
+        else:
+            click.echo("outside of a project: submission.json is the only record")
 
 
 def _check_folder(out: Path, ours: set[str]) -> None:
@@ -116,22 +125,17 @@ def _check_folder(out: Path, ours: set[str]) -> None:
         )  # fmt: skip
 
 
-def _record(metadata: SubmissionMetadata, out: Path) -> None:
-    """Record the submission as an MLflow run, if the command runs inside a project."""
-    from benchmark.tracking.records import write_records
+def _record_file(challenge: str, out: Path) -> tuple[Path, Path] | tuple[None, None]:
+    """Return the project that the command runs in, and its file for the record of a submission."""
     from benchmark.tracking.store import find_root
-    from submission.leaderboard.metadata import submission_record
 
     try:
         root = find_root()
     except BenchmarkError:
-        click.echo("outside of a project: submission.json is the only record")
-        return
+        return None, None
     # Folders of the same name in different places are different submissions.
     place = hashlib.sha256(str(out).encode()).hexdigest()[:8]
-    record = root / "runs" / f"submission-{metadata.challenge}-{out.name}-{place}.json"
-    write_records(record, [submission_record(root, metadata, out)])
-    click.echo(f"recorded as {record.relative_to(root)}; 'mgbench ui' shows the run")
+    return root, root / "runs" / f"submission-{challenge}-{out.name}-{place}.json"
 
 
 def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:

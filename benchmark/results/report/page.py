@@ -15,7 +15,7 @@ from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.bootstrap import Interval
 from benchmark.plots.analysis import classes_figure, curves_figure
 from benchmark.plots.figures import png
-from benchmark.results.table import SIGNIFICANT, verdict
+from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, verdict
 from benchmark.tracking.records import PACKAGES, origin
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def render(
         curves=_figure_uri(curves_figure(histories)),
         data_report=json.loads(data_report.read_text("utf-8")),
         sheets=_sheets(reports / "modalities", edition, params),
+        noise_of_clips=NOISE_OF_CLIPS,
     )  # fmt: skip
 
 
