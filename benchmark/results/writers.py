@@ -25,7 +25,7 @@ VERDICTS = {
     "better": "better, beyond noise",
     "worse": "worse, beyond noise",
     "noise": "not distinguishable from noise",
-    "none": "no verdict from one video",
+    "none": "no verdict: all videos alike, or one",
 }
 ROLES = {"best single": "the best single stream", "uniform": "equal weights"}
 # `translate` replaces all in one pass, so the braces of \textbackslash{} are not escaped again.
