@@ -75,7 +75,7 @@ def test_one_video_gives_no_interval_and_no_verdict_anywhere(
     page = to_markdown(rows, MIMIC, RESAMPLING)
     assert "beyond noise |" not in page
     assert "| none | " in page
-    assert "no verdict from one video" in page
+    assert "no verdict: all videos alike, or one" in page
     table = pd.read_csv(StringIO(to_csv(rows)))
     assert table[["top1_low", "top1_high", "best_single_low"]].isna().all(axis=None)
     assert " & none & " in to_latex(rows, MIMIC)

@@ -43,7 +43,9 @@ class Interval(Strict):
 def interval(
     correct: NDArray[np.bool_], videos: Sequence[str], *, resamples: int, seed: int
 ) -> Interval | None:
-    """Compute the 95 % interval of top-1; None of one video, which tells nothing about others.
+    """Compute the 95 % interval of top-1; None if resampling tells nothing.
+
+    That is so with one video, and with videos that all have the same score.
 
     The same arguments give the same interval, whatever the order of the clips.
 
@@ -58,7 +60,7 @@ def interval(
 
     Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
     """
-    return _interval(correct.astype(np.int64), videos, resamples, seed)
+    return _interval(correct.astype(np.int64), videos, resamples, seed, paired=False)
 
 
 def paired_interval(
@@ -71,7 +73,7 @@ def paired_interval(
 ) -> Interval | None:
     """Compute the 95 % interval of top-1 of `first` minus that of `second`, in [-1, 1].
 
-    None of one video, which tells nothing about others.
+    None with one video, and where all videos differ by the same other than 0.
 
     Both systems are scored on the same resampled videos, so what is hard for both cancels out.
 
@@ -89,11 +91,12 @@ def paired_interval(
         raise FormatError(
             "bootstrap", "the two systems differ in clips", found=f"{len(first)} and {len(second)}"
         )
-    return _interval(first.astype(np.int64) - second.astype(np.int64), videos, resamples, seed)
+    points = first.astype(np.int64) - second.astype(np.int64)
+    return _interval(points, videos, resamples, seed, paired=True)
 
 
 def _interval(
-    points: NDArray[np.int64], videos: Sequence[str], resamples: int, seed: int
+    points: NDArray[np.int64], videos: Sequence[str], resamples: int, seed: int, *, paired: bool
 ) -> Interval | None:
     if len(points) != len(videos) or not len(points):
         raise FormatError(
@@ -114,4 +117,8 @@ def _interval(
     # A ratio of sums, not a mean of the videos' means: a long video weighs by its clips.
     means = (times @ sums) / (times @ clips)
     low, high = np.percentile(means, PERCENTILES)
+    # Not "100.00 to 100.00": no resample could differ, which is no sign of certainty. Only two
+    # systems that answer every clip alike differ by 0 for sure.
+    if low == high and not (paired and not points.any()):
+        return None
     return Interval(low=float(low), high=float(high))

@@ -25,7 +25,7 @@ VERDICTS = {
     "better": "better, beyond the noise of clips",
     "worse": "worse, beyond the noise of clips",
     "noise": "within the noise of clips",
-    "none": "no verdict from one video",
+    "none": "no verdict: all videos alike, or one",
 }
 ROLES = {"best single": "the best single stream", "uniform": "equal weights"}
 # `translate` replaces all in one pass, so the braces of \textbackslash{} are not escaped again.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 import torch
 
+from benchmark.core.errors import TrainingError
 from benchmark.core.files import csv_text, write_text
 from benchmark.core.pinned_file import content_hashes
 from benchmark.editions.edition import read_edition
@@ -70,6 +71,9 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
         FormatError: The prepared data or the initial weights cannot be read.
     """
+    for split in ("train", "val"):
+        if not len(clips.split(split)):
+            raise TrainingError(name, f"edition {clips.edition} has no clip in {split}")
     root = find_root()
     spec = build_train_spec(name, params, clips, paths)
     fabric = launch(spec.recipe)
