@@ -40,7 +40,7 @@ class Scores(NamedTuple):
     """The key or column that names the clips; empty if there is none."""
 
 
-def read_scores(path: Path, *, stream: str | None) -> Scores:
+def read_scores(path: Path, stream: str | None) -> Scores:
     """Read a file by its ending: .pkl or .pickle, .npy, .csv.
 
     `stream` chooses among the heads of a network that has several (rgb, pose).

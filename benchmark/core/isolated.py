@@ -86,16 +86,30 @@ def isolated(
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         said.seek(0)
         words = said.read()
-    if kind == "time" or status == -signal.SIGXCPU:
-        raise error(path, f"reading it takes longer than {seconds:g} s", do=do)
-    killed = status == -signal.SIGKILL or any(word in words for word in _OUT_OF_MEMORY)
-    if kind == "memory" or (kind == "crash" and killed):
-        raise error(path, f"reading it takes more than {memory_gib:g} GiB of memory", do=do)
-    if kind in {"crash", "nonsense"}:
-        name = signal.Signals(-status).name if kind == "crash" and status < 0 else "no answer"
-        raise error(path, f"it crashes its reader ({name})", expected="a sound file", do=do)
+    if wrong := _wrong(kind, status, words, (memory_gib, seconds)):
+        raise error(path, wrong, expected="a sound file", do=do)
     sys.stderr.write(words.decode(errors="replace"))
     return _returned(kind, content)
+
+
+def _wrong(kind: str, status: int, words: bytes, limits: tuple[float, float]) -> str:
+    """Say how a child failed; empty where it answered.
+
+    Args:
+        kind: Kind of its answer.
+        status: Its exit code.
+        words: What it wrote to standard error.
+        limits: GiB and seconds.
+    """
+    if kind == "time" or status == -signal.SIGXCPU:
+        return f"reading it takes longer than {limits[1]:g} s"
+    killed = status == -signal.SIGKILL or any(word in words for word in _OUT_OF_MEMORY)
+    if kind == "memory" or (kind == "crash" and killed):
+        return f"reading it takes more than {limits[0]:g} GiB of memory"
+    if kind in {"crash", "nonsense"}:
+        name = signal.Signals(-status).name if kind == "crash" and status < 0 else "no answer"
+        return f"it crashes its reader ({name})"
+    return ""
 
 
 def _returned(kind: str, content: Any) -> Any:

@@ -21,7 +21,15 @@ def _sizes(
     width: float, height: float, area: tuple[float, float], ratio: tuple[float, float],
     rng: np.random.Generator,
 ) -> Iterator[tuple[float, float]]:  # fmt: skip
-    """Draw ten sizes of a random share of an area and a random ratio; some do not fit into it."""
+    """Draw ten sizes of a random share of an area and a random ratio; some do not fit into it.
+
+    Args:
+        width: Of the area, in pixels.
+        height: Of the area, in pixels.
+        area: Smallest and largest share.
+        ratio: Smallest and largest width over height.
+        rng: Draws.
+    """
     for _ in range(10):
         share = rng.uniform(*area) * width * height
         drawn = float(np.exp(rng.uniform(np.log(ratio[0]), np.log(ratio[1]))))

@@ -72,9 +72,10 @@ def import_(
 
     A .pkl is parsed safely: no code in it runs.
     """
-    from benchmark.contracts.external_scores import read_scores
+    from benchmark.contracts.external_scores import Scores, read_scores
     from benchmark.contracts.joined_scores import as_probabilities, joined
     from benchmark.contracts.predictions import ANY, Probabilities, write_probabilities
+    from benchmark.core.isolated import isolated
 
     with mistakes_shown():
         if (edition_name is None) == (num_classes is None) or bool(edition_name) != bool(split):
@@ -84,7 +85,8 @@ def import_(
             )  # fmt: skip
         challenge = None if edition_name is None else read_challenge(edition_name)
         # In a process of its own: a hostile pickle may fill the memory.
-        found = read_scores(file, stream=stream)
+        # In a process of its own: a hostile pickle may crash it or fill the memory.
+        found = Scores(*isolated(read_scores, file, stream))
         expected = _expected(challenge, split, num_classes, ids_file)
         if found.ids is None and expected.ids is None and challenge is not None:
             raise FormatError(
