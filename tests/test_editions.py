@@ -36,7 +36,7 @@ def spoil(folder: Path, kind: str) -> None:
         "name": text.replace("name: mimic", "name: other"),
         "outside": text.replace("ids: null", "ids: {test: ../../secret.csv}"),
         "no ids": text.replace("ids: null", "ids: {test: nothing.csv}"),
-        "latin": text.replace("title: ", "title: Z\xfcrich "),
+        "latin": text.replace("title: ", "title: \xe9t\xe9 "),
         "empty": "",
         "laughs": "a: &a [*a]",
     }[kind]

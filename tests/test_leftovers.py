@@ -89,7 +89,7 @@ def test_git_and_dvc_see_no_half_written_file() -> None:
 def test_a_damaged_checkpoint_is_a_warning_and_the_training_starts_anew(
     keep: float | str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    checkpoints = Checkpoints(tmp_path, "x", "key")
+    checkpoints = Checkpoints(tmp_path, "x", {"seed": "1"})
     checkpoints.save(Progress(epoch=1), {"model": torch.ones(1000)})
     (file,) = tmp_path.rglob("last.pt")
     data = file.read_bytes()

@@ -29,7 +29,7 @@ def laughs(levels: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (GOOD.replace(SEED, b"\n# Z\xfcrich\nseed: ", 1), r"line \d+: not UTF-8. Save it as UTF-8"),
+        (GOOD.replace(SEED, b"\n# \xe9t\xe9\nseed: ", 1), r"line \d+: not UTF-8. Save it as UTF-8"),
         (GOOD.decode().encode("utf-16"), "UTF-16; expected UTF-8. Save it as UTF-8"),
         (GOOD.decode().encode("utf-16-le"), "line 1: a zero byte"),
         (GOOD.replace(SEED, b"\n\0seed: ", 1), r"line \d+: a zero byte"),
@@ -62,7 +62,7 @@ def test_a_broken_file_is_one_message(data: bytes, said: str, tmp_path: Path) ->
 
 
 def test_a_stage_shows_it_without_a_traceback(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_bytes(GOOD.replace(SEED, b"\n# Z\xfcrich\nseed: ", 1))
+    (tmp_path / "params.yaml").write_bytes(GOOD.replace(SEED, b"\n# \xe9t\xe9\nseed: ", 1))
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.check", "--out", "x"], cwd=tmp_path, check=False,
         env={"PYTHONPATH": f"{REPO}"}, capture_output=True, text=True,
