@@ -16,14 +16,15 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import psutil
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.findings import Finding
 from benchmark.runtime.seeding import is_slow_torch
-from benchmark.tracking.store import path_fault
+from benchmark.tracking.database import DATABASE, StoreError, store_error, without_password
+from benchmark.tracking.store import URI, path_fault, store_state, tracking_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,45 +192,47 @@ def _place(root: Path) -> Iterator[Finding]:
 
 def _store(root: Path) -> Iterator[Finding]:
     """Check the place that runs go to."""
-    from benchmark.tracking.database import DATABASE, StoreError, without_password
-    from benchmark.tracking.store import URI, store_state, tracking_server
-
-    if server := tracking_server():
-        shown = without_password(server)
-        try:
-            place = urlsplit(server)
-            port = place.port or {"http": 80, "https": 443}[place.scheme]
-            socket.create_connection((place.hostname or "", port), ANSWER_SECONDS).close()
-        except (OSError, ValueError) as error:
-            text = f"the server {shown} does not answer ({error})"
-            yield Finding("fault", text, "MLflow", f"start it, or unset {URI}")
-        else:
-            yield Finding("ok", f"runs go to {shown}, which answers", "MLflow")
-        return
-    if os.environ.get(URI):
-        text = f"{URI} is not followed, as it names no http(s) server: runs go to mlruns/"
-        yield Finding("note", text, "MLflow", f"unset {URI}")
-    file = Path(os.environ.get("DVC_ROOT") or root) / "mlruns" / DATABASE
     try:
-        yield _database(file, store_state(file))
+        if server := tracking_server():
+            yield _server(urlsplit(server))
+            return
+        yield from _database(Path(os.environ.get("DVC_ROOT") or root) / "mlruns" / DATABASE)
     except ImportError as error:
         yield Finding("fault", f"does not load ({error})", "MLflow", "make reproduce")
     except StoreError as error:
         text, _, do = str(error).rpartition(". ")
-        yield Finding("fault", text, "MLflow", do)
+        yield Finding("fault", text or do, "MLflow", do if text else f"unset {URI}")
 
 
-def _database(file: Path, state: str) -> Finding:
-    from benchmark.tracking.database import store_error
+def _server(address: SplitResult) -> Finding:
+    shown = without_password(address.geturl())
+    port = address.port or {"http": 80, "https": 443}[address.scheme]
+    try:
+        socket.create_connection((address.hostname or "", port), ANSWER_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        text = f"the server {shown} does not answer ({error})"
+        return Finding("fault", text, "MLflow", f"start it, or unset {URI}")
+    return Finding("ok", f"runs go to {shown}, which answers", "MLflow")
 
+
+def _database(file: Path) -> Iterator[Finding]:
+    if os.environ.get(URI):
+        text = f"{URI} is not followed, as it names no http(s) server: runs go to mlruns/"
+        yield Finding("note", text, "MLflow", f"unset {URI}")
+    state = store_state(file)
     home = file.parent
     there = [path for path in (home, file) if path.exists() or path.is_symlink()]
     if there and not (home.is_dir() and all(os.access(path, os.W_OK) for path in there)):
         text = f"{home} cannot be written to: runs are recorded in runs/ alone"
-        return Finding("fault", text, "MLflow", "make it a folder to which your user may write")
-    if state != "whole":
+        yield Finding("fault", text, "MLflow", "make it a folder to which your user may write")
+    elif state != "whole":
         text = "no runs yet" if state == "absent" else "half made, by a process that was killed"
-        return Finding("note", text, "MLflow", "mgbench sync")
+        yield Finding("note", text, "MLflow", "mgbench sync")
+    else:
+        yield Finding("ok", f"{_checked_runs(file)} runs in mlruns/{file.name}", "MLflow")
+
+
+def _checked_runs(file: Path) -> int:
     try:
         # Read-only: opened otherwise, SQLite would write beside a store that somebody else uses.
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:
@@ -239,7 +242,7 @@ def _database(file: Path, state: str) -> Finding:
         raise store_error(file, error) from None
     if first != "ok":
         raise store_error(file, f"malformed ({first})")
-    return Finding("ok", f"{runs} runs in mlruns/{file.name}", "MLflow")
+    return runs
 
 
 def _data_set(root: Path, name: str, *, made: bool) -> Finding:

@@ -126,7 +126,8 @@ def test_a_repository_of_another_user_is_named_with_its_cure(tmp_path: Path) -> 
         ("file:/elsewhere?hunter2", "note", "not followed"),
         ("hunter2", "note", "not followed"),
         ("http://u:hunter2@127.0.0.1:9", "fault", "http://127.0.0.1:9 does not answer"),
-        ("https://u:hunter2@[", "fault", "does not answer"),
+        ("https://u:hunter2@[", "fault", "is not an address"),
+        ("http://u:hunter2/3@h", "fault", "is not an address"),
     ],
 )
 def test_the_place_of_the_runs_is_told_as_it_is_and_without_a_password(

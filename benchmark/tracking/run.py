@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from benchmark.tracking.database import StoreError
 from benchmark.tracking.records import Point, is_dead, new_record, now_ms, write_records
-from benchmark.tracking.store import Window, attach, create, sampling, search, write
+from benchmark.tracking.store import attach, create, open_store, sampling, search, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +20,35 @@ if TYPE_CHECKING:
     from benchmark.tracking.store import Store, StoredRun
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Window:
+    """The store of a project, for work that must not fail with it.
+
+    The first failure is one warning. After it the window stays shut, and `sync` shows the runs
+    later, from their records.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._store: Store | None = None
+        self._shut = False
+        # A thread samples the load of the machine beside the work.
+        self._one_at_a_time = threading.RLock()
+
+    def show(self, action: Callable[[Store], T]) -> T | None:
+        """Return `action(store)`, or None where the store fails or failed before."""
+        with self._one_at_a_time:
+            if self._shut:
+                return None
+            try:
+                self._store = self._store or open_store(self._root)
+                return action(self._store)
+            except StoreError as error:
+                self._shut = True
+                log.warning("%s. This run goes on; 'mgbench sync' shows it afterwards", error)
+                return None
 
 
 class Run:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from benchmark.core.errors import BenchmarkError
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from benchmark.tracking.records import Point, RunRecord, Table
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 TRAIN = "mmgesture/train"
 TABLE = "mmgesture/table"
@@ -73,34 +72,6 @@ class Store(NamedTuple):
     uri: str
     home: Path | None
     """The folder `mlruns/`; None for a server."""
-
-
-class Window:
-    """The store of a project, for work that must not fail with it.
-
-    The first failure is one warning. After it the window stays shut, and `sync` shows the runs
-    later, from their records.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._store: Store | None = None
-        self._shut = False
-        # A thread samples the load of the machine beside the work.
-        self._one_at_a_time = threading.RLock()
-
-    def show(self, action: Callable[[Store], T]) -> T | None:
-        """Return `action(store)`, or None where the store fails or failed before."""
-        with self._one_at_a_time:
-            if self._shut:
-                return None
-            try:
-                self._store = self._store or open_store(self._root)
-                return action(self._store)
-            except StoreError as error:
-                self._shut = True
-                log.warning("%s. This run goes on; 'mgbench sync' shows it afterwards", error)
-                return None
 
 
 class _Client:
@@ -146,9 +117,17 @@ def path_fault(root: Path) -> str:
 
 
 def tracking_server() -> str | None:
-    """Return the server that MLFLOW_TRACKING_URI names; None where the runs go to `mlruns/`."""
+    """Return the server that MLFLOW_TRACKING_URI names; None where the runs go to `mlruns/`.
+
+    Raises:
+        StoreError: It is no address of a server.
+    """
     uri = os.environ.get(URI, "").strip()
     if uri.lower().startswith(("http://", "https://")):
+        try:
+            _ = urlsplit(uri).port
+        except ValueError:  # whose text may quote a part of the password
+            raise StoreError(URI, "is not an address", expected="http(s)://HOST:PORT") from None
         return uri
     if uri:
         _warn_of_kind(uri.partition(":")[0])
@@ -184,11 +163,8 @@ def open_store(root: Path) -> Store:
     for name in ("mlflow.store.db.utils", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if server := tracking_server():
-        with _failures_named(server):
-            # Reading the port refuses what is no address.
-            _ = urlsplit(server).port
-            client = MlflowClient(server)
-        return Store(cast("MlflowClient", _Client(client, server)), server, None)
+        client = _Client(MlflowClient(server), server)
+        return Store(cast("MlflowClient", client), server, None)
     base = Path(os.environ.get("DVC_ROOT") or root).resolve()
     home = base / "mlruns"
     file = home / DATABASE

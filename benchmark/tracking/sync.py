@@ -11,9 +11,8 @@ from benchmark.core.errors import BenchmarkError, FormatError
 from benchmark.core.schema import load_yaml
 from benchmark.tracking.database import locked
 from benchmark.tracking.records import read_records, write_records
-from benchmark.tracking.run import close_stale
+from benchmark.tracking.run import Window, close_stale
 from benchmark.tracking.store import (
-    Window,
     attach,
     attach_table,
     create,
