@@ -1,6 +1,6 @@
 """A reader in a child process: its answers, its errors, its crashes."""
 
-from __future__ import annotations
+from __future__ import gc
 
 import ctypes
 import faulthandler
@@ -206,3 +206,14 @@ def alive(process: int) -> bool:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _collects(path: Path) -> bool:
+    return gc.isenabled()
+
+
+def test_the_child_collects_no_garbage_of_its_parent_whose_threads_it_lacks(tmp_path: Path) -> None:
+    """A video decoder with threads, collected in a fork, waits for them for ever."""
+    assert gc.isenabled()
+    assert isolated(_collects, tmp_path) is False
+    assert gc.isenabled()

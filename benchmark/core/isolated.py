@@ -9,6 +9,7 @@ threads, so a reader must use no thread pool: no torch, no OpenCV.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import math
 import os
@@ -62,14 +63,9 @@ def isolated(
         RuntimeError: `read` has a bug; the message holds its traceback.
     """
     source, sink = os.pipe()
-    parent, kind, content = os.getpid(), "crash", None
+    kind, content = "crash", None
     with tempfile.TemporaryFile() as said:
-        # A handler that raised in the child would run `finally` blocks that belong to the parent.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-        if not (child := os.fork()):
-            os.dup2(said.fileno(), 2)
-            _child(read, (path, *args), sink, (memory_gib, seconds), (parent, mask))
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        child = _started(read, (path, *args), (sink, said.fileno()), (memory_gib, seconds))
         os.close(sink)
         try:
             kind, content = _received(source, time.monotonic() + seconds, memory_gib * 2**30)
@@ -90,6 +86,33 @@ def isolated(
         raise error(path, wrong, expected="a sound file", do=do)
     sys.stderr.write(words.decode(errors="replace"))
     return _returned(kind, content)
+
+
+def _started(
+    read: Callable[..., Any], arguments: tuple[Any, ...], ends: tuple[int, int],
+    limits: tuple[float, float],
+) -> int:  # fmt: skip
+    """Start a child and return its process id.
+
+    Args:
+        read: The reader.
+        arguments: Its arguments.
+        ends: Where to write the answer, and standard error.
+        limits: GiB and seconds.
+    """
+    parent, collects = os.getpid(), gc.isenabled()
+    # A handler that raised in the child would run `finally` blocks that belong to the parent.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    # Nor may the child collect the parent's garbage: a decoder would wait for its threads, which
+    # are not in the child.
+    gc.disable()
+    if not (child := os.fork()):
+        os.dup2(ends[1], 2)
+        _child(read, arguments, ends[0], limits, (parent, mask))
+    if collects:
+        gc.enable()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return child
 
 
 def _wrong(kind: str, status: int, words: bytes, limits: tuple[float, float]) -> str:
