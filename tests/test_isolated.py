@@ -1,9 +1,10 @@
 """A reader in a child process: its answers, its errors, its crashes."""
 
-from __future__ import gc
+from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import subprocess
