@@ -137,3 +137,25 @@ def test_half_a_list_of_locks_of_dvc_is_named_with_its_cure(tmp_path: Path) -> N
     assert (found.level, found.do) == ("fault", "rm .dvc/tmp/rwlock, if no dvc runs")
     write_text(file, "{}")
     assert not list(doctor._locks(tmp_path))
+
+
+RACE = """
+import sys
+from pathlib import Path
+from benchmark.core.files import replacing_folder
+for number in range(60):
+    with replacing_folder(Path(sys.argv[1])) as work:
+        (work / "a").write_text(sys.argv[2])
+        (work / "b").write_text(sys.argv[2])
+"""
+
+
+def test_writers_of_one_folder_each_succeed_and_leave_one_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", RACE, str(folder), str(k)], cwd=REPO, text=True)
+        for k in range(3)
+    ]
+    assert [writer.wait(120) for writer in writers] == [0, 0, 0]
+    assert (folder / "a").read_text("utf-8") == (folder / "b").read_text("utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -138,3 +138,10 @@ def test_a_broken_edition_hides_no_other(own: Path) -> None:
     assert "miga2025" in done.output
     assert "zebra.yaml" in done.output
     assert "name: Input should be a valid string" in done.output
+
+
+def test_a_line_of_a_message_is_no_longer_than_a_page() -> None:
+    message = str(FormatError("x.csv", "no label", found="7" * 5000, do="Write one"))
+    assert len(message) < 1100
+    assert message.startswith("x.csv: no label; found 777")
+    assert message.endswith("777. Write one")

@@ -271,3 +271,14 @@ def test_a_damaged_lock_is_named(root: Path) -> None:
     (root / "dvc.lock").write_text("stages: [")
     with pytest.raises(FormatError, match=r"dvc\.lock"):
         sync(root, lock=root / "dvc.lock")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["stages: []\n", "stages: {a: {outs: null}}\n", "stages: {a: {outs: [{md5: x}]}}\n",
+     "stages: {a: {outs: [3]}}\n", "stages: {a: {outs: [{path: m, md5: [1]}]}}\n", "a: &a [*a]\n"],
+)  # fmt: skip
+def test_a_lock_file_of_another_form_is_one_message(root: Path, text: str) -> None:
+    (root / "dvc.lock").write_text(text, "utf-8")
+    with pytest.raises(FormatError, match="not a lock file of DVC.*git checkout dvc.lock"):
+        sync(root, lock=root / "dvc.lock")

@@ -145,6 +145,10 @@ def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Pa
     write_model(tmp_path / "m", metadata, {"backbone.x": torch.zeros(1)})
     with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
         load_weights(tmp_path / "m", torch.nn.Linear(1, 1))
+    broken = {"weight": torch.tensor([[float("nan")]]), "bias": torch.zeros(1)}
+    write_model(tmp_path / "n", metadata, broken)
+    with pytest.raises(FormatError, match=r"weights\.safetensors: weight holds a number that is"):
+        load_weights(tmp_path / "n", torch.nn.Linear(1, 1))
 
 
 def key_of(spec: TrainSpec, modality: Path, start: Path, cache: Path) -> dict[str, str]:

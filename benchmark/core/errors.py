@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+LONGEST = 1000
+"""Letters of a line of a message, at most."""
+
 
 class BenchmarkError(Exception):
     """The user can fix this: the program shows one message without a traceback.
@@ -26,7 +29,8 @@ class BenchmarkError(Exception):
         parts = [f"{where}: {wrong}"]
         parts += [f"expected {expected}"] if expected else []
         parts += [f"found {found}"] if found else []
-        super().__init__("; ".join(parts) + (f". {do}" if do else ""))
+        message = "; ".join(parts) + (f". {do}" if do else "")
+        super().__init__("\n".join(map(_shortened, message.split("\n"))))
 
     def rename(self, old: str, new: str) -> None:
         """Replace the name of a file in the message."""
@@ -36,6 +40,11 @@ class BenchmarkError(Exception):
         """Return what pickles the error between processes: its type and the finished message."""
         # Pickle would otherwise call __init__ with the finished message as its only argument.
         return (revive, (type(self), self.args))
+
+
+def _shortened(line: str) -> str:
+    """Leave out the middle of a line that a cell of a foreign file has made longer than a page."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 def revive(kind: type[BenchmarkError], args: tuple[object, ...]) -> BenchmarkError:

@@ -11,7 +11,7 @@ import platform
 import re
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,9 +108,19 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         with _named(path):
             yield work
         # Unlike a file, a folder cannot be replaced in one step: for a moment there is none.
-        if path.exists():
-            shutil.rmtree(path)
-        work.rename(path)
+        # Another process may put its own there in that moment; the last one stays.
+        old = work.with_name(work.name.removesuffix(".part") + ".old.part")
+        while True:
+            with suppress(FileNotFoundError):
+                path.rename(old)
+            try:
+                work.rename(path)
+                break
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

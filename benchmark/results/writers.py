@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import dataclass
 from statistics import mean, stdev
@@ -127,7 +128,7 @@ def _csv_cells(row: ResultRow) -> dict[str, object]:
 
 def to_markdown(rows: Sequence[ResultRow], edition: Edition, resampling: Resampling) -> str:
     """Write RESULTS.md: a block per split, each with its comparisons in words."""
-    lines = [f"# Results: {edition.title}", ""]
+    lines = [f"# Results: {_cell(edition.title)}", ""]
     if not edition.comparable:
         lines += [
             "> **Generated data.** Every clip behind these numbers was made by a program. They say"
@@ -233,8 +234,8 @@ def _scatter(seeds: Sequence[float]) -> str:
 
 
 def _cell(text: str) -> str:
-    # A bare bar would end the cell of the Markdown table.
-    return text.replace("|", "\\|")
+    # A bare bar or line end would end the cell of the Markdown table, and HTML would be markup.
+    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
 
 
 def _percent(fraction: float) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import BaseModel
 
 from benchmark.core.errors import BenchmarkError, FormatError
-from benchmark.core.schema import load_yaml
+from benchmark.core.schema import read_yaml
 from benchmark.tracking.database import locked
 from benchmark.tracking.records import read_records, write_records
 from benchmark.tracking.run import Window, close_stale
@@ -213,7 +215,7 @@ def _hashes(root: Path, lock: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     interrupted: the lock does not know its runs yet.
     """
     for stage in _stages(lock):
-        outs = {out["path"]: out["md5"] for out in stage.get("outs", ()) if "md5" in out}
+        outs = {out.path: out.md5 for out in stage.outs if out.md5 is not None}
         for name, md5 in outs.items():
             path = root / name
             if path.parent != root / RUNS or not path.is_file():
@@ -222,12 +224,25 @@ def _hashes(root: Path, lock: Path) -> Iterator[tuple[Path, dict[str, str]]]:
                 yield path, {f"dvc.out.{_tag_name(out)}": value for out, value in outs.items()}
 
 
-def _stages(lock: Path) -> list[dict[str, Any]]:
+class _Out(BaseModel):
+    path: str
+    md5: str | None = None
+
+
+class _Stage(BaseModel):
+    outs: tuple[_Out, ...] = ()
+
+
+class _Lock(BaseModel):
+    stages: dict[str, _Stage]
+
+
+def _stages(lock: Path) -> list[_Stage]:
     if not lock.is_file():
         return []
     try:
-        return list(load_yaml(lock)["stages"].values())
-    except (BenchmarkError, KeyError, TypeError, AttributeError) as error:
+        return list(read_yaml(lock, _Lock).stages.values())
+    except BenchmarkError as error:
         do = "Get it back with 'git checkout dvc.lock'"
         raise FormatError(lock, f"not a lock file of DVC: {error}", do=do) from None
 

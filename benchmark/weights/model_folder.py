@@ -77,9 +77,13 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """
     path = folder / WEIGHTS
     try:
-        return safetensors.torch.load_file(path)
+        tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise FormatError(path, f"cannot be read ({error})", do="Run 'dvc repro'") from None
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise FormatError(path, f"{name} holds a number that is not finite", do="Train again")
+    return tensors
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
