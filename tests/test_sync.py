@@ -280,5 +280,5 @@ def test_a_damaged_lock_is_named(root: Path) -> None:
 )  # fmt: skip
 def test_a_lock_file_of_another_form_is_one_message(root: Path, text: str) -> None:
     (root / "dvc.lock").write_text(text, "utf-8")
-    with pytest.raises(FormatError, match="not a lock file of DVC.*git checkout dvc.lock"):
+    with pytest.raises(FormatError, match="(?s)not a lock file of DVC.*git checkout dvc.lock"):
         sync(root, lock=root / "dvc.lock")
