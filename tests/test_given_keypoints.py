@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from benchmark.data_report.findings import findings
 from benchmark.data_report.scan import scan_archive
 from benchmark.inference.any_video import read_points
 from benchmark.synthetic.xlsx import write_xlsx
+from conftest import REPO
 from own_clips import write_folder
 from pipelines.cli.predict import _points
 
@@ -187,3 +190,23 @@ def test_a_folder_that_would_shift_the_frames_is_refused(tmp_path: Path) -> None
         (tmp_path / name / "a_0_keypoints.json").write_text(text, "utf-8")
         with pytest.raises(ArchiveError, match="a_0_keypoints.json: (not OpenPose|another number)"):
             read_openpose(tmp_path / name)
+
+
+AFTER_A_VIDEO = """
+import sys
+from pathlib import Path
+from benchmark.archives.openpose import read_openpose
+from benchmark.core.video import read_frames
+for _ in range(10):
+    list(read_frames(Path(sys.argv[1])))
+    read_openpose(Path(sys.argv[2]))
+"""
+
+
+def test_a_sheet_is_read_after_a_video(video: Path, tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "s.xlsx", person(points=137).reshape(6, -1))
+    # In its own process, which a wait without end would stop: a fork frees no frame.
+    subprocess.run(
+        [sys.executable, "-c", AFTER_A_VIDEO, str(video), str(tmp_path / "s.xlsx")], cwd=REPO,
+        check=True, timeout=100,
+    )  # fmt: skip
