@@ -11,7 +11,7 @@ import numpy as np
 import openpyxl
 import pytest
 
-from benchmark.archives.imigue import class_index
+from benchmark.archives.imigue import RawLabel, class_index, read_labels
 from benchmark.archives.openpose import MAX_TEXTS, read_openpose
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips, write_clips
@@ -231,3 +231,12 @@ def test_a_list_of_texts_that_fills_the_memory_is_refused_before_it_is_read(tmp_
     path = changed_sheet(tmp_path / "a.xlsx", texts=b" " * (MAX_TEXTS + 1))
     with pytest.raises(ArchiveError, match=r"xl/sharedStrings.xml in it is too large"):
         read_openpose(path)
+
+
+def test_whole_numbers_of_pandas_are_whole_and_others_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "v_label.csv"
+    path.write_text("8.0,1.0,10.0\n", "utf-8")
+    assert read_labels(path, num_classes=32) == [RawLabel(8, 1, 10)]
+    path.write_text("8,1,10.5\n", "utf-8")
+    with pytest.raises(ArchiveError, match=r"not a label; .*found 8,1,10\.5"):
+        read_labels(path, num_classes=32)
