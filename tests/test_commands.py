@@ -29,6 +29,8 @@ ELSEWHERE = {
     "make reproduce": "the fixture `done` is what it leaves",
     "make test": "this is it",
     "make ui": "tests/test_mlflow_page.py",
+    "make campaign": "an hour; tests/test_campaign.py runs some tries",
+    "python -m tests.campaign": "minutes; tests/test_campaign.py runs some tries",
     "mlflow ui": "serves until it is stopped",
     "dvc exp run": "minutes; tests/test_end_to_end.py tries a quicker setting",
     "mgbench edition new own": "tests/test_own_clips.py",

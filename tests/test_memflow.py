@@ -168,7 +168,8 @@ def test_clips_that_are_read_at_once_do_not_share_a_memory(weights: Path) -> Non
         for estimator, frame, found in zip(finders, pair, together, strict=True):
             found += estimator.add(frame)
     np.testing.assert_array_equal(together, alone)
-    assert finders[0]._network is finders[1]._network  # and yet the network is one
+    networks = [estimator._find._network for estimator in finders]
+    assert networks[0] is networks[1]  # and yet the network is one
 
 
 # What the network is given
