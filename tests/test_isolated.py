@@ -113,8 +113,9 @@ def take_memory(path: Path, gib: float) -> int:
 
 
 def test_memory_beyond_the_limit_is_refused_and_memory_below_is_given() -> None:
+    # Far more: a test process that has run for long holds free memory, which counts as its own.
     with pytest.raises(ArchiveError, match="some/file: reading it takes more than 0.25 GiB"):
-        isolated(take_memory, FILE, 0.3, memory_gib=0.25, error=ArchiveError)
+        isolated(take_memory, FILE, 8, memory_gib=0.25, error=ArchiveError)
     assert isolated(take_memory, FILE, 0.2, memory_gib=0.25) == int(0.2 * 2**30)
 
 

@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from ruamel.yaml import YAML
 
+from benchmark.models.check_tensors import read_checkpoint
 from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.weights.convert import read_tensors
 from benchmark.weights.model_folder import METADATA, WEIGHTS, read_metadata, read_weights
 
 from .lab import Lab
@@ -81,14 +81,14 @@ def _start_foreign(lab: Lab) -> Attempt:
         file.getvalue(),
         len(file.getvalue()),
         tensors,
-        lambda: read_tensors(lab.work / "f.pth"),
+        lambda: read_checkpoint(lab.work / "f.pth").tensors,
     )
     two = _start_tensors(
         lab.work / "f.safetensors",
         small,
         len(small),
         tensors,
-        lambda: read_tensors(lab.work / "f.safetensors"),
+        lambda: read_checkpoint(lab.work / "f.safetensors").tensors,
     )
     return lambda seed: (one if seed % 2 else two)(seed)
 
