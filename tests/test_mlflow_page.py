@@ -6,12 +6,9 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.request
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +23,7 @@ from benchmark.tracking.run import track
 from benchmark.tracking.ui import ui_links
 from conftest import REPO
 from golden_rows import MIMIC, golden_rows
+from servers import free_port, wait_until_healthy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +58,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def served(root: Path) -> Iterator[int]:
     """The port at which `mgbench ui` listens, on loopback alone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     command = [sys.executable, "-m", "pipelines.cli.main", "ui", "--port", str(port)]
     with subprocess.Popen(
@@ -70,12 +66,7 @@ def served(root: Path) -> Iterator[int]:
         start_new_session=True,
     ) as process:  # fmt: skip
         try:
-            for _ in range(120):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).read()
-                    break
-                except OSError:
-                    time.sleep(0.5)
+            wait_until_healthy(port)
             yield port
         finally:
             os.killpg(process.pid, signal.SIGTERM)

@@ -7,13 +7,11 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -29,6 +27,7 @@ from benchmark.tracking.run import track
 from benchmark.tracking.sync import show_and_record, sync
 from benchmark.tracking.ui import ui_links
 from conftest import REPO, mgbench
+from servers import free_port, wait_until_healthy
 
 pytestmark = pytest.mark.slow
 
@@ -138,12 +137,6 @@ def answering(status: int, body: bytes) -> Iterator[str]:
         server.shutdown()
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def assert_only_warned(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The work is recorded, with one warning for each run, and `sync` says one message."""
     work(root)
@@ -197,15 +190,8 @@ def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         command, env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + 120
     try:
-        while True:
-            assert time.monotonic() < deadline
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
+        wait_until_healthy(port)
         yield server
     finally:
         os.killpg(server.pid, signal.SIGKILL)

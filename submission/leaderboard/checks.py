@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.core.errors import SubmissionError, one_per_line
+from benchmark.core.text_files import WIDE
 from submission.leaderboard.id_checks import id_faults
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ LONGEST = 9
 LARGEST = 64 * 2**20
 """Bytes of a CSV: a hundred times what the largest challenge needs."""
 BOM = b"\xef\xbb\xbf"
-WIDE = (b"\xff\xfe", b"\xfe\xff")
-"""Byte order marks of UTF-16, which spreadsheets call Unicode text."""
 
 
 class Row(NamedTuple):
