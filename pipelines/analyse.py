@@ -43,7 +43,7 @@ def main(
     clips = read_clips(index, edition)
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
     frames = None
-    if (modality := params.all_modalities[spec.modality]).content != "keypoints":
+    if (modality := params.modalities[spec.modality]).content != "keypoints":
         frames = PackedVideos(modality.frames_folder(data / spec.modality), clips)
     else:
         click.echo(f"no hardest.png: {spec.modality} ({modality.kind}) stores no frames", err=True)

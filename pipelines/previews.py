@@ -33,7 +33,7 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
     start = now_ms()
     spec = entry(params.previews, "previews", name)
     edition = read_edition(spec.edition)
-    source = PreviewSource(spec, data, params.all_modalities, read_clips(index, edition))
+    source = PreviewSource(spec, data, params.modalities, read_clips(index, edition))
     files = write_previews(source, edition, out)
     root = find_root()
     run = new_record(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def main(params: Params, name: str, raw: Path) -> None:
     """Generate seated people's actions, in the raw layout of Micro-Action 52."""
     spec = entry(params.synthetic_ma52, "synthetic_ma52", name)
-    write_actions(spec, params.synthetic[spec.people], raw, workers=usable_cores())
+    write_actions(spec, raw, workers=usable_cores())
     click.echo(f"wrote {raw}")
 
 

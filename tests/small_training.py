@@ -37,7 +37,7 @@ class Prepared:
 
     def modality(self, name: str) -> tuple[Modality, Path]:
         """Return spec and folder of modality `name` of params.yaml."""
-        spec = PARAMS.all_modalities[name]
+        spec = PARAMS.modalities[name]
         # Pictures of another modality serve as well where a network would be needed.
         if isinstance(spec, DepthModality) or spec.edition != "mimic":
             spec = PARAMS.modalities["rgb"]

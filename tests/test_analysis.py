@@ -77,7 +77,7 @@ def test_hard_clips_are_drawn_where_there_are_frames(found: Analyzed, tmp_path: 
 
 def test_every_modality_but_keypoints_has_frames() -> None:
     params = read_params(REPO / "params.yaml")
-    kinds = {spec.kind: spec.content != "keypoints" for spec in params.all_modalities.values()}
+    kinds = {spec.kind: spec.content != "keypoints" for spec in params.modalities.values()}
     assert kinds["person_crop"]
     assert [kind for kind, shown in kinds.items() if not shown] == ["skeleton"]
 

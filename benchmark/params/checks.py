@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from benchmark.challenges.challenge import NumberedIds, challenge_names, read_challenge
 from benchmark.editions.edition import edition_names, read_edition
-from benchmark.modalities.depth.depth import DepthModality
-from benchmark.modalities.depth.tiny_spec import TinyBackend
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -20,9 +18,8 @@ if TYPE_CHECKING:
 def find_problems(params: Params) -> list[str]:
     """List every problem of a file whose values are valid one by one, one line per problem."""
     checks = (
-        _check_editions, _check_people, _check_modalities, _check_previews, _check_experiments,
-        _check_initial_weights, _check_fusions, _check_table, _check_repeats, _check_submissions,
-        _check_analysis,
+        _check_editions, _check_previews, _check_experiments, _check_initial_weights,
+        _check_fusions, _check_table, _check_repeats, _check_submissions, _check_analysis,
     )  # fmt: skip
     return [problem for check in checks for problem in check(params)]
 
@@ -36,7 +33,7 @@ def _missing(where: str, name: str, section: str, names: Collection[str]) -> Ite
 
 def _check_editions(params: Params) -> Iterator[str]:
     used = {f"editions.{name}": name for name in params.editions}
-    for section in ("modalities", "estimates", "previews", "experiments", "fusions", "submissions"):
+    for section in ("modalities", "previews", "experiments", "fusions", "submissions"):
         entries = getattr(params, section)
         used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
     used["table.edition"] = params.table.edition
@@ -44,31 +41,6 @@ def _check_editions(params: Params) -> Iterator[str]:
     names = edition_names()
     for where, name in used.items():
         yield from _missing(where, name, "benchmark/editions", names)
-
-
-def _check_people(params: Params) -> Iterator[str]:
-    for section in ("synthetic_ma52", "tiny_depth"):
-        for key, entry in getattr(params, section).items():
-            where = f"{section}.{key}.people"
-            yield from _missing(where, entry.people, "synthetic", params.synthetic)
-    folders = [f"models/{name}" for name in params.tiny_depth]
-    for key, modality in params.estimates.items():
-        network = getattr(modality.backend, "network", "")
-        if network not in folders:
-            yield f"estimates.{key}.backend.network: no entry of tiny_depth writes '{network}'"
-
-
-def _check_modalities(params: Params) -> Iterator[str]:
-    for key in params.estimates:
-        if key in params.modalities:
-            yield f"estimates.{key}: modalities has an entry of the same name"
-    for section in ("modalities", "estimates"):
-        for key, spec in getattr(params, section).items():
-            # Only stage estimate depends on the networks that stage tiny_depth trains.
-            is_tiny = isinstance(spec, DepthModality) and isinstance(spec.backend, TinyBackend)
-            right = "estimates" if is_tiny else "modalities"
-            if section != right:
-                yield f"{section}.{key}: move it to section {right}, which supports its backend"
 
 
 def _check_previews(params: Params) -> Iterator[str]:
@@ -79,17 +51,17 @@ def _check_previews(params: Params) -> Iterator[str]:
         wanted = dict.fromkeys(previews.videos, "video")
         wanted |= {previews.skeleton: "keypoints"} if previews.skeleton else {}
         for name, content in wanted.items():
-            spec = params.all_modalities.get(name)
+            spec = params.modalities.get(name)
             if spec is None or (spec.content, spec.edition) != (content, previews.edition):
                 what = f"'{name}' with {content} of edition '{previews.edition}'"
                 yield f"previews.{key}: no modality {what}"
 
 
 def _check_experiments(params: Params) -> Iterator[str]:
-    modalities = params.all_modalities
+    modalities = params.modalities
     for key, experiment in params.experiments.items():
         where, name, edition = f"experiments.{key}", experiment.modality, experiment.edition
-        yield from _missing(f"{where}.modality", name, "modalities or estimates", modalities)
+        yield from _missing(f"{where}.modality", name, "modalities", modalities)
         modality, kind = modalities.get(name), experiment.input.kind
         if modality and modality.content not in experiment.input.reads:
             cannot = f"cannot read modality '{name}' of kind '{modality.kind}'"
@@ -105,9 +77,8 @@ def _check_experiments(params: Params) -> Iterator[str]:
 def _check_initial_weights(params: Params) -> Iterator[str]:
     # All of them write models/<name>, so one name may stand in one section only.
     sources = ["scratch", *params.experiments, *params.merges, *params.pretrained]
-    models = [*sources, *params.tiny_depth]
-    for name in sorted({name for name in models if models.count(name) > 1}):
-        yield f"'{name}' is used twice: experiments, merges, pretrained and tiny_depth share names"
+    for name in sorted({name for name in sources if sources.count(name) > 1}):
+        yield f"'{name}' is used twice: experiments, merges and pretrained share names"
     for key, merge in params.merges.items():
         for pathway, name in (("rgb", merge.rgb), ("pose", merge.pose)):
             yield from _missing(f"merges.{key}.{pathway}", name, "experiments", params.experiments)
@@ -201,7 +172,7 @@ def _check_analysis(params: Params) -> Iterator[str]:
     if spec.edition != params.table.edition:
         yield f"analysis.edition: must be the edition of the table, '{params.table.edition}'"
         return
-    modality = params.all_modalities.get(spec.modality)
+    modality = params.modalities.get(spec.modality)
     if modality is None or modality.edition != spec.edition:
         wanted = f"'{spec.modality}' of edition '{spec.edition}'"
-        yield f"analysis.modality: no entry {wanted} in modalities or estimates"
+        yield f"analysis.modality: no entry {wanted} in modalities"

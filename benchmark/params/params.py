@@ -14,8 +14,6 @@ from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
-from benchmark.modalities.depth.depth import DepthModality
-from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
 from benchmark.params.checks import find_problems
@@ -29,20 +27,6 @@ if TYPE_CHECKING:
 
 # A name becomes part of folder names and of DVC's stage names, such as train@joint.
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class SyntheticActions(ActionsSpec):
-    """A synthetic pre-training data set in the layout of Micro-Action 52."""
-
-    people: Name
-    """Entry of `synthetic`; the people of its train split perform the actions."""
-
-
-class TinyDepthTraining(TinyDepthSpec):
-    """A small depth network and its training."""
-
-    people: Name
-    """Entry of `synthetic`; the network trains on the people of its train split."""
 
 
 class EditionUse(Strict):
@@ -59,7 +43,7 @@ class Experiment(Strict):
     edition: str
     """Edition whose clips the network learns and predicts."""
     modality: Name
-    """Entry of `modalities` or `estimates` that the experiment reads."""
+    """Entry of `modalities` that the experiment reads."""
     input: Input
     """How a clip becomes the input of the network."""
     backbone: Backbone
@@ -151,8 +135,8 @@ class Analysis(Strict):
     members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS, max_length=MOST_MEMBERS)
     """Experiments to compare with each other."""
     modality: Name
-    """Entry of `modalities` or `estimates` whose frames show the hardest clips; an entry that
-    stores no video shows none."""
+    """Entry of `modalities` whose frames show the hardest clips; an entry that stores no video
+    shows none."""
     hardest: Positive
     """Number of hardest clips to show."""
 
@@ -165,7 +149,7 @@ class Previews(Strict):
     skeleton: Name | None
     """Entry of `modalities` whose joint and limb heat maps are shown; null for none."""
     videos: tuple[Name, ...]
-    """Entries of `modalities` or `estimates` to show, from top to bottom."""
+    """Entries of `modalities` to show, from top to bottom."""
     moments: Positive
     """Frames to show per clip."""
 
@@ -192,16 +176,12 @@ class Params(Strict):
     """Seed of all training runs and bootstraps; an experiment can override it."""
     synthetic: dict[Name, GesturesSpec]
     """Synthetic data sets in the layout of iMiGUE, by edition: stage `synthesize`."""
-    synthetic_ma52: dict[Name, SyntheticActions]
+    synthetic_ma52: dict[Name, ActionsSpec]
     """Synthetic pre-training data sets, by edition: stage `synthesize_ma52`."""
     editions: dict[str, EditionUse]
     """Editions to read: stages `index` and `data_report`."""
-    tiny_depth: dict[Name, TinyDepthTraining]
-    """Small depth networks, trained on synthetic people: stage `tiny_depth`."""
     modalities: dict[Name, Modality]
     """Modalities to extract from the raw archives: stage `prepare`."""
-    estimates: dict[Name, DepthModality]
-    """Modalities to estimate with a network of `tiny_depth`: stage `estimate`."""
     previews: dict[Name, Previews]
     """Pictures of clips in all modalities: stage `previews`."""
     recipes: dict[Name, Recipe]
@@ -220,11 +200,6 @@ class Params(Strict):
     """Error analysis: stage `analyse`."""
     submissions: dict[Name, Submission]
     """Leaderboard files: stage `submit`."""
-
-    @property
-    def all_modalities(self) -> dict[Name, Modality]:
-        """Extracted and estimated modalities by name."""
-        return {**self.modalities, **self.estimates}
 
     def folder_of(self, source: Name) -> str:
         """Return the folder below `predictions/` of an experiment or a fusion."""

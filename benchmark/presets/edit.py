@@ -40,7 +40,7 @@ def document_text(document: Any) -> str:
     """Return the text of a params document, with one empty line before each section."""
     # ruamel writes the comment of an emptied section between its key and its braces, which is
     # not valid YAML; plain braces instead of its emptied mapping avoid that.
-    for section in ("synthetic_ma52", "estimates", "merges", "pretrained", "fusions"):
+    for section in ("synthetic_ma52", "merges", "pretrained", "fusions"):
         document[section] = document[section] or {}
     # ruamel attaches the empty line between two sections to the last entry of the first one, so
     # that removing the entry removes the line.
@@ -97,7 +97,7 @@ def _drop_members(fusions: Any, kept: Collection[str]) -> None:
 
 def _drop_modalities(document: Any, params: Params, kept: Collection[str]) -> None:
     """Remove modalities that only removed experiments use, and editions that only they use."""
-    modalities = params.all_modalities
+    modalities = params.modalities
     shown = {
         name for previews in params.previews.values()
         for name in (previews.skeleton, *previews.videos)
@@ -106,8 +106,7 @@ def _drop_modalities(document: Any, params: Params, kept: Collection[str]) -> No
     unused = {experiment.modality for experiment in params.experiments.values()} - used
     still_read = {spec.edition for name, spec in modalities.items() if name not in unused}
     editions = {modalities[name].edition for name in unused} - still_read - {params.table.edition}
-    for section in ("modalities", "estimates"):
-        keep_only(document[section], {*modalities} - unused)
+    keep_only(document["modalities"], {*modalities} - unused)
     for section in ("editions", "synthetic_ma52"):
         keep_only(document[section], {*document[section]} - editions)
 

@@ -80,7 +80,7 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
 
 
 def _set_data(document: Any, edition: str, modalities: list[str]) -> None:
-    for section in ("synthetic", "synthetic_ma52", "tiny_depth", "estimates"):
+    for section in ("synthetic", "synthetic_ma52"):
         document[section] = {}
     document["editions"] = {edition: {"excluded": []}}
     keep_only(document["modalities"], modalities)

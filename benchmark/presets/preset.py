@@ -64,7 +64,7 @@ def paper() -> Params:
 def resolved(params: Params, name: str) -> dict[str, Any]:
     """Return experiment `name` with its modality and recipe in full instead of by name."""
     experiment = params.experiments[name]
-    modality = params.all_modalities[experiment.modality]
+    modality = params.modalities[experiment.modality]
     recipe = params.recipes[experiment.recipe]
     return experiment.model_dump(mode="json") | {
         "modality": {"name": experiment.modality} | modality.model_dump(mode="json"),

@@ -25,30 +25,27 @@ from benchmark.synthetic.work_folder import claim_work, refuse_existing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
+    from benchmark.synthetic.spec import ActionsSpec
 
 log = logging.getLogger(__name__)
 
 _GOP = 12
 
 
-def write_actions(spec: ActionsSpec, people: GesturesSpec, raw: Path, *, workers: int) -> None:
+def write_actions(spec: ActionsSpec, raw: Path, *, workers: int) -> None:
     """Make every missing clip, write the lists, then move the archive to `raw` at once.
 
     Args:
         spec: The data set.
-        people: The data set to pre-train for: only people of its train split act.
         raw: Folder that the archive becomes.
         workers: Processes; the bytes do not depend on their number.
 
     Raises:
         ArchiveError: There is something at `raw` already.
-        ParamsError: `people` has fewer people in train than there are splits.
     """
     refuse_existing(raw)
-    clips = plan(spec, people)
-    wanted = {"actions": spec.model_dump(), "people": people.model_dump()}
-    work = claim_work(raw, wanted)
+    clips = plan(spec)
+    work = claim_work(raw, {"spec": spec.model_dump()})
     archive = work / "archive"
     for folder in (work / "clips", *(archive / videos_folder(split) for split in SPLITS)):
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from benchmark.core.files import write_text
 from benchmark.core.video import write_video
 from benchmark.runtime.parallel import map_in_processes
 from benchmark.synthetic.film_clip import VideoFilm
-from benchmark.synthetic.plan import Split, Video, plan
+from benchmark.synthetic.plan import Split, Video, generator, plan
 from benchmark.synthetic.work_folder import claim_work, refuse_existing
 from benchmark.synthetic.xlsx import write_xlsx
 
@@ -42,6 +42,7 @@ MOVIES: dict[Split, str] = {
 }
 _PLACEHOLDER = 1
 _GOP = 12
+_CRF_SPREAD = 8
 
 
 def write_archive(spec: GesturesSpec, raw: Path, test_labels: Path, *, workers: int) -> None:
@@ -81,7 +82,9 @@ def make_video(spec: GesturesSpec, archive: Path, video: Video) -> None:
     movie.mkdir(parents=True)
     skeletons.mkdir()
     film = VideoFilm(spec, video)
-    write_video(movie / f"{video.name}.mp4", film.frames(), spec.fps, crf=spec.crf, gop=_GOP)
+    # Videos of the web: some were compressed harder than others.
+    crf = spec.crf + int(generator(spec.seed, "crf", video.number).integers(_CRF_SPREAD))
+    write_video(movie / f"{video.name}.mp4", film.frames(), spec.fps, crf=min(crf, 51), gop=_GOP)
     table = film.detections().reshape(video.num_frames, -1)
     write_xlsx(skeletons / f"{video.name}_openpose.xlsx", table)
     (skeletons / f"{video.name}_label.csv").write_text(_label_rows(video))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.synthetic.geometry import unit
+from benchmark.synthetic.spec import NUM_BODIES
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -119,16 +120,27 @@ def read_rig() -> Rig:
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def read_body(identity: int) -> Body:
     """Read one identity, scaled so that all sit about equally high."""
     rig = read_rig()
-    rest = rig.rest[identity].astype(np.float32)
+    rest = mean_of_parents(rig.rest, identity)
     scale = float(_SEATED_HEIGHT / rest[:, 2].max())
     # The camera frames an adult's head. Only children and giants, whose factor is out of this
     # range, keep 15 % of what sets them apart.
     scale = 0.15 * float(np.clip(scale, 0.85, 1.2)) + 0.85 * scale
-    return Body(identity, rest * scale, rig.heads[identity] * scale, scale)
+    return Body(identity, rest * scale, mean_of_parents(rig.heads, identity) * scale, scale)
+
+
+def parents(identity: int) -> tuple[int, ...]:
+    """Return the bodies that an identity is made of: 0..63 one, above them the mean of two."""
+    first, second = divmod(identity, NUM_BODIES)
+    return (second,) if first == 0 else (first - 1, second)
+
+
+def mean_of_parents(published: NDArray, identity: int) -> FloatArray:
+    """Average what is published per body, (64, ...), over the parents of an identity, (...)."""
+    return published[list(parents(identity))].astype(np.float32).mean(0)
 
 
 def _upper_body(

@@ -22,7 +22,7 @@ def one_person(width: int, height: int, clips: int) -> VideoFilm:
     """Plan a training video of `clips` gestures, about 35 frames each, ready to be drawn."""
     spec = GesturesSpec(
         seed=0, train_clips=clips, val_clips=1, test_clips=1, train_people=1, val_people=1,
-        test_people=1, width=width, height=height, fps=_FPS, crf=_CRF,
+        test_people=1, cast="everyone", width=width, height=height, fps=_FPS, crf=_CRF,
     )  # fmt: skip
     return VideoFilm(spec, next(video for video in plan(spec) if video.split == "train"))
 

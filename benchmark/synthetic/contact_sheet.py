@@ -13,7 +13,7 @@ from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.keypoints import BODY, FACE, LEFT_HAND, RIGHT_HAND
 from benchmark.synthetic.plan import Performance, Video
-from benchmark.synthetic.spec import NUM_IDENTITIES, GesturesSpec
+from benchmark.synthetic.spec import NUM_BODIES, GesturesSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,14 +50,14 @@ def contact_sheet(out: Path, seed: int, people: int, only: str) -> None:
 def _spec(seed: int) -> GesturesSpec:
     return GesturesSpec(
         seed=seed, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1,
-        test_people=1, width=_WIDTH, height=_HEIGHT, fps=25, crf=23,
+        test_people=1, cast="everyone", width=_WIDTH, height=_HEIGHT, fps=25, crf=23,
     )  # fmt: skip
 
 
 def _video(spec: GesturesSpec, number: int, gesture: Gesture) -> Video:
     """Plan a video with one performance."""
     # Steps that are prime to 64 give neighbors on a sheet bodies of different build.
-    identity = (17 * number + 31 * spec.seed) % NUM_IDENTITIES
+    identity = (17 * number + 31 * spec.seed) % NUM_BODIES
     performance = Performance(gesture, _LEAD, _LEAD + _LENGTH - 1)
     cap = gesture is Gesture.TOUCH_HAT
     return Video(f"{number:04d}", "train", identity, cap, (performance,), _LENGTH + 2 * _LEAD)

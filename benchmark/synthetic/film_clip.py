@@ -58,7 +58,7 @@ class VideoFilm:
             rng=self._rng("acting"),
         )
         self.camera: Camera = build_camera(
-            self._rng("camera"), video.num_frames, spec.width, spec.height
+            self._rng("camera"), video.num_frames, (spec.width, spec.height), video.cuts
         )
         self.renderer = Renderer(
             person, scene, self._rng("noise"), width=spec.width, height=spec.height

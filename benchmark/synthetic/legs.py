@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmark.synthetic.assets import ASSETS, read_body, read_rig
+from benchmark.synthetic.assets import ASSETS, mean_of_parents, read_body, read_rig
 from benchmark.synthetic.geometry import Array, unit
 from benchmark.synthetic.skeleton import Bones, LimbTarget, chain_global, solve_limb
 
@@ -78,7 +78,7 @@ class Seat(NamedTuple):
     """Height of the ankle above the floor."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def seat(identity: int) -> Seat:
     """Measure the seat that suits one body."""
     rig, body = read_rig(), read_body(identity)
@@ -151,7 +151,7 @@ def leg_radius(identity: int, bone: str, along: float, out: tuple[float, float, 
     rig, legs, body = read_rig(), read_legs(), read_body(identity)
     heads = body.heads
     start, end = heads[rig.bone(f"{bone}.L")], heads[rig.bone(f"{_NEXT[bone]}.L")]
-    skin = legs.rest[identity].astype(np.float32) * body.scale
+    skin = mean_of_parents(legs.rest, identity) * body.scale
     skin = skin[skin[:, 0] > 0.01]  # the left leg alone
     axis = end - start
     share = (skin - start) @ axis / (axis @ axis)

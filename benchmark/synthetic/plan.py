@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from benchmark.synthetic.gestures.gesture import Gesture
-from benchmark.synthetic.spec import NUM_IDENTITIES
+from benchmark.synthetic.spec import NUM_BODIES, Split
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmark.synthetic.spec import GesturesSpec
 
-Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 FLOOR: dict[Split, int] = {"train": 4, "val": 1, "test": 1}
 """Clips that every class gets where the split is large enough."""
@@ -25,7 +27,7 @@ IMIGUE_COUNTS = (
 )  # fmt: skip
 """Train + val clips of each class in iMiGUE (MiGA 2025)."""
 
-_FIRST_VIDEO: dict[Split, int] = {"val": 1, "train": 101, "test": 401}
+_FIRST_VIDEO: dict[Split, int] = {"val": 1, "train": 101, "test": 1001}
 _BARE_HEADED = (Gesture.TOUCH_HAIR, Gesture.TOUCH_HEAD, Gesture.TOUCH_FOREHEAD)
 _SECONDS = {
     Gesture.PRESS_LIPS: 0.95, Gesture.SHAKE_SHOULDERS: 0.95, Gesture.ILLUSTRATE: 1.2,
@@ -52,9 +54,12 @@ class Video:
     """Four digits."""
     split: Split
     identity: int
+    """A body of the assets, or the mean of two: see `assets.parents`."""
     cap: bool
     performances: tuple[Performance, ...]
     num_frames: int
+    cuts: tuple[int, ...] = ()
+    """Frames, between performances, from which on another camera films."""
 
     @property
     def number(self) -> int:
@@ -98,19 +103,37 @@ def class_counts(
 
 def plan(spec: GesturesSpec) -> tuple[Video, ...]:
     """Plan all videos of a data set, in the order of their names."""
-    # One permutation, cut into splits: no person is in two of them.
-    identities = generator(spec.seed, "identities", 0).permutation(NUM_IDENTITIES)
-    taken = 0
-    videos: list[Video] = []
-    for split in SPLITS:
-        people = {"train": spec.train_people, "val": spec.val_people, "test": spec.test_people}[
-            split
-        ]
-        clips = {"train": spec.train_clips, "val": spec.val_clips, "test": spec.test_clips}[split]
-        chosen = identities[taken : taken + people]
-        taken += people
-        videos += _plan_split(spec, split, [int(i) for i in chosen], clips)
+    people = choose_people(spec.seed, spec.bodies(), spec.people())
+    videos = [
+        video
+        for split in SPLITS
+        for video in _plan_split(spec, split, people[split], spec.clips()[split])
+    ]
     return tuple(sorted(videos, key=lambda video: video.name))
+
+
+def choose_people(
+    seed: int, bodies: Mapping[Split, int], people: Mapping[Split, int]
+) -> dict[Split, list[int]]:
+    """Choose the people of each split: first its bodies themselves, then means of two of them.
+
+    Args:
+        seed: Of the data set; it orders the people of a split, and chooses the means.
+        bodies: Bodies per split, as `spec.BODIES` has them or dividing those of train.
+        people: People per split.
+    """
+    # Which body is in which split does not depend on a data set's seed: what was trained on one
+    # data set has met no body of another one's validation and test.
+    order = np.random.default_rng([0, zlib.crc32(b"identities"), 0]).permutation(NUM_BODIES)
+    starts = dict(zip(SPLITS, np.cumsum([0, *(bodies[s] for s in SPLITS)]).tolist(), strict=False))
+    chosen = {}
+    for split in SPLITS:
+        own = order[starts[split] : starts[split] + bodies[split]].tolist()
+        rng = generator(seed, f"people {split}", 0)
+        pairs = [NUM_BODIES * (1 + a) + b for a, b in combinations(sorted(own), 2)]
+        everyone = [*rng.permutation(own).tolist(), *rng.permutation(pairs).tolist()]
+        chosen[split] = everyone[: people[split]]
+    return chosen
 
 
 def _plan_split(spec: GesturesSpec, split: Split, identities: list[int], clips: int) -> list[Video]:
@@ -122,8 +145,16 @@ def _plan_split(spec: GesturesSpec, split: Split, identities: list[int], clips: 
     for k, identity in enumerate(identities):
         name = f"{_FIRST_VIDEO[split] + k:04d}"
         performances, num_frames = _timeline(rng, shares[k], spec.fps)
-        videos.append(Video(name, split, identity, bool(caps[k]), performances, num_frames))
+        cuts = _cuts(rng, performances)
+        videos.append(Video(name, split, identity, bool(caps[k]), performances, num_frames, cuts))
     return videos
+
+
+def _cuts(rng: np.random.Generator, performances: tuple[Performance, ...]) -> tuple[int, ...]:
+    """Cut to another camera in some gaps of some videos; clips of iMiGUE begin after a cut too."""
+    wanted = int(rng.choice(4, p=[0.5, 0.2, 0.2, 0.1]))
+    gaps = [(a.end + b.start) // 2 for a, b in zip(performances, performances[1:], strict=False)]
+    return tuple(sorted(rng.permutation(gaps)[:wanted].tolist()))
 
 
 def _deal(
@@ -162,7 +193,9 @@ def _timeline(
     at = int(rng.integers(6, 13))
     performances = []
     for gesture in gestures:
-        seconds = _SECONDS.get(gesture, _USUAL_SECONDS) * pace * rng.uniform(0.82, 1.25)
+        # Hasty and slow ones, as in iMiGUE, whose clips take from a fifth of a second to a minute.
+        tempo = float(np.clip(rng.lognormal(0, 0.3), 0.55, 2.2))
+        seconds = _SECONDS.get(gesture, _USUAL_SECONDS) * pace * tempo
         length = max(8, round(seconds * fps))
         performances.append(Performance(gesture, at, at + length - 1))
         at += length + int(rng.integers(4, 11))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -96,6 +97,8 @@ def _backdrop(rng: np.random.Generator, width: int, height: int) -> NDArray[np.u
             _panels(big, rng)
     slope = np.linspace(rng.uniform(0.75, 1.1), rng.uniform(0.75, 1.1), width * 2)
     big = np.clip(big * slope[None, :, None], 0, 255).astype(np.uint8)
+    for _ in range(int(rng.choice(3, p=[0.7, 0.2, 0.1]))):
+        _bystander(big, rng)
     small = cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(small, (0, 0), rng.uniform(0.6, 1.6)).astype(np.uint8)
 
@@ -130,6 +133,20 @@ def _room(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
         color = np.clip(rng.uniform(25, 225) + rng.normal(0, 25, 3), 8, 245).tolist()
         cv2.rectangle(big, (x, y), (x + int(size[0]), y + int(size[1])), color, -1)
     big[:] = cv2.GaussianBlur(big, (0, 0), 5)
+
+
+def _bystander(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Paint somebody who stands behind, out of focus."""
+    h, w = big.shape[:2]
+    x, head = int(rng.uniform(0.05, 0.95) * w), int(rng.uniform(0.05, 0.075) * h)
+    top = int(rng.uniform(0.12, 0.45) * h)
+    layer = big.copy()
+    cloth, skin = rng.uniform(15, 200, 3), rng.uniform(0.35, 1.0) * np.array([225, 180, 150])
+    body = (x, top + 5 * head)
+    cv2.ellipse(layer, body, (int(2.1 * head), 3 * head), 0, 0, 360, cloth.tolist(), -1)
+    cv2.rectangle(layer, (x - 2 * head, body[1]), (x + 2 * head, h), cloth.tolist(), -1)
+    cv2.ellipse(layer, (x, top + head), (int(0.78 * head), head), 0, 0, 360, skin.tolist(), -1)
+    big[:] = cv2.GaussianBlur(layer, (0, 0), 0.25 * head)
 
 
 def _panels(big: NDArray[np.uint8], rng: np.random.Generator) -> None:
@@ -201,22 +218,33 @@ class Camera(NamedTuple):
     """(T, 3): the backdrop's zoom and shift for that camera."""
 
 
-def build_camera(rng: np.random.Generator, num_frames: int, width: int, height: int) -> Camera:
-    """Set up a tripod camera with a slow operator: small pan, tilt and zoom.
+def build_camera(
+    rng: np.random.Generator, num_frames: int, size: tuple[int, int], cuts: tuple[int, ...] = ()
+) -> Camera:
+    """Set up tripod cameras with slow operators: small pan, tilt and zoom.
 
     Args:
         rng: Random generator of the camera.
         num_frames: T.
-        width: Frame width in px.
-        height: Frame height in px.
+        size: Width and height of the frame in px.
+        cuts: Frames from which on another camera films, nearer or from another side.
     """
+    width, height = size
     distance = rng.uniform(2.3, 3.2)
     azimuth, above = rng.uniform(-0.16, 0.16), rng.uniform(0.0, 0.16)
     frame_height = rng.uniform(0.90, 1.02)
-    target = np.array([rng.uniform(-0.08, 0.08), -0.1, 0.96 - frame_height / 2])
-    position = target + distance * np.array([np.sin(azimuth), -np.cos(azimuth), above])
-    focal = height * np.linalg.norm(target - position) / frame_height
-    return tripod_camera(rng, num_frames, position, target, (float(focal), width, height))
+    aside, parts = rng.uniform(-0.08, 0.08), []
+    for start, stop in pairwise((0, *cuts, num_frames)):
+        nearer = 1.0 if start == 0 else rng.uniform(0.78, 1.0)
+        turned = azimuth if start == 0 else rng.uniform(-0.3, 0.3)
+        lines = frame_height * nearer
+        target = np.array([aside, -0.1, 0.96 - lines / 2])
+        position = target + distance * np.array([np.sin(turned), -np.cos(turned), above])
+        focal = height * np.linalg.norm(target - position) / lines
+        lens = (float(focal), width, height)
+        camera = tripod_camera(rng, stop - start, position, target, lens)
+        parts.append(Camera(camera.rows, camera.view * [nearer, 1, 1]))
+    return Camera(*(np.concatenate(rows).astype(np.float32) for rows in zip(*parts, strict=True)))
 
 
 def tripod_camera(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from benchmark.synthetic.assets import Body, read_rig
+from benchmark.synthetic.assets import Body, mean_of_parents, read_rig
 from benchmark.synthetic.atlas import Panel, Swatch
 from benchmark.synthetic.geometry import unit
 from benchmark.synthetic.legs import read_legs
@@ -106,7 +106,7 @@ def _legs(body: Body, hem: float, bulk: float) -> Part:
     """Build legs and hips with the thickness of cloth above the hem."""
     mesh = read_legs()
     x, y, w, h = Panel.LEGS.value
-    rest = mesh.rest[body.identity].astype(np.float32) * body.scale
+    rest = mean_of_parents(mesh.rest, body.identity) * body.scale
     cloth = np.clip((mesh.mean[:, 2] - hem) / 0.02, 0, 1)
     soft = smooth(rest, mesh.faces, cloth, 6)
     soft += (bulk * cloth)[:, None] * vertex_normals(soft, mesh.faces)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from benchmark.core.pinned_file import sha256
 from benchmark.core.schema import load_yaml
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ SHOWN = {
 """Stages whose results are pictures and pages, and the observers that therefore count for them."""
 TEXTS = frozenset({"data_report"})
 """Stages whose results quote error messages: for them, texts count."""
-ARCHIVES = frozenset({"index", "prepare", "estimate", "data_report", "report"})
+ARCHIVES = frozenset({"index", "prepare", "data_report", "report"})
 """Stages that read a raw archive."""
 
 
@@ -94,7 +95,8 @@ def stage_code(root: Path, params: Any, archive_module: Callable[[str], str]) ->
             # counts for `prepare`, and reaches the reader by the hash of the data.
             alone = {name for spec in _modalities(stage, entry, params) for name in _classes(spec)}
             key = stage if name is None else f"{stage}@{name}"
-            lines[key] = _lines(run_modules(graph, roots, stage=stage) | alone, stage)
+            modules = run_modules(graph, roots, stage=stage) | alone
+            lines[key] = _lines(modules, stage) + _shipped_lines(specs)
     return lines
 
 
@@ -195,22 +197,32 @@ def _modalities(stage: str, entry: Any, params: Any) -> list[BaseModel]:
             names = [params.analysis.modality]
         case _:
             names = []
-    return [params.all_modalities[name] for name in names]
+    return [params.modalities[name] for name in names]
 
 
 def _modules_of(specs: Iterable[Any]) -> set[str]:
     """Return the modules that define the specs and every spec inside them."""
-    modules, todo = set(), list(specs)
+    return {name for spec in _inside(specs) for name in _classes(spec)}
+
+
+def _shipped_lines(specs: Iterable[Any]) -> str:
+    """Hash the networks of the package that the specs use: they are a part of its code."""
+    files = {path for spec in _inside(specs) for path in getattr(spec, "shipped_files", tuple)()}
+    return "".join(f"{path.relative_to(HOME)} {sha256(path)}\n" for path in sorted(files))
+
+
+def _inside(specs: Iterable[Any]) -> Iterator[BaseModel]:
+    """Yield the specs and every spec inside them."""
+    todo = list(specs)
     while todo:
         value = todo.pop()
         if isinstance(value, BaseModel):
-            modules |= _classes(value)
+            yield value
             todo += [getattr(value, name) for name in type(value).model_fields]
         elif isinstance(value, dict):
             todo += value.values()
         elif isinstance(value, list | tuple):
             todo += value
-    return modules
 
 
 def _classes(spec: BaseModel) -> set[str]:

@@ -115,7 +115,7 @@ def build_train_spec(name: str, params: Params, clips: Clips, paths: TrainPaths)
         paths: Of these, the folders of prepared data and initial weights.
     """
     experiment = params.experiments[name]
-    modality = params.all_modalities[experiment.modality]
+    modality = params.modalities[experiment.modality]
     network_input = experiment.input.with_numbers(modality, paths.modality, clips)
     experiment = experiment.model_copy(update={"input": network_input})
     return TrainSpec(

@@ -60,7 +60,7 @@ def modality() -> None:
     "--out", type=path, required=True, help="File to write: .npz for arrays, .mp4 for a video."
 )
 @click.option(
-    "--modality", help="Entry of section modalities or estimates; default: the first of KIND."
+    "--modality", help="Entry of section modalities; default: the first of KIND."
 )
 @click.option(
     "--variant", type=click.Choice(["paper", "mm_gesture", "signed"]), help="Variant of taylor."
@@ -114,7 +114,7 @@ def _frames(kind: str, source: Source, config: dict[str, Any]) -> Made:
     from benchmark.modalities.one_file import extract, frames_of, spec_of
 
     _refuse(kind, config, "keypoints", "pose", "hands", "face")
-    entries = read_params(PARAMS).all_modalities
+    entries = read_params(PARAMS).modalities
     spec = spec_of(kind, entries, name=config["modality"], backend=config["backend"])
     # Enlarging a video would add pixels but no detail.
     side = min(config["short_side"], source.info.width, source.info.height)
@@ -179,6 +179,6 @@ def preview(clip_id: str, name: str | None, out: Path) -> None:
         clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
         if clip is None:
             raise ParamsError("CLIP_ID", f"edition {edition.name} has no clip '{clip_id}'")
-        source = PreviewSource(spec, folder, params.all_modalities, clips)
+        source = PreviewSource(spec, folder, params.modalities, clips)
         save(clip_figure(source, edition, clip), out)
     click.echo(f"wrote {out}")

@@ -72,7 +72,7 @@ def task_of(name: str, epochs: int, start: Path, seed: int) -> TrainSpec:
     return TrainSpec(
         experiment=experiment.model_copy(update={"input": spec}),
         recipe=recipe.model_copy(update={"epochs": epochs, "warmup_epochs": 0.0}),
-        modality=params.all_modalities[experiment.modality],
+        modality=params.modalities[experiment.modality],
         modality_folder=folder / experiment.modality,
         init_folder=start,
         clips=read_clips(folder / "clips.parquet", edition),

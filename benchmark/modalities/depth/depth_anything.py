@@ -35,7 +35,7 @@ class DepthBackendBase(Strict):
 
         Raises:
             ArchiveError: A file of weights is missing, damaged or not the pinned one.
-            FormatError: The network of stage `tiny_depth` is missing or damaged.
+            ParamsError, FormatError: The network of the zoo is missing or damaged.
             MissingExtra: The package behind the backend is not installed.
         """
 

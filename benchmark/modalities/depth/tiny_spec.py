@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
+from benchmark.core.pinned_file import sha256
 from benchmark.core.schema import Strict
 from benchmark.modalities.depth.depth_anything import DepthBackendBase
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmark.modalities.depth.tiny import TinyDepthEstimator
 
 _Positive = Annotated[int, Field(gt=0)]
@@ -45,11 +48,22 @@ class TinyDepthSpec(Strict):
 
 
 class TinyBackend(DepthBackendBase):
-    """The network of stage `tiny_depth`: knows generated people and nothing else."""
+    """A network of the zoo: knows generated people and nothing else."""
 
     kind: Literal["tiny"]
-    network: str
-    """Folder that the stage writes."""
+    network: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Name of its card in benchmark/weights/zoo."""
+
+    @property
+    def card(self) -> Path:
+        """Path of the card; the weights lie beside it."""
+        from benchmark.weights.shipped import ZOO
+
+        return ZOO / f"{self.network}.json"
+
+    def shipped_files(self) -> tuple[Path, ...]:
+        """Return the files of the package that the result depends on, beside its code."""
+        return (self.card.with_suffix(".safetensors"),)
 
     def estimator(self) -> TinyDepthEstimator:
         from benchmark.modalities.depth.tiny import TinyDepthEstimator
@@ -57,6 +71,4 @@ class TinyBackend(DepthBackendBase):
         return TinyDepthEstimator(self)
 
     def weights_digest(self) -> str:
-        from benchmark.modalities.depth.tiny import load
-
-        return load(self.network).metadata.blake2b
+        return sha256(self.card.with_suffix(".safetensors"))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmark.core.files import write_png
 from benchmark.modalities.depth.tiny import (
     FORMAT,
-    DepthMetadata,
+    DepthCard,
     DepthNet,
     TinyDepth,
     write_depth_net,
@@ -45,6 +45,8 @@ _FIRST_TAKE = 100_000
 """Number of the first take: no video of the data set has a take's clothes, place or noise."""
 REPORT_STEPS = 25
 FRAMES_PER_PERSON = 4
+LICENCE = "Apache-2.0"
+"""Of what the harness trains on its own generated people."""
 _LEAD, _CAP_SHARE = 4, 0.2
 _WEIGHT_DECAY, _WARMUP = 0.01, 0.05
 
@@ -59,16 +61,16 @@ class Examples(NamedTuple):
 
 
 def train(
-    spec: TinyDepthSpec, people: GesturesSpec, out: Path, *, picture: Path, report: Report
-) -> DepthMetadata:
-    """Film takes of `people`'s train split, train on them, write weights and metadata to `out`.
+    spec: TinyDepthSpec, people: GesturesSpec, card: Path, *, picture: Path, report: Report
+) -> DepthCard:
+    """Film takes of `people`'s train split, train on them, write the card and the weights.
 
-    The bytes depend on the two specs and on the machine's arithmetic alone.
+    The weights depend on the two specs and on the machine's arithmetic alone.
 
     Args:
         spec: The network and its training.
         people: The data set.
-        out: Folder of the network.
+        card: Path of the card; the weights go beside it.
         picture: PNG of estimated depth on people of the val split.
         report: Takes a step and metrics: losses on the way, in the end the scores on people of val,
             beside those of a map that knows only the mean.
@@ -80,13 +82,16 @@ def train(
     net, losses = fit(spec, examples, report)
     # One step's loss is mostly its batch's luck.
     tail = losses[-max(1, len(losses) // 10) :]
-    metadata = DepthMetadata(
-        format=FORMAT, spec=spec, people=people, loss=round(float(np.mean(tail)), 6), blake2b=""
-    )
-    log.info("tiny depth: loss %.4f after %.0f s", metadata.loss, time.perf_counter() - filmed)
-    _judge(TinyDepth(metadata, net), examples, picture, report)
-    write_depth_net(out, metadata, net)
-    return metadata
+    loss = round(float(np.mean(tail)), 6)
+    log.info("tiny depth: loss %.4f after %.0f s", loss, time.perf_counter() - filmed)
+    scores = _judge(TinyDepth(spec, net), people, examples, picture)
+    report(spec.steps, scores)
+    told = DepthCard(
+        format=FORMAT, spec=spec, people=people, licence=LICENCE,
+        minutes=round((time.perf_counter() - begun) / 60, 1), scores=scores, loss=loss,
+        sha256="0" * 64,
+    )  # fmt: skip
+    return write_depth_net(card, told, net)
 
 
 def mean_map(examples: Examples, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -95,15 +100,18 @@ def mean_map(examples: Examples, size: tuple[int, int]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(mean, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _judge(net: TinyDepth, examples: Examples, picture: Path, report: Report) -> None:
-    spec, people = net.metadata.spec, net.metadata.people
-    seen = film_unseen(people, {"val"}, spec.backdrop_metres, FRAMES_PER_PERSON)
+def _judge(
+    net: TinyDepth, people: GesturesSpec, examples: Examples, picture: Path
+) -> dict[str, float]:
+    seen = film_unseen(people, {"val"}, net.spec.backdrop_metres, FRAMES_PER_PERSON)
     guesses = net.depth(seen.frames)
-    flat = mean_map(examples, guesses.shape[1:])
-    for name, maps in (("val", guesses), ("mean_map", np.broadcast_to(flat, guesses.shape))):
-        scores = judge(maps, seen)._asdict()
-        report(spec.steps, {f"{name}/{key}": round(value, 4) for key, value in scores.items()})
     write_png(picture, sheet(seen, guesses))
+    flat = np.broadcast_to(mean_map(examples, guesses.shape[1:]), guesses.shape)
+    return {
+        f"{name}/{key}": round(value, 4)
+        for name, maps in (("val", guesses), ("mean_map", flat))
+        for key, value in judge(maps, seen)._asdict().items()
+    }
 
 
 def plan_takes(spec: TinyDepthSpec, people: GesturesSpec) -> tuple[Video, ...]:

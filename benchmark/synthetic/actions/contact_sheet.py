@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.synthetic.actions.action import Action
 from benchmark.synthetic.actions.film_clip import ClipFilm
 from benchmark.synthetic.actions.plan import Clip
-from benchmark.synthetic.spec import NUM_IDENTITIES, ActionsSpec
+from benchmark.synthetic.spec import NUM_BODIES, ActionsSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ def contact_sheet(out: Path, seed: int, only: str, width: int, height: int) -> N
 
 def _row(spec: ActionsSpec, action: Action) -> NDArray:
     """Draw frames of one clip from its first to its last."""
-    identity = (17 * int(action) + 31 * spec.seed) % NUM_IDENTITIES
+    identity = (17 * int(action) + 31 * spec.seed) % NUM_BODIES
     clip = Clip("train", int(action), identity, action, _LEAD, _LENGTH, _LENGTH + 2 * _LEAD)
     at = set(np.linspace(1, clip.num_frames - 3, _COLUMNS).astype(int).tolist())
     frames = ClipFilm(spec, clip).frames()

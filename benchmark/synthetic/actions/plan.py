@@ -1,6 +1,6 @@
 """Plan who does which action in which clip.
 
-Only people of the other data set's train split act: pre-training must not show people of its test.
+Only bodies of the gestures' train split act: pre-training must not show people of its test.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.core.errors import ParamsError
-from benchmark.synthetic import plan as gestures_plan
 from benchmark.synthetic.actions.action import Action
-from benchmark.synthetic.plan import FLOOR, SPLITS, Split, class_counts, generator
+from benchmark.synthetic.plan import FLOOR, SPLITS, choose_people, class_counts, generator
 
 if TYPE_CHECKING:
-    from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
+    from benchmark.synthetic.spec import ActionsSpec, Split
 
-_HELD_OUT = 0.15
-"""Share of the people in each of validation and test."""
 _USUAL_SHARE = 3
 _SHARES = {
     Action.SHAKING_BODY: 10, Action.TURNING_AROUND: 2, Action.RISING_UP: 1,
@@ -60,37 +56,14 @@ class Clip:
         return f"{self.split}{self.number:04d}.mp4"
 
 
-def people_of(spec: ActionsSpec, people: GesturesSpec) -> dict[Split, tuple[int, ...]]:
-    """Choose the identities of each split, all of them from `people`'s train split.
-
-    Raises:
-        ParamsError: Fewer people than splits.
-    """
-    candidates = [video.identity for video in gestures_plan.plan(people) if video.split == "train"]
-    if len(candidates) < len(SPLITS):
-        raise ParamsError(
-            "train_people", "too few for three splits without a common person",
-            expected=f"at least {len(SPLITS)}", found=str(len(candidates)), do="Raise train_people",
-        )  # fmt: skip
-    rng = generator(spec.seed, "actions people", 0)
-    order = [candidates[k] for k in rng.permutation(len(candidates))]
-    held_out = max(1, round(_HELD_OUT * len(candidates)))
-    val, test, train = np.split(np.array(order), [held_out, 2 * held_out])
-    by_split: dict[Split, np.ndarray] = {"train": train, "val": val, "test": test}
-    return {split: tuple(who.tolist()) for split, who in by_split.items()}
-
-
-def plan(spec: ActionsSpec, people: GesturesSpec) -> tuple[Clip, ...]:
+def plan(spec: ActionsSpec) -> tuple[Clip, ...]:
     """Plan all clips of the archive, split by split, in the order of their names."""
-    who = people_of(spec, people)
-    sizes: dict[Split, int] = {
-        "train": spec.train_clips, "val": spec.val_clips, "test": spec.test_clips,
-    }  # fmt: skip
+    who, sizes = choose_people(spec.seed, spec.bodies(), spec.people()), spec.clips()
     return tuple(clip for s in SPLITS for clip in _plan_split(spec, s, who[s], sizes[s]))
 
 
 def _plan_split(
-    spec: ActionsSpec, split: Split, identities: tuple[int, ...], num_clips: int
+    spec: ActionsSpec, split: Split, identities: list[int], num_clips: int
 ) -> list[Clip]:
     """Plan one split; each class goes round the people, so that no person tells the class.
 

@@ -1,0 +1,63 @@
+"""Tensors of the zoo: small networks that ship with the package, in half precision."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.core.errors import FormatError
+from benchmark.core.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ZOO = Path(__file__).parent / "zoo"
+"""NAME.safetensors holds the tensors of a network, NAME.json is its card."""
+SUFFIX = ".safetensors"
+DO = "Restore it with git, or install the package again"
+
+
+def write_half(path: Path, tensors: dict[str, Tensor]) -> str:
+    """Write tensors in half precision, integers as they are, and return the file's SHA-256.
+
+    Raises:
+        FormatError: A value is not finite, or not in half precision.
+    """
+    import safetensors.torch
+    import torch
+
+    halves = {
+        name: tensor.detach().to("cpu", torch.float16 if tensor.is_floating_point() else None)
+        for name, tensor in tensors.items()
+    }
+    for name, tensor in halves.items():
+        if not tensor.isfinite().all():
+            raise FormatError(path, f"{name} has a value that half precision cannot hold")
+    # Without safetensors' own metadata, whose order differs from run to run.
+    data = safetensors.torch.save({name: t.contiguous() for name, t in halves.items()})
+    with replacing(path) as work:
+        work.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_half(path: Path, sha256: str) -> dict[str, Tensor]:
+    """Read the tensors of a file in single precision.
+
+    Raises:
+        FormatError: The file is missing, or its bytes are not those that its card names.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror})", do=DO) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise FormatError(
+            path, "is damaged or does not belong to its card", expected=f"SHA-256 {sha256}",
+            found=found, do=DO,
+        )  # fmt: skip
+    import safetensors.torch
+
+    tensors = safetensors.torch.load(data)
+    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
