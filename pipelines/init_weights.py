@@ -1,4 +1,4 @@
-"""Stage init_weights: the initial weights `scratch`, which are none."""
+"""Stage init_weights: the initial weights that need no training here: the zoo's, and none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.weights.cards import write_starts
 from benchmark.weights.initial import write_no_weights
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--out", type=path, required=True, help="Folder for the initial weights.")
+@click.option("--scratch", type=path, required=True, help="Folder that means no initial weights.")
+@click.option("--zoo", type=path, required=True, help="Folder for the networks of the zoo.")
 @stage
-def main(params: Params, out: Path) -> None:
-    """Write the folder `scratch`: a training from it initializes its network itself."""
-    write_no_weights(out)
-    click.echo(f"wrote {out}")
+def main(params: Params, scratch: Path, zoo: Path) -> None:
+    """Write the folder `scratch`, and a model folder for each network of the zoo."""
+    write_no_weights(scratch)
+    write_starts(zoo)
+    click.echo(f"wrote {scratch} and {zoo}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 PAPER = Path(__file__).with_name("paper.yaml")
-SHIPPED = ("default", "paper")
+ZOO_PRESET = PAPER.with_name("zoo.yaml")
+ZOO_DEPTH = PAPER.with_name("zoo_depth.yaml")
+SHIPPED = ("default", "paper", "zoo")
 
 
 def stored_path(preset: str, params_file: Path) -> Path:
@@ -40,8 +42,8 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
     stored = stored_path(preset, params_file)
     if stored.is_file():
         return stored
-    if preset == "paper":
-        return PAPER
+    if preset in {"paper", "zoo"}:
+        return PAPER.with_name(f"{preset}.yaml")
     # Preset default has no second copy: it is the params.yaml that git holds.
     if preset == "default":
         raise ParamsError(stored, "no such file", do=f"Restore {params_file} with git")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -153,7 +153,7 @@ def _plan_split(spec: GesturesSpec, split: Split, identities: list[int], clips: 
 def _cuts(rng: np.random.Generator, performances: tuple[Performance, ...]) -> tuple[int, ...]:
     """Cut to another camera in some gaps of some videos; clips of iMiGUE begin after a cut too."""
     wanted = int(rng.choice(4, p=[0.5, 0.2, 0.2, 0.1]))
-    gaps = [(a.end + b.start) // 2 for a, b in zip(performances, performances[1:], strict=False)]
+    gaps = [(a.end + b.start) // 2 for a, b in pairwise(performances)]
     return tuple(sorted(rng.permutation(gaps)[:wanted].tolist()))
 
 

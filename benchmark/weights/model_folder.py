@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import safetensors.torch
 from pydantic import Field
 
 from benchmark.core.errors import FormatError
@@ -56,6 +55,8 @@ def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Write a safetensors file without metadata, whose order safetensors does not keep."""
     # safetensors refuses two names of one tensor: each name gets its own copy.
+    import safetensors.torch
+
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     safetensors.torch.save_file(copies, path)
 
@@ -75,6 +76,8 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     Raises:
         FormatError: The file is missing or damaged.
     """
+    import safetensors.torch
+
     path = folder / WEIGHTS
     try:
         tensors = safetensors.torch.load_file(path)
@@ -83,7 +86,8 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise FormatError(path, f"{name} holds a number that is not finite", do="Train again")
-    return tensors
+    # Networks of the zoo are stored in half precision.
+    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:

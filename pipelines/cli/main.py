@@ -23,6 +23,7 @@ from pipelines.cli.preset import preset
 from pipelines.cli.scores import evaluate, fuse, scores
 from pipelines.cli.submit import submit
 from pipelines.cli.weights import weights
+from pipelines.cli.zoo import zoo
 
 PORT = 5000
 """MLflow's usual port."""
@@ -33,7 +34,7 @@ BRING_BACK = (
 SECTIONS = {
     "Project": ("doctor", "status", "results", "ui", "sync"),
     "Data": ("data", "edition", "modality", "weights"),
-    "Training": ("experiment", "preset", "profile"),
+    "Training": ("experiment", "preset", "profile", "zoo"),
     "Scores and submissions": ("evaluate", "fuse", "scores", "submit"),
     "Any video": ("predict",),
 }
@@ -63,7 +64,7 @@ def main() -> None:
 
 for _command in (
     data, doctor, edition, evaluate, experiment, fuse, modality, predict, preset, profile, scores,
-    submit, weights,
+    submit, weights, zoo,
 ):  # fmt: skip
     main.add_command(_command)
 

@@ -59,9 +59,7 @@ def modality() -> None:
 @click.option(
     "--out", type=path, required=True, help="File to write: .npz for arrays, .mp4 for a video."
 )
-@click.option(
-    "--modality", help="Entry of section modalities; default: the first of KIND."
-)
+@click.option("--modality", help="Entry of section modalities; default: the first of KIND.")
 @click.option(
     "--variant", type=click.Choice(["paper", "mm_gesture", "signed"]), help="Variant of taylor."
 )

@@ -34,7 +34,7 @@ def use(name: str) -> None:
     """Make PRESET the params.yaml of this project.
 
     The current file is kept beside it, named params.NAME.yaml after its own preset. PRESET is
-    default, paper, or one of yours from 'mgbench edition new'.
+    default, paper, zoo, or one of yours from 'mgbench edition new'.
     """
     from benchmark.presets.preset import make_test_labels_folder, preset_file, stored_path
 

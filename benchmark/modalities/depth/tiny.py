@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.core.errors import FormatError
+from benchmark.core.half_precision import SUFFIX, read_half, write_half
 from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.runtime.parallel import own_device
 from benchmark.synthetic.spec import GesturesSpec
-from benchmark.weights.shipped import SUFFIX, read_half, write_half
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -57,7 +57,7 @@ class TinyBackend(DepthBackendBase):
     @property
     def card(self) -> Path:
         """Path of the card; the weights lie beside it."""
-        from benchmark.weights.shipped import ZOO
+        from benchmark.core.half_precision import ZOO
 
         return ZOO / f"{self.network}.json"
 

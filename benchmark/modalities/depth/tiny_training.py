@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.core.files import write_png
+from benchmark.core.half_precision import LICENCE
 from benchmark.modalities.depth.tiny import (
     FORMAT,
     DepthCard,
@@ -45,8 +46,6 @@ _FIRST_TAKE = 100_000
 """Number of the first take: no video of the data set has a take's clothes, place or noise."""
 REPORT_STEPS = 25
 FRAMES_PER_PERSON = 4
-LICENCE = "Apache-2.0"
-"""Of what the harness trains on its own generated people."""
 _LEAD, _CAP_SHARE = 4, 0.2
 _WEIGHT_DECAY, _WARMUP = 0.01, 0.05
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from benchmark.synthetic.actions.action import Action
 from benchmark.synthetic.plan import FLOOR, SPLITS, choose_people, class_counts, generator
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.synthetic.spec import ActionsSpec, Split
 
 _USUAL_SHARE = 3

@@ -1,4 +1,4 @@
-"""Tensors of the zoo: small networks that ship with the package, in half precision."""
+"""Files of tensors in half precision: the networks of the zoo, which ship with the package."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from benchmark.core.files import replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-ZOO = Path(__file__).parent / "zoo"
+ZOO = Path(__file__).parents[1] / "weights/zoo"
 """NAME.safetensors holds the tensors of a network, NAME.json is its card."""
+LICENCE = "Apache-2.0"
+"""Of what the harness trains on its own generated people."""
 SUFFIX = ".safetensors"
 DO = "Restore it with git, or install the package again"
 
@@ -47,6 +49,18 @@ def read_half(path: Path, sha256: str) -> dict[str, Tensor]:
     Raises:
         FormatError: The file is missing, or its bytes are not those that its card names.
     """
+    import safetensors.torch
+
+    tensors = safetensors.torch.load(verified_bytes(path, sha256))
+    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def verified_bytes(path: Path, sha256: str) -> bytes:
+    """Read a file whose hash is known.
+
+    Raises:
+        FormatError: The file is missing, or its bytes are others.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -57,7 +71,4 @@ def read_half(path: Path, sha256: str) -> dict[str, Tensor]:
             path, "is damaged or does not belong to its card", expected=f"SHA-256 {sha256}",
             found=found, do=DO,
         )  # fmt: skip
-    import safetensors.torch
-
-    tensors = safetensors.torch.load(data)
-    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    return data

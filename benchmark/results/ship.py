@@ -1,0 +1,85 @@
+"""Make a trained experiment a network of the zoo: half precision, and a card with its scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.predictions import read_probabilities
+from benchmark.contracts.test_labels import read_test_labels
+from benchmark.core.errors import ParamsError
+from benchmark.core.half_precision import LICENCE, SUFFIX, ZOO, write_half
+from benchmark.core.schema import write_json
+from benchmark.editions.edition import read_edition
+from benchmark.evaluation.metrics import score
+from benchmark.results.ground_truth import ground_truths
+from benchmark.tracking.records import read_records
+from benchmark.weights.cards import FORMAT, Card
+from benchmark.weights.model_folder import read_metadata, read_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.params.params import Params
+    from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
+
+
+def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
+    """Write the weights and the card of an experiment into the folder of the zoo.
+
+    Args:
+        name: The experiment; `dvc repro` has trained it and predicted with it.
+        params: The whole of params.yaml.
+        root: The project.
+        out: Folder of the zoo.
+
+    Raises:
+        ParamsError: There is no such experiment, or it has not learned from generated clips.
+        FormatError: A file of it is missing or damaged, or half precision cannot hold a weight.
+    """
+    if name not in params.experiments:
+        expected = "one of " + ", ".join(params.experiments)
+        raise ParamsError("EXPERIMENT", f"no experiment '{name}'", expected=expected)
+    edition = params.experiments[name].edition
+    clips = read_clips(root / "data" / edition / "clips.parquet", read_edition(edition))
+    folder = root / "models" / name
+    card = Card(
+        format=FORMAT,
+        sha256=write_half(out / f"{name}{SUFFIX}", read_weights(folder)),
+        licence=LICENCE,
+        model=read_metadata(folder),
+        data=_data(params, edition),
+        recipe=params.recipes[params.experiments[name].recipe].model_dump(mode="json"),
+        hours=_hours(root / f"runs/train-{name}.json", len(clips.split("train"))),
+        scores=_scores(name, clips, root),
+    )
+    write_json(out / f"{name}.json", card)
+    return card
+
+
+def _data(params: Params, edition: str) -> GesturesSpec | ActionsSpec:
+    found = params.synthetic.get(edition) or params.synthetic_ma52.get(edition)
+    if found is None:
+        raise ParamsError(edition, "is not generated: the zoo holds networks of generated people")
+    return found
+
+
+def _hours(record: Path, train_clips: int) -> float:
+    """Add up the training steps of all epochs; a stop in between does not count."""
+    speeds = [p.value for run in read_records(record) for p in run.metrics if p.key == "clips_s"]
+    return round(sum(train_clips / speed for speed in speeds) / 3600, 2)
+
+
+def _scores(name: str, clips: Clips, root: Path) -> dict[str, float]:
+    """Score validation and, if its labels are known, test: percent with two decimals."""
+    edition = read_edition(clips.edition)
+    labels = root / "data/test_labels" / edition.name / "test_labels.csv"
+    scores = {}
+    for truth in ground_truths(clips, read_test_labels(labels, clips, edition)):
+        file = root / "predictions/experiments" / name / f"{truth.split}.parquet"
+        p = truth.joined(read_probabilities(file), where=str(file))
+        metrics = score(p, truth.label)
+        for key in ("top1", "macro_f1"):
+            scores[f"{truth.split}_{key}"] = round(100 * getattr(metrics, key), 2)
+    return scores

@@ -1,0 +1,68 @@
+"""`mgbench zoo`: the small trained networks that ship with the package."""
+
+from __future__ import annotations
+
+from pipelines._stage import PARAMS, mistakes_shown
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def zoo() -> None:
+    """List the trained networks that ship with the package, and make them again."""
+
+
+@zoo.command("list")
+def list_() -> None:
+    """List the networks with their scores on generated people that they have not seen."""
+    from benchmark.weights.cards import read_card, shipped_names
+
+    with mistakes_shown():
+        for name in shipped_names():
+            card = read_card(name)
+            scores = ", ".join(f"{key} {value:.1f} %" for key, value in card.scores.items())
+            clips = f"{card.data.train_clips} clips of {card.data.train_people} generated people"
+            click.echo(f"{name:<14} {scores}; {clips}, {card.hours:.1f} h, {card.licence}")
+
+
+@zoo.command()
+@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
+def ship(names: tuple[str, ...]) -> None:
+    """Replace networks of the zoo by trained experiments of preset zoo: docs/zoo.md."""
+    from benchmark.params.params import read_params
+    from benchmark.results.ship import ship as ship_one
+    from benchmark.tracking.store import find_root
+
+    with mistakes_shown():
+        params, root = read_params(PARAMS), find_root()
+        for name in names:
+            card = ship_one(name, params, root)
+            click.echo(f"{name}: {card.scores}")
+
+
+@zoo.command()
+@click.option("--picture", type=click.Path(path_type=Path), help="PNG of depth on unseen people.")
+def depth(picture: Path | None) -> None:
+    """Train the depth network of the zoo again, on the people of preset zoo; one MLflow run."""
+    from benchmark.core.half_precision import ZOO
+    from benchmark.core.schema import read_yaml
+    from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
+    from benchmark.modalities.depth.tiny_training import train
+    from benchmark.params.params import read_params
+    from benchmark.presets.preset import ZOO_DEPTH, ZOO_PRESET
+    from benchmark.tracking.run import track
+    from benchmark.tracking.store import TRAIN, find_root
+
+    with mistakes_shown():
+        root, spec = find_root(), read_yaml(ZOO_DEPTH, TinyDepthSpec)
+        picture = picture or root / "reports/depth/people.png"
+        with track(
+            root, experiment=TRAIN, name="depth", record=root / "runs/train-depth.json",
+            artifacts=[picture], params={"depth": spec.model_dump(mode="json")},
+            tags={"kind": "training", "edition": "zoo"},
+        ) as run:  # fmt: skip
+            people = read_params(ZOO_PRESET).synthetic["zoo"]
+            card = train(spec, people, ZOO / "depth.json", picture=picture, report=run.metrics)
+    click.echo(f"depth: {card.scores}, {card.minutes} minutes; {picture} shows it")
