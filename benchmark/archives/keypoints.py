@@ -184,6 +184,21 @@ class Arrays:
         return points
 
 
+def array_shape(file: RawFile) -> tuple[int, ...]:
+    """Read the shape of an array of keypoints from its header.
+
+    Raises:
+        ArchiveError: The file is not a single array.
+    """
+    with file.local() as path:
+        try:
+            points = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            found = what_is(path, error)
+            raise ArchiveError(file, "not a readable array", found=found) from None
+    return np.shape(points) if isinstance(points, np.ndarray) else ()
+
+
 def _check_array(points: object, shape: tuple[int, ...], file: RawFile) -> None:
     if not isinstance(points, np.ndarray):
         raise ArchiveError(file, "not a single array", found="an archive of arrays (npz)")

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from benchmark.contracts.skeletons import Layout
-from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.schema import AboveZero, Positive, Strict, read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "skeleton.yaml"
+
+
+class Recording(Strict):
+    """What a video would say, where there are skeletons alone."""
+
+    fps: AboveZero
+    """Frames per second."""
+    width: Positive
+    """Width in pixels of the picture that x belongs to."""
+    height: Positive
+    """Height in pixels of the picture that y belongs to."""
 
 
 class OwnSkeleton(Strict):
@@ -24,6 +35,8 @@ class OwnSkeleton(Strict):
     """Limbs."""
     pairs: tuple[tuple[str, str], ...]
     """Left and right joints that change places in a mirror."""
+    without_videos: Recording | None = None
+    """For skeletons that come without any video."""
 
     @model_validator(mode="after")
     def _names_are_joints(self) -> OwnSkeleton:
@@ -39,13 +52,32 @@ class OwnSkeleton(Strict):
         return self
 
 
+def read_own_skeleton(path: Path) -> OwnSkeleton:
+    """Read a `skeleton.yaml`.
+
+    Raises:
+        ParamsError: The file breaks its schema.
+    """
+    return read_yaml(path, OwnSkeleton)
+
+
+def recording_of(root: Path) -> Recording | None:
+    """Return what the skeletons in the folder `root` belong to; None where there are videos.
+
+    Raises:
+        ParamsError: `skeleton.yaml` breaks its schema.
+    """
+    path = root / FILE
+    return read_own_skeleton(path).without_videos if path.is_file() else None
+
+
 def read_own_layout(path: Path) -> Layout:
     """Read the layout that a `skeleton.yaml` describes.
 
     Raises:
         ParamsError: The file breaks its schema.
     """
-    skeleton = read_yaml(path, OwnSkeleton)
+    skeleton = read_own_skeleton(path)
     # People write names, networks read numbers: the array's axis has the order of `joints`.
     number = {name: index for index, name in enumerate(skeleton.joints)}
     swap = list(range(len(skeleton.joints)))
