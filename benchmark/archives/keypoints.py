@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HIGHEST_CONFIDENCE = 2
 """OpenPose writes confidences of up to about 1.4 (its issue 615); they are kept as they are."""
+OPENPOSE_POINTS = 137
+"""Body 25, face 70, left hand 21, right hand 21."""
 TINY_PX = 16
 """In a smaller picture, coordinates of about 1 may be pixels."""
 
@@ -131,16 +133,17 @@ class Sheets:
 
 @dataclass(frozen=True)
 class Arrays:
-    """One array per clip, with the archive's own layout."""
+    """One array per clip."""
 
     files: dict[str, RawFile]
     """By clip id."""
-    own_layout: Layout
+    own_layout: Layout | None
+    """None for OpenPose's 137 points."""
 
     @property
     def num_points(self) -> int:
         """Number of joints, J."""
-        return len(self.own_layout.points)
+        return OPENPOSE_POINTS if self.own_layout is None else len(self.own_layout.points)
 
     def only(self, clips: Sequence[Clip]) -> Arrays:
         """Keep the arrays of these clips: less to send to another process."""

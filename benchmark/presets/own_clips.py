@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmark.archives.folder import SKELETON, read_own_clips
-from benchmark.archives.own_skeleton import recording_of
+from benchmark.archives.own_skeleton import read_own_layout, recording_of
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
@@ -14,6 +14,7 @@ from benchmark.presets.edit import keep_experiments, keep_only, read_document, w
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Params
 
@@ -52,7 +53,9 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     document = read_document(base)
     document.ca.comment = None  # the head of `base`; HEAD replaces it
     document["preset"] = edition
-    _set_data(document, edition, modalities)
+    skeleton = clips / SKELETON
+    openpose = skeleton.is_file() and read_own_layout(skeleton) is None
+    _set_data(document, edition, modalities, "openpose36" if openpose else "own")
     _set_members(document, kept)
     keep_experiments(document, params, kept)
     sources = {"scratch", *kept, *document["merges"], *params.pretrained}
@@ -98,7 +101,7 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _set_data(document: Any, edition: str, modalities: list[str]) -> None:
+def _set_data(document: Any, edition: str, modalities: list[str], layout: LayoutName) -> None:
     for section in ("synthetic", "synthetic_ma52"):
         document[section] = {}
     document["editions"] = {edition: {"excluded": []}}
@@ -106,7 +109,7 @@ def _set_data(document: Any, edition: str, modalities: list[str]) -> None:
     for spec in document["modalities"].values():
         # MediaPipe's points (kind `pose`) have a fixed layout; files of yours have your own.
         if "layout" in spec and spec["kind"] != "pose":
-            spec["layout"] = "own"
+            spec["layout"] = layout
     # Each preset previews one edition, the one that its table scores.
     previews = next(iter(document["previews"].values()))
     if previews["skeleton"] not in modalities:
