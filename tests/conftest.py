@@ -25,9 +25,9 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 REPO = Path(__file__).parents[1]
 STAGES = (
-    "check", "synthesize", "synthesize_ma52", "index", "data_report", "prepare", "tiny_depth",
-    "estimate", "previews", "init_weights", "import_weights", "merge_weights", "train", "predict",
-    "evaluate", "fuse", "table", "analyse", "report", "submit",
+    "check", "synthesize", "synthesize_ma52", "index", "data_report", "prepare", "previews",
+    "init_weights", "import_weights", "merge_weights", "train", "predict", "evaluate", "fuse",
+    "table", "analyse", "report", "submit",
 )  # fmt: skip
 
 

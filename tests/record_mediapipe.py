@@ -66,7 +66,7 @@ def drawn(identity: int, gesture: Gesture, num_frames: int = FRAMES) -> Drawn:
     """A clip of one person and gesture."""
     spec = GesturesSpec(
         seed=0, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1,
-        test_people=1, width=WIDTH, height=HEIGHT, fps=FPS, crf=23,
+        test_people=1, width=WIDTH, height=HEIGHT, fps=FPS, crf=23, cast="everyone",
     )  # fmt: skip
     performance = Performance(gesture, 8, FRAMES - 9)
     film = VideoFilm(

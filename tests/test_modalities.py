@@ -28,8 +28,7 @@ from benchmark.modalities.depth.depth import (
     gray,
 )
 from benchmark.modalities.depth.depth_anything import VideoDepthAnythingBackend
-from benchmark.modalities.depth.tiny import FORMAT, DepthMetadata, DepthNet, write_depth_net
-from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
+from benchmark.modalities.depth.tiny_spec import TinyBackend
 from benchmark.modalities.depth.video_depth_anything_network import SIZES, VideoDepthAnything
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
@@ -38,7 +37,6 @@ from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.taylor import TaylorModality
 from benchmark.modalities.union import Modality
-from benchmark.synthetic.spec import GesturesSpec
 from own_clips import write_folder
 
 pytestmark = pytest.mark.slow
@@ -75,23 +73,7 @@ def clips(raw: Path, own: Edition) -> Clips:
     return Clips("own", tuple(found))
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyBackend:
-    folder = tmp_path_factory.mktemp("tiny") / "net"
-    torch.manual_seed(0)
-    spec = TinyDepthSpec(
-        seed=0, height=32, width=64, channels=(4, 4, 8, 8), takes=1, frames_per_take=1, steps=1,
-        batch_size=1, lr=0.1, edge_weight=0.0, backdrop_metres=1.0, threads=1,
-    )  # fmt: skip
-    people = GesturesSpec(
-        seed=0, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2,
-        test_people=2, width=160, height=90, fps=25, crf=28,
-    )  # fmt: skip
-    metadata = DepthMetadata(format=FORMAT, spec=spec, people=people, loss=0.0, blake2b="")
-    net = DepthNet(spec.channels)
-    torch.nn.init.constant_(net.last[0].bias, 1.0)  # about in the middle of the scale
-    write_depth_net(folder, metadata, net)
-    return TinyBackend(kind="tiny", network=str(folder))
+TINY = TinyBackend(kind="tiny", network="depth")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +88,7 @@ def video_depth(tmp_path_factory: pytest.TempPathFactory) -> VideoDepthAnythingB
 
 
 @pytest.fixture(scope="module")
-def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str, Modality]:
+def specs(video_depth: VideoDepthAnythingBackend) -> dict[str, Modality]:
     dis = DisFlow(kind="dis", preset="fast")
     sparse = SparseToDenseFlow(kind="sparse_to_dense")
     sampled = SampledScale(kind="sampled", clips=3, quantile=0.99)
@@ -121,7 +103,7 @@ def specs(tiny: TinyBackend, video_depth: VideoDepthAnythingBackend) -> dict[str
         "flow dis": FlowModality(backend=dis, **FLOW),
         "flow wheel": FlowModality(backend=dis, **FLOW | {"rendering": "wheel"}),
         "flow sparse_to_dense": FlowModality(backend=sparse, **FLOW),
-        "depth tiny": DepthModality(backend=tiny, **DEPTH),
+        "depth tiny": DepthModality(backend=TINY, **DEPTH),
         "depth video_depth_anything": DepthModality(
             backend=video_depth, **DEPTH | {"scale": sampled}
         ),
@@ -222,8 +204,8 @@ def test_gray_is_one_scale_for_all_and_clips_to_it() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 16, 17])
-def test_depth_gives_as_many_frames_as_it_takes_in_order(tiny: TinyBackend, length: int) -> None:
-    spec = DepthModality(backend=tiny, **DEPTH)
+def test_depth_gives_as_many_frames_as_it_takes_in_order(length: int) -> None:
+    spec = DepthModality(backend=TINY, **DEPTH)
     frames = np.random.default_rng(0).integers(0, 255, (length, 48, 64, 3)).astype(np.uint8)
     extractor = spec.extractor()
     found = [out for frame in frames for out in extractor.add(frame)]

@@ -108,7 +108,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         (
             "modality: skeleton",
             "modality: bones",
-            "experiments.joint.modality: no entry 'bones' in modalities or estimates",
+            "experiments.joint.modality: no entry 'bones' in modalities",
         ),
     ],
 )

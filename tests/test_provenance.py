@@ -145,7 +145,7 @@ def test_what_others_run_does_not(key: str, path: str, code: dict[str, set[str]]
 
 
 def test_no_real_archive_depends_on_the_generator(code: dict[str, set[str]]) -> None:
-    allowed = {"synthesize", "synthesize_ma52", "tiny_depth", "estimate"}
+    allowed = {"synthesize", "synthesize_ma52"}
     for key, paths in code.items():
         if key.partition("@")[0] not in allowed:
             assert not {path for path in paths if path.startswith("benchmark/synthetic/")}, key

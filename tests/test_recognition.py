@@ -172,7 +172,7 @@ def test_all_files_are_written_and_the_video_is_whole(
 
 def test_depth_on_a_sampled_scale_takes_the_levels_of_its_prepared_data(tmp_path: Path) -> None:
     spec = DepthModality(
-        kind="depth", edition="mimic", backend=TinyBackend(kind="tiny", network="net"),
+        kind="depth", edition="mimic", backend=TinyBackend(kind="tiny", network="depth"),
         work_side=90, scale=SampledScale(kind="sampled", clips=9, quantile=0.99), short_side=48,
         gop=4, crf=18, shards=1,
     )  # fmt: skip

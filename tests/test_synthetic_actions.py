@@ -12,45 +12,47 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.core.errors import ArchiveError, ParamsError
+from benchmark.core.errors import ArchiveError
 from benchmark.core.video import probe
 from benchmark.synthetic import actions_archive, choreography
 from benchmark.synthetic import plan as gestures_plan
 from benchmark.synthetic.actions.action import PROGRAMS, Action, Body
 from benchmark.synthetic.actions.film_clip import ClipFilm
-from benchmark.synthetic.actions.plan import Clip, people_of, plan
+from benchmark.synthetic.actions.plan import Clip, plan
 from benchmark.synthetic.actions_archive import write_actions
-from benchmark.synthetic.assets import read_body, read_hand, read_rig
+from benchmark.synthetic.assets import parents, read_body, read_hand, read_rig
 from benchmark.synthetic.gestures.gesture import Gesture
 from benchmark.synthetic.gestures.motion import places
 from benchmark.synthetic.legs import seat
 from benchmark.synthetic.plan import SPLITS, Performance
 from benchmark.synthetic.scene import build_camera, build_scene, project
-from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
+from benchmark.synthetic.spec import BODIES, ActionsSpec
 
 pytestmark = pytest.mark.slow
 
 _START, _LENGTH, _FRAMES = 5, 46, 56
 _APEX = 28
 _SPEC = ActionsSpec(
-    seed=3, train_clips=3, val_clips=1, test_clips=2, width=96, height=128, fps=12, crf=30
-)
-_PEOPLE = GesturesSpec(
-    seed=5, train_clips=40, val_clips=9, test_clips=9, train_people=11, val_people=4,
-    test_people=5, width=320, height=180, fps=25, crf=23,
+    seed=3, train_clips=3, val_clips=1, test_clips=2, train_people=2, val_people=1, test_people=1,
+    width=96, height=128, fps=12, crf=30,
 )  # fmt: skip
 _RECORDED_WRIST = [[0.16763, -0.34052, 0.2223], [0.03328, -0.32874, 0.29173]]
 _RECORDED_CAMERA = [
     0.9983, -0.0578, 0.0078, 0.0012, -0.1126, -0.9936, 0.0583, 0.992, -0.1123, -0.2165, -2.5769,
     0.7443, 452.1286, 158.8423, 88.2543,
 ]  # fmt: skip
-_LARGE = _SPEC.model_copy(update={"train_clips": 520, "val_clips": 104, "test_clips": 130})
+_LARGE = _SPEC.model_copy(
+    update={
+        "train_clips": 520, "val_clips": 104, "test_clips": 130,
+        "train_people": 40, "val_people": 4, "test_people": 6,
+    }
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     raw = tmp_path_factory.mktemp("actions") / "raw"
-    write_actions(_SPEC, _PEOPLE, raw, workers=1)
+    write_actions(_SPEC, raw, workers=1)
     return raw
 
 
@@ -81,19 +83,19 @@ def test_layout_is_exactly_micro_action_52s(made):
 def test_lists_name_each_clip_with_its_true_label(made, split):
     text = (made / f"{split}_list_videos.txt").read_text()
     assert re.fullmatch(rf"({split}\d{{4}}\.mp4 \d{{1,2}}\n)+", text)
-    clips = [clip for clip in plan(_SPEC, _PEOPLE) if clip.split == split]
+    clips = [clip for clip in plan(_SPEC) if clip.split == split]
     assert text.splitlines() == [f"{clip.name} {int(clip.action)}" for clip in clips]
 
 
 def test_clips_have_the_size_rate_and_length_that_were_asked_for(made):
-    for clip in plan(_SPEC, _PEOPLE):
+    for clip in plan(_SPEC):
         info = probe(made / f"videos_{clip.split}" / clip.name)
         assert (info.width, info.height, info.fps) == (96, 128, 12.0)
         assert info.frames == clip.num_frames
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(made, tmp_path):
-    write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=2)
+    write_actions(_SPEC, tmp_path / "raw", workers=2)
     assert _bytes(tmp_path / "raw") == _bytes(made)
 
 
@@ -117,11 +119,11 @@ def test_a_stopped_run_goes_on_and_keeps_what_it_had_made(made, tmp_path, monkey
     with monkeypatch.context() as patched:
         _stop_at(3, patched)
         with pytest.raises(KeyboardInterrupt):
-            write_actions(_SPEC, _PEOPLE, raw, workers=1)
+            write_actions(_SPEC, raw, workers=1)
     assert not raw.exists()
     kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("videos_*/*.mp4")}
     assert len(kept) == 2
-    write_actions(_SPEC, _PEOPLE, raw, workers=1)
+    write_actions(_SPEC, raw, workers=1)
     after = {path.name: path.stat().st_mtime_ns for path in raw.rglob("*.mp4")}
     assert {name: after[name] for name in kept} == kept
     assert _bytes(raw) == _bytes(made)
@@ -132,53 +134,46 @@ def test_unfinished_clips_of_another_seed_are_not_taken_over(made, tmp_path, mon
     with monkeypatch.context() as patched:
         _stop_at(2, patched)
         with pytest.raises(KeyboardInterrupt):
-            write_actions(other, _PEOPLE, tmp_path / "raw", workers=1)
-    write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=1)
+            write_actions(other, tmp_path / "raw", workers=1)
+    write_actions(_SPEC, tmp_path / "raw", workers=1)
     assert _bytes(tmp_path / "raw") == _bytes(made)
 
 
 def test_what_is_there_already_is_not_overwritten(tmp_path):
     (tmp_path / "raw/videos_train").mkdir(parents=True)
     with pytest.raises(ArchiveError, match="the generator overwrites nothing"):
-        write_actions(_SPEC, _PEOPLE, tmp_path / "raw", workers=1)
+        write_actions(_SPEC, tmp_path / "raw", workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
-def test_people_are_those_of_the_gestures_train_split_and_no_two_splits_share_one():
-    who = people_of(_LARGE, _PEOPLE)
-    gestures = gestures_plan.plan(_PEOPLE)
-    everyone = [identity for split in SPLITS for identity in who[split]]
-    assert len(set(everyone)) == len(everyone)
-    assert set(everyone) == {video.identity for video in gestures if video.split == "train"}
-    assert not set(everyone) & {video.identity for video in gestures if video.split != "train"}
-    for clip in plan(_LARGE, _PEOPLE):
-        assert clip.identity in who[clip.split]
+def test_only_bodies_of_the_gestures_train_split_act_and_no_two_splits_share_one():
+    people = {s: {clip.identity for clip in plan(_LARGE) if clip.split == s} for s in SPLITS}
+    assert [len(people[s]) for s in SPLITS] == [40, 4, 6]
+    bodies = {s: {body for one in people[s] for body in parents(one)} for s in SPLITS}
+    of_train = set(gestures_plan.choose_people(9, BODIES, BODIES)["train"])
+    assert set().union(*bodies.values()) <= of_train
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert not bodies[one] & bodies[other]
 
 
 def test_every_action_is_in_every_large_split_and_some_are_common():
     for split, size in (("train", 520), ("val", 104), ("test", 130)):
-        found = Counter(clip.action for clip in plan(_LARGE, _PEOPLE) if clip.split == split)
+        found = Counter(clip.action for clip in plan(_LARGE) if clip.split == split)
         assert set(found) == set(Action)
         assert found.total() == size
-    train = Counter(clip.action for clip in plan(_LARGE, _PEOPLE) if clip.split == "train")
+    train = Counter(clip.action for clip in plan(_LARGE) if clip.split == "train")
     assert max(train.values()) >= 8 * min(train.values())
 
 
 def test_an_action_is_done_by_many_people():
-    clips = [clip for clip in plan(_LARGE, _PEOPLE) if clip.split == "train"]
+    clips = [clip for clip in plan(_LARGE) if clip.split == "train"]
     nodding = {clip.identity for clip in clips if clip.action is Action.NODDING}
-    assert nodding == set(people_of(_LARGE, _PEOPLE)["train"])
+    assert nodding == {clip.identity for clip in clips}
 
 
 def test_another_seed_gives_other_people_to_the_splits():
     other = _LARGE.model_copy(update={"seed": 4})
-    assert people_of(other, _PEOPLE) != people_of(_LARGE, _PEOPLE)
-
-
-def test_fewer_than_three_people_are_refused():
-    few = _PEOPLE.model_copy(update={"train_people": 2})
-    with pytest.raises(ParamsError, match="too few for three splits"):
-        plan(_SPEC, few)
+    assert [clip.identity for clip in plan(other)] != [clip.identity for clip in plan(_LARGE)]
 
 
 def test_a_frame_too_narrow_for_a_person_is_refused():
@@ -333,7 +328,7 @@ def test_gestures_at_a_desk_move_as_they_did_before_people_had_legs():
     assert len(read_rig().mean) == 10360
     assert np.allclose(wrist[[0, 26]], _RECORDED_WRIST, atol=2e-4)
     assert np.allclose(
-        build_camera(rng, 30, 320, 180).rows[20], _RECORDED_CAMERA, rtol=1e-4, atol=1e-3
+        build_camera(rng, 30, (320, 180)).rows[20], _RECORDED_CAMERA, rtol=1e-4, atol=1e-3
     )
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 _FRAMES = 46
 _SPEC = GesturesSpec(
     seed=1, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1, test_people=1,
-    width=320, height=180, fps=25, crf=23,
+    width=320, height=180, fps=25, crf=23, cast="everyone",
 )  # fmt: skip
 _VIDEO = Video("0007", "train", 12, False, (Performance(Gesture.COVER_FACE, 6, 39),), _FRAMES)
 

@@ -15,7 +15,7 @@ from benchmark.synthetic.spec import GesturesSpec
 _APEX = 22
 _SPEC = GesturesSpec(
     seed=1, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1, test_people=1,
-    width=320, height=180, fps=25, crf=23,
+    width=320, height=180, fps=25, crf=23, cast="everyone",
 )  # fmt: skip
 
 

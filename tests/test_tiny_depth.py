@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import FormatError, ParamsError
-from benchmark.modalities.depth.tiny import METADATA, WEIGHTS, TinyDepth
+from benchmark.core.half_precision import SUFFIX
+from benchmark.modalities.depth.tiny import TinyDepth
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge
 from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
 from benchmark.modalities.depth.tiny_training import (
@@ -31,15 +33,15 @@ _SPEC = TinyDepthSpec(
 )  # fmt: skip
 _PEOPLE = GesturesSpec(
     seed=3, train_clips=3, val_clips=2, test_clips=2, train_people=3, val_people=2, test_people=2,
-    width=160, height=90, fps=25, crf=28,
+    width=160, height=90, fps=25, crf=28, cast="everyone",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("depth") / "net"
-    train(_SPEC, _PEOPLE, folder, picture=folder.parent / "people.png", report=unseen)
-    return folder
+    card = tmp_path_factory.mktemp("depth") / "net.json"
+    train(_SPEC, _PEOPLE, card, picture=card.parent / "people.png", report=unseen)
+    return card
 
 
 def unseen(step: int, values: object) -> None:
@@ -52,16 +54,16 @@ def test_a_few_steps_lower_the_loss():
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
 
 
-def test_two_trainings_write_the_same_bytes(trained, tmp_path):
-    train(_SPEC, _PEOPLE, tmp_path / "again", picture=tmp_path / "people.png", report=unseen)
-    for name in (WEIGHTS, METADATA):
-        assert (trained / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+def test_two_trainings_write_the_same_weights(trained, tmp_path):
+    again = tmp_path / "again.json"
+    train(_SPEC, _PEOPLE, again, picture=tmp_path / "people.png", report=unseen)
+    assert trained.with_suffix(SUFFIX).read_bytes() == again.with_suffix(SUFFIX).read_bytes()
 
 
 def test_another_seed_gives_other_weights(trained, tmp_path):
-    other = _SPEC.model_copy(update={"seed": 1, "steps": 1})
-    train(other, _PEOPLE, tmp_path / "other", picture=tmp_path / "people.png", report=unseen)
-    assert (trained / WEIGHTS).read_bytes() != (tmp_path / "other" / WEIGHTS).read_bytes()
+    other, spec = tmp_path / "other.json", _SPEC.model_copy(update={"seed": 1, "steps": 1})
+    train(spec, _PEOPLE, other, picture=tmp_path / "people.png", report=unseen)
+    assert trained.with_suffix(SUFFIX).read_bytes() != other.with_suffix(SUFFIX).read_bytes()
 
 
 @pytest.mark.parametrize("shape", [(3, 36, 64), (2, 37, 61), (1, 91, 33), (17, 20, 90), (0, 8, 9)])
@@ -100,20 +102,31 @@ def test_the_target_is_0_at_the_backdrop_and_1_at_the_pelvis():
 
 
 def test_damaged_weights_are_named(trained, tmp_path):
-    data = bytearray((trained / WEIGHTS).read_bytes())
+    data = bytearray(trained.with_suffix(SUFFIX).read_bytes())
     for name, damaged in (("cut", data[:-9]), ("changed", data[:-1] + bytes([data[-1] ^ 1]))):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / METADATA).write_bytes((trained / METADATA).read_bytes())
-        (folder / WEIGHTS).write_bytes(bytes(damaged))
-        with pytest.raises(FormatError, match=r"weights\.safetensors: is damaged.*Train it again"):
-            TinyDepth.load(folder)
-    (folder / WEIGHTS).unlink()
-    with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
-        TinyDepth.load(folder)
-    (folder / METADATA).unlink()
-    with pytest.raises(ParamsError, match=r"depth\.json: no such file"):
-        TinyDepth.load(folder)
+        card = tmp_path / f"{name}.json"
+        card.write_bytes(trained.read_bytes())
+        card.with_suffix(SUFFIX).write_bytes(bytes(damaged))
+        with pytest.raises(
+            FormatError, match=rf"{name}\.safetensors: is damaged or does not belong"
+        ):
+            TinyDepth.load(card)
+    card.with_suffix(SUFFIX).unlink()
+    with pytest.raises(FormatError, match=r"changed\.safetensors: cannot be read"):
+        TinyDepth.load(card)
+    card.unlink()
+    with pytest.raises(ParamsError, match=r"changed\.json: no such file"):
+        TinyDepth.load(card)
+
+
+def test_a_card_of_another_network_is_refused(trained, tmp_path):
+    card = tmp_path / "net.json"
+    told = json.loads(trained.read_text("utf-8"))
+    told["spec"]["channels"] = [8, 8, 16, 24]
+    card.write_text(json.dumps(told), "utf-8")
+    card.with_suffix(SUFFIX).write_bytes(trained.with_suffix(SUFFIX).read_bytes())
+    with pytest.raises(FormatError, match=r"net\.safetensors: is not the network of its card"):
+        TinyDepth.load(card)
 
 
 def test_the_run_is_told_the_loss_and_the_worth_on_people_of_val_beside_a_mean_map(tmp_path):
@@ -123,7 +136,7 @@ def test_the_run_is_told_the_loss_and_the_worth_on_people_of_val_beside_a_mean_m
         for name, value in values.items():
             told.setdefault(name, []).append((step, value))
 
-    train(_SPEC, _PEOPLE, tmp_path / "net", picture=tmp_path / "people.png", report=report)
+    train(_SPEC, _PEOPLE, tmp_path / "net.json", picture=tmp_path / "people.png", report=report)
     scores = {"spearman", "spearman_frame", "error", "error_frame"}
     assert set(told) == {"train/loss"} | {f"{m}/{s}" for m in ("val", "mean_map") for s in scores}
     assert told["train/loss"][0][0] == 25

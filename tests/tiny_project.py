@@ -23,8 +23,8 @@ TINY = {
     },
     ("synthetic_ma52", "mimic_ma52"): {
         "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
+        "train_people": 4, "val_people": 2, "test_people": 2,
     },
-    ("tiny_depth", "tiny_depth"): {"takes": 4, "frames_per_take": 2, "steps": 8},
     ("previews", "mimic"): {"moments": 2},
     ("analysis",): {"hardest": 3},
     ("recipes", "pose_small"): {"epochs": 2},

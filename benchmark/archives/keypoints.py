@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmark.archives.openpose import read_openpose
+from benchmark.archives.openpose import NUM_POINTS, read_openpose
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.foreign_file import what_is
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 HIGHEST_CONFIDENCE = 2
 """OpenPose writes confidences of up to about 1.4 (its issue 615); they are kept as they are."""
-OPENPOSE_POINTS = 137
-"""Body 25, face 70, left hand 21, right hand 21."""
 TINY_PX = 16
 """In a smaller picture, coordinates of about 1 may be pixels."""
 
@@ -143,7 +141,7 @@ class Arrays:
     @property
     def num_points(self) -> int:
         """Number of joints, J."""
-        return OPENPOSE_POINTS if self.own_layout is None else len(self.own_layout.points)
+        return NUM_POINTS if self.own_layout is None else len(self.own_layout.points)
 
     def only(self, clips: Sequence[Clip]) -> Arrays:
         """Keep the arrays of these clips: less to send to another process."""

@@ -49,7 +49,7 @@ def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
         sha256=write_half(out / f"{name}{SUFFIX}", read_weights(folder)),
         licence=LICENCE,
         model=read_metadata(folder),
-        data=_data(params, edition),
+        data=_data(params, edition).model_dump(mode="json"),
         recipe=params.recipes[params.experiments[name].recipe].model_dump(mode="json"),
         hours=_hours(root / f"runs/train-{name}.json", len(clips.split("train"))),
         scores=_scores(name, clips, root),

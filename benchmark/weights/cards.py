@@ -11,7 +11,6 @@ from benchmark.core.files import replacing_folder
 from benchmark.core.half_precision import SUFFIX, ZOO, verified_bytes
 from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from benchmark.weights.model_folder import METADATA, WEIGHTS, ModelMetadata
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Card(Strict):
     """Of the weights."""
     model: ModelMetadata
     """Classes, modality, input and backbone: what a model folder says."""
-    data: GesturesSpec | ActionsSpec
+    data: dict[str, JsonValue]
     """The generated clips that it has learned from; `cast` says of whose bodies."""
     recipe: dict[str, JsonValue]
     """An entry of `recipes`, as it was then."""

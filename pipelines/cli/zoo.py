@@ -23,7 +23,9 @@ def list_() -> None:
         for name in shipped_names():
             card = read_card(name)
             scores = ", ".join(f"{key} {value:.1f} %" for key, value in card.scores.items())
-            clips = f"{card.data.train_clips} clips of {card.data.train_people} generated people"
+            clips = (
+                f"{card.data['train_clips']} clips of {card.data['train_people']} generated people"
+            )
             click.echo(f"{name:<14} {scores}; {clips}, {card.hours:.1f} h, {card.licence}")
 
 

@@ -40,7 +40,7 @@ def main(clips: int) -> None:
     modality = paper().modality
     spec = GesturesSpec(
         seed=0, train_clips=clips, val_clips=clips // 6, test_clips=clips // 6, train_people=2,
-        val_people=1, test_people=1, width=1280, height=720, fps=25, crf=23,
+        val_people=1, test_people=1, width=1280, height=720, fps=25, crf=23, cast="everyone",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as work:
         root = Path(work)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, JsonValue
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,7 +22,6 @@ from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.runtime.parallel import own_device
-from benchmark.synthetic.spec import GesturesSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +40,7 @@ class DepthCard(Strict):
 
     format: str = Field(pattern=f"^{FORMAT}$")
     spec: TinyDepthSpec
-    people: GesturesSpec
+    people: dict[str, JsonValue]
     """Data set whose train people the network has seen."""
     licence: str
     """Of the weights."""

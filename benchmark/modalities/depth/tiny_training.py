@@ -86,7 +86,7 @@ def train(
     scores = _judge(TinyDepth(spec, net), people, examples, picture)
     report(spec.steps, scores)
     told = DepthCard(
-        format=FORMAT, spec=spec, people=people, licence=LICENCE,
+        format=FORMAT, spec=spec, people=people.model_dump(mode="json"), licence=LICENCE,
         minutes=round((time.perf_counter() - begun) / 60, 1), scores=scores, loss=loss,
         sha256="0" * 64,
     )  # fmt: skip

@@ -30,7 +30,8 @@ def contact_sheet(out: Path, seed: int, only: str, width: int, height: int) -> N
     """Write a row of frames for each action, four rows per page."""
     out.mkdir(parents=True, exist_ok=True)
     spec = ActionsSpec(
-        seed=seed, train_clips=1, val_clips=1, test_clips=1, width=width, height=height, fps=30,
+        seed=seed, train_clips=1, val_clips=1, test_clips=1, train_people=1, val_people=1,
+        test_people=1, width=width, height=height, fps=30,
         crf=23,
     )  # fmt: skip
     chosen = [Action(int(k)) for k in only.split(",")] if only else list(Action)
