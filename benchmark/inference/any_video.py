@@ -1,6 +1,6 @@
-"""Recognize gestures in any video file with a trained experiment or fusion of this project.
+"""Recognize gestures in any video file with the zoo, or an experiment or fusion of a project.
 
-system = open_system("convex")
+system = open_system("convex")    # or open_zoo()
 recognized = recognize(system, Path("talk.mp4"))
 print(recognized[0].top(3))
 """
@@ -11,6 +11,7 @@ import json
 import tempfile
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zipfile import BadZipFile
@@ -29,28 +30,37 @@ from benchmark.core.errors import (
     ParamsError,
 )
 from benchmark.core.foreign_file import what_is
+from benchmark.core.half_precision import SUFFIX, ZOO, read_half
 from benchmark.core.video import probe, timeline
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, read_edition
-from benchmark.inference.predict import predict
+from benchmark.inference.predict import predict_with
 from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.modalities.one_file import Span
 from benchmark.params.params import Params, read_params
+from benchmark.params.recipes import Recipe
 from benchmark.tracking.store import find_root
-from benchmark.weights.model_folder import ModelMetadata, read_metadata
+from benchmark.weights.cards import read_card
+from benchmark.weights.model_folder import ModelMetadata, read_metadata, read_weights
 from submission.fusion.blend import Blend, apply_temperature
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import blended
 from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from benchmark.core.video import Timeline
     from benchmark.modalities.union import Modality
+
+
+ZOO_NAME = "zoo"
+ZOO_SYSTEM = ZOO / "system.json"
+"""The fitted fusion of the zoo's networks."""
 
 
 class ValScore(NamedTuple):
@@ -62,17 +72,27 @@ class ValScore(NamedTuple):
     """Top-1 accuracy, in [0, 1]. A fusion is fitted on the same clips, which flatters it."""
 
 
+class Member(NamedTuple):
+    """A trained network."""
+
+    metadata: ModelMetadata
+    weights: Callable[[], dict[str, Tensor]]
+    """Reads its tensors."""
+    prepared: Path
+    """Folder of the data that it has learned from; it need not exist."""
+    recipe: Recipe
+
+
 @dataclass(frozen=True)
 class System:
     """A trained experiment or fusion, ready for videos."""
 
     name: str
     root: Path
-    """The project's folder."""
-    params: Params
+    """Folder that paths in params are relative to: the project's."""
     edition: Edition
-    metadata: dict[str, ModelMetadata]
-    """Metadata per member; a single stream is its only member."""
+    members: dict[str, Member]
+    """A single stream is its only member."""
     blend: Blend
     """Fuses the members, sorted by name."""
     val_score: ValScore | None
@@ -81,14 +101,18 @@ class System:
     @property
     def layout(self) -> Layout | None:
         """The points that the members know; None if none of them needs points."""
-        for name, metadata in self.metadata.items():
-            if needs_points(metadata.modality):
-                if getattr(metadata.modality, "layout", "openpose36") != "own":
+        for member in self.members.values():
+            modality = member.metadata.modality
+            if needs_points(modality):
+                if getattr(modality, "layout", "openpose36") != "own":
                     return OPENPOSE36
-                folder = self.root / "data" / metadata.edition
-                folder /= self.params.experiments[name].modality
-                return read_layout(metadata.modality.keypoints_folder(folder))
+                return read_layout(modality.keypoints_folder(member.prepared))
         return None
+
+    @property
+    def with_points(self) -> list[str]:
+        """The members that need a skeleton."""
+        return [n for n, member in self.members.items() if needs_points(member.metadata.modality)]
 
     def without_points(self) -> System:
         """Return the members that need no skeleton, with their weights in the same ratios.
@@ -96,10 +120,8 @@ class System:
         Raises:
             ParamsError: Every member needs a skeleton, or those that do not have no weight.
         """
-        names = sorted(self.metadata)
-        kept = [
-            row for row, name in enumerate(names) if not needs_points(self.metadata[name].modality)
-        ]
+        names = sorted(self.members)
+        kept = [row for row, name in enumerate(names) if name not in self.with_points]
         weights = self.blend.weights[kept]
         if not weights.any():
             raise ParamsError(
@@ -110,9 +132,9 @@ class System:
         # A stacked regression has coefficients for all members together: without some of them, only
         # the weighted mean is left.
         blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
-        metadata = {names[row]: self.metadata[names[row]] for row in kept}
-        val_score = _val_score(self.root, self.edition, list(metadata), blend)
-        return replace(self, metadata=metadata, blend=blend, val_score=val_score)
+        members = {names[row]: self.members[names[row]] for row in kept}
+        val_score = _val_score(self.root, self.edition, list(members), blend)
+        return replace(self, members=members, blend=blend, val_score=val_score)
 
 
 class Recognized(NamedTuple):
@@ -150,10 +172,26 @@ def open_system(name: str, root: Path | None = None) -> System:
     else:
         names = ", ".join([*params.fusions, *params.experiments])
         raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
-    metadata = {member: _model_metadata(root, member) for member in members}
-    edition = read_edition(next(iter(metadata.values())).edition)
+    opened = {member: _member(root, params, member) for member in members}
+    edition = read_edition(opened[members[0]].metadata.edition)
     val_score = _val_score(root, edition, members, blend)
-    return System(name, root, params, edition, metadata, blend, val_score)
+    return System(name, root, edition, opened, blend, val_score)
+
+
+def open_zoo() -> System:
+    """Open the fusion of the networks that ship with the package, trained on generated people.
+
+    Raises:
+        ParamsError: A card, or the fusion, breaks its schema.
+    """
+    fitted, members = read_fitted(ZOO_SYSTEM), {}
+    for name in fitted.weights:
+        card = read_card(name)
+        weights = partial(read_half, ZOO / f"{name}{SUFFIX}", card.sha256)
+        recipe = Recipe.model_validate(card.recipe, strict=False)
+        members[name] = Member(card.model, weights, Path("none"), recipe)
+    edition = read_edition(fitted.edition)
+    return System(ZOO_NAME, Path.cwd(), edition, members, fitted.blend(), None)
 
 
 def _fitted_blend(root: Path, params: Params, name: str) -> Blend:
@@ -169,12 +207,15 @@ def _fitted_blend(root: Path, params: Params, name: str) -> Blend:
     return fitted.blend()
 
 
-def _model_metadata(root: Path, member: str) -> ModelMetadata:
-    folder = root / "models" / member
+def _member(root: Path, params: Params, name: str) -> Member:
+    folder, experiment = root / "models" / name, params.experiments[name]
     if not folder.is_dir():
-        do = f"Run 'dvc repro train@{member}', or 'dvc pull models/{member}'"
+        do = f"Run 'dvc repro train@{name}', or 'dvc pull models/{name}'"
         raise ParamsError(folder, "no such model", do=do)
-    return read_metadata(folder)
+    metadata = read_metadata(folder)
+    prepared = root / "data" / metadata.edition / experiment.modality
+    recipe = params.recipes[experiment.recipe]
+    return Member(metadata, partial(read_weights, folder), prepared, recipe)
 
 
 def _val_score(
@@ -232,9 +273,7 @@ def recognize(
         ArchiveError: The video is damaged, or the points do not fit.
         ParamsError: Every member needs points, and there are none.
     """
-    if points is None and any(
-        needs_points(metadata.modality) for metadata in system.metadata.values()
-    ):
+    if points is None and system.with_points:
         system = system.without_points()
     info, edges = probe(video), timeline(video).edges.tolist()
     if points is not None:
@@ -279,16 +318,14 @@ def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArr
     # Members with the same modality share one folder of prepared data.
     folders: dict[str, Path] = {}
     predictions: list[Probabilities] = []
-    for name, metadata in system.metadata.items():
-        prepared = system.root / "data" / metadata.edition
-        prepared /= system.params.experiments[name].modality
-        spec = with_levels(metadata.modality, prepared)
+    for name, member in system.members.items():
+        spec = with_levels(member.metadata.modality, member.prepared)
         key = spec.model_dump_json()
         if key not in folders:
             folders[key] = archive.modality(spec, work / f"modality{len(folders)}")
-        recipe = system.params.recipes[system.params.experiments[name].recipe]
-        model = system.root / "models" / name
-        prediction = predict(model, folders[key], archive.clips, "test", recipe)
+        prediction = predict_with(
+            member.metadata, member.weights(), folders[key], archive.clips, "test", member.recipe
+        )
         predictions.append(replace(prediction, source=name))
     ids = archive.clips.split("test").ids
     fused = blended(predictions, system.blend, source=system.name)

@@ -1,4 +1,4 @@
-"""A trained model -> probabilities of one split."""
+"""A trained network -> probabilities of one split."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from benchmark.inference.forward import probabilities
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.weights.model_folder import load_weights, read_metadata
+from benchmark.weights.model_folder import load_tensors, read_metadata, read_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
+
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Split
     from benchmark.params.recipes import Recipe
+    from benchmark.weights.model_folder import ModelMetadata
 
 CLIPS_AT_ONCE = 2
 """Least clips whose views are read together; few, because a clip can have a dozen large views."""
@@ -39,13 +42,34 @@ def predict(
         FormatError: The model or the prepared data cannot be read.
         ClipUnreadable: The prepared data of a clip are damaged.
     """
-    metadata = read_metadata(model_folder)
+    metadata, tensors = read_metadata(model_folder), read_weights(model_folder)
+    return predict_with(metadata, tensors, modality_folder, clips, split, recipe)
+
+
+def predict_with(
+    metadata: ModelMetadata, tensors: dict[str, torch.Tensor], modality_folder: Path,
+    clips: Clips, split: Split, recipe: Recipe,
+) -> Probabilities:  # fmt: skip
+    """Compute what `predict` does, with a network that need not lie in a model folder.
+
+    Args:
+        metadata: What builds the network.
+        tensors: Its weights.
+        modality_folder: Data prepared as the metadata says.
+        clips: The index.
+        split: Whose clips to predict.
+        recipe: Precision, threads, micro-batch size and loader processes.
+
+    Raises:
+        FormatError: The weights are of another network, or the prepared data cannot be read.
+        ClipUnreadable: The prepared data of a clip are damaged.
+    """
     set_up_torch(metadata.seed, threads=recipe.threads, deterministic=recipe.deterministic)
     views = build_views(metadata.input, metadata.modality, modality_folder, clips)
     model = build(
         metadata.backbone, metadata.input, views.layout, num_classes=len(metadata.classes)
     )
-    load_weights(model_folder, model)
+    load_tensors(tensors, model, where=metadata.experiment)
     fabric = alone(recipe)
     fabric.setup_module(model)
     rows = clips.split(split)

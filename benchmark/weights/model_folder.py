@@ -96,9 +96,17 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     Raises:
         FormatError: The file is missing or damaged, or does not fit the network.
     """
+    load_tensors(read_weights(folder), model, where=folder / WEIGHTS)
+
+
+def load_tensors(tensors: dict[str, torch.Tensor], model: nn.Module, *, where: object) -> None:
+    """Load tensors, which errors call `where`, into `model`; none may be missing or left over.
+
+    Raises:
+        FormatError: They do not fit the network.
+    """
     try:
-        model.load_state_dict(read_weights(folder), strict=True)
+        model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        path = folder / WEIGHTS
-        raise FormatError(path, f"cannot be loaded ({reason})", do="Run 'dvc repro'") from None
+        raise FormatError(where, f"cannot be loaded ({reason})", do="Run 'dvc repro'") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, mistakes_shown, path
+from pipelines._stage import PARAMS, existing, mistakes_shown, path
 
 import math
 from typing import TYPE_CHECKING
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("video", type=existing)
-@click.option("--with", "name", default="convex", show_default=True, help="Fusion or experiment.")
+@click.option(
+    "--with", "name", help="Fusion or experiment of this project, or zoo: the networks that ship."
+    "  [default: convex where it is trained, else zoo]",
+)  # fmt: skip
 @click.option("--out", type=path, help="Folder for JSON, CSV, timeline and annotated video.")
 @click.option("--start", type=click.FloatRange(0), help="First second; the beginning if not given.")
 @click.option("--end", type=click.FloatRange(0), help="Last second; the end if not given.")
@@ -44,24 +47,21 @@ if TYPE_CHECKING:
 @click.option("--hands", type=existing, help="hands,")
 @click.option("--face", type=existing, help="and face.")
 def predict(
-    video: Path, name: str, out: Path | None, start: float | None, end: float | None,
+    video: Path, name: str | None, out: Path | None, start: float | None, end: float | None,
     window: float | None, step: float | None, skeleton: Path | None, pose: Path | None,
     hands: Path | None, face: Path | None,
 ) -> None:  # fmt: skip
     """Say which gestures VIDEO shows: the whole, a part, or window by window."""
     from benchmark.core.video import probe, timeline
-    from benchmark.inference.any_video import open_system, recognize
+    from benchmark.inference.any_video import ZOO_NAME, recognize
     from benchmark.inference.any_video_files import write_all
-    from benchmark.inference.video_archive import needs_points
 
     with mistakes_shown():
         _check_out(out, video)
         info = probe(video)
         spans = _windows(timeline(video), start, end, window, step)
-        system = open_system(name)
-        with_points = [
-            key for key, metadata in system.metadata.items() if needs_points(metadata.modality)
-        ]
+        system = _system(name)
+        name, with_points = system.name, system.with_points
         if not with_points and (skeleton or pose):
             raise ParamsError("--skeleton, --pose", f"no member of '{name}' uses a skeleton")
         points = _points(video, info, skeleton, pose, hands, face)
@@ -72,19 +72,33 @@ def predict(
                 err=True,
             )
             _echo_loss(whole, system)
-        members = dict(zip(sorted(system.metadata), system.blend.weights.tolist(), strict=True))
+        members = dict(zip(sorted(system.members), system.blend.weights.tolist(), strict=True))
         windows = recognize(system, video, spans, points)
         _echo_windows(windows)
-        calibrated = system.val_score is not None
+        calibrated = system.val_score is not None or system.name == ZOO_NAME
         if not calibrated:
             click.echo("not calibrated: the validation probabilities are missing", err=True)
         if not system.edition.comparable:
-            click.echo(f"trained on generated data ({system.edition.name})", err=True)
+            click.echo(
+                f"'{name}' was trained on generated people ({system.edition.name}) alone: on real "
+                "ones its answers are a demonstration, not a measurement", err=True,
+            )  # fmt: skip
         if out is not None:
             files = write_all(
                 windows, video, out, system=name, members=members, calibrated=calibrated
             )
             click.echo(f"wrote {out}: {', '.join(files)}")
+
+
+def _system(name: str | None) -> System:
+    """Open the system that the user names; by default that of the project, or else the zoo."""
+    from benchmark.inference.any_video import ZOO_NAME, open_system, open_zoo
+    from benchmark.tracking.store import find_root
+
+    if name is None:
+        weights = "predictions/fusions/convex/weights.json"
+        name = "convex" if PARAMS.is_file() and (find_root() / weights).is_file() else ZOO_NAME
+    return open_zoo() if name == ZOO_NAME else open_system(name)
 
 
 def _echo_loss(whole: System, reduced: System) -> None:
