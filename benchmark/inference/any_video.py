@@ -34,7 +34,7 @@ from benchmark.core.half_precision import SUFFIX, ZOO, read_half
 from benchmark.core.video import probe, timeline
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, read_edition
-from benchmark.inference.predict import predict_with
+from benchmark.inference.predict import Trained, predict_with
 from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.modalities.one_file import Span
@@ -323,9 +323,8 @@ def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArr
         key = spec.model_dump_json()
         if key not in folders:
             folders[key] = archive.modality(spec, work / f"modality{len(folders)}")
-        prediction = predict_with(
-            member.metadata, member.weights(), folders[key], archive.clips, "test", member.recipe
-        )
+        network = Trained(member.metadata, member.weights())
+        prediction = predict_with(network, folders[key], archive.clips, "test", member.recipe)
         predictions.append(replace(prediction, source=name))
     ids = archive.clips.split("test").ids
     fused = blended(predictions, system.blend, source=system.name)

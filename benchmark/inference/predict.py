@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.contracts.predictions import Probabilities
 from benchmark.data.loader import TestClips, build_views, test_loader
@@ -26,6 +26,13 @@ CLIPS_AT_ONCE = 2
 """Least clips whose views are read together; few, because a clip can have a dozen large views."""
 
 
+class Trained(NamedTuple):
+    """A trained network in memory."""
+
+    metadata: ModelMetadata
+    tensors: dict[str, torch.Tensor]
+
+
 def predict(
     model_folder: Path, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe
 ) -> Probabilities:
@@ -42,19 +49,17 @@ def predict(
         FormatError: The model or the prepared data cannot be read.
         ClipUnreadable: The prepared data of a clip are damaged.
     """
-    metadata, tensors = read_metadata(model_folder), read_weights(model_folder)
-    return predict_with(metadata, tensors, modality_folder, clips, split, recipe)
+    network = Trained(read_metadata(model_folder), read_weights(model_folder))
+    return predict_with(network, modality_folder, clips, split, recipe)
 
 
 def predict_with(
-    metadata: ModelMetadata, tensors: dict[str, torch.Tensor], modality_folder: Path,
-    clips: Clips, split: Split, recipe: Recipe,
-) -> Probabilities:  # fmt: skip
+    network: Trained, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe
+) -> Probabilities:
     """Compute what `predict` does, with a network that need not lie in a model folder.
 
     Args:
-        metadata: What builds the network.
-        tensors: Its weights.
+        network: The network.
         modality_folder: Data prepared as the metadata says.
         clips: The index.
         split: Whose clips to predict.
@@ -64,6 +69,7 @@ def predict_with(
         FormatError: The weights are of another network, or the prepared data cannot be read.
         ClipUnreadable: The prepared data of a clip are damaged.
     """
+    metadata, tensors = network
     set_up_torch(metadata.seed, threads=recipe.threads, deterministic=recipe.deterministic)
     views = build_views(metadata.input, metadata.modality, modality_folder, clips)
     model = build(
