@@ -51,7 +51,7 @@ KARD_JOINTS = (0, 1, 2, 3, 4, 4, 5, 6, 7, 7)
 KINECT_JOINTS = (3, 2, 8, 9, 10, 11, 4, 5, 6, 7)
 """The joints of Kinect version 1 of `OPENPOSE`."""
 OPENPOSE = (0, 1, 2, 3, 4, 116, 5, 6, 7, 95)
-"""OpenPose's nose, neck, right arm with the root of the hand, left arm with the root of the hand."""
+"""OpenPose's nose, neck, and both arms, each with the root of its hand."""
 FOCAL, CENTER, SIZE = 525.0, (320.0, 240.0), (640, 480)
 """Of a Kinect's color camera, px."""
 
