@@ -17,7 +17,14 @@ ZOO = Path(__file__).parents[1] / "weights/zoo"
 LICENCE = "Apache-2.0"
 """Of what the harness trains on its own generated people."""
 SUFFIX = ".safetensors"
+NOT_NETWORKS = ("depth", "system")
+"""Other cards of the folder: the depth network, and the fusion of the recognition networks."""
 DO = "Restore it with git, or install the package again"
+
+
+def shipped_names() -> list[str]:
+    """List the recognition networks of the zoo, sorted."""
+    return sorted(path.stem for path in ZOO.glob("*.json") if path.stem not in NOT_NETWORKS)
 
 
 def write_half(path: Path, tensors: dict[str, Tensor]) -> str:

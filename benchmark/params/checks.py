@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from benchmark.challenges.challenge import NumberedIds, challenge_names, read_challenge
+from benchmark.core.half_precision import shipped_names
 from benchmark.editions.edition import edition_names, read_edition
 
 if TYPE_CHECKING:
@@ -77,14 +78,17 @@ def _check_experiments(params: Params) -> Iterator[str]:
 def _check_initial_weights(params: Params) -> Iterator[str]:
     # All of them write models/<name>, so one name may stand in one section only.
     sources = ["scratch", *params.experiments, *params.merges, *params.pretrained]
+    zoo = [f"zoo/{name}" for name in shipped_names()]
     for name in sorted({name for name in sources if sources.count(name) > 1}):
         yield f"'{name}' is used twice: experiments, merges and pretrained share names"
+    if "zoo" in sources:
+        yield "'zoo' is the folder of the networks that ship: rename the entry of that name"
     for key, merge in params.merges.items():
         for pathway, name in (("rgb", merge.rgb), ("pose", merge.pose)):
             yield from _missing(f"merges.{key}.{pathway}", name, "experiments", params.experiments)
     for key, experiment in params.experiments.items():
-        where, section = f"experiments.{key}.init_from", "experiments, merges or pretrained"
-        yield from _missing(where, experiment.init_from, section, sources)
+        where, section = f"experiments.{key}.init_from", "experiments, merges, pretrained or zoo/"
+        yield from _missing(where, experiment.init_from, section, [*sources, *zoo])
     parents = {key: [experiment.init_from] for key, experiment in params.experiments.items()}
     parents |= {key: [merge.rgb, merge.pose] for key, merge in params.merges.items()}
     # DVC refuses a cycle too, but names the stages of its graph instead of these keys.

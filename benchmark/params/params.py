@@ -48,8 +48,9 @@ class Experiment(Strict):
     """How a clip becomes the input of the network."""
     backbone: Backbone
     """Architecture of the network."""
-    init_from: Name
-    """Initial weights: `scratch`, or an entry of `experiments`, `merges` or `pretrained`."""
+    init_from: Annotated[str, StringConstraints(pattern=r"^(zoo/)?[a-z][a-z0-9_]*$")]
+    """Initial weights: `scratch`, `zoo/` and a name that `mgbench zoo list` prints, or an entry of
+    `experiments`, `merges` or `pretrained`."""
     recipe: Name
     """Entry of `recipes` to train with."""
     seed: int | None = None

@@ -55,12 +55,16 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     document["preset"] = edition
     skeleton = clips / SKELETON
     openpose = skeleton.is_file() and read_own_layout(skeleton) is None
-    _set_data(document, edition, modalities, "openpose36" if openpose else "own")
+    layout: LayoutName = "openpose36" if openpose else "own"
+    _set_data(document, edition, modalities, layout)
     _set_members(document, kept)
     keep_experiments(document, params, kept)
     sources = {"scratch", *kept, *document["merges"], *params.pretrained}
     for experiment in document["experiments"].values():
-        if experiment["init_from"] not in sources:
+        # The zoo's networks of keypoints know OpenPose's points.
+        own_points = layout == "own" and experiment["input"]["kind"] != "video"
+        from_zoo = experiment["init_from"].startswith("zoo/") and not own_points
+        if experiment["init_from"] not in sources and not from_zoo:
             experiment["init_from"] = "scratch"
     _set_edition(document, edition)
     if not has_test:
@@ -93,7 +97,8 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
     experiment has the same modality and input, the two would then be the same.
     """
     able = {key: run for key, run in params.experiments.items() if run.modality in modalities}
-    available = {"scratch", *able, *params.merges, *params.pretrained}
+    zoo = {run.init_from for run in able.values() if run.init_from.startswith("zoo/")}
+    available = {"scratch", *zoo, *able, *params.merges, *params.pretrained}
     inputs = [(run.modality, run.input) for run in able.values()]
     return [
         key for key, run in able.items()

@@ -13,7 +13,7 @@ from benchmark.training.losses import Loss
 from benchmark.training.optimizer import build_ema, build_optimizer
 from benchmark.training.sampler import ClipBatchSampler
 from benchmark.training.train_step import BatchNormStatistics
-from benchmark.weights.initial import load_initial_weights
+from benchmark.weights.initial import load_initial_weights, points_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,10 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
     model = build(
         experiment.backbone, experiment.input, views.layout, num_classes=len(spec.classes)
     )
-    initial_weights = load_initial_weights(spec.init_folder, model, spec.classes)
+    initial_weights = load_initial_weights(
+        spec.init_folder, model, spec.classes,
+        points=points_of(spec.experiment.input, spec.modality),
+    )  # fmt: skip
     log.info("initial weights: %s", initial_weights)
     optimizer = build_optimizer(recipe, model)
     full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import replacing_folder
-from benchmark.core.half_precision import SUFFIX, ZOO, verified_bytes
+from benchmark.core.half_precision import SUFFIX, ZOO, shipped_names, verified_bytes
 from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.weights.model_folder import METADATA, WEIGHTS, ModelMetadata
@@ -37,11 +37,6 @@ class Card(Strict):
     """Of training steps, on two CPU cores."""
     scores: dict[str, float]
     """Top-1 accuracy and macro-F1 in percent, of validation and, where labels are known, test."""
-
-
-def shipped_names() -> list[str]:
-    """List the recognition networks of the zoo, sorted."""
-    return sorted(path.stem for path in ZOO.glob("*.json") if path.stem not in {"depth", "system"})
 
 
 def read_card(name: str) -> Card:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
+from benchmark.data.inputs import VideoInput
 from benchmark.models.check_tensors import read_checkpoint
 from benchmark.weights.convert import HEAD, convert, fill, merge
 from benchmark.weights.model_folder import (
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from benchmark.data.inputs import Input
+    from benchmark.modalities.union import Modality
     from benchmark.models.recognizer import Recognizer
     from benchmark.params.params import Pretrained
 
@@ -76,11 +80,26 @@ def _write(out: Path, tensors: dict[str, torch.Tensor] | None, **metadata: Any) 
         write_json(work / INITIAL_WEIGHTS, InitialWeights(format=FORMAT, **metadata))
 
 
-def load_initial_weights(folder: Path, model: Recognizer, classes: tuple[str, ...]) -> str:
+def points_of(network_input: Input, modality: Modality) -> str | None:
+    """Name the keypoints behind the channels of a network's volumes; None if it reads none."""
+    if isinstance(network_input, VideoInput):
+        return None
+    return f"{network_input.stream} of {getattr(modality, 'layout', 'openpose36')}"
+
+
+def load_initial_weights(
+    folder: Path, model: Recognizer, classes: tuple[str, ...], *, points: str | None
+) -> str:
     """Load the weights of a folder into the network; return what was done, in one line.
 
     A trained model's classifier is kept if its classes are `classes`. That of any other folder is
     kept if the folder has one of as many classes.
+
+    Args:
+        folder: The weights.
+        model: The network.
+        classes: Of the edition.
+        points: What the network's channels stand for, from `points_of`.
 
     Raises:
         FormatError: The folder is damaged, or its weights do not fit the network.
@@ -88,6 +107,13 @@ def load_initial_weights(folder: Path, model: Recognizer, classes: tuple[str, ..
     """
     if (folder / METADATA).is_file():
         metadata = read_metadata(folder)
+        theirs = points_of(metadata.input, metadata.modality)
+        # As many channels of another meaning would fit, and mislead.
+        if theirs != points:
+            raise FormatError(
+                folder, "the initial weights read other points", expected=points or "no points",
+                found=theirs or "no points", do="Name another init_from in params.yaml",
+            )  # fmt: skip
         head = "keep" if metadata.classes == classes else "fresh"
         filled = fill(model, read_weights(folder), where=folder, head=head)
         return f"{metadata.experiment}: {filled}"

@@ -17,7 +17,8 @@ def zoo() -> None:
 @zoo.command("list")
 def list_() -> None:
     """List the networks with their scores on generated people that they have not seen."""
-    from benchmark.weights.cards import read_card, shipped_names
+    from benchmark.core.half_precision import shipped_names
+    from benchmark.weights.cards import read_card
 
     with mistakes_shown():
         for name in shipped_names():
