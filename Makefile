@@ -6,8 +6,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images often set it; each of the 59 stages would then compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce extras test unit campaign campaign-sample lint ui docs house clean
+.PHONY: help reproduce demo extras test unit campaign campaign-sample lint ui docs house clean
 help:
+	@echo "make demo        environment, a generated video, and what the shipped networks see in it"
 	@echo "make reproduce   environment, all results of the default edition, the submission file"
 	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
 	@echo "make campaign    accidents and hostile files, an hour (make campaign-sample: five minutes)"
@@ -24,6 +25,12 @@ reproduce: $(VENV)/.installed
 	mgbench sync
 	mgbench results
 	@echo "now: source $(VENV)/bin/activate, then 'mgbench' lists what there is"
+
+# Nothing is trained: the networks of the zoo ship with the package.
+demo: $(VENV)/.installed
+	python -m benchmark.synthetic.demo --out demo
+	mgbench predict demo/talk.mp4 --with zoo --skeleton demo/talk.npy --window 1.5 --out demo/seen
+	@echo "look at demo/seen/annotated.mp4 and demo/seen/timeline.png; demo/talk.csv says what is done when"
 
 extras: $(VENV)/.extras
 
