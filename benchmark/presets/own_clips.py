@@ -85,7 +85,7 @@ def _set_members(document: Any, kept: list[str]) -> None:
     """Let fusions and the analysis, where too few of their members stay, take all that stay."""
     for entry in (*document["fusions"].values(), document["analysis"]):
         if len({*entry["members"]} & {*kept}) < FEWEST_MEMBERS:
-            entry["members"] = kept
+            entry["members"] = list(kept)  # its own: YAML would write an alias
             if "weights" in entry.get("rule", {}):
                 entry["rule"] = {"kind": "uniform"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, mistakes_shown
 
+import shutil
 from pathlib import Path
 
 import click
@@ -32,8 +33,10 @@ def list_() -> None:
 
 @zoo.command()
 @click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
-def ship(names: tuple[str, ...]) -> None:
+@click.option("--system", help="Fusion that predicts with all of them, for `mgbench predict`.")
+def ship(names: tuple[str, ...], system: str | None) -> None:
     """Replace networks of the zoo by trained experiments of preset zoo: docs/zoo.md."""
+    from benchmark.core.half_precision import ZOO
     from benchmark.params.params import read_params
     from benchmark.results.ship import ship as ship_one
     from benchmark.tracking.store import find_root
@@ -43,6 +46,11 @@ def ship(names: tuple[str, ...]) -> None:
         for name in names:
             card = ship_one(name, params, root)
             click.echo(f"{name}: {card.scores}")
+        if system is not None:
+            shutil.copyfile(
+                root / f"predictions/fusions/{system}/weights.json", ZOO / "system.json"
+            )
+            click.echo(f"system: {system}")
 
 
 @zoo.command()
