@@ -1,4 +1,4 @@
-"""The zoo: what its cards say is true of its files, and damage or a wrong use is one clear error."""
+"""The zoo: its cards say what is true of its files; damage or a wrong use is one clear error."""
 
 from __future__ import annotations
 
