@@ -179,7 +179,7 @@ def test_other_classes_get_a_fresh_classifier_and_it_is_said(starts: Path):
 
 def test_the_shipped_depth_network_sees_depth():
     scores = read_yaml(ZOO / "depth.json", DepthCard).scores
-    assert scores["val/spearman"] > 0.8
+    assert scores["val/spearman"] > 2 * scores["mean_map/spearman"]
     assert scores["val/error_frame"] < 0.5 * scores["mean_map/error_frame"]
     assert TinyDepth.load(ZOO / "depth.json").spec.height == 90
 
