@@ -41,7 +41,11 @@ def main(
     clips = read_clips(index, edition)
     truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
     archive = Archive(open_archive(raw, edition).video_files(), edition, clips)
-    galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
+    galleries = []
+    if archive.videos:
+        galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
+    else:
+        click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
     train = np.bincount(clips.split("train").labels(), minlength=len(edition.classes))
     text = render(
         reports, edition, params, galleries=galleries,

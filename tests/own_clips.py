@@ -46,6 +46,20 @@ def write_folder(root: Path, *, test_labels: bool = False) -> Path:
     return root
 
 
+def write_skeletons(root: Path) -> Path:
+    """Write the same clips as skeletons alone: no videos, and no columns that speak of frames."""
+    write_folder(root)
+    for video in (root / "videos").iterdir():
+        video.unlink()
+    (root / "videos").rmdir()
+    with (root / "skeleton.yaml").open("a", encoding="utf-8") as file:
+        file.write("without_videos: {fps: 15, width: 90, height: 66}\n")
+    rows = [line.split(",") for line in (root / "clips.csv").read_text("utf-8").splitlines()]
+    kept = [",".join([*row[:3], row[6]]) for row in rows]
+    (root / "clips.csv").write_text("\n".join(kept) + "\n", "utf-8")
+    return root
+
+
 def _pictures(label: int, rng: np.random.Generator) -> list[np.ndarray]:
     back = rng.integers(0, 60, 3)
     pictures = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from own_clips import write_folder
+from own_clips import write_folder, write_skeletons
 from tiny_project import change, command, project
 
 if TYPE_CHECKING:
@@ -47,3 +47,25 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     page = (root / "RESULTS.md").read_text("utf-8")
     assert page.count("| 06 | all convex |") == 1, "validation only: nobody knows test"
     assert (root / "reports/data/own/report.html").is_file()
+
+
+def test_skeletons_without_any_video_go_all_the_way(tmp_path: Path) -> None:
+    root = project(tmp_path / "project", kept=("joint", "limb", "rgb", "rgb_joint", "swin_rgb"))
+    clips = write_skeletons(tmp_path / "clips")
+    made = command(root, "mgbench", "edition", "new", "own", "--from", str(clips))
+    assert "wrote params.own.yaml: joint, limb\n" in made.stdout
+    assert (
+        "ok    train: 12 videos, 12 clips"
+        in command(root, "mgbench", "data", "check", "own").stdout
+    )
+    command(root, "mgbench", "preset", "use", "own")
+    ran = command(root, "dvc", "repro")
+    assert "no hardest.png: skeleton (skeleton) stores no frames" in ran.stderr
+    assert "no clips that play: edition own has no videos" in ran.stderr
+    assert "None: the data set has no videos." in (root / "reports/report.html").read_text("utf-8")
+    page = (root / "RESULTS.md").read_text("utf-8")
+    assert "| joint |" in page
+    assert "| limb |" in page
+    assert "| all convex |" in page
+    assert (root / "reports/data/own/report.html").is_file()
+    assert len((root / "submissions/final/prediction.csv").read_text("utf-8").splitlines()) == 9

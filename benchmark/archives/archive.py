@@ -69,6 +69,18 @@ class Archive(ABC):
             ArchiveError: A file is missing.
         """
 
+    def needed_video_files(self) -> dict[str, RawFile]:
+        """Map each video to its file, for what can do nothing without videos.
+
+        Raises:
+            ArchiveError: A file is missing, or the data set is skeletons alone.
+        """
+        files = self.video_files()
+        if not files:
+            do = "Leave out what needs pictures: 'mgbench experiment remove NAME'"
+            raise ArchiveError(self.root, "the data set has no videos", do=do)
+        return files
+
     def keypoints(self) -> RawKeypoints | None:
         """Find the keypoints that the archive contains; None if it contains none.
 

@@ -1,4 +1,4 @@
-"""The user's own clips: `clips.csv`, `classes.txt`, videos, and skeletons where there are any.
+"""The user's own clips: `clips.csv`, `classes.txt`, videos, skeletons, or both.
 
 `docs/own-clips.md` describes the folder.
 """
@@ -11,14 +11,15 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from benchmark.archives.archive import Archive
-from benchmark.archives.keypoints import Arrays
+from benchmark.archives.keypoints import Arrays, array_shape
 from benchmark.archives.own_skeleton import FILE as SKELETON
-from benchmark.archives.own_skeleton import read_own_layout
+from benchmark.archives.own_skeleton import read_own_layout, recording_of
 from benchmark.archives.raw_files import RawFile, is_unreadable, probe_raw
 from benchmark.contracts.clips import SAFE_ID, Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
 from benchmark.core.text_files import once_each, read_rows, read_text, whole_number
+from benchmark.core.video import VideoInfo
 from benchmark.editions.edition import SPLITS, Edition
 from benchmark.runtime.parallel import map_in_processes
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from benchmark.core.video import VideoInfo
+    from benchmark.archives.own_skeleton import Recording
     from benchmark.editions.edition import Split
 
 CLIPS = "clips.csv"
@@ -37,7 +38,11 @@ OPTIONAL = ("start_frame", "end_frame", "subject")
 
 
 class Folder(Archive):
-    """A folder that the user wrote. One file `skeletons/<clip id>.npy` per clip is optional."""
+    """A folder that the user wrote.
+
+    One file `skeletons/<clip id>.npy` per clip is optional. Where `skeleton.yaml` says what the
+    videos would, there are none: a clip is its array, and `video` names the recording.
+    """
 
     dataset: ClassVar[str] = "folder"
 
@@ -50,17 +55,21 @@ class Folder(Archive):
         """
         self._check_classes()
         rows = read_own_clips(self.root, excluded=excluded)
-        files = {row.video: row.file for row in rows}
-        one_video = partial(_probe, excluded=frozenset(excluded))
-        found = map_in_processes(
-            one_video, list(files.items()), what="index videos", workers=workers
-        )
-        info_of = dict(zip(files, found, strict=True))
+        recording = recording_of(self.root)
         faults = FaultList()
         clips = []
+        info_of = {}
+        if recording is None:
+            files = {row.video: row.file for row in rows}
+            one_video = partial(_probe, excluded=frozenset(excluded))
+            found = map_in_processes(
+                one_video, list(files.items()), what="index videos", workers=workers
+            )
+            info_of = dict(zip(files, found, strict=True))
         for row in rows:
             with faults.collected():
-                clips.append(_clip(row, info_of[row.video], self.edition, excluded))
+                info = info_of[row.video] if recording is None else _length(row, recording)
+                clips.append(_clip(row, info, self.edition, excluded))
         faults.raise_any(self.root / CLIPS)
         return Clips(self.edition.name, tuple(clips))
 
@@ -81,6 +90,8 @@ class Folder(Archive):
         Raises:
             ManyFaults: Every row that breaks the form.
         """
+        if recording_of(self.root) is not None:
+            return {}
         return {row.video: row.file for row in read_own_clips(self.root, excluded=None)}
 
     def keypoints(self) -> Arrays | None:
@@ -113,12 +124,13 @@ class OwnClip:
     label: str
     """A class name, or empty where nobody knows."""
     video: str
-    """Path of the file, relative to the folder."""
+    """Path of the file, relative to the folder; the recording's name where there are no videos."""
     start: int
     end: int | None
     """The frame after the last one; None stands for the end of the video."""
     subject: str | None
     file: RawFile
+    """The video, or the array where there are none."""
 
 
 def read_classes(root: Path) -> tuple[str, ...]:
@@ -151,7 +163,8 @@ def read_own_clips(root: Path, *, excluded: Collection[str] | None = ()) -> list
         raise ArchiveError(path, "no such file", expected="columns " + ", ".join(REQUIRED))
     rows = read_rows(path)
     _, header = next(rows, ("", []))
-    _check_header(path, header)
+    recording = recording_of(root)
+    _check_header(path, header, optional=OPTIONAL if recording is None else ("subject", "video"))
     faults = FaultList()
     earlier = _EarlierRows()
     clips: list[OwnClip] = []
@@ -160,7 +173,11 @@ def read_own_clips(root: Path, *, excluded: Collection[str] | None = ()) -> list
             if len(row) > len(header):
                 raise ArchiveError(where, "more cells than columns", found=",".join(row)[:80])
             cells = dict(zip_longest(header, row, fillvalue=""))
-            clip = _parse(where, cells, root, excluded)
+            if recording is None:
+                video, file = _video(where, root, cells["video"], excluded)
+            else:
+                video, file = _array(where, root, cells)
+            clip = _parse(where, cells, video, file)
             earlier.check(clip)
             clips.append(clip)
     if not clips and not faults.errors:
@@ -190,21 +207,20 @@ class _EarlierRows:
             raise ArchiveError(where, wrong, found=f"{split} and {clip.split}")
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    missing = [name for name in REQUIRED if name not in header]
-    unknown = [name for name in header if name not in REQUIRED + OPTIONAL]
+def _check_header(path: Path, header: list[str], *, optional: tuple[str, ...]) -> None:
+    required = [name for name in REQUIRED if name not in optional]
+    missing = [name for name in required if name not in header]
+    unknown = [name for name in header if name not in (*required, *optional)]
     if missing or unknown or len({*header}) < len(header):
         raise ArchiveError(
             path,
             "wrong columns",
-            expected=", ".join(REQUIRED) + " and perhaps " + ", ".join(OPTIONAL),
+            expected=", ".join(required) + " and perhaps " + ", ".join(optional),
             found=", ".join(header)[:120],
         )
 
 
-def _parse(
-    where: str, row: dict[str, str], root: Path, excluded: Collection[str] | None
-) -> OwnClip:
+def _parse(where: str, row: dict[str, str], video: str, file: RawFile) -> OwnClip:
     clip_id, split = row["clip_id"], row["split"]
     if not SAFE_ID.fullmatch(clip_id):
         expected = "letters, digits, '_', '-' and '.', at most 100"
@@ -216,7 +232,6 @@ def _parse(
     if end is not None and end <= (start or 0):
         found = f"start {start or 0}, end {end}"
         raise ArchiveError(where, "no frame in it", expected="end_frame after start", found=found)
-    video, file = _video(where, root, row["video"], excluded)
     return OwnClip(
         where,
         clip_id,
@@ -259,6 +274,20 @@ def _video(
         expected = f"a file below {root}"
         raise ArchiveError(where, "no such video", expected=expected, found=cell[:200])
     return name, RawFile(path)
+
+
+def _array(where: str, root: Path, row: dict[str, str]) -> tuple[str, RawFile]:
+    """Return the recording's name and the file of a clip's skeleton."""
+    path = root / ARRAYS / f"{row['clip_id']}.npy"
+    if SAFE_ID.fullmatch(row["clip_id"]) and not path.is_file():
+        raise ArchiveError(where, "no skeleton of this clip", expected=str(path))
+    return row.get("video", "").strip() or row["clip_id"], RawFile(path)
+
+
+def _length(row: OwnClip, recording: Recording) -> VideoInfo:
+    """Describe the recording of a clip as a video that holds nothing else."""
+    shape = array_shape(row.file)
+    return VideoInfo(recording.width, recording.height, recording.fps, shape[0] if shape else 0)
 
 
 def _probe(item: tuple[str, RawFile], *, excluded: frozenset[str]) -> VideoInfo:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmark.archives.openpose import read_openpose
+from benchmark.archives.openpose import NUM_POINTS, read_openpose
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.core.foreign_file import what_is
+from benchmark.core.foreign_file import load_array, what_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,16 +130,17 @@ class Sheets:
 
 @dataclass(frozen=True)
 class Arrays:
-    """One array per clip, with the archive's own layout."""
+    """One array per clip."""
 
     files: dict[str, RawFile]
     """By clip id."""
-    own_layout: Layout
+    own_layout: Layout | None
+    """None for OpenPose's 137 points."""
 
     @property
     def num_points(self) -> int:
         """Number of joints, J."""
-        return len(self.own_layout.points)
+        return NUM_POINTS if self.own_layout is None else len(self.own_layout.points)
 
     def only(self, clips: Sequence[Clip]) -> Arrays:
         """Keep the arrays of these clips: less to send to another process."""
@@ -174,14 +174,28 @@ class Arrays:
         file = self.files[clip.clip_id]
         with file.local() as path:
             try:
-                # A pickle in the file would run its maker's code.
-                points = np.load(path, allow_pickle=False)
-            except (ValueError, EOFError, zipfile.BadZipFile) as error:
+                points = load_array(path)
+            except ValueError as error:
                 found = what_is(path, error)
                 raise ArchiveError(file, "not a readable array", found=found) from None
         _check_array(points, (clip.frames, self.num_points, 3), file)
         check_points(points, (clip.width, clip.height), where=file)
         return points
+
+
+def array_shape(file: RawFile) -> tuple[int, ...]:
+    """Read the shape of an array of keypoints from its header.
+
+    Raises:
+        ArchiveError: The file is not a single array.
+    """
+    with file.local() as path:
+        try:
+            points = load_array(path, "r")
+        except ValueError as error:
+            found = what_is(path, error)
+            raise ArchiveError(file, "not a readable array", found=found) from None
+    return np.shape(points) if isinstance(points, np.ndarray) else ()
 
 
 def _check_array(points: object, shape: tuple[int, ...], file: RawFile) -> None:

@@ -15,7 +15,7 @@ from benchmark.archives.raw_files import probe_raw
 from benchmark.archives.union import open_archive
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import FaultList
-from benchmark.core.video import frames_at
+from benchmark.core.video import VideoInfo, frames_at
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.contracts.skeletons import Layout
-    from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Edition, Split
 
     Frame: TypeAlias = NDArray[np.uint8]
@@ -122,7 +121,7 @@ def scan_archive(root: Path, edition: Edition, clips: Clips, *, workers: int) ->
         of_video = tuple(group)
         wanted = tuple(clip for clip in of_video if clip.clip_id in chosen)
         points = keypoints and keypoints.only(of_video)
-        jobs.append(_Job(of_video, wanted, files[video], points))
+        jobs.append(_Job(of_video, wanted, files.get(video), points))
     scan_video = partial(_scan_video, layout=layout)
     scans = map_in_processes(scan_video, jobs, what="scan", workers=workers)
     # The jobs are sorted by name; the report has the order of the index.
@@ -147,7 +146,8 @@ class _Job(NamedTuple):
     clips: tuple[Clip, ...]
     chosen: tuple[Clip, ...]
     """Those whose middle frame is a sample."""
-    file: RawFile
+    file: RawFile | None
+    """None where there are skeletons alone."""
     keypoints: RawKeypoints | None
 
 
@@ -166,14 +166,17 @@ def _scan_video(job: _Job, *, layout: Layout | None) -> VideoScan:
         for clip, points in pairs:
             points_of[clip.clip_id] = points[:, list(layout.points)] if layout else points
     samples: list[SampleFrame] = []
+    info = VideoInfo(first.width, first.height, first.fps, first.frames)
     with faults.collected():
         samples = _samples(job.file, job.chosen, points_of)
+    if job.file is not None:
+        info = probe_raw(job.file, excluded=True)  # damage is among the faults by now
     unseen = np.zeros(len(layout.points) if layout else 0, np.int64)
     for points in points_of.values():
         unseen += (points[..., 2] <= 0).sum(0)
     return VideoScan(
         video=first.video, split=first.split, clips=len(clips),
-        info=probe_raw(job.file, excluded=True),  # damage is among the faults by now
+        info=info,
         sheet_rows=rows, unseen=unseen, seen_frames=sum(map(len, points_of.values())),
         gaps={clip: float((p[..., 2] <= 0).mean()) for clip, p in points_of.items()},
         samples=tuple(samples), faults=tuple(str(fault) for fault in faults.errors),
@@ -182,11 +185,20 @@ def _scan_video(job: _Job, *, layout: Layout | None) -> VideoScan:
 
 
 def _samples(
-    file: RawFile, chosen: Sequence[Clip], points_of: dict[str, NDArray[np.float32]]
+    file: RawFile | None, chosen: Sequence[Clip], points_of: dict[str, NDArray[np.float32]]
 ) -> list[SampleFrame]:
     if not chosen:
         return []  # an archive in a zip is not unpacked for nothing
     middle = {clip.clip_id: (clip.start_frame + clip.end_frame) // 2 for clip in chosen}
+    if file is None:
+        # Skeletons alone: the points on an empty picture.
+        return [
+            SampleFrame(
+                clip, np.zeros((clip.height, clip.width, 3), np.uint8),
+                points_of[clip.clip_id][middle[clip.clip_id]],
+            )
+            for clip in chosen if clip.clip_id in points_of
+        ]  # fmt: skip
     samples = []
     with file.local() as path:
         for number, frame in frames_at(path, middle.values()):

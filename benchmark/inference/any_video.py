@@ -13,7 +13,6 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from benchmark.core.errors import (
     MismatchError,
     ParamsError,
 )
-from benchmark.core.foreign_file import what_is
+from benchmark.core.foreign_file import load_array, what_is
 from benchmark.core.video import probe, timeline
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, read_edition
@@ -319,8 +318,8 @@ def read_points(path: Path) -> NDArray[np.float32]:
 
         return read_openpose(path)
     try:
-        points = np.load(path, allow_pickle=False)  # a pickle would run what the file says
-    except (ValueError, EOFError, OSError, BadZipFile):
+        points = load_array(path)
+    except (ValueError, OSError):
         points = None
     if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
         expected = ".npy of numbers, or OpenPose's .xlsx or folder of JSON"

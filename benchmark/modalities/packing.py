@@ -110,7 +110,7 @@ def pack_into(
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
     spec: Any = job.spec  # a modality whose data are videos: it has gop, crf and pixel_format
-    files = open_archive(job.raw, job.edition).video_files()
+    files = open_archive(job.raw, job.edition).needed_video_files()
     plan = shards.plan_shards(job.clips, job.spec.shards, "shard-{:03d}.tar")
     plan = shards.keyed(plan, stamps_of(files, more_stamps), job)
     write = partial(_write_shard, spec=spec, files=files, start=start, render=render)

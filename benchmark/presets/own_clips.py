@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmark.archives.folder import SKELETON, read_own_clips
+from benchmark.archives.own_skeleton import read_own_layout, recording_of
+from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
@@ -12,6 +14,8 @@ from benchmark.presets.edit import keep_experiments, keep_only, read_document, w
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.contracts.skeletons import LayoutName
+    from benchmark.modalities.union import Modality
     from benchmark.params.params import Params
 
 HEAD = """\
@@ -41,17 +45,18 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
         ManyFaults: clips.csv is not valid.
     """
     has_test = any(row.split == "test" for row in read_own_clips(clips))
-    has_skeletons = (clips / SKELETON).is_file()
-    need_keypoints = SkeletonModality | PersonCropModality
     modalities = [
-        name for name, spec in params.modalities.items() if spec.edition == params.table.edition
-        and (has_skeletons or not isinstance(spec, need_keypoints))
+        name for name, spec in params.modalities.items()
+        if spec.edition == params.table.edition and _is_supported(spec, clips)
     ]  # fmt: skip
     kept = _trainable(params, modalities)
     document = read_document(base)
     document.ca.comment = None  # the head of `base`; HEAD replaces it
     document["preset"] = edition
-    _set_data(document, edition, modalities)
+    skeleton = clips / SKELETON
+    openpose = skeleton.is_file() and read_own_layout(skeleton) is None
+    _set_data(document, edition, modalities, "openpose36" if openpose else "own")
+    _set_members(document, kept)
     keep_experiments(document, params, kept)
     sources = {"scratch", *kept, *document["merges"], *params.pretrained}
     for experiment in document["experiments"].values():
@@ -62,6 +67,23 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
         document["submissions"] = {}
     write_document(document, out, head=HEAD.format(name=edition, base=params.preset))
     return kept
+
+
+def _is_supported(spec: Modality, clips: Path) -> bool:
+    """Tell whether the folder of clips holds what a modality is made from."""
+    if recording_of(clips) is not None:
+        return isinstance(spec, SkeletonModality)
+    has_skeletons = (clips / SKELETON).is_file()
+    return has_skeletons or not isinstance(spec, SkeletonModality | PersonCropModality)
+
+
+def _set_members(document: Any, kept: list[str]) -> None:
+    """Let fusions and the analysis, where too few of their members stay, take all that stay."""
+    for entry in (*document["fusions"].values(), document["analysis"]):
+        if len({*entry["members"]} & {*kept}) < FEWEST_MEMBERS:
+            entry["members"] = list(kept)  # its own: YAML would write an alias
+            if "weights" in entry.get("rule", {}):
+                entry["rule"] = {"kind": "uniform"}
 
 
 def _trainable(params: Params, modalities: list[str]) -> list[str]:
@@ -79,7 +101,7 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _set_data(document: Any, edition: str, modalities: list[str]) -> None:
+def _set_data(document: Any, edition: str, modalities: list[str], layout: LayoutName) -> None:
     for section in ("synthetic", "synthetic_ma52", "tiny_depth", "estimates"):
         document[section] = {}
     document["editions"] = {edition: {"excluded": []}}
@@ -87,11 +109,13 @@ def _set_data(document: Any, edition: str, modalities: list[str]) -> None:
     for spec in document["modalities"].values():
         # MediaPipe's points (kind `pose`) have a fixed layout; files of yours have your own.
         if "layout" in spec and spec["kind"] != "pose":
-            spec["layout"] = "own"
+            spec["layout"] = layout
     # Each preset previews one edition, the one that its table scores.
     previews = next(iter(document["previews"].values()))
     if previews["skeleton"] not in modalities:
         previews["skeleton"] = None
+    if document["analysis"]["modality"] not in modalities:
+        document["analysis"]["modality"] = modalities[0]
     keep_only(previews["videos"], modalities)
     document["previews"] = {edition: previews}
 

@@ -87,7 +87,7 @@ class DepthModality(VideoModality):
         if isinstance(self.scale, FixedScale):
             levels = self.scale
         else:
-            files = open_archive(raw, edition).video_files()
+            files = open_archive(raw, edition).needed_video_files()
             levels = _sampled_levels(self, self.scale, files, clips)
         more = {
             "levels": levels.model_dump(exclude={"kind"}),

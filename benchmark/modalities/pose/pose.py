@@ -56,7 +56,7 @@ class PoseModality(ModalityBase):
         models = self.models()
         with KeypointEstimator(models, fps=25):
             pass  # report a missing package or a damaged model once, not once per video
-        files = open_archive(raw, edition).video_files()
+        files = open_archive(raw, edition).needed_video_files()
         # The models are part of what was made: others find other points.
         config = json.dumps({**self.model_dump(), "models": model_hashes(models)})
         job, work = PackingJob(self, raw, edition, clips, out, config), shards.work_folder(out)
