@@ -38,6 +38,7 @@ CURES = {
     errno.EFBIG: "The system limits the size of files: raise 'ulimit -f'",
     errno.EMFILE: "Too few files may be open at once: raise 'ulimit -n'",
     errno.ENFILE: "Other programs hold all files that the system may open: end some",
+    errno.EAGAIN: "The system gives no more memory or threads: free some, or raise its limits",
     errno.EIO: "The disk or its network fails: copy what it still reads",
     errno.ESTALE: "The network file system lost it: mount it again",
 }
