@@ -242,3 +242,12 @@ def test_a_header_that_ends_in_a_bracket_is_named(tmp_path: Path) -> None:
         load_array(path)
     with pytest.raises(ArchiveError, match=r"s\.npy: not a skeleton"):
         read_points(path)
+
+
+def test_a_point_far_outside_of_any_picture_is_refused() -> None:
+    points = person()
+    points[2, 5, 0] = 4e9
+    with pytest.raises(ArchiveError, match=r"far outside .*320 x 180; found 4e\+09"):
+        check_points(points, SIZE, where="s.npy")
+    points[2, 5, 2] = 0  # not seen: its place means nothing
+    check_points(points, SIZE, where="s.npy")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 HIGHEST_CONFIDENCE = 2
 """OpenPose writes confidences of up to about 1.4 (its issue 615); they are kept as they are."""
+FARTHEST_PX = 1e6
+"""A person may reach out of the picture, but not a thousand pictures far."""
 TINY_PX = 16
 """In a smaller picture, coordinates of about 1 may be pixels."""
 
@@ -32,8 +34,9 @@ def check_points(points: Keypoints, size: tuple[float, float], *, where: object)
     """Raise unless (T, J, 3) can be x px, y px and confidence in a picture of `size` (w, h).
 
     Raises:
-        ArchiveError: A value is not finite, a confidence is none, or all seen points lie within
-            1.5 pixels of the corner: shares of the picture, -1 to 1 or 0 to 1.
+        ArchiveError: A value is not finite, a confidence is none, a point lies far outside, or all
+            seen points lie within 1.5 pixels of the corner: shares of the picture, -1 to 1 or
+            0 to 1.
     """
     if not np.isfinite(points).all():
         frame, point, _ = np.argwhere(~np.isfinite(points))[0]
@@ -47,6 +50,11 @@ def check_points(points: Keypoints, size: tuple[float, float], *, where: object)
             found=f"{confidence.min():g} to {confidence.max():g}",
         )  # fmt: skip
     seen = points[confidence > 0][:, :2]
+    if seen.size and np.abs(seen).max() > FARTHEST_PX:
+        raise ArchiveError(
+            where, "a point lies far outside of any picture", found=f"{np.abs(seen).max():g}",
+            expected="x px, y px of {:.0f} x {:.0f}".format(*size),
+        )  # fmt: skip
     if len(seen) > 1 and min(size) >= TINY_PX and np.abs(seen).max() <= 1.5 and np.ptp(seen) > 0:
         raise ArchiveError(
             where, "the keypoints are no pixels", expected="x to {:.0f}, y to {:.0f}".format(*size),

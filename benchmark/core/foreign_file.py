@@ -91,7 +91,7 @@ def _zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return "a zip that is cut or damaged"
     kinds = (words for end, words in _MEMBERS if any(name.endswith(end) for name in names))
     first = f" of {len(names)} files, the first {names[0]}" if names else " without files"
