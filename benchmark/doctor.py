@@ -21,10 +21,11 @@ from urllib.parse import SplitResult, urlsplit
 import psutil
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.files import braces_fault
 from benchmark.core.findings import Finding
 from benchmark.runtime.seeding import is_slow_torch
 from benchmark.tracking.database import DATABASE, StoreError, store_error, without_password
-from benchmark.tracking.store import URI, path_fault, store_state, tracking_server
+from benchmark.tracking.store import URI, store_state, tracking_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,7 +181,7 @@ def _place(root: Path) -> Iterator[Finding]:
     """Check the path of the project, whether it can be written to, and the name of the user."""
     from benchmark.tracking.records import user_name
 
-    if fault := path_fault(root):
+    if fault := braces_fault(root):
         yield Finding("fault", fault, "path", "rename the folder")
     if not os.access(root, os.W_OK):
         text = f"{root} cannot be written to: no stage can run"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from benchmark.core.errors import BenchmarkError, ParamsError
+from benchmark.core.files import braces_fault, name_fault
 from benchmark.params.params import read_params
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ CURES = {
     errno.EFBIG: "The system limits the size of files: raise 'ulimit -f'",
     errno.EMFILE: "Too few files may be open at once: raise 'ulimit -n'",
     errno.ENFILE: "Other programs hold all files that the system may open: end some",
+    errno.EAGAIN: "The system gives no more memory or threads: free some, or raise its limits",
     errno.EIO: "The disk or its network fails: copy what it still reads",
     errno.ESTALE: "The network file system lost it: mount it again",
 }
@@ -59,6 +61,7 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
         # unfinished files.
         signal.signal(signal.SIGTERM, _stop)
         with mistakes_shown():
+            _refuse(braces_fault(Path.cwd()))  # DVC would run the stage, then fail
             function(read_params(PARAMS), *args, **kwargs)
 
     return run
@@ -72,6 +75,7 @@ def mistakes_shown() -> Iterator[None]:
         if before is interrupt:
             # From here on, files may be open that `finally` blocks remove.
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        _refuse(name_fault(Path.cwd()))
         yield
     except BenchmarkError as error:
         _exit(str(error))
@@ -88,6 +92,11 @@ def mistakes_shown() -> Iterator[None]:
     finally:
         if before is interrupt:
             signal.signal(signal.SIGINT, before)
+
+
+def _refuse(fault: str) -> None:
+    if fault:
+        raise BenchmarkError("project", fault)
 
 
 def _exit(message: str) -> NoReturn:

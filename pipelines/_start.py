@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, TracebackType
 
 INTERRUPTED = "Interrupted. Finished work is kept; run the same command again to resume"
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "csh", "tcsh"})
@@ -85,7 +85,21 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
     os._exit(128 + signal.SIGINT)
 
 
+def no_memory(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say in one line that a library does not fit into memory; show other errors as Python does.
+
+    Modules load before any command can catch it.
+    """
+    if not issubclass(kind, ImportError) or "failed to map segment" not in str(error):
+        sys.__excepthook__(kind, error, trace)
+        return
+    sys.stdout.flush()
+    os.write(2, f"Error: memory: {error}. Free some and run it again\n".encode())
+    os._exit(2)
+
+
 if is_command():
+    sys.excepthook = no_memory
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # a shell's & ignores it
         signal.signal(signal.SIGINT, interrupt)
     follow_starter()

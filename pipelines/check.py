@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.archives.union import archive_module
-from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.tracking.provenance import stage_code
-from benchmark.tracking.store import path_fault
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 @stage
 def main(params: Params, out: Path) -> None:
     """Refuse params that do not fit together before DVC clears an output of any other stage."""
-    if fault := path_fault(Path.cwd()):
-        raise BenchmarkError("project", fault, do="Rename the folder")
     code = stage_code(Path.cwd(), params, archive_module)
     with replacing_folder(out) as work:
         for name, text in code.items():

@@ -369,3 +369,12 @@ def test_none_of_it_imports_torch_or_dvc() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True,
                           check=True)  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_a_number_of_any_length_is_named_and_no_bug(tmp_path: Path) -> None:
+    dumped(tmp_path / "long.pkl", [{"pred_score": 10**5000, "frame_dir": "a"}])
+    done = mgbench(
+        tmp_path, "scores", "import", "long.pkl", "--out", "p.parquet", "--num-classes", "4"
+    )
+    assert done.returncode == 2
+    assert "the scores are not numbers; found int 1000" in done.stderr

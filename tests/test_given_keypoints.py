@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmark.archives.folder import describe
 from benchmark.archives.keypoints import check_points, doubt_about
 from benchmark.archives.openpose import read_openpose
 from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError
+from benchmark.core.foreign_file import load_array
 from benchmark.core.video import probe, write_video
 from benchmark.data_report.findings import findings
 from benchmark.data_report.scan import scan_archive
@@ -210,3 +215,39 @@ def test_a_sheet_is_read_after_a_video(video: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", AFTER_A_VIDEO, str(video), str(tmp_path / "s.xlsx")], cwd=REPO,
         check=True, timeout=100,
     )  # fmt: skip
+
+
+HEADER = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, 3), }"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80), st.integers(0, 79))
+def test_an_array_with_any_damaged_header_is_refused_by_name(odd: bytes, at: int) -> None:
+    """NumPy reads the header as Python text, which can fail in the ways of Python's own parser."""
+    data = bytearray(b"\x93NUMPY\x01\x00\x76\x00" + HEADER.ljust(117) + b"\n" + b"\0" * 72)
+    data[10 + at : 10 + at + len(odd)] = odd
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.npy"
+        path.write_bytes(data)
+        with suppress(ValueError):
+            load_array(path)
+        with suppress(ArchiveError):
+            read_points(path)
+
+
+def test_a_header_that_ends_in_a_bracket_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + b"{(".ljust(117) + b"\n")
+    with pytest.raises(ValueError, match="EOF"):
+        load_array(path)
+    with pytest.raises(ArchiveError, match=r"s\.npy: not a skeleton"):
+        read_points(path)
+
+
+def test_a_point_far_outside_of_any_picture_is_refused() -> None:
+    points = person()
+    points[2, 5, 0] = 4e9
+    with pytest.raises(ArchiveError, match=r"far outside .*320 x 180; found 4e\+09"):
+        check_points(points, SIZE, where="s.npy")
+    points[2, 5, 2] = 0  # not seen: its place means nothing
+    check_points(points, SIZE, where="s.npy")

@@ -83,6 +83,9 @@ def test_a_writer_on_another_host_is_alive_for_a_day(tmp_path: Path) -> None:
 def test_git_and_dvc_see_no_half_written_file() -> None:
     for name in (".gitignore", ".dvcignore"):
         assert ".*.part" in (REPO / name).read_text("utf-8").splitlines()
+    # Folders in which shards and archives grow: Git ignores all of data/, DVC hashes parts of it.
+    assert shards.work_folder(Path("data/mimic/flow")).name == ".flow.work"
+    assert ".*.work/" in (REPO / ".dvcignore").read_text("utf-8").splitlines()
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.99, "garbage", "other"])

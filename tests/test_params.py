@@ -216,3 +216,16 @@ def test_every_parameter_is_described() -> None:
 def test_the_schema_in_the_docs_is_fresh() -> None:
     """Refresh it with: python tests/write_params_schema.py."""
     assert (REPO / "docs/params.schema.json").read_text("utf-8") == schema_text(Params)
+
+
+@pytest.mark.parametrize("odd", ["\\x0b", "\\0", "\\t", "\\n", "\\u2028"])
+def test_a_name_on_pages_holds_no_control_character(odd: str, tmp_path: Path) -> None:
+    path = edited(tmp_path, ("{name: joint, source: joint}", f'{{name: "a{odd}b", source: joint}}'))
+    assert "table.rows.0.name: " in (message := fault(path))
+    assert "holds a control character" in message
+
+
+def test_names_of_any_script_are_right(tmp_path: Path) -> None:
+    name = "\u0936\u094d\u0930\u0940\u200d \u624b\u52bf\u3000\u00e9\u00a0|"
+    path = edited(tmp_path, ("{name: joint, source: joint}", f'{{name: "{name}", source: joint}}'))
+    assert read_params(path).table.rows[0].name == name

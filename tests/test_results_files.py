@@ -104,3 +104,11 @@ def test_the_rows_of_mlflow_carry_their_comparisons(rows: list[ResultRow], tmp_p
     assert metrics["vs_single_p"] == round(one.holm, 4)
     best = {point.key for point in children[1].metrics}
     assert "vs_single" not in best, "the best stream is not compared with itself"
+
+
+@pytest.mark.parametrize("name", [r"a | b", r"a \| b", "a \\", r"\\| \\|| x"])
+def test_no_name_of_a_row_ends_a_cell_of_the_page(rows: list[ResultRow], name: str) -> None:
+    named = [rows[0].model_copy(update={"name": name}), *rows[1:]]
+    lines = to_markdown(named, MIMIC, RESAMPLING).splitlines()
+    cells = {line.count("|") for line in lines if line.startswith("| 0")}
+    assert cells == {line.count("|") for line in lines if line.startswith("| # |")}

@@ -210,3 +210,15 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").split(") ")[1][0]
     except (FileNotFoundError, ProcessLookupError):
         return "Z"
+
+
+def test_too_little_memory_for_a_library_is_one_message() -> None:
+    command = f"ulimit -v 307200; exec {sys.executable} -m pipelines.predict --help"
+    done = subprocess.run(
+        ["bash", "-c", command], env=ENVIRONMENT, cwd=REPO, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: memory: ")
+    assert done.stderr.endswith(". Free some and run it again\n")
+    assert "Traceback" not in done.stderr

@@ -498,4 +498,4 @@ def test_a_folder_that_dvc_cannot_work_in_is_refused_before_any_stage(
     )  # fmt: skip
     assert done.returncode == 2
     assert "DVC fails in a folder with { or }" in done.stderr
-    assert "Rename the folder" in done.stderr
+    assert "rename it" in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from benchmark.archives.openpose import NUM_POINTS, read_openpose
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.core.foreign_file import what_is
+from benchmark.core.foreign_file import load_array, what_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 HIGHEST_CONFIDENCE = 2
 """OpenPose writes confidences of up to about 1.4 (its issue 615); they are kept as they are."""
+FARTHEST_PX = 1e6
+"""A person may reach out of the picture, but not a thousand pictures far."""
 TINY_PX = 16
 """In a smaller picture, coordinates of about 1 may be pixels."""
 
@@ -33,8 +34,9 @@ def check_points(points: Keypoints, size: tuple[float, float], *, where: object)
     """Raise unless (T, J, 3) can be x px, y px and confidence in a picture of `size` (w, h).
 
     Raises:
-        ArchiveError: A value is not finite, a confidence is none, or all seen points lie within
-            1.5 pixels of the corner: shares of the picture, -1 to 1 or 0 to 1.
+        ArchiveError: A value is not finite, a confidence is none, a point lies far outside, or all
+            seen points lie within 1.5 pixels of the corner: shares of the picture, -1 to 1 or
+            0 to 1.
     """
     if not np.isfinite(points).all():
         frame, point, _ = np.argwhere(~np.isfinite(points))[0]
@@ -48,6 +50,11 @@ def check_points(points: Keypoints, size: tuple[float, float], *, where: object)
             found=f"{confidence.min():g} to {confidence.max():g}",
         )  # fmt: skip
     seen = points[confidence > 0][:, :2]
+    if seen.size and np.abs(seen).max() > FARTHEST_PX:
+        raise ArchiveError(
+            where, "a point lies far outside of any picture", found=f"{np.abs(seen).max():g}",
+            expected="x px, y px of {:.0f} x {:.0f}".format(*size),
+        )  # fmt: skip
     if len(seen) > 1 and min(size) >= TINY_PX and np.abs(seen).max() <= 1.5 and np.ptp(seen) > 0:
         raise ArchiveError(
             where, "the keypoints are no pixels", expected="x to {:.0f}, y to {:.0f}".format(*size),
@@ -175,9 +182,8 @@ class Arrays:
         file = self.files[clip.clip_id]
         with file.local() as path:
             try:
-                # A pickle in the file would run its maker's code.
-                points = np.load(path, allow_pickle=False)
-            except (ValueError, EOFError, zipfile.BadZipFile) as error:
+                points = load_array(path)
+            except ValueError as error:
                 found = what_is(path, error)
                 raise ArchiveError(file, "not a readable array", found=found) from None
         _check_array(points, (clip.frames, self.num_points, 3), file)
@@ -193,8 +199,8 @@ def array_shape(file: RawFile) -> tuple[int, ...]:
     """
     with file.local() as path:
         try:
-            points = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            points = load_array(path, "r")
+        except ValueError as error:
             found = what_is(path, error)
             raise ArchiveError(file, "not a readable array", found=found) from None
     return np.shape(points) if isinstance(points, np.ndarray) else ()

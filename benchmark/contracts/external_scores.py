@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.contracts.foreign_table import is_number, read_table
 from benchmark.contracts.safe_pickle import read_pickle
 from benchmark.core.errors import FormatError
-from benchmark.core.foreign_file import stand_in
+from benchmark.core.foreign_file import load_array, stand_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +58,8 @@ def read_scores(path: Path, stream: str | None) -> Scores:
             return _of_dump(path, read_pickle(path), stream)
         case ".npy":
             try:
-                table = np.load(path, allow_pickle=False)
-            except Exception as error:  # a broken header can raise anything
+                table = load_array(path)
+            except ValueError as error:
                 raise FormatError(path, f"not plain numbers ({error})") from None
             return Scores(_matrix(path, table), None, None, None, "")
         case ".csv":

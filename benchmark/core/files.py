@@ -71,7 +71,7 @@ FULL = 2**16
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Name `path` in errors of the system, and a full disk in errors of libraries that hide it."""
+    """Name `path` in errors of the system, also where errors of libraries hide them."""
     try:
         yield
     except OSError as error:
@@ -79,9 +79,21 @@ def _named(path: Path) -> Iterator[None]:
             error.filename = str(path)
         raise
     except Exception as error:
+        if (hidden := _behind(error)) is not None:
+            raise OSError(hidden.errno, hidden.strerror, str(path)) from error
         if isinstance(error, BenchmarkError) or shutil.disk_usage(path.parent).free > FULL:
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
+def _behind(error: BaseException) -> OSError | None:
+    """Find the system's error during whose handling a library raised its own."""
+    cause = error.__context__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause
+        cause = cause.__context__
+    return None
 
 
 @contextmanager
@@ -165,3 +177,19 @@ def inside(root: Path, relative: str) -> Path:
     ):
         raise ValueError(f"{relative!r} leaves {root}")
     return path
+
+
+def name_fault(root: Path) -> str:
+    """Return why Python cannot work in the folder of a project; empty where it can."""
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        return "Python cannot read the folder's name in this locale: set PYTHONUTF8=1"
+    return ""
+
+
+def braces_fault(root: Path) -> str:
+    """Return why DVC cannot work in the folder of a project; empty where it can."""
+    # DVC puts the path into a format string of its progress bar, and fails after the stage ran.
+    braces = "DVC fails in a folder with { or } in its path: rename it"
+    return f"{root}: {braces}" if {"{", "}"} & {*str(root)} else ""

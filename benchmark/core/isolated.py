@@ -190,6 +190,9 @@ def _limit(memory_gib: float, seconds: float) -> None:
 
 
 def _answer(read: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    # Messages quote what they found, and a file may hold numbers of any length: the limit of CPU
+    # time guards against those that take too long.
+    sys.set_int_max_str_digits(0)
     try:
         return "value", read(*arguments)
     except BenchmarkError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import unicodedata
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
@@ -32,6 +33,17 @@ MOST_VALUES = 200_000
 """Numbers, texts, lists and mappings of a YAML file, with aliases unfolded."""
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def _in_one_line(text: str) -> str:
+    odd = [c for c in text if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"}]
+    if odd:
+        raise ValueError(f"holds a control character ({odd[0]!r}): pages show it in one line")
+    return text
+
+
+Line: TypeAlias = Annotated[str, AfterValidator(_in_one_line)]
+"""Text of pages, tables and pictures: no control characters and no line ends."""
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 AboveZero: TypeAlias = Annotated[float, Field(gt=0)]

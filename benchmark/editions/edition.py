@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import inside
-from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.schema import Line, Strict, read_yaml
 from benchmark.core.text_files import read_text
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ class Edition(Strict):
     name: str
     version: int
     """Every change of the file that can move a score raises it."""
-    title: str
+    title: Line
     source: str
     """Origin of the data."""
     comparable: bool
     """Whether pages may show its scores beside published ones (false for generated data)."""
     dataset: str
     """Which data set class of `benchmark/archives` reads the raw archive."""
-    classes: tuple[str, ...] = Field(min_length=1)
+    classes: tuple[Line, ...] = Field(min_length=1)
     groups: dict[str, tuple[int, ...]]
     """Body part -> class indices; every class in exactly one."""
     withheld: tuple[Split, ...]

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from benchmark.core.errors import (
     MismatchError,
     ParamsError,
 )
-from benchmark.core.foreign_file import what_is
+from benchmark.core.foreign_file import load_array, what_is
 from benchmark.core.half_precision import SUFFIX, ZOO, read_half
 from benchmark.core.video import probe, timeline
 from benchmark.data.manifest import FILE, FORMAT
@@ -355,8 +354,8 @@ def read_points(path: Path) -> NDArray[np.float32]:
 
         return read_openpose(path)
     try:
-        points = np.load(path, allow_pickle=False)  # a pickle would run what the file says
-    except (ValueError, EOFError, OSError, BadZipFile):
+        points = load_array(path)
+    except (ValueError, OSError):
         points = None
     if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
         expected = ".npy of numbers, or OpenPose's .xlsx or folder of JSON"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.core.pinned_file import WeightsFile
-from benchmark.core.schema import Positive, Share, Strict, read_yaml
+from benchmark.core.schema import Line, Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.union import Modality
@@ -91,7 +91,7 @@ class Fusion(Strict):
 class TableRow(Strict):
     """One row of the results table."""
 
-    name: str
+    name: Line
     """Name of the row on the page."""
     source: Name | None = None
     """Experiment or fusion to score."""
@@ -122,7 +122,7 @@ class Table(Strict):
     """Bootstrap resamples of videos for the 95 % intervals."""
     subsets: tuple[Name, ...] = Field(max_length=MOST_MEMBERS)
     """Experiments of which every subset is fused with equal weights and scored; empty for none."""
-    leaderboard: dict[str, Share]
+    leaderboard: dict[Line, Share]
     """Your own leaderboard results, name to score from 0 to 1; listed beside the published ones."""
 
 

@@ -235,7 +235,8 @@ def _scatter(seeds: Sequence[float]) -> str:
 
 def _cell(text: str) -> str:
     # A bare bar or line end would end the cell of the Markdown table, and HTML would be markup.
-    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
+    # A backslash does not do: one that the text ends with, or has before the bar, would undo it.
+    return " ".join(html.escape(text, quote=False).replace("|", "&#124;").split())
 
 
 def _percent(fraction: float) -> str:

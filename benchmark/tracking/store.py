@@ -109,13 +109,6 @@ def find_root(start: Path | None = None) -> Path:
     raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
 
 
-def path_fault(root: Path) -> str:
-    """Return what is wrong with the path of a project for DVC; empty where nothing is."""
-    # DVC puts the path into a format string of its progress bar, and fails after the stage ran.
-    braces = "DVC fails in a folder with { or } in its path"
-    return f"{root}: {braces}" if {"{", "}"} & {*str(root)} else ""
-
-
 def tracking_server() -> str | None:
     """Return the server that MLFLOW_TRACKING_URI names; None where the runs go to `mlruns/`.
 

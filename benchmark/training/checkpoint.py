@@ -66,11 +66,12 @@ class Checkpoints:
         # First: every checkpoint says what it is of.
         if not (parts := self._file.with_name(PARTS)).exists():
             write_text(parts, json.dumps(self._parts, indent=1) + "\n")
-        with replacing(self._file) as work:
-            torch.save({"progress": vars(progress), **state}, work)
-            with work.open("rb") as file:
-                # Without it, a power cut may leave the new name with an empty file.
-                os.fsync(file.fileno())
+        # Into an open file: of a path, torch hides why the system refuses to write it.
+        with replacing(self._file) as work, work.open("wb") as file:
+            torch.save({"progress": vars(progress), **state}, file)
+            file.flush()
+            # Without it, a power cut may leave the new name with an empty file.
+            os.fsync(file.fileno())
 
     def others(self) -> list[str]:
         """Describe checkpoints that this training cannot resume from: file, and what differs."""

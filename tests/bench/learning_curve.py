@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -26,10 +27,13 @@ from benchmark.weights.initial import write_no_weights
 
 
 def part(clips: Clips, count: int) -> Clips:
-    """Keep `count` training clips of all videos alike, and every clip of validation."""
+    """Keep `count` training clips, of all videos alike; the others count as test."""
     ids = clips.split("train").ids
-    kept = {*np.random.default_rng(0).permutation(ids)[:count].tolist(), *clips.split("val").ids}
-    return Clips(clips.edition, tuple(clip for clip in clips if clip.clip_id in kept))
+    rest = {*np.random.default_rng(0).permutation(ids)[count:].tolist()}
+    return Clips(
+        clips.edition,
+        tuple(replace(clip, split="test") if clip.clip_id in rest else clip for clip in clips),
+    )
 
 
 @click.command()

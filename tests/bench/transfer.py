@@ -125,7 +125,7 @@ class Bench:
         write_no_weights(root / "zoo/scratch")
 
     def split(self, seed: int, per_class: int, held_out: int) -> Clips:
-        """Hold out some persons, and keep some clips per class of the others."""
+        """Hold out some persons as validation; of the others, train on some clips per class."""
         rng = np.random.default_rng(seed)
         persons = rng.permutation(sorted({clip.subject for clip in self._clips}))
         kept: dict[int, int] = {}
@@ -137,6 +137,8 @@ class Bench:
             elif kept.get(clip.label, 0) < per_class:
                 kept[clip.label] = kept.get(clip.label, 0) + 1
                 rows.append(replace(clip, split="train"))
+            else:
+                rows.append(replace(clip, split="test"))
         return Clips("real", tuple(sorted(rows, key=lambda clip: clip.clip_id)))
 
     def top1(self, start: str, clips: Clips, seed: int, steps: int) -> float:

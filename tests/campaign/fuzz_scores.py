@@ -230,7 +230,8 @@ def _start_evaluate(lab: Lab) -> Attempt:
         rows = [row for row in rows if row[0] in ids]
         if len({row[0] for row in rows}) != len(rows):
             return "a clip with two labels"
-        bad = [row for row in rows if not row[1].strip().isascii() or not 0 <= int(row[1]) < 32]
+        # As pandas writes labels beside missing ones: 3.0
+        bad = [row for row in rows if not row[1].isascii() or float(row[1]) not in range(32)]
         return f"a label outside of the classes: {bad[0][1][:20]!r}" if bad else ""
 
     def attempt(seed: int) -> Tried:

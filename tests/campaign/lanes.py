@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,9 @@ def _fork(work: Callable[[], None]) -> int:
     if child == 0:
         try:
             work()
+        except BaseException:
+            # A campaign that fails itself must not look like one without failures.
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             os._exit(0)
