@@ -175,13 +175,33 @@ def ui(port: int) -> None:
 
 @main.command()
 def results() -> None:
-    """Print the results table and list the submission files."""
+    """Print the results table, say whether it is as expected, and list the submission files."""
     page = Path("RESULTS.md")
     with mistakes_shown():
         click.echo(page.read_text("utf-8") if page.is_file() else "no RESULTS.md: run 'dvc repro'")
+        _echo_expected(Path("reports/table/table.csv"))
     for file in sorted(Path("submissions").glob("*/*.csv")):
         click.echo(f"submission file: {file}, zipped as {file.with_suffix('.zip').name}")
     click.echo("to see the runs: 'make ui', or 'mgbench ui' inside the environment")
+
+
+def _echo_expected(table: Path) -> None:
+    """Say which rows of the default edition lie outside of what other seeds and machines gave."""
+    from benchmark.editions.edition import read_edition
+    from benchmark.params.params import read_params
+    from benchmark.results.expected import places
+
+    params = read_params(PARAMS) if PARAMS.is_file() else None
+    if params is None or params.preset != "default" or not table.is_file():
+        return
+    runs, found = places(table, read_edition(params.table.edition))
+    odd = [place for place in found if not place.inside]
+    for place in odd:
+        span = f"{100 * place.low:.1f} to {100 * place.high:.1f} %"
+        click.echo(f"not as expected: {place.row} {100 * place.top1:.2f} %, others got {span}")
+    if found:
+        inside = len(found) - len(odd)
+        click.echo(f"{inside} of {len(found)} rows of test are as expected ({runs})")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""How far the default edition's results move with seed and threads: writes the ranges.
+
+    python tests/bench/spread.py --seeds 1,2,3 --threads 2,1 --out benchmark/results/expected.yaml
+
+Run it in a clone whose `dvc repro` is done. Each run trains every experiment anew from the same
+data: minutes on two cores. Threads split sums in another way, as another processor does.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import click
+from ruamel.yaml import YAML
+
+from benchmark.core.schema import load_yaml
+from benchmark.editions.edition import read_edition
+from benchmark.params.params import read_params
+
+TABLE, PARAMS = Path("reports/table/table.csv"), Path("params.yaml")
+
+
+def top1() -> dict[str, float]:
+    """Top-1 on test of every row."""
+    with TABLE.open(newline="") as file:
+        return {r["name"]: float(r["top1"]) for r in csv.DictReader(file) if r["split"] == "test"}
+
+
+def run(seed: int, threads: int) -> dict[str, float]:
+    """Train everything with one seed on so many threads."""
+    params = load_yaml(PARAMS)
+    changes = [f"seed={seed}", *(f"recipes.{name}.threads={threads}" for name in params["recipes"])]
+    sets = [part for change in changes for part in ("-S", change)]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-m", "dvc", "exp", "run", *sets, "table"]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
+    return top1()
+
+
+@click.command()
+@click.option("--seeds", default="1,2,3", show_default=True)
+@click.option("--threads", default="2,1", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+def main(seeds: str, threads: str, out: Path) -> None:
+    """Write least and largest top-1 of every row over all seeds and threads."""
+    before = PARAMS.read_text("utf-8")
+    pairs = list(product(map(int, seeds.split(",")), map(int, threads.split(","))))
+    try:
+        runs = [run(seed, count) for seed, count in pairs]
+    finally:
+        PARAMS.write_text(before, "utf-8")
+    edition = read_edition(read_params(PARAMS).table.edition)
+    words = f"seeds {seeds}, {threads.replace(',', ' and ')} threads, {platform.machine()}"
+    rows = {
+        name: [round(min(r[name] for r in runs), 6), round(max(r[name] for r in runs), 6)]
+        for name in runs[0]
+    }
+    with out.open("w", encoding="utf-8") as file:
+        told = {"edition": edition.name, "version": edition.version, "runs": words, "rows": rows}
+        YAML().dump(told, file)
+    for name, (low, high) in rows.items():
+        click.echo(f"{name:<24} {100 * low:6.2f} to {100 * high:6.2f} %")
+
+
+if __name__ == "__main__":
+    main()
