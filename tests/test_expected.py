@@ -1,0 +1,69 @@
+"""The ranges of the default edition, and what lies outside of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmark.editions.edition import read_edition
+from benchmark.params.params import read_params
+from benchmark.results.expected import EXPECTED, Expected, places
+from conftest import REPO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIMIC = read_edition("mimic")
+RANGES = """\
+edition: mimic
+version: {version}
+runs: three seeds
+rows: {{joint: [0.80, 0.82], all convex: [0.90, 0.91], gone: [0.1, 0.2]}}
+"""
+
+
+@pytest.fixture
+def ranges(tmp_path: Path) -> Path:
+    path = tmp_path / "expected.yaml"
+    path.write_text(RANGES.format(version=MIMIC.version), "utf-8")
+    return path
+
+
+def table(tmp_path: Path, **top1: float) -> Path:
+    path = tmp_path / "table.csv"
+    rows = [f"{name.replace('_', ' ')},test,{value}" for name, value in top1.items()]
+    path.write_text("\n".join(["name,split,top1", "joint,val,0.1", *rows]) + "\n", "utf-8")
+    return path
+
+
+def test_a_row_is_judged_on_test_by_its_name(ranges: Path, tmp_path: Path) -> None:
+    runs, found = places(table(tmp_path, all_convex=0.87, joint=0.815, new=0.5), MIMIC, ranges)
+    assert runs == "three seeds"
+    assert {place.row: place.inside for place in found} == {"joint": True, "all convex": False}
+
+
+@pytest.mark.parametrize(
+    ("top1", "inside"), [(0.789, False), (0.791, True), (0.829, True), (0.831, False)]
+)
+def test_a_point_beside_the_range_still_counts(
+    top1: float, inside: bool, ranges: Path, tmp_path: Path
+) -> None:
+    _, (place,) = places(table(tmp_path, joint=top1), MIMIC, ranges)
+    assert place.inside == inside
+
+
+def test_another_version_of_the_data_is_not_compared(tmp_path: Path) -> None:
+    path = tmp_path / "expected.yaml"
+    path.write_text(RANGES.format(version=MIMIC.version - 1), "utf-8")
+    assert places(table(tmp_path, joint=0.1), MIMIC, path) == ("", [])
+    assert places(table(tmp_path, joint=0.1), MIMIC, tmp_path / "none.yaml") == ("", [])
+
+
+def test_the_shipped_ranges_are_of_this_edition_and_of_every_row() -> None:
+    from benchmark.core.schema import read_yaml
+
+    shipped = read_yaml(EXPECTED, Expected)
+    assert (shipped.edition, shipped.version) == ("mimic", MIMIC.version)
+    assert [*shipped.rows] == [row.name for row in read_params(REPO / "params.yaml").table.rows]
+    assert all(low <= high for low, high in shipped.rows.values())
