@@ -67,7 +67,8 @@ def test_every_video_modality_sees_the_person(kind: str, hopper: Path) -> None:
         made += extractor.finish()
         assert len(made) == probe(video).frames
         pictures = np.stack([show(values) for values in made]).astype(int)
-        assert pictures.std() > 2, f"{video.name}: nothing is seen in {kind}"
+        # Taylor's pictures are gray where nothing moves, which is most of a frame.
+        assert np.ptp(pictures) > 50, f"{video.name}: nothing is seen in {kind}"
 
 
 def test_the_zoo_predicts_and_says_what_it_is(hopper: Path, tmp_path: Path) -> None:
