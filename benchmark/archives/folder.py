@@ -20,7 +20,6 @@ from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
 from benchmark.core.schema import in_one_line
 from benchmark.core.text_files import once_each, read_rows, read_text, whole_number
-from benchmark.core.video import VideoInfo
 from benchmark.editions.edition import SPLITS, Edition
 from benchmark.runtime.parallel import map_in_processes
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.archives.own_skeleton import Recording
+    from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Split
 
 CLIPS = "clips.csv"
@@ -292,6 +292,8 @@ def _array(where: str, root: Path, row: dict[str, str]) -> tuple[str, RawFile]:
 
 def _length(row: OwnClip, recording: Recording) -> VideoInfo:
     """Describe the recording of a clip as a video that holds nothing else."""
+    from benchmark.core.video import VideoInfo
+
     shape = array_shape(row.file)
     return VideoInfo(recording.width, recording.height, recording.fps, shape[0] if shape else 0)
 
