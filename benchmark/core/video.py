@@ -40,7 +40,7 @@ _FORMATS = (
 _STRICT = {"err_detect": "explode"}
 """FFmpeg steps over damage by itself, and the frames in it are missing without a word. Of the
 container alone: decoders call the start of a video that was cut out of another one damage, too."""
-_TELL_LENGTH = {"flv", "mxf", "ivf"}
+_TELL_LENGTH = {"flv", "mxf", "ivf", "matroska,webm"}
 """Formats that store seconds or frames; FFmpeg estimates them for others from what is there."""
 _TICKS = 90_000
 """Units of a second in which a written video of a varying rate counts time."""
