@@ -418,3 +418,10 @@ def test_a_page_instead_of_a_list_is_called_that(root: Path) -> None:
     (root / "clips.csv").write_text("<html><body>Sign in</body></html>", "utf-8")
     with pytest.raises(ArchiveError, match=r"clips\.csv: not the text itself; found an HTML page"):
         describe("own", root)
+
+
+@pytest.mark.parametrize("odd", ["\x0b", "\x0e", "\x1c", "\u2028"])
+def test_a_class_name_with_a_control_character_is_named(odd: str, root: Path) -> None:
+    (root / "classes.txt").write_text(f"wave\nno{odd}d\nstill\n", "utf-8")
+    with pytest.raises(ArchiveError, match=r"classes\.txt: a class name holds a control character"):
+        describe("own", root)

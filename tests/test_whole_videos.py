@@ -89,6 +89,20 @@ def test_whole_files_pass_and_cut_ones_do_not(tmp_path: Path, name: str, seconds
                 read(path)
 
 
+@pytest.mark.parametrize("name", ["a.webm", "a.mkv"])
+def test_what_is_damaged_in_the_middle_does_not_end_there_in_silence(
+    tmp_path: Path, name: str
+) -> None:
+    """FFmpeg gives up at the damage as if the file ended there; the file says how long it is."""
+    path = film(tmp_path / name, CONTAINERS[name][0])
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third:-200] = bytes(len(data) - 200 - third)
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match=name):
+        probe(path)
+
+
 def test_a_recording_whose_length_was_never_written_passes(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mkv", "libx264")
     data = bytearray(path.read_bytes())

@@ -18,8 +18,8 @@ from benchmark.archives.raw_files import RawFile, is_unreadable, probe_raw
 from benchmark.contracts.clips import SAFE_ID, Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
+from benchmark.core.schema import in_one_line
 from benchmark.core.text_files import once_each, read_rows, read_text, whole_number
-from benchmark.core.video import VideoInfo
 from benchmark.editions.edition import SPLITS, Edition
 from benchmark.runtime.parallel import map_in_processes
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.archives.own_skeleton import Recording
+    from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Split
 
 CLIPS = "clips.csv"
@@ -137,12 +138,17 @@ def read_classes(root: Path) -> tuple[str, ...]:
     """Read the class names, one per line; a class's number is its line, counted from 0.
 
     Raises:
-        ArchiveError: No such file, no names, or a name that comes twice.
+        ArchiveError: No such file, no names, a name that comes twice, or one that is not one line.
     """
     path = root / CLASSES
     if not path.is_file():
         raise ArchiveError(path, "no such file", expected="one class name per line")
-    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    # Not `splitlines`, which also ends a line at characters that no editor shows as an end.
+    lines = read_text(path).replace("\r\n", "\n").split("\n")
+    try:
+        names = [in_one_line(line.strip()) for line in lines if line.strip()]
+    except ValueError as error:
+        raise ArchiveError(path, f"a class name {error}") from None
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
         raise ArchiveError(path, f"class '{twice[0]}' comes twice" if twice else "no class in it")
@@ -286,6 +292,8 @@ def _array(where: str, root: Path, row: dict[str, str]) -> tuple[str, RawFile]:
 
 def _length(row: OwnClip, recording: Recording) -> VideoInfo:
     """Describe the recording of a clip as a video that holds nothing else."""
+    from benchmark.core.video import VideoInfo
+
     shape = array_shape(row.file)
     return VideoInfo(recording.width, recording.height, recording.fps, shape[0] if shape else 0)
 

@@ -35,14 +35,19 @@ MOST_VALUES = 200_000
 M = TypeVar("M", bound=BaseModel)
 
 
-def _in_one_line(text: str) -> str:
+def in_one_line(text: str) -> str:
+    """Return text that pages can show in one line.
+
+    Raises:
+        ValueError: It holds a control character or a line end.
+    """
     odd = [c for c in text if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"}]
     if odd:
         raise ValueError(f"holds a control character ({odd[0]!r}): pages show it in one line")
     return text
 
 
-Line: TypeAlias = Annotated[str, AfterValidator(_in_one_line)]
+Line: TypeAlias = Annotated[str, AfterValidator(in_one_line)]
 """Text of pages, tables and pictures: no control characters and no line ends."""
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]

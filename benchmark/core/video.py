@@ -37,7 +37,10 @@ _SLACK = 0.5
 _FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,gif,apng,h264,hevc,m4v,mxf,nut,ogg,ivf"
 )
-_TELL_LENGTH = {"flv", "mxf", "ivf"}
+_STRICT = {"err_detect": "explode"}
+"""FFmpeg steps over damage by itself, and the frames in it are missing without a word. Of the
+container alone: decoders call the start of a video that was cut out of another one damage, too."""
+_TELL_LENGTH = {"flv", "mxf", "ivf", "matroska,webm"}
 """Formats that store seconds or frames; FFmpeg estimates them for others from what is there."""
 _TICKS = 90_000
 """Units of a second in which a written video of a varying rate counts time."""
@@ -349,12 +352,13 @@ def _open(path: Path) -> InputContainer:
         )  # fmt: skip
     try:
         # With the protocol, since FFmpeg would take what stands before a colon for one.
-        return av.open(f"file:{path}", options={"format_whitelist": _FORMATS})
-    except av.error.FFmpegError as error:
+        options = {"format_whitelist": _FORMATS, **_STRICT}
+        return av.open(f"file:{path}", options=options)
+    except (av.error.FFmpegError, UnicodeDecodeError) as error:  # a name or a tag may be damaged
+        reason = getattr(error, "strerror", str(error))
         raise ArchiveError(
-            path, "not a readable video", expected="a video file",
-            found=what_is(path, error.strerror),
-        ) from error  # fmt: skip
+            path, "not a readable video", expected="a video file", found=what_is(path, reason)
+        ) from error
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -120,7 +120,7 @@ def _start_tensors(
 
 
 def _start_checkpoint(lab: Lab) -> Attempt:
-    checkpoints = Checkpoints(lab.work / "ckpt", "joint", "key")
+    checkpoints = Checkpoints(lab.work / "ckpt", "joint", {"key": "key"})
     progress = Progress(
         epoch=1, step=2, best_weights={"a": torch.ones(3)}, val=torch.ones(2, 2) / 2
     )

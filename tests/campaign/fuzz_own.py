@@ -16,6 +16,7 @@ import own_clips
 import tiny_archive
 from benchmark.archives.folder import describe
 from benchmark.archives.imigue import read_labels
+from benchmark.archives.keypoints import check_points
 from benchmark.archives.openpose import read_openpose
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
@@ -125,6 +126,11 @@ def _start_sheets(lab: Lab) -> Attempt:
     book.save(file)
     sheets.append(file.read_bytes())
 
+    def read() -> Any:
+        points = read_openpose(file)
+        check_points(points, (tiny_archive.WIDTH, tiny_archive.HEIGHT), where=file)  # as stages do
+        return points
+
     def attempt(seed: int) -> Tried:
         rng = Random(seed)
         data = rng.choice(sheets)
@@ -141,9 +147,7 @@ def _start_sheets(lab: Lab) -> Attempt:
             )
             changed, what = _zipped(members | {name: inner}), f"{name}: {what}"
         file.write_bytes(changed)
-        return judged(
-            what, lambda: read_openpose(file), lambda points: _points_fault(points, right)
-        )
+        return judged(what, read, lambda points: _points_fault(points, right))
 
     return attempt
 
@@ -195,7 +199,9 @@ def _start_labels(lab: Lab) -> Attempt:
     def fault_of(labels: list[Any]) -> str:
         text = file.read_bytes().decode("utf-8-sig")
         rows = [
-            [int(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row
+            [float(cell) for cell in row]
+            for row in csv.reader(io.StringIO(text, newline=""))
+            if row
         ]
         return (
             ""
