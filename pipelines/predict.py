@@ -1,4 +1,4 @@
-"""Stage predict: a model -> probabilities of the validation and the test split."""
+"""Stage predict: a model -> probabilities of validation and test, and its scores on validation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import Split, read_edition
+from benchmark.evaluation.scores import write_scores
 from benchmark.inference.predict import predict
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmark.params.params import Params
 
-PREDICTED: tuple[Split, ...] = ("val", "test")
+PREDICTED: tuple[Split, ...] = ("test", "val")
 
 
 @click.command()
@@ -27,17 +28,24 @@ PREDICTED: tuple[Split, ...] = ("val", "test")
 @click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
 @click.option("--model", type=existing, required=True, help="Folder of the model.")
 @click.option("--out", type=path, required=True, help="Folder of the probabilities.")
+@click.option("--reports", type=path, required=True, help="Folder of the scores.")
 @stage
-def main(params: Params, name: str, index: Path, modality: Path, model: Path, out: Path) -> None:
-    """Average the softmax over all test views of each clip."""
+def main(
+    params: Params, name: str, index: Path, modality: Path, model: Path, out: Path, reports: Path
+) -> None:
+    """Average the softmax over all test views of each clip; score validation."""
     experiment = entry(params.experiments, "experiments", name)
     edition = read_edition(experiment.edition)
     clips = read_clips(index, edition)
     for split in PREDICTED:
-        probabilities = predict(model, modality, clips, split, params.recipes[experiment.recipe])
-        check_against(probabilities, clips.split(split), edition.classes)
-        write_probabilities(probabilities, out / f"{split}.parquet")
-        click.echo(f"wrote {out / split}.parquet: {len(probabilities)} clips")
+        of_split = clips.split(split)
+        found = predict(model, modality, clips, split, params.recipes[experiment.recipe])
+        check_against(found, of_split, edition.classes)
+        write_probabilities(found, out / f"{split}.parquet")
+        click.echo(f"wrote {out / split}.parquet: {len(found)} clips")
+        if split == "val":
+            scores = write_scores(found.aligned(of_split.ids), of_split.labels(), reports)
+            click.echo(f"top-1 {100 * scores.top1:.2f} % on {edition.title}, {split}")
 
 
 if __name__ == "__main__":

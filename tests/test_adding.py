@@ -175,7 +175,7 @@ def test_the_modality_is_packed_trained_on_shown_and_made(finished: Path, tmp_pa
     change(root, ("experiments",), {"moved": rgb | {"modality": "difference"}})
     videos = [*params["previews"]["mimic"]["videos"], "difference"]
     change(root, ("previews", "mimic"), {"videos": videos})
-    command(root, "dvc", "repro", "evaluate@moved", "previews@mimic")
+    command(root, "dvc", "repro", "predict@moved", "previews@mimic")
     clips = read_clips(root / "data/mimic/clips.parquet", read_edition("mimic"))
     packed = PackedVideos(root / "data/mimic/difference", clips)
     still = packed.read(clips.ids[0], np.array([0]))[0]

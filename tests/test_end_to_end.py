@@ -121,11 +121,11 @@ def test_a_second_clone_after_pull_shows_every_run(done: Path, tmp_path: Path) -
 def test_one_knob_of_one_experiment_reruns_that_experiment_only(done: Path) -> None:
     before = (done / "params.yaml").read_text("utf-8")
     change(done, ("experiments", "joint", "input"), {"sigma": 0.7})
-    asked = [f"evaluate@{name}" for name in KEPT if name != "rgb_joint"] + [
+    asked = [f"predict@{name}" for name in KEPT if name != "rgb_joint"] + [
         "merge_weights@merged_joint"
     ]
     found = ran(done, *asked)
-    assert {"train@joint", "predict@joint", "evaluate@joint"} <= set(found)
+    assert {"train@joint", "predict@joint"} <= set(found)
     assert "merge_weights@merged_joint" in found, "what starts from it"
     assert not {stage for stage in found if stage.endswith(("@rgb", "@swin_rgb"))}
     assert not {"synthesize@mimic", "index@mimic", "prepare@skeleton", "prepare@rgb"} & set(found)

@@ -136,7 +136,7 @@ def test_what_a_stage_runs_counts_for_it(key: str, path: str, code: dict[str, se
         ("index@mimic", "benchmark/modalities/packing.py"),
         ("fuse@convex", "submission/fusion/rules/stacking.py"),
         ("fuse@convex", "benchmark/models/recognizer.py"),
-        ("evaluate@joint", "benchmark/results/table.py"),
+        ("predict@joint", "benchmark/results/table.py"),
     ],
 )
 def test_what_others_run_does_not(key: str, path: str, code: dict[str, set[str]]) -> None:

@@ -1,4 +1,4 @@
-"""What stage evaluate writes of one system: metrics.json and predictions.csv; its calibration."""
+"""What stage predict writes of its scores: metrics.json and predictions.csv; calibration."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from benchmark.contracts.predictions import Probabilities
 
 NUM_BINS = 15
 """Equal-width bins of confidence, as in Guo et al. 2017."""
@@ -94,6 +96,21 @@ def all_scores(p: NDArray[np.floating], label: NDArray[np.int64]) -> Scores:
     # The same class as in `score`: of equal probabilities argmax takes the lower index, too.
     ece = calibration(p.max(axis=1), correctness(p, label)).ece
     return Scores(**metrics.model_dump(), ece=ece, n=len(label))
+
+
+def write_scores(found: Probabilities, label: NDArray[np.int64], folder: Path) -> Scores:
+    """Write metrics.json and predictions.csv of the clips of `found`; return the scores.
+
+    Args:
+        found: Probabilities of N clips.
+        label: True classes, int64 (N,), in the order of `found`.
+        folder: Where to write.
+    """
+    scores = all_scores(found.p, label)
+    write_metrics(scores, folder / "metrics.json")
+    table = predictions_csv(found.clip_id, found.p, label, found.classes)
+    write_text(folder / "predictions.csv", table)
+    return scores
 
 
 def write_metrics(scores: Scores, path: Path) -> None:

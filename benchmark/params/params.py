@@ -188,7 +188,7 @@ class Params(Strict):
     recipes: dict[Name, Recipe]
     """Training recipes."""
     experiments: dict[Name, Experiment]
-    """Networks to train: stages `train`, `predict` and `evaluate`."""
+    """Networks to train: stages `train` and `predict`."""
     merges: dict[Name, Merge]
     """Initial weights merged from two experiments: stage `merge_weights`."""
     pretrained: dict[Name, Pretrained]

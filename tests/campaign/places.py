@@ -21,7 +21,7 @@ QUICK = 60.0
 """Seconds within which a place is refused, if it is."""
 COMMANDS = (
     ("mgbench", "sync"),
-    ("dvc", "repro", "-s", "-f", "evaluate@joint"),
+    ("dvc", "repro", "-s", "-f", "fuse@uniform"),
     (
         "mgbench",
         "submit",

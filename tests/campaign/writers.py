@@ -156,7 +156,7 @@ def _prepare(lab: Lab, rng: Random) -> Tried:
 
 def _repro(lab: Lab, rng: Random) -> Tried:
     root = lab.copy("project")
-    stage = rng.choice(("evaluate@joint", "predict@joint", "prepare@skeleton", "fuse@convex"))
+    stage = rng.choice(("predict@joint", "prepare@skeleton", "fuse@convex"))
     outs = lab.outs(stage)
     forget(root, outs)
     command = ["dvc", "repro", "--no-run-cache", stage]
