@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from benchmark import doctor
+from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing, replacing_folder, write_text
 from benchmark.modalities import shards
 from benchmark.synthetic.work_folder import claim_work
@@ -162,3 +163,26 @@ def test_writers_of_one_folder_each_succeed_and_leave_one_whole(tmp_path: Path) 
     assert [writer.wait(120) for writer in writers] == [0, 0, 0]
     assert (folder / "a").read_text("utf-8") == (folder / "b").read_text("utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def _fails(how: str, path: Path) -> None:
+    try:
+        Path(path, "gone").read_text("utf-8")
+    except OSError:
+        if how == "ours":
+            raise FormatError("card.json", "is no card") from None
+        if how == "told":
+            raise RuntimeError("the library says it is fine") from None
+        raise RuntimeError("unexpected pos 576 vs 534")  # noqa: B904 - as torch does
+
+
+def test_only_what_a_library_hides_of_the_system_is_said_instead_of_its_own_error(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"out\.bin"), replacing(tmp_path / "out.bin"):
+        _fails("hidden", tmp_path)
+    with pytest.raises(FormatError, match="is no card"), replacing(tmp_path / "out.bin"):
+        _fails("ours", tmp_path)
+    with pytest.raises(RuntimeError, match="fine"), replacing(tmp_path / "out.bin"):
+        _fails("told", tmp_path)
+    assert not list(tmp_path.iterdir())

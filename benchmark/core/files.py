@@ -79,20 +79,21 @@ def _named(path: Path) -> Iterator[None]:
             error.filename = str(path)
         raise
     except Exception as error:
+        if isinstance(error, BenchmarkError):
+            raise  # it says already what is wrong, and with which file
         if (hidden := _behind(error)) is not None:
             raise OSError(hidden.errno, hidden.strerror, str(path)) from error
-        if isinstance(error, BenchmarkError) or shutil.disk_usage(path.parent).free > FULL:
+        if shutil.disk_usage(path.parent).free > FULL:
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def _behind(error: BaseException) -> OSError | None:
     """Find the system's error during whose handling a library raised its own."""
-    cause = error.__context__
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return cause
-        cause = cause.__context__
+    while error.__context__ is not None and not error.__suppress_context__:
+        error = error.__context__
+        if isinstance(error, OSError) and error.errno is not None:
+            return error
     return None
 
 
