@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
-from benchmark.core.schema import read_yaml
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import Edition
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
-from conftest import REPO, copy_code, mgbench
 from own_clips import CLASSES, FRAMES, JOINTS, write_folder
 
 pytestmark = pytest.mark.slow
@@ -282,128 +278,6 @@ def test_several_arrays_in_one_file_are_no_skeleton(root: Path, tmp_path: Path) 
         spec.prepare(root, own, clips, tmp_path / "skeleton", workers=1)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of the code: `edition new` writes beside the other editions."""
-    copy_code(tmp_path / "project")
-    shutil.copy(REPO / "params.yaml", tmp_path / "project")
-    return tmp_path / "project"
-
-
-def new(project: Path, name: str, source: Path) -> subprocess.CompletedProcess[str]:
-    here = {"PYTHONPATH": str(project)}
-    return mgbench(project, "edition", "new", name, "--from", str(source), more=here)
-
-
-def test_edition_new_writes_the_edition_and_links_the_folder(root: Path, project: Path) -> None:
-    done = new(project, "own", root)
-    assert done.returncode == 0, done.stderr
-    path = project / "benchmark/editions/own.yaml"
-    assert read_yaml(path, Edition) == edition(root)
-    assert (project / "data/raw/own").resolve() == root.resolve()
-    assert (project / "data/test_labels/own").is_dir()
-
-
-def test_edition_new_raises_the_version_only_when_something_changed(
-    root: Path, project: Path
-) -> None:
-    path = project / "benchmark/editions/own.yaml"
-    new(project, "own", root)
-    new(project, "own", root)
-    assert read_yaml(path, Edition).version == 1
-    with (root / "classes.txt").open("a", encoding="utf-8") as file:
-        file.write("jump\n")
-    new(project, "own", root)
-    assert read_yaml(path, Edition).version == 2
-    assert read_yaml(path, Edition).classes[-1] == "jump"
-
-
-def test_edition_new_keeps_what_was_written_by_hand(root: Path, project: Path) -> None:
-    path = project / "benchmark/editions/own.yaml"
-    new(project, "own", root)
-    text = path.read_text("utf-8")
-    a = text.index("groups:")
-    b = text.index("withheld:")
-    path.write_text(text[:a] + "groups: {hands: [0], head: [1, 2]}\n" + text[b:], "utf-8")
-    new(project, "own", root)
-    assert read_yaml(path, Edition).groups == {"hands": (0,), "head": (1, 2)}
-    assert read_yaml(path, Edition).version == 1
-
-
-def test_edition_new_links_to_where_the_clips_are_now(
-    root: Path, project: Path, tmp_path: Path
-) -> None:
-    link = project / "data/raw/own"
-    new(project, "own", root)
-    moved = root.rename(tmp_path / "moved")
-    assert not link.exists()
-    assert new(project, "own", moved).returncode == 0
-    assert link.resolve() == moved.resolve()
-    other = write_folder(tmp_path / "other")
-    assert new(project, "own", other).returncode == 0
-    assert link.resolve() == other.resolve()
-    link.unlink()
-    link.mkdir()
-    assert "holds other clips" in new(project, "own", other).stderr
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("imigue", "is a published edition"),
-        ("My-Clips", "not an edition"),
-        ("../x", "not an edition"),
-        ("paper", "other than default, foreign"),
-        ("foreign", "is not an edition name"),
-        ("miga2025", "is not an edition name"),
-        ("raw", "is not an edition name"),
-        ("x" * 51, "is not an edition name"),
-    ],
-)
-def test_edition_new_overwrites_no_published_edition(
-    root: Path, project: Path, name: str, message: str
-) -> None:
-    before = (project / "benchmark/editions/imigue.yaml").read_bytes()
-    done = new(project, name, root)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert (project / "benchmark/editions/imigue.yaml").read_bytes() == before
-
-
-def test_any_name_becomes_an_edition(root: Path, project: Path) -> None:
-    for name in ("mine", "true", "null", "openpose36", "x" * 50):
-        done = new(project, name, root)
-        assert done.returncode == 0, done.stderr
-        text = (project / f"params.{name}.yaml").read_text("utf-8")
-        params = YAML(typ="safe").load(text)
-        assert [*params["editions"], params["preset"], params["table"]["edition"]] == [name] * 3
-        layouts = {spec.get("layout", "own") for spec in params["modalities"].values()}
-        assert layouts == {"own"}
-    assert mgbench(project, "data", "check", "true", more={"PYTHONPATH": str(project)}).stdout
-
-
-def test_a_failed_edition_leaves_nothing_behind(root: Path, project: Path) -> None:
-    (project / "data/raw/mine").mkdir(parents=True)
-    (project / "data/raw/mine/note.txt").write_text("of somebody else", "utf-8")
-    before = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
-    assert "holds other clips" in new(project, "mine", root).stderr
-    shutil.copy(project / "params.yaml", project / "params.taken.yaml")
-    assert "is a preset 'taken' already" in new(project, "taken", root).stderr
-    (project / "params.taken.yaml").unlink()
-    after = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
-    assert after == before
-
-
-def test_an_absolute_path_is_refused_by_both_commands(root: Path, project: Path) -> None:
-    known, text = edition(root), (root / "clips.csv").read_text("utf-8")
-    absolute = text.replace("videos/train1", f"{root.resolve()}/videos/train1")
-    (root / "clips.csv").write_text(absolute, "utf-8")
-    message = "the video lies outside the folder; expected a path from the folder on"
-    assert message in fault(root, known)
-    assert message in new(project, "own", root).stderr
-    assert not (project / "benchmark/editions/own.yaml").exists()
-
-
 def test_whole_numbers_of_pandas_are_whole(root: Path) -> None:
     wanted = open_archive(root, edition(root)).read(excluded=(), workers=1)
     text = (root / "clips.csv").read_text("utf-8")
@@ -425,3 +299,9 @@ def test_a_class_name_with_a_control_character_is_named(odd: str, root: Path) ->
     (root / "classes.txt").write_text(f"wave\nno{odd}d\nstill\n", "utf-8")
     with pytest.raises(ArchiveError, match=r"classes\.txt: a class name holds a control character"):
         describe("own", root)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_any_system_are_class_names(end: str, root: Path) -> None:
+    (root / "classes.txt").write_bytes(end.join((*CLASSES, "")).encode())
+    assert edition(root).classes == CLASSES

@@ -85,16 +85,8 @@ def test_openpose_s_points_are_known_by_their_number(root: Path, tmp_path: Path)
     )
     rng = np.random.default_rng(0)
     for path in (root / "skeletons").iterdir():
-        np.save(
-            path,
-            rng.uniform(0.2, 1, (9, 137, 3)).astype(np.float32)
-            * np.float32(
-                300.0,
-            ),
-        )
-        points = np.load(path)
-        points[..., 2] /= 300
-        np.save(path, points)
+        points = rng.uniform(0.2, 1, (9, 137, 3)) * (300, 300, 1)
+        np.save(path, points.astype(np.float32))
     clips, edition = read(root), describe("own", root)
     spec = SKELETON.model_copy(update={"layout": "openpose36"})
     spec.prepare(root, edition, clips, tmp_path / "out", workers=1)
@@ -118,6 +110,8 @@ def test_what_needs_pictures_says_so(root: Path, tmp_path: Path) -> None:
         ("clips.csv", "train0-0,", "train0-7,", r"line 2.*no skeleton of this clip"),
         ("clips.csv", "subject", "start_frame", "wrong columns; expected clip_id, split, label"),
         ("skeleton.yaml", "fps: 15", "fps: 0", "fps"),
+        ("skeleton.yaml", "pairs: [[left hand, right hand], [left foot, right foot]]\n", "",
+         "pairs: missing"),
         ("skeleton.yaml", "joints: [head, left hand, right hand, left foot, right foot]",
          "joints: openpose137", "openpose137 has its own edges"),
     ],

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import pytest
@@ -271,8 +271,8 @@ def test_a_checkpoint_that_was_half_written_leaves_the_one_before(
     checkpoints = Checkpoints(tmp_path, "x", {"seed": "1"})
     checkpoints.save(Progress(epoch=1), {"model": torch.ones(3)})
 
-    def half(state: object, work: Path) -> None:
-        work.write_bytes(b"half")
+    def half(state: object, file: BinaryIO) -> None:
+        file.write(b"half")
         raise SystemExit
 
     monkeypatch.setattr(checkpoint.torch, "save", half)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -144,7 +145,7 @@ def read_classes(root: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise ArchiveError(path, "no such file", expected="one class name per line")
     # Not `splitlines`, which also ends a line at characters that no editor shows as an end.
-    lines = read_text(path).replace("\r\n", "\n").split("\n")
+    lines = re.split(r"\r\n|\r|\n", read_text(path))
     try:
         names = [in_one_line(line.strip()) for line in lines if line.strip()]
     except ValueError as error:

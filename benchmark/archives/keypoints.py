@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -180,12 +180,7 @@ class Arrays:
         if clip.clip_id not in self.files:
             raise ArchiveError(f"skeletons/{clip.clip_id}.npy", "no such file")
         file = self.files[clip.clip_id]
-        with file.local() as path:
-            try:
-                points = load_array(path)
-            except ValueError as error:
-                found = what_is(path, error)
-                raise ArchiveError(file, "not a readable array", found=found) from None
+        points = _loaded(file)
         _check_array(points, (clip.frames, self.num_points, 3), file)
         check_points(points, (clip.width, clip.height), where=file)
         return points
@@ -197,18 +192,22 @@ def array_shape(file: RawFile) -> tuple[int, ...]:
     Raises:
         ArchiveError: The file is not a single array.
     """
+    return _loaded(file, "r").shape
+
+
+def _loaded(file: RawFile, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
     with file.local() as path:
         try:
-            points = load_array(path, "r")
+            points = load_array(path, mmap_mode)
         except ValueError as error:
             found = what_is(path, error)
             raise ArchiveError(file, "not a readable array", found=found) from None
-    return np.shape(points) if isinstance(points, np.ndarray) else ()
-
-
-def _check_array(points: object, shape: tuple[int, ...], file: RawFile) -> None:
     if not isinstance(points, np.ndarray):
         raise ArchiveError(file, "not a single array", found="an archive of arrays (npz)")
+    return points
+
+
+def _check_array(points: NDArray[Any], shape: tuple[int, ...], file: RawFile) -> None:
     if points.dtype != np.float32 or points.shape != shape:
         raise ArchiveError(
             file,

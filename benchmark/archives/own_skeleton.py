@@ -44,6 +44,8 @@ class OwnSkeleton(Strict):
             if self.edges or self.pairs:
                 raise ValueError("openpose137 has its own edges and pairs: leave them out")
             return self
+        if missing := sorted({"edges", "pairs"} - self.model_fields_set):
+            raise ValueError(f"{' and '.join(missing)}: missing; named joints need them")
         if len(set(self.joints)) != len(self.joints):
             raise ValueError("two joints have the same name")
         for kind, ends in (("edges", self.edges), ("pairs", self.pairs)):

@@ -166,10 +166,11 @@ def _scan_video(job: _Job, *, layout: Layout | None) -> VideoScan:
         for clip, points in pairs:
             points_of[clip.clip_id] = points[:, list(layout.points)] if layout else points
     samples: list[SampleFrame] = []
-    info = VideoInfo(first.width, first.height, first.fps, first.frames)
     with faults.collected():
         samples = _samples(job.file, job.chosen, points_of)
-    if job.file is not None:
+    if job.file is None:
+        info = VideoInfo(first.width, first.height, first.fps, first.frames)
+    else:
         info = probe_raw(job.file, excluded=True)  # damage is among the faults by now
     unseen = np.zeros(len(layout.points) if layout else 0, np.int64)
     for points in points_of.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmark.archives.folder import SKELETON, read_own_clips
-from benchmark.archives.own_skeleton import read_own_layout, recording_of
+from benchmark.archives.own_skeleton import read_own_skeleton
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
@@ -14,6 +14,7 @@ from benchmark.presets.edit import keep_experiments, keep_only, read_document, w
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.archives.own_skeleton import OwnSkeleton
     from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Params
@@ -45,16 +46,17 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
         ManyFaults: clips.csv is not valid.
     """
     has_test = any(row.split == "test" for row in read_own_clips(clips))
+    skeleton = clips / SKELETON
+    given = read_own_skeleton(skeleton) if skeleton.is_file() else None
     modalities = [
         name for name, spec in params.modalities.items()
-        if spec.edition == params.table.edition and _is_supported(spec, clips)
+        if spec.edition == params.table.edition and _is_supported(spec, given)
     ]  # fmt: skip
     kept = _trainable(params, modalities)
     document = read_document(base)
     document.ca.comment = None  # the head of `base`; HEAD replaces it
     document["preset"] = edition
-    skeleton = clips / SKELETON
-    openpose = skeleton.is_file() and read_own_layout(skeleton) is None
+    openpose = given is not None and given.joints == "openpose137"
     layout: LayoutName = "openpose36" if openpose else "own"
     _set_data(document, edition, modalities, layout)
     _set_members(document, kept)
@@ -73,12 +75,11 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     return kept
 
 
-def _is_supported(spec: Modality, clips: Path) -> bool:
-    """Tell whether the folder of clips holds what a modality is made from."""
-    if recording_of(clips) is not None:
-        return isinstance(spec, SkeletonModality)
-    has_skeletons = (clips / SKELETON).is_file()
-    return has_skeletons or not isinstance(spec, SkeletonModality | PersonCropModality)
+def _is_supported(spec: Modality, given: OwnSkeleton | None) -> bool:
+    """Tell whether the folder holds what a modality is made from; `given` are its skeletons."""
+    if given is None:
+        return not isinstance(spec, SkeletonModality | PersonCropModality)
+    return given.without_videos is None or isinstance(spec, SkeletonModality)
 
 
 def _set_members(document: Any, kept: list[str]) -> None:
