@@ -37,6 +37,7 @@ SelectTypeParameters=CR_CPU
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=2000 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES State=UP OverSubscribe=FORCE:8
 """
+PASSWORD = "hunter2-of-the-tests"
 SSHD = """\
 Port {port}
 ListenAddress 127.0.0.1
@@ -140,3 +141,52 @@ def ssh_server(root: Path) -> Iterator[list[str]]:
 def _answers(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def postgres(root: Path) -> Iterator[str]:
+    """Run a PostgreSQL server with an empty database; yields its address, with a password."""
+    needs("initdb", "postgres", "createdb")
+    root.mkdir()
+    # It refuses to run as root: as Debian's own user for it, who must reach the folder.
+    as_user = []
+    if os.getuid() == 0:
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        shutil.chown(root, "postgres", "postgres")
+        for folder in root.resolve().parents[:-2]:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    (root / "password").write_text(PASSWORD)
+    (root / "password").chmod(0o644)
+    data, (port,) = root / "data", free_ports(1)
+    init = ["initdb", "-D", str(data), "-A", "scram-sha-256", "-U", "mlflow"]
+    init += [f"--pwfile={root / 'password'}", "--no-sync"]
+    subprocess.run([*as_user, *init], check=True, stdout=subprocess.DEVNULL)
+    serve = ["postgres", "-D", str(data), "-p", str(port), "-k", str(root), "-F"]
+    with _running([*as_user, *serve]):
+        wait_until(lambda: _answers(port), "postgres")
+        create = ["createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "runs"]
+        secret = os.environ | {"PGPASSWORD": PASSWORD}
+        wait_until(lambda: subprocess.run(create, env=secret, check=False).returncode == 0, "it")
+        yield f"postgresql+psycopg2://mlflow:{PASSWORD}@127.0.0.1:{port}/runs"
+
+
+@contextmanager
+def object_store() -> Iterator[dict[str, str]]:
+    """An S3 server in memory with a bucket; yields the environment of its clients."""
+    server = pytest.importorskip("moto.server", reason="needs moto (make extras)")
+    boto3 = pytest.importorskip("boto3")
+    running = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    running.start()
+    _, port = running.get_host_and_port()
+    url = f"http://127.0.0.1:{port}"
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": PASSWORD}
+    try:
+        client = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="key",
+            aws_secret_access_key=PASSWORD,
+        )  # fmt: skip
+        client.create_bucket(Bucket="store")
+        yield keys | {"AWS_ENDPOINT_URL": url, "MLFLOW_S3_ENDPOINT_URL": url,
+                      "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
+    finally:
+        running.stop()
