@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pipelines._start import INTERRUPTED, follow_starter, interrupt
+from pipelines._start import INTERRUPTED, follow_starter, interrupt, is_command
 
 import errno
 import functools
 import logging
+import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +19,7 @@ import click
 from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.core.files import braces_fault, name_fault
 from benchmark.params.params import read_params
+from benchmark.runtime.parallel import is_helper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,9 +64,37 @@ def stage(function: Callable[..., None]) -> Callable[..., None]:
         signal.signal(signal.SIGTERM, _stop)
         with mistakes_shown():
             _refuse(braces_fault(Path.cwd()))  # DVC would run the stage, then fail
-            function(read_params(PARAMS), *args, **kwargs)
+            with _under_dvc():
+                function(read_params(PARAMS), *args, **kwargs)
 
     return run
+
+
+@contextmanager
+def _under_dvc() -> Iterator[None]:
+    """Keep other hosts and a second process of this stage out, and note how long it takes.
+
+    What DVC does not run, a user did by hand, and may do as often as wished.
+    """
+    stage = os.environ.get("DVC_STAGE")
+    if stage is None or not _is_first():
+        yield
+        return
+    from pipelines.scale.launch import LAUNCHED
+    from pipelines.scale.state import one_host, only_one, record_seconds
+
+    with ExitStack() as stack:
+        if LAUNCHED not in os.environ:
+            stack.enter_context(one_host())
+        stack.enter_context(only_one(stage))
+        yield
+        record_seconds(stage)
+
+
+def _is_first() -> bool:
+    """Tell whether no other process leads this one: rank 0, and no helper."""
+    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
+    return rank == "0" and not is_helper()
 
 
 @contextmanager
@@ -118,3 +148,20 @@ def entry(section: Mapping[str, Any], kind: str, name: str) -> Any:
         names = ", ".join(section) or "none"
         raise ParamsError(PARAMS, f"no entry '{name}' in {kind}", expected=f"one of {names}")
     return section[name]
+
+
+def _launch() -> None:
+    """Let another machine do the work, if launch.yaml says so, before anything heavy is loaded."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if "DVC_STAGE" not in os.environ or spec is None or not is_command():
+        return
+    from pipelines.scale import launch
+
+    if launch.is_wanted():
+        with mistakes_shown():
+            code = launch.launch_stage(spec.name, sys.argv[1:])
+        if code is not None:
+            sys.exit(code)
+
+
+_launch()

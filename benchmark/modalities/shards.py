@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
+import time
 from collections import Counter
 from functools import partial
 from importlib.metadata import version
@@ -21,7 +22,7 @@ from benchmark.archives.union import open_archive
 from benchmark.core.errors import FaultList
 from benchmark.core.files import replacing, write_text
 from benchmark.data.manifest import ManifestRow
-from benchmark.runtime.parallel import map_in_processes
+from benchmark.runtime.parallel import claimed, is_helper, map_in_processes
 from benchmark.tracking.provenance import digest_of
 
 if TYPE_CHECKING:
@@ -118,11 +119,15 @@ def make_shards(
 
     Raises:
         ManyFaults: After all shards were tried.
+        SystemExit: This process only helps, and nothing is left to make.
     """
     work.mkdir(parents=True, exist_ok=True)
-    todo = [shard for shard in shards if _made(shard, work) is None]
     make = partial(_make, write=write, work=work)
-    map_in_processes(make, todo, what=what, workers=workers, do=do)
+    while todo := [shard for shard in shards if _made(shard, work) is None]:
+        if not any(map_in_processes(make, todo, what=what, workers=workers, do=do)):
+            time.sleep(1)  # other processes make the rest
+    if is_helper():
+        raise SystemExit
     return [row for shard in shards for row in _made(shard, work) or []]
 
 
@@ -164,8 +169,13 @@ def _made(shard: Shard, work: Path) -> list[ManifestRow] | None:
         return None
 
 
-def _make(shard: Shard, *, write: Write, work: Path) -> None:
-    _sidecar(shard, work).unlink(missing_ok=True)  # first: it may belong to an older file
-    with replacing(work / shard.name) as path:
-        rows = write(shard, path)
-    write_text(_sidecar(shard, work), json.dumps({"key": shard.key, "rows": rows}))
+def _make(shard: Shard, *, write: Write, work: Path) -> bool:
+    """Make a shard unless another process does; return whether this one did."""
+    with claimed(work / shard.name) as mine:
+        if not mine or _made(shard, work) is not None:
+            return mine
+        _sidecar(shard, work).unlink(missing_ok=True)  # first: it may belong to an older file
+        with replacing(work / shard.name) as path:
+            rows = write(shard, path)
+        write_text(_sidecar(shard, work), json.dumps({"key": shard.key, "rows": rows}))
+    return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -19,10 +20,13 @@ from benchmark.runtime.seeding import keep_freed_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
+    from pathlib import Path
     from types import FrameType
 
     import torch
 
+HELPER = "MGBENCH_HELPER"
+"""Set in a process that makes pieces of a work, and leaves it to another one to join them."""
 PROCESSES_PER_GPU = 3
 """While one process decodes or encodes video, another computes."""
 SECONDS_TO_CLEAN_UP = 20
@@ -67,6 +71,26 @@ def network_workers() -> int:
     if torch.cuda.is_available():
         return min(usable_cores(), PROCESSES_PER_GPU * torch.cuda.device_count())
     return usable_cores()
+
+
+def is_helper() -> bool:
+    """Tell whether this process only makes pieces."""
+    return HELPER in os.environ
+
+
+@contextmanager
+def claimed(piece: Path) -> Iterator[bool]:
+    """Yield whether this process has `piece` for itself, among all that share out one work.
+
+    They may be on several hosts of one disk. The system frees what a dead one held.
+    """
+    with piece.with_name(f".{piece.name}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def map_in_processes(

@@ -234,7 +234,13 @@ def experiment_id(store: Store, name: str) -> str:
             experiment = store.client.get_experiment_by_name(name)
             if experiment is None:
                 location = None if store.home is None else f"{escaped(store.home)}/artifacts/{name}"
-                return store.client.create_experiment(name, location)
+                try:
+                    return store.client.create_experiment(name, location)
+                except StoreError:
+                    # On a server, which has no lock of ours, another machine may have been faster.
+                    experiment = store.client.get_experiment_by_name(name)
+                    if experiment is None:
+                        raise
     if experiment.lifecycle_stage == "deleted":
         store.client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id

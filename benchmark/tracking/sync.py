@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import platform
+import random
 import re
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel
@@ -35,12 +39,14 @@ log = logging.getLogger(__name__)
 
 RUNS = "runs"
 RESTORING = "restoring"
-"""Tag of a run that is being written. A run that keeps it was interrupted and is thrown away."""
+"""Tag of a run that is being written: its key and the `Writer`. A run that keeps it was interrupted
+and is thrown away."""
 MODELS = "models/"
 LINKED = "dvc.model"
 """Tag of a run whose model the UI shows: DVC's hash of that model."""
 SYNC_SECONDS = 600
 """How long a sync waits for another one, which may be filling an empty store."""
+WAIT_SECONDS = 2.0
 MODEL_PARAMS = ("edition", "modality.kind", "backbone.kind", "init_from", "recipe.name")
 """Parameters of the run that the UI shows beside its model."""
 
@@ -91,7 +97,9 @@ def sync(root: Path, *, lock: Path) -> SyncReport:
         for path, records in files.items():
             created += _create_missing(store, root, records, shown, {"restored": "true"})
             for record in records:
-                run, outputs = shown[record.run_key], hashes.get(path, {})
+                run, outputs = shown.get(record.run_key), hashes.get(path, {})
+                if run is None:  # another machine writes it
+                    continue
                 deleted += not run.active
                 if run.active:
                     _tag(store, run, outputs)
@@ -120,9 +128,8 @@ def _shown_runs(store: Store) -> dict[str, ShownRun]:
         active = run.info.lifecycle_stage == "active"
         if "run_key" in tags:
             shown[tags["run_key"]] = ShownRun(run.info.run_id, tags, run.info.status, active)
-        elif RESTORING in tags and active and store.home:
-            # We hold the lock, so no process of this machine is writing it. On a server another
-            # machine may be.
+        elif RESTORING in tags and active and (store.home or _is_left(tags[RESTORING])):
+            # We hold the lock of a store of our own, so no other process is writing to it.
             log.warning("run '%s' is incomplete: writing it again", run.info.run_name)
             store.client.delete_run(run.info.run_id)
     return shown
@@ -148,11 +155,16 @@ def _create_missing(
     for record in records:
         run = shown.get(record.run_key)
         if run is None:
-            extra = {**tags, RESTORING: record.run_key}
+            extra = {**tags, RESTORING: _writing(record)}
             # MLflow knows a parent by its own run id, which differs from store to store.
+            if record.parent_key and record.parent_key not in shown:
+                continue  # another machine writes the parent, and this one after it
             if record.parent_key:
                 extra["mlflow.parentRunId"] = shown[record.parent_key].run_id
-            run = ShownRun(create(store, record, extra), {}, "RUNNING")
+            run_id = _create_alone(store, record, extra)
+            if run_id is None:
+                continue
+            run = ShownRun(run_id, {}, "RUNNING")
         # A run that has a record has finished: the store failed before it saw the end.
         elif not run.active or run.status == record.status:
             continue
@@ -163,8 +175,49 @@ def _create_missing(
     return written
 
 
+def _create_alone(store: Store, record: RunRecord, tags: Mapping[str, str]) -> str | None:
+    """Create a run; None if another machine does the same on the server.
+
+    A server has no lock. But of two that create the same run and then look, at least the later one
+    sees the other, and takes its own back. If both do, chance decides who tries again first.
+    """
+    while True:
+        run_id = create(store, record, tags)
+        if store.home or not _others(store, record, run_id):
+            return run_id
+        store.client.delete_run(run_id)
+        time.sleep(random.uniform(0, WAIT_SECONDS))
+        if _others(store, record, run_id):
+            return None
+
+
+def _others(store: Store, record: RunRecord, own: str) -> bool:
+    """Tell whether a run of the same record is on the server beside our own."""
+    key = record.run_key
+    for run in search(store, "", record.experiment):
+        tags = run.data.tags
+        same = tags.get("run_key") == key or tags.get(RESTORING, "").split(" ")[0] == key
+        if same and run.info.run_id != own:
+            return True
+    return False
+
+
+def _writing(record: RunRecord) -> str:
+    return f"{record.run_key} {platform.node()} {os.getpid()} {time.time():.0f}"
+
+
+def _is_left(tag: str) -> bool:
+    """Tell whether the writer of a run on a server is gone: a dead process, or one of long ago."""
+    import psutil  # not at the top: leftovers are rare
+
+    _, host, process, since = tag.split(" ")
+    if host == platform.node():
+        return not psutil.pid_exists(int(process))
+    return time.time() - float(since) > SYNC_SECONDS
+
+
 def _fill(store: Store, root: Path, record: RunRecord, run_id: str) -> None:
-    tags = {**record.tags, RESTORING: record.run_key}
+    tags = {**record.tags, RESTORING: _writing(record)}
     write(store, run_id, points=record.metrics, params=record.params, tags=tags)
     attach(store, run_id, root, record.artifacts)
     if record.table is not None:

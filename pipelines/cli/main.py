@@ -20,6 +20,7 @@ from pipelines.cli.experiment import experiment, profile
 from pipelines.cli.modality import modality
 from pipelines.cli.predict import predict
 from pipelines.cli.preset import preset
+from pipelines.cli.scale import graph, plan, run
 from pipelines.cli.scores import evaluate, fuse, scores
 from pipelines.cli.submit import submit
 from pipelines.cli.weights import weights
@@ -32,7 +33,7 @@ BRING_BACK = (
     " restore them; an experiment with 'mlflow experiments restore'"
 )
 SECTIONS = {
-    "Project": ("doctor", "status", "results", "ui", "sync"),
+    "Project": ("doctor", "status", "run", "plan", "graph", "results", "ui", "sync"),
     "Data": ("data", "edition", "modality", "weights"),
     "Training": ("experiment", "preset", "profile", "zoo"),
     "Scores and submissions": ("evaluate", "fuse", "scores", "submit"),
@@ -63,8 +64,8 @@ def main() -> None:
 
 
 for _command in (
-    data, doctor, edition, evaluate, experiment, fuse, modality, predict, preset, profile, scores,
-    submit, weights, zoo,
+    data, doctor, edition, evaluate, experiment, fuse, graph, modality, plan, predict, preset,
+    profile, run, scores, submit, weights, zoo,
 ):  # fmt: skip
     main.add_command(_command)
 

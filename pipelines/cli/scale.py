@@ -1,0 +1,115 @@
+"""Commands `graph`, `run` and `plan`: stages side by side."""
+
+from __future__ import annotations
+
+from pipelines._stage import PARAMS, mistakes_shown
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.schema import load_yaml
+from pipelines.scale.graph import makefile, read_graph
+from pipelines.scale.launch import TABLE
+from pipelines.scale.plan import schedule
+from pipelines.scale.run import clock
+from pipelines.scale.run import run as run_stages
+from pipelines.scale.state import read_seconds
+
+
+@click.command()
+@click.option("--make", "as_make", is_flag=True, help="Write a makefile of all stages.")
+def graph(as_make: bool) -> None:
+    """Print each stage and the stages that it waits for, as DVC sees them."""
+    with mistakes_shown():
+        upstream = read_graph(Path.cwd(), stale=False).upstream
+    if as_make:
+        click.echo(makefile(upstream, upstream), nl=False)
+        return
+    for stage, before in upstream.items():
+        click.echo(f"{stage}: {' '.join(before)}".rstrip(": "))
+
+
+@click.command()
+@click.option("-j", "--jobs", default=2, show_default=True, help="Stages at once.")
+def run(jobs: int) -> None:
+    """Run the stages that are out of date, side by side; 'dvc repro' runs one after the other.
+
+    launch.yaml says where heavy ones run: docs/scale.md.
+    """
+    from benchmark.params.params import read_params
+
+    with mistakes_shown():
+        read_params(PARAMS)  # a broken params.yaml gets our message instead of DVC's
+        code = run_stages(read_graph(Path.cwd()), jobs)
+    sys.exit(code)
+
+
+@click.command()
+@click.option("--gpus", "slots", default=1, show_default=True, help="Heavy stages at once.")
+@click.option(
+    "--assume", multiple=True, metavar="STAGE=HOURS",
+    help="Hours of a stage, or of a kind of stages, that never ran here.",
+)  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="Every stage, not only those out of date.")
+def plan(slots: int, assume: tuple[str, ...], everything: bool) -> None:
+    """Tell how long the stages take on so many GPUs, and how much disk they fill."""
+    with mistakes_shown():
+        stages = read_graph(Path.cwd(), stale=not everything)
+        todo = list(stages.upstream) if everything else stages.to_run()
+        seconds = _durations(todo, assume)
+        free = [stage for stage in todo if _kind(stage) not in load_yaml(TABLE)]
+        found = schedule(stages.upstream, todo, seconds, slots=slots, free=free)
+    for kind, count in Counter(map(_kind, todo)).items():
+        spent = sum(seconds[stage] for stage in todo if _kind(stage) == kind)
+        click.echo(f"{kind:<16} {count:>5} stages {clock(spent):>10}")
+    click.echo(f"one after the other: {clock(found.total)}")
+    gain = (
+        f"{found.total / found.makespan:.2f} times as fast" if found.makespan else "nothing to do"
+    )
+    click.echo(f"on {slots} slots: {clock(found.makespan)}, {gain}")
+    click.echo(f"critical path: {clock(found.length)}, {' -> '.join(found.path)}")
+    click.echo(f"disk: {_gib():.2f} GiB of results, as dvc.lock records them")
+
+
+def _kind(stage: str) -> str:
+    return stage.partition("@")[0]
+
+
+def _durations(todo: list[str], assume: tuple[str, ...]) -> dict[str, float]:
+    """Return the seconds of every stage: assumed for itself, recorded, or assumed for its kind."""
+    known, assumed = read_seconds(), dict[str, float]()
+    for text in assume:
+        name, _, hours = text.partition("=")
+        try:
+            assumed[name] = 3600 * float(hours)
+        except ValueError:
+            raise BenchmarkError("--assume", f"'{text}'", expected="STAGE=HOURS") from None
+    found, missing = {}, []
+    for stage in todo:
+        kinds = (assumed.get(stage), known.get(stage), assumed.get(_kind(stage)))
+        given = [value for value in kinds if value is not None]
+        if given:
+            found[stage] = given[0]
+        else:
+            missing.append(stage)
+    if missing:
+        raise BenchmarkError(
+            "plan",
+            f"nothing is known of {len(missing)} stages: {', '.join(missing[:6])}",
+            expected="stages that ran here once",
+            do="Say how long they take, as in --assume train=2.5",
+        )
+    return found
+
+
+def _gib() -> float:
+    lock = Path("dvc.lock")
+    stages = load_yaml(lock)["stages"] if lock.is_file() else {}
+    return (
+        sum(out.get("size", 0) for stage in stages.values() for out in stage.get("outs", ()))
+        / 2**30
+    )

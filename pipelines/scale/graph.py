@@ -1,0 +1,105 @@
+"""DVC's graph: which stages there are, what each waits for, and which are out of date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.schema import load_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+STEP = "STEP"
+"""Variable of the makefile: a command that `mgbench run` puts before each recipe."""
+
+
+class Graph(NamedTuple):
+    """The stages in the order in which a plain `dvc repro` runs them."""
+
+    upstream: dict[str, tuple[str, ...]]
+    """Stage -> the stages that it reads from directly."""
+    stale: frozenset[str]
+    """Stages that are out of date by themselves."""
+
+    def to_run(self) -> list[str]:
+        """Return the stages that are out of date, and all that depend on one, in order."""
+        run: dict[str, None] = {}
+        for stage, before in self.upstream.items():
+            if stage in self.stale or any(name in run for name in before):
+                run[stage] = None
+        return list(run)
+
+
+def read_graph(root: Path, *, stale: bool = True) -> Graph:
+    """Ask DVC for its graph and, unless `stale` is False, for what is out of date.
+
+    Raises:
+        BenchmarkError: dvc.yaml or dvc.lock is not valid, another program holds DVC's lock, or this
+            is no project of DVC.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo.reproduce import plan_repro
+
+    try:
+        return _read_graph(root, stale, plan_repro)
+    except DvcException as error:
+        raise BenchmarkError("DVC", str(error), do="'dvc status' says more") from error
+
+
+def _read_graph(root: Path, stale: bool, plan_repro: Any) -> Graph:
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        with repo.lock:
+            graph = repo.index.graph
+            order = plan_repro(graph)
+            upstream = {
+                stage.addressing: tuple(before.addressing for before in graph.successors(stage))
+                for stage in order
+            }
+        changed: Mapping[str, Any] = repo.status() if stale else {}
+    return Graph(upstream, frozenset(changed))
+
+
+def makefile(upstream: Mapping[str, Iterable[str]], stages: Iterable[str]) -> str:
+    """Write the makefile of some stages; those that are not among them count as done.
+
+    Names of stages are letters, digits, `_` and `@`, which mean nothing to make.
+    """
+    names = list(stages)
+    among = set(names)
+    lines = [f".PHONY: all {' '.join(names)}", f"all: {' '.join(names)}"]
+    for name in names:
+        before = " ".join(stage for stage in upstream[name] if stage in among)
+        lines += [f"{name}: {before}".rstrip(), f"\t@$({STEP}) dvc --wait-for-lock repro -s $@"]
+    return "\n".join(lines) + "\n"
+
+
+def recorded(root: Path) -> list[str]:
+    """Return the stages of dvc.lock, in its order."""
+    lock = root / "dvc.lock"
+    return list(load_yaml(lock)["stages"]) if lock.is_file() else []
+
+
+def order_lock(root: Path, before: list[str], order: list[str]) -> None:
+    """Order dvc.lock as a plain `dvc repro` would have: new stages last, in the order of the graph.
+
+    Side by side, stages are recorded as they end.
+
+    Args:
+        root: The project.
+        before: Stages that it had before.
+        order: All stages, as a plain `dvc repro` runs them.
+    """
+    from dvc.repo import Repo
+    from dvc.utils.serialize import modify_yaml
+
+    now = recorded(root)
+    wanted = [*(s for s in before if s in now), *(s for s in order if s not in before and s in now)]
+    if now == wanted:
+        return
+    with Repo(str(root)) as repo, repo.lock, modify_yaml(root / "dvc.lock") as lock:
+        for stage in wanted:
+            lock["stages"].move_to_end(stage)

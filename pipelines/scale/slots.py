@@ -1,0 +1,71 @@
+"""Slots: GPUs of this host or other hosts, each for one job at a time, by file locks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmark.core.errors import ParamsError
+from pipelines.scale.launchers import Slots, Ssh
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from pipelines.scale.launchers import Job
+
+SLOTS = "MGBENCH_SLOTS"
+
+
+class Taken(NamedTuple):
+    """What a job gets with its slots."""
+
+    environment: dict[str, str]
+
+
+def take(launcher: Any, job: Job, stack: ExitStack) -> Taken | None:
+    """Take free slots until `stack` closes; None if too few are free now.
+
+    Args:
+        launcher: Whose slots; most have none, and take what comes.
+        job: What needs them.
+        stack: Holds the locks. All projects of this user on this host share them.
+
+    Raises:
+        ParamsError: The job needs more than there are.
+    """
+    if isinstance(launcher, Slots):
+        slots, count = launcher.gpus, job.needs.gpus
+    elif isinstance(launcher, Ssh):
+        slots, count = launcher.hosts, 1
+    else:
+        return Taken({})
+    if count > len(slots):
+        raise ParamsError(
+            "launch.yaml", f"{job.name} needs {count} slots; there are {len(slots)}"
+        )  # fmt: skip
+    free: list[str] = []
+    for slot in slots:
+        if len(free) < count and _locked(slot, stack):
+            free.append(slot)
+    if len(free) < count:
+        stack.close()  # all or none: two jobs with half of what they need would wait for ever
+        return None
+    names = ",".join(free)
+    variable = "CUDA_VISIBLE_DEVICES" if isinstance(launcher, Slots) else SLOTS
+    return Taken({variable: names})
+
+
+def _locked(slot: str, stack: ExitStack) -> bool:
+    folder = Path(tempfile.gettempdir()) / f"mgbench-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = (folder / slot.replace("/", "_")).open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    stack.enter_context(file)
+    return True

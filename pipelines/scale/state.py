@@ -1,0 +1,116 @@
+"""The folder `.run`, which Git and DVC ignore: locks, logs and durations of stages."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.core.errors import BenchmarkError
+from benchmark.core.files import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(".run")
+LOCKS, LOGS, SECONDS = FOLDER / "locks", FOLDER / "logs", FOLDER / "seconds"
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def this_host() -> str:
+    """Return name and boot of this machine: a name alone may be given twice."""
+    boot = BOOT.read_text("utf-8").strip() if BOOT.is_file() else ""
+    return f"{platform.node()} {boot}".strip()
+
+
+@contextmanager
+def one_host() -> Iterator[None]:
+    """Refuse to work beside another host that runs DVC in the same folder.
+
+    DVC's own lock names a process without its host: another host would take it for the lock of a
+    dead process, and remove it. This lock is the system's, and ends with its process.
+
+    Raises:
+        BenchmarkError: Another host holds it.
+    """
+    path = Path(".dvc/tmp/host")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        with _told(path):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(file, fcntl.LOCK_SH)
+            else:
+                file.truncate(0)
+                file.write(this_host())
+                file.flush()
+                fcntl.flock(file, fcntl.LOCK_SH)
+        file.seek(0)
+        if (holder := file.read()) != this_host():
+            raise BenchmarkError(
+                "project",
+                f"host '{holder.split(' ')[0]}' runs DVC in this folder",
+                expected="one host at a time: DVC's locks know no hosts",
+                do="Wait for it, or let that host start commands on this one (launch.yaml)",
+            )
+        yield
+
+
+@contextmanager
+def only_one(stage: str) -> Iterator[None]:
+    """Refuse a second process of one stage, as of a job that outlived its DVC.
+
+    Raises:
+        BenchmarkError: There is one; the message says where.
+    """
+    path = LOCKS / stage
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        with _told(path):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise BenchmarkError(
+                    f"stage {stage}",
+                    f"already runs: {file.read() or 'another process'}",
+                    do="Wait for it, or end it",
+                ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        yield
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        do = "Mount the disk with locks (NFS 4, Lustre with 'flock')"
+        raise BenchmarkError(path, f"cannot be locked: {error.strerror}", do=do) from error
+
+
+def record_seconds(stage: str) -> None:
+    """Note how long a stage took: the life of this process so far."""
+    import psutil  # not at the top: most commands need it not
+
+    seconds = time.time() - psutil.Process().create_time()
+    write_text(SECONDS / stage, json.dumps({"seconds": round(seconds, 2)}) + "\n")
+
+
+def read_seconds() -> dict[str, float]:
+    """Return how long each stage took when it last ran here."""
+    found = {}
+    for path in SECONDS.glob("*") if SECONDS.is_dir() else ():
+        if not path.name.startswith("."):
+            found[path.name] = float(json.loads(path.read_text("utf-8"))["seconds"])
+    return found

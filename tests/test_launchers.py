@@ -1,0 +1,285 @@
+"""launch.yaml: where the heavy command of a stage runs, on engines that really run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from benchmark.core.errors import BenchmarkError, ParamsError
+from benchmark.core.schema import validate
+from engines import slurm, ssh_server, wait_until
+from pipelines.scale import state
+from pipelines.scale.launch import Settings, read_settings, resources_of
+from pipelines.scale.launchers import Job, Resources, Slots
+from pipelines.scale.slots import take
+from tiny_project import change, command
+
+NEEDS = Resources(cores=1, gpus=0, memory_gib=1.0, hours=1.0)
+SMALL = {"cores": 1, "gpus": 0, "memory_gib": 0.5, "hours": 1}
+
+
+def job(*words: str, gpus: int = 0) -> Job:
+    return Job("job", words, {}, NEEDS.model_copy(update={"gpus": gpus}))
+
+
+@given(words=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=4))
+def test_the_far_side_gets_every_word_as_it_is(words: list[str]) -> None:
+    show = "import sys; sys.stdout.buffer.write(repr(sys.argv[1:]).encode('utf-8', 'replace'))"
+    spelled = job(sys.executable, "-I", "-S", "-c", show, *words).spelled()
+    # As ssh and sbatch do it: one text, for a shell.
+    done = subprocess.run(["sh", "-c", shlex.join(spelled)], capture_output=True, check=True)
+    assert done.stdout == repr(words).encode("utf-8", "replace")
+
+
+def test_what_a_stage_needs_comes_from_its_kind_and_then_from_itself() -> None:
+    raw = {
+        "launcher": {"kind": "here"},
+        "resources": {"train": {"gpus": 2}, "train@a": {"gpus": 4}},
+    }
+    settings = validate(Path("launch.yaml"), raw, Settings)
+    assert resources_of("train@a", settings).gpus == 4
+    assert resources_of("train@b", settings).gpus == 2
+    assert resources_of("train@b", settings).memory_gib == 64, "of resources.yaml"
+    assert resources_of("fuse@x", settings) is None, "light stages stay where DVC is"
+    with pytest.raises(ParamsError, match="gpu"):
+        resources_of("train@c", settings.model_copy(update={"resources": {"train@c": {"gpu": 1}}}))
+
+
+def test_a_launcher_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "launch.yaml").write_text("launcher: {kind: srun}\n")
+    with pytest.raises(ParamsError, match="launcher 'srun' needs 'srun', which is not here"):
+        read_settings()
+    (tmp_path / "launch.yaml").write_text("launcher: {kind: slurm}\n")
+    with pytest.raises(ParamsError, match="srun"):
+        read_settings()
+
+
+def test_no_two_jobs_hold_the_same_gpu_and_half_of_what_one_needs_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    launcher = Slots(kind="slots", gpus=("0", "1", "2"))
+    with ExitStack() as first, ExitStack() as second, ExitStack() as third:
+        taken = take(launcher, job("x", gpus=2), first)
+        assert taken.environment == {"CUDA_VISIBLE_DEVICES": "0,1"}
+        assert take(launcher, job("x", gpus=2), second) is None
+        last = take(launcher, job("x", gpus=1), third)
+        assert last.environment == {"CUDA_VISIBLE_DEVICES": "2"}
+        first.close()
+        again = take(launcher, job("x", gpus=2), second)
+        assert again.environment == {"CUDA_VISIBLE_DEVICES": "0,1"}
+    with pytest.raises(ParamsError, match="needs 4 slots; there are 3"):
+        take(launcher, job("x", gpus=4), ExitStack())
+
+
+def test_another_host_in_the_same_folder_is_refused_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with state.one_host(), state.one_host():  # the same host may
+        monkeypatch.setattr(state, "BOOT", tmp_path / "other")
+        (tmp_path / "other").write_text("another boot")
+        with pytest.raises(BenchmarkError, match="runs DVC in this folder"), state.one_host():
+            pytest.fail("entered")
+    with state.one_host():
+        pass  # the lock of a dead host is gone with it
+
+
+def test_a_second_process_of_one_stage_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with state.only_one("train@joint"), state.only_one("train@limb"):
+        says = f"already runs: process {os.getpid()} on"
+        with pytest.raises(BenchmarkError, match=says), state.only_one("train@joint"):
+            pytest.fail("entered")
+    with state.only_one("train@joint"):
+        pass
+
+
+# ---------------------------------------------------------------- engines that run
+
+
+@pytest.fixture(scope="module")
+def ready(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny project of its own."""
+    root = tmp_path_factory.mktemp("launched") / "p"
+    shutil.copytree(finished, root, symlinks=True)
+    return root
+
+
+def launch(root: Path, launcher: dict[str, Any], **resources: dict[str, Any]) -> None:
+    """Write launch.yaml; `resources` may name a stage with `__` for `@`."""
+    named = {stage.replace("__", "@"): SMALL | more for stage, more in resources.items()}
+    with (root / "launch.yaml").open("w") as file:
+        YAML().dump({"launcher": launcher, "resources": named}, file)
+
+
+def anew(root: Path, stage: str, check: bool = True) -> str:
+    """Run a stage again although nothing changed; return what it said."""
+    done = command(root, "dvc", "repro", "--force", "--single-item", "--no-run-cache", stage,
+                   check=check)  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def lock(root: Path) -> bytes:
+    return (root / "dvc.lock").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["srun", "sbatch"])
+def test_slurm_runs_a_stage_to_the_same_bytes_and_passes_output_and_exit_code_on(
+    ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    before = lock(ready)
+    with slurm(tmp_path) as environment:
+        monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
+        launch(ready, {"kind": kind}, index={})
+        assert "wrote data/mimic/clips.parquet: 40 train" in anew(ready, "index@mimic")
+        assert lock(ready) == before
+        assert _ran_in_slurm(environment) == 1
+        labels = next((ready / "data/raw/mimic").rglob("*.csv"))
+        kept = labels.read_bytes()
+        labels.unlink()
+        labels.write_bytes(b"nonsense\n")
+        said = anew(ready, "index@mimic", check=False)
+        assert "exited with 2" in said
+        assert f"Error: {labels.relative_to(ready)}" in said or labels.name in said
+        labels.write_bytes(kept)
+        anew(ready, "index@mimic")
+
+
+def _ran_in_slurm(environment: dict[str, str]) -> int:
+    jobs = ["scontrol", "show", "jobs", "--oneliner"]
+    done = subprocess.run(jobs, env=os.environ | environment, capture_output=True, check=True)
+    return done.stdout.count(b"JobState=COMPLETED")
+
+
+@pytest.mark.slow
+def test_a_job_that_slurm_cancels_resumes_to_the_same_bytes(
+    ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ready / "models/joint/weights.safetensors"
+    before = model.read_bytes()
+    with slurm(tmp_path) as environment:
+        monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
+        launch(ready, {"kind": "sbatch"}, train={})
+        words = ["dvc", "repro", "--force", "--single-item", "--no-run-cache", "train@joint"]
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(words, cwd=ready, stdout=log, stderr=log, env=_env(ready))
+        wait_until(lambda: b"initial weights" in (tmp_path / "log").read_bytes(), "training", 90)
+        time.sleep(1)
+        names = subprocess.run(["squeue", "-h", "-o", "%j"], capture_output=True, text=True,
+                               check=True).stdout.split()  # fmt: skip
+        subprocess.run(["scancel", f"--name={names[0]}"], check=True)
+        assert process.wait(90) != 0
+        said = (tmp_path / "log").read_text()
+        assert "lost, stopped from outside or refused. Run the same command again" in said
+        assert list((ready / ".ckpt/joint").glob("*/last.pt"))
+        anew(ready, "train@joint")
+    assert model.read_bytes() == before
+
+
+def _env(root: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PYTHONPATH": str(root), "PATH": path}
+
+
+@pytest.mark.slow
+def test_another_host_runs_a_stage_and_a_stop_of_dvc_ends_it_there(
+    ready: Path, tmp_path: Path
+) -> None:
+    model = ready / "models/joint/weights.safetensors"
+    before, weights = lock(ready), model.read_bytes()
+    with ssh_server(tmp_path) as options:
+        # The variables of this test must not reach the other end by inheritance.
+        launch(ready, {"kind": "ssh", "hosts": ["127.0.0.1"], "options": options},
+               index={}, train={})  # fmt: skip
+        assert "wrote data/mimic/clips.parquet: 40 train" in anew(ready, "index@mimic")
+        assert lock(ready) == before
+        words = ["dvc", "repro", "--force", "--single-item", "--no-run-cache", "train@joint"]
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(
+                words, cwd=ready, stdout=log, stderr=log, env=_env(ready), start_new_session=True
+            )
+        wait_until(lambda: b"initial weights" in (tmp_path / "log").read_bytes(), "training", 90)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(90)
+        wait_until(lambda: not _trainings(ready), "the end of the training there")
+        anew(ready, "train@joint")
+    assert model.read_bytes() == weights
+
+
+def _trainings(root: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (process / "cwd").resolve() == root.resolve()
+            if here and b"pipelines.train" in (process / "cmdline").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["prepare@skeleton", "prepare@flow"])
+def test_several_processes_share_the_shards_of_a_stage_to_the_same_bytes(
+    ready: Path, stage: str
+) -> None:
+    before = lock(ready)
+    launch(ready, {"kind": "here"}, prepare={"processes": 3})
+    anew(ready, stage)
+    assert lock(ready) == before
+    assert not list((ready / "data/mimic").rglob("*.lock"))
+
+
+@pytest.mark.slow
+def test_two_nodes_train_to_the_result_of_one_and_a_killed_rank_ends_both(ready: Path) -> None:
+    change(ready, ("recipes", "pose_small"), {"micro_batch_size": 4, "batch_size": 8})
+    command(ready, "dvc", "repro", "-s", "check")
+    launch(ready, {"kind": "here"})
+    anew(ready, "train@joint")
+    alone = (ready / "reports/experiments/joint/history.csv").read_text().splitlines()
+    launch(ready, {"kind": "here"}, train={"processes": 2, "ranks": 1})
+    words = ["dvc", "repro", "--force", "--single-item", "--no-run-cache", "train@joint"]
+    process = subprocess.Popen(words, cwd=ready, env=_env(ready), start_new_session=True)
+    checkpoints = ready / ".ckpt/joint"
+    wait_until(lambda: len(_ranks(ready)) == 2, "two ranks", 90)
+    wait_until(lambda: bool(list(checkpoints.glob("*/last.pt"))), "a checkpoint", 120)
+    os.kill(int(_ranks(ready)[1]), signal.SIGKILL)
+    assert process.wait(120) != 0
+    assert not _trainings(ready), "no rank hangs"
+    anew(ready, "train@joint")
+    shared = (ready / "reports/experiments/joint/history.csv").read_text().splitlines()
+    assert [float(v) for v in shared[-1].split(",")] == pytest.approx(
+        [float(v) for v in alone[-1].split(",")], rel=1e-3
+    )
+
+
+def _ranks(root: Path) -> list[str]:
+    def is_rank(number: str) -> bool:
+        try:
+            return b"LOCAL_RANK=" in Path(f"/proc/{number}/environ").read_bytes()
+        except OSError:
+            return False
+
+    return [number for number in _trainings(root) if is_rank(number)]
