@@ -86,7 +86,7 @@ def _under_dvc() -> Iterator[None]:
     with ExitStack() as stack:
         if LAUNCHED not in os.environ:
             stack.enter_context(one_host())
-        stack.enter_context(only_one(stage))
+        stack.enter_context(only_one(f"stage {stage}"))
         yield
         record_seconds(stage)
 

@@ -42,9 +42,11 @@ COPY = "sleep 0.3; cat first.txt > middle_${item}.txt"
 RUN = """\
 import sys
 from pathlib import Path
+from pipelines._stage import mistakes_shown
 from pipelines.scale.graph import read_graph
 from pipelines.scale.run import run
-sys.exit(run(read_graph(Path.cwd()), 3))
+with mistakes_shown():
+    sys.exit(run(read_graph(Path.cwd()), 3))
 """
 
 
@@ -123,6 +125,8 @@ def test_a_stop_ends_every_child_and_the_next_run_goes_on(tmp_path: Path, number
     while not _sleepers(root):
         assert time.monotonic() < until
         time.sleep(0.1)
+    code, _, err = side_by_side(root)
+    assert (code, "is busy" in err or "already runs" in err) == (2, True), err
     process.send_signal(number)
     assert process.wait(60) == 128 + number
     time.sleep(0.5)

@@ -39,6 +39,7 @@ def _hidden(module: str) -> Iterator[None]:
 # is not used here. That import takes longer than torch's.
 with _hidden("torchmetrics"):
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.precision import MixedPrecision, Precision
     from lightning_fabric.strategies.ddp import DDPStrategy
 
@@ -81,7 +82,7 @@ def launch(recipe: Recipe) -> Fabric:
         devices=local,
         num_nodes=nodes,
         strategy=strategy,
-        plugins=_precision(recipe),
+        plugins=_plugins(recipe),
     )
     fabric.launch()
     return fabric
@@ -89,7 +90,15 @@ def launch(recipe: Recipe) -> Fabric:
 
 def alone(recipe: Recipe) -> Fabric:
     """Return a Fabric of this process alone, with one device."""
-    return Fabric(accelerator=_accelerator(), devices=1, plugins=_precision(recipe))
+    return Fabric(accelerator=_accelerator(), devices=1, plugins=_plugins(recipe))
+
+
+def _plugins(recipe: Recipe) -> list[Any]:
+    plugins: list[Any] = [_precision(recipe)]
+    if "LOCAL_WORLD_SIZE" not in os.environ:
+        # In a job of SLURM, Fabric would take SLURM's tasks for its processes: one, on many GPUs.
+        plugins.append(LightningEnvironment())
+    return plugins
 
 
 def _accelerator() -> str:

@@ -20,7 +20,7 @@ from benchmark.core.parent import die_with_parent
 from pipelines.scale import step
 from pipelines.scale.graph import STEP, Graph, makefile, order_lock, recorded
 from pipelines.scale.plan import schedule
-from pipelines.scale.state import FOLDER, LOGS, one_host, read_seconds
+from pipelines.scale.state import FOLDER, LOGS, one_host, only_one, read_seconds
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -34,7 +34,7 @@ def run(graph: Graph, jobs: int) -> int:
     """Run what is out of date, with at most `jobs` stages at once; return the exit code.
 
     Raises:
-        BenchmarkError: Another host works in this folder, or make is not installed.
+        BenchmarkError: Another host or run works in this folder, or make is not installed.
     """
     todo = graph.to_run()
     if not todo:
@@ -42,7 +42,7 @@ def run(graph: Graph, jobs: int) -> int:
         return 0
     if (make := shutil.which("make")) is None:
         raise BenchmarkError("make", "is not installed", do="Install GNU make, or use 'dvc repro'")
-    with one_host():
+    with one_host(), only_one("mgbench run"):
         before = recorded(Path.cwd())
         shutil.rmtree(LOGS, ignore_errors=True)
         LOGS.mkdir(parents=True)

@@ -63,13 +63,13 @@ def one_host() -> Iterator[None]:
 
 
 @contextmanager
-def only_one(stage: str) -> Iterator[None]:
-    """Refuse a second process of one stage, as of a job that outlived its DVC.
+def only_one(work: str) -> Iterator[None]:
+    """Refuse a second process of one work: a run, or a stage, as of a job that outlived its DVC.
 
     Raises:
         BenchmarkError: There is one; the message says where.
     """
-    path = LOCKS / stage
+    path = LOCKS / work
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         with _told(path):
@@ -78,7 +78,7 @@ def only_one(stage: str) -> Iterator[None]:
             except BlockingIOError:
                 file.seek(0)
                 raise BenchmarkError(
-                    f"stage {stage}",
+                    work,
                     f"already runs: {file.read() or 'another process'}",
                     do="Wait for it, or end it",
                 ) from None

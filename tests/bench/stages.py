@@ -1,0 +1,132 @@
+"""What `mgbench run` and `mgbench graph` add to the stages themselves.
+
+python tests/bench/stages.py sleep --seconds 20    # 60 stages that sleep, in iMiGUE's shape
+python tests/bench/stages.py grow 10 100 1000      # a project of so many experiments
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from ruamel.yaml import YAML
+
+from pipelines.scale.graph import read_graph
+from pipelines.scale.plan import schedule
+
+REPO = Path(__file__).parents[2]
+STREAMS, FUSIONS = 11, 3
+RUN = (
+    "from pathlib import Path; from pipelines.scale.graph import read_graph; "
+    "from pipelines.scale.run import run; run(read_graph(Path.cwd()), {jobs})"
+)
+
+
+def imigue_like(seconds: float) -> tuple[dict[str, Any], dict[str, float]]:
+    """Sixty stages as the paper's: trainings wait for modalities and each other, scores for all."""
+    stages: dict[str, Any] = {}
+    takes: dict[str, float] = {}
+
+    def add(name: str, share: float, *reads: str) -> None:
+        takes[name] = share * seconds
+        stages[name] = {
+            "cmd": f"sleep {takes[name]:.2f}; echo {name} > {name}.txt",
+            "deps": [f"{read}.txt" for read in reads], "outs": [f"{name}.txt"],
+        }  # fmt: skip
+
+    add("index", 0.5)
+    for k in range(8):
+        add(f"prepare{k}", 1.0, "index")
+    for k in range(STREAMS):
+        start = [f"train{k - 3}"] if k in {3, 4, 6, 7} else []
+        add(f"train{k}", 3.0, f"prepare{k % 8}", *start)
+        add(f"predict{k}", 0.5, f"train{k}")
+        add(f"page{k}", 0.1, f"predict{k}")
+        add(f"picture{k}", 0.1, f"train{k}")
+    everything = [f"predict{k}" for k in range(STREAMS)]
+    for k in range(FUSIONS):
+        add(f"fuse{k}", 0.1, *everything)
+    add("table", 0.2, *(f"fuse{k}" for k in range(FUSIONS)))
+    add("analyse", 0.2, "fuse0")
+    add("report", 0.1, "table", "analyse")
+    add("submit", 0.1, "fuse1")
+    return {"stages": stages}, takes
+
+
+def start_project(root: Path, document: dict[str, Any]) -> None:
+    """Make a project of DVC."""
+    for words in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+        subprocess.run(words, cwd=root, check=True, stdout=subprocess.DEVNULL)
+    YAML().dump(document, root / "dvc.yaml")
+
+
+def run(root: Path, jobs: int) -> float:
+    """Run `mgbench run` without its params; return the seconds."""
+    begun = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", RUN.format(jobs=jobs)], cwd=root, check=True,
+        env=os.environ | {"PYTHONPATH": str(REPO)}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    return time.perf_counter() - begun
+
+
+@click.group()
+def main() -> None:
+    """Measure."""
+
+
+@main.command()
+@click.option("--seconds", default=20.0, show_default=True, help="Of one prepare stage.")
+@click.option("--jobs", default=16, show_default=True)
+def sleep(seconds: float, jobs: int) -> None:
+    """Compare the wall time with the critical path, and the overhead of a stage."""
+    document, takes = imigue_like(seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        start_project(root, document)
+        upstream = read_graph(root, stale=False).upstream
+        bound = schedule(upstream, upstream, takes, slots=jobs)
+        wall = run(root, jobs)
+        again = run(root, jobs)
+    overhead = (wall - bound.length) / len(bound.path)
+    click.echo(f"{len(takes)} stages, {jobs} at once")
+    click.echo(f"critical path {bound.length:.1f} s of {len(bound.path)} stages")
+    click.echo(f"wall time {wall:.1f} s, {wall / bound.length:.3f} of it")
+    click.echo(f"overhead {overhead:.2f} s per stage of the path; nothing to do: {again:.1f} s")
+
+
+@main.command()
+@click.argument("counts", nargs=-1, type=int)
+def grow(counts: tuple[int, ...]) -> None:
+    """Time `mgbench graph`, and `mgbench run` with nothing to do, on so many experiments."""
+    for count in counts:
+        each = {"cmd": "echo 1 > ${item}", "outs": ["${item}"]}
+        scored = {"cmd": "cp ${item} s_${item}", "deps": ["${item}"], "outs": ["s_${item}"]}
+        names = [f"e{k}" for k in range(count)]
+        document = {
+            "stages": {
+                "train": {"foreach": names, "do": each},
+                "predict": {"foreach": names, "do": scored},
+            }
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            start_project(root, document)
+            begun = time.perf_counter()
+            read_graph(root, stale=False)
+            graph = time.perf_counter() - begun
+            subprocess.run(["dvc", "repro", "-q"], cwd=root, check=True)
+            nothing = run(root, 2)
+        click.echo(
+            f"{count} experiments: graph {graph:.1f} s, run with nothing to do {nothing:.1f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()
