@@ -246,7 +246,8 @@ def test_several_processes_share_the_shards_of_a_stage_to_the_same_bytes(
     ready: Path, stage: str
 ) -> None:
     before = lock(ready)
-    launch(ready, {"kind": "here"}, prepare={"processes": 3})
+    # Two slots for three processes: the last one waits.
+    launch(ready, {"kind": "slots", "gpus": ["0", "1"]}, prepare={"processes": 3, "gpus": 1})
     anew(ready, stage)
     assert lock(ready) == before
     assert not list((ready / "data/mimic").rglob("*.lock"))
