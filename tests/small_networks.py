@@ -70,7 +70,7 @@ def networks() -> dict[str, Network]:
             kind="mmaction2", name="X3D", arguments={"gamma_w": 0.5}, channels=128,
             time="axis", dropout=0.2,
         ),
-        found["swin_rgb" if "swin_rgb" in found else "swin_ma52"].spec,
+        found["swin_rgb"].spec,
     )  # fmt: skip
     found["swin over heat maps"] = Network(
         VideoSwin(

@@ -88,7 +88,7 @@ def network(
     name: str, arguments: dict[str, Any], channels: int, time: Time = "axis", frames: int = 8
 ) -> Network:
     """With frames of 32 x 32 before it."""
-    spec = NETWORKS["swin_ma52"].spec
+    spec = NETWORKS["swin_rgb"].spec
     assert isinstance(spec, VideoInput)
     spec = spec.model_copy(update={"size": 32, "frames": frames, "normalization": NORM})
     backbone = Mmaction2Backbone(
@@ -247,7 +247,7 @@ def test_a_wrong_scale_is_told_even_if_only_views_of_test_show_it() -> None:
 
 
 def test_a_backbone_takes_no_input_of_another_number_of_volumes() -> None:
-    both, video = NETWORKS["rgb_joint"], NETWORKS["swin_ma52"]
+    both, video = NETWORKS["rgb_joint"], NETWORKS["swin_rgb"]
     one = "backbone: cannot take input 'rgb_pose', it has only one pathway"
     assert video.backbone.faults(both.spec) == [one]
     two = "backbone: cannot take input 'video', it has two pathways"

@@ -108,8 +108,8 @@ SLOW_ONLY_RGB = {
 }  # fmt: skip
 SWIN = {
     "type": "SwinTransformer3D",
-    "arch": {"embed_dims": 48, "depths": [2, 2, 2], "num_heads": [3, 6, 12]},
-    "pretrained": None, "pretrained2d": False, "patch_size": (2, 4, 4),
+    "arch": {"embed_dims": 40, "depths": [2, 2, 2], "num_heads": [4, 8, 16]},
+    "pretrained": None, "pretrained2d": False, "patch_size": (2, 8, 8),
     "window_size": (4, 3, 3), "out_indices": (2,),
 }  # fmt: skip
 
@@ -118,7 +118,7 @@ SWIN = {
     ("name", "backbone", "width"),
     [
         ("joint", SLOW_ONLY, 256), ("limb", SLOW_ONLY, 256), ("rgb", SLOW_ONLY_RGB, 512),
-        ("swin_ma52", SWIN, 192),
+        ("swin_rgb", SWIN, 160),
     ],
 )  # fmt: skip
 @torch.no_grad()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
     """docs/own-clips.md, step by step."""
-    root = project(tmp_path / "project", kept=("joint", "swin_ma52", "swin_rgb", "swin_flow"))
+    root = project(tmp_path / "project", kept=("joint", "swin_rgb", "swin_flow"))
     write_folder(tmp_path / "clips")
     made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
     assert "3 classes" in made.stdout

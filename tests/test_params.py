@@ -42,7 +42,7 @@ def test_a_typo_is_named_with_its_path_and_the_key_meant(tmp_path: Path) -> None
 
 def test_a_key_is_not_said_to_mean_itself(tmp_path: Path) -> None:
     """`epoch` is a key elsewhere."""
-    found = fault(edited(tmp_path, ("    epochs: 5\n", "    epoch: 5\n")))
+    found = fault(edited(tmp_path, ("    epochs: 2\n", "    epoch: 2\n")))
     assert "recipes.pose_small.epoch: unknown key; did you mean 'epochs'?" in found
 
 
@@ -79,16 +79,16 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             "table row 'rgb': no entry 'flow' in experiments or fusions",
         ),
         (
-            "init_from: scratch",
+            "init_from: zoo/joint",
             "init_from: nothing",
-            "experiments.joint.init_from: no entry 'nothing' in experiments, merges or pretrained",
+            "experiments.joint.init_from: no entry 'nothing' in experiments, merges, pretrained or zoo/",
         ),
         (
             "{rgb: rgb, pose: joint}",
             "{rgb: rgb, pose: hands}",
             "merged_joint.pose: no entry 'hands' in exp",
         ),
-        ("init_from: scratch", "init_from: rgb_joint", "init_from forms a cycle: "),
+        ("init_from: zoo/joint", "init_from: rgb_joint", "init_from forms a cycle: "),
         ("pose_frames: 12", "pose_frames: 11", "rgb_frames * backbone.speed_ratio (12)"),
         (
             "{name: all uniform, source: uniform}",
@@ -132,14 +132,14 @@ def test_a_name_that_is_not_defined_is_refused(
             "experiments.joint.backbone: stage_blocks has 5 stages; a ResNet has 1 to 4",
         ),
         (
-            "num_heads: [3, 6, 12]",
-            "num_heads: [3, 6]",
-            "experiments.swin_ma52.backbone: num_heads has 2 numbers for 3 depths",
+            "num_heads: [4, 8, 16]",
+            "num_heads: [4, 8]",
+            "experiments.swin_rgb.backbone: num_heads has 2 numbers for 3 depths",
         ),
         (
-            "num_heads: [3, 6, 12]",
-            "num_heads: [3, 5, 12]",
-            "experiments.swin_ma52.backbone: 5 heads cannot share the 96 channels of stage 2",
+            "num_heads: [4, 8, 16]",
+            "num_heads: [4, 7, 16]",
+            "experiments.swin_rgb.backbone: 7 heads cannot share the 80 channels of stage 2",
         ),
     ],
 )
@@ -167,7 +167,7 @@ def test_previews_of_another_name_than_the_report_shows_are_refused(tmp_path: Pa
 
 def test_a_warm_up_that_never_ends_is_refused(tmp_path: Path) -> None:
     found = fault(edited(tmp_path, ("warmup_epochs: 0.5", "warmup_epochs: 8.0")))
-    assert "recipes.pose_small: warmup_epochs must be below epochs (5)" in found
+    assert "recipes.pose_small: warmup_epochs must be below epochs (2)" in found
 
 
 def test_a_step_that_is_not_a_multiple_of_micro_batches_is_refused(tmp_path: Path) -> None:

@@ -98,7 +98,6 @@ def test_a_stage_that_quotes_messages_sees_them_change(tmp_path: Path) -> None:
         ("prepare@flow", "benchmark/modalities/flow/dis.py"),
         ("prepare@flow", "benchmark/modalities/packing.py"),
         ("prepare@flow", "benchmark/archives/imigue.py"),
-        ("prepare@rgb_ma52", "benchmark/archives/ma52.py"),
         ("index@mimic", "benchmark/editions/edition.py"),
         ("synthesize@mimic", "benchmark/synthetic/raster.py"),
         ("fuse@convex", "submission/fusion/rules/convex.py"),

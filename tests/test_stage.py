@@ -155,7 +155,7 @@ def test_a_stage_whose_dvc_is_killed_in_its_first_second_writes_nothing(
     )
     process, deadline = psutil.Process(dvc.pid), time.monotonic() + 60
     while not (
-        stages := [p for p in process.children(recursive=True) if "check" in p.cmdline()[2]]
+        stages := [p for p in process.children(recursive=True) if "check" in " ".join(p.cmdline())]
     ):
         assert time.monotonic() < deadline
     time.sleep(delay)

@@ -80,7 +80,8 @@ def test_a_clip_that_fits_into_a_view_has_one_for_each_crop(prepared: Prepared) 
     views = views_of(task_of(prepared, "swin_rgb", **SHORT["swin_rgb"]))
     for clip in prepared.clips:
         found = views.test(clip.clip_id, quick=False)
-        assert found.views[0].shape == (3, 32, 48, 48, 3)
+        size = task_of(prepared, "swin_rgb").experiment.input.size
+        assert found.views[0].shape == (3, 32, size, size, 3)
         np.testing.assert_allclose(found.weight, 1 / 3)
         crops = [one.tobytes() for one in found.views[0]]
         assert len(set(crops)) == 3

@@ -21,21 +21,16 @@ TINY = {
         "train_clips": 40, "val_clips": 16, "test_clips": 16,
         "train_people": 4, "val_people": 2, "test_people": 2,
     },
-    ("synthetic_ma52", "mimic_ma52"): {
-        "train_clips": 12, "val_clips": 4, "test_clips": 4, "width": 96, "height": 128,
-        "train_people": 4, "val_people": 2, "test_people": 2,
-    },
     ("previews", "mimic"): {"moments": 2},
     ("analysis",): {"hardest": 3},
     ("recipes", "pose_small"): {"epochs": 2},
     ("recipes", "rgb_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("recipes", "rgb_pose_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("recipes", "swin_small"): {"epochs": 1, "warmup_epochs": 0.5},
-    ("recipes", "swin_ma52_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("table",): {"resamples": 200},
 }  # fmt: skip
 KEPT = ("joint", "rgb", "rgb_joint", "swin_rgb")
-"""Experiments of the fixture `done`: every kind of input, from scratch and from merged weights."""
+"""Experiments of the fixture `done`: every kind of input, from the zoo and from merged weights."""
 ROWS = [
     row.name
     for row in PARAMS.table.rows
