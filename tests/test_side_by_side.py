@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
 from conftest import REPO
-from pipelines.scale.graph import makefile
+from pipelines.scale.graph import Graph, makefile
 from pipelines.scale.plan import schedule
 
 GRAPH = """\
@@ -191,6 +192,17 @@ def test_a_schedule_lies_between_its_bounds(
     assert schedule(upstream, upstream, seconds, slots=len(seconds)).makespan == pytest.approx(
         found.length
     )
+
+
+def test_targets_bring_what_they_wait_for_and_nothing_else() -> None:
+    upstream = {"a": (), "b@x": ("a",), "b@y": ("a",), "c": ("b@x",), "d": ("c", "b@y")}
+    graph = Graph(upstream, frozenset({"a", "d"}))
+    assert graph.to_run() == ["a", "b@x", "b@y", "c", "d"]
+    assert graph.to_run(["c"]) == ["a", "b@x", "c"]
+    assert graph.to_run(["b"]) == ["a", "b@x", "b@y"]
+    assert Graph(upstream, frozenset({"d"})).to_run(["c"]) == []
+    with pytest.raises(BenchmarkError, match="there is no b@z, e"):
+        graph.to_run(["e", "b@z", "a"])
 
 
 def test_a_makefile_of_some_stages_waits_for_none_that_is_done() -> None:

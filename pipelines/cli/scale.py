@@ -34,17 +34,18 @@ def graph(as_make: bool) -> None:
 
 
 @click.command()
+@click.argument("stages", metavar="[STAGE]...", nargs=-1)
 @click.option("-j", "--jobs", default=2, show_default=True, help="Stages at once.")
-def run(jobs: int) -> None:
+def run(stages: tuple[str, ...], jobs: int) -> None:
     """Run the stages that are out of date, side by side; 'dvc repro' runs one after the other.
 
-    launch.yaml says where heavy ones run: docs/scale.md.
+    STAGE, as in train@joint or train, runs only these and what they wait for. launch.yaml says where heavy ones run: docs/scale.md.
     """
     from benchmark.params.params import read_params
 
     with mistakes_shown():
         read_params(PARAMS)  # a broken params.yaml gets our message instead of DVC's
-        code = run_stages(read_graph(Path.cwd()), jobs)
+        code = run_stages(read_graph(Path.cwd()), jobs, stages)
     sys.exit(code)
 
 

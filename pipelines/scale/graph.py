@@ -8,7 +8,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
 STEP = "STEP"
@@ -23,13 +23,35 @@ class Graph(NamedTuple):
     stale: frozenset[str]
     """Stages that are out of date by themselves."""
 
-    def to_run(self) -> list[str]:
-        """Return the stages that are out of date, and all that depend on one, in order."""
+    def to_run(self, targets: Collection[str] = ()) -> list[str]:
+        """Return the stages that are out of date, and all that depend on one, in order.
+
+        Args:
+            targets: Only these, as `train@joint` or `train` for all of its entries, and what they
+                wait for; everything if empty.
+
+        Raises:
+            BenchmarkError: There is no such stage.
+        """
+        wanted = self._upstream_of(targets) if targets else {*self.upstream}
         run: dict[str, None] = {}
         for stage, before in self.upstream.items():
+            if stage not in wanted:
+                continue
             if stage in self.stale or any(name in run for name in before):
                 run[stage] = None
         return list(run)
+
+    def _upstream_of(self, targets: Collection[str]) -> set[str]:
+        known = {*self.upstream, *(stage.partition("@")[0] for stage in self.upstream)}
+        if unknown := sorted({*targets} - known):
+            do = "'mgbench graph' lists them"
+            raise BenchmarkError("stages", f"there is no {', '.join(unknown)}", do=do)
+        wanted: set[str] = set()
+        for stage in reversed(self.upstream):  # what reads a stage comes after it
+            if stage in wanted or {stage, stage.partition("@")[0]} & {*targets}:
+                wanted |= {stage, *self.upstream[stage]}
+        return wanted
 
 
 def read_graph(root: Path, *, stale: bool = True) -> Graph:

@@ -23,6 +23,7 @@ from pipelines.scale.plan import schedule
 from pipelines.scale.state import FOLDER, LOGS, one_host, only_one, read_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import FrameType
 
 EVENTS = FOLDER / "events"
@@ -30,13 +31,15 @@ REFRESH_SECONDS = 0.5
 LINES_OF_LOG = 12
 
 
-def run(graph: Graph, jobs: int) -> int:
+def run(graph: Graph, jobs: int, targets: Collection[str] = ()) -> int:
     """Run what is out of date, with at most `jobs` stages at once; return the exit code.
+
+    `targets` are as `Graph.to_run` takes them.
 
     Raises:
         BenchmarkError: Another host or run works in this folder, or make is not installed.
     """
-    todo = graph.to_run()
+    todo = graph.to_run(targets)
     if not todo:
         click.echo("every stage is up to date: nothing to do")
         return 0

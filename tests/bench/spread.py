@@ -9,7 +9,6 @@ data: minutes on two cores. Threads split sums in another way, as another proces
 from __future__ import annotations
 
 import csv
-import os
 import platform
 import subprocess
 import sys
@@ -19,9 +18,10 @@ from pathlib import Path
 import click
 from ruamel.yaml import YAML
 
-from benchmark.core.schema import load_yaml
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import read_params
+from benchmark.presets.edit import read_document, write_document
+from benchmark.runtime.parallel import usable_cores
 
 TABLE, PARAMS = Path("reports/table/table.csv"), Path("params.yaml")
 
@@ -34,12 +34,13 @@ def top1() -> dict[str, float]:
 
 def run(seed: int, threads: int) -> dict[str, float]:
     """Train everything with one seed on so many threads."""
-    params = load_yaml(PARAMS)
-    changes = [f"seed={seed}", *(f"recipes.{name}.threads={threads}" for name in params["recipes"])]
-    sets = [part for change in changes for part in ("-S", change)]
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    command = [sys.executable, "-m", "dvc", "exp", "run", *sets, "table"]
-    subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
+    document = read_document(PARAMS)
+    document["seed"] = seed
+    for recipe in document["recipes"].values():
+        recipe["threads"] = threads
+    write_document(document, PARAMS)
+    jobs = max(1, usable_cores() // threads)
+    subprocess.run(["mgbench", "run", "-j", str(jobs), "table"], check=True, stdout=sys.stderr)
     return top1()
 
 
