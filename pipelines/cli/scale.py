@@ -39,7 +39,8 @@ def graph(as_make: bool) -> None:
 def run(stages: tuple[str, ...], jobs: int) -> None:
     """Run the stages that are out of date, side by side; 'dvc repro' runs one after the other.
 
-    STAGE, as in train@joint or train, runs only these and what they wait for. launch.yaml says where heavy ones run: docs/scale.md.
+    STAGE, as in train@joint or train, runs only these and what they wait for.
+    launch.yaml says where heavy ones run: docs/scale.md.
     """
     from benchmark.params.params import read_params
 
