@@ -6,11 +6,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images often set it; each stage would then compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce demo extras test unit campaign campaign-sample lint ui docs house clean
+.PHONY: help reproduce demo extras test unit engines campaign campaign-sample lint ui docs house clean
 help:
 	@echo "make demo        environment, a generated video, and what the shipped networks see in it"
 	@echo "make reproduce   environment, all results of the default edition, the submission file"
 	@echo "make test        every test (make unit: the quick ones), make lint: the guards"
+	@echo "make engines     tests that start SLURM, an SSH server, PostgreSQL and S3 on this machine"
 	@echo "make campaign    accidents and hostile files, an hour (make campaign-sample: five minutes)"
 	@echo "make extras      packages of optional backends (the tests use them)"
 	@echo "make docs        the documentation as a site, into site/"
@@ -35,10 +36,14 @@ demo: $(VENV)/.installed
 extras: $(VENV)/.extras
 
 test: lint
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+	pytest -m "not engines" -n 2 --dist loadfile --no-loadscope-reorder
+
+# Skips, and says so, what is not installed: slurmctld slurmd munge openssh-server postgresql.
+engines: $(VENV)/.extras
+	pytest -m engines
 
 unit: $(VENV)/.extras
-	pytest -m "not slow" -n 2 --dist loadfile
+	pytest -m "not slow and not engines" -n 2 --dist loadfile
 
 # Not a part of `make test`: docs/reliability.md says what they try.
 campaign: $(VENV)/.extras

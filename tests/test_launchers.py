@@ -145,6 +145,7 @@ def lock(root: Path) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.engines
 @pytest.mark.parametrize("kind", ["srun", "sbatch"])
 def test_slurm_runs_a_stage_to_the_same_bytes_and_passes_output_and_exit_code_on(
     ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -174,6 +175,7 @@ def _ran_in_slurm(environment: dict[str, str]) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.engines
 def test_a_job_that_slurm_cancels_resumes_to_the_same_bytes(
     ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +206,7 @@ def _env(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.engines
 def test_another_host_runs_a_stage_and_a_stop_of_dvc_ends_it_there(
     ready: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from tiny_project import command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.engines]
 WRITERS = 8
 
 
