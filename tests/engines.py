@@ -76,11 +76,12 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None
 
 
 @contextmanager
-def _running(*commands: list[str]) -> Iterator[None]:
+def _running(*commands: list[str], more: dict[str, str] | None = None) -> Iterator[None]:
     with ExitStack() as stack:
         for command in commands:
             process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=os.environ | (more or {}),
             )  # fmt: skip
             stack.callback(process.wait)
             stack.callback(process.terminate)
@@ -190,3 +191,25 @@ def object_store() -> Iterator[dict[str, str]]:
                       "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
     finally:
         running.stop()
+
+
+@contextmanager
+def ray_cluster(root: Path) -> Iterator[str]:
+    """A head and a second node of Ray on this host; yields the address for jobs."""
+    pytest.importorskip("ray", reason="needs ray[default]")
+    needs("ray")
+    port, dashboard = free_ports(2)
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_MEMORY_MONITOR": "1"}
+    head = ["ray", "start", "--head", "--block", f"--port={port}", "--num-cpus=1"]
+    head += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
+    head += [
+        f"--dashboard-port={dashboard}",
+        f"--temp-dir={root}",
+        "--object-store-memory=100000000",
+    ]
+    worker = ["ray", "start", f"--address=127.0.0.1:{port}", "--block", "--num-cpus=1"]
+    worker += ["--object-store-memory=100000000"]
+    with _running(head, more=quiet):
+        wait_until(lambda: _answers(dashboard), "Ray's dashboard")
+        with _running(worker, more=quiet):
+            yield f"http://127.0.0.1:{dashboard}"

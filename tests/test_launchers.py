@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,12 +21,12 @@ from ruamel.yaml import YAML
 
 from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.core.schema import validate
-from engines import slurm, ssh_server, wait_until
+from engines import ray_cluster, slurm, ssh_server, wait_until
 from pipelines.scale import state
 from pipelines.scale.launch import Settings, read_settings, resources_of
 from pipelines.scale.launchers import Job, Resources, Slots
 from pipelines.scale.slots import take
-from tiny_project import change, command
+from tiny_project import KEPT, change, command, project
 
 NEEDS = Resources(cores=1, gpus=0, memory_gib=1.0, hours=1.0)
 SMALL = {"cores": 1, "gpus": 0, "memory_gib": 0.5, "hours": 1}
@@ -241,6 +242,35 @@ def _trainings(root: Path) -> list[str]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.slow
+@pytest.mark.engines
+def test_ray_runs_a_stage_to_the_same_bytes_and_passes_its_output_on(ready: Path) -> None:
+    before = lock(ready)
+    # Its sockets need a short path.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, ray_cluster(Path(folder)) as address:
+        launch(ready, {"kind": "ray", "address": address}, index={}, prepare={"processes": 2})
+        assert "wrote data/mimic/clips.parquet: 40 train" in anew(ready, "index@mimic")
+        anew(ready, "prepare@skeleton")
+        assert lock(ready) == before
+
+
+@pytest.mark.slow
+@pytest.mark.engines
+def test_the_tiny_edition_goes_through_slurm_four_stages_at_once(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project(tmp_path / "p", kept=KEPT)
+    with slurm(tmp_path / "slurm") as environment:
+        monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
+        needs = dict.fromkeys(("synthesize", "index", "prepare", "train", "predict"), {})
+        launch(root, {"kind": "sbatch"}, **needs)
+        command(root, "mgbench", "run", "-j", "4")
+        assert _ran_in_slurm(environment) >= 15
+    assert "up to date" in command(root, "dvc", "status").stdout
+    for path in sorted((finished / "predictions").rglob("*.parquet")):
+        assert (root / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
 
 
 @pytest.mark.slow
