@@ -193,6 +193,9 @@ def object_store() -> Iterator[dict[str, str]]:
         running.stop()
 
 
+MEMORY = "--object-store-memory=100000000"
+
+
 @contextmanager
 def ray_cluster(root: Path) -> Iterator[str]:
     """A head and a second node of Ray on this host; yields the address for jobs."""
@@ -200,15 +203,10 @@ def ray_cluster(root: Path) -> Iterator[str]:
     needs("ray")
     port, dashboard = free_ports(2)
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_MEMORY_MONITOR": "1"}
-    head = ["ray", "start", "--head", "--block", f"--port={port}", "--num-cpus=1"]
+    head = ["ray", "start", "--head", "--block", f"--port={port}", "--num-cpus=1", MEMORY]
     head += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
-    head += [
-        f"--dashboard-port={dashboard}",
-        f"--temp-dir={root}",
-        "--object-store-memory=100000000",
-    ]
-    worker = ["ray", "start", f"--address=127.0.0.1:{port}", "--block", "--num-cpus=1"]
-    worker += ["--object-store-memory=100000000"]
+    head += [f"--dashboard-port={dashboard}", f"--temp-dir={root}"]
+    worker = ["ray", "start", f"--address=127.0.0.1:{port}", "--block", "--num-cpus=1", MEMORY]
     with _running(head, more=quiet):
         wait_until(lambda: _answers(dashboard), "Ray's dashboard")
         with _running(worker, more=quiet):

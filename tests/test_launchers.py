@@ -264,7 +264,7 @@ def test_the_tiny_edition_goes_through_slurm_four_stages_at_once(
     root = project(tmp_path / "p", kept=KEPT)
     with slurm(tmp_path / "slurm") as environment:
         monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
-        needs = dict.fromkeys(("synthesize", "index", "prepare", "train", "predict"), {})
+        needs = {kind: {} for kind in ("synthesize", "index", "prepare", "train", "predict")}
         launch(root, {"kind": "sbatch"}, **needs)
         command(root, "mgbench", "run", "-j", "4")
         assert _ran_in_slurm(environment) >= 15
