@@ -39,7 +39,10 @@ VARIABLE = "MGBENCH_LAUNCH"
 LAUNCHED = "MGBENCH_LAUNCHED"
 """Set in a process that was launched: it does the work."""
 TABLE = Path(__file__).with_name("resources.yaml")
-PASSED_ON = ("DVC_STAGE", "DVC_ROOT", "MLFLOW_TRACKING_URI")
+PASSED_ON = ("DVC_STAGE", "DVC_ROOT")
+"""Variables that a job gets on its command line, which others can read: never one with a secret."""
+SHARED_OUT = frozenset({"prepare", "train"})
+"""Kinds of stages of which several processes can share the work."""
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 90
 """For a stopped job to save what it has, before its client is killed."""
@@ -83,14 +86,24 @@ def read_settings() -> Settings:
 
 
 def resources_of(stage: str, settings: Settings) -> Resources | None:
-    """Return what a stage needs; None if it is light and runs where DVC does."""
+    """Return what a stage needs; None if it is light and runs where DVC does.
+
+    Raises:
+        ParamsError: launch.yaml asks for what does not exist, or for processes that cannot share.
+    """
     table = load_yaml(TABLE)
     kind = stage.partition("@")[0]
     changes = {**settings.resources.get(kind, {}), **settings.resources.get(stage, {})}
     if kind not in table and not changes:
         return None
     fallback = {"cores": 1, "gpus": 0, "memory_gib": 4, "hours": 12}
-    return validate(SETTING, {**fallback, **table.get(kind, {}), **changes}, Resources)
+    needs = validate(SETTING, {**fallback, **table.get(kind, {}), **changes}, Resources)
+    if needs.processes > 1 and kind not in SHARED_OUT:
+        wrong = f"{stage}: {needs.processes} processes"
+        raise ParamsError(
+            SETTING, wrong, expected=f"1, except for {' and '.join(sorted(SHARED_OUT))}"
+        )
+    return needs
 
 
 def launch_stage(module: str, arguments: list[str]) -> int | None:
