@@ -55,9 +55,9 @@ def test_what_a_stage_needs_comes_from_its_kind_and_then_from_itself() -> None:
     assert resources_of("train@b", settings).gpus == 2
     assert resources_of("train@b", settings).memory_gib == 64, "of resources.yaml"
     assert resources_of("fuse@x", settings) is None, "light stages stay where DVC is"
+    two = settings.model_copy(update={"resources": {"predict": {"processes": 2}}})
     with pytest.raises(ParamsError, match="predict@a: 2 processes; expected 1, except for prepare"):
-        changed = settings.model_copy(update={"resources": {"predict": {"processes": 2}}})
-        resources_of("predict@a", changed)
+        resources_of("predict@a", two)
     with pytest.raises(ParamsError, match="gpu"):
         resources_of("train@c", settings.model_copy(update={"resources": {"train@c": {"gpu": 1}}}))
 

@@ -41,7 +41,7 @@ LAUNCHED = "MGBENCH_LAUNCHED"
 TABLE = Path(__file__).with_name("resources.yaml")
 PASSED_ON = ("DVC_STAGE", "DVC_ROOT")
 """Variables that a job gets on its command line, which others can read: never one with a secret."""
-SHARED_OUT = frozenset({"prepare", "train"})
+SHARED_OUT = ("prepare", "train")
 """Kinds of stages of which several processes can share the work."""
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 90
@@ -100,9 +100,7 @@ def resources_of(stage: str, settings: Settings) -> Resources | None:
     needs = validate(SETTING, {**fallback, **table.get(kind, {}), **changes}, Resources)
     if needs.processes > 1 and kind not in SHARED_OUT:
         wrong = f"{stage}: {needs.processes} processes"
-        raise ParamsError(
-            SETTING, wrong, expected=f"1, except for {' and '.join(sorted(SHARED_OUT))}"
-        )
+        raise ParamsError(SETTING, wrong, expected="1, except for " + " and ".join(SHARED_OUT))
     return needs
 
 
