@@ -27,7 +27,11 @@ IDS_2025 = published_ids(read_challenge("miga2025"))
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").rglob("*.md"))]
 ELSEWHERE = {
     "make reproduce": "the fixture `done` is what it leaves",
+    "make demo": "tests/test_real_people.py predicts with the zoo",
     "make test": "this is it",
+    "mgbench preset use zoo": "hours; tests/test_zoo.py ships a network",
+    "mgbench zoo depth": "minutes of training; tests/test_tiny_depth.py trains a smaller one",
+    "mgbench zoo ship": "tests/test_zoo.py",
     "make ui": "tests/test_mlflow_page.py",
     "make campaign": "an hour; tests/test_campaign.py runs some tries",
     "python -m tests.campaign": "minutes; tests/test_campaign.py runs some tries",

@@ -53,19 +53,19 @@ def test_layout_is_exactly_imigues(made):
         "imigue_rgb_phase1/train_data/0101/0101.mp4",
         "imigue_rgb_phase1/train_data/0102/0102.mp4",
         "imigue_rgb_phase1/validation_data/0001/0001.mp4",
-        "imigue_data_phase2/imigue_skeleton_test/0401/0401_openpose.xlsx",
-        "imigue_data_phase2/imigue_skeleton_test/0401/0401_label.csv",
-        "imigue_rgb_phase2/0401/0401.mp4",
+        "imigue_data_phase2/imigue_skeleton_test/1001/1001_openpose.xlsx",
+        "imigue_data_phase2/imigue_skeleton_test/1001/1001_label.csv",
+        "imigue_rgb_phase2/1001/1001.mp4",
     }
 
 
 def _sheet(made: Path) -> Path:
-    return made / "raw/imigue_data_phase2/imigue_skeleton_test/0401/0401_openpose.xlsx"
+    return made / "raw/imigue_data_phase2/imigue_skeleton_test/1001/1001_openpose.xlsx"
 
 
 def test_the_sheet_has_a_row_of_411_numbers_for_each_frame(made):
     table = np.array(CalamineWorkbook.from_path(_sheet(made)).get_sheet_by_index(0).to_python())
-    info = probe(made / "raw/imigue_rgb_phase2/0401/0401.mp4")
+    info = probe(made / "raw/imigue_rgb_phase2/1001/1001.mp4")
     assert table.shape == (info.frames, 411)
     assert (info.width, info.height, info.fps) == (160, 90, 25.0)
 
@@ -92,11 +92,11 @@ def test_labels_are_raw_classes_and_those_of_test_are_apart(made):
     rows = [row for path in skeletons.rglob("*.csv") for row in _rows(path)]
     assert len(rows) == 3
     assert all(1 <= label <= 31 or label == 99 for label, _, _ in rows)
-    blind = _rows(_sheet(made).with_name("0401_label.csv"))
+    blind = _rows(_sheet(made).with_name("1001_label.csv"))
     assert [label for label, _, _ in blind] == [1, 1]
     answers = (made / "test_labels/test_labels.csv").read_text().splitlines()
     assert answers[0] == "clip_id,label"
-    assert [line.split(",")[0] for line in answers[1:]] == ["0401_0", "0401_1"]
+    assert [line.split(",")[0] for line in answers[1:]] == ["1001_0", "1001_1"]
     assert all(0 <= int(line.split(",")[1]) <= 31 for line in answers[1:])
 
 
