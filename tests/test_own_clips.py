@@ -19,11 +19,11 @@ pytestmark = pytest.mark.slow
 
 def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Path) -> None:
     """docs/own-clips.md, step by step."""
-    root = project(tmp_path / "project", kept=("joint", "swin_rgb"))
+    root = project(tmp_path / "project", kept=("joint", "swin_rgb", "swin_flow"))
     write_folder(tmp_path / "clips")
     made = command(root, "mgbench", "edition", "new", "own", "--from", str(tmp_path / "clips"))
     assert "3 classes" in made.stdout
-    assert "wrote params.own.yaml: joint, swin_rgb\n" in made.stdout
+    assert "wrote params.own.yaml: joint, swin_rgb, swin_flow\n" in made.stdout
     checked = command(root, "mgbench", "data", "check", "own").stdout
     assert "ok    train: 6 videos, 12 clips" in checked
     command(root, "mgbench", "preset", "use", "own")
