@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def sleep(seconds: float, jobs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         start_project(root, document)
-        upstream = read_graph(root, stale=False).upstream
+        with chdir(root):  # DVC names stages from where one is
+            upstream = read_graph(root, stale=False).upstream
         bound = schedule(upstream, upstream, takes, slots=jobs)
         wall = run(root, jobs)
         again = run(root, jobs)
@@ -119,7 +121,8 @@ def grow(counts: tuple[int, ...]) -> None:
             root = Path(folder)
             start_project(root, document)
             begun = time.perf_counter()
-            read_graph(root, stale=False)
+            with chdir(root):
+                read_graph(root, stale=False)
             graph = time.perf_counter() - begun
             subprocess.run(["dvc", "repro", "-q"], cwd=root, check=True)
             nothing = run(root, 2)
