@@ -233,6 +233,8 @@ class _Launched:
         """Return the exit code, and say what one means that no stage returns."""
         code = self._process.returncode
         code = 128 - code if code < 0 else code
+        if code == 0 and not self._launcher.confirms(self._job):
+            code = 128 + signal.SIGTERM
         if code not in {0, 1, 2}:
             why = "lost, stopped from outside or refused"
             do = "Run the same command again: the stage resumes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -55,6 +56,10 @@ class Launcher(Strict):
     def cancel(self, job: Job) -> list[str]:
         """Return the command that ends the job; none if ending the client does."""
         return []
+
+    def confirms(self, job: Job) -> bool:
+        """Tell whether a job whose client ended well did so itself."""
+        return True
 
 
 class Here(Launcher):
@@ -153,6 +158,12 @@ class Ray(Launcher):
     def cancel(self, job: Job) -> list[str]:
         """Return `ray job stop`."""
         return ["ray", "job", "stop", f"--address={self.address}", job.name]
+
+    def confirms(self, job: Job) -> bool:
+        """Ask Ray: of a job that somebody stopped, its client ends with 0."""
+        status = ["ray", "job", "status", f"--address={self.address}", job.name]
+        done = subprocess.run(status, capture_output=True, text=True, check=False)
+        return "succeeded" in (done.stdout + done.stderr).lower()
 
 
 AnyLauncher: TypeAlias = Annotated[
