@@ -83,13 +83,13 @@ def test_no_two_jobs_hold_the_same_gpu_and_half_of_what_one_needs_is_given_back(
     launcher = Slots(kind="slots", gpus=("0", "1", "2"))
     with ExitStack() as first, ExitStack() as second, ExitStack() as third:
         taken = take(launcher, job("x", gpus=2), first)
-        assert taken.environment == {"CUDA_VISIBLE_DEVICES": "0,1"}
+        assert taken == {"CUDA_VISIBLE_DEVICES": "0,1"}
         assert take(launcher, job("x", gpus=2), second) is None
         last = take(launcher, job("x", gpus=1), third)
-        assert last.environment == {"CUDA_VISIBLE_DEVICES": "2"}
+        assert last == {"CUDA_VISIBLE_DEVICES": "2"}
         first.close()
         again = take(launcher, job("x", gpus=2), second)
-        assert again.environment == {"CUDA_VISIBLE_DEVICES": "0,1"}
+        assert again == {"CUDA_VISIBLE_DEVICES": "0,1"}
     with pytest.raises(ParamsError, match="needs 4 slots; there are 3"):
         take(launcher, job("x", gpus=4), ExitStack())
 

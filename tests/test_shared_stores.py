@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from engines import PASSWORD, object_store, postgres, wait_until
-from servers import free_port, wait_until_healthy
+from servers import free_port, mlflow_server
 from tiny_project import command
 
 if TYPE_CHECKING:
@@ -54,22 +54,10 @@ def project(finished: Path, tmp_path: Path) -> Path:
     return root
 
 
-@contextmanager
-def mlflow_server(address: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def shared_server(address: str, port: int) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """An MLflow server with its runs in PostgreSQL and its artifacts in S3."""
-    words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    words += ["--backend-store-uri", address, "--artifacts-destination", "s3://store/artifacts"]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": ""}
-    server = subprocess.Popen(
-        [*words, "--workers", "2"], env=os.environ | settings, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        wait_until_healthy(port)
-        yield server
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+    where = ["--backend-store-uri", address, "--artifacts-destination", "s3://store/artifacts"]
+    return mlflow_server(port, *where, "--workers", "2")
 
 
 def recorded(root: Path) -> int:
@@ -99,7 +87,7 @@ def test_a_second_clone_gets_the_data_from_s3_and_eight_writers_show_each_run_on
     assert command(clone, "dvc", "status").stdout.startswith("Data and pipelines are up to date")
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    with mlflow_server(database, port):
+    with shared_server(database, port):
         mgbench = [str(Path(sys.executable).with_name("mgbench")), "sync"]
         writers = [
             subprocess.Popen(
@@ -131,7 +119,7 @@ def test_a_server_that_dies_in_mid_sync_is_completed_by_the_next_one(
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     with postgres(tmp_path / "sql") as address:
-        with mlflow_server(address, port) as server:
+        with shared_server(address, port) as server:
             words = [str(Path(sys.executable).with_name("mgbench")), "sync"]
             writer = subprocess.Popen(words, cwd=project, stderr=subprocess.PIPE, text=True)
             client = MlflowClient(f"http://127.0.0.1:{port}")
@@ -140,7 +128,7 @@ def test_a_server_that_dies_in_mid_sync_is_completed_by_the_next_one(
             assert "Traceback" not in writer.communicate(timeout=200)[1]
             assert writer.returncode == 2
             server.wait()
-        with mlflow_server(address, port):
+        with shared_server(address, port):
             command(project, "mgbench", "sync")
             shown = runs(port)
     assert set(shown.values()) == {1}

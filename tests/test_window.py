@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from benchmark.tracking.run import track
 from benchmark.tracking.sync import show_and_record, sync
 from benchmark.tracking.ui import ui_links
 from conftest import REPO, mgbench
-from servers import free_port, wait_until_healthy
+from servers import free_port, mlflow_server
 
 pytestmark = pytest.mark.slow
 
@@ -179,23 +179,10 @@ def test_a_server_that_answers_nonsense_stops_no_work(
         assert_only_warned(root, caplog)
 
 
-@contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1"]
-    command += ["--default-artifact-root", str(folder / "artifacts")]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    environment = {**os.environ, **settings, "MLFLOW_TRACKING_URI": ""}
-    server = subprocess.Popen(
-        command, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        wait_until_healthy(port)
-        yield server
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+def sqlite_server(folder: Path, port: int) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """An MLflow server whose runs and artifacts lie in `folder`."""
+    where = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1"]
+    return mlflow_server(port, *where, "--default-artifact-root", str(folder / "artifacts"))
 
 
 def test_a_server_that_dies_in_mid_training_is_caught_up_with_later(
@@ -205,7 +192,7 @@ def test_a_server_that_dies_in_mid_training_is_caught_up_with_later(
     monkeypatch.setattr(tracking, "SAMPLING_SECONDS", 0.05)
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    with mlflow_server(tmp_path, port) as server:
+    with sqlite_server(tmp_path, port) as server:
 
         def die(epoch: int) -> None:
             time.sleep(0.2)
@@ -223,7 +210,7 @@ def test_a_server_that_dies_in_mid_training_is_caught_up_with_later(
         item.step for item in record.metrics if item.key == "system/cpu_utilization_percentage"
     }
     assert len(steps) > 4, "the load of the machine is recorded without the server"
-    with mlflow_server(tmp_path, port):
+    with sqlite_server(tmp_path, port):
         report = sync(root, lock=root / "dvc.lock")
         assert (report.created, report.present) == (2, 0)
         assert shown(root) == WHOLE

@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 
 RUNS = "runs"
 RESTORING = "restoring"
-"""Tag of a run that is being written: its key and the `Writer`. A run that keeps it was interrupted
-and is thrown away."""
+"""Tag of a run that is being written: its key, and who writes it since when. A run that keeps
+it was interrupted and is thrown away."""
 MODELS = "models/"
 LINKED = "dvc.model"
 """Tag of a run whose model the UI shows: DVC's hash of that model."""
@@ -210,6 +210,8 @@ def _is_left(tag: str) -> bool:
     """Tell whether the writer of a run on a server is gone: a dead process, or one of long ago."""
     import psutil  # not at the top: leftovers are rare
 
+    if tag.count(" ") != 3:
+        return False  # of an earlier version of ours, which did not say who
     _, host, process, since = tag.split(" ")
     if host == platform.node():
         return not psutil.pid_exists(int(process))

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from benchmark.core.schema import load_yaml
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.experiment import experiment, profile
@@ -25,6 +24,7 @@ from pipelines.cli.scores import evaluate, fuse, scores
 from pipelines.cli.submit import submit
 from pipelines.cli.weights import weights
 from pipelines.cli.zoo import zoo
+from pipelines.scale.graph import recorded
 
 PORT = 5000
 """MLflow's usual port."""
@@ -82,7 +82,7 @@ def status() -> None:
         params = read_params(PARAMS)
         # DVC sees changed code only after stage check has hashed it, so compare it here.
         code = changed_code(Path.cwd(), params, archive_module)
-        recorded = _recorded_stages()
+        ran = recorded(Path.cwd())
     changes = json.loads(_dvc("status", "--json"))
     stages = _dvc("stage", "list", "--name-only").split()
     stale = 0
@@ -90,17 +90,11 @@ def status() -> None:
         reasons = _reasons(changes.get(name, []))
         if files := code.get(name):
             reasons.append("changed code: " + _first_three(files))
-        stale += bool(reasons) or name not in recorded
+        stale += bool(reasons) or name not in ran
         text = "; ".join(reasons) or "up to date"
-        click.echo(f"{name:<26} {text if name in recorded else 'not run yet'}")
+        click.echo(f"{name:<26} {text if name in ran else 'not run yet'}")
     advice = "run 'dvc repro'" if stale else "nothing to do"
     click.echo(f"{len(stages) - stale} of {len(stages)} stages are up to date: {advice}")
-
-
-def _recorded_stages() -> set[str]:
-    """Return the stages that ran at least once."""
-    lock = Path("dvc.lock")
-    return set(load_yaml(lock)["stages"]) if lock.is_file() else set()
 
 
 def _reasons(entries: list[Any]) -> list[str]:

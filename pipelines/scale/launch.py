@@ -28,7 +28,7 @@ from benchmark.core.parent import die_with_parent
 from benchmark.core.schema import Strict, load_yaml, read_yaml, validate
 from benchmark.runtime.parallel import HELPER
 from pipelines.scale.launchers import AnyLauncher, Job, Resources, Sbatch, log_of
-from pipelines.scale.slots import Taken, take
+from pipelines.scale.slots import take
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -208,8 +208,8 @@ class _Crew:
 class _Launched:
     """A job that was started, and the slots that it holds."""
 
-    def __init__(self, launcher: Any, job: Job, taken: Taken, held: ExitStack) -> None:
-        job = job._replace(environment=job.environment | taken.environment)
+    def __init__(self, launcher: Any, job: Job, taken: dict[str, str], held: ExitStack) -> None:
+        job = job._replace(environment=job.environment | taken)
         self._launcher, self._job, self._held = launcher, job, held
         self._log: IO[bytes] | None = None
         self._path = Path(log_of(job))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import ParamsError
+from benchmark.runtime.parallel import claimed
 from pipelines.scale.launchers import Slots, Ssh
 
 if TYPE_CHECKING:
@@ -19,14 +19,10 @@ if TYPE_CHECKING:
 SLOTS = "MGBENCH_SLOTS"
 
 
-class Taken(NamedTuple):
-    """What a job gets with its slots."""
+def take(launcher: Any, job: Job, stack: ExitStack) -> dict[str, str] | None:
+    """Take free slots until `stack` closes; return the variables that name them to the job.
 
-    environment: dict[str, str]
-
-
-def take(launcher: Any, job: Job, stack: ExitStack) -> Taken | None:
-    """Take free slots until `stack` closes; None if too few are free now.
+    None: too few are free now.
 
     Args:
         launcher: Whose slots; most have none, and take what comes.
@@ -41,31 +37,20 @@ def take(launcher: Any, job: Job, stack: ExitStack) -> Taken | None:
     elif isinstance(launcher, Ssh):
         slots, count = launcher.hosts, 1
     else:
-        return Taken({})
+        return {}
     if count > len(slots):
         raise ParamsError(
             "launch.yaml", f"{job.name} needs {count} slots; there are {len(slots)}"
         )  # fmt: skip
+    folder = Path(tempfile.gettempdir()) / f"mgbench-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     free: list[str] = []
     for slot in slots:
-        if len(free) < count and _locked(slot, stack):
+        if len(free) < count and stack.enter_context(claimed(folder / slot.replace("/", "_"))):
             free.append(slot)
     if len(free) < count:
         stack.close()  # all or none: two jobs with half of what they need would wait for ever
         return None
     names = ",".join(free)
     variable = "CUDA_VISIBLE_DEVICES" if isinstance(launcher, Slots) else SLOTS
-    return Taken({variable: names})
-
-
-def _locked(slot: str, stack: ExitStack) -> bool:
-    folder = Path(tempfile.gettempdir()) / f"mgbench-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    file = (folder / slot.replace("/", "_")).open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return False
-    stack.enter_context(file)
-    return True
+    return {variable: names}

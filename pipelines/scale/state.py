@@ -9,7 +9,7 @@ import platform
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import write_text
@@ -38,19 +38,10 @@ def one_host() -> Iterator[None]:
     Raises:
         BenchmarkError: Another host holds it.
     """
-    path = Path(".dvc/tmp/host")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        with _told(path):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                fcntl.flock(file, fcntl.LOCK_SH)
-            else:
-                file.truncate(0)
-                file.write(this_host())
-                file.flush()
-                fcntl.flock(file, fcntl.LOCK_SH)
+    with _held(Path(".dvc/tmp/host")) as (file, mine):
+        if mine:
+            _sign(file, this_host())
+        fcntl.flock(file, fcntl.LOCK_SH)  # others of this host may join, once the name is written
         file.seek(0)
         if (holder := file.read()) != this_host():
             raise BenchmarkError(
@@ -69,34 +60,35 @@ def only_one(work: str) -> Iterator[None]:
     Raises:
         BenchmarkError: There is one; the message says where.
     """
-    path = LOCKS / work
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        with _told(path):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise BenchmarkError(
-                    work,
-                    f"already runs: {file.read() or 'another process'}",
-                    do="Wait for it, or end it",
-                ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}")
-        file.flush()
+    with _held(LOCKS / work) as (file, mine):
+        if not mine:
+            holder = file.read() or "another process"
+            raise BenchmarkError(work, f"already runs: {holder}", do="Wait for it, or end it")
+        _sign(file, f"process {os.getpid()} on {platform.node()}")
         yield
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        do = "Mount the disk with locks (NFS 4, Lustre with 'flock')"
-        raise BenchmarkError(path, f"cannot be locked: {error.strerror}", do=do) from error
+def _held(path: Path) -> Iterator[tuple[IO[str], bool]]:
+    """Yield a lock file, at its begin, and whether this process has it for itself."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = True
+        except BlockingIOError:
+            mine = False
+        except OSError as error:
+            do = "Mount the disk with locks (NFS 4, Lustre with 'flock')"
+            raise BenchmarkError(path, f"cannot be locked: {error.strerror}", do=do) from error
+        file.seek(0)
+        yield file, mine
+
+
+def _sign(file: IO[str], holder: str) -> None:
+    file.truncate(0)
+    file.write(holder)
+    file.flush()
 
 
 def record_seconds(stage: str) -> None:
