@@ -184,12 +184,13 @@ def _lost(rng: np.random.Generator, hidden: NDArray[np.bool_], speed: Array) -> 
     luck = smooth_noise(rng, num_frames, 7, NUM_POINTS)
     lost |= hidden & (luck < -0.6)
     # A hand is found or lost as a whole, by how much of it is covered and how fast it is; so is the
-    # face. Slow noise against a threshold makes losses last some frames, as tracking does.
+    # face. Slow noise against a threshold makes losses last some frames, as tracking does. Real
+    # OpenPose misses a moving hand in about 4 of 10 frames (docs/real-people.md), and so do these.
     for hand in (LEFT_HAND, RIGHT_HAND):
         share = hidden[:, hand].mean(1)
         fast = np.minimum(speed[:, hand].mean(1), 12)
         whole = smooth_noise(rng, num_frames, 5, 1)[:, 0]
-        gone = whole < -2.3 + 2.6 * np.clip(share - 0.35, 0, 1) + 0.06 * fast
+        gone = whole < -0.9 + 2.6 * np.clip(share - 0.35, 0, 1) + 0.06 * fast
         lost[:, hand] |= gone[:, None]
     face = hidden[:, FACE].mean(1)
     gone = smooth_noise(rng, num_frames, 8, 1)[:, 0] < -3.2 + 3.0 * np.clip(face - 0.5, 0, 1)
