@@ -76,19 +76,19 @@ def _under_dvc() -> Iterator[None]:
 
     What DVC does not run, a user did by hand, and may do as often as wished.
     """
-    stage = os.environ.get("DVC_STAGE")
-    if stage is None or not _is_first():
+    from pipelines.scale import state
+
+    state.check_launched()
+    name = os.environ.get("DVC_STAGE")
+    if name is None or not _is_first():
         yield
         return
-    from pipelines.scale.launch import LAUNCHED
-    from pipelines.scale.state import one_host, only_one, record_seconds
-
     with ExitStack() as stack:
-        if LAUNCHED not in os.environ:
-            stack.enter_context(one_host())
-        stack.enter_context(only_one(f"stage {stage}"))
+        if state.LAUNCHED not in os.environ:
+            stack.enter_context(state.one_host())
+        stack.enter_context(state.only_one(f"stage {name}"))
         yield
-        record_seconds(stage)
+        state.record_seconds(name)
 
 
 def _is_first() -> bool:

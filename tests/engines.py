@@ -1,4 +1,4 @@
-"""Real engines on loopback for tests: SLURM on one node, and an SSH server."""
+"""Real engines on loopback for tests: SLURM, SSH, PostgreSQL, an object store, Ray."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from servers import free_port, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,15 +58,6 @@ def needs(*programs: str) -> None:
     missing = [name for name in programs if shutil.which(name) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)} (packages of Debian)")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -127,7 +120,7 @@ def ssh_server(root: Path) -> Iterator[list[str]]:
     for name in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(root / name)]
         subprocess.run(command, check=True)
-    (port,) = free_ports(1)
+    port = free_port()
     (root / "sshd_config").write_text(SSHD.format(port=port, root=root))
     Path("/run/sshd").mkdir(exist_ok=True)
     sshd = shutil.which("sshd")
@@ -158,7 +151,7 @@ def postgres(root: Path) -> Iterator[str]:
             folder.chmod(folder.stat().st_mode | 0o011)
     (root / "password").write_text(PASSWORD)
     (root / "password").chmod(0o644)
-    data, (port,) = root / "data", free_ports(1)
+    data, port = root / "data", free_port()
     init = ["initdb", "-D", str(data), "-A", "scram-sha-256", "-U", "mlflow"]
     init += [f"--pwfile={root / 'password'}", "--no-sync"]
     subprocess.run([*as_user, *init], check=True, stdout=subprocess.DEVNULL)

@@ -119,6 +119,36 @@ def test_a_second_process_of_one_stage_is_refused(
         pass
 
 
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [("copy", "is not the folder in which DVC runs"), ("nowhere", "is not on that machine")],
+)
+def test_a_machine_without_this_disk_is_told_so_and_does_no_work(
+    tmp_path: Path, there: str, says: str
+) -> None:
+    here, bin_ = tmp_path / "here", tmp_path / "bin"
+    for folder in (here, tmp_path / "copy", bin_):
+        folder.mkdir()
+    launch(here, {"kind": "ssh", "hosts": ["far"]}, check={})
+    # A machine on which the folder `here` is another one: ssh that swaps it in the command.
+    swap = f"s#{here}#{tmp_path / there}#"
+    (bin_ / "ssh").write_text(
+        f'#!/bin/sh\nfor last; do :; done\neval "$(echo "$last" | sed {swap})"\n'
+    )
+    (bin_ / "ssh").chmod(0o755)
+    environment = _env(Path(__file__).parents[1]) | {"DVC_STAGE": "check"}
+    environment["PATH"] = f"{bin_}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.check", "--out", "runs/code"], cwd=here, check=False,
+        env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "copy/runs").exists()
+    assert not list((here / ".run/launched").iterdir())
+
+
 # ---------------------------------------------------------------- engines that run
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +133,25 @@ def test_a_server_that_dies_in_mid_sync_is_completed_by_the_next_one(
             shown = runs(port)
     assert set(shown.values()) == {1}
     assert len(shown) == recorded(project)
+
+
+def test_a_database_that_refuses_is_one_error_and_no_record_is_lost(
+    project: Path, store: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("psycopg2", reason="needs psycopg2 (make extras)")
+    port = free_port()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    before = recorded(project)
+    with ExitStack() as running:
+        address = running.enter_context(postgres(tmp_path / "sql"))
+        with shared_server(address, port):
+            running.close()
+            done = command(project, "mgbench", "sync", check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("Error: ") == 1
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    assert recorded(project) == before
 
 
 def _all(client: MlflowClient) -> list[object]:

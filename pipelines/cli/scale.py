@@ -12,7 +12,7 @@ import click
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
-from pipelines.scale.graph import makefile, read_graph
+from pipelines.scale.graph import kind_of, makefile, read_graph
 from pipelines.scale.launch import TABLE
 from pipelines.scale.plan import schedule
 from pipelines.scale.run import clock
@@ -63,10 +63,10 @@ def plan(slots: int, assume: tuple[str, ...], everything: bool) -> None:
         stages = read_graph(Path.cwd(), stale=not everything)
         todo = list(stages.upstream) if everything else stages.to_run()
         seconds = _durations(todo, assume)
-        free = [stage for stage in todo if _kind(stage) not in load_yaml(TABLE)]
+        free = [stage for stage in todo if kind_of(stage) not in load_yaml(TABLE)]
         found = schedule(stages.upstream, todo, seconds, slots=slots, free=free)
-    for kind, count in Counter(map(_kind, todo)).items():
-        spent = sum(seconds[stage] for stage in todo if _kind(stage) == kind)
+    for kind, count in Counter(map(kind_of, todo)).items():
+        spent = sum(seconds[stage] for stage in todo if kind_of(stage) == kind)
         click.echo(f"{kind:<16} {count:>5} stages {clock(spent):>10}")
     click.echo(f"one after the other: {clock(found.total)}")
     gain = (
@@ -75,10 +75,6 @@ def plan(slots: int, assume: tuple[str, ...], everything: bool) -> None:
     click.echo(f"on {slots} slots: {clock(found.makespan)}, {gain}")
     click.echo(f"critical path: {clock(found.length)}, {' -> '.join(found.path)}")
     click.echo(f"disk: {_gib():.2f} GiB of results, as dvc.lock records them")
-
-
-def _kind(stage: str) -> str:
-    return stage.partition("@")[0]
 
 
 def _durations(todo: list[str], assume: tuple[str, ...]) -> dict[str, float]:
@@ -92,7 +88,7 @@ def _durations(todo: list[str], assume: tuple[str, ...]) -> dict[str, float]:
             raise BenchmarkError("--assume", f"'{text}'", expected="STAGE=HOURS") from None
     found, missing = {}, []
     for stage in todo:
-        kinds = (assumed.get(stage), known.get(stage), assumed.get(_kind(stage)))
+        kinds = (assumed.get(stage), known.get(stage), assumed.get(kind_of(stage)))
         given = [value for value in kinds if value is not None]
         if given:
             found[stage] = given[0]

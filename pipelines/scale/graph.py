@@ -15,6 +15,11 @@ STEP = "STEP"
 """Variable of the makefile: a command that `mgbench run` puts before each recipe."""
 
 
+def kind_of(stage: str) -> str:
+    """Return `train` of `train@joint`."""
+    return stage.partition("@")[0]
+
+
 class Graph(NamedTuple):
     """The stages in the order in which a plain `dvc repro` runs them."""
 
@@ -43,13 +48,13 @@ class Graph(NamedTuple):
         return list(run)
 
     def _upstream_of(self, targets: Collection[str]) -> set[str]:
-        known = {*self.upstream, *(stage.partition("@")[0] for stage in self.upstream)}
+        known = {*self.upstream, *map(kind_of, self.upstream)}
         if unknown := sorted({*targets} - known):
             do = "'mgbench graph' lists them"
             raise BenchmarkError("stages", f"there is no {', '.join(unknown)}", do=do)
         wanted: set[str] = set()
         for stage in reversed(self.upstream):  # what reads a stage comes after it
-            if stage in wanted or {stage, stage.partition("@")[0]} & {*targets}:
+            if stage in wanted or {stage, kind_of(stage)} & {*targets}:
                 wanted |= {stage, *self.upstream[stage]}
         return wanted
 

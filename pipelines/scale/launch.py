@@ -27,8 +27,10 @@ from benchmark.core.errors import ParamsError
 from benchmark.core.parent import die_with_parent
 from benchmark.core.schema import Strict, load_yaml, read_yaml, validate
 from benchmark.runtime.parallel import HELPER
+from pipelines.scale.graph import kind_of
 from pipelines.scale.launchers import AnyLauncher, Job, Resources, Sbatch, log_of
 from pipelines.scale.slots import take
+from pipelines.scale.state import LAUNCHED, launched_mark
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -36,13 +38,13 @@ if TYPE_CHECKING:
 SETTING = Path("launch.yaml")
 VARIABLE = "MGBENCH_LAUNCH"
 """Names another file, or one of the kinds that need no settings: srun, sbatch, ray, here."""
-LAUNCHED = "MGBENCH_LAUNCHED"
-"""Set in a process that was launched: it does the work."""
 TABLE = Path(__file__).with_name("resources.yaml")
 PASSED_ON = ("DVC_STAGE", "DVC_ROOT")
 """Variables that a job gets on its command line, which others can read: never one with a secret."""
 SHARED_OUT = ("prepare", "train")
 """Kinds of stages of which several processes can share the work."""
+NEVER_STARTED = (125, 126, 127)
+"""Exit codes of `env`: no such folder, or no such program."""
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 90
 """For a stopped job to save what it has, before its client is killed."""
@@ -92,7 +94,7 @@ def resources_of(stage: str, settings: Settings) -> Resources | None:
         ParamsError: launch.yaml asks for what does not exist, or for processes that cannot share.
     """
     table = load_yaml(TABLE)
-    kind = stage.partition("@")[0]
+    kind = kind_of(stage)
     changes = {**settings.resources.get(kind, {}), **settings.resources.get(stage, {})}
     if kind not in table and not changes:
         return None
@@ -118,14 +120,14 @@ def launch_stage(module: str, arguments: list[str]) -> int | None:
         return None
     command = (sys.executable, "-m", module, *arguments)
     environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-    environment[LAUNCHED] = "1"
+    name = f"mgbench-{stage.replace('@', '-')}-{os.getpid()}"
     with ExitStack() as stack:
+        environment |= stack.enter_context(launched_mark(name))
         helps = needs.processes > 1 and not stage.startswith("train@")
         if helps:
             environment[HELPER] = "1"
         elif needs.processes > 1:
             command = _over_nodes(command, stage, settings, needs, stack)
-        name = f"mgbench-{stage.replace('@', '-')}-{os.getpid()}"
         jobs = [Job(f"{name}-{k}", command, environment, needs) for k in range(needs.processes)]
         code = _Crew(settings.launcher, jobs).work()
     # The helpers made the shards; what is left, their index, is written here.
@@ -238,6 +240,9 @@ class _Launched:
         if code not in {0, 1, 2}:
             why = "lost, stopped from outside or refused"
             do = "Run the same command again: the stage resumes"
+            if code in NEVER_STARTED:
+                why = f"{Path.cwd()} or {sys.executable} is not on that machine"
+                do = "Give all machines one disk with both: docs/scale.md"
             message = f"{self._launcher.kind}: {self._job.name} ended with exit code {code}: {why}"
             click.echo(f"Error: {message}. {do}", err=True)
         return code

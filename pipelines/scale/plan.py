@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -39,19 +40,25 @@ def schedule(
         slots: How many run at once.
         free: Stages that need no slot.
     """
-    order = [stage for stage in upstream if stage in stages]
-    ends: dict[str, float] = {}
-    waiting, running = list(order), list[tuple[float, str]]()
+    place = {stage: k for k, stage in enumerate(s for s in upstream if s in stages)}
+    order = list(place)
+    waits = {stage: [u for u in upstream[stage] if u in place] for stage in order}
+    sorter = TopologicalSorter(waits)
+    sorter.prepare()
+    ready, running = list[int](), list[tuple[float, int]]()  # heaps; of equals, the first in order
     now, used = 0.0, 0
-    while waiting or running:
-        for stage in [s for s in waiting if all(u in ends for u in upstream[s] if u in stages)]:
-            if stage in free or used < slots:
-                waiting.remove(stage)
-                used += stage not in free
-                heapq.heappush(running, (now + seconds[stage], stage))
-        now, done = heapq.heappop(running)
-        ends[done] = now
-        used -= done not in free
+    while sorter.is_active():
+        for stage in sorter.get_ready():
+            if stage in free:
+                heapq.heappush(running, (now + seconds[stage], place[stage]))
+            else:
+                heapq.heappush(ready, place[stage])
+        while ready and used < slots:
+            at, used = heapq.heappop(ready), used + 1
+            heapq.heappush(running, (now + seconds[order[at]], at))
+        now, at = heapq.heappop(running)
+        used -= order[at] not in free
+        sorter.done(order[at])
     path = _critical(upstream, order, seconds)
     total = sum(seconds[stage] for stage in order)
     return Schedule(total, now, path, sum(seconds[stage] for stage in path))

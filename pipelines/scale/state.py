@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(".run")
 LOCKS, LOGS, SECONDS = FOLDER / "locks", FOLDER / "logs", FOLDER / "seconds"
+LAUNCHED = "MGBENCH_LAUNCHED"
+"""Set in a process that was launched, which does the work: a file that its launcher has written."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -66,6 +68,34 @@ def only_one(work: str) -> Iterator[None]:
             raise BenchmarkError(work, f"already runs: {holder}", do="Wait for it, or end it")
         _sign(file, f"process {os.getpid()} on {platform.node()}")
         yield
+
+
+@contextmanager
+def launched_mark(name: str) -> Iterator[dict[str, str]]:
+    """Yield the variable by which launched processes know this folder: `check_launched`."""
+    mark = FOLDER / "launched" / name
+    write_text(mark, this_host() + "\n")
+    try:
+        yield {LAUNCHED: str(mark)}
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def check_launched() -> None:
+    """Make sure that a launched process works in the very folder of its launcher.
+
+    In another one of the same path it would train on other data, and write where nobody looks.
+
+    Raises:
+        BenchmarkError: It does not.
+    """
+    mark = os.environ.get(LAUNCHED)
+    if mark is not None and not Path(mark).is_file():
+        raise BenchmarkError(
+            Path.cwd(), f"on {platform.node()} is not the folder in which DVC runs",
+            expected="one disk that all machines see under the same path",
+            do="Mount it there: docs/scale.md",
+        )  # fmt: skip
 
 
 @contextmanager
