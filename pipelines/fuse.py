@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.contracts.clips import read_clips
+from benchmark.contracts.labels import index_labels
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:
     """Fit FUSION, an entry of section fusions, on validation; apply it to validation and test."""
     fusion = entry(params.fusions, "fusions", name)
-    val_clips = read_clips(index, read_edition(fusion.edition)).split("val")
+    edition = read_edition(fusion.edition)
+    truth = index_labels(read_clips(index, edition), "val")
     val = [read_probabilities(members / member / "val.parquet") for member in fusion.members]
-    fitted = fit_fusion(fusion.rule, fusion.temperature, val, val_clips)
+    fitted = fit_fusion(fusion.rule, fusion.temperature, val, truth)
     files = {member: members / member / "test.parquet" for member in fusion.members}
     test = [read_probabilities(file) for file in files.values()]
     # The hashes let submission.json name the exact files that a fused result comes from.

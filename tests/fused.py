@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from benchmark.contracts.clips import Clips
+from benchmark.contracts.labels import Labels, index_labels
 from benchmark.contracts.predictions import Probabilities
 from conftest import a_clip
 from submission.fusion.fit import fit_fusion
@@ -64,9 +67,19 @@ def labels_of(label: np.ndarray) -> dict[str, int]:
     return {f"v{row // 8}_{row:03d}": int(value) for row, value in enumerate(label)}
 
 
-def clips_of(label: np.ndarray) -> Clips:
-    rows = [a_clip(clip, label=value, split="val") for clip, value in labels_of(label).items()]
-    return Clips("mimic", tuple(rows))
+def truth_by_clip(labels: dict[str, int]) -> Labels:
+    rows = [a_clip(clip, label=value, split="val") for clip, value in labels.items()]
+    return index_labels(Clips("mimic", tuple(rows)), "val")
+
+
+def truth_of(label: np.ndarray) -> Labels:
+    return truth_by_clip(labels_of(label))
+
+
+def rows_of(truth: Labels, rows: np.ndarray) -> Labels:
+    """Choose rows by a mask or in an order."""
+    ids, videos = (tuple(np.array(each)[rows].tolist()) for each in (truth.clip_id, truth.videos))
+    return replace(truth, clip_id=ids, videos=videos, label=truth.label[rows])
 
 
 def some_weights(seed: int, members: list[Probabilities]) -> dict[str, float]:
@@ -77,5 +90,4 @@ def some_weights(seed: int, members: list[Probabilities]) -> dict[str, float]:
 def fit_weights(
     rule: FusionRule, members: list[Probabilities], labels: dict[str, int]
 ) -> dict[str, float]:
-    rows = [a_clip(clip, label=value, split="val") for clip, value in labels.items()]
-    return fit_fusion(rule, "none", members, Clips("mimic", tuple(rows))).weights
+    return fit_fusion(rule, "none", members, truth_by_clip(labels)).weights

@@ -18,10 +18,10 @@ from fused import (
     KINDS,
     PROPERTY,
     SEEDS,
-    clips_of,
     make,
     rule_for,
     some_weights,
+    truth_of,
 )
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import read_fitted, write_fitted
@@ -170,9 +170,9 @@ def test_weights_file_survives_the_round_trip_and_has_stable_bytes(
 ) -> None:
     members, label = make(2)
     rule = rule_for(kind, members)
-    fitted = fit_fusion(rule, "both", members, clips_of(label))
+    fitted = fit_fusion(rule, "both", members, truth_of(label))
     write_fitted(fitted, tmp_path / "a.json")
-    write_fitted(fit_fusion(rule, "both", members[::-1], clips_of(label)), tmp_path / "b.json")
+    write_fitted(fit_fusion(rule, "both", members[::-1], truth_of(label)), tmp_path / "b.json")
     again = read_fitted(tmp_path / "a.json")
     assert again == fitted
     whole, read = (apply(one, members, source="f").p for one in (fitted, again))
@@ -185,7 +185,7 @@ def test_weights_file_survives_the_round_trip_and_has_stable_bytes(
     ("old", "new", "message"),
     [
         ("fusion/3", "fusion/2", "format: Input should be 'fusion/3'"),
-        ('"val"', '"test"', "fitted_on: Input should be 'val' or 'oof'"),
+        ('"val"', '"test"', "fitted_on: Input should be 'val', 'oof' or 'any'"),
         ('"num_clips"', '"clips"', "num_clips: Field required"),
         ("{", "", "not valid JSON"),
     ],
@@ -193,7 +193,7 @@ def test_weights_file_survives_the_round_trip_and_has_stable_bytes(
 def test_broken_weights_file_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
     members, label = make(2)
     path = tmp_path / "weights.json"
-    write_fitted(fit_fusion(CONVEX, "none", members, clips_of(label)), path)
+    write_fitted(fit_fusion(CONVEX, "none", members, truth_of(label)), path)
     path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
     with pytest.raises(FormatError) as error:
         read_fitted(path)

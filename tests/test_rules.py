@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scipy.stats import gmean
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.contracts.clips import Clips
 from benchmark.contracts.predictions import check_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.evaluation.metrics import log_loss, score
@@ -23,11 +22,12 @@ from fused import (
     KINDS,
     PROPERTY,
     SEEDS,
-    clips_of,
     fit_weights,
     labels_of,
     make,
+    rows_of,
     rule_for,
+    truth_of,
 )
 from submission.fusion import rules
 from submission.fusion.blend import apply_temperature
@@ -59,7 +59,7 @@ def test_every_rule_gives_weights_on_the_simplex_and_probabilities(
     kind: str, seed: int, num_members: int
 ) -> None:
     members, label = make(seed, num_members)
-    fitted = fit_fusion(rule_for(kind, members), "both", members, clips_of(label))
+    fitted = fit_fusion(rule_for(kind, members), "both", members, truth_of(label))
     assert sorted(fitted.weights) == sorted(member.source for member in members)
     assert min(fitted.weights.values()) >= 0
     assert sum(fitted.weights.values()) == pytest.approx(1)
@@ -72,11 +72,10 @@ def test_every_rule_ignores_the_order_of_members_rows_and_index(
     kind: str, temperature: Temperature
 ) -> None:
     members, label = make(7, 4)
-    rule, clips = rule_for(kind, members), clips_of(label)
+    rule, truth = rule_for(kind, members), truth_of(label)
     turned = [member.aligned(sorted(member.clip_id)) for member in members[::-1]]
-    order = np.random.default_rng(0).permutation(len(clips))
-    shuffled = Clips("mimic", tuple(clips.rows[row] for row in order))
-    one = fit_fusion(rule, temperature, members, clips)
+    shuffled = rows_of(truth, np.random.default_rng(0).permutation(len(label)))
+    one = fit_fusion(rule, temperature, members, truth)
     other = fit_fusion(rule, temperature, turned, shuffled)
     assert one == other
     fused = apply(one, members, source="f")
@@ -88,7 +87,7 @@ def test_every_rule_ignores_the_order_of_members_rows_and_index(
 def test_a_system_fused_with_its_twin_is_itself(kind: str) -> None:
     members, label = make(1, 1)
     twins = [members[0], replace(members[0], source="twin")]
-    fitted = fit_fusion(rule_for(kind, twins), "none", twins, clips_of(label))
+    fitted = fit_fusion(rule_for(kind, twins), "none", twins, truth_of(label))
     fused = apply(fitted, twins, source="f")
     np.testing.assert_allclose(fused.p, members[0].p, rtol=1e-5, atol=1e-7)
 
@@ -100,14 +99,14 @@ def test_what_a_rule_fits_depends_on_validation_alone(kind: str) -> None:
     for split in ("test", "train"):
         others = [replace(member, split=split) for member in members]
         with pytest.raises(MismatchError, match=rf"only; expected val; found {split}$"):
-            fit_fusion(rule_for(kind, members), "both", others, clips_of(label))
+            fit_fusion(rule_for(kind, members), "both", others, truth_of(label))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_class_without_a_clip_in_validation_keeps_what_equal_weights_give_it(kind: str) -> None:
     members, label = make(4, 3, 80)
     seen = np.where(label == 2, 3, label)
-    fitted = fit_fusion(rule_for(kind, members), "none", members, clips_of(seen))
+    fitted = fit_fusion(rule_for(kind, members), "none", members, truth_of(seen))
     assert fitted.absent == (2,)
     fused = apply(fitted, members, source="f")
     even = fuse(members, dict.fromkeys(fitted.weights, 1.0), source="u")
@@ -122,7 +121,7 @@ def test_a_class_without_a_clip_in_validation_keeps_what_equal_weights_give_it(k
 @pytest.mark.parametrize("kind", KINDS)
 def test_validation_of_one_class_only_breaks_no_rule(kind: str) -> None:
     members, label = make(4)
-    fitted = fit_fusion(rule_for(kind, members), "both", members, clips_of(np.zeros_like(label)))
+    fitted = fit_fusion(rule_for(kind, members), "both", members, truth_of(np.zeros_like(label)))
     check_probabilities(apply(fitted, members, source="f"), where="fused")
 
 
@@ -136,7 +135,7 @@ def test_fixed_weights_are_those_that_were_given() -> None:
 
 def test_the_geometric_mean_is_that_of_scipy() -> None:
     members, label = make(2)
-    fitted = fit_fusion(Geometric(kind="geometric"), "none", members, clips_of(label))
+    fitted = fit_fusion(Geometric(kind="geometric"), "none", members, truth_of(label))
     ids = members[0].clip_id
     mean = gmean(np.stack([member.aligned(ids).p for member in members]), axis=0)
     expected = mean / mean.sum(axis=1, keepdims=True)
@@ -149,7 +148,7 @@ def test_greedy_and_search_are_no_worse_than_what_they_start_from(
     metric: FusedMetric, seed: int
 ) -> None:
     members, label = make(seed, 4)
-    clips = clips_of(label)
+    clips = truth_of(label)
 
     def cost(of: Estimate) -> float:
         return of.log_loss if metric == "log_loss" else -getattr(of, metric)
@@ -175,18 +174,18 @@ def test_greedy_takes_members_by_counts() -> None:
 
 def test_greedy_by_log_loss_comes_near_the_best_weights() -> None:
     members, label = make(5, 3)
-    convex = fit_fusion(CONVEX, "none", members, clips_of(label))
+    convex = fit_fusion(CONVEX, "none", members, truth_of(label))
     greedy = Greedy(kind="greedy", metric="log_loss", rounds=60)
-    near = fit_fusion(greedy, "none", members, clips_of(label))
+    near = fit_fusion(greedy, "none", members, truth_of(label))
     assert convex.fitted.log_loss <= near.fitted.log_loss + 1e-6
     assert near.fitted.log_loss < convex.fitted.log_loss + 5e-3
 
 
 def test_search_by_log_loss_comes_near_the_best_weights() -> None:
     members, label = make(5, 3)
-    convex = fit_fusion(CONVEX, "none", members, clips_of(label))
+    convex = fit_fusion(CONVEX, "none", members, truth_of(label))
     search = Search(kind="search", metric="log_loss", evaluations=400, seed=1)
-    near = fit_fusion(search, "none", members, clips_of(label))
+    near = fit_fusion(search, "none", members, truth_of(label))
     assert near.fitted.log_loss < convex.fitted.log_loss + 1e-3
     assert near.evaluations >= 400
 
@@ -194,7 +193,7 @@ def test_search_by_log_loss_comes_near_the_best_weights() -> None:
 def test_stacking_is_the_regression_of_scikit_learn() -> None:
     members, label = make(3, 3, 80)
     rule = Stacking(kind="stacking", c=0.1)
-    fitted = fit_fusion(rule, "none", members, clips_of(label))
+    fitted = fit_fusion(rule, "none", members, truth_of(label))
     ids = sorted(labels_of(label))
     logs = np.concatenate([np.log(m.aligned(ids).p.astype(np.float64)) for m in members], axis=1)
     expected = LogisticRegression(C=0.1, max_iter=1000).fit(logs, label).predict_proba(logs)
@@ -205,7 +204,7 @@ def test_stacking_is_the_regression_of_scikit_learn() -> None:
 def test_stacking_of_two_classes_is_that_of_scikit_learn() -> None:
     members, label = make(3, 2, 80)
     label %= 2
-    fitted = fit_fusion(Stacking(kind="stacking", c=0.1), "none", members, clips_of(label))
+    fitted = fit_fusion(Stacking(kind="stacking", c=0.1), "none", members, truth_of(label))
     ids = sorted(labels_of(label))
     logs = np.concatenate([np.log(m.aligned(ids).p.astype(np.float64)) for m in members], axis=1)
     expected = LogisticRegression(C=0.1, max_iter=1000).fit(logs, label).predict_proba(logs)
@@ -220,7 +219,7 @@ def test_a_temperature_undoes_what_made_a_member_too_sure() -> None:
     )
     rule = Uniform(kind="uniform")
     plain, shrill = (
-        fit_fusion(rule, "before", [one], clips_of(label)).before["m0"]
+        fit_fusion(rule, "before", [one], truth_of(label)).before["m0"]
         for one in (members[0], sharp)
     )
     assert shrill == pytest.approx(4 * plain, rel=0.02)
@@ -234,7 +233,7 @@ def test_the_last_temperature_never_worsens_log_loss_nor_changes_a_prediction(
 ) -> None:
     members, label = make(seed)
     rule = rule_for(kind, members)
-    none, after = (fit_fusion(rule, t, members, clips_of(label)) for t in ("none", "after"))
+    none, after = (fit_fusion(rule, t, members, truth_of(label)) for t in ("none", "after"))
     assert after.fitted.log_loss <= none.fitted.log_loss + 1e-6
     assert after.fitted.top1 == none.fitted.top1
 
@@ -243,7 +242,7 @@ def test_the_last_temperature_never_worsens_log_loss_nor_changes_a_prediction(
 @given(seed=SEEDS, num_members=st.integers(1, 5))
 def test_convex_weights_are_never_worse_than_uniform(seed: int, num_members: int) -> None:
     members, label = make(seed, num_members)
-    fitted = fit_fusion(CONVEX, "none", members, clips_of(label))
+    fitted = fit_fusion(CONVEX, "none", members, truth_of(label))
     assert fitted.fitted.log_loss <= fitted.uniform.log_loss + 2e-6
 
 
@@ -322,27 +321,27 @@ def test_labels_of_other_clips_are_refused() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_nested_estimate_scores_each_video_by_a_fit_without_it(kind: str) -> None:
     members, label = make(7)
-    rule, clips = rule_for(kind, members), clips_of(label)
-    video = np.array(clips.videos)
+    rule, truth = rule_for(kind, members), truth_of(label)
+    video = np.array(truth.videos)
     held_out = np.empty((40, 6))
     for name in np.unique(video):
-        rest = Clips("mimic", tuple(clip for clip in clips.rows if clip.video != name))
+        rest = rows_of(truth, video != name)
+        ids = rest.clip_id
         inner = [
-            replace(m, clip_id=tuple(rest.ids), p=m.p[[m.clip_id.index(clip) for clip in rest.ids]])
-            for m in members
+            replace(m, clip_id=ids, p=m.p[[m.clip_id.index(clip) for clip in ids]]) for m in members
         ]
         without = fit_fusion(rule, "both", inner, rest)
-        fused = apply(without, members, source="f").aligned(clips.ids)
+        fused = apply(without, members, source="f").aligned(truth.clip_id)
         held_out[video == name] = fused.p[video == name]
     expected = score(held_out, label)
-    nested = fit_fusion(rule, "both", members, clips).nested
+    nested = fit_fusion(rule, "both", members, truth).nested
     assert (nested.top1, nested.macro_f1) == (expected.top1, expected.macro_f1)
     assert nested.log_loss == pytest.approx(expected.log_loss, abs=1e-6)
 
 
 def test_a_fitted_fusion_tells_what_its_weights_are_worth() -> None:
     members, label = make(7)
-    fitted = fit_fusion(CONVEX, "none", members, clips_of(label))
+    fitted = fit_fusion(CONVEX, "none", members, truth_of(label))
     assert fitted.weights == fit_weights(CONVEX, members, labels_of(label))
     assert (fitted.num_clips, fitted.num_videos, fitted.fitted_on) == (40, 5, "val")
     again = score(
@@ -356,19 +355,19 @@ def test_a_fitted_fusion_tells_what_its_weights_are_worth() -> None:
 
 def test_uniform_weights_are_worth_the_same_before_after_and_nested() -> None:
     members, label = make(7)
-    fitted = fit_fusion(Uniform(kind="uniform"), "none", members, clips_of(label))
+    fitted = fit_fusion(Uniform(kind="uniform"), "none", members, truth_of(label))
     assert fitted.uniform == fitted.fitted == fitted.nested
 
 
 @pytest.mark.parametrize("rule", [CONVEX, Uniform(kind="uniform")])
 def test_one_video_alone_is_fitted_and_has_no_nested_estimate(rule: FusionRule) -> None:
     members, label = make(0, 2, 8)
-    fitted = fit_fusion(rule, "none", members, clips_of(label))
+    fitted = fit_fusion(rule, "none", members, truth_of(label))
     assert fitted.nested is None
     assert sum(fitted.weights.values()) == pytest.approx(1)
 
 
 def test_clips_of_another_edition_are_refused() -> None:
     members, label = make(0)
-    with pytest.raises(MismatchError, match=r"^probabilities of m0 on val: another edition's"):
-        fit_fusion(CONVEX, "none", members, replace(clips_of(label), edition="miga25"))
+    with pytest.raises(MismatchError, match=r"^fit of m0: another edition"):
+        fit_fusion(CONVEX, "none", members, replace(truth_of(label), edition="miga25"))

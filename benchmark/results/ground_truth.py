@@ -1,10 +1,11 @@
-"""The labels of one split, joined with probabilities by clip id."""
+"""The labels of one split, with the baseline that every system must beat."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.contracts.labels import Labels
 from benchmark.core.errors import MismatchError
 from benchmark.evaluation.metrics import majority_baseline
 
@@ -13,20 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.contracts.predictions import Probabilities
     from benchmark.editions.edition import Split
 
 
 @dataclass(frozen=True)
-class GroundTruth:
-    """What is true of the clips of one labeled split; row i belongs to `clip_id[i]`."""
+class GroundTruth(Labels):
+    """Labels of a split, and what a guess from the training split is worth there."""
 
-    edition: str
-    split: Split
-    clip_id: tuple[str, ...]
-    videos: tuple[str, ...]
-    label: NDArray[np.int64]
-    """Class index, int64 (N,)."""
     train_label: NDArray[np.int64]
     """Class index of each training clip: for the majority baseline only."""
 
@@ -52,19 +46,6 @@ class GroundTruth:
     def majority_baseline(self) -> float:
         """Top-1 of always predicting the largest class of the training split, in [0, 1]."""
         return majority_baseline(self.train_label, self.label)
-
-    def joined(self, probabilities: Probabilities, *, where: str) -> NDArray[np.float32]:
-        """Return the probabilities (N, K) in the order of the labels; `where` names them in errors.
-
-        Raises:
-            MismatchError: They are of another edition or split, or of other clips.
-        """
-        # Editions of one data set share clip ids, so equal ids alone do not show that these fit.
-        for key in ("edition", "split"):
-            found, wanted = getattr(probabilities, key), getattr(self, key)
-            if found != wanted:
-                raise MismatchError(where, f"another {key}", expected=wanted, found=found)
-        return probabilities.aligned(self.clip_id).p
 
 
 def ground_truths(clips: Clips, test: NDArray[np.int64] | None) -> list[GroundTruth]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from benchmark.contracts.predictions import check_against
+from benchmark.contracts.predictions import ANY
 from benchmark.core.errors import MismatchError
 from benchmark.evaluation.metrics import score
 from submission.fusion.blend import Blend
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.contracts.clips import Clips
+    from benchmark.contracts.labels import Labels
     from benchmark.contracts.predictions import Probabilities
     from submission.fusion.rules.rule import Fit
     from submission.fusion.rules.union import FusionRule
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LABELED = ("val", "oof")
-"""Splits that a fit may see: never test."""
+LABELED = ("val", "oof", ANY)
+"""Splits that a fit may see: never test. Scores of other programs may name none."""
 
 
 def fit_fusion(
-    rule: FusionRule, temperature: Temperature, members: Sequence[Probabilities], clips: Clips
+    rule: FusionRule, temperature: Temperature, members: Sequence[Probabilities], truth: Labels
 ) -> FittedFusion:
     """Fit the rule and estimate its worth.
 
@@ -47,16 +47,16 @@ def fit_fusion(
         rule: How to weigh the members.
         temperature: Where to fit temperatures around the rule.
         members: Probabilities of one labeled split, one entry per member.
-        clips: The labeled clips of that split.
+        truth: The labels of its clips.
 
     Raises:
-        MismatchError: The members disagree with each other or with `clips`, or are of test.
+        MismatchError: The members disagree with each other or with `truth`, or are of test.
     """
-    split = _labeled_split(members, clips)
+    split = _labeled_split(members, truth)
     # Floating-point sums depend on the order of the rows, so the fit sorts them by clip id.
-    order = np.argsort(clips.ids)
-    names, p = stacked(members, [clips.ids[row] for row in order])
-    label, video = clips.labels()[order], np.asarray(clips.videos, np.str_)[order]
+    order = np.argsort(truth.clip_id)
+    names, p = stacked(members, [truth.clip_id[row] for row in order])
+    label, video = truth.label[order], np.asarray(truth.videos, np.str_)[order]
 
     def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         return fit_with_temperature(rule, temperature, names, p, label)
@@ -64,7 +64,7 @@ def fit_fusion(
     fitted, nested = refit(p, label), _nested(refit, p, label, video)
     uniform = Blend(uniform_weights(len(names)))
     return FittedFusion(
-        format=FORMAT, edition=clips.edition, rule=rule, temperature=temperature,
+        format=FORMAT, edition=truth.edition, rule=rule, temperature=temperature,
         **parameters_of(fitted.blend, names),  # pyright: ignore[reportArgumentType]
         fitted_on=split, num_clips=len(label), num_videos=len(np.unique(video)),
         absent=tuple(sorted({*range(p.shape[2])} - {*label.tolist()})),
@@ -76,15 +76,15 @@ def fit_fusion(
     )  # fmt: skip
 
 
-def _labeled_split(members: Sequence[Probabilities], clips: Clips) -> Literal["val", "oof"]:
-    """Check that the members belong to the labeled `clips`, and return their split."""
+def _labeled_split(members: Sequence[Probabilities], truth: Labels) -> Literal["val", "oof", "any"]:
+    """Check that the members belong to the labeled clips, and return their split."""
     check_members(members)
     first, split = members[0], members[0].split
     if split not in LABELED:
         where, wrong = f"fit of {first.source}", "fitted on validation only"
         raise MismatchError(where, wrong, expected="val", found=split)
     for member in members:
-        check_against(member, clips, first.classes)
+        truth.joined(member, where=f"fit of {member.source}")
     return split
 
 

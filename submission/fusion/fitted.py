@@ -61,8 +61,9 @@ class FittedFusion(Strict):
     after: PositiveFloat
     """Temperature of the result; 1 changes nothing."""
     stack: StackParameters | None
-    fitted_on: Literal["val", "oof"]
-    """Validation, or out of fold: train and val, every clip by models that never saw it."""
+    fitted_on: Literal["val", "oof", "any"]
+    """Validation, or out of fold: train and val, every clip by models that never saw it; `any` are
+    scores of other programs that name no split."""
     num_clips: Annotated[int, Field(gt=0)]
     num_videos: Annotated[int, Field(gt=0)]
     absent: tuple[int, ...]

@@ -1,0 +1,71 @@
+"""The true classes of the clips of one split, joined with probabilities by clip id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.contracts.foreign_table import read_labels
+from benchmark.core.errors import FormatError, MismatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.contracts.predictions import Probabilities
+    from benchmark.editions.edition import Split
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is true of the clips of one labeled split; row i belongs to `clip_id[i]`."""
+
+    edition: str
+    split: str
+    clip_id: tuple[str, ...]
+    videos: tuple[str, ...]
+    """The video of each clip: clips of one video resemble each other."""
+    label: NDArray[np.int64]
+    """Class index, int64 (N,)."""
+
+    def joined(self, probabilities: Probabilities, *, where: str) -> NDArray[np.float32]:
+        """Return the probabilities (N, K) in the order of the labels; `where` names them in errors.
+
+        Raises:
+            MismatchError: They are of another edition or split, or of other clips.
+        """
+        # Editions of one data set share clip ids, so equal ids alone do not show that these fit.
+        for key in ("edition", "split"):
+            found, wanted = getattr(probabilities, key), getattr(self, key)
+            if found != wanted:
+                raise MismatchError(where, f"another {key}", expected=wanted, found=found)
+        return probabilities.aligned(self.clip_id).p
+
+
+def index_labels(clips: Clips, split: Split) -> Labels:
+    """Take the labels of a split from the whole index.
+
+    Raises:
+        FormatError: The edition withholds them.
+    """
+    part = clips.split(split)
+    return Labels(clips.edition, split, tuple(part.ids), tuple(part.videos), part.labels())
+
+
+def listed_labels(path: Path, probabilities: Probabilities) -> Labels:
+    """Read the labels of exactly these clips from a csv; no video is known.
+
+    Raises:
+        FormatError: A clip has no label, or the file breaks its form.
+    """
+    label_of = read_labels(path, len(probabilities.classes))
+    ids = probabilities.clip_id
+    if missing := [clip for clip in ids if clip not in label_of]:
+        wrong = f"{len(missing)} clip(s) have no label, the first is {missing[0]}"
+        raise FormatError(path, wrong, expected=f"the clips of {probabilities.source}")
+    label = np.array([label_of[clip] for clip in ids], np.int64)
+    return Labels(probabilities.edition, probabilities.split, ids, ("unknown",) * len(ids), label)
