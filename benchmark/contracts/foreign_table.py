@@ -107,7 +107,8 @@ def read_labels(path: Path, num_classes: int) -> dict[str, int]:
         raise FormatError(path, "not clips and their labels", expected="clip_id,label", found=found)
     labels = {}
     for where, clip, cell in zip(table.where, ids, told, strict=True):
-        labels[clip] = label = whole_number(where, "the label", cell)
+        # pandas writes 7.0 where another row of the column was empty once.
+        labels[clip] = label = whole_number(where, "the label", cell.removesuffix(".0"))
         if not 0 <= label < num_classes:
             expected = f"a label from 0 to {num_classes - 1}"
             raise FormatError(where, "no class", expected=expected, found=str(label))

@@ -6,7 +6,7 @@ leaves trainings up to date.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -51,20 +51,51 @@ def score(p: NDArray[np.floating], label: NDArray[np.int64]) -> Metrics:
         FormatError: There are no clips, shapes disagree, a label is outside [0, K), or `p` is
             not finite.
     """
-    # Loading scikit-learn takes seconds, and many commands import this module without scoring.
-    from sklearn.metrics import f1_score, recall_score
-
     _check(p, label)
     ranked = ranking(p)
-    prediction = ranked[:, 0]
-    macro = {"labels": np.unique(label), "average": "macro", "zero_division": 0}
+    by_class = class_scores(ranked[:, 0], label, p.shape[1])
     return Metrics(
-        top1=float(np.mean(prediction == label)),
+        top1=float(np.mean(ranked[:, 0] == label)),
         top5=float(np.mean((ranked[:, :5] == label[:, None]).any(axis=1))),
-        macro_f1=float(f1_score(label, prediction, **macro)),
-        mean_acc=float(recall_score(label, prediction, **macro)),
+        macro_f1=by_class.macro_f1,
+        mean_acc=float(by_class.recall[by_class.clips > 0].mean()),
         log_loss=log_loss(p, label),
     )
+
+
+class ClassScores(NamedTuple):
+    """Scores of each of K classes, float64 (K,) in [0, 1]; NaN where there is nothing to count.
+
+    scikit-learn has them too, but takes a second to load, and every command scores something.
+    """
+
+    precision: NDArray[np.float64]
+    """Share of the clips predicted as the class that are of it."""
+    recall: NDArray[np.float64]
+    """Share of the clips of the class that are predicted as it."""
+    f1: NDArray[np.float64]
+    """Harmonic mean of both."""
+    clips: NDArray[np.int64]
+    """Clips of the class, int64 (K,)."""
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the classes that have a clip."""
+        return float(self.f1[self.clips > 0].mean())
+
+
+def class_scores(
+    prediction: NDArray[np.int64], label: NDArray[np.int64], num_classes: int
+) -> ClassScores:
+    """Score predicted classes int64 (N,) against labels int64 (N,), class by class."""
+    right = np.bincount(label[prediction == label], minlength=num_classes)
+    clips = np.bincount(label, minlength=num_classes)
+    predicted = np.bincount(prediction, minlength=num_classes)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
+        return ClassScores(
+            precision=right / predicted, recall=right / clips, f1=2 * right / (clips + predicted),
+            clips=clips.astype(np.int64),
+        )  # fmt: skip
 
 
 def ranking(p: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -96,11 +127,10 @@ def confusion(
     p: NDArray[np.floating], label: NDArray[np.int64], num_classes: int
 ) -> NDArray[np.int64]:
     """Count clips by label (row) and prediction (column): int64 (K, K)."""
-    from sklearn.metrics import confusion_matrix
-
     _check(p, label)
-    matrix = confusion_matrix(label, p.argmax(axis=1), labels=np.arange(num_classes))
-    return matrix.astype(np.int64)
+    pair = label * num_classes + p.argmax(axis=1)
+    counts = np.bincount(pair, minlength=num_classes**2).astype(np.int64)
+    return counts.reshape(num_classes, num_classes)
 
 
 def majority_baseline(train_label: NDArray[np.int64], label: NDArray[np.int64]) -> float:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_fscore_support
+
+from benchmark.evaluation.metrics import class_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,17 +28,12 @@ def by_class(
         train_label: Classes of the training clips, int64; the table counts them.
         classes: K names.
     """
-    precision, recall, f1, clips = precision_recall_fscore_support(
-        label,
-        p.argmax(1),
-        # All of them: without `labels` a class that does not occur would have no row.
-        labels=list(range(len(classes))),
-        zero_division=float("nan"),  # pyright: ignore[reportArgumentType]
-    )
+    found = class_scores(p.argmax(1), label, len(classes))
     return pd.DataFrame(
         {
             "class": list(classes),
             "train_clips": np.bincount(train_label, minlength=len(classes)),
-            "clips": clips, "recall": recall, "precision": precision, "f1": f1,
+            "clips": found.clips, "recall": found.recall, "precision": found.precision,
+            "f1": found.f1,
         }
     )  # fmt: skip

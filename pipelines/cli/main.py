@@ -15,12 +15,14 @@ import click
 
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
+from pipelines.cli.evaluate import compare, evaluate
 from pipelines.cli.experiment import experiment, profile
+from pipelines.cli.fuse import fuse
 from pipelines.cli.modality import modality
 from pipelines.cli.predict import predict
 from pipelines.cli.preset import preset
 from pipelines.cli.scale import graph, plan, run
-from pipelines.cli.scores import evaluate, fuse, scores
+from pipelines.cli.scores import scores
 from pipelines.cli.submit import submit
 from pipelines.cli.weights import weights
 from pipelines.cli.zoo import zoo
@@ -36,7 +38,7 @@ SECTIONS = {
     "Project": ("doctor", "status", "run", "plan", "graph", "results", "ui", "sync"),
     "Data": ("data", "edition", "modality", "weights"),
     "Training": ("experiment", "preset", "profile", "zoo"),
-    "Scores and submissions": ("evaluate", "fuse", "scores", "submit"),
+    "Scores and submissions": ("evaluate", "compare", "fuse", "scores", "submit"),
     "Any video": ("predict",),
 }
 """Sections of the help; a test checks that every command is in one."""
@@ -64,8 +66,8 @@ def main() -> None:
 
 
 for _command in (
-    data, doctor, edition, evaluate, experiment, fuse, graph, modality, plan, predict, preset,
-    profile, run, scores, submit, weights, zoo,
+    compare, data, doctor, edition, evaluate, experiment, fuse, graph, modality, plan, predict,
+    preset, profile, run, scores, submit, weights, zoo,
 ):  # fmt: skip
     main.add_command(_command)
 

@@ -1,18 +1,13 @@
-"""`mgbench scores`, `mgbench fuse` and `mgbench evaluate`: work with the scores of any program.
-
-These commands need neither torch nor DVC nor a data set.
-"""
+"""`mgbench scores`: import the scores of any program, without torch, DVC or a data set."""
 
 from __future__ import annotations
 
 from pipelines._stage import existing, mistakes_shown, path
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
-import numpy as np
 
 from benchmark.challenges.challenge import NumberedIds, published_ids, read_challenge
 from benchmark.core.errors import FormatError, ParamsError
@@ -62,13 +57,19 @@ def scores() -> None:
     type=click.Path(path_type=Path),
     help="CSV to write the labels to that FILE contains.",
 )
+@click.option(
+    "--name", help="Name of the system, the same for all its files; by default that of --out."
+)
 @click.option("--stream", help="Head to read from a file with several heads, such as rgb or pose.")
 @click.option("--logits", is_flag=True, help="FILE holds logits: apply softmax.")
 def import_(
     file: Path, out: Path, edition_name: str | None, split: Split | None, num_classes: int | None,
-    ids_file: Path | None, labels_out: Path | None, stream: str | None, logits: bool,
+    ids_file: Path | None, labels_out: Path | None, name: str | None, stream: str | None,
+    logits: bool,
 ) -> None:  # fmt: skip
     """Convert FILE (.pkl of mmaction2 or PYSKL, .npy, .csv) to probabilities by clip id.
+
+    Example: mgbench scores import mine.pkl --edition imigue --split val --name mine --out v.parquet
 
     A .pkl is parsed safely: no code in it runs.
     """
@@ -84,7 +85,6 @@ def import_(
                 expected="either --edition and --split, or --num-classes",
             )  # fmt: skip
         challenge = None if edition_name is None else read_challenge(edition_name)
-        # In a process of its own: a hostile pickle may fill the memory.
         # In a process of its own: a hostile pickle may crash it or fill the memory.
         found = Scores(*isolated(read_scores, file, stream))
         expected = _expected(challenge, split, num_classes, ids_file)
@@ -95,10 +95,10 @@ def import_(
             )  # fmt: skip
         clips = joined(found, expected, where=file)
         p, rescaled = as_probabilities(clips.p, logits=logits, where=file)
-        name, part = challenge.edition if challenge else FOREIGN, split or ANY
+        edition, part = challenge.edition if challenge else FOREIGN, split or ANY
         said = (*clips.said, *rescaled)
         result = Probabilities(
-            name, part, out.stem, expected.classes, clips.ids, p, note="; ".join(said)
+            edition, part, name or out.stem, expected.classes, clips.ids, p, note="; ".join(said)
         )
         write_probabilities(result, out)
         for line in said:
@@ -150,77 +150,3 @@ def _expected(
     if named:
         known, source = named, str(ids_file)
     return Expected(edition.classes, known, labels, source if known else str(index), suffix)
-
-
-@click.command()
-@click.argument("files", type=existing, nargs=-1, required=True)
-@click.option("--weights", help="One weight per file, such as 1,1,0.5; default: equal weights.")
-@out_option
-def fuse(files: tuple[Path, ...], weights: str | None, out: Path) -> None:
-    """Write the weighted mean of the probabilities in FILES, joined by clip id.
-
-    A JSON file beside it records members and weights; 'mgbench submit write' copies them to
-    submission.json.
-    """
-    from benchmark.contracts.predictions import read_probabilities, write_probabilities
-    from submission.fusion.fuse import fuse as fused
-    from submission.fusion.metadata import write_fusion_metadata
-
-    with mistakes_shown():
-        numbers = _numbers(weights, len(files))
-        if len(set(files)) < len(files):
-            raise ParamsError(
-                "FILES", "a file is given twice", do="Give it a larger weight instead"
-            )
-        read = [read_probabilities(file) for file in files]
-        # Files of different systems may have the same source name; the position makes them unique.
-        members = [
-            replace(one, source=f"{place:04d} {one.source}") for place, one in enumerate(read)
-        ]
-        given = {one.source: number for one, number in zip(members, numbers, strict=True)}
-        result = fused(members, given, source=out.stem)
-        write_probabilities(result, out)
-        beside = write_fusion_metadata(out, dict(zip(files, numbers, strict=True)))
-        click.echo(
-            f"wrote {out}: {len(result)} clips of {len(files)} files, recorded in {beside.name}"
-        )
-
-
-def _numbers(text: str | None, files: int) -> list[float]:
-    if text is None:
-        return [1.0] * files
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != files:
-        raise ParamsError(
-            "--weights", "must have one number per file",
-            expected=f"{files} numbers, such as 1,0.5", found=text,
-        )  # fmt: skip
-    return numbers
-
-
-@click.command()
-@click.argument("file", type=existing)
-@click.option(
-    "--labels", type=existing, required=True, help="CSV with the columns clip_id and label."
-)
-def evaluate(file: Path, labels: Path) -> None:
-    """Print all metrics of the probabilities in FILE."""
-    from benchmark.contracts.foreign_table import read_labels
-    from benchmark.contracts.predictions import read_probabilities
-    from benchmark.evaluation.scores import all_scores
-
-    with mistakes_shown():
-        probabilities = read_probabilities(file)
-        label_of = read_labels(labels, len(probabilities.classes))
-        if missing := [clip for clip in probabilities.clip_id if clip not in label_of]:
-            wrong = f"{len(missing)} clip(s) have no label, the first is {missing[0]}"
-            raise FormatError(labels, wrong, expected=f"the clips of {file}")
-        truth = np.array([label_of[clip] for clip in probabilities.clip_id], np.int64)
-        metrics = all_scores(probabilities.p, truth)
-        for name, value in metrics.model_dump().items():
-            percent = name not in {"log_loss", "n"}
-            shown = f"{100 * value:.3f} %" if percent else f"{cast('float', value):.6g}"
-            click.echo(f"{name:<10} {shown}")

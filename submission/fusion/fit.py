@@ -52,7 +52,9 @@ def fit_fusion(
     Raises:
         MismatchError: The members disagree with each other or with `truth`, or are of test.
     """
-    split = _labeled_split(members, truth)
+    split = labeled_split(members)
+    for member in members:
+        truth.joined(member, where=f"fit of {member.source}")
     # Floating-point sums depend on the order of the rows, so the fit sorts them by clip id.
     order = np.argsort(truth.clip_id)
     names, p = stacked(members, [truth.clip_id[row] for row in order])
@@ -76,15 +78,17 @@ def fit_fusion(
     )  # fmt: skip
 
 
-def _labeled_split(members: Sequence[Probabilities], truth: Labels) -> Literal["val", "oof", "any"]:
-    """Check that the members belong to the labeled clips, and return their split."""
+def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "any"]:
+    """Return the split of members on which a fit is allowed.
+
+    Raises:
+        MismatchError: They disagree with each other, or are of test.
+    """
     check_members(members)
     first, split = members[0], members[0].split
     if split not in LABELED:
         where, wrong = f"fit of {first.source}", "fitted on validation only"
         raise MismatchError(where, wrong, expected="val", found=split)
-    for member in members:
-        truth.joined(member, where=f"fit of {member.source}")
     return split
 
 

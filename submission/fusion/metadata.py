@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Share, Strict, read_json
+from submission.fusion.rules.union import FusionRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,28 +15,33 @@ if TYPE_CHECKING:
 
 
 class FusionMetadata(Strict):
-    """Format `fused/1`."""
+    """Format `fused/2`."""
 
-    format: Literal["fused/1"]
+    format: Literal["fused/2"]
     result: Sha256
     """Hash of the fused probabilities; the metadata describe no other file of that name."""
     weights: dict[str, Share]
     """Member, by the path of its file -> weight; they sum to 1."""
+    rule: FusionRule | None
+    """The rule that fitted the weights; null where the user gave them."""
     members: dict[str, Sha256]
     """Member -> hash of its file."""
 
 
-def write_fusion_metadata(result: Path, weights: Mapping[Path, float]) -> Path:
-    """Write beside `result` which files it averages, with their weights, which may sum to anything.
+def write_fusion_metadata(
+    result: Path, weights: Mapping[Path, float], rule: FusionRule | None = None
+) -> Path:
+    """Write beside `result` which files it fuses; return the path of the metadata.
 
-    Return the path of the metadata.
+    `weights` may sum to anything; `rule` has fitted them, if any has.
     """
     total = sum(weights.values())
     metadata = FusionMetadata(
-        format="fused/1",
+        format="fused/2",
         result=sha256(result),
         weights={str(file): weight / total for file, weight in weights.items()},
         members={str(file): sha256(file) for file in weights},
+        rule=rule,
     )
     write_text(_beside(result), metadata.model_dump_json(indent=1) + "\n")
     return _beside(result)

@@ -78,7 +78,7 @@ def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> I
         rule, weights, members = fitted.rule, fitted.weights, fitted.test_files
     elif metadata := read_fusion_metadata(probabilities):
         weights, members = metadata.weights, metadata.members
-        rule = Fixed(kind="fixed", weights=weights)
+        rule = metadata.rule or Fixed(kind="fixed", weights=weights)
     return Ingredients(
         source=source,
         probabilities=sha256(probabilities),

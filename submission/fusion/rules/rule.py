@@ -73,12 +73,7 @@ def cost(metric: FusedMetric, label: NDArray[np.int64]) -> Callable[[NDArray[np.
 
     The cost is the log-loss itself, or one minus the metric plus `TIE` times the log-loss.
     """
-    from sklearn.metrics import f1_score
-
-    from benchmark.evaluation.metrics import log_loss
-
-    # Only classes that occur: a class without a clip has no F1.
-    macro = {"labels": np.unique(label), "average": "macro", "zero_division": 0}
+    from benchmark.evaluation.metrics import class_scores, log_loss
 
     def cost_of(p: NDArray[np.float64]) -> float:
         nats = log_loss(p, label)
@@ -88,7 +83,8 @@ def cost(metric: FusedMetric, label: NDArray[np.int64]) -> Callable[[NDArray[np.
             case "top1":
                 return 1 - float(np.mean(p.argmax(axis=1) == label)) + TIE * nats
             case "macro_f1":
-                return 1 - float(f1_score(label, p.argmax(axis=1), **macro)) + TIE * nats
+                found = class_scores(p.argmax(axis=1), label, p.shape[1])
+                return 1 - found.macro_f1 + TIE * nats
             case _:
                 assert_never(metric)
 

@@ -1,0 +1,46 @@
+"""The labels of probabilities that a user names: of the project's index, or of a csv."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.labels import Labels, index_labels, listed_labels
+from benchmark.contracts.test_labels import read_test_labels
+from benchmark.core.errors import FormatError
+from benchmark.editions.edition import edition_names, read_edition
+
+if TYPE_CHECKING:
+    from benchmark.contracts.predictions import Probabilities
+
+
+def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
+    """Find the labels of these clips.
+
+    Args:
+        probabilities: Whose clips.
+        csv: Labels that the user gives; None to take those of the project in this folder.
+
+    Raises:
+        FormatError: Nothing here knows them.
+    """
+    if csv is not None:
+        return listed_labels(csv, probabilities)
+    name, split = probabilities.edition, probabilities.split
+    index = Path("data", name, "clips.parquet")
+    if name in edition_names() and split in {"train", "val", "test"} and index.is_file():
+        edition = read_edition(name)
+        clips = read_clips(index, edition)
+        if split != "test":
+            return index_labels(clips, split)
+        test = read_test_labels(Path("data/test_labels", name, "test_labels.csv"), clips, edition)
+        if test is not None:
+            part = clips.split("test")
+            return Labels(name, split, tuple(part.ids), tuple(part.videos), test)
+    raise FormatError(
+        f"probabilities of {probabilities.source}",
+        f"no labels of edition '{name}', split '{split}', are in this folder",
+        do="Give them with --labels, a csv with the columns clip_id and label, or run"
+        f" 'dvc repro index@{name}'",
+    )  # fmt: skip

@@ -1,0 +1,129 @@
+"""`mgbench evaluate` and `mgbench compare`: how good scores are, and which are better."""
+
+from __future__ import annotations
+
+from pipelines._stage import existing, mistakes_shown
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.core.files import csv_text, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.labels import Labels
+    from benchmark.evaluation.bootstrap import Interval
+
+RESAMPLES, SEED = 2000, 0
+SHOWN = 10
+"""Clips that `compare` prints; --out lists all."""
+
+VERDICTS = {
+    "better": "A is better, beyond the noise of clips",
+    "worse": "B is better, beyond the noise of clips",
+    "noise": "the difference is within the noise of clips",
+    "none": "no verdict: it needs clips of at least two videos that differ",
+}
+
+labels_option = click.option(
+    "--labels", type=existing,
+    help="CSV with the columns clip_id and label, instead of the labels of the edition.",
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("file", type=existing)
+@labels_option
+@click.option("--classes", "by_class", is_flag=True, help="Also print every class.")
+def evaluate(file: Path, labels: Path | None, by_class: bool) -> None:
+    """Print all metrics of the probabilities in FILE.
+
+    Example: mgbench evaluate predictions/experiments/joint/test.parquet --classes
+    """
+    from benchmark.contracts.predictions import read_probabilities
+    from benchmark.evaluation.bootstrap import interval
+    from benchmark.evaluation.metrics import correctness
+    from benchmark.evaluation.scores import all_scores
+    from benchmark.results.known_labels import labels_for
+
+    with mistakes_shown():
+        found = read_probabilities(file)
+        truth = labels_for(found, labels)
+        p = truth.joined(found, where=str(file))
+        scores = all_scores(p, truth.label)
+        span = interval(correctness(p, truth.label), truth.videos, resamples=RESAMPLES, seed=SEED)
+    click.echo(f"{scores.n} clips of {_videos(truth)}")
+    for name, value in scores.model_dump(exclude={"n"}).items():
+        shown = f"{value:.6g} nats" if name == "log_loss" else f"{100 * value:.3f} %"
+        click.echo(f"{name:<10} {shown}{_span(span) if name == 'top1' else ''}")
+    if by_class:
+        _echo_classes(found.classes, p.argmax(1), truth.label)
+
+
+def _videos(truth: Labels) -> str:
+    count = len({*truth.videos})
+    return f"{count} videos" if count > 1 else "unknown videos: no interval"
+
+
+def _span(span: Interval | None, unit: str = "%") -> str:
+    if span is None:
+        return ""
+    return f", {100 * span.low:.2f} to {100 * span.high:.2f} {unit} (95 %, videos resampled)"
+
+
+def _echo_classes(
+    classes: Sequence[str], predicted: NDArray[np.int64], label: NDArray[np.int64]
+) -> None:
+    from benchmark.evaluation.metrics import class_scores
+
+    found = class_scores(predicted, label, len(classes))
+    click.echo(f"{'precision':>9} {'recall':>7} {'F1':>7} {'clips':>6}  class")
+    for name, precision, recall, f1, clips in zip(classes, *found, strict=True):
+        click.echo(f"{_share(precision):>9} {_share(recall):>7} {_share(f1):>7} {clips:>6}  {name}")
+
+
+def _share(value: float) -> str:
+    return "-" if value != value else f"{100 * value:.1f}%"  # NaN: there is nothing to count
+
+
+@click.command()
+@click.argument("first", type=existing, metavar="A")
+@click.argument("second", type=existing, metavar="B")
+@labels_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="CSV to list every clip in that they differ."
+)
+def compare(first: Path, second: Path, labels: Path | None, out: Path | None) -> None:
+    """Tell whether the probabilities in A are better than those in B, on the same clips.
+
+    Example: mgbench compare predictions/fusions/convex/val.parquet scores/mine_val.parquet
+    """
+    from benchmark.contracts.predictions import read_probabilities
+    from benchmark.results.known_labels import labels_for
+    from benchmark.results.paired import paired
+
+    with mistakes_shown():
+        found = [read_probabilities(file) for file in (first, second)]
+        truth = labels_for(found[0], labels)
+        pair = paired(found[0], found[1], truth, resamples=RESAMPLES, seed=SEED)
+        if out is not None:
+            write_text(out, csv_text(["clip_id", "label", "A", "B"], pair.differ))
+    for name, file, top1 in (("A", first, pair.first), ("B", second, pair.second)):
+        click.echo(f"{name} {100 * top1:.2f} % top-1   {file}")
+    click.echo(f"A - B {100 * pair.difference:+.2f} points{_span(pair.interval, 'points')}")
+    click.echo(
+        f"right in A only: {pair.test.only_first} clips; in B only: {pair.test.only_second};"
+        f" exact McNemar test: p = {pair.test.p_value:.3g}"
+    )
+    click.echo(VERDICTS[pair.verdict])
+    click.echo(f"answered differently: {len(pair.differ)} of {len(truth.label)} clips")
+    for clip, label, one, other in pair.differ[:SHOWN]:
+        click.echo(f"  {clip}: {label}; A says {one}, B says {other}")
+    if (more := len(pair.differ) - SHOWN) > 0:
+        click.echo(f"  and {more} more" + ("" if out else "; --out lists them all"))

@@ -1,0 +1,163 @@
+"""Scores of any program, as a challenge participant has them: evaluated, compared, fused."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import classification_report, f1_score
+
+from benchmark.contracts.clips import Clips, write_clips
+from benchmark.contracts.predictions import Probabilities, read_probabilities, write_probabilities
+from benchmark.editions.edition import read_edition
+from conftest import a_clip, mgbench
+from submission.fusion.fitted import read_fitted
+
+EDITION = read_edition("mimic")
+VIDEOS, EACH = 6, 12
+SKILL = {"weak": 1.0, "strong": 3.0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with an index of 72 validation clips, and scores of two systems."""
+    root = tmp_path_factory.mktemp("scores")
+    rng = np.random.default_rng(0)
+    ids = [f"{video:04d}_{k}" for video in range(VIDEOS) for k in range(EACH)]
+    label = rng.integers(0, 8, len(ids))
+    rows = [a_clip(clip, split="val", label=int(k)) for clip, k in zip(ids, label, strict=True)]
+    tests = [a_clip(f"9{clip[1:]}", split="test", label=None) for clip in ids]
+    index = root / "data/mimic/clips.parquet"
+    index.parent.mkdir(parents=True)
+    write_clips(Clips("mimic", (a_clip("8000_0"), *rows, *tests)), index, EDITION)
+    for name, skill in SKILL.items():
+        for split, clips in (("val", ids), ("test", [clip.clip_id for clip in tests])):
+            logits = rng.normal(size=(len(ids), 32))
+            logits[np.arange(len(ids)), label] += skill
+            p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+            order = rng.permutation(len(ids))
+            named = tuple(clips[k] for k in order)
+            found = Probabilities(
+                "mimic", split, name, EDITION.classes, named, p[order].astype(np.float32)
+            )
+            write_probabilities(found, root / f"{name}_{split}.parquet")
+    with (root / "labels.csv").open("w") as file:  # as pandas writes it, with an index column
+        file.write(",clip_id,label\n")
+        file.writelines(
+            f"{k},{clip},{value}.0\n"
+            for k, (clip, value) in enumerate(zip(ids, label, strict=True))
+        )
+    return root
+
+
+def said(folder: Path, *arguments: str) -> str:
+    done = mgbench(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def truth(folder: Path) -> dict[str, int]:
+    with (folder / "labels.csv").open() as file:
+        return {row["clip_id"]: int(float(row["label"])) for row in csv.DictReader(file)}
+
+
+def test_labels_come_from_the_edition_and_a_csv_of_pandas_says_the_same(folder: Path) -> None:
+    found = read_probabilities(folder / "strong_val.parquet")
+    labels = [truth(folder)[clip] for clip in found.clip_id]
+    f1 = f1_score(labels, found.p.argmax(1), average="macro", labels=np.unique(labels))
+    known = said(folder, "evaluate", "strong_val.parquet")
+    assert known.startswith(f"{VIDEOS * EACH} clips of {VIDEOS} videos\n")
+    assert f"macro_f1   {100 * f1:.3f} %" in known
+    assert "(95 %, videos resampled)" in known
+    given = said(folder, "evaluate", "strong_val.parquet", "--labels", "labels.csv")
+    assert "unknown videos: no interval" in given
+    assert f"macro_f1   {100 * f1:.3f} %" in given
+
+
+def test_every_class_is_printed_with_what_scikit_learn_computes(folder: Path) -> None:
+    found = read_probabilities(folder / "weak_val.parquet")
+    labels = [truth(folder)[clip] for clip in found.clip_id]
+    report = classification_report(
+        labels, found.p.argmax(1), labels=range(32), output_dict=True, zero_division=0
+    )
+    lines = said(folder, "evaluate", "weak_val.parquet", "--classes").splitlines()[-32:]
+    for k, line in enumerate(lines):
+        *shares, clips = line.split()[:4]
+        numbers = [0.0 if cell == "-" else float(cell.rstrip("%")) for cell in shares]
+        expected = [100 * report[str(k)][key] for key in ("precision", "recall", "f1-score")]
+        np.testing.assert_allclose(numbers, expected, atol=0.051)
+        assert int(clips) == report[str(k)]["support"]
+        assert line.endswith(f"  {EDITION.classes[k]}")
+
+
+def test_what_was_fitted_on_validation_is_applied_to_test(folder: Path) -> None:
+    words = said(folder, "fuse", "weak_val.parquet", "strong_val.parquet", "--fit",
+                 "convex,shrinkage=0.0", "--out", "f_val.parquet")  # fmt: skip
+    fitted = read_fitted(folder / "f_val.weights.json")
+    assert fitted.rule.model_dump() == {"kind": "convex", "shrinkage": 0.0}
+    assert fitted.nested is not None
+    assert f"fitted on other videos    top-1 {100 * fitted.nested.top1:6.2f} %" in words
+    said(folder, "fuse", "strong_test.parquet", "weak_test.parquet", "--fitted",
+         "f_val.weights.json", "--out", "f_test.parquet")  # fmt: skip
+    fused = read_probabilities(folder / "f_test.parquet")
+    members = {name: read_probabilities(folder / f"{name}_test.parquet") for name in SKILL}
+    expected = sum(
+        fitted.weights[name] * one.aligned(fused.clip_id).p for name, one in members.items()
+    )
+    np.testing.assert_allclose(fused.p, expected, rtol=1e-5)
+
+
+def test_the_better_system_is_told_and_every_clip_that_differs_is_listed(folder: Path) -> None:
+    words = said(folder, "compare", "strong_val.parquet", "weak_val.parquet", "--out", "d.csv")
+    assert "A is better, beyond the noise of clips" in words
+    rows = (folder / "d.csv").read_text("utf-8").splitlines()[1:]
+    strong, weak = (read_probabilities(folder / f"{name}_val.parquet") for name in SKILL)
+    strong = strong.aligned(weak.clip_id)
+    assert len(rows) == (strong.p.argmax(1) != weak.p.argmax(1)).sum()
+    assert f"answered differently: {len(rows)} of {VIDEOS * EACH} clips" in words
+    back = said(folder, "compare", "weak_val.parquet", "strong_val.parquet")
+    assert "B is better, beyond the noise of clips" in back
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["evaluate", "weak_test.parquet"], "no labels of edition 'mimic', split 'test'"),
+        (["fuse", "weak_test.parquet", "strong_test.parquet", "--fit", "convex"],
+         "fitted on validation only; expected val; found test"),
+        (["fuse", "weak_val.parquet", "strong_val.parquet", "--fit", "best"], "no rule 'best'"),
+        (["fuse", "weak_val.parquet", "strong_val.parquet", "--fit", "convex,shrink=1"],
+         "did you mean 'shrinkage'?"),
+        (["fuse", "weak_val.parquet", "--fit", "convex", "--weights", "1"],
+         "takes one of --weights, --fit and --fitted"),
+        (["compare", "weak_val.parquet", "weak_test.parquet"], "another split"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_message_and_writes_nothing(
+    folder: Path, arguments: list[str], says: str
+) -> None:
+    out = ["--out", "no.parquet"] if arguments[0] == "fuse" else []
+    done = mgbench(folder, *arguments, *out)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("Error: ") == 1
+    assert not list(folder.glob("no.*"))
+
+
+def test_scores_that_were_imported_under_one_name_are_fitted_and_applied(folder: Path) -> None:
+    found = read_probabilities(folder / "strong_val.parquet")
+    for split in ("val", "test"):
+        one = read_probabilities(folder / f"strong_{split}.parquet")
+        rows = zip(one.clip_id, one.p, strict=True)
+        text = "".join(",".join([clip, *map(str, p)]) + "\n" for clip, p in rows)
+        (folder / f"mine_{split}.csv").write_text(text, "utf-8")
+        said(folder, "scores", "import", f"mine_{split}.csv", "--edition", "mimic", "--split",
+             split, "--name", "mine", "--out", f"mine_{split}.parquet")  # fmt: skip
+    assert read_probabilities(folder / "mine_val.parquet").source == "mine"
+    said(folder, "fuse", "mine_val.parquet", "weak_val.parquet", "--fit", "greedy", "--out",
+         "g_val.parquet")  # fmt: skip
+    said(folder, "fuse", "mine_test.parquet", "weak_test.parquet", "--fitted",
+         "g_val.weights.json", "--out", "g_test.parquet")  # fmt: skip
+    assert len(read_probabilities(folder / "g_test.parquet")) == len(found)
