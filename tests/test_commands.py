@@ -15,6 +15,7 @@ from PIL import Image
 
 from benchmark.challenges.challenge import published_ids, read_challenge
 from benchmark.contracts.clips import read_clips
+from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.video import read_frames
 from benchmark.editions.edition import read_edition
 from benchmark.inference.any_video import read_points
@@ -99,10 +100,16 @@ def at_hand(finished: Path) -> Path:
         shutil.copy(
             root / f"predictions/experiments/{member}/val.parquet", root / f"{name}.parquet"
         )
+    for split in ("val", "test"):
+        own = f"predictions/experiments/joint/{split}.parquet"
+        rows = [{"pred_score": p} for p in read_probabilities(root / own).p]
+        (root / f"a_{split}.pkl").write_bytes(pickle.dumps(rows))
+        other = root / f"predictions/experiments/rgb/{split}.parquet"
+        shutil.copy(other, root / f"b_{split}.parquet")
     val = read_clips(root / "data/mimic/clips.parquet", read_edition("mimic")).split("val")
     labels = zip(val.ids, val.labels().tolist(), strict=True)
-    rows = "".join(f"{clip},{label}\n" for clip, label in labels)
-    (root / "labels.csv").write_text("clip_id,label\n" + rows, "utf-8")
+    text = "".join(f"{clip},{label}\n" for clip, label in labels)
+    (root / "labels.csv").write_text("clip_id,label\n" + text, "utf-8")
     return root
 
 

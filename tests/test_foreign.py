@@ -65,7 +65,7 @@ def test_a_dump_of_two_streams_needs_a_choice(tmp_path: Path) -> None:
                for p in P]  # fmt: skip
     path = dumped(tmp_path / "x.pkl", content)
     np.testing.assert_array_equal(read_scores(path, stream="pose").p, P[:, ::-1])
-    assert "several streams; expected --stream rgb or pose" in refusal(path)
+    assert "several heads; expected --head rgb or pose" in refusal(path)
 
 
 def test_an_older_dump_of_mmaction2_is_read(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_two_heads_of_pyskl_are_read_by_name(tmp_path: Path) -> None:
     path = dump(tmp_path / "x.pkl", [{"rgb": p, "pose": p[::-1]} for p in P])
     assert by_clip(join(path, stream="rgb")) == RIGHT
     np.testing.assert_array_equal(join(path, stream="pose").p, P[:, ::-1])
-    assert "several streams; expected --stream rgb or pose" in refusal(path)
+    assert "several heads; expected --head rgb or pose" in refusal(path)
 
 
 @pytest.mark.parametrize("entry", [[10**400] * K, [None] * K, {"pred_score": object}, "0.5", b"x"])

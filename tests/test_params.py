@@ -76,7 +76,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         (
             "source: rgb}",
             "source: flow}",
-            "table row 'rgb': no entry 'flow' in experiments or fusions",
+            "table row 'rgb': no entry 'flow' in experiments, external or fusions",
         ),
         (
             "init_from: zoo/joint",

@@ -103,7 +103,7 @@ def _row(where: str, entry: Any, stream: str | None) -> NDArray[np.float64]:
     if isinstance(entry, dict):
         if stream not in entry:
             raise FormatError(
-                where, "several streams", expected="--stream " + " or ".join(map(str, entry)),
+                where, "several heads", expected="--head " + " or ".join(map(str, entry)),
                 found=str(stream),
             )  # fmt: skip
         entry = entry[stream]

@@ -171,6 +171,9 @@ def open_system(name: str, root: Path | None = None) -> System:
     else:
         names = ", ".join([*params.fusions, *params.experiments])
         raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
+    if foreign := [member for member in members if member in params.external]:
+        wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
+        raise ParamsError("--with", wrong, do="Choose a fusion of experiments alone")
     opened = {member: _member(root, params, member) for member in members}
     edition = read_edition(opened[members[0]].metadata.edition)
     val_score = _val_score(root, edition, members, blend)

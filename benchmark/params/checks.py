@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from benchmark.params.params import Params, TableRow
 
+STREAMS = "experiments or external"
+SOURCES = "experiments, external or fusions"
+
 
 def find_problems(params: Params) -> list[str]:
     """List every problem of a file whose values are valid one by one, one line per problem."""
@@ -34,7 +37,7 @@ def _missing(where: str, name: str, section: str, names: Collection[str]) -> Ite
 
 def _check_editions(params: Params) -> Iterator[str]:
     used = {f"editions.{name}": name for name in params.editions}
-    for section in ("modalities", "previews", "experiments", "fusions", "submissions"):
+    for section in ("modalities", "previews", "experiments", "external", "fusions", "submissions"):
         entries = getattr(params, section)
         used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
     used["table.edition"] = params.table.edition
@@ -99,23 +102,25 @@ def _check_initial_weights(params: Params) -> Iterator[str]:
 
 
 def _check_fusions(params: Params) -> Iterator[str]:
+    # All of them are named by one key: `source` of a row, members of a fusion.
+    for name in params.external.keys() & params.experiments.keys():
+        yield f"external.{name}: an experiment has the same name; rename one of them"
     for key, fusion in params.fusions.items():
-        # A table row, a submission and the analysis name either one by the same key, `source`.
-        if key in params.experiments:
-            yield f"fusions.{key}: an experiment has the same name; rename one of them"
+        if key in params.streams:
+            yield f"fusions.{key}: a stream has the same name; rename one of them"
         for name in fusion.members:
-            yield from _missing(f"fusions.{key}.members", name, "experiments", params.experiments)
+            yield from _missing(f"fusions.{key}.members", name, STREAMS, params.streams)
         for problem in fusion.rule.faults(fusion.members):
             yield f"fusions.{key}.rule.{problem}"
 
 
 def _check_table(params: Params) -> Iterator[str]:
-    sources, section = {**params.experiments, **params.fusions}, "experiments or fusions"
+    sources = (*params.streams, *params.fusions)
     for row in params.table.rows:
         for name in filter(None, row.members or (row.source,)):
-            yield from _missing(_row(row), name, section, sources)
+            yield from _missing(_row(row), name, SOURCES, sources)
     for name in params.table.subsets:
-        yield from _missing("table.subsets", name, "experiments", params.experiments)
+        yield from _missing("table.subsets", name, STREAMS, params.streams)
     # A published number beside a score on synthetic clips would look like a comparison.
     edition = params.table.edition
     if edition in edition_names() and not read_edition(edition).comparable:
@@ -147,10 +152,10 @@ def _check_repeats(params: Params) -> Iterator[str]:
 
 
 def _check_submissions(params: Params) -> Iterator[str]:
-    sources = {**params.experiments, **params.fusions}
+    sources = (*params.streams, *params.fusions)
     for key, entry in params.submissions.items():
         where = f"submissions.{key}"
-        yield from _missing(f"{where}.source", entry.source, "experiments or fusions", sources)
+        yield from _missing(f"{where}.source", entry.source, SOURCES, sources)
         names, folder = challenge_names(), "benchmark/challenges"
         yield from _missing(f"{where}.challenge", entry.challenge, folder, names)
         if entry.challenge not in names:
@@ -168,10 +173,10 @@ def _check_submissions(params: Params) -> Iterator[str]:
 
 def _check_analysis(params: Params) -> Iterator[str]:
     spec = params.analysis
-    sources = {**params.experiments, **params.fusions}
-    yield from _missing("analysis.source", spec.source, "experiments or fusions", sources)
+    sources = (*params.streams, *params.fusions)
+    yield from _missing("analysis.source", spec.source, SOURCES, sources)
     for name in spec.members:
-        yield from _missing("analysis.members", name, "experiments", params.experiments)
+        yield from _missing("analysis.members", name, STREAMS, params.streams)
     # Stage report shows the table and the analysis on one page.
     if spec.edition != params.table.edition:
         yield f"analysis.edition: must be the edition of the table, '{params.table.edition}'"

@@ -57,6 +57,21 @@ class Experiment(Strict):
     """Overrides the global `seed`, for an experiment that repeats another one."""
 
 
+class External(Strict):
+    """Scores that another program computed, as a stream beside the experiments (docs/fusion.md)."""
+
+    edition: str
+    """Edition whose clips are scored."""
+    val: Line
+    """File of scores of validation: .pkl of mmaction2 or PYSKL, .npy, .csv, or our .parquet."""
+    test: Line
+    """File of scores of test."""
+    head: str | None
+    """Head to read from files with several, such as rgb or pose; null for one."""
+    logits: bool
+    """Whether the files hold logits instead of probabilities."""
+
+
 class Merge(Strict):
     """Initial weights of a two-pathway network, taken from two trained experiments."""
 
@@ -80,7 +95,7 @@ class Fusion(Strict):
     edition: str
     """Edition whose clips the members predict."""
     members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS)
-    """Experiments to fuse."""
+    """Experiments and external streams to fuse."""
     rule: FusionRule
     """How to set the weights of the members."""
     temperature: Temperature
@@ -94,9 +109,9 @@ class TableRow(Strict):
     name: Line
     """Name of the row on the page."""
     source: Name | None = None
-    """Experiment or fusion to score."""
+    """Experiment, external stream or fusion to score."""
     members: tuple[Name, ...] | None = None
-    """Instead of `source`: experiments to fuse with equal weights and to score."""
+    """Instead of `source`: streams to fuse with equal weights and to score."""
     repeats: tuple[Name, ...] = ()
     """Experiments that repeat `source` with other seeds; the row shows their standard deviation."""
     paper_top1: float | None = None
@@ -121,7 +136,7 @@ class Table(Strict):
     resamples: Positive
     """Bootstrap resamples of videos for the 95 % intervals."""
     subsets: tuple[Name, ...] = Field(max_length=MOST_MEMBERS)
-    """Experiments of which every subset is fused with equal weights and scored; empty for none."""
+    """Streams of which every subset is fused with equal weights and scored; empty for none."""
     leaderboard: dict[Line, Share]
     """Your own leaderboard results, name to score from 0 to 1; listed beside the published ones."""
 
@@ -132,9 +147,9 @@ class Analysis(Strict):
     edition: str
     """Edition to analyze; the same as the table's."""
     source: Name
-    """Experiment or fusion whose confusion and calibration are shown."""
+    """Experiment, external stream or fusion whose confusion and calibration are shown."""
     members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS, max_length=MOST_MEMBERS)
-    """Experiments to compare with each other."""
+    """Streams to compare with each other."""
     modality: Name
     """Entry of `modalities` whose frames show the hardest clips; an entry that stores no video
     shows none."""
@@ -163,7 +178,7 @@ class Submission(Strict):
     challenge: str
     """Challenge that defines the file format: a file of benchmark/challenges, or an edition."""
     source: Name
-    """Experiment or fusion to submit."""
+    """Experiment, external stream or fusion to submit."""
     transductive: bool
     """Your statement whether unlabeled test clips took part in training or fusing."""
 
@@ -193,8 +208,10 @@ class Params(Strict):
     """Initial weights merged from two experiments: stage `merge_weights`."""
     pretrained: dict[Name, Pretrained]
     """Checkpoints that you supply as initial weights: stage `import_weights`."""
+    external: dict[Name, External]
+    """Scores of other programs, as streams: stage `import_scores`."""
     fusions: dict[Name, Fusion]
-    """Late fusions of experiments: stage `fuse`."""
+    """Late fusions of streams: stage `fuse`."""
     table: Table
     """Results table: stage `table`."""
     analysis: Analysis
@@ -202,8 +219,13 @@ class Params(Strict):
     submissions: dict[Name, Submission]
     """Leaderboard files: stage `submit`."""
 
+    @property
+    def streams(self) -> tuple[Name, ...]:
+        """Everything that has probabilities of its own: experiments and external streams."""
+        return (*self.experiments, *self.external)
+
     def folder_of(self, source: Name) -> str:
-        """Return the folder below `predictions/` of an experiment or a fusion."""
+        """Return the folder below `predictions/` of a stream or a fusion."""
         return f"{'fusions' if source in self.fusions else 'experiments'}/{source}"
 
     @model_validator(mode="after")

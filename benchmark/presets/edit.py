@@ -40,7 +40,7 @@ def document_text(document: Any) -> str:
     """Return the text of a params document, with one empty line before each section."""
     # ruamel writes the comment of an emptied section between its key and its braces, which is
     # not valid YAML; plain braces instead of its emptied mapping avoid that.
-    for section in ("synthetic_ma52", "merges", "pretrained", "fusions"):
+    for section in ("synthetic_ma52", "merges", "pretrained", "external", "fusions"):
         document[section] = document[section] or {}
     # ruamel attaches the empty line between two sections to the last entry of the first one, so
     # that removing the entry removes the line.
@@ -69,17 +69,18 @@ def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> No
     keep_only(document["recipes"], {params.experiments[key].recipe for key in kept})
     merges = [key for key, merge in params.merges.items() if {merge.rgb, merge.pose} <= {*kept}]
     keep_only(document["merges"], merges)
+    streams = {*kept, *params.external}
     init_from = {experiment["init_from"] for experiment in document["experiments"].values()}
     keep_only(document["pretrained"], init_from)
-    _drop_members(document["fusions"], kept)
-    sources = {*kept, *document["fusions"]}
+    _drop_members(document["fusions"], streams)
+    sources = {*streams, *document["fusions"]}
     # Backward, so that the places of the rows that are still to check do not shift.
     rows = document["table"]["rows"]
     for place, row in reversed(list(enumerate(params.table.rows))):
         if not {*(row.members or (row.source,)), *row.repeats} <= sources:
             del rows[place]
-    keep_only(document["table"]["subsets"], kept)
-    keep_only(document["analysis"]["members"], kept)
+    keep_only(document["table"]["subsets"], streams)
+    keep_only(document["analysis"]["members"], streams)
     users = {f"submissions.{key}": entry for key, entry in document["submissions"].items()}
     for where, entry in {**users, "analysis": document["analysis"]}.items():
         if entry["source"] not in sources:

@@ -108,7 +108,7 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
 
 
 def _set_data(document: Any, edition: str, modalities: list[str], layout: LayoutName) -> None:
-    for section in ("synthetic", "synthetic_ma52"):
+    for section in ("synthetic", "synthetic_ma52", "external"):
         document[section] = {}
     document["editions"] = {edition: {"excluded": []}}
     keep_only(document["modalities"], modalities)

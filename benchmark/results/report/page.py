@@ -134,7 +134,7 @@ def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> di
     """
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
-    folders = [params.folder_of(name) for name in (*params.experiments, *params.fusions)]
+    folders = [params.folder_of(name) for name in (*params.streams, *params.fusions)]
     return {
         "edition": f"{edition.name}, version {edition.version}; {edition.source}",
         "commit": tags["git.commit"] + dirty,
