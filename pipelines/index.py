@@ -11,7 +11,8 @@ import click
 from benchmark.archives.expected_counts import label_differences
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import write_clips
-from benchmark.editions.edition import SPLITS, read_edition
+from benchmark.core.files import write_text
+from benchmark.editions.edition import SPLITS, edition_file, read_edition
 from benchmark.runtime.parallel import usable_cores
 
 if TYPE_CHECKING:
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 @click.argument("edition_name", metavar="EDITION")
 @click.option("--raw", type=existing, required=True, help="Folder of the archives.")
 @click.option("--out", type=path, required=True, help="The index to write.")
+@click.option("--edition-out", type=path, required=True, help="Copy of the edition's file.")
 @stage
-def main(params: Params, edition_name: str, raw: Path, out: Path) -> None:
+def main(params: Params, edition_name: str, raw: Path, out: Path, edition_out: Path) -> None:
     """List every clip of EDITION, after checking the archives."""
     edition = read_edition(edition_name)
     use = entry(params.editions, "editions", edition_name)
     clips = open_archive(raw, edition).read(excluded=use.excluded, workers=usable_cores())
     write_clips(clips, out, edition)
+    # Later stages depend on the copy: the file itself is the package's or the project's.
+    if file := edition_file(edition_name):
+        write_text(edition_out, file.read_text("utf-8"))
     for note in label_differences(clips, edition):
         click.echo(f"note: {note}")
     if clips.excluded:

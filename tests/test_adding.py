@@ -119,7 +119,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.contracts.clips import Clip, Clips
+from benchmark.contracts.labels import Labels
 from benchmark.contracts.predictions import Probabilities, check_probabilities
 from benchmark.params.params import read_params
 from submission.fusion.fit import fit_fusion
@@ -129,17 +129,15 @@ from submission.fusion.fuse import apply
 fusion = read_params(Path("params.yaml")).fusions["sharp"]
 assert fusion.rule.power == 2.0
 rng, classes = np.random.default_rng(0), tuple("abcde")
-clips = Clips("mimic", tuple(
-    Clip(f"v{k // 4}_{k}", f"v{k // 4}", None, "val", k % 5, 0, 10, 25.0, 320, 180, False)
-    for k in range(12)
-))
+ids, videos = tuple(f"v{k // 4}_{k}" for k in range(12)), tuple(f"v{k // 4}" for k in range(12))
+truth = Labels("mimic", "val", ids, videos, np.arange(12) % 5)
 p = rng.dirichlet(np.ones(5), (2, 12)).astype(np.float32)
 p[1] = np.eye(5)[p[1].argmax(1)]
 members = [
-    Probabilities("mimic", "val", name, classes, tuple(clips.ids), rows)
+    Probabilities("mimic", "val", name, classes, ids, rows)
     for name, rows in zip(fusion.members, p)
 ]
-write_fitted(fit_fusion(fusion.rule, fusion.temperature, members, clips), Path("weights.json"))
+write_fitted(fit_fusion(fusion.rule, fusion.temperature, members, truth), Path("weights.json"))
 fitted = read_fitted(Path("weights.json"))
 sure, unsure = fitted.weights[fusion.members[1]], fitted.weights[fusion.members[0]]
 np.testing.assert_allclose(unsure / sure, p[0].max(1).astype(float).mean() ** 2)

@@ -14,7 +14,7 @@ from benchmark.core.errors import ParamsError
 from benchmark.params.params import read_params
 from benchmark.presets.edit import document_text, keep_experiments, read_document, write_document
 from benchmark.presets.preset import PAPER
-from conftest import REPO, copy_code, mgbench
+from conftest import REPO, mgbench
 from own_clips import write_folder
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ ALONE = {"joint", "limb", "rgb", "swin_rgb"}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the code: `edition new` writes beside the other editions."""
-    root = copy_code(tmp_path / "project")
+    root = tmp_path / "project"
+    root.mkdir()
     shutil.copy(REPO / "params.yaml", root)
     return root
 
 
 def run(project: Path, *arguments: str) -> CompletedProcess[str]:
-    return mgbench(project, *arguments, more={"PYTHONPATH": str(project)})
+    return mgbench(project, *arguments)
 
 
 @pytest.mark.parametrize("path", PRESETS.values(), ids=PRESETS)

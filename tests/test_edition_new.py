@@ -13,8 +13,8 @@ from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
-from benchmark.editions.edition import Edition
-from conftest import REPO, copy_code, mgbench
+from benchmark.editions.edition import SHIPPED, Edition, edition_names, read_edition
+from conftest import REPO, mgbench
 from own_clips import write_folder
 
 pytestmark = pytest.mark.slow
@@ -27,21 +27,20 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the code: `edition new` writes beside the other editions."""
-    copy_code(tmp_path / "project")
+    """A project without the packages: its own editions lie beside params.yaml."""
+    (tmp_path / "project").mkdir()
     shutil.copy(REPO / "params.yaml", tmp_path / "project")
     return tmp_path / "project"
 
 
 def new(project: Path, name: str, source: Path) -> subprocess.CompletedProcess[str]:
-    here = {"PYTHONPATH": str(project)}
-    return mgbench(project, "edition", "new", name, "--from", str(source), more=here)
+    return mgbench(project, "edition", "new", name, "--from", str(source))
 
 
 def test_edition_new_writes_the_edition_and_links_the_folder(root: Path, project: Path) -> None:
     done = new(project, "own", root)
     assert done.returncode == 0, done.stderr
-    path = project / "benchmark/editions/own.yaml"
+    path = project / "editions/own.yaml"
     assert read_yaml(path, Edition) == describe("own", root)
     assert (project / "data/raw/own").resolve() == root.resolve()
     assert (project / "data/test_labels/own").is_dir()
@@ -50,7 +49,7 @@ def test_edition_new_writes_the_edition_and_links_the_folder(root: Path, project
 def test_edition_new_raises_the_version_only_when_something_changed(
     root: Path, project: Path
 ) -> None:
-    path = project / "benchmark/editions/own.yaml"
+    path = project / "editions/own.yaml"
     new(project, "own", root)
     new(project, "own", root)
     assert read_yaml(path, Edition).version == 1
@@ -62,7 +61,7 @@ def test_edition_new_raises_the_version_only_when_something_changed(
 
 
 def test_edition_new_keeps_what_was_written_by_hand(root: Path, project: Path) -> None:
-    path = project / "benchmark/editions/own.yaml"
+    path = project / "editions/own.yaml"
     new(project, "own", root)
     text = path.read_text("utf-8")
     a = text.index("groups:")
@@ -93,10 +92,11 @@ def test_edition_new_links_to_where_the_clips_are_now(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("imigue", "is a published edition"),
-        ("My-Clips", "not an edition"),
-        ("../x", "not an edition"),
-        ("paper", "other than default, foreign"),
+        ("imigue", "not an edition name"),
+        ("mimic", "not an edition name"),
+        ("My-Clips", "not an edition name"),
+        ("../x", "not an edition name"),
+        ("paper", "not an edition name"),
         ("foreign", "is not an edition name"),
         ("miga2025", "is not an edition name"),
         ("raw", "is not an edition name"),
@@ -106,11 +106,24 @@ def test_edition_new_links_to_where_the_clips_are_now(
 def test_edition_new_overwrites_no_published_edition(
     root: Path, project: Path, name: str, message: str
 ) -> None:
-    before = (project / "benchmark/editions/imigue.yaml").read_bytes()
     done = new(project, name, root)
     assert done.returncode == 2
     assert message in done.stderr
-    assert (project / "benchmark/editions/imigue.yaml").read_bytes() == before
+    assert not (project / "editions").exists()
+
+
+def test_an_edition_of_a_project_is_written_there_and_hides_none_of_the_package(
+    root: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in SHIPPED.iterdir() if path.is_file()}
+    assert new(project, "own", root).returncode == 0
+    assert {path: path.read_bytes() for path in SHIPPED.iterdir() if path.is_file()} == before
+    monkeypatch.chdir(project)
+    assert "own" in edition_names()
+    assert read_edition("own").classes == read_yaml(project / "editions/own.yaml", Edition).classes
+    shutil.copy(SHIPPED / "imigue.yaml", project / "editions")
+    with pytest.raises(BenchmarkError, match="the package has an edition 'imigue', too"):
+        read_edition("imigue")
 
 
 def test_any_name_becomes_an_edition(root: Path, project: Path) -> None:
@@ -122,7 +135,7 @@ def test_any_name_becomes_an_edition(root: Path, project: Path) -> None:
         assert [*params["editions"], params["preset"], params["table"]["edition"]] == [name] * 3
         layouts = {spec.get("layout", "own") for spec in params["modalities"].values()}
         assert layouts == {"own"}
-    assert mgbench(project, "data", "check", "true", more={"PYTHONPATH": str(project)}).stdout
+    assert mgbench(project, "data", "check", "true").stdout
 
 
 def test_a_failed_edition_leaves_nothing_behind(root: Path, project: Path) -> None:
@@ -146,4 +159,4 @@ def test_an_absolute_path_is_refused_by_both_commands(root: Path, project: Path)
         open_archive(root, known).read(excluded=(), workers=1)
     assert message in str(caught.value)
     assert message in new(project, "own", root).stderr
-    assert not (project / "benchmark/editions/own.yaml").exists()
+    assert not (project / "editions/own.yaml").exists()

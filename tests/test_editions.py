@@ -19,13 +19,14 @@ from pipelines.cli.main import main
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the editions' files, which the program reads, in a copy of the project."""
-    for module in (editions, challenges):
-        place = Path(shutil.copytree(module.FOLDER, tmp_path / module.FOLDER.name))
-        monkeypatch.setattr(module, "FOLDER", place)
+    for module, name in ((editions, "SHIPPED"), (challenges, "FOLDER")):
+        source = getattr(module, name)
+        place = Path(shutil.copytree(source, tmp_path / "package" / source.name))
+        monkeypatch.setattr(module, name, place)
     shutil.copy(REPO / "params.yaml", tmp_path)
     shutil.copy(REPO / "dvc.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "editions"
+    return tmp_path / "package/editions"
 
 
 def spoil(folder: Path, kind: str) -> None:

@@ -102,7 +102,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copy the edition imigue to a folder that a test may break."""
     for name in ("imigue.yaml", "imigue_test_ids.csv"):
         (tmp_path / name).write_bytes((REPO / "benchmark/editions" / name).read_bytes())
-    monkeypatch.setattr(editions, "FOLDER", tmp_path)
+    monkeypatch.setattr(editions, "SHIPPED", tmp_path)
     return tmp_path
 
 

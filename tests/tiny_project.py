@@ -42,6 +42,7 @@ CODE = (
     "benchmark",
     "pipelines",
     "submission",
+    "editions",
     "dvc.yaml",
     "params.yaml",
     ".dvcignore",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.editions.edition import FOLDER, SPLITS, listed_ids
+from benchmark.editions.edition import SPLITS, edition_file, listed_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def check_expected(root: Path, clips: Clips, edition: Edition) -> None:
                     expected=f"{counts.videos} videos, {counts.clips} clips",
                     found=f"{found[0]} videos, {found[1]} clips",
                     do="Fetch what is missing; if this is a new release, write its numbers into "
-                    f"{FOLDER / edition.name}.yaml and raise the version there",
+                    f"{edition_file(edition.name)} and raise the version there",
                 )
     for split in edition.ids or {}:
         with faults.collected():

@@ -27,7 +27,9 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 FOREIGN = "foreign"
 """Stands instead of an edition's name for scores that belong to none."""
 
-FOLDER = Path(__file__).parent
+SHIPPED = Path(__file__).parent
+OWN = Path("editions")
+"""Folder of a project for editions of its own."""
 
 
 class SplitCounts(Strict):
@@ -76,7 +78,7 @@ class Edition(Strict):
             if len(counts) != len(self.classes) or min(counts) < 0:
                 raise ValueError(f"label_counts.{split} must have one number >= 0 per class")
         for name in (self.ids or {}).values():
-            inside(FOLDER, name)
+            inside(SHIPPED, name)
         return self
 
     def group_of(self) -> NDArray[np.int64]:
@@ -87,17 +89,15 @@ class Edition(Strict):
         return group
 
 
-def read_edition(name: str) -> Edition:
-    """Read the edition called `name`.
+def read_edition(name: str, project: Path = Path()) -> Edition:
+    """Read the edition called `name`, of the package or of a project.
 
     Raises:
         ParamsError: There is no such edition, or its file breaks the schema.
     """
-    path = FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        raise ParamsError(
-            "edition", f"no edition '{name}'", expected="one of " + ", ".join(edition_names())
-        )
+    if (path := edition_file(name, project)) is None:
+        names = ", ".join(edition_names(project))
+        raise ParamsError("edition", f"no edition '{name}'", expected=f"one of {names}")
     edition = read_yaml(path, Edition)
     # Files between stages carry the name: that of a copied file would mix two editions.
     if edition.name != name:
@@ -105,12 +105,25 @@ def read_edition(name: str) -> Edition:
     return edition
 
 
+def edition_file(name: str, project: Path = Path()) -> Path | None:
+    """Return the file of an edition; None if there is none.
+
+    Raises:
+        ParamsError: Package and project both have one: neither may hide the other.
+    """
+    own, shipped = project / OWN / f"{name}.yaml", SHIPPED / f"{name}.yaml"
+    if own.is_file() and shipped.is_file():
+        raise ParamsError(own, f"the package has an edition '{name}', too", do="Rename yours")
+    return next((file for file in (own, shipped) if file.is_file()), None)
+
+
 def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     """Read the clip ids in the leaderboard's order; None where nobody published them."""
     name = (edition.ids or {}).get(split)
-    if name is None:
+    file = edition_file(edition.name)
+    if name is None or file is None:
         return None
-    path = inside(FOLDER, name)
+    path = inside(file.parent, name)
     if not path.is_file():
         raise ParamsError(path, f"no such file, but ids.{split} of {edition.name} names it")
     # Clip ids hold no spaces, so this takes line ends of any system.
@@ -121,6 +134,8 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     return ids
 
 
-def edition_names() -> list[str]:
-    """List every edition that has a file, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+def edition_names(project: Path = Path()) -> list[str]:
+    """List every edition of the package and of a project, sorted."""
+    return sorted(
+        path.stem for folder in (SHIPPED, project / OWN) for path in folder.glob("*.yaml")
+    )

@@ -175,7 +175,7 @@ def open_system(name: str, root: Path | None = None) -> System:
         wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
         raise ParamsError("--with", wrong, do="Choose a fusion of experiments alone")
     opened = {member: _member(root, params, member) for member in members}
-    edition = read_edition(opened[members[0]].metadata.edition)
+    edition = read_edition(opened[members[0]].metadata.edition, root)
     val_score = _val_score(root, edition, members, blend)
     return System(name, root, edition, opened, blend, val_score)
 

@@ -44,7 +44,7 @@ def _check_editions(params: Params) -> Iterator[str]:
     used["analysis.edition"] = params.analysis.edition
     names = edition_names()
     for where, name in used.items():
-        yield from _missing(where, name, "benchmark/editions", names)
+        yield from _missing(where, name, "editions or benchmark/editions", names)
 
 
 def _check_previews(params: Params) -> Iterator[str]:

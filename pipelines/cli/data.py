@@ -19,7 +19,7 @@ from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.findings import has_fault
 from benchmark.core.schema import read_yaml
-from benchmark.editions.edition import FOLDER, FOREIGN, read_edition
+from benchmark.editions.edition import FOREIGN, OWN, SHIPPED, read_edition
 from benchmark.params.params import EditionUse, read_params
 from benchmark.runtime.parallel import usable_cores
 
@@ -89,17 +89,19 @@ def new(name: str, source: Path, preset: str) -> None:
     from benchmark.archives.folder import describe
     from benchmark.presets.edit import yaml_text
     from benchmark.presets.own_clips import write_own_params
-    from benchmark.presets.preset import SHIPPED, make_test_labels_folder, preset_file, stored_path
+    from benchmark.presets.preset import SHIPPED as PRESETS
+    from benchmark.presets.preset import make_test_labels_folder, preset_file, stored_path
 
     with mistakes_shown():
-        taken = {*SHIPPED, FOREIGN, *TAKEN, *(p.stem for p in CHALLENGES.glob("*.yaml"))}
+        shipped = (path.stem for folder in (CHALLENGES, SHIPPED) for path in folder.glob("*.yaml"))
+        taken = {*PRESETS, FOREIGN, *TAKEN, *shipped}
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or name in taken:
             wrong, do = f"'{name}' is not an edition name", "Choose another name"
             wanted = f"small letters, digits and _, other than {', '.join(sorted(taken))}"
             raise ParamsError("NAME", wrong, expected=wanted, do=do)
         current = read_params(PARAMS)
         base, out = preset_file(preset, current.preset, PARAMS), stored_path(name, PARAMS)
-        path, raw = FOLDER / f"{name}.yaml", Path("data/raw") / name
+        path, raw = OWN / f"{name}.yaml", Path("data/raw") / name
         present = out if out.is_file() else PARAMS if current.preset == name else None
         if present and name not in (used := read_yaml(present, EditionsSection).editions):
             wrong, found = f"is a preset '{name}' already", f"one of {', '.join(used)}"
@@ -142,7 +144,7 @@ def _updated(path: Path, made: Edition) -> Edition:
         return made
     present = read_edition(made.name)
     if present.dataset != made.dataset:
-        raise ParamsError(path, "is a published edition", do="Choose another name")
+        raise ParamsError(path, "is no edition of a folder of clips", do="Choose another name")
     edited = {"title": present.title, "version": present.version}
     # Groups list class numbers, which mean something else once the classes change.
     if present.classes == made.classes:

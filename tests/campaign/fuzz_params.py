@@ -114,7 +114,7 @@ def _start_named(
 
     def attempt(seed: int) -> Tried:
         # In the child alone: the copy stands for the folder of the package.
-        editions.FOLDER, challenges.FOLDER = lab.work / "editions", lab.work / "challenges"
+        editions.SHIPPED, challenges.FOLDER = lab.work / "editions", lab.work / "challenges"
         data, what = mutated_yaml(text, tree, Random(seed))
         file.write_bytes(data)
         return judged(what, read, lambda value: fault_of(_raw(file), value))
