@@ -7,7 +7,6 @@ from pipelines._stage import PARAMS, existing, path, stage
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips
@@ -15,6 +14,7 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.results.ground_truth import ground_truths
+from benchmark.results.report.answers import answers
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import provenance, render
 
@@ -46,10 +46,10 @@ def main(
         galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
     else:
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
-    train = np.bincount(clips.split("train").labels(), minlength=len(edition.classes))
     text = render(
         reports, edition, params, galleries=galleries,
-        provenance=provenance(params, edition, PARAMS, probabilities), train=train,
+        answers={truth.split: answers(params, truth, probabilities) for truth in truths},
+        provenance=provenance(params, edition, PARAMS, probabilities),
     )  # fmt: skip
     write_text(out, text)
     click.echo(f"wrote {out}: {len(text) / 2**20:.1f} MiB, needs no file beside it")

@@ -201,6 +201,6 @@ def ray_cluster(root: Path) -> Iterator[str]:
     head += [f"--dashboard-port={dashboard}", f"--temp-dir={root}"]
     worker = ["ray", "start", f"--address=127.0.0.1:{port}", "--block", "--num-cpus=1", MEMORY]
     with _running(head, more=quiet):
-        wait_until(lambda: _answers(dashboard), "Ray's dashboard")
+        wait_until(lambda: _answers(dashboard), "Ray's dashboard", 240)
         with _running(worker, more=quiet):
             yield f"http://127.0.0.1:{dashboard}"

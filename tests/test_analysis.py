@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from benchmark.core.errors import MismatchError
 from benchmark.editions.edition import edition_names, read_edition
@@ -53,9 +53,29 @@ def test_body_parts_are_those_of_the_edition(name: str) -> None:
 
 def test_every_table_and_picture_is_there(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
-        "body_parts.csv", "body_parts.png", "calibration.png", "complementarity.csv",
-        "complementarity.png", "confusion.csv", "confusion.png", "hardest.csv",
+        "body_parts.csv", "body_parts.svg", "calibration.svg", "classes.csv", "complementarity.csv",
+        "complementarity.svg", "confusion.csv", "confusion.svg", "hardest.csv",
     ]  # fmt: skip
+
+
+def test_one_group_of_classes_has_no_picture_of_groups(found: Analyzed, tmp_path: Path) -> None:
+    one = MIMIC.model_copy(update={"groups": {"all": tuple(range(32))}})
+    write_analysis(found, one, tmp_path, frames=None, shown=0)
+    assert not list(tmp_path.glob("body_parts.*"))
+
+
+def test_the_table_of_classes_is_that_of_scikit_learn(folder: Path, found: Analyzed) -> None:
+    table = pd.read_csv(folder / "classes.csv")
+    predicted = found.truth.joined(found.source, where="here").argmax(1)
+    precision, recall, f1, clips = precision_recall_fscore_support(
+        found.truth.label, predicted, labels=range(32), zero_division=float("nan")
+    )
+    for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
+        np.testing.assert_allclose(table[name], expected, atol=1e-6)
+    assert list(table["clips"]) == list(clips)
+    known = table.dropna(subset="f1_low")
+    assert (known["f1_low"] <= known["f1"]).all()
+    assert (known["f1"] <= known["f1_high"]).all()
 
 
 class Gray:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sklearn.metrics import f1_score
 
 from benchmark.core.errors import FormatError
-from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
+from benchmark.evaluation.bootstrap import Interval, f1_intervals, interval, paired_interval
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
 CLIPS = st.lists(
@@ -128,3 +129,20 @@ def test_interval_refuses_what_does_not_match(clips: int, videos: int) -> None:
 def test_paired_interval_refuses_systems_of_different_clips() -> None:
     with pytest.raises(FormatError, match=r"^bootstrap: the two systems differ in clips; found 2"):
         paired_interval(np.ones(2, bool), np.ones(3, bool), ["v"] * 2, resamples=10, seed=0)
+
+
+def test_the_interval_of_a_class_is_that_of_its_f1_over_resampled_videos() -> None:
+    rng = np.random.default_rng(0)
+    label, predicted = rng.integers(0, 3, (2, 60))
+    videos = [f"v{k % 6}" for k in range(60)]
+    found = f1_intervals(predicted, label, videos, num_classes=4, resamples=300, seed=1)
+    draws = np.random.default_rng(1).multinomial(6, np.full(6, 1 / 6), size=300)
+    scores = []
+    for times in draws:
+        drawn = np.repeat(range(6), times)
+        rows = np.concatenate([np.flatnonzero(np.arange(60) % 6 == video) for video in drawn])
+        scores.append(f1_score(label[rows], predicted[rows], labels=range(3), average=None))
+    np.testing.assert_allclose(found[:3], np.percentile(scores, (2.5, 97.5), axis=0).T)
+    assert np.isnan(found[3]).all(), "a class without a clip"
+    alone = f1_intervals(predicted, label, ["v"] * 60, num_classes=4, resamples=300, seed=1)
+    assert np.isnan(alone).all(), "one video"

@@ -6,15 +6,20 @@ import base64
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.video import probe, write_video
 from benchmark.editions.edition import read_edition
-from benchmark.plots.analysis import classes_figure, curves_figure
+from benchmark.params.recipes import SelectCheckpoint
+from benchmark.plots.analysis import curves_figure
+from benchmark.plots.figures import svg
 from benchmark.results.ground_truth import GroundTruth
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
-from benchmark.results.report.page import _row
+from benchmark.results.report.page import _row, kept_epoch
+from benchmark.results.screen import chosen
 from conftest import a_clip
 
 if TYPE_CHECKING:
@@ -84,21 +89,52 @@ def test_only_a_difference_beyond_noise_gets_a_word() -> None:
     assert (first["verdict"], first["points"], first["best"]) == ("", None, True)
 
 
-def test_recall_is_drawn_from_the_largest_class_on_with_absent_ones_named() -> None:
-    matrix = np.array([[1, 1, 0], [0, 0, 0], [2, 0, 6]])
-    (axes,) = classes_figure(matrix, ("a", "b", "c"), np.array([5, 6, 7])).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "c  (n=8, train 7)", "a  (n=2, train 5)", "b  (n=0, train 6)",
-    ]  # fmt: skip
-    assert [bar.get_width() for bar in axes.patches] == [75, 50, 0]
-    assert "no clip" in [text.get_text() for text in axes.texts]
+def test_a_figure_takes_the_ink_of_its_page_and_keeps_the_words_of_users_as_text() -> None:
+    figure = Figure()
+    figure.add_subplot().set_title("<script>alert(1)</script>")
+    drawn = svg(figure)
+    assert drawn.startswith('<svg fill="currentColor" ')
+    assert "#000000" not in drawn
+    assert "<script>" not in drawn
+    assert "&lt;script&gt;" in drawn
+    again = Figure()
+    again.add_subplot().set_title("<script>alert(1)</script>")
+    assert svg(again) == drawn, "equal figures, equal text"
 
 
-def test_every_experiment_has_a_panel_of_its_curves() -> None:
+def test_every_point_of_every_curve_is_in_its_panel_with_the_kept_epoch() -> None:
     import pandas as pd
 
-    history = pd.DataFrame({"epoch": [1, 2], "train/top1": [0.1, 0.2], "val/top1": [0.3, np.nan]})
-    figure = curves_figure(dict.fromkeys("abcd", history))
-    drawn = [axes for axes in figure.axes if axes.lines]
-    assert [axes.get_title("left") for axes in drawn] == list("abcd")
-    assert list(drawn[0].lines[1].get_ydata()) == [30]
+    low = pd.DataFrame({"epoch": [1, 2], "train/top1": [0.1, 0.2], "val/top1": [0.3, np.nan],
+                        "train/loss": [3.0, 2.0], "val/loss": [3.5, np.nan]})  # fmt: skip
+    high = low.assign(**{"train/top1": [0.8, 0.9], "train/loss": [9.0, 1.0]})
+    once = low.iloc[:1]
+    histories = {"a": low, "b": high, "c": once}
+    figure = curves_figure(histories, {"a": 1, "b": 2, "c": 1})
+    panels = [axes for axes in figure.axes if axes.get_title("left")]
+    assert [axes.get_title("left") for axes in panels] == [*histories]
+    assert [axes.lines[2].get_xdata()[0] for axes in panels] == [1, 2, 1], "the kept epoch"
+    assert list(panels[0].lines[1].get_ydata()) == [30]
+    for axes in figure.axes:
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        for line in axes.lines[:2]:
+            assert all(left < x < right for x in line.get_xdata())
+            assert all(bottom <= y <= top for y in line.get_ydata())
+
+
+@pytest.mark.parametrize(("epoch", "kept"), [("best", 2), ("last", 3)])
+def test_the_kept_epoch_is_the_first_of_the_best_or_the_last(epoch: str, kept: int) -> None:
+    import pandas as pd
+
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val/top1": [0.1, 0.4, 0.4]})
+    assert kept_epoch(history, SelectCheckpoint(epoch=epoch, metric="top1", patience=None)) == kept
+
+
+def test_one_system_is_reported_on_all_splits_and_validation_chooses_it() -> None:
+    def row(name: str, split: str, top1: float, loss: float = 1.0) -> dict[str, str]:
+        return {"name": name, "split": split, "top1": str(top1), "log_loss": str(loss)}
+
+    rows = [row("a", "val", 0.5, 1.2), row("b", "val", 0.5), row("a", "test", 0.9),
+            row("b", "test", 0.3)]  # fmt: skip
+    assert chosen(rows) == "b"
+    assert chosen(rows[2:]) is None

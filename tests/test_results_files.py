@@ -59,7 +59,9 @@ def test_a_table_writes_every_form_and_tells_which(rows: list[ResultRow], tmp_pa
     assert "## Subsets" in text
     assert "| 1 | joint | 50.00 |" in text
     assert text.endswith("## Published leaderboards\n\na published line\n")
-    assert {file.name for file in files} == {"table.csv", "table.tex", "subsets.csv", "val.png"}
+    assert {file.name for file in files} == {
+        "table.csv", "table.tex", "subsets.csv", "val.png", "val.svg",
+    }  # fmt: skip
     assert all(file.is_file() for file in files)
 
 

@@ -104,16 +104,12 @@ def _interval(
             "needs one prediction and one video for each of at least one clip",
             found=f"{len(points)} predictions and {len(videos)} videos",
         )
-    # `unique` sorts the videos, so the draw does not depend on the order of the clips.
-    _, video = np.unique(np.asarray(videos, dtype=np.str_), return_inverse=True)
+    video = _numbered(videos)
     clips = np.bincount(video)
     if len(clips) < 2:
         return None
     sums = np.bincount(video, points).astype(np.int64)
-    # Drawing V videos with replacement is the same as drawing how often each of them comes: one
-    # row of V counts replaces a list of clips, and the sums below become two matrix products.
-    share = np.full(len(clips), 1 / len(clips))
-    times = np.random.default_rng(seed).multinomial(len(clips), share, size=resamples)
+    times = _drawn(len(clips), resamples, seed)
     # A ratio of sums, not a mean of the videos' means: a long video weighs by its clips.
     means = (times @ sums) / (times @ clips)
     low, high = np.percentile(means, PERCENTILES)
@@ -122,3 +118,55 @@ def _interval(
     if low == high and not (paired and not points.any()):
         return None
     return Interval(low=float(low), high=float(high))
+
+
+def f1_intervals(
+    predicted: NDArray[np.int64], label: NDArray[np.int64], videos: Sequence[str],
+    *, num_classes: int, resamples: int, seed: int,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Compute the 95 % interval of the F1 of each class, float64 (K, 2) in [0, 1].
+
+    NaN where resampling tells nothing: no clip, one video, no resample that differs. A resample
+    without any clip or prediction of a class says nothing about it, and is left out for that class.
+
+    Args:
+        predicted: Predicted classes, int64 (N,).
+        label: True classes, int64 (N,).
+        videos: The video of each of the N clips.
+        num_classes: K.
+        resamples: Bootstrap samples of videos.
+        seed: Of their draw.
+    """
+    found = np.full((num_classes, 2), np.nan)
+    video = _numbered(videos)
+    count = int(video.max()) + 1
+    if count < 2:
+        return found
+    times = _drawn(count, resamples, seed)
+
+    def drawn(classes: NDArray[np.int64], which: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count clips of each class in each resample, (resamples, K)."""
+        cells = np.bincount(which * num_classes + classes, minlength=count * num_classes)
+        return times @ cells.reshape(count, num_classes)
+
+    right = predicted == label
+    both = drawn(label, video) + drawn(predicted, video)
+    with np.errstate(invalid="ignore"):
+        f1 = 2 * drawn(label[right], video[right]) / both
+    for k in np.unique(label):
+        low, high = np.nanpercentile(f1[:, k], PERCENTILES)
+        if low < high:
+            found[k] = low, high
+    return found
+
+
+def _numbered(videos: Sequence[str]) -> NDArray[np.int64]:
+    # `unique` sorts the videos, so the draw does not depend on the order of the clips.
+    return np.unique(np.asarray(videos, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
+
+
+def _drawn(videos: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    # Drawing V videos with replacement is the same as drawing how often each of them comes: one
+    # row of V counts replaces a list of clips, and sums over resamples are matrix products.
+    share = np.full(videos, 1 / videos)
+    return np.random.default_rng(seed).multinomial(videos, share, size=resamples)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmark.plots.figures import BLUE, ORANGE, VERMILION, plain
+from benchmark.plots.figures import BLUE, ON_LIGHT, ORANGE, VERMILION, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from benchmark.evaluation.diversity import Complementarity
     from benchmark.evaluation.scores import Calibration
 
-COLUMNS = 3
+COLUMNS = 2
 """Learning curves beside each other."""
 
 
 def calibration_figure(bins: Calibration, title: str) -> Figure:
     """Draw accuracy over confidence, and how many clips each bin holds."""
-    figure = Figure(figsize=(5.5, 6), layout="constrained")
+    figure = Figure(figsize=(5, 5), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     filled = bins.count > 0
     middle = (bins.edges[1:] + bins.edges[:-1]) / 2
@@ -47,8 +47,9 @@ def calibration_figure(bins: Calibration, title: str) -> Figure:
 def complementarity_figure(members: Complementarity) -> Figure:
     """Draw disagreement and union of each pair, and what each member adds."""
     names, count = members.names, len(members.names)
-    figure = Figure(figsize=(6 + 1.9 * count, 3 + 0.55 * count), layout="constrained")
-    panels = figure.subplots(1, 3, width_ratios=(1, 1, 1.1))
+    # Below each other: beside each other, their words would be too small for a phone.
+    figure = Figure(figsize=(6.4, 4.5 + 1.0 * count), layout="constrained")
+    panels = figure.subplots(3, 1)
     _matrix(panels[0], names, members.disagreement, "predicted differently (% of clips)")
     _matrix(panels[1], names, members.union, "at least one right (diagonal: alone)")
     _gains(panels[2], members)
@@ -63,7 +64,7 @@ def _matrix(axes: Axes, names: Sequence[str], share: NDArray[np.float64], title:
         dark = share[row, column] > 0.6 * share.max()
         axes.text(
             column, row, f"{100 * share[row, column]:.1f}", ha="center", va="center", size=8,
-            color="white" if dark else "black",
+            color="white" if dark else ON_LIGHT,
         )  # fmt: skip
     places = range(len(names))
     axes.set_xticks(places, [plain(name) for name in names], rotation=45, ha="right", size=8)
@@ -95,60 +96,46 @@ def _gains(axes: Axes, members: Complementarity) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14))
 
 
-def curves_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw top-1 of training and validation over epochs, one panel per experiment."""
+def curves_figure(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int]) -> Figure:
+    """Draw top-1 and loss of training and validation over epochs, one panel per experiment.
+
+    Args:
+        histories: Columns `epoch`, `train/top1`, `val/top1`, and, if measured, the losses.
+        kept: Epoch of the weights that each experiment keeps, from 1.
+    """
     rows = -(-len(histories) // COLUMNS)
-    figure = Figure(figsize=(11, 2.5 * rows), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True).ravel()
+    figure = Figure(figsize=(6.8, 2.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     # The last row of panels may be longer than the experiments that are left.
     for axes in panels[len(histories) :]:
         axes.set_axis_off()
     for axes, name in zip(panels, histories, strict=False):
-        history = histories[name]
-        for key, color, marker, label in (
-            ("train/top1", BLUE, "o", "training"), ("val/top1", VERMILION, "D", "validation"),
-        ):  # fmt: skip
+        losses = axes.twinx()
+        _curves(axes, histories[name], "top1", 100, "-")
+        _curves(losses, histories[name], "loss", 1, ":")
+        # Only now: a limit that is set before a curve is drawn cuts off what lies above it.
+        axes.set_ylim(0, 100)
+        losses.set_ylim(bottom=0)
+        axes.axvline(kept[name], color="#888888", linewidth=1, zorder=0)
+        axes.set_title(plain(name), loc="left", size=10)
+        axes.set_xlabel("epoch", size=8)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        last = histories[name]["epoch"].max()
+        axes.set_xlim(0.5, last + 0.5)  # one epoch alone is a point in the middle
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("top-1 in % (solid)", size=8)
+    figure.axes[len(panels)].set_ylabel("loss in nats (dotted)", size=8)
+    panels[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _curves(axes: Axes, history: pd.DataFrame, metric: str, factor: float, style: str) -> None:
+    for split, color, marker, label in (
+        ("train", BLUE, "o", "training"), ("val", VERMILION, "D", "validation"),
+    ):  # fmt: skip
+        if (key := f"{split}/{metric}") in history:
             measured = history[["epoch", key]].dropna()
             axes.plot(
-                measured["epoch"], 100 * measured[key], color=color, marker=marker, markersize=4,
-                label=label,
+                measured["epoch"], factor * measured[key], color=color, marker=marker,
+                markersize=3, linestyle=style, label=label,
             )  # fmt: skip
-        axes.set_title(plain(name), loc="left", size=10)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-    panels[0].legend(frameon=False, fontsize=8)
-    panels[0].set_ylabel("top-1 in %")
-    return figure
-
-
-def classes_figure(
-    matrix: NDArray[np.int64], names: Sequence[str], train: NDArray[np.int64] | None
-) -> Figure:
-    """Draw recall of each class or body part, the largest first.
-
-    `matrix` is a confusion, int64 (K, K); `train` counts the training clips of each, int64 (K,).
-    """
-    clips = matrix.sum(1)
-    order = np.argsort(-clips, kind="stable")
-    figure = Figure(figsize=(9, 1.2 + 0.27 * len(names)), layout="constrained")
-    axes: Axes = figure.add_subplot()
-    places = np.arange(len(names))
-    # A class without a clip has no recall: its bar has no length, and its label says why.
-    recall = np.diag(matrix) / np.maximum(clips, 1)
-    bars = axes.barh(places, 100 * recall[order], color=BLUE, height=0.7)
-    shown = [f"{100 * recall[k]:.0f}" if clips[k] else "no clip" for k in order]
-    axes.bar_label(bars, shown, size=8, padding=2)
-    trained = ["" if train is None else f", train {train[k]}" for k in range(len(names))]
-    labels = [f"{plain(names[int(k)])}  (n={clips[k]}{trained[k]})" for k in order]
-    axes.set_yticks(places, labels, size=8)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 105)
-    axes.axvline(
-        100 * np.diag(matrix).sum() / max(clips.sum(), 1), color=ORANGE, linestyle="--",
-        label="top-1 of all clips",
-    )  # fmt: skip
-    axes.set_xlabel("recall in %")
-    axes.grid(axis="x", alpha=0.3)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    return figure

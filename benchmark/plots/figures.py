@@ -7,9 +7,11 @@ apart; a shape or a word always repeats what a color says.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -33,7 +35,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 ABSENT = "#e4e4e4"
 """Background of a class without clips."""
 
+ON_LIGHT = "#111111"
+"""Numbers on light cells, which stay light on a dark page."""
+
 DPI = 120
+INK = re.compile(r"#(?:000000|444444|666666)\b")
+"""Black and the grays of words and axes: an SVG takes those of its page."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def confusion_figure(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figur
     for row in np.flatnonzero(clips == 0):
         axes.axhspan(row - 0.5, row + 0.5, color=ABSENT, zorder=1)
     for row, column in np.argwhere(matrix > 0):
-        color = "white" if share[row, column] > 0.55 else "black"
+        color = "white" if share[row, column] > 0.55 else ON_LIGHT
         axes.text(
             column, row, str(matrix[row, column]), ha="center", va="center", size=7, color=color
         )
@@ -144,7 +151,7 @@ def results_figure(rows: Sequence[ResultRow], edition: Edition) -> Figure:
     """
     if not rows:
         raise FormatError("results figure", "no rows")
-    figure = Figure(figsize=(9, 1.9 + 0.36 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(6.4, 1.4 + 0.27 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
         _interval_line(axes, place, row)
@@ -159,11 +166,12 @@ def results_figure(rows: Sequence[ResultRow], edition: Edition) -> Figure:
     axes.set_ylim(len(rows) - 0.2, -0.6)
     axes.set_xlim(left=0, right=max(1, *(110 * _bounds(row)[1] for row in rows)))
     axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel("top-1 in %, 95 % interval (videos resampled); ◆ fusion, ● single stream")
+    axes.set_xlabel("top-1 in %, 95 % interval (videos resampled)\n◆ fusion, ● single stream")
     title, color = f"{edition.title}, {rows[0].split}", "black"
     # In the picture itself, so that nobody takes it for a result when it is shown without its page.
     if not edition.comparable:
-        title, color = f"GENERATED DATA, not comparable with iMiGUE\n{title}", VERMILION
+        title = f"GENERATED DATA, not comparable with iMiGUE\n{edition.name}, {rows[0].split}"
+        color = VERMILION
     axes.set_title(title, loc="left", size=11, color=color)
     return figure
 
@@ -179,7 +187,7 @@ def _interval_line(axes: Axes, place: int, row: ResultRow) -> None:
     color, marker = (VERMILION, "D") if row.is_fusion else (BLUE, "o")
     bounds = [100 * bound for bound in _bounds(row)]
     axes.plot(bounds, [place, place], color=color, linewidth=2)
-    axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=7)
+    axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=6)
     axes.annotate(
         f"{100 * row.metrics.top1:.2f}", (bounds[1], place), xytext=(6, 0),
         textcoords="offset points", va="center", size=9,
@@ -199,10 +207,28 @@ def png(figure: Figure, *, dpi: int = DPI) -> bytes:
     return file.getvalue()
 
 
+def svg(figure: Figure) -> str:
+    """Draw a figure as an SVG element in the ink of the page around it, light or dark.
+
+    Equal figures give equal text.
+    """
+    file = io.StringIO()
+    # Text stays text, in the reader's font; ids come from the contents instead of at random.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "figure"}):
+        nothing = {"Date": None, "Creator": None}
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    text = file.getvalue()
+    text = INK.sub("currentColor", text[text.index("<svg") :])
+    return text.replace("<svg ", '<svg fill="currentColor" ', 1)
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file."""
+    """Write a figure as the file that its ending names: .png or .svg."""
     with replacing(path) as work:
-        work.write_bytes(png(figure))
+        if path.suffix == ".svg":
+            work.write_text(svg(figure), "utf-8")
+        else:
+            work.write_bytes(png(figure))
 
 
 def _class_ticks(axes: Axes, classes: Sequence[str], clips: NDArray[np.int64]) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.edition import read_edition
+from benchmark.evaluation.bootstrap import f1_intervals
 from benchmark.evaluation.diversity import complementarity, hardest
-from benchmark.evaluation.metrics import confusion, correctness
+from benchmark.evaluation.metrics import class_scores, confusion, correctness
 from benchmark.evaluation.scores import calibration
 from benchmark.plots import analysis as analysis_figures
 from benchmark.plots import figures
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MOMENTS = 6
 """Frames shown of a hard clip."""
+RESAMPLES = 2000
+"""Of videos, for the intervals of classes.csv."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +99,24 @@ def write_analysis(
     p = truth.joined(source, where=f"analysis of {source.source}")
     matrix = confusion(p, truth.label, len(edition.classes))
     parts = by_group(matrix, edition.group_of())
-    for name, counts, labels in (
-        ("confusion", matrix, edition.classes), ("body_parts", parts, tuple(edition.groups)),
-    ):  # fmt: skip
+    shown_as = [("confusion", matrix, edition.classes)]
+    # One group alone would be one square: "all clips right".
+    if len(edition.groups) > 1:
+        shown_as += [("body_parts", parts, tuple(edition.groups))]
+    for name, counts, labels in shown_as:
         write_text(out / f"{name}.csv", confusion_csv(counts, labels))
-        figures.save(figures.confusion_figure(counts, labels), out / f"{name}.png")
+        figures.save(figures.confusion_figure(counts, labels), out / f"{name}.svg")
+    write_text(out / "classes.csv", _classes_csv(p.argmax(1), truth, edition))
     bins = calibration(p.max(1), correctness(p, truth.label))
     title = f"{source.source}, {truth.split}"
-    figures.save(analysis_figures.calibration_figure(bins, title), out / "calibration.png")
+    figures.save(analysis_figures.calibration_figure(bins, title), out / "calibration.svg")
     joined = [truth.joined(one, where=f"analysis of {one.source}") for one in analyzed.members]
     # In float64, as fusions add: rounding in float32 could change which class a mean picks.
     stack = np.stack(joined).astype(np.float64)
     names = [member.source for member in analyzed.members]
     members = complementarity(names, stack, truth.label, truth.majority_baseline)
     write_text(out / "complementarity.csv", _members_csv(members))
-    figures.save(analysis_figures.complementarity_figure(members), out / "complementarity.png")
+    figures.save(analysis_figures.complementarity_figure(members), out / "complementarity.svg")
     rows = hardest(stack, truth.label)
     write_text(out / "hardest.csv", _hardest_csv(rows, stack, truth, edition))
     if frames is not None:
@@ -125,6 +131,23 @@ def by_group(matrix: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.
     # Many classes share a cell: `groups[...] += matrix` would keep only the last of them.
     np.add.at(groups, (group[:, None], group[None]), matrix)
     return groups
+
+
+def _classes_csv(predicted: NDArray[np.int64], truth: GroundTruth, edition: Edition) -> str:
+    """Format what the system knows of each class, as fractions; empty where nothing counts."""
+    count = len(edition.classes)
+    found = class_scores(predicted, truth.label, count)
+    spans = f1_intervals(
+        predicted, truth.label, truth.videos, num_classes=count, resamples=RESAMPLES, seed=0
+    )
+    train = np.bincount(truth.train_label, minlength=count)
+    numbers = np.column_stack([found.precision, found.recall, found.f1, spans])
+    rows = [
+        [name, train[k], found.clips[k], *("" if np.isnan(x) else f"{x:.6f}" for x in numbers[k])]
+        for k, name in enumerate(edition.classes)
+    ]
+    header = ["class", "train", "clips", "precision", "recall", "f1", "f1_low", "f1_high"]
+    return csv_text(header, rows)
 
 
 def _members_csv(members: Complementarity) -> str:

@@ -71,8 +71,10 @@ def write_table(page: Page, out: Path, path: Path) -> list[Path]:
     write_text(out / "table.json", json.dumps(scores, indent=1) + "\n")
     for split in scores:
         figure = figures.results_figure([row for row in rows if row.split == split], edition)
-        files.append(out / "pictures" / f"{split}.png")
-        figures.save(figure, files[-1])
+        pictures = [out / "pictures" / f"{split}{ending}" for ending in (".png", ".svg")]
+        for picture in pictures:
+            figures.save(figure, picture)
+        files += pictures
     return files
 
 

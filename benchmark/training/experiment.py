@@ -21,6 +21,7 @@ from benchmark.tracking.run import Run, track
 from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
+from benchmark.training.monitor.progress import write_cost
 from benchmark.training.monitor.samples import samples
 from benchmark.training.state import TrainSpec
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
@@ -40,6 +41,7 @@ CURVES = "history.png"
 CONFUSION = "confusion.png"
 CLASSES = "classes.csv"
 SAMPLES = "samples.png"
+COST = "cost.json"
 COLUMNS = (
     "epoch", "train/loss", "train/top1", "val/loss", "val/top1", "val/macro_f1", "val/mean_acc",
     "lr",
@@ -85,7 +87,8 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
         train(spec, fabric, checkpoints, lambda epoch, row: None)
         return
     edition = read_edition(spec.experiment.edition)
-    artifacts = [paths.reports / file for file in (HISTORY, CURVES, CONFUSION, CLASSES, SAMPLES)]
+    files = (HISTORY, CURVES, CONFUSION, CLASSES, SAMPLES, COST)
+    artifacts = [paths.reports / file for file in files]
     with track(
         root,
         experiment=TRAIN,
@@ -99,6 +102,9 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
         tracked.tag("initial_weights", result.initial_weights)
         metrics = score(result.val, spec.clips.split("val").labels())
         _write_reports(result, spec, paths)
+        clips = spec.recipe.repeats * len(spec.clips.split("train"))
+        history, device = result.progress.history, device_name(fabric.device)
+        write_cost(paths.reports / COST, history, result.weights, clips, device)
         # The model last: its presence says that the training is complete.
         write_model(paths.out, _metadata(name, result, spec, metrics), result.weights)
         _report_final(tracked, result, metrics)

@@ -19,6 +19,7 @@ from benchmark.runtime.distributed import all_gather, all_gather_rows, all_reduc
 from benchmark.runtime.signals import StopSignals
 from benchmark.training.checkpoint import Progress
 from benchmark.training.monitor.meter import Meter
+from benchmark.training.monitor.progress import Countdown
 from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.state import TrainResult, build_state
 from benchmark.training.train_step import train_step
@@ -61,10 +62,13 @@ def train(
     with StopSignals(fabric) as signals:
         trainer = Trainer(spec, fabric, checkpoints, signals)
         trainer.resume()
+        countdown = Countdown(trainer.progress.epoch, spec.recipe.epochs)
         for row in trainer.progress.history:
             report(int(row["epoch"]), row)
         while not trainer.finished:
             row = trainer.epoch()
+            if fabric.is_global_zero:
+                log.info(countdown.line(row))
             report(trainer.progress.epoch, row)
         return trainer.result()
 
@@ -195,7 +199,6 @@ class Trainer:
         row["epoch"] = progress.epoch
         row["lr"] = max(float(group["lr"]) for group in self._state.optimizer.param_groups)
         progress.history.append(row)
-        log.info("epoch %d: %s", progress.epoch, {k: round(v, 4) for k, v in row.items()})
         if better := row[f"val/{select.metric}"] > progress.best_value:
             progress.best_value, progress.best_epoch = row[f"val/{select.metric}"], progress.epoch
             if select.epoch == "best":

@@ -171,12 +171,24 @@ def ui(port: int) -> None:
 
 
 @main.command()
-def results() -> None:
+@click.option("--full", is_flag=True, help="Print the whole page, RESULTS.md.")
+def results(full: bool) -> None:
     """Print the results table, say whether it is as expected, and list the submission files."""
-    page = Path("RESULTS.md")
+    from benchmark.editions.edition import read_edition
+    from benchmark.params.params import read_params
+    from benchmark.results.screen import read_rows, screen
+
+    page, table = Path("RESULTS.md"), Path("reports/table/table.csv")
     with mistakes_shown():
-        click.echo(page.read_text("utf-8") if page.is_file() else "no RESULTS.md: run 'dvc repro'")
-        _echo_expected(Path("reports/table/table.csv"))
+        if not page.is_file() or not table.is_file():
+            click.echo("no results yet: run 'dvc repro'")
+        elif full:
+            click.echo(page.read_text("utf-8"))
+        else:
+            edition = read_edition(read_params(PARAMS).table.edition)
+            click.echo("\n".join(screen(read_rows(table), edition)))
+            click.echo("all of it: 'mgbench results --full', or reports/report.html")
+        _echo_expected(table)
     for file in sorted(Path("submissions").glob("*/*.csv")):
         click.echo(f"submission file: {file}, zipped as {file.with_suffix('.zip').name}")
     click.echo("to see the runs: 'make ui', or 'mgbench ui' inside the environment")

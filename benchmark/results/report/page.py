@@ -13,35 +13,36 @@ import pandas as pd
 from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.bootstrap import Interval
-from benchmark.plots.analysis import classes_figure, curves_figure
-from benchmark.plots.figures import png
+from benchmark.plots.analysis import curves_figure
+from benchmark.plots.figures import svg
+from benchmark.results.screen import chosen, read_rows
 from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, verdict
 from benchmark.tracking.records import PACKAGES, origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
+    from benchmark.params.recipes import SelectCheckpoint
+    from benchmark.results.report.answers import Answers
     from benchmark.results.report.gallery import Gallery
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 SHEETS = 3
 """Modality sheets in the page: of classes spread over the list."""
 PICTURES = {
-    "confusion.png": "Confusion by class",
-    "body_parts.png": "Confusion by body part",
-    "calibration.png": "Reliability",
-    "complementarity.png": "How the members complement each other",
+    "confusion.svg": "Confusion by class",
+    "body_parts.svg": "Confusion by body part",
+    "calibration.svg": "Reliability: how sure, how right",
+    "complementarity.svg": "How the members complement each other",
 }
+TITLES = {"val": "Validation", "test": "Test"}
 
 
 def render(
-    reports: Path, edition: Edition, params: Params,
-    *, galleries: Sequence[Gallery], provenance: Mapping[str, str], train: NDArray[np.int64],
+    reports: Path, edition: Edition, params: Params, *, galleries: Sequence[Gallery],
+    answers: Mapping[str, Answers], provenance: Mapping[str, str],
 ) -> str:  # fmt: skip
     """Render the page.
 
@@ -50,27 +51,51 @@ def render(
         edition: Whose clips the page is about.
         params: Name the experiments and the analyzed system.
         galleries: Clips that play in the page, one gallery per split.
+        answers: What every row of the table answers, by split: the page compares any two of them.
         provenance: What made the numbers, such as commit and machine.
-        train: Training clips of each class, int64 (K,).
     """
     table = pd.read_csv(reports / "table/table.csv")
+    best = chosen(read_rows(reports / "table/table.csv"))
     splits = [
-        _split(reports, edition, rows.to_dict("records"), str(split), train)
+        _split(reports, rows.to_dict("records"), str(split), best)
         # Unsorted: the table lists validation before test.
         for split, rows in table.groupby("split", sort=False)
     ]
-    files = {name: reports / "experiments" / name / "history.csv" for name in params.experiments}
-    histories = {name: pd.read_csv(file) for name, file in files.items()}
     data_report = reports / "data" / edition.name / "data_report.json"
     return render_template(
         TEMPLATE, edition=edition, even=np.log(len(edition.classes)), fusions=_fusions(table),
         system=params.analysis.source, members=", ".join(params.analysis.members),
         splits=splits, galleries=galleries, provenance=provenance, significant=SIGNIFICANT,
-        curves=_figure_uri(curves_figure(histories)),
+        curves=_curves(reports, params), costs=_costs(reports, params),
         data_report=json.loads(data_report.read_text("utf-8")),
         sheets=_sheets(reports / "modalities", edition, params),
-        noise_of_clips=NOISE_OF_CLIPS,
+        noise_of_clips=NOISE_OF_CLIPS, classes=edition.classes,
+        answers={split: each._asdict() for split, each in answers.items()},
     )  # fmt: skip
+
+
+def _curves(reports: Path, params: Params) -> str:
+    files = {name: reports / "experiments" / name / "history.csv" for name in params.experiments}
+    histories = {name: pd.read_csv(file) for name, file in files.items()}
+    kept = {
+        name: kept_epoch(history, params.recipes[params.experiments[name].recipe].select_checkpoint)
+        for name, history in histories.items()
+    }
+    return svg(curves_figure(histories, kept)) if histories else ""
+
+
+def _costs(reports: Path, params: Params) -> dict[str, dict[str, Any]]:
+    """Read what each experiment cost; one that another version trained tells nothing."""
+    files = {name: reports / "experiments" / name / "cost.json" for name in params.experiments}
+    return {name: json.loads(file.read_text("utf-8")) for name, file in files.items()}
+
+
+def kept_epoch(history: pd.DataFrame, select: SelectCheckpoint) -> int:
+    """Return the epoch, from 1, whose weights a training keeps."""
+    scores = history[f"val/{select.metric}"]
+    if select.epoch == "last" or scores.isna().all():
+        return int(history["epoch"].max())
+    return int(history["epoch"][scores.idxmax()])
 
 
 def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -84,26 +109,25 @@ def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _split(
-    reports: Path, edition: Edition, rows: list[dict[Any, Any]], split: str,
-    train: NDArray[np.int64],
-) -> dict[str, Any]:  # fmt: skip
+    reports: Path, rows: list[dict[Any, Any]], split: str, best: str | None
+) -> dict[str, Any]:
     folder = reports / "analysis" / split
-    classes, parts = (
-        pd.read_csv(folder / name, index_col="label").to_numpy()
-        for name in ("confusion.csv", "body_parts.csv")
-    )
+    pictures = [
+        (title, (folder / name).read_text("utf-8"))
+        for name, title in PICTURES.items() if (folder / name).is_file()
+    ]  # fmt: skip
     return {
         "name": split,
-        "title": {"val": "Validation", "test": "Test"}[split],
+        "title": TITLES[split],
         "clips": rows[0]["n"],
         "videos": rows[0]["num_videos"],
         "majority_baseline": rows[0]["majority_baseline"],
-        "best": max(rows, key=lambda row: row["top1"]),
+        # One system on all cards: the best of each split would report the luck of the choice.
+        "best": next((row for row in rows if row["name"] == best), rows[0]),
         "rows": [_row(row, {other["best_single"] for other in rows}) for row in rows],
-        "picture": _file_uri(reports / "table/pictures" / f"{split}.png"),
-        "pictures": [(title, _file_uri(folder / name)) for name, title in PICTURES.items()],
-        "recall": _figure_uri(classes_figure(classes, edition.classes, train)),
-        "parts": _figure_uri(classes_figure(parts, tuple(edition.groups), None)),
+        "picture": (reports / "table/pictures" / f"{split}.svg").read_text("utf-8"),
+        "pictures": pictures,
+        "classes": pd.read_csv(folder / "classes.csv").to_dict("records"),
     }  # fmt: skip
 
 
@@ -158,10 +182,6 @@ def _sheets(folder: Path, edition: Edition, params: Params) -> list[tuple[str, s
     files = sorted((folder / keys[0]).glob("[0-9]*.png"))
     places = np.unique(np.linspace(0, len(files) - 1, min(SHEETS, len(files))).round().astype(int))
     return [(edition.classes[int(files[k].stem)], _file_uri(files[k])) for k in places]
-
-
-def _figure_uri(figure: Figure) -> str:
-    return data_uri("image/png", png(figure))
 
 
 def _file_uri(path: Path) -> str:

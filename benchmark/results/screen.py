@@ -1,0 +1,77 @@
+"""The results table as one screen of a terminal, and the system that validation chooses."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from benchmark.core.text_files import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmark.editions.edition import Edition
+
+Row = dict[str, str]
+"""A line of table.csv: column -> cell."""
+MOST_ROWS = 20
+"""Rows of a split that a screen shows."""
+
+
+def read_rows(table: Path) -> list[Row]:
+    """Read table.csv.
+
+    Raises:
+        ArchiveError: It is missing or no text.
+    """
+    return list(csv.DictReader(io.StringIO(read_text(table))))
+
+
+def chosen(rows: Sequence[Row]) -> str | None:
+    """Return the row to report: best on validation, of equals the surest; None without one.
+
+    Choosing on test would report the luck of the choice.
+    """
+    val = [row for row in rows if row["split"] == "val"]
+    best = max(val, key=lambda row: (float(row["top1"]), -float(row["log_loss"])), default=None)
+    return best and best["name"]
+
+
+def screen(rows: Sequence[Row], edition: Edition) -> list[str]:
+    """Write the last split of the table, one line per row.
+
+    Args:
+        rows: Of table.csv.
+        edition: Whose clips they are of.
+    """
+    split = rows[-1]["split"]
+    shown = [row for row in rows if row["split"] == split]
+    best = chosen(rows)
+    left_out = 0
+    if len(shown) > MOST_ROWS:
+        kept = sorted(shown, key=lambda row: -float(row["top1"]))[:MOST_ROWS]
+        kept += [row for row in shown if row["name"] == best and row not in kept]
+        left_out = len(shown) - len(kept)
+        shown = [row for row in shown if row in kept]
+    width = max(len(row["name"]) for row in shown)
+    clips, videos = shown[0]["n"], shown[0]["num_videos"]
+    lines = [
+        f"{edition.title}: {split}, {clips} clips of {videos} videos",
+        f"  {'':<{width}}  top-1 %   95 % interval  macro-F1 %",
+    ]
+    lines += [("* " if row["name"] == best else "  ") + _line(row, width) for row in shown]
+    if best is not None:
+        lines.append("* best on validation: the one to report")
+    if left_out:
+        lines.append(f"{left_out} rows with less top-1 are left out")
+    return lines
+
+
+def _line(row: Row, width: int) -> str:
+    span = "none"
+    if row["top1_low"]:
+        span = f"{100 * float(row['top1_low']):.1f} to {100 * float(row['top1_high']):.1f}"
+    cells = f"{100 * float(row['top1']):7.2f}  {span:>14}  {100 * float(row['macro_f1']):10.2f}"
+    return f"{row['name']:<{width}}  {cells}"
