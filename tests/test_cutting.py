@@ -102,6 +102,33 @@ def test_remove_takes_an_experiment_out_with_all_that_names_it(project: Path) ->
     assert "# the weights that the authors" in (project / "params.yaml").read_text("utf-8")
 
 
+@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("last", ["joint", "swin_rgb"])
+def test_one_stream_alone_is_left_with_nothing_that_only_others_need(
+    project: Path, preset: str, last: str
+) -> None:
+    if preset != "default":
+        run(project, "preset", "use", preset)
+    before = read_params(project / "params.yaml")
+    done = run(project, "experiment", "remove", *({*before.experiments} - {last}))
+    assert done.returncode == 0, done.stderr
+    params = read_params(project / "params.yaml")
+    assert [*params.experiments] == [last]
+    assert [*params.modalities] == [before.experiments[last].modality]
+    assert [*params.editions] == [before.table.edition]
+    assert {entry.source for entry in params.submissions.values()} == {last}
+    assert (params.analysis.source, params.analysis.members) == (last, (last,))
+    assert not params.fusions
+    assert f"submissions.final.source is now '{last}'" in done.stdout
+
+
+def test_what_only_previews_show_is_prepared_no_more(project: Path) -> None:
+    run(project, "experiment", "remove", "swin_flow", "swin_depth")
+    params = read_params(project / "params.yaml")
+    assert not {"flow", "depth"} & {*params.modalities}
+    assert params.previews["mimic"].videos == ("rgb", "taylor")
+
+
 def test_removing_what_others_are_initialized_from_changes_nothing(project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
     wrong = run(project, "experiment", "remove", "joint")

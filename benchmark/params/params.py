@@ -148,7 +148,7 @@ class Analysis(Strict):
     """Edition to analyze; the same as the table's."""
     source: Name
     """Experiment, external stream or fusion whose confusion and calibration are shown."""
-    members: tuple[Name, ...] = Field(min_length=FEWEST_MEMBERS, max_length=MOST_MEMBERS)
+    members: tuple[Name, ...] = Field(min_length=1, max_length=MOST_MEMBERS)
     """Streams to compare with each other."""
     modality: Name
     """Entry of `modalities` whose frames show the hardest clips; an entry that stores no video

@@ -12,11 +12,11 @@ from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.schema import validate
 from benchmark.core.text_files import read_text
-from benchmark.evaluation.diversity import FEWEST_MEMBERS
+from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.params.params import Params
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container
+    from collections.abc import Collection, Container, Sequence
     from pathlib import Path
 
 
@@ -54,18 +54,28 @@ def yaml_text(value: Any) -> str:
     return text.getvalue()
 
 
-def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> None:
+def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list[str]:
     """Remove all experiments but `kept`, and all that only they need, in place.
 
-    `params` are the values of the document. Modalities, editions, recipes, merges and checkpoints
-    that nothing uses any more go too. Fusions lose the removed members, and go if fewer than two
-    members are left. Table rows that need a removed experiment or fusion go.
+    Modalities, editions, recipes, merges and checkpoints that nothing trains on any more go too.
+    Fusions lose the removed members, and go if fewer than two members are left. Table rows that
+    need a removed experiment or fusion go. What names a system that goes names the best one left.
+
+    Args:
+        document: Of params.yaml, with its comments.
+        params: The values of the document.
+        kept: Experiments to keep.
+
+    Returns:
+        What went, or changed, besides the experiments; a line each.
 
     Raises:
-        ParamsError: The analysis or a submission needs something that would go.
+        ParamsError: Nothing of the table's edition is left to train, or no row of the table.
     """
+    if not kept:
+        raise ParamsError("experiments", "none would be left", do="Keep one of them")
+    said = _drop_modalities(document, params, kept)
     keep_only(document["experiments"], kept)
-    _drop_modalities(document, params, kept)
     keep_only(document["recipes"], {params.experiments[key].recipe for key in kept})
     merges = [key for key, merge in params.merges.items() if {merge.rgb, merge.pose} <= {*kept}]
     keep_only(document["merges"], merges)
@@ -74,18 +84,35 @@ def keep_experiments(document: Any, params: Params, kept: Collection[str]) -> No
     keep_only(document["pretrained"], init_from)
     _drop_members(document["fusions"], streams)
     sources = {*streams, *document["fusions"]}
-    # Backward, so that the places of the rows that are still to check do not shift.
     rows = document["table"]["rows"]
+    # Backward, so that the places of the rows that are still to check do not shift.
     for place, row in reversed(list(enumerate(params.table.rows))):
         if not {*(row.members or (row.source,)), *row.repeats} <= sources:
             del rows[place]
+    if not rows:
+        raise ParamsError("table.rows", f"no row of {', '.join(kept)}", do="Write one first")
     keep_only(document["table"]["subsets"], streams)
-    keep_only(document["analysis"]["members"], streams)
+    _keep_members(document["analysis"]["members"], streams, kept)
+    return said + _name_sources(document, sources, kept)
+
+
+def _keep_members(members: Any, streams: Container[str], kept: Sequence[str]) -> None:
+    keep_only(members, streams)
+    if not members:
+        members += kept[:MOST_MEMBERS]
+
+
+def _name_sources(document: Any, sources: Collection[str], kept: Sequence[str]) -> list[str]:
+    """Replace sources that are gone by the largest fusion that is left, or the first experiment."""
+    fusions = document["fusions"]
+    best = max(fusions, key=lambda name: len(fusions[name]["members"]), default=kept[0])
     users = {f"submissions.{key}": entry for key, entry in document["submissions"].items()}
+    said = []
     for where, entry in {**users, "analysis": document["analysis"]}.items():
-        if entry["source"] not in sources:
-            wrong = f"its source '{entry['source']}' would be removed"
-            raise ParamsError(where, wrong, do="Set another source first")
+        if (gone := entry["source"]) not in sources:
+            entry["source"] = best
+            said.append(f"{where}.source is now '{best}': '{gone}' is gone")
+    return said
 
 
 def _drop_members(fusions: Any, kept: Collection[str]) -> None:
@@ -96,20 +123,32 @@ def _drop_members(fusions: Any, kept: Collection[str]) -> None:
             del fusions[name]
 
 
-def _drop_modalities(document: Any, params: Params, kept: Collection[str]) -> None:
-    """Remove modalities that only removed experiments use, and editions that only they use."""
+def _drop_modalities(document: Any, params: Params, kept: Sequence[str]) -> list[str]:
+    """Remove modalities that no kept experiment reads, and editions that only they use.
+
+    Previews alone keep none: its files would be prepared, for hours, to be looked at.
+    """
     modalities = params.modalities
-    shown = {
-        name for previews in params.previews.values()
-        for name in (previews.skeleton, *previews.videos)
-    }  # fmt: skip
-    used = {params.experiments[key].modality for key in kept} | shown | {params.analysis.modality}
-    unused = {experiment.modality for experiment in params.experiments.values()} - used
-    still_read = {spec.edition for name, spec in modalities.items() if name not in unused}
-    editions = {modalities[name].edition for name in unused} - still_read - {params.table.edition}
-    keep_only(document["modalities"], {*modalities} - unused)
+    used = {params.experiments[key].modality for key in kept}
+    analysis = document["analysis"]
+    if analysis["modality"] not in used:
+        edition = params.table.edition
+        left = [name for name in modalities if name in used and modalities[name].edition == edition]
+        if not left:
+            raise ParamsError("table.edition", f"nothing of {edition} would be left")
+        analysis["modality"] = left[0]
+    gone = [name for name in modalities if name not in used]
+    editions = {modalities[name].edition for name in gone}
+    editions -= {modalities[name].edition for name in used} | {params.table.edition}
+    keep_only(document["modalities"], used)
+    for previews in document["previews"].values():
+        keep_only(previews["videos"], used)
+        if previews["skeleton"] not in used:
+            previews["skeleton"] = None
     for section in ("editions", "synthetic_ma52"):
         keep_only(document[section], {*document[section]} - editions)
+    said = [f"modalities that nothing trains on: {', '.join(gone)}"] if gone else []
+    return said + ([f"editions: {', '.join(sorted(editions))}"] if editions else [])
 
 
 def keep_only(section: Any, names: Container[str]) -> None:

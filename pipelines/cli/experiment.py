@@ -57,8 +57,10 @@ def remove(names: tuple[str, ...]) -> None:
         # Editing the document keeps its comments, which writing `params` would lose.
         document = read_document(PARAMS)
         kept = [name for name in params.experiments if name not in names]
-        keep_experiments(document, params, kept)
+        said = keep_experiments(document, params, kept)
         write_document(document, PARAMS)
+    for line in said:
+        click.echo(line)
     click.echo(f"removed {', '.join(names)} from {PARAMS}; left: {', '.join(kept)}")
 
 
