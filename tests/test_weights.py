@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from ruamel.yaml import YAML
+from safetensors.torch import save_file
 
 from benchmark.core.errors import ArchiveError, ParamsError
-from benchmark.core.pinned_file import WeightsFile, verified
+from benchmark.core.pinned_file import WeightsFile, sha256, verified
 from benchmark.core.schema import Strict
+from benchmark.params.params import read_params
 from benchmark.weights.catalogue import (
     Catalogue,
     PublishedWeights,
@@ -20,7 +23,7 @@ from benchmark.weights.catalogue import (
     weights_files,
 )
 from conftest import REPO, mgbench
-from pipelines.cli.weights import show
+from pipelines.cli.weights import show_published
 from write_weights_table import PAGE, TABLE, table_text
 
 ENTRIES = read_catalogue().entries
@@ -145,7 +148,7 @@ def test_a_right_file_comes_with_lines_that_pin_it(
 ) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own/net.pth").write_bytes(BYTES)
-    assert show([published(folder="own")], None, tmp_path, in_full=False) == ["ok"]
+    assert show_published([published(folder="own")], tmp_path, sha256, in_full=False) == ["ok"]
     lines = capsys.readouterr().out.splitlines()
     pinned = YAML(typ="safe").load("\n".join(lines[1:3]))["weights"]
     assert verified(WeightsFile(**pinned), expected="net") == tmp_path / "own/net.pth"
@@ -155,7 +158,7 @@ def test_a_wrong_file_comes_with_no_lines_to_pin(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "net.pth").write_bytes(b"other")
-    assert show([published()], None, tmp_path, in_full=False) == ["fault"]
+    assert show_published([published()], tmp_path, sha256, in_full=False) == ["fault"]
     shown = capsys.readouterr().out
     assert shown.startswith("FAULT net  5 bytes; WRONG: SHA-256 " + "d9298a10d1b0735837dc4bd85dac")
     assert "weights: {" not in shown
@@ -207,18 +210,61 @@ def test_files_that_params_name_are_right_other_or_missing(tmp_path: Path) -> No
     assert re.search(r"^ok    modalities.own_points.pose +own.pth: present", done.stdout, re.M)
 
     more = {
-        "flow_other": raft("own.pth", "0" * 64),
+        "flow_new": raft("own.pth", "0" * 64),
+        "flow_other": raft("own.pth", "1" * 64),
         "flow_missing": raft("gone.pth", SHA),
         "own_points": pose | {"hands": "gone.task"},
     }
     done = mgbench(project(tmp_path, more), "weights", "check")
     assert done.returncode == 2
     for line in (
-        rf"modalities.flow_other.backend.weights +own.pth: WRONG: SHA-256 {SHA}, pinned 0000",
+        rf"modalities.flow_other.backend.weights +own.pth: WRONG: SHA-256 {SHA}, pinned 1111",
+        "modalities.flow_new.backend.weights +own.pth: not pinned yet: 'mgbench weights pin'",
         "modalities.flow_missing.backend.weights +gone.pth: missing",
         "modalities.own_points.hands +gone.task: missing",
     ):
         assert re.search(f"^FAULT {line}", done.stdout, re.M), line
+
+
+def test_a_missing_file_is_told_with_its_address_size_and_licence(tmp_path: Path) -> None:
+    project(tmp_path, {"flow": raft("weights/raft_small_C_T_V2-01064c6d.pth", SHA)})
+    lines = mgbench(tmp_path, "weights", "check").stdout.splitlines()
+    assert [line.split(":")[0] for line in lines[1:]] == ["      raft_small_ct_v2"]
+    assert "https://download.pytorch.org/models/raft_small_C_T_V2-01064c6d.pth" in lines[1]
+    assert "BSD-3-Clause" in lines[1]
+
+
+def test_what_is_there_is_pinned_and_comments_stay(tmp_path: Path) -> None:
+    save_file({"a": torch.ones(1)}, tmp_path / "net.safetensors")
+    digits = sha256(tmp_path / "net.safetensors")
+    (tmp_path / "page.pth").write_text("<html>", "utf-8")
+    new, gone = raft("net.safetensors", "0" * 64), raft("gone.pth", "0" * 64)
+    project(tmp_path, {"flow_new": new, "flow_gone": gone, "flow_old": raft("page.pth", "1" * 64)})
+    done = mgbench(tmp_path, "weights", "pin")
+    assert done.stdout == "pinned modalities.flow_new.backend.weights: net.safetensors\n"
+    files = dict(weights_files(read_params(tmp_path / "params.yaml")))
+    assert files["modalities.flow_new.backend.weights"].sha256 == digits
+    assert files["modalities.flow_gone.backend.weights"].sha256 == "0" * 64
+    assert files["modalities.flow_old.backend.weights"].sha256 == "1" * 64
+    before = (tmp_path / "params.yaml").read_bytes()
+    for key, says in (
+        ("modalities.flow_old.backend.weights", "page.pth: "),
+        ("flow", "no file of weights at flow"),
+        ("modalities.flow_gone.backend.weights", "gone.pth: no such file"),
+    ):  # fmt: skip
+        wrong = mgbench(tmp_path, "weights", "pin", key)
+        assert wrong.returncode == 2
+        assert says in wrong.stderr
+    assert (tmp_path / "params.yaml").read_bytes() == before
+
+
+def test_a_file_that_its_publisher_has_otherwise_is_not_pinned(tmp_path: Path) -> None:
+    path = tmp_path / "raft_small_C_T_V2-01064c6d.pth"
+    torch.save({"a": torch.ones(1)}, path)
+    project(tmp_path, {"flow": raft(path.name, "0" * 64)})
+    done = mgbench(tmp_path, "weights", "pin")
+    assert done.returncode == 2
+    assert "not the published file; expected 01064c6d" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -292,7 +338,7 @@ def test_what_lies_instead_of_the_weights_is_named_and_never_pinned(
     (tmp_path / "net.pth").write_bytes(content)
     begins = (published_hash[:8],) if published_hash else None
     entry = published(sha256_begins=begins, digits_from="file name" if begins else None)
-    assert show([entry], None, tmp_path, in_full=False) == ["fault"]
+    assert show_published([entry], tmp_path, sha256, in_full=False) == ["fault"]
     shown = capsys.readouterr().out
     assert words in shown
     assert "pin it" not in shown

@@ -32,7 +32,7 @@ class WeightsFile(Strict, frozen=True):  # pyright: ignore[reportGeneralTypeIssu
     path: str
     """Where the file lies, relative to the project's folder."""
     sha256: Sha256
-    """`mgbench weights check` prints it."""
+    """`mgbench weights pin` writes it."""
 
 
 def verified(weights: WeightsFile, *, expected: str) -> Path:
@@ -50,7 +50,7 @@ def verified(weights: WeightsFile, *, expected: str) -> Path:
         raise ArchiveError(
             path, "not the file whose hash is in params.yaml", expected=weights.sha256,
             found=instead or found, do="Fetch the file itself" if instead else
-            "Fetch it again, or pin this one: 'mgbench weights check' prints its hash",
+            "Fetch it again, or pin this one with 'mgbench weights pin'",
         )  # fmt: skip
     return path
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from benchmark.core.findings import Level
 
+NOT_PINNED = "0" * 64
+"""Stands in params.yaml for the hash of a file that the user has still to choose."""
 CATALOGUE = Path(__file__).with_suffix(".yaml")
 
 Digits: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
@@ -75,6 +77,14 @@ class Catalogue(Strict):
             if twice:
                 raise ValueError(f"{key} twice: " + ", ".join(twice))
         return self
+
+    def of_file(self, path: Path) -> list[PublishedWeights]:
+        """Return the entries of a published file, by its name and, if it has one, its folder."""
+        return [
+            entry
+            for entry in self.entries
+            if path.parts[-len(entry.place.parts) :] == entry.place.parts
+        ]
 
     def named(self, name: str) -> PublishedWeights:
         """Return the entry called `name`.
@@ -135,6 +145,8 @@ def pinned_state(weights: WeightsFile, digest: Callable[[Path], str] = sha256) -
     actual = digest(path)
     if instead := stand_in(path):
         return FileState("fault", f"{path}: WRONG: {instead}", actual)
+    if weights.sha256 == NOT_PINNED:
+        return FileState("fault", f"{path}: not pinned yet: 'mgbench weights pin'", actual)
     if actual != weights.sha256:
         text = f"{path}: WRONG: SHA-256 {actual}, pinned {weights.sha256}"
         return FileState("fault", text, actual)

@@ -1,4 +1,4 @@
-"""`mgbench weights`: check the optional files of weights."""
+"""`mgbench weights`: check and pin the optional files of weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.core.errors import ParamsError
 from benchmark.core.findings import Finding
 from benchmark.core.foreign_file import stand_in
 from benchmark.core.pinned_file import sha256
 from benchmark.modalities.pose.pose import PoseModality
 from benchmark.params.params import read_params
 from benchmark.weights.catalogue import (
+    NOT_PINNED,
     FileState,
     pinned_state,
     published_state,
@@ -27,81 +29,160 @@ from benchmark.weights.catalogue import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from benchmark.core.findings import Level
     from benchmark.params.params import Params
-    from benchmark.weights.catalogue import PublishedWeights
+    from benchmark.weights.catalogue import Catalogue, PublishedWeights
 
 WEIGHTS = Path("weights")
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
+"""Endings of files that hold tensors."""
 
 folder_of_weights = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.group()
 def weights() -> None:
-    """Check the optional files of weights."""
+    """Check and pin the optional files of weights."""
 
 
 @weights.command()
 @click.option("--folder", type=folder_of_weights, help="Folder of the files, if not weights/.")
 @click.option("--name", help="Print everything about one published file.")
-def check(folder: Path | None, name: str | None) -> None:
-    """Check every file; exit with 2 if one is wrong, or named in params.yaml and missing."""
+@click.option("--all", "everything", is_flag=True, help="Also list what params.yaml does not name.")
+def check(folder: Path | None, name: str | None, everything: bool) -> None:
+    """Check the files that params.yaml names; exit with 2 if one is missing or wrong.
+
+    Example: mgbench weights check --name raft_small_ct_v2
+    """
     with mistakes_shown():
         catalogue = read_catalogue()
-        entries = [catalogue.named(name)] if name else catalogue.entries
-        params = read_params(PARAMS) if PARAMS.is_file() and not name else None
-        levels = show(entries, params, folder or WEIGHTS, in_full=bool(name))
+        # Once: some files hold gigabytes, and the catalogue and params.yaml name the same file.
+        cached = cache(sha256)
+
+        def digest(path: Path) -> str:
+            return cached(path.resolve())
+
+        levels = []
+        if name is None and PARAMS.is_file():
+            levels += _show_named(read_params(PARAMS), catalogue, digest)
+        if name or everything or folder or not PARAMS.is_file():
+            entries = [catalogue.named(name)] if name else catalogue.entries
+            levels += show_published(entries, folder or WEIGHTS, digest, in_full=bool(name))
     if "fault" in levels:
         sys.exit(USER_FAULT)
 
 
-def show(
-    entries: Sequence[PublishedWeights], params: Params | None, folder: Path, *, in_full: bool
-) -> list[str]:
-    """Print the state of each file and return the levels.
+@weights.command()
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+def pin(keys: tuple[str, ...]) -> None:
+    """Write the SHA-256 of the files that params.yaml names into it.
+
+    KEY is a key of params.yaml, as 'mgbench weights check' prints it; without one, every file that
+    is there and not pinned yet. A file that is pinned already is pinned anew only by its KEY.
+
+    Example: mgbench weights pin pretrained.swin_base_in1k.file
+    """
+    from benchmark.presets.edit import read_document, write_document
+
+    with mistakes_shown():
+        files, catalogue = dict(weights_files(read_params(PARAMS))), read_catalogue()
+        if unknown := sorted({*keys} - files.keys()):
+            named = ", ".join(files) or "none"
+            raise ParamsError("KEY", f"no file of weights at {unknown[0]}", expected=named)
+        chosen = keys or [
+            key for key, file in files.items()
+            if file.sha256 == NOT_PINNED and Path(file.path).is_file()
+        ]  # fmt: skip
+        document = read_document(PARAMS)
+        for key in chosen:
+            digits = _digits(Path(files[key].path), catalogue)
+            at = document
+            for part in key.split("."):
+                at = at[int(part) if part.isdigit() else part]
+            at["sha256"] = digits
+        write_document(document, PARAMS)
+    for key in chosen:
+        click.echo(f"pinned {key}: {files[key].path}")
+    if not chosen:
+        click.echo("nothing to pin: every file that is there is pinned")
+
+
+def _digits(path: Path, catalogue: Catalogue) -> str:
+    """Hash a file that holds tensors and is not known to be a wrong one.
+
+    Raises:
+        ArchiveError: It is missing, or no file of weights.
+        ParamsError: Its publisher has other bytes.
+    """
+    from benchmark.models.check_tensors import read_checkpoint
+
+    if not path.is_file():
+        raise ParamsError(path, "no such file", do="'mgbench weights check' says where to get it")
+    if path.suffix in CHECKPOINTS:
+        read_checkpoint(path)
+    digits = sha256(path)
+    for entry in catalogue.of_file(path):
+        if entry.sha256_begins and not digits.startswith(entry.sha256_begins):
+            begins = " or ".join(entry.sha256_begins)
+            raise ParamsError(path, "not the published file", expected=begins, found=digits)
+    return digits
+
+
+def _show_named(params: Params, catalogue: Catalogue, digest: Callable[[Path], str]) -> list[Level]:
+    """Print the files that params.yaml names, with where to get what is missing."""
+    named = list(_named_in(params, digest))
+    width = max((len(where) for where, _, _ in named), default=0)
+    for where, path, state in named:
+        click.echo(Finding(state.level, state.text, where).line(width))
+        for entry in catalogue.of_file(path) if state.level == "fault" else ():
+            size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size not stated"
+            click.echo(f"      {entry.name}: {entry.url or entry.source}, {size}, {entry.licence}")
+    if not named:
+        click.echo("params.yaml names no file of weights; --all lists the published ones")
+    return [state.level for _, _, state in named]
+
+
+def show_published(
+    entries: Sequence[PublishedWeights], folder: Path, digest: Callable[[Path], str],
+    *, in_full: bool,
+) -> list[Level]:  # fmt: skip
+    """Print the published files.
 
     Args:
-        entries: The published files to look for.
-        params: Names more files, by path; None for the published ones alone.
-        folder: Folder of the published files.
+        entries: The files to look for.
+        folder: Where.
+        digest: Hashes a file.
         in_full: Whether to print everything that the catalogue knows.
     """
-    # Once: some files hold gigabytes, and the catalogue and params.yaml name the same file.
-    cached = cache(sha256)
-
-    def digest(path: Path) -> str:
-        return cached(path.resolve())
-
     states = [(entry, published_state(entry, folder, digest)) for entry in entries]
-    named = list(_named_in(params, digest)) if params else []
-    labels = [*(entry.name for entry in entries), *(where for where, _ in named)]
-    width = max(map(len, labels))
+    width = max(len(entry.name) for entry in entries)
     for entry, state in states:
         click.echo(Finding(state.level, state.text, entry.name).line(width))
         lines = _metadata(entry, folder) if in_full else []
         for line in [*lines, *_to_paste(entry, folder, state)]:
             click.echo(f"      {line}")
-    for where, state in named:
-        click.echo(Finding(state.level, state.text, where).line(width))
     if not in_full:
         present = sum(state.sha256 is not None for _, state in states)
         click.echo(f"{present} of {len(states)} published files are in {folder}; --name says more")
-    return [state.level for _, state in (*states, *named)]
+    return [state.level for _, state in states]
 
 
-def _named_in(params: Params, digest: Callable[[Path], str]) -> Iterator[tuple[str, FileState]]:
-    """Yield the state of every file of weights that params.yaml names."""
+def _named_in(
+    params: Params, digest: Callable[[Path], str]
+) -> Iterator[tuple[str, Path, FileState]]:
+    """Yield key, path and state of every file of weights that params.yaml names."""
     for where, file in weights_files(params):
-        yield where, pinned_state(file, digest)
+        yield where, Path(file.path), pinned_state(file, digest)
     # MediaPipe's files have a path and no hash there.
     for key, modality in params.modalities.items():
         if isinstance(modality, PoseModality):
             for part in ("pose", "hands", "face"):
-                if path := getattr(modality, part):
-                    wrong = stand_in(Path(path)) if Path(path).is_file() else "missing"
-                    state = FileState(
-                        "fault" if wrong else "ok", f"{path}: {wrong or 'present'}", None
-                    )
-                    yield f"modalities.{key}.{part}", state
+                if name := getattr(modality, part):
+                    path = Path(name)
+                    wrong = stand_in(path) if path.is_file() else "missing"
+                    level = "fault" if wrong else "ok"
+                    state = FileState(level, f"{path}: {wrong or 'present'}", None)
+                    yield f"modalities.{key}.{part}", path, state
 
 
 def _metadata(entry: PublishedWeights, folder: Path) -> list[str]:
