@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.archives.union import archive_module
+from benchmark.core.errors import ParamsError
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.tracking.provenance import stage_code
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params
+
+OWN_PAGE = "docs/own-clips.md"
+PAGES = {"imigue": "docs/imigue.md", "ma52": "docs/imigue.md"}
+"""Where to get the archive of a published edition."""
 
 
 @click.command()
@@ -22,11 +27,32 @@ if TYPE_CHECKING:
 @stage
 def main(params: Params, out: Path) -> None:
     """Refuse params that do not fit together before DVC clears an output of any other stage."""
+    _check_archives(params)
     code = stage_code(Path.cwd(), params, archive_module)
     with replacing_folder(out) as work:
         for name, text in code.items():
             write_text(work / f"{name}.txt", text)
     click.echo(f"wrote {out}: preset '{params.preset}', code of {len(code)} entries")
+
+
+def _check_archives(params: Params) -> None:
+    """Make sure that the archives are there: DVC would name a missing one by an error number.
+
+    Raises:
+        ParamsError: One is missing that no stage generates.
+    """
+    made = {*params.synthetic, *params.synthetic_ma52}
+    for name in params.editions:
+        folder = Path("data/raw", name)
+        if name in made or folder.exists():
+            continue
+        users = [key for key, run in params.experiments.items() if run.edition == name]
+        others = [key for key in params.experiments if key not in users]
+        drop = f", or drop what needs it: 'mgbench experiment remove {' '.join(users)}'"
+        raise ParamsError(
+            folder, f"the archive of edition '{name}' is not there",
+            do=f"Put or link it there ({PAGES.get(name, OWN_PAGE)}){drop if others else ''}",
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

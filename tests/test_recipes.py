@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,8 +99,57 @@ def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None
     assert "already" in mgbench(project, "preset", "use", "default").stdout
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        ("epochs: 2", "epochs: five", "params.default.yaml"),
+        ("\nseed: 1", "\nseed: [1", "params.default.yaml"),
+        ("preset: default", "preset: [", "params.broken.yaml"),
+    ],
+)
+def test_a_broken_file_never_blocks_the_command_that_replaces_it(
+    project: Path, old: str, new: str, kept: str
+) -> None:
+    text = (project / "params.yaml").read_text("utf-8")
+    assert old in text
+    (project / "params.yaml").write_text(text.replace(old, new), "utf-8")
+    done = mgbench(project, "preset", "use", "paper")
+    assert done.returncode == 0, done.stderr
+    assert (project / "params.yaml").read_bytes() == PAPER.read_bytes()
+    assert (project / kept).read_text("utf-8") == text.replace(old, new)
+
+
+def test_faults_of_params_are_told_with_their_lines(project: Path) -> None:
+    lines = (project / "params.yaml").read_text("utf-8").splitlines(keepends=True)
+    place = next(k for k, line in enumerate(lines) if line.strip() == "epochs: 2")
+    lines[place] = lines[place].replace("2", "five")
+    (project / "params.yaml").write_text("".join(lines), "utf-8")
+    done = mgbench(project, "experiment", "show", "joint")
+    assert f"\n  line {place + 1}: recipes.pose_small.epochs: Input should be" in done.stderr
+
+
+def test_a_lost_edition_is_one_fault(project: Path) -> None:
+    text = (project / "params.yaml").read_text("utf-8")
+    (project / "params.yaml").write_text(text.replace("edition: mimic", "edition: gone"), "utf-8")
+    done = mgbench(project, "experiment", "show", "joint")
+    assert done.stderr.count("no entry 'gone' in editions or benchmark/editions") == 1
+    assert "more entries name it" in done.stderr
+
+
 def test_profile_of_an_experiment_without_data_says_what_to_run(project: Path) -> None:
     found = mgbench(project, "profile", "joint")
     assert found.returncode == 2
     assert "clips.parquet" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_a_missing_archive_is_said_before_dvc_names_an_error_number(project: Path) -> None:
+    mgbench(project, "preset", "use", "paper")
+    (project / "data/raw/imigue").mkdir(parents=True)
+    command = [sys.executable, "-m", "pipelines.check", "--out", "runs/code"]
+    here = os.environ | {"PYTHONPATH": str(REPO)}
+    done = subprocess.run(command, cwd=project, env=here, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 2
+    assert "data/raw/ma52: the archive of edition 'ma52' is not there" in done.stderr
+    assert "drop what needs it: 'mgbench experiment remove swin_ma52'" in done.stderr

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from benchmark.core.errors import FormatError, ParamsError, one_per_line
 from benchmark.core.files import write_text
@@ -70,7 +71,39 @@ def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
     Raises:
         ParamsError: The file is missing, is not YAML, or breaks the schema (one line per fault).
     """
-    return validate(path, load_yaml(path, do=do), model)
+    raw = load_yaml(path, do=do)
+    try:
+        return validate(path, raw, model)
+    except ParamsError as error:
+        raise type(error)(path, _numbered(str(error).removeprefix(f"{path}: "), path)) from None
+
+
+def _numbered(message: str, path: Path) -> str:
+    """Put the line of the file before each line of a message that begins with a dotted key."""
+    root = YAML(typ="rt").compose(read_text(path))
+    shown = []
+    for line in message.split("\n"):
+        text = line.lstrip()
+        number = _line_of(text.partition(":")[0].split("."), root)
+        shown.append(line if number is None else f"{line[: -len(text)]}line {number}: {text}")
+    return "\n".join(shown)
+
+
+def _line_of(keys: list[str], node: Any) -> int | None:
+    """Find the line, from 1, of the deepest of nested keys that the file has."""
+    line = None
+    for key in keys:
+        if isinstance(node, MappingNode):
+            pairs = [(name, value) for name, value in node.value if name.value == key]
+        elif isinstance(node, SequenceNode) and key.isdigit() and int(key) < len(node.value):
+            pairs = [(node.value[int(key)], node.value[int(key)])]
+        else:
+            break
+        if not pairs:
+            break
+        name, node = pairs[-1]
+        line = name.start_mark.line + 1
+    return line
 
 
 def load_yaml(path: Path, *, do: str = "") -> Any:

@@ -43,8 +43,15 @@ def _check_editions(params: Params) -> Iterator[str]:
     used["table.edition"] = params.table.edition
     used["analysis.edition"] = params.analysis.edition
     names = edition_names()
+    missing: dict[str, list[str]] = {}
     for where, name in used.items():
-        yield from _missing(where, name, "editions or benchmark/editions", names)
+        if name not in names:
+            missing.setdefault(name, []).append(where)
+    # One line for an edition that is gone, however many entries name it.
+    for name, places in missing.items():
+        more = f"; {len(places) - 1} more entries name it" if len(places) > 1 else ""
+        for line in _missing(places[0], name, "editions or benchmark/editions", names):
+            yield line + more
 
 
 def _check_previews(params: Params) -> Iterator[str]:

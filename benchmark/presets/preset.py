@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.core.errors import ParamsError
+from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.params.params import read_params
 from benchmark.tracking.records import flatten
 
@@ -17,6 +18,24 @@ PAPER = Path(__file__).with_name("paper.yaml")
 ZOO_PRESET = PAPER.with_name("zoo.yaml")
 ZOO_DEPTH = PAPER.with_name("zoo_depth.yaml")
 SHIPPED = ("default", "paper", "zoo")
+
+
+def current_preset(params_file: Path) -> str:
+    """Return the preset that params.yaml holds, even where the file is broken.
+
+    A file that does not even name its preset is `broken`: it is kept under that name.
+
+    Raises:
+        ParamsError: There is no such file.
+    """
+    try:
+        return read_params(params_file).preset
+    except BenchmarkError:
+        if not params_file.is_file():
+            raise
+        text = params_file.read_bytes().decode("utf-8", "replace")
+        named = re.search(r"^preset: *([a-z][a-z0-9_]*) *(?:#.*)?$", text, re.M)
+        return named[1] if named else "broken"
 
 
 def stored_path(preset: str, params_file: Path) -> Path:

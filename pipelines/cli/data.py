@@ -90,7 +90,12 @@ def new(name: str, source: Path, preset: str) -> None:
     from benchmark.presets.edit import yaml_text
     from benchmark.presets.own_clips import write_own_params
     from benchmark.presets.preset import SHIPPED as PRESETS
-    from benchmark.presets.preset import make_test_labels_folder, preset_file, stored_path
+    from benchmark.presets.preset import (
+        current_preset,
+        make_test_labels_folder,
+        preset_file,
+        stored_path,
+    )
 
     with mistakes_shown():
         shipped = (path.stem for folder in (CHALLENGES, SHIPPED) for path in folder.glob("*.yaml"))
@@ -99,10 +104,10 @@ def new(name: str, source: Path, preset: str) -> None:
             wrong, do = f"'{name}' is not an edition name", "Choose another name"
             wanted = f"small letters, digits and _, other than {', '.join(sorted(taken))}"
             raise ParamsError("NAME", wrong, expected=wanted, do=do)
-        current = read_params(PARAMS)
-        base, out = preset_file(preset, current.preset, PARAMS), stored_path(name, PARAMS)
+        current = current_preset(PARAMS)
+        base, out = preset_file(preset, current, PARAMS), stored_path(name, PARAMS)
         path, raw = OWN / f"{name}.yaml", Path("data/raw") / name
-        present = out if out.is_file() else PARAMS if current.preset == name else None
+        present = out if out.is_file() else PARAMS if current == name else None
         if present and name not in (used := read_yaml(present, EditionsSection).editions):
             wrong, found = f"is a preset '{name}' already", f"one of {', '.join(used)}"
             wanted, do = f"one of edition {name}", "Choose another name"
@@ -113,8 +118,7 @@ def new(name: str, source: Path, preset: str) -> None:
             write_text(path, yaml_text(made.model_dump(mode="json")))
             told = f"preset '{name}' exists already and is not changed"
             if present is None:
-                params = current if base == PARAMS else read_params(base)
-                kept = write_own_params(base, params, name, source, out)
+                kept = write_own_params(base, read_params(base), name, source, out)
                 told = f"wrote {out}: {', '.join(kept)}"
             _link(raw, source)
         make_test_labels_folder(name)

@@ -73,8 +73,9 @@ for _command in (
 
 
 @main.command()
-def status() -> None:
-    """Show per stage whether it is up to date, or what changed."""
+@click.option("--why", is_flag=True, help="Name what changed.")
+def status(why: bool) -> None:
+    """Show per stage whether it is up to date, stale or never run."""
     from benchmark.archives.union import archive_module
     from benchmark.params.params import read_params
     from benchmark.tracking.provenance import changed_code
@@ -93,9 +94,9 @@ def status() -> None:
         if files := code.get(name):
             reasons.append("changed code: " + _first_three(files))
         stale += bool(reasons) or name not in ran
-        text = "; ".join(reasons) or "up to date"
-        click.echo(f"{name:<26} {text if name in ran else 'not run yet'}")
-    advice = "run 'dvc repro'" if stale else "nothing to do"
+        text = "never run" if name not in ran else "stale" if reasons else "up to date"
+        click.echo(f"{name:<26} {text}" + (f": {'; '.join(reasons)}" if why and reasons else ""))
+    advice = "run 'dvc repro'; --why says what changed" if stale else "nothing to do"
     click.echo(f"{len(stages) - stale} of {len(stages)} stages are up to date: {advice}")
 
 

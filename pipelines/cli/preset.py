@@ -19,10 +19,10 @@ def preset() -> None:
 @preset.command("list")
 def list_() -> None:
     """List the presets and their files; a star marks the one in use."""
-    from benchmark.presets.preset import preset_file, preset_names
+    from benchmark.presets.preset import current_preset, preset_file, preset_names
 
     with mistakes_shown():
-        current = read_params(PARAMS).preset
+        current = current_preset(PARAMS)
         for name in preset_names(current, PARAMS):
             mark = "*" if name == current else " "
             click.echo(f"{mark} {name:<12} {preset_file(name, current, PARAMS)}")
@@ -33,15 +33,23 @@ def list_() -> None:
 def use(name: str) -> None:
     """Make PRESET the params.yaml of this project.
 
-    The current file is kept beside it, named params.NAME.yaml after its own preset. PRESET is
-    default, paper, zoo, or one of yours from 'mgbench edition new'.
+    The current file is kept beside it, broken or not, named params.NAME.yaml after its own preset.
+    PRESET is default, paper, zoo, or one of yours from 'mgbench edition new'.
+
+    Example: mgbench preset use paper
     """
-    from benchmark.presets.preset import make_test_labels_folder, preset_file, stored_path
+    from benchmark.presets.preset import (
+        current_preset,
+        make_test_labels_folder,
+        preset_file,
+        stored_path,
+    )
 
     with mistakes_shown():
-        current = read_params(PARAMS).preset
+        current = current_preset(PARAMS)
         source = preset_file(name, current, PARAMS)
         if source == PARAMS:
+            read_params(PARAMS)  # a fault in it is what the user has to know
             click.echo(f"{PARAMS} already holds preset '{name}'")
             return
         edition = read_params(source).table.edition
