@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
+from pipelines._stage import PARAMS, mistakes_shown
 
-import json
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +23,7 @@ from pipelines.cli.scores import scores
 from pipelines.cli.submit import submit
 from pipelines.cli.weights import weights
 from pipelines.cli.zoo import zoo
-from pipelines.scale.graph import recorded
+from pipelines.scale.graph import read_graph, recorded
 
 PORT = 5000
 """MLflow's usual port."""
@@ -86,18 +83,18 @@ def status(why: bool) -> None:
         # DVC sees changed code only after stage check has hashed it, so compare it here.
         code = changed_code(Path.cwd(), params, archive_module)
         ran = recorded(Path.cwd())
-    changes = json.loads(_dvc("status", "--json"))
-    stages = _dvc("stage", "list", "--name-only").split()
+        graph = read_graph(Path.cwd())
     stale = 0
-    for name in stages:
-        reasons = _reasons(changes.get(name, []))
+    for name in graph.upstream:
+        reasons = _reasons(graph.changes.get(name, []))
         if files := code.get(name):
             reasons.append("changed code: " + _first_three(files))
         stale += bool(reasons) or name not in ran
         text = "never run" if name not in ran else "stale" if reasons else "up to date"
         click.echo(f"{name:<26} {text}" + (f": {'; '.join(reasons)}" if why and reasons else ""))
     advice = "run 'dvc repro'; --why says what changed" if stale else "nothing to do"
-    click.echo(f"{len(stages) - stale} of {len(stages)} stages are up to date: {advice}")
+    count = len(graph.upstream)
+    click.echo(f"{count - stale} of {count} stages are up to date: {advice}")
 
 
 def _reasons(entries: list[Any]) -> list[str]:
@@ -125,17 +122,6 @@ def _reasons(entries: list[Any]) -> list[str]:
 
 def _first_three(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-
-
-def _dvc(*arguments: str) -> str:
-    """Return the standard output of a dvc command; exit with DVC's own message if it fails."""
-    # A `dvc` on PATH may belong to another environment.
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        click.echo(done.stderr.strip(), err=True)
-        sys.exit(USER_FAULT)
-    return done.stdout
 
 
 @main.command()

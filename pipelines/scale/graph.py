@@ -25,8 +25,8 @@ class Graph(NamedTuple):
 
     upstream: dict[str, tuple[str, ...]]
     """Stage -> the stages that it reads from directly."""
-    stale: frozenset[str]
-    """Stages that are out of date by themselves."""
+    changes: Mapping[str, list[Any]]
+    """Stages that are out of date by themselves -> what DVC says of them."""
 
     def to_run(self, targets: Collection[str] = ()) -> list[str]:
         """Return the stages that are out of date, and all that depend on one, in order.
@@ -43,7 +43,7 @@ class Graph(NamedTuple):
         for stage, before in self.upstream.items():
             if stage not in wanted:
                 continue
-            if stage in self.stale or any(name in run for name in before):
+            if stage in self.changes or any(name in run for name in before):
                 run[stage] = None
         return list(run)
 
@@ -86,8 +86,8 @@ def _read_graph(root: Path, stale: bool, plan_repro: Any) -> Graph:
                 stage.addressing: tuple(before.addressing for before in graph.successors(stage))
                 for stage in order
             }
-        changed: Mapping[str, Any] = repo.status() if stale else {}
-    return Graph(upstream, frozenset(changed))
+        changes: dict[str, list[Any]] = repo.status() if stale else {}
+    return Graph(upstream, changes)
 
 
 def makefile(upstream: Mapping[str, Iterable[str]], stages: Iterable[str]) -> str:
