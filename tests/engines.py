@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -69,7 +70,9 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None
 
 
 @contextmanager
-def _running(*commands: list[str], more: dict[str, str] | None = None) -> Iterator[None]:
+def _running(
+    *commands: list[str], more: dict[str, str] | None = None, stop: int = signal.SIGTERM
+) -> Iterator[None]:
     with ExitStack() as stack:
         for command in commands:
             process = subprocess.Popen(
@@ -77,7 +80,7 @@ def _running(*commands: list[str], more: dict[str, str] | None = None) -> Iterat
                 env=os.environ | (more or {}),
             )  # fmt: skip
             stack.callback(process.wait)
-            stack.callback(process.terminate)
+            stack.callback(process.send_signal, stop)
         yield
 
 
@@ -156,7 +159,8 @@ def postgres(root: Path) -> Iterator[str]:
     init += [f"--pwfile={root / 'password'}", "--no-sync"]
     subprocess.run([*as_user, *init], check=True, stdout=subprocess.DEVNULL)
     serve = ["postgres", "-D", str(data), "-p", str(port), "-k", str(root), "-F"]
-    with _running([*as_user, *serve]):
+    # At SIGTERM, PostgreSQL waits for its clients; at SIGINT it sends them away.
+    with _running([*as_user, *serve], stop=signal.SIGINT):
         wait_until(lambda: _answers(port), "postgres")
         create = ["createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "runs"]
         secret = os.environ | {"PGPASSWORD": PASSWORD}

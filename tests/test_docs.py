@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
@@ -48,6 +49,28 @@ def test_every_mgbench_command_has_a_help_line_and_is_in_the_readme() -> None:
         assert command.help, name
         assert name in shown
         assert f"mgbench {name}" in readme
+
+
+def leaves(command: click.Command) -> list[click.Command]:
+    if isinstance(command, click.Group):
+        return [leaf for below in command.commands.values() for leaf in leaves(below)]
+    return [command]
+
+
+def test_every_command_has_an_example_with_options_that_it_has() -> None:
+    for command in leaves(main):
+        examples = re.findall(r"mgbench [^\n]*", command.help or "")
+        assert examples, command.name
+        known = {option for each in command.params for option in each.opts}
+        for example in examples:
+            assert {*re.findall(r" (--?[a-z][a-z-]*)", example)} <= known, example
+
+
+def test_help_of_a_group_cuts_no_sentence() -> None:
+    for name, command in main.commands.items():
+        if isinstance(command, click.Group):
+            shown = CliRunner().invoke(main, [name, "--help"]).output
+            assert "..." not in shown.partition("Commands:")[2], name
 
 
 def test_every_command_is_in_one_section_of_the_help() -> None:

@@ -13,6 +13,9 @@ PAGE = Path(__file__).parents[1] / "docs/cli.md"
 HEAD = """# Commands
 
 `mgbench COMMAND --help` prints the same text. An error that you can fix ends with exit code 2.
+
+The tab key completes commands and options after `eval "$(_MGBENCH_COMPLETE=bash_source mgbench)"`;
+zsh takes `zsh_source`, and fish `_MGBENCH_COMPLETE=fish_source mgbench | source`.
 """
 
 

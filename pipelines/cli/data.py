@@ -19,9 +19,17 @@ from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.findings import has_fault
 from benchmark.core.schema import read_yaml
-from benchmark.editions.edition import FOREIGN, OWN, SHIPPED, read_edition
+from benchmark.editions.edition import (
+    FOREIGN,
+    OWN,
+    SHIPPED,
+    edition_file,
+    edition_names,
+    read_edition,
+)  # fmt: skip
 from benchmark.params.params import EditionUse, read_params
 from benchmark.runtime.parallel import usable_cores
+from pipelines.cli.group import Group, echo_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +47,7 @@ class EditionsSection(BaseModel):
     editions: dict[str, EditionUse]
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Check raw archives."""
 
@@ -48,7 +56,10 @@ def data() -> None:
 @click.argument("edition_name", metavar="EDITION")
 @click.option("--raw", type=existing, help="Folder of the archive, instead of data/raw/EDITION.")
 def check(edition_name: str, raw: Path | None) -> None:
-    """Check every file in the raw archive of EDITION; exit code 2 if something is wrong."""
+    """Check every file in the raw archive of EDITION; exit code 2 if something is wrong.
+
+    Example: mgbench data check imigue
+    """
     from benchmark.archives.union import open_archive
     from benchmark.data_report.findings import findings
     from benchmark.data_report.scan import scan_archive
@@ -69,9 +80,24 @@ def check(edition_name: str, raw: Path | None) -> None:
         sys.exit(USER_FAULT)
 
 
-@click.group()
+@click.group(cls=Group)
 def edition() -> None:
-    """Make editions; an edition describes the classes, splits and files of a data set."""
+    """List and make editions; an edition describes the classes, splits and files of a data set."""
+
+
+@edition.command("list")
+def list_() -> None:
+    """List the editions of the package and of this project.
+
+    Example: mgbench edition list
+    """
+    with mistakes_shown():
+        rows = []
+        for name in edition_names():
+            spec, file = read_edition(name), edition_file(name)
+            place = "package" if file and file.parent == SHIPPED else str(file)
+            rows.append((name, str(len(spec.classes)), place, spec.title))
+    echo_columns([("edition", "classes", "of", "title"), *rows])
 
 
 @edition.command()
@@ -85,6 +111,8 @@ def new(name: str, source: Path, preset: str) -> None:
     """Make edition NAME from your own clips, and the preset params.NAME.yaml to train on it.
 
     docs/own-clips.md describes the folder and the next steps.
+
+    Example: mgbench edition new own --from ~/clips
     """
     from benchmark.archives.folder import describe
     from benchmark.presets.edit import yaml_text

@@ -22,7 +22,10 @@ WIDTH = 16
 
 @click.command()
 def doctor() -> None:
-    """Check this machine and project; exit code 2 if something must be fixed."""
+    """Check this machine and project; exit code 2 if something must be fixed.
+
+    Example: mgbench doctor
+    """
     from benchmark import doctor as checks
 
     findings = []

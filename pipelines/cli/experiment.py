@@ -9,17 +9,36 @@ from pathlib import Path
 import click
 
 from benchmark.params.params import read_params
+from pipelines.cli.group import Group, echo_columns
 
 
-@click.group()
+@click.group(cls=Group)
 def experiment() -> None:
-    """Show and remove experiments of params.yaml."""
+    """List, show and remove experiments of params.yaml."""
+
+
+@experiment.command("list")
+def list_() -> None:
+    """List the experiments: network, modality, initial weights and recipe.
+
+    Example: mgbench experiment list
+    """
+    with mistakes_shown():
+        params = read_params(PARAMS)
+    columns = [
+        (name, run.backbone.kind, run.modality, run.init_from, run.recipe)
+        for name, run in params.experiments.items()
+    ]
+    echo_columns([("experiment", "network", "modality", "starts from", "recipe"), *columns])
 
 
 @experiment.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Print experiment NAME in full, and its differences from the preset 'paper'."""
+    """Print experiment NAME in full, and its differences from the preset 'paper'.
+
+    Example: mgbench experiment show joint
+    """
     from benchmark.presets.edit import yaml_text
     from benchmark.presets.preset import differences, paper, resolved
 
@@ -47,6 +66,8 @@ def remove(names: tuple[str, ...]) -> None:
     """Remove experiments from params.yaml, with the table rows and fusion members they feed.
 
     Recipes, modalities and editions that only they use go too.
+
+    Example: mgbench experiment remove swin_flow swin_depth
     """
     from benchmark.presets.edit import keep_experiments, read_document, write_document
 
@@ -75,6 +96,8 @@ def profile(name: str, seconds: float) -> None:
 
     Three measurements: end to end, on one batch that is ready on the device, and of the data
     loader alone.
+
+    Example: mgbench profile joint --seconds 5
     """
     from benchmark.contracts.clips import read_clips
     from benchmark.editions.edition import read_edition

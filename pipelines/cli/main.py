@@ -15,6 +15,7 @@ from pipelines.cli.doctor import doctor
 from pipelines.cli.evaluate import compare, evaluate
 from pipelines.cli.experiment import experiment, profile
 from pipelines.cli.fuse import fuse
+from pipelines.cli.group import Group
 from pipelines.cli.modality import modality
 from pipelines.cli.predict import predict
 from pipelines.cli.preset import preset
@@ -41,16 +42,14 @@ SECTIONS = {
 """Sections of the help; a test checks that every command is in one."""
 
 
-class SectionedGroup(click.Group):
+class SectionedGroup(Group):
     """A group whose help lists the commands by section."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, section by section."""
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, self.commands[name].get_short_help_str(limit=100)) for name in names]
-                )
+                formatter.write_dl(self.told([*names]))
 
 
 @click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,7 +71,10 @@ for _command in (
 @main.command()
 @click.option("--why", is_flag=True, help="Name what changed.")
 def status(why: bool) -> None:
-    """Show per stage whether it is up to date, stale or never run."""
+    """Show per stage whether it is up to date, stale or never run.
+
+    Example: mgbench status --why
+    """
     from benchmark.archives.union import archive_module
     from benchmark.params.params import read_params
     from benchmark.tracking.provenance import changed_code
@@ -126,7 +128,10 @@ def _first_three(names: list[str]) -> str:
 
 @main.command()
 def sync() -> None:
-    """Create in MLflow every run of runs/ that it lacks, and close runs that were killed."""
+    """Create in MLflow every run of runs/ that it lacks, and close runs that were killed.
+
+    Example: mgbench sync
+    """
     from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
 
@@ -144,7 +149,10 @@ def sync() -> None:
     help="Port of the MLflow server.",
 )  # fmt: skip
 def ui(port: int) -> None:
-    """Sync, then serve MLflow on 127.0.0.1."""
+    """Sync, then serve MLflow on 127.0.0.1.
+
+    Example: mgbench ui --port 5001
+    """
     from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
     from benchmark.tracking.ui import serve, ui_links
@@ -160,7 +168,10 @@ def ui(port: int) -> None:
 @main.command()
 @click.option("--full", is_flag=True, help="Print the whole page, RESULTS.md.")
 def results(full: bool) -> None:
-    """Print the results table, say whether it is as expected, and list the submission files."""
+    """Print the results table, say whether it is as expected, and list the submission files.
+
+    Example: mgbench results --full
+    """
     from benchmark.editions.edition import read_edition
     from benchmark.params.params import read_params
     from benchmark.results.screen import read_rows, screen

@@ -16,6 +16,7 @@ from benchmark.modalities.backends import DepthBackend, FlowBackend
 from benchmark.modalities.modality import VideoModality
 from benchmark.modalities.union import Modality
 from benchmark.params.params import read_params
+from pipelines.cli.group import Group, echo_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,9 +49,24 @@ class Made(NamedTuple):
     """Parameters that the values depend on, as JSON."""
 
 
-@click.group()
+@click.group(cls=Group)
 def modality() -> None:
-    """Make modalities of single videos, and pictures of prepared clips."""
+    """List modalities, make those of single videos, draw prepared clips."""
+
+
+@modality.command("list")
+def list_() -> None:
+    """List the modalities of params.yaml, and the experiments that learn from each.
+
+    Example: mgbench modality list
+    """
+    with mistakes_shown():
+        params = read_params(PARAMS)
+    rows = []
+    for name, spec in params.modalities.items():
+        users = [key for key, run in params.experiments.items() if run.modality == name]
+        rows.append((name, spec.kind, spec.edition, ", ".join(users) or "-"))
+    echo_columns([("modality", "kind", "edition", "experiments"), *rows])
 
 
 @modality.command()
@@ -89,7 +105,10 @@ def modality() -> None:
     help="Standard deviation of a joint's Gaussian in heat-map pixels.",
 )  # fmt: skip
 def make(kind: str, video: Path, out: Path, start: int, end: int | None, **config: Any) -> None:
-    """Make modality KIND of VIDEO, as arrays or as a video to look at."""
+    """Make modality KIND of VIDEO, as arrays or as a video to look at.
+
+    Example: mgbench modality make flow talk.mp4 --out flow.npz
+    """
     # Imported here, as in all commands: torch and OpenCV take seconds, and --help must not.
     from benchmark.core.video import probe, timeline
     from benchmark.modalities.one_file import span_of, write_arrays, write_pictures
@@ -162,7 +181,10 @@ def _refuse(kind: str, config: dict[str, Any], *options: str) -> None:
 @click.option("--previews", "name", help="Entry of section previews; default: the first.")
 @click.option("--out", type=path, required=True, help="Picture to write (.png).")
 def preview(clip_id: str, name: str | None, out: Path) -> None:
-    """Draw CLIP_ID in all prepared modalities below each other."""
+    """Draw CLIP_ID in all prepared modalities below each other.
+
+    Example: mgbench modality preview 0001_3 --previews mimic --out clip.png
+    """
     from benchmark.contracts.clips import read_clips
     from benchmark.data_report.previews import PreviewSource, clip_figure
     from benchmark.editions.edition import read_edition

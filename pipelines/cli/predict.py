@@ -51,7 +51,10 @@ def predict(
     window: float | None, step: float | None, skeleton: Path | None, pose: Path | None,
     hands: Path | None, face: Path | None,
 ) -> None:  # fmt: skip
-    """Say which gestures VIDEO shows: the whole, a part, or window by window."""
+    """Say which gestures VIDEO shows: the whole, a part, or window by window.
+
+    Example: mgbench predict talk.mp4 --window 2 --out seen
+    """
     from benchmark.core.video import probe, timeline
     from benchmark.inference.any_video import ZOO_NAME, recognize
     from benchmark.inference.any_video_files import write_all

@@ -9,16 +9,20 @@ import shutil
 import click
 
 from benchmark.params.params import read_params
+from pipelines.cli.group import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def preset() -> None:
     """List presets, which are complete params files, and switch between them."""
 
 
 @preset.command("list")
 def list_() -> None:
-    """List the presets and their files; a star marks the one in use."""
+    """List the presets and their files; a star marks the one in use.
+
+    Example: mgbench preset list
+    """
     from benchmark.presets.preset import current_preset, preset_file, preset_names
 
     with mistakes_shown():

@@ -23,7 +23,10 @@ from pipelines.scale.state import read_seconds
 @click.command()
 @click.option("--make", "as_make", is_flag=True, help="Write a makefile of all stages.")
 def graph(as_make: bool) -> None:
-    """Print each stage and the stages that it waits for, as DVC sees them."""
+    """Print each stage and the stages that it waits for, as DVC sees them.
+
+    Example: mgbench graph --make > stages.mk
+    """
     with mistakes_shown():
         upstream = read_graph(Path.cwd(), stale=False).upstream
     if as_make:
@@ -41,6 +44,8 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
 
     STAGE, as in train@joint or train, runs only these and what they wait for.
     launch.yaml says where heavy ones run: docs/scale.md.
+
+    Example: mgbench run -j 8 train predict
     """
     from benchmark.params.params import read_params
 
@@ -58,7 +63,10 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
 )  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Every stage, not only those out of date.")
 def plan(slots: int, assume: tuple[str, ...], everything: bool) -> None:
-    """Tell how long the stages take on so many GPUs, and how much disk they fill."""
+    """Tell how long the stages take on so many GPUs, and how much disk they fill.
+
+    Example: mgbench plan --gpus 8 --assume train=2.5
+    """
     with mistakes_shown():
         stages = read_graph(Path.cwd(), stale=not everything)
         todo = list(stages.upstream) if everything else stages.to_run()

@@ -12,6 +12,7 @@ import click
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.edition import Split
+from pipelines.cli.group import Group
 
 
 def _parquet(_: click.Context, __: click.Parameter, value: Path) -> Path:
@@ -29,7 +30,7 @@ out_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def scores() -> None:
     """Import the scores of other programs."""
 

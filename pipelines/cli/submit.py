@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import BenchmarkError, FaultList, ParamsError
+from pipelines.cli.group import Group
 
 if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge
@@ -29,14 +30,17 @@ ids_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def submit() -> None:
     """Write, check, compare and upload leaderboard files."""
 
 
 @submit.command("list")
 def list_() -> None:
-    """List all challenges, their files, and which rules of a file are assumed."""
+    """List all challenges, their files, and which rules of a file are assumed.
+
+    Example: mgbench submit list
+    """
     from benchmark.challenges.challenge import challenge_names, published_ids, read_challenge
     from benchmark.editions.edition import edition_names
 
@@ -74,7 +78,10 @@ def list_() -> None:
     help="State that unlabeled test clips took part in training or fusing.",
 )
 def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive: bool) -> None:
-    """Write the probabilities in FILE as the CSV and zip that the leaderboard accepts."""
+    """Write the probabilities in FILE as the CSV and zip that the leaderboard accepts.
+
+    Example: mgbench submit write fused.parquet --edition miga2025 --out submissions/mine
+    """
     from benchmark.contracts.predictions import read_probabilities
     from benchmark.core.files import replacing
     from benchmark.tracking.records import write_records
@@ -172,7 +179,10 @@ def _index(edition: str) -> Clips | None:
 @edition_option
 @ids_option
 def check(file: Path, name: str, ids_file: Path | None) -> None:
-    """List everything that is wrong with FILE, a CSV or its zip, and how to fix it."""
+    """List everything that is wrong with FILE, a CSV or its zip, and how to fix it.
+
+    Example: mgbench submit check prediction.csv --edition miga2025
+    """
     with mistakes_shown():
         click.echo(_checked(file, name, ids_file))
 
@@ -203,7 +213,10 @@ def _checked(file: Path, name: str, ids_file: Path | None) -> str:
 def upload(
     file: Path, name: str, ids_file: Path | None, competition: str | None, message: str, send: bool
 ) -> None:
-    """Check FILE and send it to Kaggle, with the API key of Kaggle's own client."""
+    """Check FILE and send it to Kaggle, with the API key of Kaggle's own client.
+
+    Example: mgbench submit upload prediction.csv --edition miga2025
+    """
     from benchmark.challenges.challenge import Kaggle, read_challenge
     from submission.leaderboard import kaggle
 
@@ -232,7 +245,10 @@ def upload(
 @click.argument("two", type=existing)
 @click.option("--edition", "name", help=f"{EDITION} Prints class names instead of numbers.")
 def diff(one: Path, two: Path, name: str | None) -> None:
-    """Count the predictions that differ between ONE and TWO, by pair of classes."""
+    """Count the predictions that differ between ONE and TWO, by pair of classes.
+
+    Example: mgbench submit diff one.csv two.csv --edition miga2025
+    """
     from submission.leaderboard.diff import MOVES, differences
 
     with mistakes_shown():

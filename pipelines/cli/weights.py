@@ -25,6 +25,7 @@ from benchmark.weights.catalogue import (
     read_catalogue,
     weights_files,
 )
+from pipelines.cli.group import Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 folder_of_weights = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
-@click.group()
+@click.group(cls=Group)
 def weights() -> None:
     """Check and pin the optional files of weights."""
 

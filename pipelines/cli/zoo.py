@@ -9,15 +9,20 @@ from pathlib import Path
 
 import click
 
+from pipelines.cli.group import Group
 
-@click.group()
+
+@click.group(cls=Group)
 def zoo() -> None:
     """List the trained networks that ship with the package, and make them again."""
 
 
 @zoo.command("list")
 def list_() -> None:
-    """List the networks with their scores on generated people that they have not seen."""
+    """List the networks with their scores on generated people that they have not seen.
+
+    Example: mgbench zoo list
+    """
     from benchmark.core.half_precision import shipped_names
     from benchmark.weights.cards import read_card
 
@@ -35,7 +40,10 @@ def list_() -> None:
 @click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
 @click.option("--system", help="Fusion that predicts with all of them, for `mgbench predict`.")
 def ship(names: tuple[str, ...], system: str | None) -> None:
-    """Replace networks of the zoo by trained experiments of preset zoo: docs/zoo.md."""
+    """Replace networks of the zoo by trained experiments of preset zoo: docs/zoo.md.
+
+    Example: mgbench zoo ship joint limb --system convex
+    """
     from benchmark.core.half_precision import ZOO
     from benchmark.params.params import read_params
     from benchmark.results.ship import ship as ship_one
@@ -56,7 +64,10 @@ def ship(names: tuple[str, ...], system: str | None) -> None:
 @zoo.command()
 @click.option("--picture", type=click.Path(path_type=Path), help="PNG of depth on unseen people.")
 def depth(picture: Path | None) -> None:
-    """Train the depth network of the zoo again, on the people of preset zoo; one MLflow run."""
+    """Train the depth network of the zoo again, on the people of preset zoo; one MLflow run.
+
+    Example: mgbench zoo depth
+    """
     from benchmark.core.half_precision import ZOO
     from benchmark.core.schema import read_yaml
     from benchmark.modalities.depth.tiny_spec import TinyDepthSpec

@@ -1,0 +1,29 @@
+"""A group of commands whose help says each of them in a whole sentence, and columns of text."""
+
+from __future__ import annotations
+
+import click
+
+LONGEST = 200
+"""Letters of a first sentence; click cuts it at 45 by itself."""
+
+
+class Group(click.Group):
+    """A group that cuts no sentence of its commands."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self.told(self.list_commands(ctx)))
+
+    def told(self, names: list[str]) -> list[tuple[str, str]]:
+        """Return each command with its first sentence."""
+        return [(name, self.commands[name].get_short_help_str(LONGEST)) for name in names]
+
+
+def echo_columns(rows: list[tuple[str, ...]]) -> None:
+    """Print rows as columns; the first row names them."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
