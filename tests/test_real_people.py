@@ -93,6 +93,6 @@ def test_every_real_video_gets_probabilities_and_an_annotated_video(
         for window in found:
             assert np.isclose(window.p.sum(), 1, atol=1e-6)
         files = write_all(found, video, tmp_path / video.stem, system="zoo", members={},
-                          calibrated=True)  # fmt: skip
+                          calibrated=True, threshold=0.5)  # fmt: skip
         assert probe(tmp_path / video.stem / "annotated.mp4").frames == info.frames
         assert files

@@ -5,6 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,20 +17,22 @@ import pytest
 
 from benchmark.contracts.clips import Clips
 from benchmark.contracts.skeletons import OPENPOSE36
-from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
+from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults, ParamsError
 from benchmark.core.video import probe, read_frames, write_video
 from benchmark.data.manifest import write_manifest
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.inference.any_video import Recognized, named, read_points, with_levels
-from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
+from benchmark.inference.any_video_files import to_csv, to_json, write_all
+from benchmark.inference.any_video_pictures import timeline_figure
 from benchmark.inference.video_archive import video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale, SampledScale
 from benchmark.modalities.depth.tiny_spec import TinyBackend
 from benchmark.modalities.one_file import Span
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
-from pipelines.cli.predict import _points
+from conftest import REPO
+from pipelines.cli.video_inputs import Part, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,12 +114,15 @@ def test_a_skeleton_that_is_not_of_the_video_is_refused_or_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     np.save(tmp_path / "s.npy", np.full((rows, 36, 3), seen, np.float32))
-    given = (video, probe(video), tmp_path / "s.npy", None, None, None)
+    given = partial(
+        points_of, video, probe(video), skeleton=tmp_path / "s.npy", pose=None, hands=None,
+        face=None,
+    )  # fmt: skip
     if says:
         with pytest.raises(ArchiveError, match=f"s.npy: not the skeleton .*{says}"):
-            _points(*given)
+            given()
     else:
-        assert len(_points(*given)) == rows
+        assert len(given()) == rows
         assert "33 rows for 30 frames; the first rows are used" in capsys.readouterr().err
 
 
@@ -152,22 +162,77 @@ def test_json_and_csv_say_the_same(found: list[Recognized]) -> None:
     assert [row["end_frame"] for row in rows[:1]] == ["20"]
 
 
-def test_the_timeline_draws_the_classes_over_time(found: list[Recognized]) -> None:
-    (axes,) = timeline_figure(found, "a_$b.mp4").axes
-    drawn = {line.get_label(): line for line in axes.lines}
-    assert list(drawn["nod"].get_xdata()) == [1.0, 2.0]
-    assert list(drawn["nod"].get_ydata()) == [70, 30]
+def test_the_timeline_draws_frames_classes_and_probabilities_over_time(
+    found: list[Recognized], video: Path
+) -> None:
+    thumbnails, strip, curves = timeline_figure(found, video, "a_$b.mp4").axes
+    drawn = {line.get_label(): line for line in curves.lines}
+    assert list(drawn["nod"].get_xdata()) == [0.0, 1.0, 2.0, 3.0]
+    np.testing.assert_allclose(drawn["nod"].get_ydata(), [70, 50, 30, 30])
+    assert [text.get_text() for text in strip.texts] == ["nod", "wave"]
+    (row,) = thumbnails.images
+    levels = row.get_array().mean((0, 2))
+    assert levels[0] < 5, "the first frame"
+    assert levels[-1] > 220, "the last frame"
 
 
 def test_all_files_are_written_and_the_video_is_whole(
     found: list[Recognized], video: Path, tmp_path: Path
 ) -> None:
-    files = write_all(found, video, tmp_path / "out", system="c", members={}, calibrated=False)
+    files = write_all(
+        found, video, tmp_path / "out", system="c", members={}, calibrated=False, threshold=0.5
+    )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(files)
     info = probe(tmp_path / "out/annotated.mp4")
-    assert (info.frames, info.height, info.fps) == (30, 240, 10)
+    assert (info.frames, info.width, info.fps) == (30, 320, 10)
     first = next(read_frames(tmp_path / "out/annotated.mp4"))
-    assert first[:40].max() > 200, "white letters on a black frame"
+    assert first[:240].max() < 60, "nothing covers the picture"
+    assert first[240:].max() > 200, "white letters below it"
+
+
+def test_folders_stand_for_their_videos_and_each_gets_its_own_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("b.MP4", "in/a.mkv", "in/notes.txt", "empty/readme.md", "other/a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = videos_in([tmp_path / "in", tmp_path / "b.MP4", tmp_path / "in/a.mkv"])
+    assert found == [tmp_path / "in/a.mkv", tmp_path / "b.MP4"]
+    assert "in: 1 files are no videos by their ending" in capsys.readouterr().err
+    out = folders_of(found, tmp_path / "out")
+    assert [*out.values()] == [tmp_path / "out/a", tmp_path / "out/b"]
+    assert folders_of(found[:1], tmp_path / "out") == {found[0]: tmp_path / "out"}
+    with pytest.raises(ParamsError, match="have one name"):
+        folders_of([*found, tmp_path / "other/a.mp4"], tmp_path / "out")
+    with pytest.raises(ParamsError, match="no videos in this folder"):
+        videos_in([tmp_path / "empty"])
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (Part(None, None, None, 0.5), "--step: only with --window"),
+        (Part(3.0, 2.0, None, None), "no seconds between; found 3, 2"),
+        (Part(float("nan"), None, None, None), "no finite numbers"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused_before_a_video_is_read(part: Part, says: str) -> None:
+    with pytest.raises(ParamsError, match=says):
+        part.check()
+
+
+def test_a_wrong_name_is_told_without_loading_torch(tmp_path: Path) -> None:
+    shutil.copy(REPO / "params.yaml", tmp_path)
+    code = (
+        "import sys, click.testing\nfrom pipelines.cli.main import main\n"
+        "done = click.testing.CliRunner().invoke(main, ['predict', 'params.yaml', '--with', 'x'])\n"
+        "print(done.output, 'torch' in sys.modules)"
+    )
+    here = os.environ | {"PYTHONPATH": str(REPO)}
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=here, check=True,
+                          capture_output=True, text=True).stdout  # fmt: skip
+    assert "no fusion or experiment 'x'; expected one of zoo, uniform" in said
+    assert said.strip().endswith("False")
 
 
 def test_depth_on_a_sampled_scale_takes_the_levels_of_its_prepared_data(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from benchmark.core.errors import ParamsError
 from benchmark.core.video import Timeline, VideoWriter, probe, read_frames, timeline
 from benchmark.inference.any_video import Recognized, sliding_windows
-from benchmark.inference.any_video_files import write_annotated
+from benchmark.inference.any_video_pictures import write_annotated
 from benchmark.modalities.one_file import Span, write_pictures
-from pipelines.cli.predict import _windows
+from pipelines.cli.video_inputs import Part
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)
 # Two seconds at 5 per second, then one at 30 per second.
@@ -75,12 +75,12 @@ def test_an_exact_header_is_kept_where_stamps_are_rounded(tmp_path: Path) -> Non
 
 def test_the_options_of_predict_are_seconds_on_the_screen(uneven: Path) -> None:
     times = timeline(uneven)
-    assert _windows(times, 2.0, None, None, None) == [Span(10, 40)]
-    assert _windows(times, 1.0, 2.5, None, None) == [Span(5, 25)]
-    assert _windows(times, None, None, 1.0, 1.0) == [Span(0, 5), Span(5, 10), Span(10, 40)]
+    assert Part(2.0, None, None, None).windows(times) == [Span(10, 40)]
+    assert Part(1.0, 2.5, None, None).windows(times) == [Span(5, 25)]
+    assert Part(None, None, 1.0, 1.0).windows(times) == [Span(0, 5), Span(5, 10), Span(10, 40)]
     for start, end in ((3.5, None), (2.0, 2.001)):
         with pytest.raises(ParamsError, match=r"no frame between; expected seconds within 0 to 3"):
-            _windows(times, start, end, None, None)
+            Part(start, end, None, None).windows(times)
 
 
 def test_written_videos_keep_the_times(uneven: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import tempfile
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +33,7 @@ from benchmark.core.half_precision import SUFFIX, ZOO, read_half
 from benchmark.core.video import probe, timeline
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, read_edition
+from benchmark.inference.names import ZOO_NAME, check_system
 from benchmark.inference.predict import Trained, predict_with
 from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from benchmark.modalities.union import Modality
 
 
-ZOO_NAME = "zoo"
 ZOO_SYSTEM = ZOO / "system.json"
 """The fitted fusion of the zoo's networks."""
 
@@ -76,7 +76,7 @@ class Member(NamedTuple):
 
     metadata: ModelMetadata
     weights: Callable[[], dict[str, Tensor]]
-    """Reads its tensors."""
+    """Reads its tensors, once."""
     prepared: Path
     """Folder of the data that it has learned from; it need not exist."""
     recipe: Recipe
@@ -163,17 +163,12 @@ def open_system(name: str, root: Path | None = None) -> System:
     """
     root = (root or find_root()).resolve()
     params = read_params(root / "params.yaml")
+    check_system(name, params)
     if name in params.fusions:
         members = params.fusions[name].members
         blend = _fitted_blend(root, params, name)
-    elif name in params.experiments:
-        members, blend = (name,), Blend(np.ones(1))
     else:
-        names = ", ".join([*params.fusions, *params.experiments])
-        raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
-    if foreign := [member for member in members if member in params.external]:
-        wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
-        raise ParamsError("--with", wrong, do="Choose a fusion of experiments alone")
+        members, blend = (name,), Blend(np.ones(1))
     opened = {member: _member(root, params, member) for member in members}
     edition = read_edition(opened[members[0]].metadata.edition, root)
     val_score = _val_score(root, edition, members, blend)
@@ -189,7 +184,7 @@ def open_zoo() -> System:
     fitted, members = read_fitted(ZOO_SYSTEM), {}
     for name in fitted.weights:
         card = read_card(name)
-        weights = partial(read_half, ZOO / f"{name}{SUFFIX}", card.sha256)
+        weights = cache(partial(read_half, ZOO / f"{name}{SUFFIX}", card.sha256))
         recipe = Recipe.model_validate(card.recipe, strict=False)
         members[name] = Member(card.model, weights, Path("none"), recipe)
     edition = read_edition(fitted.edition)
@@ -217,7 +212,7 @@ def _member(root: Path, params: Params, name: str) -> Member:
     metadata = read_metadata(folder)
     prepared = root / "data" / metadata.edition / experiment.modality
     recipe = params.recipes[experiment.recipe]
-    return Member(metadata, partial(read_weights, folder), prepared, recipe)
+    return Member(metadata, cache(partial(read_weights, folder)), prepared, recipe)
 
 
 def _val_score(

@@ -1,0 +1,140 @@
+"""From windows to segments: which gesture is seen from when to when, as CSV, subtitles and ELAN."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+
+from benchmark.core.files import csv_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.inference.any_video import Recognized
+
+COLUMNS = ("video", "start_s", "end_s", "class", "p")
+SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+
+
+class Segment(NamedTuple):
+    """One gesture, from when to when."""
+
+    start_s: float
+    end_s: float
+    label: str
+    p: float
+    """Mean probability of the class while it is seen."""
+
+
+class Stretch(NamedTuple):
+    """A part of a video in which the same windows are seen."""
+
+    start_s: float
+    end_s: float
+    p: NDArray[np.float64]
+    """Mean over the windows that hold it, (K,)."""
+
+
+def stretches(windows: Sequence[Recognized]) -> list[Stretch]:
+    """Cut a video where a window begins or ends; what several windows hold is their mean."""
+    seconds = {window.span.start: window.start_s for window in windows}
+    seconds |= {window.span.end: window.end_s for window in windows}
+    ahead = sorted(windows, key=lambda window: window.span.start, reverse=True)
+    found: list[Stretch] = []
+    active: list[Recognized] = []  # few of the thousands of windows of a long video
+    for start, end in pairwise(sorted(seconds)):
+        while ahead and ahead[-1].span.start <= start:
+            active.append(ahead.pop())
+        active = [window for window in active if window.span.end > start]
+        if active:
+            mean = np.mean([window.p for window in active], axis=0)
+            found.append(Stretch(seconds[start], seconds[end], mean))
+    return found
+
+
+def segments(windows: Sequence[Recognized], threshold: float) -> list[Segment]:
+    """Join neighboring stretches of one class; segments below `threshold` are left out.
+
+    The networks know no "none of these": a low probability is all that tells it.
+    """
+    found: list[Segment] = []
+    classes = windows[0].classes
+    for start, end, p in stretches(windows):
+        best = int(p.argmax())
+        label, sure = classes[best], float(p[best])
+        if found and found[-1].label == label and found[-1].end_s == start:
+            before = found.pop()
+            lengths = np.array([before.end_s - before.start_s, end - start])
+            sure = float(np.average([before.p, sure], weights=lengths))
+            start = before.start_s
+        found.append(Segment(start, end, label, sure))
+    return [segment for segment in found if segment.p >= threshold]
+
+
+def to_csv(found: Iterable[tuple[str, Segment]]) -> str:
+    """Format segments, each with the name of its video, as a table."""
+    rows = [
+        [video, f"{one.start_s:.3f}", f"{one.end_s:.3f}", one.label, f"{one.p:.4f}"]
+        for video, one in found
+    ]
+    return csv_text(COLUMNS, rows)
+
+
+def to_srt(found: Sequence[Segment]) -> str:
+    """Format segments as subtitles (SubRip), which any player shows over the video."""
+    blocks = [
+        f"{number}\n{_clock(one.start_s)} --> {_clock(one.end_s)}\n{one.label}, {one.p:.2f}\n"
+        for number, one in enumerate(found, start=1)
+    ]
+    return "\n".join(blocks)
+
+
+def _clock(seconds: float) -> str:
+    milliseconds = round(1000 * seconds)
+    rest, milliseconds = divmod(milliseconds, 1000)
+    minutes, rest = divmod(rest, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest:02},{milliseconds:03}"
+
+
+def to_eaf(found: Sequence[Segment], video: Path) -> str:
+    """Format segments as an annotation document of ELAN, with one tier.
+
+    Source: ELAN Annotation Format 3.0, Max Planck Institute for Psycholinguistics.
+    """
+    root = ElementTree.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "mgbench", "DATE": "2000-01-01T00:00:00+00:00", "FORMAT": "3.0",
+            "VERSION": "3.0", "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:noNamespaceSchemaLocation": SCHEMA,
+        },
+    )  # fmt: skip
+    header = ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    ElementTree.SubElement(
+        header, "MEDIA_DESCRIPTOR", MEDIA_URL=video.resolve().as_uri(), MIME_TYPE="video/mp4"
+    )
+    order = ElementTree.SubElement(root, "TIME_ORDER")
+    tier = ElementTree.SubElement(root, "TIER", LINGUISTIC_TYPE_REF="gesture", TIER_ID="recognized")
+    for number, one in enumerate(found):
+        ends = [f"ts{2 * number + 1}", f"ts{2 * number + 2}"]
+        for name, seconds in zip(ends, (one.start_s, one.end_s), strict=True):
+            value = str(round(1000 * seconds))
+            ElementTree.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=name, TIME_VALUE=value)
+        annotation = ElementTree.SubElement(
+            ElementTree.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION",
+            ANNOTATION_ID=f"a{number + 1}", TIME_SLOT_REF1=ends[0], TIME_SLOT_REF2=ends[1],
+        )  # fmt: skip
+        ElementTree.SubElement(annotation, "ANNOTATION_VALUE").text = one.label
+    ElementTree.SubElement(
+        root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID="gesture",
+        TIME_ALIGNABLE="true",
+    )  # fmt: skip
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, "unicode") + "\n"
