@@ -10,7 +10,7 @@ import click
 
 from benchmark.archives.expected_counts import label_differences
 from benchmark.archives.union import open_archive
-from benchmark.contracts.clips import write_clips
+from benchmark.contracts.clips import check_subjects, write_clips
 from benchmark.core.files import write_text
 from benchmark.editions.edition import SPLITS, edition_file, read_edition
 from benchmark.runtime.parallel import usable_cores
@@ -32,6 +32,7 @@ def main(params: Params, edition_name: str, raw: Path, out: Path, edition_out: P
     edition = read_edition(edition_name)
     use = entry(params.editions, "editions", edition_name)
     clips = open_archive(raw, edition).read(excluded=use.excluded, workers=usable_cores())
+    check_subjects(clips, use.shared_subjects)
     write_clips(clips, out, edition)
     # Later stages depend on the copy: the file itself is the package's or the project's.
     if file := edition_file(edition_name):

@@ -26,7 +26,7 @@ FRONT_DOORS = {
     "ptlflow": {"benchmark/modalities/flow/memflow.py"},
     "transformers": {"benchmark/modalities/depth/depth_anything_network.py"},
     "timm": {"benchmark/training/optimizer.py", "benchmark/modalities/depth/dinov2.py"},
-    "python_calamine": {"benchmark/archives/openpose.py"},
+    "python_calamine": {"benchmark/archives/sheet.py"},
 }
 
 

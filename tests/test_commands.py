@@ -40,6 +40,7 @@ ELSEWHERE = {
     "dvc exp run": "minutes; tests/test_end_to_end.py tries a quicker setting",
     "mgbench edition new own": "tests/test_own_clips.py",
     "mgbench data check own": "tests/test_own_clips.py",
+    "mgbench edition import talks": "tests/test_annotations.py",
     "mgbench preset use own": "tests/test_own_clips.py",
     "mgbench data check imigue": "needs the archives; tests/test_imigue.py makes small ones",
     "torchrun": "tests/test_processes.py",

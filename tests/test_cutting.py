@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+DEFAULT = read_params(REPO / "params.yaml")
 PRESETS = {"default": REPO / "params.yaml", "paper": PAPER}
 ALONE = {"joint", "limb", "rgb", "swin_rgb"}
 """Experiments of the default preset that train from scratch."""
@@ -76,14 +77,39 @@ def test_own_clips_may_have_any_name_and_keep_their_own_joints(
     assert run(project, "preset", "use", "talks").returncode == 0
 
 
+def test_params_of_own_clips_fit_them_and_say_why(project: Path, tmp_path: Path) -> None:
+    clips = write_folder(tmp_path / "clips", test_labels=True)
+    table = (clips / "clips.csv").read_text("utf-8").splitlines()
+    more = [f"more{k},train,wave,videos/train0.mp4,{k},{k + 9},s0" for k in range(14)]
+    (clips / "clips.csv").write_text("\n".join([*table, *more]) + "\n", "utf-8")
+    run(project, "experiment", "remove", *({*DEFAULT.experiments} - {"joint", "limb", "swin_rgb"}))
+    run(project, "edition", "new", "own", "--from", str(clips))
+    path = project / "params.own.yaml"
+    params, head = read_params(path), path.read_text("utf-8").partition("preset:")[0]
+    trained = 26
+    pose, swin = params.recipes["pose_small"], params.recipes["swin_small"]
+    assert pose.epochs * pose.repeats * trained >= 6000, "own joints: from no weights"
+    assert 1000 <= swin.epochs * swin.repeats * trained < 1400, "from the zoo's weights"
+    assert {recipe.sampling.kind for recipe in params.recipes.values()} == {"class_balanced"}
+    assert "samples are balanced: 'wave' has 18 clips" in head
+    assert "winner" not in params.fusions
+    assert not params.submissions
+    members = [row.members for row in params.table.rows if row.members]
+    assert params.fusions["uniform"].members not in members
+    for word in ("winner", "no submission", "pose_small", "swin_small"):
+        assert word in head
+
+
 def test_params_of_own_clips_are_never_written_over(project: Path, tmp_path: Path) -> None:
     clips = write_folder(tmp_path / "clips")
     run(project, "edition", "new", "own", "--from", str(clips))
     stored = project / "params.own.yaml"
-    stored.write_text(stored.read_text("utf-8").replace("epochs: 2", "epochs: 50"), "utf-8")
+    stored.write_text(
+        stored.read_text("utf-8").replace("preset: own", "preset: own  # mine"), "utf-8"
+    )
     again = run(project, "edition", "new", "own", "--from", str(clips))
     assert "preset 'own' exists already and is not changed" in again.stdout
-    assert "epochs: 50" in stored.read_text("utf-8")
+    assert "# mine" in stored.read_text("utf-8")
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones(project: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
-from benchmark.contracts.clips import Clips
+from benchmark.contracts.clips import Clips, check_subjects
+from benchmark.core.errors import ArchiveError
 from benchmark.data_report.figures import SURE, sample_picture
 from benchmark.data_report.findings import findings
 from benchmark.data_report.page import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
@@ -213,12 +214,17 @@ def test_subjects_in_two_splits_are_a_note(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "own")
     own = describe("own", root)
     clips = open_archive(root, own).read(excluded=(), workers=1)
-    assert "no subject is in two splits" in texts(scan_archive(root, own, clips, workers=1), "ok")
+    assert "no person is in two splits" in texts(scan_archive(root, own, clips, workers=1), "ok")
     text = (root / "clips.csv").read_text("utf-8").replace(",s6\n", ",s0\n")
     (root / "clips.csv").write_text(text, "utf-8")
     clips: Clips = open_archive(root, own).read(excluded=(), workers=1)
     found = texts(scan_archive(root, own, clips, workers=1), "note")
-    assert "1 subjects are in several splits, the first: s0" in found
+    assert "1 persons are in several splits, the first: s0 (train, val)" in found
+    check_subjects(clips, ["s0"])
+    with pytest.raises(
+        ArchiveError, match="1 persons are in several splits; found s0 in train and"
+    ):
+        check_subjects(clips, ["s1"])
 
 
 def test_data_check_says_what_it_saw_and_fails_on_damage(raw: Path, tmp_path: Path) -> None:

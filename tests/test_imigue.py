@@ -12,7 +12,8 @@ import openpyxl
 import pytest
 
 from benchmark.archives.imigue import RawLabel, class_index, read_labels
-from benchmark.archives.openpose import MAX_TEXTS, read_openpose
+from benchmark.archives.openpose import read_openpose
+from benchmark.archives.sheet import MAX_TEXTS
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips, write_clips
 from benchmark.core.errors import ArchiveError

@@ -26,7 +26,7 @@ from pipelines.scale import state
 from pipelines.scale.launch import Settings, read_settings, resources_of
 from pipelines.scale.launchers import Job, Resources, Slots
 from pipelines.scale.slots import take
-from tiny_project import KEPT, change, command, project
+from tiny_project import KEPT, change, command, project, python_path
 
 NEEDS = Resources(cores=1, gpus=0, memory_gib=1.0, hours=1.0)
 SMALL = {"cores": 1, "gpus": 0, "memory_gib": 0.5, "hours": 1}
@@ -236,7 +236,7 @@ def test_a_job_that_slurm_cancels_resumes_to_the_same_bytes(
 
 def _env(root: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PYTHONPATH": str(root), "PATH": path}
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *python_path()]), "PATH": path}
 
 
 @pytest.mark.slow

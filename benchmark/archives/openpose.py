@@ -1,15 +1,15 @@
-"""Keypoints of OpenPose: sheets, and folders of JSON. The only module that imports calamine."""
+"""Keypoints of OpenPose: sheets, and folders of JSON."""
 
 from __future__ import annotations
 
 import json
 import re
-import zipfile
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.archives.sheet import read_sheet
 from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import what_is
 from benchmark.core.isolated import isolated
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 NUM_POINTS = 137
 """OpenPose: body 25, face 70, hands 2 x 21."""
-MAX_TEXTS = 2**26
-"""Bytes, unpacked, of anything in a sheet but its numbers."""
 _LARGE = "Delete cells far from the others and texts, which a sheet of keypoints does not need"
 _PARTS = {
     "pose_keypoints_2d": 25, "face_keypoints_2d": 70,
@@ -44,23 +42,12 @@ def read_openpose(path: Path) -> NDArray[np.float32]:
     """
     if path.is_dir():
         return _read_folder(path)
-    # Calamine ends its process on a cell far from the others: it asks for all cells in between.
+    # A cell far from the others ends the process of the reader.
     return isolated(_read, path, error=ArchiveError, do=_LARGE)
 
 
 def _read(path: Path) -> NDArray[np.float32]:
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        _check_texts(path)
-        # One error is enough: calamine wraps a broken zip and a missing sheet in its own.
-        rows = (
-            CalamineWorkbook.from_path(str(path))
-            .get_sheet_by_index(0)
-            .to_python(skip_empty_area=False)  # row k is frame k: blank rows must stay
-        )
-    except (CalamineError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ArchiveError(path, "not a readable xlsx", found=what_is(path, error)) from None
+    rows = read_sheet(path, do=_LARGE)
     columns = 3 * NUM_POINTS
     width = len(rows[0]) if rows else 0
     if width != columns:
@@ -74,17 +61,6 @@ def _read(path: Path) -> NDArray[np.float32]:
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise ArchiveError(path, f"row {row + 1}, column {column + 1} is not finite")
     return values.astype(np.float32).reshape(len(rows), NUM_POINTS, 3)
-
-
-def _check_texts(path: Path) -> None:
-    # Calamine reads the list of all texts first, at three times its size.
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.file_size > MAX_TEXTS and "worksheets/" not in member.filename:
-                raise ArchiveError(
-                    path, f"{member.filename} in it is too large", do=_LARGE,
-                    expected=f"at most {MAX_TEXTS} bytes", found=f"{member.file_size}",
-                )  # fmt: skip
 
 
 def _first_text_cell(rows: Sequence[Sequence[object]]) -> tuple[str]:

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from benchmark.contracts.parquet import TableFormat
-from benchmark.core.errors import FormatError
+from benchmark.core.errors import ArchiveError, FormatError
 from benchmark.editions.edition import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -154,6 +154,31 @@ def read_clips(path: Path, edition: Edition) -> Clips:
     clips = Clips(metadata["edition"], rows)
     check_clips(clips, edition, where=path)
     return clips
+
+
+def leaked_subjects(clips: Clips, allowed: Collection[str]) -> dict[str, list[str]]:
+    """Find the persons who are in several splits, but for those `allowed`; person -> splits."""
+    splits: dict[str, dict[str, None]] = {}
+    for clip in clips.with_excluded:
+        if clip.subject and clip.subject not in allowed:
+            splits.setdefault(clip.subject, {})[clip.split] = None
+    return {subject: [*found] for subject, found in sorted(splits.items()) if len(found) > 1}
+
+
+def check_subjects(clips: Clips, allowed: Collection[str]) -> None:
+    """Make sure that no person is in several splits, but for those `allowed`.
+
+    Raises:
+        ArchiveError: One is.
+    """
+    if leaked := leaked_subjects(clips, allowed):
+        name, splits = next(iter(leaked.items()))
+        raise ArchiveError(
+            f"edition {clips.edition}", f"{len(leaked)} persons are in several splits",
+            found=f"{name} in {' and '.join(splits)}",
+            do="Draw the splits by person ('mgbench edition import --split-by subject'), or list"
+            f" the persons in editions.{clips.edition}.shared_subjects of params.yaml",
+        )  # fmt: skip
 
 
 def frame_numbers(clips: Iterable[Clip]) -> set[int]:

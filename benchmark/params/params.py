@@ -35,6 +35,9 @@ class EditionUse(Strict):
     excluded: tuple[str, ...]
     """Names of damaged videos to leave out. Their clips are not trained on and not scored; a
     submission predicts the most frequent class for them."""
+    shared_subjects: tuple[str, ...] = ()
+    """Persons who may be in several splits. Of any other, the stages refuse it: a network that has
+    met a test person scores better than it is."""
 
 
 class Experiment(Strict):

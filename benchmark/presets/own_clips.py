@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from benchmark.archives.folder import SKELETON, read_own_clips
@@ -12,18 +14,26 @@ from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from benchmark.archives.folder import OwnClip
     from benchmark.archives.own_skeleton import OwnSkeleton
     from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Params
 
+PAPER = "paper"
 HEAD = """\
 # yaml-language-server: $schema=docs/params.schema.json
 # Preset `{name}`: preset `{base}` for the clips of edition `{name}`, by `mgbench edition new`.
 # Change any value; docs/params.schema.json describes each key.
-"""
+{why}"""
+PASSES = {"zoo": 1000, "scratch": 6000}
+"""Clips that a small network should see in training, from the zoo's weights and from none."""
+MOST_EPOCHS = 30
+TAIL = 4
+"""Clips of the largest class over those of the smallest, from which on samples are balanced."""
 
 
 def write_own_params(base: Path, params: Params, edition: str, clips: Path, out: Path) -> list[str]:
@@ -45,7 +55,7 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     Raises:
         ManyFaults: clips.csv is not valid.
     """
-    has_test = any(row.split == "test" for row in read_own_clips(clips))
+    rows = read_own_clips(clips)
     skeleton = clips / SKELETON
     given = read_own_skeleton(skeleton) if skeleton.is_file() else None
     modalities = [
@@ -69,10 +79,63 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
         if experiment["init_from"] not in sources and not from_zoo:
             experiment["init_from"] = "scratch"
     _set_edition(document, edition)
-    if not has_test:
-        document["submissions"] = {}
-    write_document(document, out, head=HEAD.format(name=edition, base=params.preset))
+    why = _drop_what_makes_no_sense(document, rows)
+    if params.preset != PAPER:  # whose recipes are for thousands of clips
+        why += _fit_recipes(document, rows)
+    notes = "".join(f"# - {line}\n" for line in why)
+    write_document(document, out, head=HEAD.format(name=edition, base=params.preset, why=notes))
     return kept
+
+
+def _drop_what_makes_no_sense(document: Any, rows: Sequence[OwnClip]) -> list[str]:
+    """Remove weights chosen on iMiGUE, rows that repeat others, files for no leaderboard."""
+    why = []
+    fusions, table = document["fusions"], document["table"]["rows"]
+    fixed = [name for name, fusion in fusions.items() if fusion["rule"]["kind"] == "fixed"]
+    for name in fixed:
+        del fusions[name]
+        why.append(f"fusion '{name}' is gone: its weights were chosen for iMiGUE")
+    for row in [row for row in table if row.get("source") in fixed]:
+        table.remove(row)
+    even = [
+        {*fusion["members"]} for fusion in fusions.values() if fusion["rule"]["kind"] == "uniform"
+    ]
+    for row in [row for row in table if "members" in row and {*row["members"]} in even]:
+        table.remove(row)
+        why.append(f"row '{row['name']}' is gone: a fusion with equal weights has the same members")
+    if not any(row.split == "test" and not row.label for row in rows) and document["submissions"]:
+        document["submissions"] = {}
+        why.append("no submission: every label is known here")
+    for entry in (*document["submissions"].values(), document["analysis"]):
+        if entry["source"] in fixed:
+            entry["source"] = next(iter(fusions), next(iter(document["experiments"])))
+    return why
+
+
+def _fit_recipes(document: Any, rows: Sequence[OwnClip]) -> list[str]:
+    """Set epochs by the number of clips, and balance the samples of a long tail."""
+    why = []
+    labels = Counter(row.label for row in rows if row.split == "train")
+    clips = sum(labels.values())
+    for name, recipe in document["recipes"].items():
+        starts = [
+            run["init_from"] for run in document["experiments"].values() if run["recipe"] == name
+        ]
+        passes = PASSES["scratch" if "scratch" in starts else "zoo"]
+        needed = max(int(recipe["epochs"]), math.ceil(passes / max(clips, 1)))
+        if needed != recipe["epochs"]:
+            # Each epoch ends with a validation: with few clips, an epoch goes through them often.
+            recipe["repeats"] = math.ceil(needed / MOST_EPOCHS)
+            recipe["epochs"] = math.ceil(needed / recipe["repeats"])
+            why.append(
+                f"recipe '{name}': each of your {clips} clips {needed} times, {passes} in all"
+            )
+    if labels and max(labels.values()) >= TAIL * min(labels.values()):
+        for recipe in document["recipes"].values():
+            recipe["sampling"] = {"kind": "class_balanced", "power": 0.5}
+        (large, most), (small, least) = labels.most_common()[0], labels.most_common()[-1]
+        why.append(f"samples are balanced: '{large}' has {most} clips, '{small}' {least}")
+    return why
 
 
 def _is_supported(spec: Modality, given: OwnSkeleton | None) -> bool:

@@ -15,6 +15,7 @@ import click
 from pydantic import BaseModel
 
 from benchmark.challenges.challenge import FOLDER as CHALLENGES
+from benchmark.contracts.clips import check_subjects
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.findings import has_fault
@@ -29,6 +30,7 @@ from benchmark.editions.edition import (
 )  # fmt: skip
 from benchmark.params.params import EditionUse, read_params
 from benchmark.runtime.parallel import usable_cores
+from pipelines.cli.annotations import import_
 from pipelines.cli.group import Group, echo_columns
 
 if TYPE_CHECKING:
@@ -70,12 +72,14 @@ def check(edition_name: str, raw: Path | None) -> None:
         if not raw.is_dir():
             raise ParamsError(raw, "no such folder", do="Put or link the archives there")
         uses = read_yaml(PARAMS, EditionsSection).editions if PARAMS.is_file() else {}
-        excluded = uses[edition_name].excluded if edition_name in uses else ()
+        use = uses.get(edition_name, EditionUse(excluded=()))
         cores = usable_cores()
-        clips = open_archive(raw, edition).read(excluded=excluded, workers=cores)
+        clips = open_archive(raw, edition).read(excluded=use.excluded, workers=cores)
         found = findings(scan_archive(raw, edition, clips, workers=cores))
     for finding in found:
         click.echo(finding.line())
+    with mistakes_shown():
+        check_subjects(clips, use.shared_subjects)
     if has_fault(found):
         sys.exit(USER_FAULT)
 
@@ -83,6 +87,9 @@ def check(edition_name: str, raw: Path | None) -> None:
 @click.group(cls=Group)
 def edition() -> None:
     """List and make editions; an edition describes the classes, splits and files of a data set."""
+
+
+edition.add_command(import_)
 
 
 @edition.command("list")

@@ -53,7 +53,7 @@ def fuse(
     temperature: Temperature,
     labels: Path | None, fitted: Path | None, out: Path,
 ) -> None:  # fmt: skip
-    r"""Fuse the probabilities in FILES, joined by clip id, into one file.
+    """Fuse the probabilities in FILES, joined by clip id, into one file.
 
     Give weights, or fit them on validation and apply them to test:
 
@@ -63,7 +63,7 @@ def fuse(
 
     A JSON file beside the result records members and weights; 'mgbench submit write' copies them to
     submission.json.
-    """
+    """  # noqa: D301 - click reads the sign that keeps lines apart
     from benchmark.contracts.predictions import read_probabilities
 
     with mistakes_shown():

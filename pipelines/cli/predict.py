@@ -58,14 +58,14 @@ def predict(
     end: float | None, window: float | None, step: float | None, threshold: float,
     skeleton: Path | None, pose: Path | None, hands: Path | None, face: Path | None,
 ) -> None:  # fmt: skip
-    r"""Say which gestures each VIDEO shows: the whole, a part, or window by window.
+    """Say which gestures each VIDEO shows: the whole, a part, or window by window.
 
     A folder stands for all videos in it. Examples:
 
     \b
       mgbench predict talk.mp4 --window 2 --out seen
       mgbench predict interviews --window 2 --step 0.5 --threshold 0.6 --out seen
-    """
+    """  # noqa: D301 - click reads the sign that keeps lines apart
     with mistakes_shown():
         files = videos_in(videos)
         if skeleton is not None and len(files) > 1:

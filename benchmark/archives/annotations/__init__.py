@@ -1,0 +1,1 @@
+"""Annotations as people have them: class folders, tables of any program, ELAN."""

@@ -1,0 +1,200 @@
+"""Annotations of any form -> clips.csv and classes.txt, which the harness reads."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from benchmark.archives.annotations.splits import SPLIT_NAMES, Shares, grouped_splits
+from benchmark.archives.folder import CLASSES, CLIPS
+from benchmark.core.errors import ArchiveError, FaultList
+from benchmark.core.files import csv_text, write_text
+from benchmark.runtime.parallel import map_in_processes, usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmark.archives.annotations.annotation import Annotation
+    from benchmark.core.video import Timeline
+    from benchmark.editions.edition import Split
+
+HEADER = ("clip_id", "split", "label", "video", "start_frame", "end_frame", "subject")
+FEW = 16
+"""Videos that one process reads before another one pays."""
+GroupBy = Literal["subject", "video"]
+
+
+class Row(NamedTuple):
+    """A clip of clips.csv."""
+
+    clip_id: str
+    split: Split
+    label: str
+    video: str
+    start_frame: int
+    end_frame: int
+    subject: str
+
+
+def make_rows(
+    root: Path, videos: Sequence[Path], annotations: Sequence[Annotation],
+    *, split_by: GroupBy | None, shares: Shares, seed: int,
+) -> list[Row]:  # fmt: skip
+    """Find video and frames of each annotation, and its split.
+
+    Args:
+        root: The folder of the videos, to which paths are relative.
+        videos: All videos in it.
+        annotations: What was written down.
+        split_by: What stays together in one split, where the annotations name none.
+        shares: About how much each split gets.
+        seed: Of the draw of splits.
+
+    Raises:
+        ManyFaults: Every annotation that fits no video, or has no time in it.
+        ArchiveError: Nothing says how to split.
+    """
+    faults = FaultList()
+    found: list[Path] = []
+    for one in annotations:
+        with faults.collected():
+            found.append(_video(one, root, videos))
+    faults.raise_any(root)
+    used = list(dict.fromkeys(found))
+    # Processes take seconds to start: not for a few videos.
+    workers = min(usable_cores(), 1 + len(used) // FEW)
+    times = map_in_processes(_timeline, used, what="read times", workers=workers)
+    clock = dict(zip(used, times, strict=True))
+    spans = []
+    for one, video in zip(annotations, found, strict=True):
+        with faults.collected():
+            spans.append(_frames(one, clock[video]))
+    faults.raise_any(root)
+    names = [video.relative_to(root).as_posix() for video in found]
+    splits = _splits(annotations, names, split_by, shares, seed)
+    ids = _ids(names)
+    return [
+        Row(clip, split, " ".join(one.label.split()), name, *span, one.subject or "")
+        for clip, split, one, name, span in zip(ids, splits, annotations, names, spans, strict=True)
+    ]
+
+
+def write_rows(root: Path, rows: Sequence[Row]) -> None:
+    """Write clips.csv and classes.txt, classes in alphabetical order."""
+    classes = sorted({row.label for row in rows})
+    write_text(root / CLASSES, "\n".join(classes) + "\n")
+    write_text(root / CLIPS, csv_text(HEADER, rows))
+
+
+def _timeline(video: Path) -> Timeline:
+    from benchmark.core.video import timeline
+
+    return timeline(video)
+
+
+def _video(one: Annotation, root: Path, videos: Sequence[Path]) -> Path:
+    """Find the video that an annotation means, by path, by name, or by name without ending."""
+    wanted = one.video.replace("\\", "/")
+    for same in (
+        lambda video: video.relative_to(root).as_posix() == wanted,
+        lambda video: video.name == wanted.rpartition("/")[2],
+        lambda video: video.stem == wanted.rpartition("/")[2].rpartition(".")[0],
+        lambda video: video.stem == wanted.rpartition("/")[2],
+    ):
+        found = [video for video in videos if same(video)]
+        if len(found) > 1:
+            both = ", ".join(str(video.relative_to(root)) for video in found[:3])
+            raise ArchiveError(one.where, f"'{one.video}' may be {both}", do="Write its path")
+        if found:
+            return found[0]
+    raise ArchiveError(one.where, "no such video", expected=f"below {root}", found=one.video[:200])
+
+
+def _frames(one: Annotation, times: Timeline) -> tuple[int, int]:
+    """Convert seconds to frames; the whole video where nothing is said.
+
+    Raises:
+        ArchiveError: Nothing of the video lies within.
+    """
+    count = len(times.edges) - 1
+    start = times.nearest(one.start_s) if one.start_s is not None else one.start_frame or 0
+    end = one.end_frame if one.end_frame is not None else count
+    if one.end_s is not None:
+        # Ends are rounded: a gesture that ends with the video may end a moment after it.
+        end = max(times.nearest(one.end_s), start + 1) if one.end_s > (one.start_s or 0) else start
+    if not 0 <= start < end <= count:
+        raise ArchiveError(
+            one.where, "no frame of the video in it", found=f"frames {start} to {end}",
+            expected=f"within 0 to {count}, {float(times.edges[-1]):.2f} s",
+        )  # fmt: skip
+    return start, end
+
+
+def _splits(
+    annotations: Sequence[Annotation], names: Sequence[str], split_by: GroupBy | None,
+    shares: Shares, seed: int,
+) -> list[Split]:  # fmt: skip
+    """Take the splits that are written down, or draw them by groups.
+
+    Raises:
+        ArchiveError: Some annotations name a split, or nothing does; or one has no group.
+    """
+    given = [one.split for one in annotations]
+    if all(given) and split_by is None:
+        faults = FaultList()
+        splits: list[Split] = []
+        for one in annotations:
+            with faults.collected():
+                splits.append(_named(one))
+        faults.raise_any("splits")
+        return splits
+    if split_by is None:
+        some = f"{sum(map(bool, given))} of {len(given)} annotations name a split"
+        do = "Say --split-by subject, or --split-by video where the persons are not known"
+        raise ArchiveError("splits", some, expected="all of them", do=do)
+    groups = list(names)
+    if split_by == "subject":
+        nobody = [one.where for one in annotations if not one.subject]
+        if nobody:
+            wrong = f"{len(nobody)} annotations name no person"
+            raise ArchiveError(nobody[0], wrong, expected="a column such as subject")
+        groups = _together([str(one.subject) for one in annotations], names)
+    return grouped_splits([one.label for one in annotations], groups, shares, seed)
+
+
+def _named(one: Annotation) -> Split:
+    name = SPLIT_NAMES.get(str(one.split).lower())
+    if name is None:
+        expected = ", ".join(SPLIT_NAMES)
+        raise ArchiveError(one.where, "unknown split", expected=expected, found=str(one.split)[:40])
+    return name
+
+
+def _together(subjects: Sequence[str], videos: Sequence[str]) -> list[str]:
+    """Return one group for persons who share a video: a video is in one split."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    nodes = {
+        name: k for k, name in enumerate(dict.fromkeys([*subjects, *(f"/{v}" for v in videos)]))
+    }
+    ends = [nodes[s] for s in subjects], [nodes[f"/{v}"] for v in videos]
+    edges = coo_array(([1] * len(subjects), ends), shape=(len(nodes), len(nodes)))
+    _, component = connected_components(edges, directed=False)
+    return [str(component[nodes[subject]]) for subject in subjects]
+
+
+def _ids(names: Sequence[str]) -> list[str]:
+    """Name the clips after their videos: `talk-003` is the fourth of talk.mp4."""
+    stems = {}
+    for name in {*names}:
+        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name.rpartition(".")[0])[-80:]
+        stems[name] = re.sub(r"^[^A-Za-z0-9_]", "_", plain)
+    counted: Counter[str] = Counter()
+    ids = []
+    for name in names:
+        ids.append(f"{stems[name]}-{counted[stems[name]]:03d}")
+        counted[stems[name]] += 1
+    return ids

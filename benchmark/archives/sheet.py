@@ -1,0 +1,50 @@
+"""The first sheet of an Excel workbook. The only module that imports calamine."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+from benchmark.core.errors import ArchiveError
+from benchmark.core.foreign_file import what_is
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_TEXTS = 2**26
+"""Bytes, unpacked, of anything in a workbook but its cells."""
+
+
+def read_sheet(path: Path, *, do: str) -> list[list[Any]]:
+    """Read all cells of the first sheet; row k is row k of the sheet, blank rows too.
+
+    Call it through `isolated`: calamine ends its process on a cell far from the others, since it
+    asks for the memory of all cells in between.
+
+    Args:
+        path: An .xlsx file.
+        do: What the user can do about a file that is too large.
+
+    Raises:
+        ArchiveError: The file is no workbook, or too large.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        _check_texts(path, do)
+        # One error is enough: calamine wraps a broken zip and a missing sheet in its own.
+        book = CalamineWorkbook.from_path(str(path))
+        return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except (CalamineError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise ArchiveError(path, "not a readable xlsx", found=what_is(path, error)) from None
+
+
+def _check_texts(path: Path, do: str) -> None:
+    # Calamine reads the list of all texts first, at three times its size.
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.file_size > MAX_TEXTS and "worksheets/" not in member.filename:
+                raise ArchiveError(
+                    path, f"{member.filename} in it is too large", do=do,
+                    expected=f"at most {MAX_TEXTS} bytes", found=f"{member.file_size}",
+                )  # fmt: skip

@@ -1,0 +1,185 @@
+"""Annotations of any program become clips.csv: the right videos, frames, classes and splits."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from benchmark.archives.annotations.splits import Shares, grouped_splits
+from benchmark.archives.annotations.table import read_table
+from benchmark.archives.annotations.write import _together
+from benchmark.archives.folder import read_own_clips
+from benchmark.core.errors import ArchiveError, BenchmarkError
+from benchmark.core.video import write_video
+from conftest import mgbench
+
+FPS, FRAMES = 10, 40
+PEOPLE = ("anna", "ben", "cleo", "dan", "eve", "fay")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A video of 4 s for each of six people."""
+    for name in PEOPLE:
+        path = tmp_path / "talks" / f"{name}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        write_video(path, [np.zeros((32, 48, 3), np.uint8)] * FRAMES, FPS, crf=30, gop=10)
+    return tmp_path / "talks"
+
+
+def imported(root: Path, *arguments: str) -> list[dict[str, str]]:
+    done = mgbench(root.parent, "edition", "import", "talks", *arguments)
+    assert done.returncode == 0, done.stderr
+    read_own_clips(root)  # what was written is what the harness reads
+    with (root / "clips.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+EVENTS = {
+    "semicolons.csv": "Datei;file;Gesture;start;end;person\n"
+    + "".join(f"x;{n}.mp4;wave;0,5;1,5;{n}\nx;{n};nod;0:02;0:03.5;{n}\n" for n in PEOPLE),
+    "aggregated.csv": "Observation id,Media file name,Subject,Behavior,Start (s),Stop (s),FPS\n"
+    + "".join(f"o,/far/{n}.mp4,{n},wave,0.5,1.5,10\no,{n}.mp4,{n},nod,2,3.5,10\n" for n in PEOPLE),
+    "events.tsv": "Time\tMedia file path\tSubject\tBehavior\tStatus\n" + "".join(
+        f"{time}\tC:\\v\\{n}.mp4\t{n}\t{what}\t{status}\n" for n in PEOPLE
+        for time, what, status in ((0.5, "wave", "START"), (1.5, "wave", "STOP"),
+                                   (2, "nod", "START"), (3.5, "nod", "STOP"))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*EVENTS, "book.xlsx", "talks.eaf"])
+def test_every_form_gives_the_same_clips(name: str, root: Path) -> None:
+    names = [name]
+    if name == "talks.eaf":
+        names = [f"{person}.eaf" for person in PEOPLE]
+        for person in PEOPLE:
+            (root / f"{person}.eaf").write_text(EAF.format(person=person), "utf-8")
+    elif name == "book.xlsx":
+        book = Workbook()
+        book.active.append(["video", "class", "onset", "offset", "participant"])
+        for person in PEOPLE:
+            book.active.append([f"{person}.mp4", "wave", 0.5, 1.5, person])
+            book.active.append([f"{person}.mp4", "nod", 2, 3.5, person])
+        book.save(root / name)
+    else:
+        (root / name).write_text(EVENTS[name], "utf-8")
+    rows = imported(root, *(f"talks/{one}" for one in names), "--split-by", "subject")
+    assert (root / "classes.txt").read_text("utf-8") == "nod\nwave\n"
+    spans = {(row["video"], row["label"]): (row["start_frame"], row["end_frame"]) for row in rows}
+    assert spans == {
+        (f"{n}.mp4", label): span for n in PEOPLE
+        for label, span in (("wave", ("5", "15")), ("nod", ("20", "35")))
+    }  # fmt: skip
+    assert {row["subject"] for row in rows} == {*PEOPLE}
+    split_of: dict[str, set[str]] = {}
+    for row in rows:
+        split_of.setdefault(row["subject"], set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in split_of.values())
+    assert {row["split"] for row in rows} == {"train", "val", "test"}
+
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT><HEADER><MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/v/{person}.mp4"/></HEADER>
+<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="500"/><TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="1500"/>
+<TIME_SLOT TIME_SLOT_ID="c" TIME_VALUE="2000"/><TIME_SLOT TIME_SLOT_ID="d" TIME_VALUE="3500"/></TIME_ORDER>
+<TIER TIER_ID="gestures" PARTICIPANT="{person}">
+<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="1" TIME_SLOT_REF1="a" TIME_SLOT_REF2="b">
+<ANNOTATION_VALUE>wave</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="2" TIME_SLOT_REF1="c" TIME_SLOT_REF2="d">
+<ANNOTATION_VALUE>nod</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+<TIER TIER_ID="empty"/></ANNOTATION_DOCUMENT>
+"""  # noqa: E501
+
+
+def test_class_folders_name_class_and_split(root: Path) -> None:
+    for k, name in enumerate(PEOPLE):
+        folder = root / ("train", "Validation", "test")[k % 3] / ("wave", "nod")[k // 3]
+        folder.mkdir(parents=True)
+        (root / f"{name}.mp4").rename(folder / f"{name}.mp4")
+    rows = imported(root)
+    assert {(row["split"], row["label"]) for row in rows} == {
+        (split, label) for split in ("train", "val", "test") for label in ("wave", "nod")
+    }
+    assert {(row["start_frame"], row["end_frame"]) for row in rows} == {("0", str(FRAMES))}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("video,label,start,end\nanna.mp4,wave,1,2\ngone.mp4,nod,1,2\nben.mp4,nod,9,10\n",
+         ["line 3: no such video"]),
+        ("video,label,start,end\nanna.mp4,wave,1,2\nben.mp4,nod,9,10\nanna.mp4,,x,2\n",
+         ["line 4: no time"]),
+        ("video,label,start,end\nanna.mp4,wave,2,1\nben.mp4,nod,9,10\n",
+         ["2 faults", "line 2: no frame of the video", "line 3: no frame of the video"]),
+        ("video,label\nanna.mp4,wave\n", ["0 of 1 annotations name a split", "--split-by subject"]),
+        ("video,label,split\nanna.mp4,wave,train\nben.mp4,nod,later\n", ["line 3: unknown split"]),
+        ("name,label\nanna.mp4,wave\n", ["no column tells the video"]),
+        ("Time,video,label,status\n1,anna.mp4,wave,START\n", ["begins at 1 s", "never stops"]),
+    ],
+)  # fmt: skip
+def test_every_fault_is_told_with_its_line_and_nothing_is_written(
+    text: str, says: list[str], root: Path
+) -> None:
+    (root / "t.csv").write_text(text, "utf-8")
+    done = mgbench(root.parent, "edition", "import", "talks", "talks/t.csv")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for words in says:
+        assert words in done.stderr
+    assert not (root / "clips.csv").exists()
+
+
+def test_a_table_that_is_there_is_replaced_only_when_told(root: Path) -> None:
+    (root / "t.csv").write_text(EVENTS["semicolons.csv"], "utf-8")
+    imported(root, "talks/t.csv", "--split-by", "video")
+    done = mgbench(root.parent, "edition", "import", "talks", "talks/t.csv", "--split-by", "video")
+    assert "is there already. Say --replace" in done.stderr
+    imported(root, "talks/t.csv", "--split-by", "video", "--replace", "--shares", "50,50,0")
+
+
+@given(
+    data=st.lists(st.tuples(st.integers(0, 8), st.sampled_from("abc")), min_size=9, max_size=60),
+    seed=st.integers(0, 50),
+)
+@settings(max_examples=40, deadline=None)
+def test_no_group_is_in_two_splits(data: list[tuple[int, str]], seed: int) -> None:
+    groups = [str(group) for group, _ in data] + ["x", "y", "z"]
+    labels = [label for _, label in data] + ["a", "b", "c"]
+    splits = grouped_splits(labels, groups, Shares(70, 15, 15), seed)
+    of = dict(zip(groups, splits, strict=True))
+    assert [of[group] for group in groups] == splits
+    assert {*splits} == {"train", "val", "test"}
+    assert splits == grouped_splits(labels, groups, Shares(70, 15, 15), seed)
+
+
+def test_persons_who_share_a_video_stay_together() -> None:
+    groups = _together(["anna", "ben", "cleo", "dan"], ["v1", "v1", "v2", "v3"])
+    assert groups[0] == groups[1]
+    assert len({*groups}) == 3
+
+
+def test_too_few_groups_are_refused() -> None:
+    with pytest.raises(ArchiveError, match="2 groups cannot be train, val, test"):
+        grouped_splits(["a"] * 4, ["x", "x", "y", "y"], Shares(70, 15, 15), 0)
+
+
+def test_an_annotation_document_with_entities_is_refused(root: Path) -> None:
+    (root / "a.eaf").write_text('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "utf-8")
+    done = mgbench(root.parent, "edition", "import", "talks", "talks/a.eaf")
+    assert "defines entities" in done.stderr
+
+
+def test_a_table_of_any_bytes_is_read_or_refused(tmp_path: Path) -> None:
+    for k, data in enumerate((b"", b"\0", b"\xff\xfe", b'"', b"video,label\n" + b"x" * 10)):
+        path = tmp_path / f"{k}.csv"
+        path.write_bytes(data)
+        with pytest.raises(BenchmarkError):
+            read_table(path)
