@@ -14,7 +14,7 @@ from benchmark.data_report.scan import scan_archive
 from benchmark.editions.edition import read_edition
 from benchmark.runtime.parallel import usable_cores
 from benchmark.tracking.records import new_record, now_ms
-from benchmark.tracking.store import DATA, find_root
+from benchmark.tracking.store import DATA, NOTE, find_root
 from benchmark.tracking.sync import show_and_record
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ def main(
     run = new_record(
         root, experiment=DATA, name=f"data {edition.name}", start_ms=start, end_ms=now_ms(),
         params={"edition": f"{edition.name}/{edition.version}", "dataset": edition.dataset},
-        tags={"kind": "data"}, metrics=metrics(scan), artifacts=files,
+        tags={
+            "kind": "data", "edition": f"{edition.name}/{edition.version}",
+            NOTE: f"What the archive of {edition.title} holds.",
+        }, metrics=metrics(scan), artifacts=files,
     )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {record}")

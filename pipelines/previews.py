@@ -12,7 +12,7 @@ from benchmark.contracts.clips import read_clips
 from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
 from benchmark.tracking.records import new_record, now_ms
-from benchmark.tracking.store import DATA, find_root
+from benchmark.tracking.store import DATA, NOTE, find_root
 from benchmark.tracking.sync import show_and_record
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
     run = new_record(
         root, experiment=DATA, name=f"modalities {name}", start_ms=start, end_ms=now_ms(),
         params={"previews": spec.model_dump(mode="json")}, metrics={"previews": len(files) - 1},
-        tags={"kind": "data", "edition": f"{edition.name}/{edition.version}"}, artifacts=files,
+        tags={
+            "kind": "data", "edition": f"{edition.name}/{edition.version}",
+            NOTE: "One clip per class in all modalities.",
+        }, artifacts=files,
     )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {len(files) - 1} pictures")

@@ -17,6 +17,9 @@ from benchmark.results.ground_truth import ground_truths
 from benchmark.results.report.answers import answers
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import provenance, render
+from benchmark.results.runs import report_record
+from benchmark.tracking.store import find_root
+from benchmark.tracking.sync import show_and_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
 @click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
 @click.option("--reports", type=existing, required=True, help="Folder of all reports.")
 @click.option("--out", type=path, required=True, help="The page.")
+@click.option("--record", type=path, required=True, help="The run's record.")
 @stage
 def main(
     params: Params, raw: Path, index: Path, probabilities: Path, test_labels: Path, reports: Path,
-    out: Path,
+    out: Path, record: Path,
 ) -> None:  # fmt: skip
     """Write the page from the files of other stages."""
     edition = read_edition(params.analysis.edition)
@@ -52,6 +56,8 @@ def main(
         provenance=provenance(params, edition, PARAMS, probabilities),
     )  # fmt: skip
     write_text(out, text)
+    root = find_root()
+    show_and_record(root, record, [report_record(root, edition, out)])
     click.echo(f"wrote {out}: {len(text) / 2**20:.1f} MiB, needs no file beside it")
 
 

@@ -387,3 +387,20 @@ def test_the_links_show_the_trainings_before_there_is_a_table(root: Path) -> Non
         "trainings": "http://127.0.0.1:5000/#/experiments/1/runs"
         "?compareRunsMode=CHART&workflowType=machine_learning"
     }
+
+
+def test_the_ui_describes_experiments_and_names_the_data_of_runs(root: Path) -> None:
+    with track(
+        root, experiment=tracking.TRAIN, name="train@a", params={}, record=root / "runs/a.json",
+        tags={"edition": "mimic/5", tracking.NOTE: "a on b."},
+    ):  # fmt: skip
+        pass
+    run = only_run(root)
+    assert run.data.tags[tracking.NOTE] == "a on b."
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("mimic", "version 5")
+    store = tracking.open_store(root)
+    assert {*tracking.EXPERIMENTS} >= {
+        experiment.name for experiment in store.client.search_experiments()
+        if tracking.NOTE in experiment.tags
+    } >= {tracking.TRAIN}  # fmt: skip

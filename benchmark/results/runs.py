@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from benchmark.tracking.records import RunRecord, Table, new_record, now_ms
-from benchmark.tracking.store import TABLE
+from benchmark.tracking.store import NOTE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,14 +41,17 @@ def table_records(
     parent = new_record(
         root, experiment=TABLE, name=f"table {edition.name}", start_ms=now, end_ms=now,
         params={"edition": f"{edition.name}/{edition.version}", "data": kind},
-        tags={"kind": "table"}, artifacts=artifacts, table=_table(by_index),
+        tags={
+            "kind": "table", "edition": f"{edition.name}/{edition.version}",
+            NOTE: f"{len(by_index)} systems on {edition.title}; one run per row below.",
+        }, artifacts=artifacts, table=_table(by_index),
     )  # fmt: skip
     children = [
         # A millisecond per row: the UI sorts by start, and so shows the rows in their order.
         new_record(
             root, experiment=TABLE, name=same[0].title, start_ms=now + index, end_ms=now + index,
             parent_key=parent.run_key, params=_params(same[0], kind), metrics=_metrics(same),
-            tags={"kind": "row", "row.index": f"{index:02d}"},
+            tags={"kind": "row", "row.index": f"{index:02d}", NOTE: _described(same[0])},
         )
         for index, same in by_index.items()
     ]  # fmt: skip
@@ -77,9 +80,31 @@ def analysis_record(
     return new_record(
         root, experiment=TABLE, name=f"analysis {edition.name}", start_ms=now, end_ms=now,
         params={"analysis": spec.model_dump(mode="json")}, metrics=metrics,
-        tags={"kind": "analysis", "edition": f"{edition.name}/{edition.version}"},
+        tags={
+            "kind": "analysis", "edition": f"{edition.name}/{edition.version}",
+            NOTE: f"Confusion, calibration, members and hard clips of {spec.source}.",
+        },
         artifacts=sorted(file for file in out.rglob("*") if file.is_file()),
     )  # fmt: skip
+
+
+def report_record(root: Path, edition: Edition, page: Path) -> RunRecord:
+    """Record the report as one run that shows the page."""
+    now = now_ms()
+    return new_record(
+        root, experiment=TABLE, name=f"report {edition.name}", start_ms=now, end_ms=now,
+        tags={
+            "kind": "report", "edition": f"{edition.name}/{edition.version}",
+            NOTE: "All results on one page: artifact report.html.",
+        },
+        artifacts=[page],
+    )  # fmt: skip
+
+
+def _described(row: ResultRow) -> str:
+    if row.rule is None:
+        return f"{row.name}: the stream {row.source}, alone."
+    return f"{row.name}: {', '.join(row.members)}, fused by rule {row.rule.kind}."
 
 
 def _prefix(split: str) -> str:

@@ -6,6 +6,7 @@ MLflow is the window, DVC is the ledger: no stage reads a result back from MLflo
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -46,7 +47,15 @@ TRAIN = "mmgesture/train"
 TABLE = "mmgesture/table"
 DATA = "mmgesture/data"
 SUBMISSION = "mmgesture/submission"
-EXPERIMENTS = (TRAIN, TABLE, DATA, SUBMISSION)
+EXPERIMENTS = {
+    TRAIN: "Trainings: one run per experiment of params.yaml, with its curves.",
+    TABLE: "Results: a run per table, with a run per row below it; analyses and reports.",
+    DATA: "What raw archives hold, and pictures of every modality.",
+    SUBMISSION: "Leaderboard files, with what they are made of.",
+}
+"""Experiments of MLflow -> their description in the UI."""
+NOTE = "mlflow.note.content"
+"""Tag that the UI shows as the description of a run or an experiment."""
 
 TABLE_FILE = "results_table.json"
 SAMPLING_SECONDS = 10
@@ -234,8 +243,9 @@ def experiment_id(store: Store, name: str) -> str:
             experiment = store.client.get_experiment_by_name(name)
             if experiment is None:
                 location = None if store.home is None else f"{escaped(store.home)}/artifacts/{name}"
+                tags = {NOTE: EXPERIMENTS[name]} if name in EXPERIMENTS else {}
                 try:
-                    return store.client.create_experiment(name, location)
+                    return store.client.create_experiment(name, location, tags)
                 except StoreError:
                     # On a server, which has no lock of ours, another machine may have been faster.
                     experiment = store.client.get_experiment_by_name(name)
@@ -281,7 +291,19 @@ def create(store: Store, record: RunRecord, tags: Mapping[str, str]) -> str:
     )
     if not run.info.run_id:
         raise store_error(store.uri, "API request answered, but not as MLflow does")
+    if edition := record.tags.get("edition"):
+        _log_edition(store, run.info.run_id, edition)
     return run.info.run_id
+
+
+def _log_edition(store: Store, run_id: str, edition: str) -> None:
+    """Name the edition, as `mimic/5`, as the data set of a run: the UI has a column for it."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    name, _, version = edition.partition("/")
+    source = json.dumps({"path": f"data/{name}"})
+    dataset = Dataset(name, f"version {version}", "dvc", source)
+    store.client.log_inputs(run_id, [DatasetInput(dataset)])
 
 
 def write(

@@ -18,7 +18,7 @@ from benchmark.plots import figures
 from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.run import Run, track
-from benchmark.tracking.store import TRAIN, find_root
+from benchmark.tracking.store import NOTE, TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.monitor.progress import write_cost
@@ -94,17 +94,18 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
         experiment=TRAIN,
         name=f"train@{name}",
         params=_tracked_params(name, spec, fabric),
-        tags={"kind": "training", "edition": f"{edition.name}/{edition.version}"},
+        tags={
+            "kind": "training",
+            "edition": f"{edition.name}/{edition.version}",
+            NOTE: _described(name, spec),
+        },
         record=paths.record,
         artifacts=artifacts,
     ) as tracked:
         result = train(spec, fabric, checkpoints, lambda epoch, row: _report(tracked, epoch, row))
         tracked.tag("initial_weights", result.initial_weights)
         metrics = score(result.val, spec.clips.split("val").labels())
-        _write_reports(result, spec, paths)
-        clips = spec.recipe.repeats * len(spec.clips.split("train"))
-        history, device = result.progress.history, device_name(fabric.device)
-        write_cost(paths.reports / COST, history, result.weights, clips, device)
+        _write_reports(result, spec, paths, device_name(fabric.device))
         # The model last: its presence says that the training is complete.
         write_model(paths.out, _metadata(name, result, spec, metrics), result.weights)
         _report_final(tracked, result, metrics)
@@ -180,6 +181,14 @@ def _tracked_params(name: str, spec: TrainSpec, fabric: Fabric) -> dict[str, obj
     }
 
 
+def _described(name: str, spec: TrainSpec) -> str:
+    run = spec.experiment
+    return (
+        f"{name}: {run.backbone.kind} on {run.modality} of {run.edition}, starting from"
+        f" {run.init_from}; recipe {run.recipe}, {spec.recipe.epochs} epochs."
+    )
+
+
 def _report(tracked: Run, epoch: int, row: dict[str, float]) -> None:
     """Send the metrics of one epoch to MLflow, shares in percent with two decimals."""
     shown = {key: value for key, value in row.items() if key != "epoch"}
@@ -194,9 +203,11 @@ def _report_final(tracked: Run, result: TrainResult, metrics: Metrics) -> None:
     tracked.metrics(result.epoch, scores)
 
 
-def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths) -> None:
-    """Write the learning curves, the validation tables and the sample pictures."""
+def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths, device: str) -> None:
+    """Write the learning curves, the validation tables, the sample pictures and the cost."""
     history = result.progress.history
+    clips = spec.recipe.repeats * len(spec.clips.split("train"))
+    write_cost(paths.reports / COST, history, result.weights, clips, device)
     write_text(paths.reports / HISTORY, _history_csv(history))
     scores = ["train/top1", "val/top1", "val/macro_f1"]
     losses = ["train/loss", "val/loss"]

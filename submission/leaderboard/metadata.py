@@ -10,7 +10,7 @@ from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Positive, Share, Strict, read_json
 from benchmark.tracking.records import RunRecord, new_record, now_ms
-from benchmark.tracking.store import SUBMISSION
+from benchmark.tracking.store import NOTE, SUBMISSION
 from submission.fusion.fitted import read_fitted
 from submission.fusion.metadata import read_fusion_metadata
 from submission.fusion.rules.equal import Fixed
@@ -118,7 +118,10 @@ def submission_record(root: Path, metadata: SubmissionMetadata, folder: Path) ->
         start_ms=now,
         end_ms=now,
         params=metadata.model_dump(mode="json", exclude={"format", "excluded"}),
-        tags={"kind": "submission"},
+        tags={
+            "kind": "submission",
+            NOTE: f"Answers of {metadata.ingredients.source} for {metadata.challenge}.",
+        },
         metrics={"clips": metadata.clips, "excluded": len(metadata.excluded)},
         artifacts=artifacts,
     )
