@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 PACKAGES = ("mm-gesture-benchmark", "torch", "mmaction2")
 """Distributions whose versions each run notes. Reading a version imports nothing."""
-STAGE_OUTPUTS = ("dvc.lock", "reports", "RESULTS.md")
-"""Git tracks these, but stages rewrite them: a change there does not make the code dirty."""
+STAGE_OUTPUTS = ("dvc.lock",)
+"""Git tracks it, but DVC rewrites it: a change there does not make the code dirty."""
 NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 RunKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]

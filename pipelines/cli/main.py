@@ -179,7 +179,7 @@ def results(full: bool) -> None:
     page, table = Path("RESULTS.md"), Path("reports/table/table.csv")
     with mistakes_shown():
         if not page.is_file() or not table.is_file():
-            click.echo("no results yet: run 'dvc repro'")
+            click.echo("no results yet: run 'dvc repro'; docs/results.md shows a run of ours")
         elif full:
             click.echo(page.read_text("utf-8"))
         else:
