@@ -18,12 +18,13 @@ import click
 
 from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.core.files import braces_fault, name_fault
-from benchmark.params.params import read_params
 from benchmark.runtime.parallel import is_helper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
+
+    from benchmark.params.params import Params
 
 PARAMS = Path("params.yaml")
 USER_FAULT = 2
@@ -50,6 +51,17 @@ existing = click.Path(path_type=Path, exists=True)
 """Type of an option whose path the command reads."""
 path = click.Path(path_type=Path)
 """Type of an option whose path the command writes, or reads if it exists."""
+
+
+def read_params(path: Path = PARAMS) -> Params:
+    """Read params.yaml, which takes a third of a second to import: only when it is needed.
+
+    Raises:
+        ParamsError: The file is missing or invalid.
+    """
+    from benchmark.params.params import read_params as read
+
+    return read(path)
 
 
 def stage(function: Callable[..., None]) -> Callable[..., None]:

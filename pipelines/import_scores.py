@@ -14,7 +14,7 @@ from benchmark.contracts.predictions import write_probabilities
 from benchmark.results.import_scores import import_scores, target_of
 
 if TYPE_CHECKING:
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
     from benchmark.params.params import Params
 
 SPLITS: tuple[Split, ...] = ("val", "test")

@@ -12,7 +12,8 @@ from benchmark.archives.expected_counts import label_differences
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import check_subjects, write_clips
 from benchmark.core.files import write_text
-from benchmark.editions.edition import SPLITS, edition_file, read_edition
+from benchmark.editions.edition import edition_file, read_edition
+from benchmark.editions.splits import SPLITS
 from benchmark.runtime.parallel import usable_cores
 
 if TYPE_CHECKING:

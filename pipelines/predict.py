@@ -10,13 +10,14 @@ import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, write_probabilities
-from benchmark.editions.edition import Split, read_edition
+from benchmark.editions.edition import read_edition
 from benchmark.evaluation.scores import write_scores
 from benchmark.inference.predict import predict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.editions.splits import Split
     from benchmark.params.params import Params
 
 PREDICTED: tuple[Split, ...] = ("test", "val")

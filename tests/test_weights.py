@@ -23,7 +23,7 @@ from benchmark.weights.catalogue import (
     weights_files,
 )
 from conftest import REPO, mgbench
-from pipelines.cli.weights import show_published
+from pipelines.cli.weights_shown import show_published
 from write_weights_table import PAGE, TABLE, table_text
 
 ENTRIES = read_catalogue().entries

@@ -13,7 +13,7 @@ from benchmark.synthetic.xlsx import write_xlsx
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 40
 VIDEOS: dict[str, Split] = {

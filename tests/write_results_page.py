@@ -7,8 +7,9 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs/results.md"
 NOTE = """
-One run of the default edition, on two cores of the maintainers. Yours is in `RESULTS.md`, which Git ignores: another processor trains other networks, and
-`mgbench results` says whether your rows lie where those of other machines and seeds do.
+One run of the default edition, on two cores of the maintainers. Yours is in `RESULTS.md`, which Git
+ignores: another processor trains other networks, and `mgbench results` says whether your rows lie
+where those of other machines and seeds do.
 """
 
 

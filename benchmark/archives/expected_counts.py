@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.editions.edition import SPLITS, edition_file, listed_ids
+from benchmark.editions.edition import edition_file, listed_ids
+from benchmark.editions.splits import SPLITS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Edition, Split
+    from benchmark.editions.edition import Edition
+    from benchmark.editions.splits import Split
 
 
 def check_expected(root: Path, clips: Clips, edition: Edition) -> None:

@@ -21,7 +21,8 @@ from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import inside
 from benchmark.core.schema import in_one_line
 from benchmark.core.text_files import once_each, read_rows, read_text, whole_number
-from benchmark.editions.edition import SPLITS, Edition
+from benchmark.editions.edition import Edition
+from benchmark.editions.splits import SPLITS
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from benchmark.archives.own_skeleton import Recording
     from benchmark.core.video import VideoInfo
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
 
 CLIPS = "clips.csv"
 CLASSES = "classes.txt"

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from benchmark.archives.raw_files import Tree
     from benchmark.core.video import VideoInfo
-    from benchmark.editions.edition import Edition, Split
+    from benchmark.editions.edition import Edition
+    from benchmark.editions.splits import Split
 
 NON_GESTURE = 99
 """Raw class of illustrative, non-micro gestures; the last class index."""

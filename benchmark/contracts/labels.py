@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import FormatError, MismatchError
-from benchmark.editions.edition import SPLITS
+from benchmark.editions.splits import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from benchmark.editions.edition import SPLITS
+from benchmark.editions.splits import SPLITS
 from benchmark.plots.figures import BLUE, GREEN, ORANGE, plain
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.archives.expected_counts import label_differences
 from benchmark.contracts.clips import leaked_subjects
 from benchmark.core.findings import Finding, worst_first
-from benchmark.editions.edition import SPLITS
+from benchmark.editions.splits import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from benchmark.core.files import csv_text, replacing_folder, write_text
 from benchmark.core.html import data_uri, jpeg_uri, render_template
 from benchmark.data_report import figures
 from benchmark.data_report.findings import findings
-from benchmark.editions.edition import SPLITS
+from benchmark.editions.splits import SPLITS
 from benchmark.plots.figures import png, save
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.contracts.skeletons import Layout
-    from benchmark.editions.edition import Edition, Split
+    from benchmark.editions.edition import Edition
+    from benchmark.editions.splits import Split
 
     Frame: TypeAlias = NDArray[np.uint8]
 

@@ -6,7 +6,7 @@ One YAML file per edition, beside this module; `docs/formats.md` describes every
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -15,14 +15,10 @@ from benchmark.core.errors import ParamsError
 from benchmark.core.files import inside
 from benchmark.core.schema import Line, Strict, read_yaml
 from benchmark.core.text_files import read_text
+from benchmark.editions.splits import Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Split: TypeAlias = Literal["train", "val", "test"]
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-"""Every split, in the order of all pages."""
 
 FOREIGN = "foreign"
 """Stands instead of an edition's name for scores that belong to none."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
     from benchmark.params.recipes import Recipe
     from benchmark.weights.model_folder import ModelMetadata
 

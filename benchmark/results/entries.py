@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
     from benchmark.params.params import Params, TableRow
     from submission.fusion.rules.union import FusionRule
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
 
 
 @dataclass(frozen=True)

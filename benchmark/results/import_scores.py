@@ -13,12 +13,13 @@ from benchmark.contracts.joined_scores import Expected, as_probabilities, joined
 from benchmark.contracts.predictions import ANY, Probabilities, read_probabilities
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.core.isolated import isolated
-from benchmark.editions.edition import FOREIGN, Split, listed_ids, read_edition
+from benchmark.editions.edition import FOREIGN, listed_ids, read_edition
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.challenges.challenge import Challenge
+    from benchmark.editions.splits import Split
 
 
 class Imported(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Share, Strict
-from benchmark.editions.edition import Split
+from benchmark.editions.splits import Split
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.metrics import correctness
 from benchmark.evaluation.scores import Scores, all_scores

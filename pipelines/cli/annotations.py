@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.editions.edition import SPLITS
+from benchmark.editions.splits import SPLITS
 from pipelines.cli.group import echo_columns
 from pipelines.cli.video_inputs import videos_in
 

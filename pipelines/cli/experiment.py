@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, entry, mistakes_shown
+from pipelines._stage import PARAMS, entry, mistakes_shown, read_params
 
 from pathlib import Path
 
 import click
 
-from benchmark.params.params import read_params
 from pipelines.cli.group import Group, echo_columns
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path
+from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path, read_params
 
 import json
 from pathlib import Path
@@ -11,11 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.core.schema import kinds_of
-from benchmark.modalities.backends import DepthBackend, FlowBackend
-from benchmark.modalities.modality import VideoModality
-from benchmark.modalities.union import Modality
-from benchmark.params.params import read_params
 from pipelines.cli.group import Group, echo_columns
 
 if TYPE_CHECKING:
@@ -26,8 +21,12 @@ if TYPE_CHECKING:
     from benchmark.modalities.one_file import Span
 
 MAPS = ("joint", "limb")
-VIDEOS = kinds_of(Modality, VideoModality)
-BACKENDS = [*kinds_of(FlowBackend), *kinds_of(DepthBackend)]
+VIDEOS = ("rgb", "taylor", "flow", "depth")
+BACKENDS = (
+    "dis", "sparse_to_dense", "raft", "memflow",
+    "tiny", "depth_anything", "video_depth_anything",
+)  # fmt: skip
+"""Kinds of the unions, written out: a test compares them, and help need not load them."""
 
 
 class Source(NamedTuple):

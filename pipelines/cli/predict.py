@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, existing, mistakes_shown, path
+from pipelines._stage import PARAMS, existing, mistakes_shown, path, read_params
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +11,6 @@ import click
 
 from benchmark.core.errors import ParamsError
 from benchmark.inference.names import ZOO_NAME, check_system
-from benchmark.params.params import read_params
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, mistakes_shown
+from pipelines._stage import PARAMS, mistakes_shown, read_params
 
 import shutil
 
 import click
 
-from benchmark.params.params import read_params
 from pipelines.cli.group import Group
 
 

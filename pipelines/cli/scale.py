@@ -13,11 +13,10 @@ import click
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
 from pipelines.scale.graph import kind_of, makefile, read_graph
-from pipelines.scale.launch import TABLE
 from pipelines.scale.plan import schedule
 from pipelines.scale.run import clock
 from pipelines.scale.run import run as run_stages
-from pipelines.scale.state import read_seconds
+from pipelines.scale.state import TABLE, read_seconds
 
 
 @click.command()

@@ -11,7 +11,7 @@ import click
 
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import csv_text, write_text
-from benchmark.editions.edition import Split
+from benchmark.editions.splits import Split
 from pipelines.cli.group import Group
 
 

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown, read_params
 
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.core.findings import Finding
-from benchmark.core.foreign_file import stand_in
-from benchmark.core.pinned_file import sha256
-from benchmark.modalities.pose.pose import PoseModality
-from benchmark.params.params import read_params
-from benchmark.weights.catalogue import (
-    NOT_PINNED,
-    FileState,
-    pinned_state,
-    published_state,
-    read_catalogue,
-    weights_files,
-)
 from pipelines.cli.group import Group
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from benchmark.core.findings import Level
-    from benchmark.params.params import Params
-    from benchmark.weights.catalogue import Catalogue, PublishedWeights
-
 WEIGHTS = Path("weights")
-CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
-"""Endings of files that hold tensors."""
 
 folder_of_weights = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -55,6 +32,10 @@ def check(folder: Path | None, name: str | None, everything: bool) -> None:
 
     Example: mgbench weights check --name raft_small_ct_v2
     """
+    from benchmark.core.pinned_file import sha256
+    from benchmark.weights.catalogue import read_catalogue
+    from pipelines.cli.weights_shown import show_named, show_published
+
     with mistakes_shown():
         catalogue = read_catalogue()
         # Once: some files hold gigabytes, and the catalogue and params.yaml name the same file.
@@ -65,7 +46,7 @@ def check(folder: Path | None, name: str | None, everything: bool) -> None:
 
         levels = []
         if name is None and PARAMS.is_file():
-            levels += _show_named(read_params(PARAMS), catalogue, digest)
+            levels += show_named(read_params(PARAMS), catalogue, digest)
         if name or everything or folder or not PARAMS.is_file():
             entries = [catalogue.named(name)] if name else catalogue.entries
             levels += show_published(entries, folder or WEIGHTS, digest, in_full=bool(name))
@@ -84,6 +65,8 @@ def pin(keys: tuple[str, ...]) -> None:
     Example: mgbench weights pin pretrained.swin_base_in1k.file
     """
     from benchmark.presets.edit import read_document, write_document
+    from benchmark.weights.catalogue import NOT_PINNED, read_catalogue, weights_files
+    from pipelines.cli.weights_shown import digits_of
 
     with mistakes_shown():
         files, catalogue = dict(weights_files(read_params(PARAMS))), read_catalogue()
@@ -96,7 +79,7 @@ def pin(keys: tuple[str, ...]) -> None:
         ]  # fmt: skip
         document = read_document(PARAMS)
         for key in chosen:
-            digits = _digits(Path(files[key].path), catalogue)
+            digits = digits_of(Path(files[key].path), catalogue)
             at = document
             for part in key.split("."):
                 at = at[int(part) if part.isdigit() else part]
@@ -106,106 +89,3 @@ def pin(keys: tuple[str, ...]) -> None:
         click.echo(f"pinned {key}: {files[key].path}")
     if not chosen:
         click.echo("nothing to pin: every file that is there is pinned")
-
-
-def _digits(path: Path, catalogue: Catalogue) -> str:
-    """Hash a file that holds tensors and is not known to be a wrong one.
-
-    Raises:
-        ArchiveError: It is missing, or no file of weights.
-        ParamsError: Its publisher has other bytes.
-    """
-    from benchmark.models.check_tensors import read_checkpoint
-
-    if not path.is_file():
-        raise ParamsError(path, "no such file", do="'mgbench weights check' says where to get it")
-    if path.suffix in CHECKPOINTS:
-        read_checkpoint(path)
-    digits = sha256(path)
-    for entry in catalogue.of_file(path):
-        if entry.sha256_begins and not digits.startswith(entry.sha256_begins):
-            begins = " or ".join(entry.sha256_begins)
-            raise ParamsError(path, "not the published file", expected=begins, found=digits)
-    return digits
-
-
-def _show_named(params: Params, catalogue: Catalogue, digest: Callable[[Path], str]) -> list[Level]:
-    """Print the files that params.yaml names, with where to get what is missing."""
-    named = list(_named_in(params, digest))
-    width = max((len(where) for where, _, _ in named), default=0)
-    for where, path, state in named:
-        click.echo(Finding(state.level, state.text, where).line(width))
-        for entry in catalogue.of_file(path) if state.level == "fault" else ():
-            size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size not stated"
-            click.echo(f"      {entry.name}: {entry.url or entry.source}, {size}, {entry.licence}")
-    if not named:
-        click.echo("params.yaml names no file of weights; --all lists the published ones")
-    return [state.level for _, _, state in named]
-
-
-def show_published(
-    entries: Sequence[PublishedWeights], folder: Path, digest: Callable[[Path], str],
-    *, in_full: bool,
-) -> list[Level]:  # fmt: skip
-    """Print the published files.
-
-    Args:
-        entries: The files to look for.
-        folder: Where.
-        digest: Hashes a file.
-        in_full: Whether to print everything that the catalogue knows.
-    """
-    states = [(entry, published_state(entry, folder, digest)) for entry in entries]
-    width = max(len(entry.name) for entry in entries)
-    for entry, state in states:
-        click.echo(Finding(state.level, state.text, entry.name).line(width))
-        lines = _metadata(entry, folder) if in_full else []
-        for line in [*lines, *_to_paste(entry, folder, state)]:
-            click.echo(f"      {line}")
-    if not in_full:
-        present = sum(state.sha256 is not None for _, state in states)
-        click.echo(f"{present} of {len(states)} published files are in {folder}; --name says more")
-    return [state.level for _, state in states]
-
-
-def _named_in(
-    params: Params, digest: Callable[[Path], str]
-) -> Iterator[tuple[str, Path, FileState]]:
-    """Yield key, path and state of every file of weights that params.yaml names."""
-    for where, file in weights_files(params):
-        yield where, Path(file.path), pinned_state(file, digest)
-    # MediaPipe's files have a path and no hash there.
-    for key, modality in params.modalities.items():
-        if isinstance(modality, PoseModality):
-            for part in ("pose", "hands", "face"):
-                if name := getattr(modality, part):
-                    path = Path(name)
-                    wrong = stand_in(path) if path.is_file() else "missing"
-                    level = "fault" if wrong else "ok"
-                    state = FileState(level, f"{path}: {wrong or 'present'}", None)
-                    yield f"modalities.{key}.{part}", path, state
-
-
-def _metadata(entry: PublishedWeights, folder: Path) -> list[str]:
-    size = f"{entry.bytes:,}" if entry.bytes else "not stated"
-    digits = " or ".join(entry.sha256_begins or ()) or "none published: pin your download"
-    origin = {None: "", "file name": " (in the file's name)", "others": " (others pin it)"}
-    return [
-        f"file:     {entry.file}, bytes: {size}",
-        f"used by:  {entry.used_by}",
-        f"source:   {entry.source}",
-        f"fetch:    {entry.url or 'no address known'}",
-        f"licence:  {entry.licence}" + ("; for research only" if entry.research_only else ""),
-        f"SHA-256 begins: {digits}{origin[entry.digits_from]}",
-        f"put it in {folder / entry.place}",
-    ]
-
-
-def _to_paste(entry: PublishedWeights, folder: Path, state: FileState) -> list[str]:
-    """Write the lines that pin the file in params.yaml; none for a wrong file."""
-    if state.sha256 is None or state.level == "fault":
-        return []
-    if entry.used_by == "pose":  # params.yaml names it by its path alone
-        return [f"SHA-256 {state.sha256}"]
-    path = (folder / entry.place).as_posix()
-    return [f"weights: {{path: {path},", f"          sha256: {state.sha256}}}"]

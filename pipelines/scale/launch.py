@@ -30,7 +30,7 @@ from benchmark.runtime.parallel import HELPER
 from pipelines.scale.graph import kind_of
 from pipelines.scale.launchers import AnyLauncher, Job, Resources, Sbatch, log_of
 from pipelines.scale.slots import take
-from pipelines.scale.state import LAUNCHED, launched_mark
+from pipelines.scale.state import LAUNCHED, TABLE, launched_mark
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 SETTING = Path("launch.yaml")
 VARIABLE = "MGBENCH_LAUNCH"
 """Names another file, or one of the kinds that need no settings: srun, sbatch, ray, here."""
-TABLE = Path(__file__).with_name("resources.yaml")
 PASSED_ON = ("DVC_STAGE", "DVC_ROOT")
 """Variables that a job gets on its command line, which others can read: never one with a secret."""
 SHARED_OUT = ("prepare", "train")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(".run")
 LOCKS, LOGS, SECONDS = FOLDER / "locks", FOLDER / "logs", FOLDER / "seconds"
+TABLE = Path(__file__).with_name("resources.yaml")
+"""What each kind of stage needs; kinds that are not in it are light."""
 LAUNCHED = "MGBENCH_LAUNCHED"
 """Set in a process that was launched, which does the work: a file that its launcher has written."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")

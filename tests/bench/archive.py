@@ -25,7 +25,8 @@ from ruamel.yaml import YAML
 
 from benchmark.archives.imigue import MOVIES, NON_GESTURE, SKELETONS
 from benchmark.core.video import write_video
-from benchmark.editions.edition import SPLITS, Split, listed_ids, read_edition
+from benchmark.editions.edition import listed_ids, read_edition
+from benchmark.editions.splits import SPLITS, Split
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 from benchmark.synthetic.xlsx import write_xlsx
 

@@ -40,7 +40,7 @@ from benchmark.training.state import TrainSpec
 from benchmark.weights.initial import write_no_weights
 
 if TYPE_CHECKING:
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
 
 Config = dict[str, Any]
 

@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 
 from benchmark.challenges import challenge as challenges
 from benchmark.editions import edition as editions
-from benchmark.editions.edition import SPLITS, Edition
+from benchmark.editions.edition import Edition
+from benchmark.editions.splits import SPLITS
 from benchmark.params.params import read_params
 
 from .lab import Lab

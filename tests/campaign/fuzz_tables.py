@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from benchmark.contracts.clips import Clips, read_clips
 from benchmark.contracts.predictions import Probabilities, read_probabilities
-from benchmark.editions.edition import SPLITS, read_edition
+from benchmark.editions.edition import read_edition
+from benchmark.editions.splits import SPLITS
 
 from .lab import Lab
 from .mutations import ODD_TEXTS, mutated_bytes

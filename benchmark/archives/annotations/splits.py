@@ -11,7 +11,7 @@ from benchmark.core.errors import ArchiveError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
 
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train", "training": "train",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmark.archives.annotations.annotation import Annotation
     from benchmark.core.video import Timeline
-    from benchmark.editions.edition import Split
+    from benchmark.editions.splits import Split
 
 HEADER = ("clip_id", "split", "label", "video", "start_frame", "end_frame", "subject")
 FEW = 16
