@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 from benchmark.evaluation.scores import Scores
 from conftest import REPO, STAGES
 from pipelines.cli.main import SECTIONS, main
+from write_api_page import PAGE as API
+from write_api_page import page as api_page
 from write_cli_page import PAGE, page
 from write_pipeline_picture import PICTURE, write
 
@@ -49,6 +51,12 @@ def test_every_mgbench_command_has_a_help_line_and_is_in_the_readme() -> None:
         assert command.help, name
         assert name in shown
         assert f"mgbench {name}" in readme
+
+
+def test_the_page_of_the_api_is_fresh_and_every_name_has_its_sentence() -> None:
+    assert API.read_text("utf-8") == api_page(), "run python tests/write_api_page.py"
+    rows = [line for line in api_page().splitlines() if line.startswith("| `from ")]
+    assert all(len(row.split(" | ")[1]) > 15 for row in rows)
 
 
 def leaves(command: click.Command) -> list[click.Command]:
