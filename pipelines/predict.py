@@ -13,6 +13,7 @@ from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.scores import write_scores
 from benchmark.inference.predict import predict
+from benchmark.runtime.memory import lack_of_memory_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,8 @@ def main(
     clips = read_clips(index, edition)
     for split in PREDICTED:
         of_split = clips.split(split)
-        found = predict(model, modality, clips, split, params.recipes[experiment.recipe])
+        with lack_of_memory_named(name, experiment.recipe):
+            found = predict(model, modality, clips, split, params.recipes[experiment.recipe])
         check_against(found, of_split, edition.classes)
         write_probabilities(found, out / f"{split}.parquet")
         click.echo(f"wrote {out / split}.parquet: {len(found)} clips")

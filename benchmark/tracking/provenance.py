@@ -49,6 +49,7 @@ ones counts by its specs. A test asserts that they hold no arithmetic, default o
 OBSERVERS = {
     "benchmark.core.errors": "tells the user what is wrong",
     "benchmark.plots": "draws",
+    "benchmark.runtime.memory": "tells the user what is wrong",
     "benchmark.tracking": "records what was done",
     "benchmark.training.monitor": "measures and shows a training run",
     "pipelines._stage": "reads params, shows errors, takes signals",

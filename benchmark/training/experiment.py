@@ -16,6 +16,7 @@ from benchmark.evaluation.metrics import confusion, score
 from benchmark.evaluation.per_class import by_class
 from benchmark.plots import figures
 from benchmark.runtime.distributed import all_gather, device_name, launch
+from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.run import Run, track
 from benchmark.tracking.store import NOTE, TRAIN, find_root
@@ -78,6 +79,12 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
             raise TrainingError(name, f"edition {clips.edition} has no clip in {split}")
     root = find_root()
     spec = build_train_spec(name, params, clips, paths)
+    with lack_of_memory_named(name, spec.experiment.recipe):
+        _run(name, spec, paths, root)
+
+
+def _run(name: str, spec: TrainSpec, paths: TrainPaths, root: Path) -> None:
+    """Train, and let rank 0 write all files."""
     fabric = launch(spec.recipe)
     # Rank 0 reads the data for all: they may be hundreds of gigabytes.
     data = _data(paths, root / ".ckpt" / "hashes.json") if fabric.is_global_zero else ""

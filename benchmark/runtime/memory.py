@@ -1,0 +1,42 @@
+"""Too little memory for a network: a message that names the setting that helps."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from benchmark.core.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CPU_WORDS = "can't allocate memory"
+"""What torch says where the machine itself has no more; it is a plain RuntimeError."""
+
+
+@contextmanager
+def lack_of_memory_named(experiment: str, recipe: str) -> Iterator[None]:
+    """Turn torch's errors about memory into one message.
+
+    Args:
+        experiment: Which network.
+        recipe: Its entry of `recipes`.
+
+    Raises:
+        TrainingError: The memory of the GPU or of the machine is not enough.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        on_gpu = isinstance(error, torch.OutOfMemoryError)
+        if not on_gpu and CPU_WORDS not in str(error):
+            raise
+        place = "GPU" if on_gpu else "machine"
+        raise TrainingError(
+            experiment, f"does not fit into the memory of this {place}",
+            found=str(error).partition(". ")[0].strip(),
+            do=f"Halve recipes.{recipe}.micro_batch_size: steps keep their batch_size and take more"
+            " passes; or free the memory that other programs hold",
+        ) from None  # fmt: skip
