@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import pytest
 
 from benchmark.params.params import read_params
 from own_clips import write_folder, write_skeletons
 from tiny_project import change, command, project
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +53,15 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     page = (root / "RESULTS.md").read_text("utf-8")
     assert page.count("| 05 | all convex |") == 1, "validation only: nobody knows test"
     assert (root / "reports/data/own/report.html").is_file()
+    (tmp_path / "new").mkdir()
+    for k in (0, 2):
+        shutil.copy(tmp_path / f"clips/videos/test{k}.mp4", tmp_path / "new")
+    command(root, "mgbench", "predict", str(tmp_path / "new"), "--with", "swin_rgb", "--window",
+            "0.5", "--threshold", "0", "--out", "seen")  # fmt: skip
+    with (root / "seen/segments.csv").open(newline="") as file:
+        videos = {Path(row["video"]).name for row in csv.DictReader(file)}
+    assert videos == {"test0.mp4", "test2.mp4"}
+    assert (root / "seen/test0/segments.eaf").is_file()
 
 
 def test_skeletons_without_any_video_go_all_the_way(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import BenchmarkError, ParamsError
+from benchmark.core.files import write_text
 from benchmark.params.params import read_params
 from benchmark.tracking.records import flatten
 
@@ -71,9 +72,14 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
 
 
 def make_test_labels_folder(edition: str) -> None:
-    """Make the folder of an edition's test labels; it stays empty if they are withheld."""
-    # DVC refuses a missing dependency.
-    Path("data/test_labels", edition).mkdir(parents=True, exist_ok=True)
+    """Make the folder of an edition's test labels, which few people have."""
+    folder = Path("data/test_labels", edition)
+    # DVC refuses a missing dependency, and warns of an empty one at every command.
+    if not folder.is_dir() or not any(folder.iterdir()):
+        text = (
+            f"test_labels.csv (clip_id,label) may lie here: test labels of '{edition}', if known.\n"
+        )
+        write_text(folder / "README.txt", text)
 
 
 @cache
