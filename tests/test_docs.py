@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -14,12 +15,14 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.scores import Scores
 from conftest import REPO, STAGES
 from pipelines.cli.main import SECTIONS, main
 from write_api_page import PAGE as API
 from write_api_page import page as api_page
 from write_cli_page import PAGE, page
+from write_pictures import SOURCES
 from write_pipeline_picture import PICTURE, write
 
 PAGES = [
@@ -51,6 +54,17 @@ def test_every_mgbench_command_has_a_help_line_and_is_in_the_readme() -> None:
         assert command.help, name
         assert name in shown
         assert f"mgbench {name}" in readme
+
+
+def test_the_pictures_are_of_the_results_that_the_page_shows() -> None:
+    made_of = json.loads(SOURCES.read_text("utf-8"))
+    says = "run python tests/write_pictures.py"
+    assert made_of == {"results.md": sha256(REPO / "docs/results.md")}, says
+    pictures = [path for path in SOURCES.parent.iterdir() if path != SOURCES]
+    assert sum(path.stat().st_size for path in pictures) < 2**20, "README stays quick to load"
+    assert {f"docs/pictures/{path.name}" for path in pictures} <= {
+        *re.findall(r"docs/pictures/[a-z]+\.[a-z]+", (REPO / "README.md").read_text("utf-8"))
+    }
 
 
 def test_the_page_of_the_api_is_fresh_and_every_name_has_its_sentence() -> None:

@@ -26,7 +26,7 @@ from servers import free_port, wait_until_healthy
 DOCS = Path(__file__).parents[1] / "docs"
 PICTURES, RESULTS = DOCS / "pictures", DOCS / "results.md"
 SOURCES = PICTURES / "sources.json"
-SHEET, SECONDS, FPS, WIDTH = "03.png", 6, 6, 360
+SHEET, SECONDS, FPS, WIDTH = "03.png", 5, 5, 300
 """Class of the sheet of modalities; length, rate and width of the clip."""
 
 
@@ -57,7 +57,7 @@ def clip(project: Path, work: Path) -> None:
     with av.open(str(path)) as container:
         rate = float(container.streams.video[0].average_rate or 12)
     frames = [
-        Image.fromarray(np.asarray(rescaled(frame, WIDTH / frame.shape[1], 3))).quantize(96)
+        Image.fromarray(np.asarray(rescaled(frame, WIDTH / frame.shape[1], 3))).quantize(64)
         for k, frame in enumerate(read_frames(path))
         if k % round(rate / FPS) == 0 and k < rate * SECONDS
     ]
@@ -75,12 +75,16 @@ def mlflow(project: Path) -> None:
     ui = subprocess.Popen(words, cwd=project, stdout=subprocess.PIPE, text=True)
     try:
         assert ui.stdout is not None
-        link = next(line for line in ui.stdout if "rows of the table" in line).split(": ", 1)[1]
+        link = next(line for line in ui.stdout if "results table: " in line).split(": ", 1)[1]
         wait_until_healthy(port)
         out = PICTURES / "mlflow.png"
         shot = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        shot += ["--window-size=1400,900", "--virtual-time-budget=20000", f"--screenshot={out}"]
+        shot += ["--window-size=1500,900", "--virtual-time-budget=30000", f"--screenshot={out}"]
         subprocess.run([*shot, link.strip()], check=True, stderr=subprocess.DEVNULL)
+        # Without the panel of MLflow's assistant at the right, and the path on this machine.
+        shown = Image.open(out).convert("RGB").crop((0, 0, 1120, 900))
+        shown.paste((255, 255, 255), (445, 166, 1085, 196))
+        shown.save(out)
         small(out, out, 1000)
     finally:
         ui.terminate()

@@ -14,9 +14,10 @@ from benchmark.core.html import render_template
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.modalities.modality import VideoModality
+from benchmark.modalities.taylor import TaylorModality
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 from benchmark.plots.figures import plain, save
-from benchmark.plots.modalities import SATURATED_PX, maps_picture
+from benchmark.plots.modalities import SATURATED_PX, maps_picture, stretched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,10 @@ def clip_rows(source: PreviewSource, clip: Clip) -> tuple[Rows, list[int]]:
         spec = source.modalities[name]
         stored = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
         assert isinstance(spec, VideoModality), "params.yaml was checked"
-        rows.append((name, [spec.show(frame) for frame in stored]))
+        pictures = [spec.show(frame) for frame in stored]
+        if isinstance(spec, TaylorModality):
+            pictures = stretched(pictures, still=128 if spec.variant == "signed" else 0)
+        rows.append((name, pictures))
     return rows, frames.tolist()
 
 

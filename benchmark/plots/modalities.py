@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Frame: TypeAlias = NDArray[np.uint8]
@@ -48,3 +50,17 @@ def maps_picture(maps: Floats) -> Frame:
     picture = cv2.applyColorMap(strongest, cv2.COLORMAP_INFERNO)[..., ::-1]
     times = max(1, -(-MAP_SIDE // min(picture.shape[:2])))
     return np.ascontiguousarray(picture.repeat(times, axis=0).repeat(times, axis=1))
+
+
+def stretched(pictures: Sequence[NDArray[np.uint8]], *, still: int) -> list[NDArray[np.uint8]]:
+    """Raise the contrast of pictures in which little differs from the value of what stands still.
+
+    Args:
+        pictures: uint8 (H, W, 3), all on one scale.
+        still: Value that means no motion; it stays.
+    """
+    away = np.stack(pictures).astype(np.float32) - still
+    # A few pixels move far more than all others: they may reach the end of the scale.
+    most = max(float(np.percentile(np.abs(away), 99.5)), 1.0)
+    room = min(255 - still, still or 255)
+    return list(np.clip(still + away * room / most, 0, 255).astype(np.uint8))
