@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class GroundTruth(Labels):
     """Labels of a split, and what a guess from the training split is worth there."""
 
+    split: Split
     train_label: NDArray[np.int64]
     """Class index of each training clip: for the majority baseline only."""
 

@@ -10,9 +10,11 @@ from benchmark.contracts.labels import Labels, index_labels, listed_labels
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import edition_names, read_edition
+from benchmark.editions.splits import SPLITS
 
 if TYPE_CHECKING:
     from benchmark.contracts.predictions import Probabilities
+    from benchmark.editions.splits import Split
 
 
 def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
@@ -27,9 +29,11 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     """
     if csv is not None:
         return listed_labels(csv, probabilities)
-    name, split = probabilities.edition, probabilities.split
+    name = probabilities.edition
+    splits: dict[str, Split] = {one: one for one in SPLITS}
+    split = splits.get(probabilities.split)
     index = Path("data", name, "clips.parquet")
-    if name in edition_names() and split in {"train", "val", "test"} and index.is_file():
+    if name in edition_names() and split is not None and index.is_file():
         edition = read_edition(name)
         clips = read_clips(index, edition)
         if split != "test":
@@ -40,7 +44,7 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
             return Labels(name, split, tuple(part.ids), tuple(part.videos), test)
     raise FormatError(
         f"probabilities of {probabilities.source}",
-        f"no labels of edition '{name}', split '{split}', are in this folder",
+        f"no labels of edition '{name}', split '{probabilities.split}', are in this folder",
         do="Give them with --labels, a csv with the columns clip_id and label, or run"
         f" 'dvc repro index@{name}'",
     )  # fmt: skip

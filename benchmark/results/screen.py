@@ -36,7 +36,7 @@ def chosen(rows: Sequence[Row]) -> str | None:
     """
     val = [row for row in rows if row["split"] == "val"]
     best = max(val, key=lambda row: (float(row["top1"]), -float(row["log_loss"])), default=None)
-    return best and best["name"]
+    return None if best is None else best["name"]
 
 
 def screen(rows: Sequence[Row], edition: Edition) -> list[str]:

@@ -76,8 +76,10 @@ def make_rows(
     splits = _splits(annotations, names, split_by, shares, seed)
     ids = _ids(names)
     return [
-        Row(clip, split, " ".join(one.label.split()), name, *span, one.subject or "")
-        for clip, split, one, name, span in zip(ids, splits, annotations, names, spans, strict=True)
+        Row(clip, split, " ".join(one.label.split()), name, start, end, one.subject or "")
+        for clip, split, one, name, (start, end) in zip(
+            ids, splits, annotations, names, spans, strict=True
+        )
     ]
 
 

@@ -92,10 +92,10 @@ def _costs(reports: Path, params: Params) -> dict[str, dict[str, Any]]:
 
 def kept_epoch(history: pd.DataFrame, select: SelectCheckpoint) -> int:
     """Return the epoch, from 1, whose weights a training keeps."""
-    scores = history[f"val/{select.metric}"]
-    if select.epoch == "last" or scores.isna().all():
-        return int(history["epoch"].max())
-    return int(history["epoch"][scores.idxmax()])
+    epochs, scores = (history[key].to_numpy(float) for key in ("epoch", f"val/{select.metric}"))
+    if select.epoch == "last" or np.isnan(scores).all():
+        return int(epochs.max())
+    return int(epochs[np.nanargmax(scores)])
 
 
 def _fusions(table: pd.DataFrame) -> list[tuple[str, str]]:
