@@ -14,9 +14,8 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.results.ground_truth import ground_truths
-from benchmark.results.report.answers import answers
 from benchmark.results.report.gallery import Archive, gallery
-from benchmark.results.report.page import provenance, render
+from benchmark.results.report.page import answers, provenance, render
 from benchmark.results.runs import report_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record

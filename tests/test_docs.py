@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.scores import Scores
 from conftest import REPO, STAGES
-from pipelines.cli.main import SECTIONS, main
+from pipelines.cli.group import SECTIONS
+from pipelines.cli.main import main
 from write_api_page import PAGE as API
 from write_api_page import page as api_page
 from write_cli_page import PAGE, page

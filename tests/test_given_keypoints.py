@@ -27,7 +27,7 @@ from benchmark.inference.any_video import read_points
 from benchmark.synthetic.xlsx import write_xlsx
 from conftest import REPO
 from own_clips import write_folder
-from pipelines.cli.predict import _points
+from pipelines.cli.video_inputs import points_of
 
 SIZE = (320, 180)
 
@@ -116,18 +116,20 @@ def test_predict_names_the_file_the_frame_and_the_point(video: Path, tmp_path: P
     points[5, 3, 0] = np.nan
     np.save(tmp_path / "nan.npy", points)
     np.save(tmp_path / "share.npy", normalized(person(), 0))
-    given = (None, None, None)
+    no_models = {"pose": None, "hands": None, "face": None}
     with pytest.raises(ArchiveError, match=r"nan\.npy: frame 5, point 3 is not finite$"):
-        _points(video, probe(video), tmp_path / "nan.npy", *given)
+        points_of(video, probe(video), skeleton=tmp_path / "nan.npy", **no_models)
     with pytest.raises(ArchiveError, match=r"share\.npy: the keypoints are no pixels"):
-        _points(video, probe(video), tmp_path / "share.npy", *given)
+        points_of(video, probe(video), skeleton=tmp_path / "share.npy", **no_models)
 
 
 def test_predict_says_loudly_what_is_only_likely(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "large.npy", person() * np.float32([4, 4, 1]))
-    _points(video, probe(video), tmp_path / "large.npy", None, None, None)
+    points_of(
+        video, probe(video), skeleton=tmp_path / "large.npy", pose=None, hands=None, face=None
+    )
     assert "KEYPOINTS MAY NOT BE PIXELS" in capsys.readouterr().err
 
 

@@ -77,7 +77,7 @@ def test_ids_that_the_leaderboard_would_refuse_are_refused(
     test: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "ids.csv").write_text("Id\n0201_0\n0201_1\n", "utf-8")
-    monkeypatch.setattr("benchmark.editions.edition.FOLDER", tmp_path)
+    monkeypatch.setattr("benchmark.editions.edition.SHIPPED", tmp_path)
     edition = small(ids={"test": "ids.csv"})
     check_expected(ROOT, clips(), edition)
     with pytest.raises(ManyFaults, match=message):

@@ -95,7 +95,7 @@ def test_broken_params_stop_a_stage_before_it_works(tmp_path: Path) -> None:
         cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "  sead: unknown key; did you mean 'seed'?" in done.stderr
+    assert "  line 2: sead: unknown key; did you mean 'seed'?" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "x").exists()
 

@@ -116,10 +116,10 @@ def edition_file(name: str, project: Path = Path()) -> Path | None:
 def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     """Read the clip ids in the leaderboard's order; None where nobody published them."""
     name = (edition.ids or {}).get(split)
-    file = edition_file(edition.name)
-    if name is None or file is None:
+    if name is None:
         return None
-    path = inside(file.parent, name)
+    file = edition_file(edition.name)
+    path = inside(file.parent if file else SHIPPED, name)
     if not path.is_file():
         raise ParamsError(path, f"no such file, but ids.{split} of {edition.name} names it")
     # Clip ids hold no spaces, so this takes line ends of any system.

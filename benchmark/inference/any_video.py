@@ -29,11 +29,10 @@ from benchmark.core.errors import (
     ParamsError,
 )
 from benchmark.core.foreign_file import load_array, what_is
-from benchmark.core.half_precision import SUFFIX, ZOO, read_half
+from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.core.video import probe, timeline
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, read_edition
-from benchmark.inference.names import ZOO_NAME, check_system
 from benchmark.inference.predict import Trained, predict_with
 from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
@@ -163,7 +162,7 @@ def open_system(name: str, root: Path | None = None) -> System:
     """
     root = (root or find_root()).resolve()
     params = read_params(root / "params.yaml")
-    check_system(name, params)
+    params.check_system(name)
     if name in params.fusions:
         members = params.fusions[name].members
         blend = _fitted_blend(root, params, name)

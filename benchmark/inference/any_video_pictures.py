@@ -155,7 +155,14 @@ def _annotated(
 
 
 def _write(footer: NDArray[np.uint8], text: str, low: int, color: tuple[int, int, int]) -> None:
-    """Write one line whose lower end is at row `low`, small enough to fit."""
+    """Write one line, small enough to fit.
+
+    Args:
+        footer: Picture to write on.
+        text: The line.
+        low: Row of its lower end.
+        color: RGB.
+    """
     line, width = max(18, (footer.shape[0] - 8) // (SHOWN + 1)), footer.shape[1]
     size = line / 30
     needed = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]

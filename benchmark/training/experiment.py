@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -12,8 +13,7 @@ from benchmark.core.errors import TrainingError
 from benchmark.core.files import csv_text, write_text
 from benchmark.core.pinned_file import content_hashes
 from benchmark.editions.edition import read_edition
-from benchmark.evaluation.metrics import confusion, score
-from benchmark.evaluation.per_class import by_class
+from benchmark.evaluation.metrics import class_scores, confusion, score
 from benchmark.plots import figures
 from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.runtime.memory import lack_of_memory_named
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightning_fabric import Fabric
+    from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
     from benchmark.evaluation.metrics import Metrics
@@ -84,7 +85,14 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
 
 
 def _run(name: str, spec: TrainSpec, paths: TrainPaths, root: Path) -> None:
-    """Train, and let rank 0 write all files."""
+    """Train, and let rank 0 write all files.
+
+    Args:
+        name: The experiment's name.
+        spec: What to train.
+        paths: Folders and files to read and write.
+        root: Folder of the project.
+    """
     fabric = launch(spec.recipe)
     # Rank 0 reads the data for all: they may be hundreds of gigabytes.
     data = _data(paths, root / ".ckpt" / "hashes.json") if fabric.is_global_zero else ""
@@ -211,7 +219,14 @@ def _report_final(tracked: Run, result: TrainResult, metrics: Metrics) -> None:
 
 
 def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths, device: str) -> None:
-    """Write the learning curves, the validation tables, the sample pictures and the cost."""
+    """Write the learning curves, the validation tables, the sample pictures and the cost.
+
+    Args:
+        result: Of the training.
+        spec: What was trained.
+        paths: Of these, the folder of reports.
+        device: Name of the processor that trained.
+    """
     history = result.progress.history
     clips = spec.recipe.repeats * len(spec.clips.split("train"))
     write_cost(paths.reports / COST, history, result.weights, clips, device)
@@ -223,10 +238,22 @@ def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths, devi
     labels = spec.clips.split("val").labels()
     matrix = confusion(result.val, labels, len(spec.classes))
     figures.save(figures.confusion_figure(matrix, spec.classes), paths.reports / CONFUSION)
-    table = by_class(result.val, labels, spec.clips.split("train").labels(), spec.classes)
-    write_text(paths.reports / CLASSES, table.to_csv(index=False, float_format="%.4f"))
+    write_text(paths.reports / CLASSES, _classes_csv(result.val, spec))
     pictures = figures.samples_figure(samples(spec, result.val))
     figures.save(pictures, paths.reports / SAMPLES)
+
+
+def _classes_csv(p: NDArray[np.float32], spec: TrainSpec) -> str:
+    """Format what the network knows of each class; empty where there is nothing to count."""
+    count = len(spec.classes)
+    found = class_scores(p.argmax(1), spec.clips.split("val").labels(), count)
+    train = np.bincount(spec.clips.split("train").labels(), minlength=count)
+    shares = np.column_stack([found.recall, found.precision, found.f1])
+    rows = [
+        [name, train[k], found.clips[k], *("" if np.isnan(x) else f"{x:.4f}" for x in shares[k])]
+        for k, name in enumerate(spec.classes)
+    ]
+    return csv_text(["class", "train_clips", "clips", "recall", "precision", "f1"], rows)
 
 
 def _history_csv(history: list[dict[str, float]]) -> str:

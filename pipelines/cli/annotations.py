@@ -49,10 +49,9 @@ def import_(
       mgbench edition import talks talks/events.csv --split-by subject
       mgbench edition import talks talks/anna.eaf talks/ben.eaf --tier gestures --split-by video
     """  # noqa: D301 - click reads the sign that keeps lines apart
-    from benchmark.archives.annotations.class_folders import read_class_folders
     from benchmark.archives.annotations.elan import read_elan
     from benchmark.archives.annotations.table import read_table
-    from benchmark.archives.annotations.write import make_rows, write_rows
+    from benchmark.archives.annotations.write import make_rows, read_class_folders, write_rows
     from benchmark.archives.folder import CLIPS
 
     with mistakes_shown():

@@ -7,6 +7,15 @@ import click
 LONGEST = 200
 """Letters of a first sentence; click cuts it at 45 by itself."""
 
+SECTIONS = {
+    "Project": ("doctor", "status", "run", "plan", "graph", "results", "ui", "sync"),
+    "Data": ("data", "edition", "modality", "weights"),
+    "Training": ("experiment", "preset", "profile", "zoo"),
+    "Scores and submissions": ("evaluate", "compare", "fuse", "scores", "submit"),
+    "Any video": ("predict",),
+}
+"""Sections of the help; a test checks that every command is in one."""
+
 
 class Group(click.Group):
     """A group that cuts no sentence of its commands."""
@@ -19,6 +28,16 @@ class Group(click.Group):
     def told(self, names: list[str]) -> list[tuple[str, str]]:
         """Return each command with its first sentence."""
         return [(name, self.commands[name].get_short_help_str(LONGEST)) for name in names]
+
+
+class SectionedGroup(Group):
+    """A group whose help lists the commands by section."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, section by section."""
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(self.told([*names]))
 
 
 def echo_columns(rows: list[tuple[str, ...]]) -> None:

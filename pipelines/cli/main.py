@@ -15,7 +15,7 @@ from pipelines.cli.doctor import doctor
 from pipelines.cli.evaluate import compare, evaluate
 from pipelines.cli.experiment import experiment, profile
 from pipelines.cli.fuse import fuse
-from pipelines.cli.group import Group
+from pipelines.cli.group import SectionedGroup
 from pipelines.cli.modality import modality
 from pipelines.cli.predict import predict
 from pipelines.cli.preset import preset
@@ -32,24 +32,6 @@ BRING_BACK = (
     "To bring them back, set the filter 'State' above the UI's list of runs to 'Deleted' and"
     " restore them; an experiment with 'mlflow experiments restore'"
 )
-SECTIONS = {
-    "Project": ("doctor", "status", "run", "plan", "graph", "results", "ui", "sync"),
-    "Data": ("data", "edition", "modality", "weights"),
-    "Training": ("experiment", "preset", "profile", "zoo"),
-    "Scores and submissions": ("evaluate", "compare", "fuse", "scores", "submit"),
-    "Any video": ("predict",),
-}
-"""Sections of the help; a test checks that every command is in one."""
-
-
-class SectionedGroup(Group):
-    """A group whose help lists the commands by section."""
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands, section by section."""
-        for title, names in SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl(self.told([*names]))
 
 
 @click.group(cls=SectionedGroup, context_settings={"help_option_names": ["-h", "--help"]})

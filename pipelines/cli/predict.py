@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.inference.names import ZOO_NAME, check_system
+from benchmark.core.half_precision import ZOO_NAME
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _system(name: str | None) -> System:
         name = "convex" if PARAMS.is_file() and (find_root() / weights).is_file() else ZOO_NAME
     elif name != ZOO_NAME:
         # Before seconds of imports: a wrong name is told at once.
-        check_system(name, read_params(find_root() / PARAMS))
+        read_params(find_root() / PARAMS).check_system(name)
     from benchmark.inference.any_video import open_system, open_zoo
 
     return open_zoo() if name == ZOO_NAME else open_system(name)

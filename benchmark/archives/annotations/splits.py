@@ -65,7 +65,15 @@ def grouped_splits(
 def _fold(
     labels: Sequence[str], groups: Sequence[str], rows: np.ndarray, share: float, seed: int
 ) -> np.ndarray:
-    """Choose about `share` of the rows, in whole groups."""
+    """Choose about `share` of the rows, in whole groups.
+
+    Args:
+        labels: Class of every clip.
+        groups: Group of every clip.
+        rows: Clips to choose from, int64.
+        share: In (0, 1).
+        seed: Of the draw.
+    """
     import warnings
 
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from benchmark.archives.annotations.annotation import Annotation
 from benchmark.archives.annotations.splits import SPLIT_NAMES, Shares, grouped_splits
 from benchmark.archives.folder import CLASSES, CLIPS
 from benchmark.core.errors import ArchiveError, FaultList
@@ -13,10 +14,9 @@ from benchmark.core.files import csv_text, write_text
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from benchmark.archives.annotations.annotation import Annotation
     from benchmark.core.video import Timeline
     from benchmark.editions.splits import Split
 
@@ -36,6 +36,26 @@ class Row(NamedTuple):
     start_frame: int
     end_frame: int
     subject: str
+
+
+def read_class_folders(root: Path, videos: Iterable[Path]) -> list[Annotation]:
+    """Take the class of each video from its folder: `wave/a.mp4`, or `train/wave/a.mp4`.
+
+    Raises:
+        ArchiveError: A video lies in no folder of a class.
+    """
+    found = []
+    for video in videos:
+        *folders, name = video.relative_to(root).parts
+        split = folders.pop(0) if len(folders) > 1 and folders[0].lower() in SPLIT_NAMES else None
+        if len(folders) != 1:
+            raise ArchiveError(
+                video, "lies in no folder of a class",
+                expected=f"{root}/CLASS/{name} or {root}/train/CLASS/{name}, or a table",
+            )  # fmt: skip
+        path = video.relative_to(root).as_posix()
+        found.append(Annotation(str(video), path, folders[0], split=split))
+    return found
 
 
 def make_rows(
@@ -139,6 +159,13 @@ def _splits(
     shares: Shares, seed: int,
 ) -> list[Split]:  # fmt: skip
     """Take the splits that are written down, or draw them by groups.
+
+    Args:
+        annotations: What was written down.
+        names: Video of each.
+        split_by: What stays together in one split.
+        shares: About how much each split gets.
+        seed: Of the draw.
 
     Raises:
         ArchiveError: Some annotations name a split, or nothing does; or one has no group.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.bootstrap import Interval
 from benchmark.plots.analysis import curves_figure
 from benchmark.plots.figures import svg
+from benchmark.results.entries import read_entries
 from benchmark.results.screen import chosen, read_rows
 from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, verdict
 from benchmark.tracking.records import PACKAGES, origin
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
     from benchmark.params.recipes import SelectCheckpoint
-    from benchmark.results.report.answers import Answers
+    from benchmark.results.ground_truth import GroundTruth
     from benchmark.results.report.gallery import Gallery
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -38,6 +39,29 @@ PICTURES = {
     "complementarity.svg": "How the members complement each other",
 }
 TITLES = {"val": "Validation", "test": "Test"}
+
+
+class Answers(NamedTuple):
+    """The clips of one split, and the classes that each row predicts for them."""
+
+    clips: list[str]
+    labels: list[int]
+    rows: dict[str, list[int]]
+    """Place and name of the row -> predicted class of each clip."""
+
+
+def answers(params: Params, truth: GroundTruth, folder: Path) -> Answers:
+    """Collect the predicted classes of all rows; `folder` is that of all probabilities.
+
+    Raises:
+        FormatError: A file is missing or breaks its schema.
+        MismatchError: A row is of other clips.
+    """
+    rows = {}
+    for place, entry in enumerate(read_entries(params, folder, truth.split), start=1):
+        p = truth.joined(entry.probabilities, where=f"row '{entry.name}'")
+        rows[f"{place:02d} {entry.name}"] = p.argmax(1).tolist()
+    return Answers(list(truth.clip_id), truth.label.tolist(), rows)
 
 
 def render(
