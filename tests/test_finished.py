@@ -67,7 +67,10 @@ def test_predict_writes_what_it_sees(finished: Path) -> None:
     assert told["calibrated"] is True
     assert told["members"] == {"swin_rgb": 1.0}, "the only one that needs no skeleton"
     names = {path.name for path in (finished / "seen_by_hand").iterdir()}
-    assert names == {"recognized.json", "recognized.csv", "timeline.png", "annotated.mp4"}
+    assert names == {
+        "recognized.json", "recognized.csv", "segments.csv", "segments.srt", "segments.eaf",
+        "timeline.png", "annotated.mp4",
+    }  # fmt: skip
 
 
 def test_every_cell_of_the_notebook_runs(finished: Path) -> None:
@@ -119,7 +122,7 @@ def test_the_report_sorts_links_and_plays_in_a_browser(finished: Path, tmp_path:
     told = browser.ask(page, SORTED, tmp_path)
     assert told["down"] == sorted(told["down"], reverse=True)
     assert told["up"] == sorted(told["up"])
-    assert (told["lost"], told["links"]) == ([], 7)
+    assert (told["lost"], told["links"]) == ([], 8)
     played = browser.ask(page, PLAYED, tmp_path)
     assert len(played) >= 6
     assert all(played)

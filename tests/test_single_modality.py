@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
-from benchmark.core.schema import kinds_of
 from benchmark.core.video import read_frames, write_video
 from benchmark.data_report.previews import (
     PreviewSource,
@@ -23,20 +22,16 @@ from benchmark.data_report.previews import (
     one_of_each_class,
     write_previews,
 )
-from benchmark.modalities.backends import DepthBackend, FlowBackend
 from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
-from benchmark.modalities.modality import VideoModality
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.modalities.taylor import TaylorModality
-from benchmark.modalities.union import Modality
 from benchmark.params.params import Previews
 from benchmark.plots.modalities import flow_picture, maps_picture
 from conftest import REPO, a_clip
 from own_clips import write_folder
 from pipelines.cli.main import main
-from pipelines.cli.modality import BACKENDS, VIDEOS
 
 H, W, LENGTH = 48, 64, 9
 KINDS = {
@@ -262,11 +257,6 @@ def test_a_clip_that_does_not_exist_is_named(tmp_path: Path) -> None:
     done = mgbench("preview", "nobody", "--out", tmp_path / "x.png")
     assert done.exit_code == 2
     assert "Error: " in done.output
-
-
-def test_the_kinds_that_help_writes_out_are_those_of_the_unions() -> None:
-    assert list(VIDEOS) == kinds_of(Modality, VideoModality)
-    assert list(BACKENDS) == [*kinds_of(FlowBackend), *kinds_of(DepthBackend)]
 
 
 def test_help_loads_neither_numpy_nor_params() -> None:

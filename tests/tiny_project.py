@@ -82,10 +82,12 @@ def change(root: Path, keys: tuple[str, ...], values: dict[str, Any]) -> None:
 
 
 def keep_only(root: Path, kept: tuple[str, ...]) -> None:
-    """Remove all experiments but `kept` from params.yaml, and what only they need."""
+    """Remove all experiments but `kept` from params.yaml; the modalities stay, to be looked at."""
     params = read_params(root / "params.yaml")
-    document = read_document(root / "params.yaml")
+    document, whole = (read_document(root / "params.yaml") for _ in range(2))
     keep_experiments(document, params, kept)
+    for section in ("modalities", "previews"):
+        document[section] = whole[section]
     write_document(document, root / "params.yaml")
 
 

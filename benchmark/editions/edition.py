@@ -5,6 +5,8 @@ One YAML file per edition, beside this module; `docs/formats.md` describes every
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +20,8 @@ from benchmark.core.text_files import read_text
 from benchmark.editions.splits import Split
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 FOREIGN = "foreign"
@@ -26,6 +30,7 @@ FOREIGN = "foreign"
 SHIPPED = Path(__file__).parent
 OWN = Path("editions")
 """Folder of a project for editions of its own."""
+_PROJECT: ContextVar[Path] = ContextVar("project", default=Path())
 
 
 class SplitCounts(Strict):
@@ -85,7 +90,17 @@ class Edition(Strict):
         return group
 
 
-def read_edition(name: str, project: Path = Path()) -> Edition:
+@contextmanager
+def of_project(folder: Path) -> Iterator[None]:
+    """Let editions be those of the project in `folder`, instead of the working folder's."""
+    token = _PROJECT.set(folder)
+    try:
+        yield
+    finally:
+        _PROJECT.reset(token)
+
+
+def read_edition(name: str, project: Path | None = None) -> Edition:
     """Read the edition called `name`, of the package or of a project.
 
     Raises:
@@ -101,13 +116,13 @@ def read_edition(name: str, project: Path = Path()) -> Edition:
     return edition
 
 
-def edition_file(name: str, project: Path = Path()) -> Path | None:
+def edition_file(name: str, project: Path | None = None) -> Path | None:
     """Return the file of an edition; None if there is none.
 
     Raises:
         ParamsError: Package and project both have one: neither may hide the other.
     """
-    own, shipped = project / OWN / f"{name}.yaml", SHIPPED / f"{name}.yaml"
+    own, shipped = (project or _PROJECT.get()) / OWN / f"{name}.yaml", SHIPPED / f"{name}.yaml"
     if own.is_file() and shipped.is_file():
         raise ParamsError(own, f"the package has an edition '{name}', too", do="Rename yours")
     return next((file for file in (own, shipped) if file.is_file()), None)
@@ -130,8 +145,7 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     return ids
 
 
-def edition_names(project: Path = Path()) -> list[str]:
+def edition_names(project: Path | None = None) -> list[str]:
     """List every edition of the package and of a project, sorted."""
-    return sorted(
-        path.stem for folder in (SHIPPED, project / OWN) for path in folder.glob("*.yaml")
-    )
+    own = (project or _PROJECT.get()) / OWN
+    return sorted(path.stem for folder in (SHIPPED, own) for path in folder.glob("*.yaml"))

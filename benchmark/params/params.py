@@ -15,6 +15,7 @@ from benchmark.core.half_precision import ZOO_NAME
 from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Line, Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
+from benchmark.editions.edition import of_project
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
@@ -265,4 +266,5 @@ def read_params(path: Path) -> Params:
         ParamsError: The file is missing or invalid; the message lists every problem with its key.
     """
     do = "Run the command in the project folder, which holds params.yaml and dvc.yaml"
-    return read_yaml(path, Params, do=do)
+    with of_project(path.parent):  # whose editions they name
+        return read_yaml(path, Params, do=do)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -110,6 +110,8 @@ def _all_or_none(*files: Path) -> Iterator[None]:
         for file, content in before.items():
             if content is None:
                 file.unlink(missing_ok=True)
+                with suppress(OSError):  # a folder that was made for it, unless others are in it
+                    file.parent.rmdir()
             else:
                 file.write_bytes(content)
         raise

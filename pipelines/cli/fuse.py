@@ -73,6 +73,7 @@ def fuse(
             raise ParamsError(
                 "FILES", "a file is given twice", do="Give it a larger weight instead"
             )
+        numbers = _numbers(weights, len(files))
         members = [read_probabilities(file) for file in files]
         if rule is not None:
             _fit(files, members, _rule(rule), temperature, labels, out)
@@ -81,7 +82,7 @@ def fuse(
 
             _write(files, members, read_fitted(fitted), out)
         else:
-            _weigh(files, members, _numbers(weights, len(files)), out)
+            _weigh(files, members, numbers, out)
 
 
 def _weigh(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from benchmark.core.errors import ParamsError
 from pipelines.cli.group import Group, echo_columns
@@ -21,12 +22,40 @@ if TYPE_CHECKING:
     from benchmark.modalities.one_file import Span
 
 MAPS = ("joint", "limb")
-VIDEOS = ("rgb", "taylor", "flow", "depth")
-BACKENDS = (
-    "dis", "sparse_to_dense", "raft", "memflow",
-    "tiny", "depth_anything", "video_depth_anything",
-)  # fmt: skip
-"""Kinds of the unions, written out: a test compares them, and help need not load them."""
+
+
+class Kind(click.ParamType):
+    """A kind of the unions, which are loaded when a value is checked: help need not wait."""
+
+    def __init__(self, name: str, kinds: Callable[[], list[str]]) -> None:
+        self.name, self._kinds = name, kinds
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value if it is a kind."""
+        if value not in (kinds := self._kinds()):
+            self.fail(f"'{value}' is not one of {', '.join(kinds)}", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the kinds that begin so."""
+        return [CompletionItem(kind) for kind in self._kinds() if kind.startswith(incomplete)]
+
+
+def _made() -> list[str]:
+    from benchmark.core.schema import kinds_of
+    from benchmark.modalities.modality import VideoModality
+    from benchmark.modalities.union import Modality
+
+    return [*MAPS, *kinds_of(Modality, VideoModality)]
+
+
+def _backends() -> list[str]:
+    from benchmark.core.schema import kinds_of
+    from benchmark.modalities.backends import DepthBackend, FlowBackend
+
+    return [*kinds_of(FlowBackend), *kinds_of(DepthBackend)]
 
 
 class Source(NamedTuple):
@@ -69,7 +98,7 @@ def list_() -> None:
 
 
 @modality.command()
-@click.argument("kind", type=click.Choice([*MAPS, *VIDEOS]))
+@click.argument("kind", metavar="KIND", type=Kind("kind", _made))
 @click.argument("video", type=existing)
 @click.option(
     "--out", type=path, required=True, help="File to write: .npz for arrays, .mp4 for a video."
@@ -78,7 +107,7 @@ def list_() -> None:
 @click.option(
     "--variant", type=click.Choice(["paper", "mm_gesture", "signed"]), help="Variant of taylor."
 )
-@click.option("--backend", type=click.Choice(BACKENDS), help="Backend of flow or depth.")
+@click.option("--backend", type=Kind("backend", _backends), help="Backend of flow or depth.")
 @click.option(
     "--short-side", type=click.IntRange(8), default=256, show_default=True,
     help="Largest shorter side in pixels; videos are never enlarged.",
@@ -105,6 +134,8 @@ def list_() -> None:
 )  # fmt: skip
 def make(kind: str, video: Path, out: Path, start: int, end: int | None, **config: Any) -> None:
     """Make modality KIND of VIDEO, as arrays or as a video to look at.
+
+    KIND is joint, limb, rgb, taylor, flow, depth, or another one that you have added.
 
     Example: mgbench modality make flow talk.mp4 --out flow.npz
     """
