@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-DEFAULT = read_params(REPO / "params.yaml")
 PRESETS = {"default": REPO / "params.yaml", "paper": PAPER}
 ALONE = {"joint", "limb", "rgb", "swin_rgb"}
 """Experiments of the default preset that train from scratch."""
@@ -82,7 +81,6 @@ def test_params_of_own_clips_fit_them_and_say_why(project: Path, tmp_path: Path)
     table = (clips / "clips.csv").read_text("utf-8").splitlines()
     more = [f"more{k},train,wave,videos/train0.mp4,{k},{k + 9},s0" for k in range(14)]
     (clips / "clips.csv").write_text("\n".join([*table, *more]) + "\n", "utf-8")
-    run(project, "experiment", "remove", *({*DEFAULT.experiments} - {"joint", "limb", "swin_rgb"}))
     run(project, "edition", "new", "own", "--from", str(clips))
     path = project / "params.own.yaml"
     params, head = read_params(path), path.read_text("utf-8").partition("preset:")[0]

@@ -37,6 +37,7 @@ from benchmark.inference.predict import Trained, predict_with
 from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.modalities.one_file import Span
+from benchmark.params.checks import check_system
 from benchmark.params.params import Params, read_params
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.store import find_root
@@ -162,7 +163,7 @@ def open_system(name: str, root: Path | None = None) -> System:
     """
     root = (root or find_root()).resolve()
     params = read_params(root / "params.yaml")
-    params.check_system(name)
+    check_system(name, params)
     if name in params.fusions:
         members = params.fusions[name].members
         blend = _fitted_blend(root, params, name)

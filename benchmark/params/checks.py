@@ -7,7 +7,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from benchmark.challenges.challenge import NumberedIds, challenge_names, read_challenge
-from benchmark.core.half_precision import shipped_names
+from benchmark.core.errors import ParamsError
+from benchmark.core.half_precision import ZOO_NAME, shipped_names
 from benchmark.editions.edition import edition_names, read_edition
 
 if TYPE_CHECKING:
@@ -26,6 +27,22 @@ def find_problems(params: Params) -> list[str]:
         _check_fusions, _check_table, _check_repeats, _check_submissions, _check_analysis,
     )  # fmt: skip
     return [problem for check in checks for problem in check(params)]
+
+
+def check_system(name: str, params: Params) -> None:
+    """Make sure that a name is that of an experiment, or of a fusion of experiments alone.
+
+    Raises:
+        ParamsError: It is none: nothing of it can look at a video.
+    """
+    if name in params.fusions:
+        foreign = [member for member in params.fusions[name].members if member in params.external]
+        if foreign:
+            wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
+            raise ParamsError("--with", wrong, do="Choose a fusion of experiments alone")
+    elif name not in params.experiments:
+        names = ", ".join([ZOO_NAME, *params.fusions, *params.experiments])
+        raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
 
 
 def _missing(where: str, name: str, section: str, names: Collection[str]) -> Iterator[str]:

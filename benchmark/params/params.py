@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
-from benchmark.core.errors import ParamsError
-from benchmark.core.half_precision import ZOO_NAME
 from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import Line, Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
@@ -233,23 +231,6 @@ class Params(Strict):
     def folder_of(self, source: Name) -> str:
         """Return the folder below `predictions/` of a stream or a fusion."""
         return f"{'fusions' if source in self.fusions else 'experiments'}/{source}"
-
-    def check_system(self, name: str) -> None:
-        """Make sure that a name is that of an experiment, or of a fusion of experiments alone.
-
-        Raises:
-            ParamsError: It is none: nothing of it can look at a video.
-        """
-        if name in self.fusions:
-            foreign = [member for member in self.fusions[name].members if member in self.external]
-            if foreign:
-                wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program"
-                do = "Choose a fusion of experiments alone"
-                raise ParamsError("--with", f"{wrong}, not a network", do=do)
-        elif name not in self.experiments:
-            names = ", ".join([ZOO_NAME, *self.fusions, *self.experiments])
-            wrong = f"no fusion or experiment '{name}'"
-            raise ParamsError("--with", wrong, expected=f"one of {names}")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Params:

@@ -98,7 +98,9 @@ def _system(name: str | None) -> System:
         name = "convex" if PARAMS.is_file() and (find_root() / weights).is_file() else ZOO_NAME
     elif name != ZOO_NAME:
         # Before seconds of imports: a wrong name is told at once.
-        read_params(find_root() / PARAMS).check_system(name)
+        from benchmark.params.checks import check_system
+
+        check_system(name, read_params(find_root() / PARAMS))
     from benchmark.inference.any_video import open_system, open_zoo
 
     return open_zoo() if name == ZOO_NAME else open_system(name)
