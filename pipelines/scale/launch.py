@@ -45,6 +45,8 @@ SHARED_OUT = ("prepare", "train")
 NEVER_STARTED = (125, 126, 127)
 """Exit codes of `env`: no such folder, or no such program."""
 POLL_SECONDS = 0.2
+ASK_SECONDS = 3
+"""Between two questions to an engine whether a job still runs."""
 PATIENCE_SECONDS = 90
 """For a stopped job to save what it has, before its client is killed."""
 
@@ -213,6 +215,8 @@ class _Launched:
         job = job._replace(environment=job.environment | taken)
         self._launcher, self._job, self._held = launcher, job, held
         self._log: IO[bytes] | None = None
+        self._outcome: bool | None = None
+        self._ask_at = 0.0
         self._path = Path(log_of(job))
         if isinstance(launcher, Sbatch):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,15 +230,25 @@ class _Launched:
         """Pass new output on; tell whether the job is over."""
         over = self._process.poll() is not None
         self._pass_on()
+        if over and self._process.returncode == 0:
+            over = self._is_confirmed()
         if over:
             self._held.close()
         return over
+
+    def _is_confirmed(self) -> bool:
+        """Ask the engine, now and then, how the job ended whose client ended well."""
+        if time.monotonic() < self._ask_at:
+            return False
+        self._outcome = self._launcher.outcome(self._job)
+        self._ask_at = time.monotonic() + ASK_SECONDS
+        return self._outcome is not None
 
     def code(self) -> int:
         """Return the exit code, and say what one means that no stage returns."""
         code = self._process.returncode
         code = 128 - code if code < 0 else code
-        if code == 0 and not self._launcher.confirms(self._job):
+        if code == 0 and not self._outcome:
             code = 128 + signal.SIGTERM
         if code not in {0, 1, 2}:
             why = "lost, stopped from outside or refused"

@@ -57,8 +57,8 @@ class Launcher(Strict):
         """Return the command that ends the job; none if ending the client does."""
         return []
 
-    def confirms(self, job: Job) -> bool:
-        """Tell whether a job whose client ended well did so itself."""
+    def outcome(self, job: Job) -> bool | None:
+        """Tell whether a job whose client ended well did so itself; None while it still runs."""
         return True
 
 
@@ -159,11 +159,14 @@ class Ray(Launcher):
         """Return `ray job stop`."""
         return ["ray", "job", "stop", f"--address={self.address}", job.name]
 
-    def confirms(self, job: Job) -> bool:
-        """Ask Ray: of a job that somebody stopped, its client ends with 0."""
+    def outcome(self, job: Job) -> bool | None:
+        """Ask Ray, whose client ends with 0 where a job was stopped or a connection closed, too."""
         status = ["ray", "job", "status", f"--address={self.address}", job.name]
         done = subprocess.run(status, capture_output=True, text=True, check=False)
-        return "succeeded" in (done.stdout + done.stderr).lower()
+        told = (done.stdout + done.stderr).lower()
+        if "succeeded" in told:
+            return True
+        return None if "running" in told or "pending" in told else False
 
 
 AnyLauncher: TypeAlias = Annotated[
