@@ -256,8 +256,12 @@ def _data_set(root: Path, name: str, *, made: bool) -> Finding:
         return Finding("note", "not indexed yet", f"data {name}", f"dvc repro index@{name}")
     if made:
         return Finding("note", "not made yet", f"data {name}", "dvc repro")
-    page = {"imigue": "docs/imigue.md", "ma52": "docs/imigue.md"}.get(name, "docs/own-clips.md")
-    return Finding("fault", f"nothing at data/raw/{name}", f"data {name}", f"see {page}")
+    return Finding("fault", f"nothing at data/raw/{name}", f"data {name}", f"see {page_of(name)}")
+
+
+def page_of(edition: str) -> str:
+    """Return the page that says where an archive comes from."""
+    return "docs/imigue.md" if edition in {"imigue", "ma52"} else "docs/own-clips.md"
 
 
 def _names() -> list[str]:

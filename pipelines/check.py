@@ -12,14 +12,11 @@ import click
 from benchmark.archives.union import archive_module
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import replacing_folder, write_text
+from benchmark.doctor import page_of
 from benchmark.tracking.provenance import stage_code
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params
-
-OWN_PAGE = "docs/own-clips.md"
-PAGES = {"imigue": "docs/imigue.md", "ma52": "docs/imigue.md"}
-"""Where to get the archive of a published edition."""
 
 
 @click.command()
@@ -51,7 +48,7 @@ def _check_archives(params: Params) -> None:
         drop = f", or drop what needs it: 'mgbench experiment remove {' '.join(users)}'"
         raise ParamsError(
             folder, f"the archive of edition '{name}' is not there",
-            do=f"Put or link it there ({PAGES.get(name, OWN_PAGE)}){drop if others else ''}",
+            do=f"Put or link it there ({page_of(name)}){drop if others else ''}",
         )  # fmt: skip
 
 
