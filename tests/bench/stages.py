@@ -2,6 +2,7 @@
 
 python tests/bench/stages.py sleep --seconds 20    # 60 stages that sleep, in iMiGUE's shape
 python tests/bench/stages.py grow 10 100 1000      # a project of so many experiments
+python tests/bench/stages.py replay PROJECT 1 8    # its stages as sleeps of what each last took
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import chdir
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from ruamel.yaml import YAML
 
 from pipelines.scale.graph import read_graph
 from pipelines.scale.plan import schedule
+from pipelines.scale.state import read_seconds
 
 REPO = Path(__file__).parents[2]
 STREAMS, FUSIONS = 11, 3
@@ -67,6 +70,35 @@ def start_project(root: Path, document: dict[str, Any]) -> None:
     YAML().dump(document, root / "dvc.yaml")
 
 
+def start_finished(root: Path, count: int) -> None:
+    """Make a project of `count` trained and predicted experiments.
+
+    The lock file is written here: DVC would write the whole of it after each stage.
+    """
+    names = [f"e{k}" for k in range(count)]
+    outs: list[Any] = [{"${item}": {"cache": False}}]
+    scores: list[Any] = [{"s_${item}": {"cache": False}}]
+    train = {"cmd": "echo ${item} > ${item}", "outs": outs}
+    predict = {"cmd": "cp ${item} s_${item}", "deps": ["${item}"], "outs": scores}
+    stages = {
+        "train": {"foreach": names, "do": train},
+        "predict": {"foreach": names, "do": predict},
+    }
+    start_project(root, {"stages": stages})
+    lock: dict[str, Any] = {}
+    for name in names:
+        text = f"{name}\n"
+        made = {"hash": "md5", "md5": md5(text.encode()).hexdigest(), "size": len(text)}
+        for path in (name, f"s_{name}"):
+            (root / path).write_text(text)
+        lock[f"train@{name}"] = {"cmd": f"echo {name} > {name}", "outs": [{"path": name, **made}]}
+        lock[f"predict@{name}"] = {
+            "cmd": f"cp {name} s_{name}",
+            "deps": [{"path": name, **made}], "outs": [{"path": f"s_{name}", **made}],
+        }  # fmt: skip
+    YAML().dump({"schema": "2.0", "stages": lock}, root / "dvc.lock")
+
+
 def run(root: Path, jobs: int) -> float:
     """Run `mgbench run` without its params; return the seconds."""
     begun = time.perf_counter()
@@ -108,26 +140,45 @@ def sleep(seconds: float, jobs: int) -> None:
 def grow(counts: tuple[int, ...]) -> None:
     """Time `mgbench graph`, and `mgbench run` with nothing to do, on so many experiments."""
     for count in counts:
-        each = {"cmd": "echo 1 > ${item}", "outs": ["${item}"]}
-        scored = {"cmd": "cp ${item} s_${item}", "deps": ["${item}"], "outs": ["s_${item}"]}
-        names = [f"e{k}" for k in range(count)]
-        document = {
-            "stages": {
-                "train": {"foreach": names, "do": each},
-                "predict": {"foreach": names, "do": scored},
-            }
-        }
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            start_project(root, document)
+            start_finished(root, count)
             begun = time.perf_counter()
             with chdir(root):
                 read_graph(root, stale=False)
             graph = time.perf_counter() - begun
-            subprocess.run(["dvc", "repro", "-q"], cwd=root, check=True)
             nothing = run(root, 2)
         click.echo(
             f"{count} experiments: graph {graph:.1f} s, run with nothing to do {nothing:.1f} s"
+        )
+
+
+@main.command()
+@click.argument("project", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("slots", nargs=-1, type=int)
+@click.option("--faster", default=1.0, show_default=True, help="Divide the durations by this.")
+def replay(project: Path, slots: tuple[int, ...], faster: float) -> None:
+    """Run the graph of PROJECT on so many slots, each stage a sleep of what it last took."""
+    with chdir(project):
+        upstream = read_graph(project.resolve(), stale=False).upstream
+        takes = {stage: took / faster for stage, took in read_seconds().items()}
+    stages = {
+        stage.replace("@", "-"): {
+            "cmd": f"sleep {takes[stage]:.2f}; echo {stage} > {stage}.txt",
+            "deps": [f"{read}.txt" for read in before], "outs": [f"{stage}.txt"],
+        }
+        for stage, before in upstream.items()
+    }  # fmt: skip
+    for slot in slots:
+        bound = schedule(upstream, upstream, takes, slots=slot)
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            start_project(root, {"stages": stages})
+            wall = run(root, slot)
+        click.echo(
+            f"{len(stages)} stages on {slot} slots: {wall:.1f} s, {bound.total / wall:.2f} times"
+            f" faster than their sum of {bound.total:.1f} s; planned {bound.makespan:.1f} s,"
+            f" critical path {bound.length:.1f} s"
         )
 
 
