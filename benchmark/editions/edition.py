@@ -100,14 +100,14 @@ def of_project(folder: Path) -> Iterator[None]:
         _PROJECT.reset(token)
 
 
-def read_edition(name: str, project: Path | None = None) -> Edition:
-    """Read the edition called `name`, of the package or of a project.
+def read_edition(name: str) -> Edition:
+    """Read the edition called `name`, of the package or of the project: see `of_project`.
 
     Raises:
         ParamsError: There is no such edition, or its file breaks the schema.
     """
-    if (path := edition_file(name, project)) is None:
-        names = ", ".join(edition_names(project))
+    if (path := edition_file(name)) is None:
+        names = ", ".join(edition_names())
         raise ParamsError("edition", f"no edition '{name}'", expected=f"one of {names}")
     edition = read_yaml(path, Edition)
     # Files between stages carry the name: that of a copied file would mix two editions.
@@ -116,13 +116,13 @@ def read_edition(name: str, project: Path | None = None) -> Edition:
     return edition
 
 
-def edition_file(name: str, project: Path | None = None) -> Path | None:
+def edition_file(name: str) -> Path | None:
     """Return the file of an edition; None if there is none.
 
     Raises:
         ParamsError: Package and project both have one: neither may hide the other.
     """
-    own, shipped = (project or _PROJECT.get()) / OWN / f"{name}.yaml", SHIPPED / f"{name}.yaml"
+    own, shipped = _PROJECT.get() / OWN / f"{name}.yaml", SHIPPED / f"{name}.yaml"
     if own.is_file() and shipped.is_file():
         raise ParamsError(own, f"the package has an edition '{name}', too", do="Rename yours")
     return next((file for file in (own, shipped) if file.is_file()), None)
@@ -145,7 +145,7 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     return ids
 
 
-def edition_names(project: Path | None = None) -> list[str]:
-    """List every edition of the package and of a project, sorted."""
-    own = (project or _PROJECT.get()) / OWN
+def edition_names() -> list[str]:
+    """List every edition of the package and of the project, sorted."""
+    own = _PROJECT.get() / OWN
     return sorted(path.stem for folder in (SHIPPED, own) for path in folder.glob("*.yaml"))

@@ -32,7 +32,7 @@ from benchmark.core.foreign_file import load_array, what_is
 from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.core.video import probe, timeline
 from benchmark.data.manifest import FILE, FORMAT
-from benchmark.editions.edition import Edition, read_edition
+from benchmark.editions.edition import Edition, of_project, read_edition
 from benchmark.inference.predict import Trained, predict_with
 from benchmark.inference.video_archive import VideoArchive, needs_points, video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
@@ -170,7 +170,8 @@ def open_system(name: str, root: Path | None = None) -> System:
     else:
         members, blend = (name,), Blend(np.ones(1))
     opened = {member: _member(root, params, member) for member in members}
-    edition = read_edition(opened[members[0]].metadata.edition, root)
+    with of_project(root):
+        edition = read_edition(opened[members[0]].metadata.edition)
     val_score = _val_score(root, edition, members, blend)
     return System(name, root, edition, opened, blend, val_score)
 
