@@ -77,6 +77,19 @@ def _projects(factory: pytest.TempPathFactory) -> Path:
     return base / "projects"
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store of MLflow: making its tables takes seconds, copying it does not."""
+    from benchmark.tracking.store import open_store
+
+    root = tmp_path_factory.mktemp("tables")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
+            patch.delenv(name, raising=False)
+        open_store(root)
+    return root / "mlruns" / "mlflow.db"
+
+
 @pytest.fixture(autouse=True)
 def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect

@@ -1,22 +1,8 @@
-"""MemFlow: published tensors, windows of memory, and files that are not its weights.
-
-`fixtures/memflow_net.json` holds every tensor's name and shape as the public definition gives them,
-buffers too: of DQiaole/MemFlow @2140d134 core/Networks/MemFlowNet/ MemFlow.py, cnn.py, sk2.py and
-gma.py were read with configs/{things,sintel,kitti,spring}_memflownet.py (the four agree on what
-makes a tensor), and the tensors that their constructors make were listed by a script that knows
-neither ptlflow nor this repository's code. The authors' inference.py loads their published files
-into that definition with strict=True. It reaches the 6,273,149 parameters that ptlflow counts.
-The published files themselves were not at hand: their values are replaced by random ones here.
-"""
+"""MemFlow: published tensors and windows of memory; `memflow.py` says whence the tensors."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import logging
 import math
-import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,45 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.core.errors import ArchiveError, MissingExtra
-from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.flow.memflow import INSTALL, MemFlow, load_network, paddings
-from benchmark.modalities.modality import FrameExtractor
-from bomb import Bomb
-from conftest import REPO
+from benchmark.modalities.flow.memflow import load_network, paddings
+from memflow import (
+    BUFFERS,
+    PARAMETERS,
+    WINDOW,
+    H,
+    W,
+    clip,
+    flows,
+    needs_ptlflow,
+    published,
+    random_tensors,
+    spec,
+)
 
 pytestmark = pytest.mark.slow
-
-HAS_PTLFLOW = importlib.util.find_spec("ptlflow") is not None
-needs_ptlflow = pytest.mark.skipif(not HAS_PTLFLOW, reason=f"optional: {INSTALL}")
-PARAMETERS = 6_273_149
-H, W, WINDOW = 61, 93, 3
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "rel_ind")
-
-
-def published() -> dict[str, tuple[int, ...]]:
-    text = (REPO / "tests/fixtures/memflow_net.json").read_text("utf-8")
-    return {key: tuple(shape) for key, shape in json.loads(text).items()}
-
-
-@cache
-def _random_tensors() -> dict[str, torch.Tensor]:
-    draw = torch.Generator().manual_seed(0)
-    tensors = {}
-    for key, shape in published().items():
-        if key.endswith(("rel_ind", "num_batches_tracked")):
-            tensors[key] = torch.zeros(shape, dtype=torch.int64)
-        elif key.endswith(("running_var", "gamma")) or ("norm" in key and key.endswith("weight")):
-            tensors[key] = torch.ones(shape)
-        else:
-            fan_in = math.prod(shape[1:])
-            tensors[key] = torch.randn(shape, generator=draw) / math.sqrt(fan_in)
-    return tensors
-
-
-def random_tensors() -> dict[str, torch.Tensor]:
-    """Of the published names; unlike fresh ones they use the memory (gamma is not 0)."""
-    return dict(_random_tensors())
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +33,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("memflow") / "MemFlowNet_sintel.pth"
     torch.save(random_tensors(), path)
     return path
-
-
-def spec(path: Path, *, updates: int = 1, window: int = WINDOW) -> MemFlow:
-    pinned = WeightsFile(path=str(path), sha256=sha256(path) if path.is_file() else "0" * 64)
-    return MemFlow(kind="memflow", weights=pinned, updates=updates, window=window)
-
-
-def clip(length: int, seed: int = 0, height: int = H, width: int = W) -> list[np.ndarray]:
-    draw = np.random.default_rng(seed)
-    return list(draw.integers(0, 256, (length, height, width, 3), np.uint8))
-
-
-def flows(estimator: FrameExtractor, frames: list[np.ndarray]) -> list[np.ndarray]:
-    return [*(flow for frame in frames for flow in estimator.add(frame)), *estimator.finish()]
 
 
 # The published tensors
@@ -222,186 +171,3 @@ def test_updates_are_refinements(weights: Path, updates: int) -> None:
     flows(estimator, clip(3))
     hooked.remove()
     assert len(calls) == 2 * updates
-
-
-# Files of weights
-
-
-def nested(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {prefix + key: x for key, x in tensors.items()}
-
-
-@needs_ptlflow
-@pytest.mark.parametrize(
-    "layout", ["module", "model", "model_module", "state_dict", "double"], ids=str
-)
-def test_every_published_layout_gives_the_same_flow(
-    weights: Path, tmp_path: Path, layout: str
-) -> None:
-    tensors = random_tensors()
-    content: dict[str, Any] = {
-        "module": nested(tensors, "module."),
-        "model": {"iteration": 3, "model": tensors, "optimizer": {"state": {}}},
-        "model_module": {"model": nested(tensors, "module.")},
-        "state_dict": {
-            "state_dict": nested(tensors, "network."),
-            "hyper_parameters": {"train_avg_length": 6624, "cnet": "basicencoder"},
-            "pytorch-lightning_version": "2.0.0",
-        },
-        "double": {k: x.double() if x.is_floating_point() else x for k, x in tensors.items()},
-    }[layout]
-    # ptlflow's file says itself what the authors' say by their names
-    name = "any.ckpt" if layout == "state_dict" else "MemFlowNet_spring.pth"
-    torch.save(content, tmp_path / name)
-    frames = clip(2)
-    wanted = flows(spec(weights).estimator(), frames)
-    np.testing.assert_array_equal(flows(spec(tmp_path / name).estimator(), frames), wanted)
-
-
-@needs_ptlflow
-@pytest.mark.parametrize(
-    ("name", "mean_keys"),
-    [
-        ("MemFlowNet_things.pth", 6750),
-        ("MemFlowNet_sintel.pth", 6624),
-        ("MemFlowNet_kitti.pth", 6480),
-        ("memflow-spring-7ee1b984.ckpt", 6624),
-    ],
-)
-def test_attention_is_scaled_by_what_the_named_weights_were_trained_on(
-    tmp_path: Path, name: str, mean_keys: int
-) -> None:
-    torch.save(random_tensors(), tmp_path / name)
-    network = load_network(tmp_path / name)
-    assert network.train_avg_length == mean_keys
-    assert network.memory.train_avg_length == mean_keys
-
-
-@needs_ptlflow
-def test_the_scale_of_the_attention_changes_the_flow(weights: Path, tmp_path: Path) -> None:
-    path = tmp_path / "any.ckpt"
-    made = {"state_dict": nested(random_tensors(), "network.")}
-    torch.save(made | {"hyper_parameters": {"train_avg_length": 300}}, path)
-    one, other = (flows(spec(p).estimator(), clip(2))[0] for p in (weights, path))
-    assert not np.array_equal(one, other)
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(ArchiveError) as caught:
-        spec(path).estimator()
-    assert str(path) in str(caught.value)
-    return str(caught.value)
-
-
-@needs_ptlflow
-def test_a_name_that_hides_the_training_is_refused(tmp_path: Path) -> None:
-    for name in ("mine.pth", "MemFlowNet_things_kitti.pth"):
-        torch.save(random_tensors(), tmp_path / name)
-        assert "Keep the published name" in refusal(tmp_path / name)
-
-
-@needs_ptlflow
-def test_other_tensors_are_named(tmp_path: Path) -> None:
-    tensors, path = random_tensors(), tmp_path / "MemFlowNet_things.pth"
-    del tensors["fnet.conv1.bias"], tensors["fnet.conv2.bias"]
-    tensors["cnet.svt.extra"] = torch.zeros(1)
-    tensors["att.to_qk.weight"] = torch.zeros(7)
-    tensors["fnet.conv2.weight"] = tensors["fnet.conv2.weight"] * torch.nan
-    torch.save(tensors, path)
-    said = refusal(path)
-    assert "2 missing, first fnet.conv1.bias" in said
-    assert "1 unexpected, first cnet.svt.extra" in said
-    assert "1 of another shape, first att.to_qk.weight (7,) for (256, 128, 1, 1)" in said
-    assert "1 not finite, first fnet.conv2.weight" in said
-
-
-@needs_ptlflow
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ({}, "something else than named tensors"),
-        ({"encoder.weight": torch.zeros(2)}, "1 unexpected, first encoder.weight"),
-        ({"model": {"a": 3}}, "something else than named tensors"),
-        ({3: torch.zeros(2)}, "something else than named tensors"),
-        ([torch.zeros(2)], "something else than named tensors"),
-        (torch.zeros(2), "something else than named tensors"),
-    ],
-)
-def test_a_foreign_file_is_refused(tmp_path: Path, content: object, said: str) -> None:
-    path = tmp_path / "MemFlowNet_things.pth"
-    torch.save(content, path)
-    assert said in refusal(path)
-
-
-def test_a_damaged_or_missing_file_is_refused(weights: Path, tmp_path: Path) -> None:
-    path = tmp_path / "MemFlowNet_sintel.pth"
-    assert "no such weights" in refusal(path)
-    whole = weights.read_bytes()
-    for damaged in (b"", b"not a file of torch", whole[: len(whole) // 2]):
-        path.write_bytes(damaged)
-        assert "cannot be read" in refusal(path)
-    pinned = spec(weights)
-    path.write_bytes(whole[:-1] + b"!")
-    other = pinned.model_copy(
-        update={"weights": pinned.weights.model_copy(update={"path": str(path)})}
-    )
-    with pytest.raises(ArchiveError, match=r"not the file whose hash is in params\.yaml"):
-        other.estimator()
-
-
-def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
-    path, mark = tmp_path / "MemFlowNet_things.pth", tmp_path / "went-off"
-    for content in (Bomb(mark), {"state_dict": {}, "hyper_parameters": Bomb(mark)}):
-        torch.save(content, path)
-        assert "cannot be read" in refusal(path)
-        assert not mark.exists()
-    torch.load(path, weights_only=False)
-    assert mark.exists()  # it is a real one
-
-
-@needs_ptlflow
-def test_flow_that_is_no_number_is_an_error(tmp_path: Path) -> None:
-    tensors, path = random_tensors(), tmp_path / "MemFlowNet_things.pth"
-    tensors["update_block.flow_head.ffn2.2.bias"] = torch.full((2,), 3e38)
-    torch.save(tensors, path)
-    with pytest.raises(ArchiveError, match="the flow of pair 0 is not finite"):
-        flows(spec(path).estimator(), clip(2))
-
-
-def test_without_ptlflow_the_error_says_what_to_install(
-    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / weights.name  # another path: the network of `weights` may be there already
-    copy.write_bytes(weights.read_bytes())
-    for name in [name for name in sys.modules if name.split(".")[0] == "ptlflow"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "ptlflow", None)
-    with pytest.raises(MissingExtra, match=r"pip install --no-deps ptlflow==0\.4\.2"):
-        spec(copy).estimator()
-
-
-def test_what_the_error_names_is_what_the_extra_names() -> None:
-    import tomllib
-
-    project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
-    assert set(INSTALL.split()[3:]) == set(project["optional-dependencies"]["memflow"])
-
-
-@needs_ptlflow
-def test_ptlflow_is_silent_and_leaves_the_logs_as_they_were(
-    weights: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ptlflow.models.memflow.memflow import MemFlow as PtlflowMemFlow
-
-    clear = PtlflowMemFlow.clear_memory
-
-    def noisy(network: Any) -> None:  # as other networks of ptlflow are on import
-        logging.getLogger("dinov2").warning("xFormers not available")
-        clear(network)
-
-    monkeypatch.setattr(PtlflowMemFlow, "clear_memory", noisy)
-    monkeypatch.setattr(logging.getLogger("dinov2"), "handlers", [logging.StreamHandler()])
-    load_network(weights)
-    assert capfd.readouterr() == ("", "")
-    logging.getLogger("dinov2").warning("heard again")
-    assert "heard again" in capfd.readouterr().err

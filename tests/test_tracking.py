@@ -30,6 +30,7 @@ from benchmark.tracking.run import track
 from benchmark.tracking.sync import sync
 from benchmark.tracking.ui import ui_links
 from conftest import REPO
+from tracked import place
 
 pytestmark = pytest.mark.slow
 
@@ -47,27 +48,9 @@ with track(root, experiment="mmgesture/train", name="endless", params={}, tags={
 SHORT = ENDLESS.replace("    time.sleep(60)\n", "")
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store: making its tables takes seconds, copying it does not."""
-    root = tmp_path_factory.mktemp("tables")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DVC_ROOT", raising=False)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.open_store(root)
-    return root / "mlruns" / "mlflow.db"
-
-
 @pytest.fixture
 def root(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    project = tmp_path / "project"
-    (project / "mlruns").mkdir(parents=True)
-    (project / "params.yaml").write_text("seed: 1\n")
-    shutil.copy(tables, project / "mlruns" / "mlflow.db")
-    monkeypatch.chdir(project)
-    return project
+    return place(tmp_path / "project", tables, monkeypatch)
 
 
 def start(root: Path, name: str = "train@joint", **changes: object):
