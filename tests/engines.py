@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from servers import free_port, free_ports
+from servers import free_port, free_ports, leashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,10 +75,7 @@ def _running(
 ) -> Iterator[None]:
     with ExitStack() as stack:
         for command in commands:
-            process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env=os.environ | (more or {}),
-            )  # fmt: skip
+            process = leashed(command, os.environ | (more or {}))
             stack.callback(process.wait)
             stack.callback(process.send_signal, stop)
         yield

@@ -131,20 +131,25 @@ def sync() -> None:
     help="Port of the MLflow server.",
 )  # fmt: skip
 def ui(port: int) -> None:
-    """Sync, then serve MLflow on 127.0.0.1.
+    """Sync, then serve MLflow on 127.0.0.1 until Ctrl-C.
+
+    To see the UI of another machine, first run there 'mgbench ui', and here
+    'ssh -N -L 5000:127.0.0.1:5000 HOST'.
 
     Example: mgbench ui --port 5001
     """
     from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
-    from benchmark.tracking.ui import serve, ui_links
+    from benchmark.tracking.ui import listen, serve, ui_links
 
     with mistakes_shown():
         root = find_root()
+        listener = listen(port)
         sync_runs(root, lock=root / "dvc.lock")
         for what, link in ui_links(root, port).items():
             click.echo(f"{what}: {link}")
-        serve(root, port)
+        click.echo("Ctrl-C ends it")
+        serve(root, listener)
 
 
 @main.command()
