@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,24 @@ EVENTS = {
                                    (2, "nod", "START"), (3.5, "nod", "STOP"))
     ),
 }  # fmt: skip
+
+
+def test_the_time_between_gestures_becomes_clips_of_a_class_of_its_own(root: Path) -> None:
+    (root / "semicolons.csv").write_text(EVENTS["semicolons.csv"], "utf-8")
+    rows = imported(root, "talks/semicolons.csv", "--split-by", "subject", "--rest", "nothing")
+    anna = [row for row in rows if row["video"] == "anna.mp4"]
+    spans = sorted((int(row["start_frame"]), int(row["end_frame"]), row["label"]) for row in anna)
+    # Gestures last 1.25 s in the median: 0.5 s before the first are too short, and after the last.
+    assert spans == [(5, 15, "wave"), (20, 35, "nod")]
+    table = "video,label,start,end,subject\n"
+    table += "".join(f"{name}.mp4,wave,1.0,1.5,{name}\n" for name in PEOPLE)
+    (root / "short.csv").write_text(table, "utf-8")
+    words = ("talks/short.csv", "--split-by", "subject", "--rest", "nothing", "--replace")
+    rows = [row for row in imported(root, *words) if row["video"] == "anna.mp4"]
+    assert {row["split"] for row in rows} == {rows[0]["split"]}
+    found = sorted((int(row["start_frame"]), int(row["end_frame"]), row["label"]) for row in rows)
+    rest = [(start, end, "nothing") for start, end in pairwise((15, 20, 25, 30, 35, 40))]
+    assert found == [(0, 5, "nothing"), (5, 10, "nothing"), (10, 15, "wave"), *rest]
 
 
 @pytest.mark.parametrize("name", [*EVENTS, "book.xlsx", "talks.eaf"])

@@ -193,17 +193,19 @@ def test_all_files_are_written_and_the_video_is_whole(
 def test_folders_stand_for_their_videos_and_each_gets_its_own_results(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("b.MP4", "in/a.mkv", "in/notes.txt", "empty/readme.md", "other/a.mp4"):
+    files = ("b.MP4", "in/a.mkv", "in/ben/a.mkv", "in/notes.txt", "empty/readme.md", "other/a.mp4")
+    for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = videos_in([tmp_path / "in", tmp_path / "b.MP4", tmp_path / "in/a.mkv"])
-    assert found == [tmp_path / "in/a.mkv", tmp_path / "b.MP4"]
+    assert [*found] == [tmp_path / "in/a.mkv", tmp_path / "in/ben/a.mkv", tmp_path / "b.MP4"]
     assert "in: 1 files are no videos by their ending" in capsys.readouterr().err
     out = folders_of(found, tmp_path / "out")
-    assert [*out.values()] == [tmp_path / "out/a", tmp_path / "out/b"]
-    assert folders_of(found[:1], tmp_path / "out") == {found[0]: tmp_path / "out"}
+    assert [*out.values()] == [tmp_path / f"out/{name}" for name in ("a", "ben/a", "b")]
+    alone = videos_in([tmp_path / "b.MP4"])
+    assert folders_of(alone, tmp_path / "out") == {tmp_path / "b.MP4": tmp_path / "out"}
     with pytest.raises(ParamsError, match="have one name"):
-        folders_of([*found, tmp_path / "other/a.mp4"], tmp_path / "out")
+        folders_of(videos_in([tmp_path / "in", tmp_path / "other/a.mp4"]), tmp_path / "out")
     with pytest.raises(ParamsError, match="no videos in this folder"):
         videos_in([tmp_path / "empty"])
 

@@ -14,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.inference.any_video import Recognized
-from benchmark.inference.segments import segments, stretches, to_csv, to_eaf, to_srt
+from benchmark.inference.segments import (
+    Segment,
+    segments,
+    stretches,
+    to_counts,
+    to_csv,
+    to_eaf,
+    to_srt,
+)
 from benchmark.modalities.one_file import Span
 
 CLASSES = ("nod", "wave", "a & b <c>")
@@ -78,3 +86,15 @@ def test_every_form_holds_the_same_segments() -> None:
         for one in root.iter("ALIGNABLE_ANNOTATION")
     ]
     assert shown == [(0, 2500, "a & b <c>"), (2500, 3_600_500, "nod")]
+
+
+def test_gestures_of_a_person_are_counted_over_all_their_videos() -> None:
+    nod, wave = Segment(0, 2, "nod", 0.9), Segment(2, 3.5, "wave", 0.9)
+    seen = [("anna", 10.0, [nod, wave, nod]), ("ben", 30.0, []), ("anna", 50.0, [nod])]
+    rows = list(csv.DictReader(io.StringIO(to_counts(seen, ("wave", "nod")))))
+    assert [tuple(row.values()) for row in rows] == [
+        ("anna", "wave", "1", "1.500", "1.000", "60.000"),
+        ("anna", "nod", "3", "6.000", "3.000", "60.000"),
+        ("ben", "wave", "0", "0.000", "0.000", "30.000"),
+        ("ben", "nod", "0", "0.000", "0.000", "30.000"),
+    ]

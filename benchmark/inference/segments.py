@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from benchmark.inference.any_video import Recognized
 
 COLUMNS = ("video", "start_s", "end_s", "class", "p")
+COUNTED = ("person", "class", "times", "seconds", "per_minute", "watched_s")
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
 
@@ -84,6 +86,30 @@ def to_csv(found: Iterable[tuple[str, Segment]]) -> str:
         for video, one in found
     ]
     return csv_text(COLUMNS, rows)
+
+
+def to_counts(seen: Iterable[tuple[str, float, Sequence[Segment]]], classes: Sequence[str]) -> str:
+    """Count the gestures of each person in all videos of theirs, as a table; zeros are told too.
+
+    Args:
+        seen: Person, seconds looked at, and segments of each video.
+        classes: All that might have been seen, in the order of the table.
+    """
+    watched: defaultdict[str, float] = defaultdict(float)
+    times: Counter[tuple[str, str]] = Counter()
+    seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for person, length, found in seen:
+        watched[person] += length
+        for one in found:
+            times[person, one.label] += 1
+            seconds[person, one.label] += one.end_s - one.start_s
+    rows = []
+    for person, length in watched.items():
+        for label in classes:
+            count, lasted = times[person, label], seconds[person, label]
+            per_minute = f"{60 * count / length:.3f}"
+            rows.append([person, label, count, f"{lasted:.3f}", per_minute, f"{length:.3f}"])
+    return csv_text(COUNTED, rows)
 
 
 def to_srt(found: Sequence[Segment]) -> str:

@@ -7,20 +7,22 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmark.core.files import write_text
+from benchmark.core.files import csv_text, write_text
 from benchmark.core.video import write_video
 from benchmark.synthetic.film_clip import VideoFilm
 from benchmark.synthetic.plan import plan
 from benchmark.synthetic.spec import GesturesSpec
 
 _FPS, _CRF, _GOP = 12, 20, 12
+_COLUMNS = ("video", "person", "start_s", "end_s", "gesture")
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--gestures", default=8, show_default=True, help="Gestures of the person.")
 @click.option("--seed", default=40, show_default=True, help="Another seed, another person.")
-def demo(out: Path, gestures: int, seed: int) -> None:
+@click.option("--name", default="talk", show_default=True, help="Of the person and the files.")
+def demo(out: Path, gestures: int, seed: int, name: str) -> None:
     """Write talk.mp4, the detected points talk.npy, and talk.csv: what is done when."""
     # A person of the test split: the networks of the zoo have met no body like theirs.
     spec = GesturesSpec(
@@ -30,13 +32,16 @@ def demo(out: Path, gestures: int, seed: int) -> None:
     video = next(video for video in plan(spec) if video.split == "test")
     film = VideoFilm(spec, video)
     out.mkdir(parents=True, exist_ok=True)
-    write_video(out / "talk.mp4", film.frames(), _FPS, crf=_CRF, gop=_GOP)
-    np.save(out / "talk.npy", film.detections().astype(np.float32))
+    write_video(out / f"{name}.mp4", film.frames(), _FPS, crf=_CRF, gop=_GOP)
+    np.save(out / f"{name}.npy", film.detections().astype(np.float32))
     rows = [
-        f"{p.start / _FPS:.2f},{(p.end + 1) / _FPS:.2f},{p.gesture.name.lower().replace('_', ' ')}"
+        (
+            f"{name}.mp4", name, f"{p.start / _FPS:.2f}", f"{(p.end + 1) / _FPS:.2f}",
+            p.gesture.name.lower().replace("_", " "),
+        )
         for p in video.performances
-    ]
-    write_text(out / "talk.csv", "\n".join(["start_s,end_s,gesture", *rows]) + "\n")
+    ]  # fmt: skip
+    write_text(out / f"{name}.csv", csv_text(_COLUMNS, rows))
     click.echo(f"wrote {out}: {len(rows)} gestures in {video.num_frames / _FPS:.0f} s")
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("annotations", metavar="[ANNOTATIONS]...", type=existing, nargs=-1)
 @click.option("--tier", "tiers", multiple=True, help="Tier of an .eaf file; may be repeated.")
+@click.option("--rest", help="Make clips of this class of the time between annotations.")
 @click.option(
     "--split-by", type=click.Choice(["subject", "video"]),
     help="Draw train, val and test so that no person, or no video, is in two of them.",
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Of the draw.")
 @click.option("--replace", is_flag=True, help="Replace a clips.csv that is there.")
 def import_(
-    folder: Path, annotations: tuple[Path, ...], tiers: tuple[str, ...], split_by: GroupBy | None,
-    shares: str, seed: int, replace: bool,
+    folder: Path, annotations: tuple[Path, ...], tiers: tuple[str, ...], rest: str | None,
+    split_by: GroupBy | None, shares: str, seed: int, replace: bool,
 ) -> None:  # fmt: skip
     """Write clips.csv and classes.txt of the videos in FOLDER, from what you have annotated.
 
@@ -46,7 +47,7 @@ def import_(
 
     \b
     Examples:
-      mgbench edition import talks talks/events.csv --split-by subject
+      mgbench edition import talks talks/events.csv --split-by subject --rest nothing
       mgbench edition import talks talks/anna.eaf talks/ben.eaf --tier gestures --split-by video
     """  # noqa: D301 - click reads the sign that keeps lines apart
     from benchmark.archives.annotations.elan import read_elan
@@ -57,14 +58,14 @@ def import_(
     with mistakes_shown():
         if (folder / CLIPS).exists() and not replace:
             raise ParamsError(folder / CLIPS, "is there already", do="Say --replace to replace it")
-        videos = videos_in([folder])
+        videos = list(videos_in([folder]))
         found = [] if annotations else read_class_folders(folder, videos)
         for path in annotations:
             is_elan = path.suffix.lower() == ".eaf"
             found += read_elan(path, tiers) if is_elan else read_table(path)
         rows = make_rows(
-            folder, videos, found, split_by=split_by, shares=_shares(shares), seed=seed
-        )
+            folder, videos, found, rest=rest, split_by=split_by, shares=_shares(shares), seed=seed
+        )  # fmt: skip
         write_rows(folder, rows)
         _echo_rows(rows)
     click.echo(f"wrote {folder / CLIPS}; next: 'mgbench edition new NAME --from {folder}'")

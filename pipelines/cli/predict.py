@@ -59,7 +59,7 @@ def predict(
 ) -> None:  # fmt: skip
     """Say which gestures each VIDEO shows: the whole, a part, or window by window.
 
-    A folder stands for all videos in it. Examples:
+    A folder stands for all videos in it, a folder in that for a person. Examples:
 
     \b
       mgbench predict talk.mp4 --window 2 --out seen
@@ -79,14 +79,13 @@ def predict(
         if not system.with_points and (skeleton or pose):
             raise ParamsError("--skeleton, --pose", f"no member of '{system.name}' uses a skeleton")
         system = _usable(system, with_points=bool(skeleton or pose))
-        found: dict[Path, list[Segment]] = {}
+        seen: dict[Path, tuple[float, list[Segment]]] = {}
         for number, (video, place) in enumerate(places.items(), start=1):
             if len(places) > 1:
                 click.echo(f"{video} ({number} of {len(places)})")
-            found[video] = _one(system, video, part, points, place, threshold)
+            seen[video] = _one(system, video, part, points, place, threshold)
         if out is not None and len(places) > 1:
-            _write_segments(out / "segments.csv", found)
-            click.echo(f"wrote {out / 'segments.csv'}: {sum(map(len, found.values()))} segments")
+            _write_tables(out, files, seen, system.edition.classes)
 
 
 def _system(name: str | None) -> System:
@@ -132,8 +131,10 @@ def _one(
     system: System, video: Path, part: Part,
     points: Callable[[Path, VideoInfo], NDArray[np.float32] | None], out: Path | None,
     threshold: float,
-) -> list[Segment]:  # fmt: skip
-    """Recognize one video, print what it shows, and write its files; return its segments.
+) -> tuple[float, list[Segment]]:  # fmt: skip
+    """Recognize one video, print what it shows, and write its files.
+
+    Return the seconds that were looked at, and the segments.
 
     Args:
         system: With members that fit what is known of the video.
@@ -159,14 +160,24 @@ def _one(
             calibrated=_is_calibrated(system), threshold=threshold,
         )  # fmt: skip
         click.echo(f"wrote {out}: {', '.join(files)}")
-    return found
+    return windows[-1].end_s - windows[0].start_s, found
 
 
-def _write_segments(path: Path, found: Mapping[Path, list[Segment]]) -> None:
+def _write_tables(
+    out: Path, names: Mapping[Path, Path], seen: Mapping[Path, tuple[float, list[Segment]]],
+    classes: Sequence[str],
+) -> None:  # fmt: skip
+    """Write the segments of all videos, and how often each person does what."""
     from benchmark.core.files import write_text
-    from benchmark.inference.segments import to_csv
+    from benchmark.inference.segments import to_counts, to_csv
 
-    write_text(path, to_csv((str(video), one) for video, each in found.items() for one in each))
+    rows = [(str(video), one) for video, (_, found) in seen.items() for one in found]
+    write_text(out / "segments.csv", to_csv(rows))
+    counted = [(names[video].parts[0], *each) for video, each in seen.items()]
+    write_text(out / "gestures.csv", to_counts(counted, classes))
+    persons = len({person for person, *_ in counted})
+    click.echo(f"wrote {out / 'segments.csv'}: {len(rows)} segments")
+    click.echo(f"wrote {out / 'gestures.csv'}: how often each of {persons} persons does what")
 
 
 def _echo_loss(whole: System, reduced: System) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -10,8 +11,7 @@ import click
 from benchmark.core.errors import ArchiveError, ParamsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,16 +26,18 @@ ENDINGS = (
 """Endings of the files of a folder that are videos; a file that is named itself may have any."""
 
 
-def videos_in(given: Sequence[Path]) -> list[Path]:
-    """List the given videos, and the videos of the given folders, each once.
+def videos_in(given: Sequence[Path]) -> dict[Path, Path]:
+    """List the given videos, and the videos of the given folders, each once -> its name.
+
+    The name is without ending; of a video of a folder, it is the path below that folder.
 
     Raises:
         ParamsError: A folder holds no video.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for path in given:
         if not path.is_dir():
-            found[path] = None
+            found.setdefault(path, Path(path.stem))
             continue
         files = sorted(file for file in path.rglob("*") if file.is_file())
         videos = [file for file in files if file.suffix.lower() in ENDINGS]
@@ -44,23 +46,24 @@ def videos_in(given: Sequence[Path]) -> list[Path]:
             raise ParamsError(path, "no videos in this folder", expected=wanted)
         if others := len(files) - len(videos):
             click.echo(f"{path}: {others} files are no videos by their ending", err=True)
-        found |= dict.fromkeys(videos)
-    return list(found)
+        for video in videos:
+            found.setdefault(video, video.relative_to(path).with_suffix(""))
+    return found
 
 
-def folders_of(videos: Sequence[Path], out: Path | None) -> dict[Path, Path | None]:
-    """Give each video its folder of results: `out` itself to one alone.
+def folders_of(videos: Mapping[Path, Path], out: Path | None) -> dict[Path, Path | None]:
+    """Give each video its folder of results, by its name: `out` itself to one alone.
 
     Raises:
         ParamsError: Two videos of one name would share a folder.
     """
     if out is None or len(videos) == 1:
         return dict.fromkeys(videos, out)
-    taken: dict[str, Path] = {}
-    for video in videos:
-        if (other := taken.setdefault(video.stem, video)) is not video:
+    taken: dict[Path, Path] = {}
+    for video, name in videos.items():
+        if (other := taken.setdefault(name, video)) is not video:
             raise ParamsError("VIDEO", f"{other} and {video} have one name", do="Rename one")
-    return {video: out / video.stem for video in videos}
+    return {video: out / name for video, name in videos.items()}
 
 
 class Part(NamedTuple):

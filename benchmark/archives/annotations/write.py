@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
 
 from benchmark.archives.annotations.annotation import Annotation
 from benchmark.archives.annotations.splits import SPLIT_NAMES, Shares, grouped_splits
@@ -14,7 +17,7 @@ from benchmark.core.files import csv_text, write_text
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from benchmark.core.video import Timeline
@@ -60,7 +63,7 @@ def read_class_folders(root: Path, videos: Iterable[Path]) -> list[Annotation]:
 
 def make_rows(
     root: Path, videos: Sequence[Path], annotations: Sequence[Annotation],
-    *, split_by: GroupBy | None, shares: Shares, seed: int,
+    *, rest: str | None, split_by: GroupBy | None, shares: Shares, seed: int,
 ) -> list[Row]:  # fmt: skip
     """Find video and frames of each annotation, and its split.
 
@@ -68,6 +71,7 @@ def make_rows(
         root: The folder of the videos, to which paths are relative.
         videos: All videos in it.
         annotations: What was written down.
+        rest: Class of what lies between the annotations of a video; None leaves it out.
         split_by: What stays together in one split, where the annotations name none.
         shares: About how much each split gets.
         seed: Of the draw of splits.
@@ -92,6 +96,11 @@ def make_rows(
         with faults.collected():
             spans.append(_frames(one, clock[video]))
     faults.raise_any(root)
+    if rest is not None:
+        between = list(_between(annotations, found, spans, clock, rest))
+        annotations = [*annotations, *(one for one, _, _ in between)]
+        found += [video for _, video, _ in between]
+        spans += [span for _, _, span in between]
     names = [video.relative_to(root).as_posix() for video in found]
     splits = _splits(annotations, names, split_by, shares, seed)
     ids = _ids(names)
@@ -152,6 +161,39 @@ def _frames(one: Annotation, times: Timeline) -> tuple[int, int]:
             expected=f"within 0 to {count}, {float(times.edges[-1]):.2f} s",
         )  # fmt: skip
     return start, end
+
+
+def _between(
+    annotations: Sequence[Annotation], videos: Sequence[Path], spans: Sequence[tuple[int, int]],
+    clock: Mapping[Path, Timeline], rest: str,
+) -> Iterator[tuple[Annotation, Path, tuple[int, int]]]:  # fmt: skip
+    """Yield clips of the time between annotations, about as long as these are.
+
+    A network knows no other answers than its classes: one that has never seen rest calls it a
+    gesture. What is shorter than half an annotation is left out.
+
+    Args:
+        annotations: What was written down.
+        videos: Video of each.
+        spans: First frame of each, and the frame after its last one.
+        clock: Times of the frames of each video.
+        rest: The class.
+    """
+    edges = {video: times.edges for video, times in clock.items()}
+    usual = float(np.median([
+        edges[video][end] - edges[video][start]
+        for video, (start, end) in zip(videos, spans, strict=True)
+    ]))  # fmt: skip
+    for video, times in edges.items():
+        own = [k for k, other in enumerate(videos) if other == video]
+        taken = sorted(spans[k] for k in own)
+        free_from = 0
+        for start, end in [*taken, (len(times) - 1, len(times) - 1)]:
+            if (count := round(float(times[start] - times[free_from]) / usual)) > 0:
+                cuts = np.linspace(free_from, start, count + 1).round().astype(int).tolist()
+                for span in pairwise(cuts):
+                    yield annotations[own[0]]._replace(label=rest), video, span
+            free_from = max(free_from, end)
 
 
 def _splits(
