@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.archives.union import archive_module
-from benchmark.core.errors import ParamsError
+from benchmark.core.errors import FaultList, ParamsError
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.doctor import page_of
 from benchmark.tracking.provenance import stage_code
@@ -36,9 +36,10 @@ def _check_archives(params: Params) -> None:
     """Make sure that the archives are there: DVC would name a missing one by an error number.
 
     Raises:
-        ParamsError: One is missing that no stage generates.
+        ManyFaults: Each one that is missing and that no stage generates.
     """
     made = {*params.synthetic, *params.synthetic_ma52}
+    faults = FaultList()
     for name in params.editions:
         folder = Path("data/raw", name)
         if name in made or folder.exists():
@@ -46,10 +47,11 @@ def _check_archives(params: Params) -> None:
         users = [key for key, run in params.experiments.items() if run.edition == name]
         others = [key for key in params.experiments if key not in users]
         drop = f", or drop what needs it: 'mgbench experiment remove {' '.join(users)}'"
-        raise ParamsError(
-            folder, f"the archive of edition '{name}' is not there",
-            do=f"Put or link it there ({page_of(name)}){drop if others else ''}",
-        )  # fmt: skip
+        do = f"Put or link it there ({page_of(name)}){drop if users and others else ''}"
+        faults.errors.append(
+            ParamsError(folder, f"the archive of edition '{name}' is not there", do=do)
+        )
+    faults.raise_any("data/raw", do="'mgbench doctor' says what else is missing")
 
 
 if __name__ == "__main__":

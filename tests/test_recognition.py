@@ -31,7 +31,10 @@ from benchmark.modalities.depth.tiny_spec import TinyBackend
 from benchmark.modalities.one_file import Span
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
+from benchmark.params.params import read_params
+from benchmark.presets.edit import keep_experiments, read_document, write_document
 from conftest import REPO
+from pipelines.cli.predict import _trained
 from pipelines.cli.video_inputs import Part, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:
@@ -262,3 +265,21 @@ def test_errors_of_the_hidden_archive_name_the_video_alone(video: Path, tmp_path
     assert str(caught.value) == f"{video}: frame 3 is damaged"
     with pytest.raises(ArchiveError, match=f"^{video}: frame 3 is damaged$"), named(video, work):
         raise hidden
+
+
+def test_the_network_of_a_project_with_one_alone_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _trained() is None
+    shutil.copy(REPO / "params.yaml", tmp_path)
+    (tmp_path / "models/joint").mkdir(parents=True)
+    assert _trained() is None, "which of ten, nobody has said"
+    document = read_document(tmp_path / "params.yaml")
+    keep_experiments(document, read_params(tmp_path / "params.yaml"), ("joint",))
+    write_document(document, tmp_path / "params.yaml")
+    assert _trained() == "joint"
+    weights = tmp_path / "predictions/fusions/convex/weights.json"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert _trained() == "convex"

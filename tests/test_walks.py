@@ -1,8 +1,11 @@
-"""Two of three people walk through what they need; test_own_clips is the third, with own videos."""
+"""Three people walk through what they need: with scores, with iMiGUE, with own videos."""
 
 from __future__ import annotations
 
+import csv
 import pickle
+import re
+import shlex
 import shutil
 import subprocess
 import zipfile
@@ -16,6 +19,8 @@ from benchmark.contracts.clips import Clips, write_clips
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import read_params
 from conftest import REPO, a_clip, mgbench
+from test_own_clips import briefly
+from tiny_project import command, project
 
 IMIGUE = read_edition("imigue")
 
@@ -106,3 +111,28 @@ def test_a_student_gets_from_the_paper_to_what_the_own_card_and_archives_allow(
     said(student, "preset", "use", "default")
     assert path.read_bytes() == (REPO / "params.yaml").read_bytes()
     assert "no results yet" in said(student, "results")
+
+
+@pytest.mark.slow
+def test_a_psychologist_gets_from_three_videos_to_a_table_of_gestures(tmp_path: Path) -> None:
+    """Every command of docs/three-videos.md, in its order; trainings are shortened."""
+    page = (REPO / "docs/three-videos.md").read_text("utf-8")
+    lines = "".join(re.findall(r"```bash\n(.*?)```", page, re.S)).splitlines()
+    assert lines[-1].startswith("mgbench predict visits")
+    swins = [f"swin_{name}" for name in ("rgb", "rgb_star", "taylor", "flow", "depth")]
+    root = project(tmp_path / "project", kept=tuple(swins))
+    for line in lines:
+        command(root, *shlex.split(line))
+        if line.startswith("mgbench experiment remove"):
+            briefly(root)
+    with (root / "talks/clips.csv").open(newline="") as file:
+        clips = list(csv.DictReader(file))
+    assert {clip["split"]: clip["subject"] for clip in clips}.keys() == {"train", "val", "test"}
+    gestures = {clip["label"] for clip in clips}
+    assert {"nothing", "rub hands"} <= gestures
+    with (root / "seen/gestures.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["person"], row["class"]) for row in rows} == {
+        (person, gesture) for person in ("dora", "emil") for gesture in gestures
+    }
+    assert (root / "seen/dora/monday/annotated.mp4").is_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.core.errors import FormatError
+from benchmark.core.errors import FaultList, FormatError
 from benchmark.core.text_files import once_each, read_rows, whole_number
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def read_labels(path: Path, num_classes: int) -> dict[str, int]:
 
     Raises:
         ArchiveError: It is missing, not UTF-8, or no csv; or a label is no class.
-        FormatError: A row is no clip and its label, or a clip comes twice.
+        ManyFaults: Every row whose label is no class.
+        FormatError: The columns are not clips and labels, or a clip comes twice.
     """
     table = read_table(path)
     ids, told = table.ids, table.labels
@@ -105,14 +106,21 @@ def read_labels(path: Path, num_classes: int) -> dict[str, int]:
     if ids is None or told is None or rest:
         found = ",".join(table.columns or table.cells[0])[:60]
         raise FormatError(path, "not clips and their labels", expected="clip_id,label", found=found)
-    labels = {}
+    labels, faults = {}, FaultList()
     for where, clip, cell in zip(table.where, ids, told, strict=True):
-        # pandas writes 7.0 where another row of the column was empty once.
-        labels[clip] = label = whole_number(where, "the label", cell.removesuffix(".0"))
-        if not 0 <= label < num_classes:
-            expected = f"a label from 0 to {num_classes - 1}"
-            raise FormatError(where, "no class", expected=expected, found=str(label))
+        with faults.collected():
+            labels[clip] = _class(where, cell, num_classes)
+    faults.raise_any(path)
     return labels
+
+
+def _class(where: str, cell: str, num_classes: int) -> int:
+    # pandas writes 7.0 where another row of the column was empty once.
+    label = whole_number(where, "the label", cell.removesuffix(".0"))
+    if not 0 <= label < num_classes:
+        expected = f"a label from 0 to {num_classes - 1}"
+        raise FormatError(where, "no class", expected=expected, found=str(label))
+    return label
 
 
 def _once(where: Sequence[str], ids: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -42,7 +42,8 @@ def demo(out: Path, gestures: int, seed: int, name: str) -> None:
         for p in video.performances
     ]  # fmt: skip
     write_text(out / f"{name}.csv", csv_text(_COLUMNS, rows))
-    click.echo(f"wrote {out}: {len(rows)} gestures in {video.num_frames / _FPS:.0f} s")
+    told = f"{len(rows)} gestures in {video.num_frames / _FPS:.0f} s"
+    click.echo(f"wrote {out}/{name}.mp4, .npy and .csv: {told}")
 
 
 if __name__ == "__main__":

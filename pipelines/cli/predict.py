@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("videos", metavar="VIDEO...", type=existing, nargs=-1, required=True)
 @click.option(
     "--with", "name", help="Fusion or experiment of this project, or zoo: the networks that ship."
-    "  [default: convex where it is trained, else zoo]",
+    "  [default: convex, or the only experiment, where it is trained; else zoo]",
 )  # fmt: skip
 @click.option(
     "--out", type=path, help="Folder for JSON, CSV, subtitles, ELAN, timeline and annotated video."
@@ -93,8 +93,7 @@ def _system(name: str | None) -> System:
     from benchmark.tracking.store import find_root
 
     if name is None:
-        weights = "predictions/fusions/convex/weights.json"
-        name = "convex" if PARAMS.is_file() and (find_root() / weights).is_file() else ZOO_NAME
+        name = _trained() or ZOO_NAME
     elif name != ZOO_NAME:
         # Before seconds of imports: a wrong name is told at once.
         from benchmark.params.checks import check_system
@@ -103,6 +102,20 @@ def _system(name: str | None) -> System:
     from benchmark.inference.any_video import open_system, open_zoo
 
     return open_zoo() if name == ZOO_NAME else open_system(name)
+
+
+def _trained() -> str | None:
+    """Name the fusion `convex`, or the only network, of this project; None if it has neither."""
+    from benchmark.tracking.store import find_root
+
+    if not PARAMS.is_file():
+        return None
+    root = find_root()
+    if (root / "predictions/fusions/convex/weights.json").is_file():
+        return "convex"
+    experiments = read_params(root / PARAMS).experiments
+    trained = [key for key in experiments if (root / "models" / key).is_dir()]
+    return trained[0] if len(experiments) == len(trained) == 1 else None
 
 
 def _usable(whole: System, *, with_points: bool) -> System:

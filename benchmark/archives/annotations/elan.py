@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from benchmark.archives.annotations.annotation import Annotation
-from benchmark.core.errors import ArchiveError
+from benchmark.core.errors import ArchiveError, FaultList
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,6 +20,7 @@ def read_elan(path: Path, tiers: Collection[str] = ()) -> list[Annotation]:
     The video is the file's media; a tier's participant is the subject.
 
     Raises:
+        ManyFaults: Every annotation without a time or a word.
         ArchiveError: The file is no annotation document, names no video, or has several tiers and
             none is chosen.
     """
@@ -38,17 +39,20 @@ def read_elan(path: Path, tiers: Collection[str] = ()) -> list[Annotation]:
     times = {
         slot.get("TIME_SLOT_ID", ""): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")
     }
-    found: list[Annotation] = []
+    faults, found = FaultList(), list[Annotation]()
     for tier in _chosen(path, root, tiers):
         for one in tier.iter("ALIGNABLE_ANNOTATION"):
             where = f"{path}, annotation {one.get('ANNOTATION_ID')}"
             ends = [times.get(one.get(f"TIME_SLOT_REF{k}", "")) for k in (1, 2)]
             label = (one.findtext("ANNOTATION_VALUE") or "").strip()
             if None in ends or not label:
-                raise ArchiveError(where, "no times" if None in ends else "no word in it")
+                wrong = "no times" if None in ends else "no word in it"
+                faults.errors.append(ArchiveError(where, wrong))
+                continue
             start, end = (int(str(value)) / 1000 for value in ends)
             subject = tier.get("PARTICIPANT") or None
             found.append(Annotation(where, video, label, start, end, subject=subject))
+    faults.raise_any(path)
     return found
 
 

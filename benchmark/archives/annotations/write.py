@@ -45,19 +45,20 @@ def read_class_folders(root: Path, videos: Iterable[Path]) -> list[Annotation]:
     """Take the class of each video from its folder: `wave/a.mp4`, or `train/wave/a.mp4`.
 
     Raises:
-        ArchiveError: A video lies in no folder of a class.
+        ManyFaults: Every video that lies in no folder of a class.
     """
-    found = []
+    faults, found = FaultList(), list[Annotation]()
     for video in videos:
         *folders, name = video.relative_to(root).parts
         split = folders.pop(0) if len(folders) > 1 and folders[0].lower() in SPLIT_NAMES else None
         if len(folders) != 1:
-            raise ArchiveError(
-                video, "lies in no folder of a class",
-                expected=f"{root}/CLASS/{name} or {root}/train/CLASS/{name}, or a table",
-            )  # fmt: skip
+            expected = f"{root}/CLASS/{name} or {root}/train/CLASS/{name}, or a table"
+            wrong = ArchiveError(video, "lies in no folder of a class", expected=expected)
+            faults.errors.append(wrong)
+            continue
         path = video.relative_to(root).as_posix()
         found.append(Annotation(str(video), path, folders[0], split=split))
+    faults.raise_any(root)
     return found
 
 
