@@ -167,7 +167,11 @@ def test_the_site_builds_without_a_warning_and_has_every_page(tmp_path: Path) ->
     for file in (REPO / "docs").glob("*.md"):
         folder = site if file.stem == "index" else site / file.stem
         assert (folder / "index.html").is_file(), file
+    shown = (site / "notebook/index.html").read_text("utf-8")
+    assert "data:image/png" in shown
+    assert "nested" in shown
     home = (site / "index.html").read_text("utf-8")
+    assert 'href="notebook/"' in home
     assert "fonts.googleapis" not in home, "needs no network to be read"
 
 
