@@ -17,7 +17,14 @@ from benchmark.core.errors import FormatError
 from benchmark.tracking import store as tracking
 from benchmark.tracking.records import Table, new_record, read_records
 from benchmark.tracking.run import track
-from benchmark.tracking.sync import RESTORING, SyncReport, log_records, show_and_record, sync
+from benchmark.tracking.sync import (
+    MODEL_BYTES,
+    RESTORING,
+    SyncReport,
+    log_records,
+    show_and_record,
+    sync,
+)
 from benchmark.tracking.ui import ui_links
 from conftest import REPO
 
@@ -227,13 +234,23 @@ def test_the_hashes_of_dvc_are_noted_where_they_belong_to_the_record(root: Path)
     assert tags() == {"dvc.out.models/joint": "0123.dir", "dvc.out.runs/train-joint.json": md5}
 
 
-def test_a_model_is_shown_once_by_its_place_and_hash_in_dvc(root: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "copied"),
+    [(9, ["experiment.json", "weights.safetensors"]), (MODEL_BYTES, ["experiment.json"])],
+)
+def test_a_model_is_shown_once_with_its_scores_its_place_in_dvc_and_if_small_its_folder(
+    root: Path, size: int, copied: list[str]
+) -> None:
     md5 = hashlib.md5((root / "runs/train-joint.json").read_bytes()).hexdigest()
     (root / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  train@joint:\n    cmd: x\n    outs:\n"
         "    - path: models/joint\n      md5: 0123.dir\n"
         f"    - path: runs/train-joint.json\n      md5: {md5}\n"
     )
+    folder = root / "models/joint"
+    folder.mkdir(parents=True)
+    (folder / "experiment.json").write_text("{}")
+    (folder / "weights.safetensors").write_bytes(bytes(size))
     for _ in range(2):
         sync(root, lock=root / "dvc.lock")
     store = tracking.open_store(root)
@@ -244,6 +261,14 @@ def test_a_model_is_shown_once_by_its_place_and_hash_in_dvc(root: Path) -> None:
     )  # fmt: skip
     assert model.tags["dvc.path"] == "models/joint"
     assert model.tags["dvc.md5"] == "0123.dir"
+    assert "`dvc pull models/joint`" in model.tags["mlflow.note.content"]
+    files = store.client.list_logged_model_artifacts(model.model_id)
+    assert [file.path for file in files] == copied
+    (model,) = store.client.search_logged_models([run.info.experiment_id])
+    assert {metric.key: metric.value for metric in model.metrics} == {
+        "top1": run.data.metrics["top1"]
+    }
+    assert len(store.client.get_metric_history(run.info.run_id, "top1")) == 1, "the run has it once"
 
 
 def test_a_run_deleted_in_the_ui_takes_no_hashes_and_no_model(root: Path) -> None:

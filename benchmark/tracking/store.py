@@ -239,7 +239,6 @@ def experiment_id(store: Store, name: str) -> str:
     experiment = store.client.get_experiment_by_name(name)
     if experiment is None:
         with locked(store.home, "init"):
-            # Another process may have created it between the first look and the lock.
             experiment = store.client.get_experiment_by_name(name)
             if experiment is None:
                 location = None if store.home is None else f"{escaped(store.home)}/artifacts/{name}"
@@ -301,8 +300,7 @@ def _log_edition(store: Store, run_id: str, edition: str) -> None:
     from mlflow.entities import Dataset, DatasetInput
 
     name, _, version = edition.partition("/")
-    source = json.dumps({"path": f"data/{name}"})
-    dataset = Dataset(name, f"version {version}", "dvc", source)
+    dataset = Dataset(name, f"version {version}", "dvc", json.dumps({"path": f"data/{name}"}))
     store.client.log_inputs(run_id, [DatasetInput(dataset)])
 
 
@@ -313,6 +311,7 @@ def write(
     points: Sequence[Point] = (),
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
+    model: str | None = None,
 ) -> None:
     """Add metrics, parameters and tags to a run.
 
@@ -322,13 +321,14 @@ def write(
         points: Values of metrics, any number of them.
         params: Parameters; MLflow refuses to change one that the run has.
         tags: Tags; they replace those of the same name.
+        model: MLflow's id of the logged model that the metrics are of, too.
     """
     from mlflow.entities import Metric, Param, RunTag
 
     # All in one call: each call is a transaction on disk (4 ms). MLflow splits long batches.
     store.client.log_batch(
         run_id,
-        metrics=[Metric(item.key, item.value, item.timestamp_ms, item.step) for item in points],
+        metrics=[Metric(p.key, p.value, p.timestamp_ms, p.step, model) for p in points],
         params=[Param(*item) for item in (params or {}).items()],
         tags=[RunTag(*item) for item in (tags or {}).items()],
     )

@@ -19,6 +19,7 @@ from benchmark.tracking.database import locked
 from benchmark.tracking.records import read_records, write_records
 from benchmark.tracking.run import Window, close_stale
 from benchmark.tracking.store import (
+    NOTE,
     attach,
     attach_table,
     create,
@@ -47,6 +48,9 @@ LINKED = "dvc.model"
 SYNC_SECONDS = 600
 """How long a sync waits for another one, which may be filling an empty store."""
 WAIT_SECONDS = 2.0
+MODEL_BYTES = 16 * 2**20
+"""Largest folder of a model that is copied to the store as a whole."""
+MODEL_SCORES = ("top1", "top5", "macro_f1", "mean_acc")
 MODEL_PARAMS = ("edition", "modality.kind", "backbone.kind", "init_from", "recipe.name")
 """Parameters of the run that the UI shows beside its model."""
 
@@ -103,7 +107,7 @@ def sync(root: Path, *, lock: Path) -> SyncReport:
                 deleted += not run.active
                 if run.active:
                     _tag(store, run, outputs)
-                    _link_models(store, run, record, outputs)
+                    _link_models(store, root, run, record, outputs)
     present = sum(len(records) for records in files.values()) - created
     return SyncReport(created, present, closed, deleted)
 
@@ -237,12 +241,15 @@ def _tag(store: Store, run: ShownRun, tags: Mapping[str, str]) -> None:
 
 
 def _link_models(
-    store: Store, run: ShownRun, record: RunRecord, outputs: Mapping[str, str]
+    store: Store, root: Path, run: ShownRun, record: RunRecord, outputs: Mapping[str, str]
 ) -> None:
-    """Show the models of a run under Models, by name and hash: DVC keeps the weights.
+    """Show the models of a run under Models: its scores, and its folder, which DVC keeps as well.
+
+    Of a large model, only what describes it is copied. Neither JSON nor safetensors can run code.
 
     Args:
         store: Where to show them.
+        root: The repository, which holds their folders.
         run: The run that trained them.
         record: Its record.
         outputs: Tags of `_hashes`.
@@ -255,12 +262,28 @@ def _link_models(
             experiment_id(store, record.experiment),
             name=path.removeprefix(MODELS),
             source_run_id=run.run_id,
-            tags={"dvc.path": path, "dvc.md5": md5, "get": f"dvc pull {path}"},
+            tags={NOTE: _about(record, path), "dvc.path": path, "dvc.md5": md5},
             params={key: record.params[key] for key in MODEL_PARAMS if key in record.params},
             model_type="recognizer",
         )
+        files = sorted(file for file in (root / path).glob("*") if file.is_file())
+        small = sum(file.stat().st_size for file in files) <= MODEL_BYTES
+        for file in files:
+            if small or file.suffix == ".json":
+                store.client.log_model_artifact(model.model_id, str(file))
+        points = [point for point in record.metrics if point.key in MODEL_SCORES]
+        write(store, run.run_id, points=points, model=model.model_id)
         store.client.finalize_logged_model(model.model_id, "READY")
         write(store, run.run_id, tags={LINKED: md5})
+
+
+def _about(record: RunRecord, path: str) -> str:
+    """Describe a model in Markdown: what it is, and how to get and use it."""
+    told = record.tags.get(NOTE, "")
+    return (
+        f"{told}\n\nScores are of the validation split. Get its folder with `dvc pull {path}`;"
+        f" `mgbench predict VIDEO --with {path.removeprefix(MODELS)}` uses it."
+    )
 
 
 def _hashes(root: Path, lock: Path) -> Iterator[tuple[Path, dict[str, str]]]:
