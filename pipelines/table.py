@@ -13,7 +13,7 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
 from benchmark.results.entries import read_entries
 from benchmark.results.ground_truth import ground_truths
-from benchmark.results.leaderboards import board_of, leaderboard_page
+from benchmark.results.leaderboards import boards_section
 from benchmark.results.runs import table_records
 from benchmark.results.subsets import read_subsets
 from benchmark.results.table import Resampling, score_rows
@@ -48,9 +48,7 @@ def main(
     for truth in truths:
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
     subsets = read_subsets(params.table.subsets, probabilities / "experiments", truths)
-    own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
-    board = board_of(edition.name)
-    boards = leaderboard_page(board, {**own, **params.table.leaderboard}) if board else []
+    boards = boards_section(edition.name, rows, params.table.leaderboard)
     files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)
     root = find_root()
     show_and_record(root, record, table_records(root, rows, edition, files))

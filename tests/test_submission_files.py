@@ -33,18 +33,20 @@ def test_submission_of_mimic_equals_the_golden_file(tmp_path: Path) -> None:
     assert (folder / "prediction.csv").read_bytes() == golden
 
 
+MAC2025 = [
+    "vid,action_pred_1,action_pred_2,action_pred_3,action_pred_4,action_pred_5,"
+    "body_pred_1,body_pred_2,body_pred_3,body_pred_4,body_pred_5",
+    "0201_3.mp4,7,8,9,10,11,1,1,1,1,2",
+    "0201_11.mp4,30,31,32,33,34,3,3,4,4,4",
+]
 LINES = {
     "miga2023": ["0201_3,7", "0201_11,30"],
     "miga2024": ["Id,Target", "0201_3,7", "0201_11,30"],
     "miga2025": ["Id,Target", "0201_3,7", "0201_11,30"],
     "miga2026": ["Id,Target", "0201_3,7", "0201_11,30"],
     "mac2024": ["id,pred_label_1,pred_label_2", "0201_3.mp4,1,7", "0201_11.mp4,3,30"],
-    "mac2025": [
-        "vid,action_pred_1,action_pred_2,action_pred_3,action_pred_4,action_pred_5,"
-        "body_pred_1,body_pred_2,body_pred_3,body_pred_4,body_pred_5",
-        "0201_3.mp4,7,8,9,10,11,1,1,1,1,2",
-        "0201_11.mp4,30,31,32,33,34,3,3,4,4,4",
-    ],
+    "mac2025": MAC2025,
+    "mac2026": MAC2025,
 }
 """Labels 7 and 30; of MA-52's classes 5 to 10 are head, 11 to 23 upper limb, 24 to 31 lower."""
 

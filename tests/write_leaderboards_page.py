@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.results.leaderboards import board_of, leaderboard_page
+from benchmark.results.leaderboards import leaderboard_page, published
 
 PAGE = Path(__file__).parents[1] / "docs/submissions.md"
 HEAD = "## Published leaderboards\n"
@@ -13,10 +13,10 @@ START = "<!-- written by tests/write_leaderboards_page.py -->\n"
 
 def page() -> str:
     """Return the whole page with its last part replaced."""
-    board = board_of("imigue")
-    assert board is not None
     written = PAGE.read_text("utf-8").partition(START)[0]
-    return written + START + "\n".join(leaderboard_page(board, {})) + "\n"
+    boards = published().boards
+    parts = ["\n".join([f"### {board.name}", *leaderboard_page(board, {})]) for board in boards]
+    return written + START + "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

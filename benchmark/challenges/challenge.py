@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import inside
-from benchmark.core.schema import Positive, Strict, read_yaml
+from benchmark.core.schema import Line, Positive, Strict, read_yaml
 from benchmark.editions.edition import Edition, edition_names, listed_ids, read_edition
 
 FOLDER = Path(__file__).parent
@@ -113,6 +113,8 @@ class Challenge(Strict):
     """Where we read the form."""
     assumed: str | None
     """Assumptions that nobody has confirmed; null where we saw the form."""
+    ranking: Line
+    """Score that ranks the teams, and what decides between equal ones."""
     place: Place
     ids: Ids
     form: Form
@@ -159,6 +161,7 @@ def _plain(edition: Edition) -> Challenge:
         edition=edition.name,
         source=edition.source,
         assumed=None,
+        ranking="top-1",
         place=ByHand(kind="by_hand", page="none known"),
         ids=EditionIds(kind="edition"),
         form=Form(

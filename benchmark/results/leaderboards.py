@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from scipy.stats import binomtest
 
 from benchmark.core.schema import Positive, Strict, read_yaml
 from benchmark.evaluation.bootstrap import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from benchmark.results.table import ResultRow
 
 FILE = Path(__file__).with_name("leaderboards.yaml")
+Source: TypeAlias = Annotated[str, StringConstraints(min_length=8)]
+"""Paper, page or repository where the fact was read."""
 
 
 class LeaderboardEntry(Strict):
@@ -25,42 +29,67 @@ class LeaderboardEntry(Strict):
     """Null where the source does not tell it."""
     team: str | None
     """Null where nobody named it."""
-    top1: Annotated[float, Field(ge=0, le=100)]
-    """Per cent, as printed."""
-    correct: Positive
-    """Correct clips: the number that gives `top1`, rounded or cut off."""
+    score: Annotated[float, Field(ge=0, le=100)] | None
+    """Per cent, as printed; null where no source tells it."""
+    correct: Positive | None
+    """Correct clips: the number that gives `score`, rounded or cut off; null for other metrics."""
     method: str | None
-    source: str
+    source: Source
 
 
 class Board(Strict):
-    """Results on the test clips of one edition."""
+    """Results of one track of a challenge."""
 
-    edition: str
+    name: str
+    edition: str | None
+    """Edition whose test clips or videos are scored; null where they are those of none."""
     title: str
-    clips: Positive
+    metric: Literal["top-1", "F1", "F1_mean"]
+    clips: Positive | None
+    """Test clips; null where the metric is no share of them."""
     entries: tuple[LeaderboardEntry, ...]
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Board:
         for entry in self.entries:
+            if (self.clips is None) != (entry.correct is None):
+                raise ValueError(f"{entry.source}: clips and correct go together")
+            if self.clips is None or entry.correct is None or entry.score is None:
+                continue
             # Some boards round, some cut off: less than one unit of the last printed digit.
-            digits = len(str(entry.top1).partition(".")[2])
-            if abs(100 * entry.correct / self.clips - entry.top1) >= 10**-digits:
-                raise ValueError(f"{entry.correct} of {self.clips} clips are not {entry.top1} %")
+            digits = len(str(entry.score).partition(".")[2])
+            if abs(100 * entry.correct / self.clips - entry.score) >= 10**-digits:
+                raise ValueError(f"{entry.correct} of {self.clips} clips are not {entry.score} %")
         return self
+
+
+class PublishedStream(Strict):
+    """The score of one network alone, published on iMiGUE's test clips."""
+
+    experiments: tuple[str, ...] = Field(min_length=1)
+    """Experiments of preset `paper` that see the same of a clip."""
+    network: str
+    top1: Annotated[float, Field(ge=0, le=100)]
+    """Per cent, as printed."""
+    source: Source
 
 
 class Boards(Strict):
     """The file `leaderboards.yaml`."""
 
     boards: tuple[Board, ...]
+    streams: tuple[PublishedStream, ...]
 
 
-def board_of(edition: str) -> Board | None:
-    """Find the published results on an edition's test clips; None where there are none."""
-    boards = read_yaml(FILE, Boards).boards
-    return next((board for board in boards if board.edition == edition), None)
+def published() -> Boards:
+    """Read all published results."""
+    return read_yaml(FILE, Boards)
+
+
+def board_of(edition: str, metric: str = "top-1") -> Board | None:
+    """Find the published results of a metric on an edition's test data; None for none."""
+    found = (board for board in published().boards if board.metric == metric)
+    return next((board for board in found if board.edition == edition), None)
 
 
 def wilson(correct: int, clips: int) -> Interval:
@@ -72,32 +101,88 @@ def wilson(correct: int, clips: int) -> Interval:
     return Interval(low=float(bounds.low), high=float(bounds.high))
 
 
+class _Shown(NamedTuple):
+    percent: float | None
+    correct: int | None
+    cells: tuple[str, ...]
+
+    def columns(self, clips: int | None) -> list[str]:
+        score = "not found" if self.percent is None else f"{self.percent:.3f}"
+        if clips is None or self.correct is None:
+            return [score, *self.cells]
+        bounds = wilson(self.correct, clips)
+        return [score, f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}", *self.cells]
+
+
 def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
     """Write lines of Markdown: published results and `own` ones, name -> fraction, best first."""
-    rows = [
-        (entry.correct, f"{entry.top1:.3f}",
-         f"{entry.year}" + (f", rank {entry.rank}" if entry.rank else ""),
-         entry.team or "not named", entry.method or "", entry.source)
-        for entry in board.entries
-    ]  # fmt: skip
-    rows += [
-        (round(share * board.clips), f"{100 * share:.3f}", "", f"**{name}**", "yours", "")
-        for name, share in own.items()
-    ]
-    lines = []
-    # By count: the printed shares have different numbers of digits.
-    for correct, top1, *cells in sorted(rows, key=lambda row: -row[0]):
-        bounds = wilson(correct, board.clips)
-        shown = f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}"
-        lines.append("| " + " | ".join([top1, shown, *cells]) + " |")
+    rows = []
+    for entry in board.entries:
+        year = f"{entry.year}" + (f", rank {entry.rank}" if entry.rank else "")
+        cells = (year, entry.team or "not named", entry.method or "", entry.source)
+        rows.append(_Shown(entry.score, entry.correct, cells))
+    for name, share in own.items():
+        correct = None if board.clips is None else round(share * board.clips)
+        rows.append(_Shown(100 * share, correct, ("", f"**{name}**", "yours", "")))
+    # By count where there is one: the printed shares have different numbers of digits.
+    rows.sort(key=lambda row: -(row.correct or row.percent or 0))
+    interval, line = (" 95 % interval |", ":-:|") if board.clips else ("", "")
     return [
-        f"{board.title}: {board.clips} clips.",
+        f"{board.title}" + (f": {board.clips} clips." if board.clips else "."),
         "",
-        "| top-1 % | 95 % interval | year | team | method | source |",
-        "|--:|:-:|---|---|---|---|",
-        *lines,
-        "",
-        "Intervals are Wilson's, from the number of right clips: too narrow, because clips of one"
-        " video are alike, and they say",
-        "nothing of two systems that answered the same clips.",
+        f"| {board.metric} % |{interval} year | team | method | source |",
+        f"|--:|{line}---|---|---|---|",
+        *("| " + " | ".join(row.columns(board.clips)) + " |" for row in rows),
+        *(NOTE if board.clips else []),
     ]
+
+
+def boards_section(
+    edition: str, rows: Sequence[ResultRow], leaderboard: Mapping[str, float]
+) -> list[str]:
+    """Write what is published on an edition's test clips beside one's own rows; nothing for none.
+
+    Args:
+        edition: Its name.
+        rows: Of the results table, of all splits.
+        leaderboard: One's own leaderboard results, name -> fraction.
+    """
+    board = board_of(edition)
+    if board is None:
+        return []
+    test = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
+    page = leaderboard_page(board, {**test, **leaderboard})
+    own: dict[str, tuple[float, str]] = {}
+    for row in sorted(rows, key=lambda row: row.split != "val"):  # test counts where it is known
+        own[row.source] = (100 * row.metrics.top1, {"val": "validation"}.get(row.split, row.split))
+    own |= {name: (100 * share, "leaderboard") for name, share in leaderboard.items()}
+    paper = {row.source: row.paper_top1 for row in rows if row.paper_top1 is not None}
+    streams = _streams(own, paper)
+    return [*page, "", "### Streams beside published ones", "", *streams] if streams else page
+
+
+def _streams(own: Mapping[str, tuple[float, str]], paper: Mapping[str, float]) -> list[str]:
+    """Compare one's streams, (per cent, where), with published ones; the farthest behind first."""
+    pairs = [(name, top1, "the paper's, by params.yaml", "") for name, top1 in paper.items()]
+    for stream in published().streams:
+        pairs += [(name, stream.top1, stream.network, stream.source) for name in stream.experiments]
+    found = sorted((own[pair[0]][0] - pair[1], *pair) for pair in pairs if pair[0] in own)
+    if not found:
+        return []
+    return [
+        "| stream | yours, top-1 % | on | published, on test | points | network | source |",
+        "|---|--:|---|--:|--:|---|---|",
+        *(
+            f"| {name} | {own[name][0]:.3f} | {own[name][1]} | {top1:.3f} | {points:+.3f}"
+            f" | {network} | {source} |"
+            for points, name, top1, network, source in found
+        ),
+    ]
+
+
+NOTE = [
+    "",
+    "Intervals are Wilson's, from the number of right clips: too narrow, because clips of one"
+    " video are alike, and they say",
+    "nothing of two systems that answered the same clips.",
+]

@@ -57,7 +57,8 @@ def list_() -> None:
                 challenge = read_challenge(name)
                 published_ids(challenge)
                 assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
-                click.echo(f"  {name:<12} {challenge.form.file:<15} {challenge.title}{assumed}")
+                line = f"  {name:<12} {challenge.form.file:<15} {challenge.title}"
+                click.echo(f"{line}; ranked by {challenge.ranking}{assumed}")
     with mistakes_shown():
         faults.raise_any("not listed")
 
