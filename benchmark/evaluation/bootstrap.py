@@ -16,7 +16,7 @@ from benchmark.core.errors import FormatError
 from benchmark.core.schema import Strict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -158,6 +158,24 @@ def f1_intervals(
         if low < high:
             found[k] = low, high
     return found
+
+
+def interval_of(
+    score: Callable[[NDArray[np.int64]], NDArray[np.float64]], videos: int, *, resamples: int,
+    seed: int,
+) -> Interval | None:  # fmt: skip
+    """Compute the 95 % interval of any score of videos; None if resampling tells nothing.
+
+    Args:
+        score: Computes it from how often each video counts, (resamples, videos) -> (resamples,).
+        videos: Number of videos.
+        resamples: Bootstrap samples.
+        seed: Of their draw.
+    """
+    if videos < 2:
+        return None
+    low, high = np.percentile(score(_drawn(videos, resamples, seed)), PERCENTILES)
+    return Interval(low=float(low), high=float(high)) if low < high else None
 
 
 def _numbered(videos: Sequence[str]) -> NDArray[np.int64]:

@@ -1,0 +1,215 @@
+"""Scores of online recognition: F1 by two rules of matching, and average precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from benchmark.core.errors import MismatchError
+from benchmark.core.schema import NotNegative, Share, Strict
+from benchmark.evaluation.bootstrap import Interval, interval_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.intervals import Intervals
+
+Rule: TypeAlias = Literal["reference", "strict"]
+OVERLAP = 0.3
+"""Intersection over union that a pair must exceed (MiGA)."""
+IOUS = tuple(round(0.1 * k, 1) for k in range(1, 10))
+"""Least overlaps of average precision, as in the detection track of MAC."""
+
+
+AT_ONCE = 2_000_000
+"""Numbers of a matrix of resamples and predictions: bounds the memory."""
+
+
+class OnlineScores(Strict):
+    """How well the intervals of one split were found."""
+
+    f1_reference: NotNegative
+    """F1 as MiGA's reference code counts. A prediction can be right twice: it may exceed 1."""
+    f1_strict: Share
+    precision: Share
+    """Share of the predictions that are right, by the strict rule."""
+    recall: Share
+    """Share of the labeled gestures that are found, by the strict rule."""
+    mean_ap: Share
+    """Average precision, mean over classes with a label and over overlaps of 0.1 to 0.9."""
+    f1_reference_interval: Interval | None
+    """95 %, by resampling videos; null where that tells nothing."""
+    f1_strict_interval: Interval | None
+    mean_ap_interval: Interval | None
+    predictions: int
+    gestures: int
+    videos: int
+
+
+def online_scores(truth: Intervals, found: Intervals, *, resamples: int, seed: int) -> OnlineScores:
+    """Score `found` against the labels `truth`; both list the same videos.
+
+    Args:
+        truth: From `labeled`.
+        found: A system's. No interval at all scores 0.
+        resamples: Bootstrap samples of videos.
+        seed: Of their draw.
+
+    Raises:
+        MismatchError: They are of other classes, or `found` has a video that `truth` lacks.
+    """
+    if found.classes != truth.classes:
+        raise MismatchError(f"intervals of {found.source}", "the classes are not the edition's")
+    found = found.on(truth.videos)
+    reference, strict = (match_counts(truth, found, rule) for rule in ("reference", "strict"))
+    curves = list(_curves(truth, found))
+
+    def draw(counts: NDArray[np.int64], rule: Rule) -> Interval | None:
+        def score(times: NDArray[np.int64]) -> NDArray[np.float64]:
+            return f1(times @ counts, rule)
+
+        return interval_of(score, len(truth.videos), resamples=resamples, seed=seed)
+
+    def mean_ap(times: NDArray[np.int64]) -> NDArray[np.float64]:
+        each = [curve.average_precision(times) for curve in curves]
+        known = np.array([curve.gestures @ times.T > 0 for curve in curves])
+        return np.where(known, each, 0).sum(0) / np.maximum(known.sum(0), 1)
+
+    everything = np.ones((1, len(truth.videos)), np.int64)
+    hits, predictions, gestures = strict.sum(0).tolist()
+    return OnlineScores(
+        f1_reference=float(f1(reference.sum(0), "reference")),
+        f1_strict=float(f1(strict.sum(0), "strict")),
+        precision=hits / max(predictions, 1),
+        recall=hits / max(gestures, 1),
+        mean_ap=float(mean_ap(everything)[0]) if curves else 0.0,
+        f1_reference_interval=draw(reference, "reference"),
+        f1_strict_interval=draw(strict, "strict"),
+        mean_ap_interval=interval_of(
+            mean_ap, len(truth.videos), resamples=resamples, seed=seed
+        ) if curves else None,
+        predictions=predictions, gestures=gestures, videos=len(truth.videos),
+    )  # fmt: skip
+
+
+def match_counts(truth: Intervals, found: Intervals, rule: Rule) -> NDArray[np.int64]:
+    """Count per video, int64 (V, 3): gestures that are found, predictions, gestures.
+
+    A pair has one video and one class, and an overlap above 0.3. `reference` measures it between
+    first and last frames, and takes every gesture that has a pair as found: the code means to use
+    up the prediction, but drops what `numpy.delete` returns. `strict` measures it in frames, and
+    forms as many pairs as possible, each of one prediction and one gesture.
+
+    Source: tester_SMG in THDutils.py of github.com/mikecheninoulu/SMG.
+    """
+    counts = np.zeros((len(truth.videos), 3), np.int64)
+    counts[:, 1] = np.bincount(found.video, minlength=len(counts))
+    counts[:, 2] = np.bincount(truth.video, minlength=len(counts))
+    last = 1.0 if rule == "reference" else 0.0  # half-open frames end one after the last
+    for video, rows, others in _groups(truth, found):
+        pairs = _overlaps(truth, rows, found, others, last) > OVERLAP
+        if rule == "reference":
+            counts[video, 0] += pairs.any(1).sum()
+        else:
+            counts[video, 0] += (maximum_bipartite_matching(csr_array(pairs)) >= 0).sum()
+    return counts
+
+
+def f1(counts: NDArray[np.int64], rule: Rule) -> NDArray[np.float64]:
+    """Compute F1 of counts (..., 3) as `match_counts` has them, pooled over videos; 0 of none."""
+    hits, predictions, gestures = np.moveaxis(counts.astype(np.float64), -1, 0)
+    if rule == "strict":
+        return 2 * hits / np.maximum(predictions + gestures, 1)
+    precision, recall = hits / np.maximum(predictions, 1), hits / np.maximum(gestures, 1)
+    return 2 * precision * recall / (precision + recall + 1e-7)  # the code's own small number
+
+
+def _groups(
+    truth: Intervals, found: Intervals
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield video, rows of `truth` and rows of `found` where both have a class."""
+    rows, others = (_by_video_and_class(each) for each in (truth, found))
+    for key in rows.keys() & others.keys():
+        yield key[0], rows[key], others[key]
+
+
+def _by_video_and_class(each: Intervals) -> dict[tuple[int, int], NDArray[np.int64]]:
+    keys = each.video * len(each.classes) + each.label
+    order = np.argsort(keys, kind="stable")
+    groups, starts = np.unique(keys[order], return_index=True)
+    parts = np.split(order, starts[1:])
+    return {divmod(int(key), len(each.classes)): part
+            for key, part in zip(groups, parts, strict=False)}  # fmt: skip
+
+
+def _overlaps(
+    truth: Intervals, rows: NDArray[np.int64], found: Intervals, others: NDArray[np.int64],
+    last: float = 0.0,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Compute intersection over union of each pair, (rows, others); ends are `last` earlier."""
+    start, end = truth.start[rows, None], truth.end[rows, None] - last
+    begins, ends = found.start[others], found.end[others] - last
+    both = np.minimum(end, ends) - np.maximum(start, begins)
+    # A hull, as in the reference: of intervals that overlap it is the union. One frame has none.
+    hull = np.maximum(end, ends) - np.minimum(start, begins)
+    return np.divide(both, hull, out=np.zeros_like(both), where=hull > 0)
+
+
+class _Curve:
+    """One class at one overlap: the predictions from the surest on, and which are right."""
+
+    def __init__(
+        self, video: NDArray[np.int64], right: NDArray[np.bool_], gestures: NDArray[np.int64]
+    ) -> None:
+        self.video, self.right, self.gestures = video, right, gestures
+
+    def average_precision(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Compute it for videos that count `times` (B, V); NaN without a gesture; (B,)."""
+        parts = np.array_split(times, -(-times.shape[0] * len(self.video) // AT_ONCE) or 1)
+        return np.concatenate([self._part(part) for part in parts])
+
+    def _part(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
+        weight, total = times[:, self.video], times @ self.gestures
+        hits = np.cumsum(weight * self.right, axis=1)
+        precision = hits / np.maximum(np.cumsum(weight, axis=1), 1)
+        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        area = (best * weight * self.right).sum(1)
+        return np.divide(area, total, out=np.full(len(times), np.nan), where=total > 0)
+
+
+def _curves(truth: Intervals, found: Intervals) -> Iterator[_Curve]:
+    """Yield the curve of each labeled class at each overlap."""
+    videos = len(truth.videos)
+    for label in np.unique(truth.label):
+        gestures = np.bincount(truth.video[truth.label == label], minlength=videos)
+        order = np.flatnonzero(found.label == label)
+        order = order[np.argsort(-found.score[order], kind="stable")]
+        for iou in IOUS:
+            yield _Curve(found.video[order], right_ones(truth, found, order, iou), gestures)
+
+
+def right_ones(
+    truth: Intervals, found: Intervals, order: NDArray[np.int64], least: float
+) -> NDArray[np.bool_]:
+    """Tell which rows `order` of `found` are right: surest first, each takes the closest gesture.
+
+    A gesture of the same video and class can be taken once, at an overlap of at least `least`.
+    Source: ActivityNet's evaluation, which OpenTAD has too (opentad/evaluations/mAP.py).
+    """
+    free, right = np.ones(len(truth), np.bool_), np.zeros(len(order), np.bool_)
+    groups = _by_video_and_class(truth)
+    for place, row in enumerate(order):
+        rows = groups.get((int(found.video[row]), int(found.label[row])))
+        if rows is None or not free[rows].any():
+            continue
+        rows = rows[free[rows]]
+        overlap = _overlaps(truth, rows, found, np.array([row]))[:, 0]
+        if overlap.max() >= least:
+            free[rows[overlap.argmax()]] = False
+            right[place] = True
+    return right
