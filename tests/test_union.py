@@ -36,7 +36,7 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ParamsError) as caught:
         open_archive(Path("raw"), edition)
     assert str(caught.value) == (
-        "edition mimic: dataset: unknown data set; expected one of imigue, ma52, folder; "
+        "edition mimic: dataset: unknown data set; expected one of imigue, ma52, smg, folder; "
         "found imigu"
     )
 

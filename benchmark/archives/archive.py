@@ -81,6 +81,16 @@ class Archive(ABC):
             raise ArchiveError(self.root, "the data set has no videos", do=do)
         return files
 
+    def num_frames(self, video: str) -> int:
+        """Return the number of frames of a whole video.
+
+        Raises:
+            ArchiveError: The file is missing or damaged.
+        """
+        from benchmark.archives.raw_files import probe_raw
+
+        return probe_raw(self.needed_video_files()[video], excluded=False).frames
+
     def keypoints(self) -> RawKeypoints | None:
         """Find the keypoints that the archive contains; None if it contains none.
 

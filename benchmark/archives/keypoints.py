@@ -107,6 +107,10 @@ class Sheets:
         with self.files[video].local() as path:
             return read_openpose(path)
 
+    def num_rows(self, video: str) -> int:
+        """Return the number of rows of a video's sheet."""
+        return len(self.read(video))
+
     def of_video(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:
         """Yield each clip of one video with its float32 (T, 137, 3): x px, y px, confidence.
 

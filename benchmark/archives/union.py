@@ -8,6 +8,7 @@ from benchmark.archives.archive import archive_class
 from benchmark.archives.folder import Folder
 from benchmark.archives.imigue import Imigue
 from benchmark.archives.ma52 import Ma52
+from benchmark.archives.smg import Smg
 from benchmark.editions.edition import read_edition
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from benchmark.archives.archive import Archive
     from benchmark.editions.edition import Edition
 
-AnyArchive: TypeAlias = Imigue | Ma52 | Folder
+AnyArchive: TypeAlias = Imigue | Ma52 | Smg | Folder
 """To add a data set, write its module and name its class here."""
 
 

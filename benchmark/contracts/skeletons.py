@@ -121,3 +121,25 @@ OPENPOSE36 = Layout(
     names=_NAMES,
 )
 """The 36 points and 36 limbs of MM-Gesture. Source: arXiv 2507.08344 and its repository."""
+
+_KINECT = (
+    "spine base", "spine middle", "neck", "head",
+    "left shoulder", "left elbow", "left wrist", "left hand",
+    "right shoulder", "right elbow", "right wrist", "right hand",
+    "left hip", "left knee", "left ankle", "left foot",
+    "right hip", "right knee", "right ankle", "right foot",
+    "spine shoulder", "left hand tip", "left thumb", "right hand tip", "right thumb",
+)  # fmt: skip
+KINECT25 = Layout(
+    name="kinect25",
+    points=tuple(range(25)),
+    edges=(
+        (0, 1), (1, 20), (20, 2), (2, 3),
+        (20, 4), (4, 5), (5, 6), (6, 7), (7, 21), (6, 22),
+        (20, 8), (8, 9), (9, 10), (10, 11), (11, 23), (10, 24),
+        (0, 12), (12, 13), (13, 14), (14, 15), (0, 16), (16, 17), (17, 18), (18, 19),
+    ),
+    swap=_swap(25, (*((k, k + 4) for k in (4, 5, 6, 7, 12, 13, 14, 15)), (21, 23), (22, 24))),
+    names=_KINECT,
+)  # fmt: skip
+"""The 25 joints of Kinect v2, in the order of SMG's files. Source: SMGaccessSample.py of SMG."""

@@ -54,8 +54,9 @@ def predict(
 
 
 def predict_with(
-    network: Trained, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe
-) -> Probabilities:
+    network: Trained, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe,
+    *, quick: bool = False,
+) -> Probabilities:  # fmt: skip
     """Compute what `predict` does, with a network that need not lie in a model folder.
 
     Args:
@@ -64,6 +65,7 @@ def predict_with(
         clips: The index.
         split: Whose clips to predict.
         recipe: Precision, threads, micro-batch size and loader processes.
+        quick: Whether the first view of a clip is enough.
 
     Raises:
         FormatError: The weights are of another network, or the prepared data cannot be read.
@@ -79,8 +81,8 @@ def predict_with(
     fabric = alone(recipe)
     fabric.setup_module(model)
     rows = clips.split(split)
-    dataset = TestClips(views, rows.ids, quick=False)
-    at_once = max(CLIPS_AT_ONCE, recipe.micro_batch_size // metadata.input.views)
+    dataset = TestClips(views, rows.ids, quick=quick)
+    at_once = max(CLIPS_AT_ONCE, recipe.micro_batch_size // (1 if quick else metadata.input.views))
     batches = test_loader(dataset, batch_size=at_once, workers=recipe.loader_workers)
     p = probabilities(fabric, model, batches, views_at_once=recipe.micro_batch_size)
     p = p.reshape(-1, len(metadata.classes))  # (0, 0) for a split without clips

@@ -76,14 +76,17 @@ def pack_keypoints(
 def _write_shard(
     shard: Shard, path: Path, *, of_video: OfVideo, kept: list[int]
 ) -> list[ManifestRow]:
-    parts, rows, offset = [], [], 0
-    for clips, faults in shards.collect_videos(shard):
-        with faults.collected():
-            for clip, found in of_video(clips):
-                parts.append(found[:, kept])
-                size = (clip.frames, clip.frames, clip.height, clip.width)
-                rows.append(ManifestRow(clip.clip_id, shard.name, offset, *size))
-                offset += clip.frames
-    with path.open("wb") as file:  # np.save would add an ending to the name
-        np.save(file, np.concatenate(parts))
+    rows, offset = [], 0
+    total = sum(clip.frames for clip in shard.clips)
+    # Clip after clip: the windows of a video of hours would not fit into memory together.
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (total, len(kept), 3)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for clips, faults in shards.collect_videos(shard):
+            with faults.collected():
+                for clip, found in of_video(clips):
+                    file.write(np.ascontiguousarray(found[:, kept], "<f4").data)
+                    size = (clip.frames, clip.frames, clip.height, clip.width)
+                    rows.append(ManifestRow(clip.clip_id, shard.name, offset, *size))
+                    offset += clip.frames
     return rows

@@ -7,14 +7,43 @@ from typing import TYPE_CHECKING
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.labels import Labels, index_labels, listed_labels
-from benchmark.contracts.test_labels import read_test_labels
+from benchmark.contracts.test_labels import read_answers, read_test_labels
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import edition_names, read_edition
 from benchmark.editions.splits import SPLITS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
+    from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
+
+
+def split_labels(
+    clips: Clips, split: Split, edition: Edition, csv: Path | None
+) -> NDArray[np.int64]:
+    """Find the class index of each clip of a split, int64 (N,), in the index's order.
+
+    Args:
+        clips: The whole index.
+        split: Whose labels.
+        edition: Of the index.
+        csv: Labels that the user gives; None to take those of the project in this folder.
+
+    Raises:
+        FormatError: Nothing here knows them.
+        MismatchError: The csv does not answer exactly the clips of the split.
+    """
+    part, file = clips.split(split), Path("data/test_labels", edition.name, "test_labels.csv")
+    if csv is None and split not in edition.withheld:
+        return part.labels()
+    if csv is None and not file.is_file():
+        wrong = f"edition {edition.name} withholds the labels of {split}"
+        raise FormatError("--labels", wrong, do="Give a csv with the columns clip_id and label")
+    return read_answers(csv or file, part, num_classes=len(edition.classes))
 
 
 def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:

@@ -14,6 +14,8 @@ from benchmark.core.files import csv_text, write_text
 from benchmark.editions.splits import Split
 from pipelines.cli.group import Group
 
+RESAMPLES = 2000
+
 
 def _parquet(_: click.Context, __: click.Parameter, value: Path) -> Path:
     if value.suffix != ".parquet":
@@ -95,3 +97,41 @@ def import_(
             rows = zip(clips, found.labels, strict=True)
             write_text(labels_out, csv_text(["clip_id", "label"], rows))
             click.echo(f"wrote {labels_out}")
+
+
+@scores.command()
+@click.argument("file", type=existing)
+@click.option("--edition", "name", required=True, help="Edition whose videos are scored.")
+@click.option(
+    "--split", type=click.Choice(get_args(Split)), default="val", show_default=True,
+    help="Split of the edition.",
+)  # fmt: skip
+@click.option("--labels", type=existing, help="CSV clip_id,label, where the edition lacks labels.")
+@click.option("--out", type=path, help="File of intervals to write (.parquet).")
+def online(file: Path, name: str, split: Split, labels: Path | None, out: Path | None) -> None:
+    """Score the gestures that FILE finds in whole videos: OpenTAD's JSON, or a folder of csv.
+
+    Example: mgbench scores online result_detection.json --edition imigue --split val
+
+    OpenTAD's segments are seconds. A folder holds NAME_prediction.csv per video, with class
+    numbers and frames as in the label files. The index of the edition has the labels.
+    """
+    from benchmark.contracts.clips import read_clips
+    from benchmark.contracts.intervals import labeled, write_intervals
+    from benchmark.editions.edition import read_edition
+    from benchmark.evaluation.online import online_scores
+    from benchmark.results.known_labels import split_labels
+    from benchmark.results.online import scores_lines
+    from benchmark.results.sequence_files import Sequences, read_found
+
+    with mistakes_shown():
+        edition = read_edition(name)
+        clips = read_clips(Path("data", name, "clips.parquet"), edition)
+        found = read_found(file, Sequences.of(edition, clips, split), file.stem)
+        part = clips.split(split)
+        truth = labeled(part, split_labels(clips, split, edition, labels), edition.classes)
+        for line in scores_lines(online_scores(truth, found, resamples=RESAMPLES, seed=0)):
+            click.echo(line)
+        if out is not None:
+            write_intervals(found, out)
+            click.echo(f"wrote {out}: {len(found)} intervals")

@@ -13,6 +13,7 @@ from submission.leaderboard.columns import Wanted, predicted_labels
 from submission.leaderboard.metadata import Ingredients, SubmissionMetadata, write_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from benchmark.challenges.challenge import Challenge
@@ -55,7 +56,7 @@ def write_submission(
     data = "".join(f"{line}\n" for line in lines).encode()
     with replacing_folder(folder) as work:
         (work / form.file).write_bytes(data)
-        _write_zip(work / form.zip, form.file, data)
+        write_zip(work / form.zip, {form.file: data})
         # The leaderboard sees the bytes on disk, so the check reads those.
         for name in (form.file, form.zip):
             check_submission(work / name, wanted.ids, form, edition)
@@ -74,11 +75,13 @@ def write_submission(
     return metadata
 
 
-def _write_zip(archive: Path, name: str, data: bytes) -> None:
+def write_zip(archive: Path, files: Mapping[str, bytes]) -> None:
+    """Write a zip of files, name -> content; equal contents give equal bytes."""
     # Stored, because deflate gives other bytes with another zlib.
-    member = zipfile.ZipInfo(name, ZIP_TIME)
-    # Unix and a plain file's mode: the platform's own values would change the bytes.
-    member.create_system = 3
-    member.external_attr = 0o100644 << 16
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-        file.writestr(member, data)
+        for name, data in files.items():
+            member = zipfile.ZipInfo(name, ZIP_TIME)
+            # Unix and a plain file's mode: the platform's own values would change the bytes.
+            member.create_system = 3
+            member.external_attr = 0o100644 << 16
+            file.writestr(member, data)

@@ -1,0 +1,124 @@
+"""Windows over the whole videos of an edition, scored by one trained network."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.archives.keypoints import Sheets
+from benchmark.archives.union import open_archive
+from benchmark.contracts.clips import Clip, Clips
+from benchmark.contracts.window_scores import WindowScores
+from benchmark.core.errors import ArchiveError
+from benchmark.core.video import Timeline
+from benchmark.editions.splits import SPLITS
+from benchmark.inference.any_video import sliding_windows, with_levels
+from benchmark.inference.predict import Trained, predict_with
+from benchmark.modalities.one_file import Span
+from benchmark.runtime.parallel import map_in_processes, usable_cores
+from benchmark.weights.model_folder import read_metadata, read_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from benchmark.archives.archive import Archive
+    from benchmark.editions.edition import Edition
+    from benchmark.params.recipes import Recipe
+
+log = logging.getLogger(__name__)
+
+PER_SHARD = 2000
+"""Windows of a shard, about: bounds the memory, and what an interruption costs."""
+
+
+def window_clips(
+    archive: Archive, clips: Clips, *, window: float, step: float, points: bool
+) -> Clips:
+    """Cut windows out of every video of an index: an index of windows, none of them labeled.
+
+    Args:
+        archive: The raw archive.
+        clips: The index; excluded clips give no windows.
+        window: Seconds.
+        step: Seconds from the start of a window to that of the next.
+        points: Whether each window needs keypoints: it then ends with the rows of its sheet.
+
+    Raises:
+        ArchiveError: The keypoints are those of clips, not of whole videos; a video is damaged.
+    """
+    source = archive.keypoints() if points else None
+    if source is not None and not isinstance(source, Sheets):
+        wrong = "the keypoints are cut at the clips: none lie between them"
+        raise ArchiveError(archive.root, wrong, do="Choose an experiment that reads videos")
+    videos = list({clip.video: clip for clip in clips}.values())
+    frames = [archive.num_frames(clip.video) for clip in videos]
+    if source is not None:
+        rows = map_in_processes(
+            source.num_rows, [clip.video for clip in videos], what="read sheets",
+            workers=usable_cores(),
+        )  # fmt: skip
+        for clip, count, seen in zip(videos, rows, frames, strict=True):
+            if count < seen:
+                log.warning("%s: windows end with its sheet, %d of %d", clip.video, count, seen)
+        frames = [min(pair) for pair in zip(rows, frames, strict=True)]
+    return Clips(clips.edition, tuple(_windows(videos, frames, window, step)))
+
+
+def _windows(
+    videos: Sequence[Clip], frames: Sequence[int], window: float, step: float
+) -> Iterator[Clip]:
+    for clip, count in zip(videos, frames, strict=True):
+        # Labels count frames, whatever their time stamps: so do windows.
+        times = Timeline(np.arange(count + 1) / clip.fps)
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", clip.video).lstrip(".-")[:80]
+        for span in sliding_windows(times, Span(0, count), window, step):
+            yield replace(
+                clip, clip_id=f"w_{stem}_{span.start}", label=None, start_frame=span.start,
+                end_frame=span.end,
+            )  # fmt: skip
+
+
+def score_windows(
+    model: Path, raw: Path, prepared: Path, windows: Clips, edition: Edition, recipe: Recipe,
+    work: Path,
+) -> Iterator[WindowScores]:  # fmt: skip
+    """Prepare all windows, as clips are, and yield the scores of each split that has any.
+
+    Args:
+        model: Folder of a trained network.
+        raw: The raw archive.
+        prepared: The data that it has learned from; it need not exist.
+        windows: From `window_clips`.
+        edition: Of the archive.
+        recipe: Precision, threads, micro-batch size and loader processes.
+        work: Folder for the prepared windows. A preparation that is stopped goes on there.
+
+    Raises:
+        FormatError: The model cannot be read.
+        ManyFaults: Every raw file that is damaged or too short.
+    """
+    metadata = read_metadata(model)
+    spec = with_levels(metadata.modality, prepared)
+    spec = spec.model_copy(update={"shards": max(1, len(windows) // PER_SHARD)})
+    spec.prepare(raw, edition, windows, work, workers=usable_cores())
+    network = Trained(metadata, read_weights(model))
+    for split in SPLITS:
+        part = windows.split(split)
+        if not len(part):
+            continue
+        # The first view alone: the neighbors of a window see the same gesture.
+        found = predict_with(network, work, windows, split, recipe, quick=True)
+        start, end = (
+            [getattr(clip, name) for clip in part] for name in ("start_frame", "end_frame")
+        )
+        yield WindowScores(
+            edition.name, split, found.source, found.classes, tuple(part.videos),
+            np.array(start, np.int64), np.array(end, np.int64), found.aligned(part.ids).p,
+        )  # fmt: skip
+    shutil.rmtree(work)
