@@ -14,6 +14,7 @@ from benchmark.editions.edition import read_edition
 from benchmark.results.entries import read_entries
 from benchmark.results.ground_truth import ground_truths
 from benchmark.results.leaderboards import boards_section
+from benchmark.results.online import online_records, online_rows, online_section
 from benchmark.results.runs import table_records
 from benchmark.results.subsets import read_subsets
 from benchmark.results.table import Resampling, score_rows
@@ -49,9 +50,13 @@ def main(
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
     subsets = read_subsets(params.table.subsets, probabilities / "experiments", truths)
     boards = boards_section(edition.name, rows, params.table.leaderboard)
-    files = write_table(Page(rows, edition, resampling, subsets, boards), out, page)
+    found = online_rows(params, probabilities, clips, truths, resampling)
+    online = online_section(found, edition)
+    files = write_table(Page(rows, edition, resampling, subsets, boards, online), out, page)
     root = find_root()
-    show_and_record(root, record, table_records(root, rows, edition, files))
+    records = table_records(root, rows, edition, files)
+    records += online_records(root, found, edition, records[0])
+    show_and_record(root, record, records)
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
 
 

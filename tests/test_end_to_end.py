@@ -20,6 +20,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmark.contracts.clips import read_clips
+from benchmark.contracts.intervals import read_intervals
+from benchmark.contracts.window_scores import read_window_scores
 from benchmark.editions.edition import read_edition
 from tiny_project import KEPT, ROWS, change, command, ran
 
@@ -41,7 +43,7 @@ ALL_RUNS = sorted(
     (name, "FINISHED")
     for name in (
         "data mimic", "modalities mimic", "table mimic",
-        "analysis mimic", "report mimic", "mimic final",
+        "analysis mimic", "report mimic", "mimic final", "online online_joint",
         *(f"train@{name}" for name in KEPT),
         *(f"{place:02} {name}" for place, name in enumerate(ROWS, 1)),
     )
@@ -70,6 +72,32 @@ def test_the_page_has_every_row_and_says_what_the_data_are(done: Path) -> None:
     for place, name in enumerate(ROWS, 1):
         assert page.count(f"| {place:02} | {name} |") == 2, name
     assert "never comparable with results on iMiGUE" in page
+
+
+def test_gestures_of_whole_videos_are_found_scored_and_written(done: Path) -> None:
+    clips = read_clips(done / "data/mimic/clips.parquet", read_edition("mimic"))
+    page = (done / "RESULTS.md").read_text("utf-8").partition("## Online recognition")[2]
+    assert "**Generated data**" in page
+    assert [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| on")] == [
+        ["| online_joint", "val"], ["| online_joint", "test"],
+    ]  # fmt: skip
+    for split in ("val", "test"):
+        windows = read_window_scores(done / f"predictions/windows/online_joint/{split}.parquet")
+        found = read_intervals(done / f"predictions/online/online_joint/{split}.parquet")
+        ends = {v: int(windows.end[rows].max()) for v, rows in windows.by_video()}
+        assert ends.keys() == {*found.videos} == {clip.video for clip in clips.split(split)}
+        assert all(clip.end_frame <= ends[clip.video] for clip in clips.split(split))
+        assert all(windows.start[rows][0] == 0 for _, rows in windows.by_video())
+        assert all(end <= ends[found.videos[v]] for v, end in zip(found.video, found.end, strict=True))  # fmt: skip
+    file = "predictions/online/online_joint/test.parquet"
+    command(done, "mgbench", "submit", "online", file, "--edition", "mimic", "--out", "o")
+    assert len([*(done / "o").glob("*_prediction.csv")]) == 2
+    told = command(
+        done, "mgbench", "scores", "online", "o", "--edition", "mimic", "--split", "test"
+    )
+    reference = next(line for line in page.splitlines() if line.startswith("| online_joint | test"))
+    share = float(reference.split(" | ")[2])
+    assert f"f1_reference {share:.2f}" in told.stdout, "frames are whole: rounding moves some ends"
 
 
 def test_mlflow_shows_every_run_once(done: Path) -> None:

@@ -61,7 +61,7 @@ def test_joints_are_the_pixels_of_the_color_picture_and_unseen_ones_are_zero(
     np.testing.assert_allclose(points[:, 5, :2], raw[2:10, 5 * 11 + 7 : 5 * 11 + 9], rtol=1e-6)
     assert points[:, :23, 2].min() == 1
     assert not points[:, 23:].any(), "zeros and infinities are no points"
-    assert archive.num_frames("Sample0001") == FRAMES
+    assert archive.num_frames(["Sample0001"]) == [FRAMES]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from benchmark.contracts.clips import check_clips
 from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from benchmark.archives.keypoints import RawKeypoints
@@ -81,15 +81,16 @@ class Archive(ABC):
             raise ArchiveError(self.root, "the data set has no videos", do=do)
         return files
 
-    def num_frames(self, video: str) -> int:
-        """Return the number of frames of a whole video.
+    def num_frames(self, videos: Sequence[str]) -> list[int]:
+        """Return the number of frames of whole videos.
 
         Raises:
-            ArchiveError: The file is missing or damaged.
+            ArchiveError: A file is missing or damaged.
         """
         from benchmark.archives.raw_files import probe_raw
 
-        return probe_raw(self.needed_video_files()[video], excluded=False).frames
+        files = self.needed_video_files()
+        return [probe_raw(files[video], excluded=False).frames for video in videos]
 
     def keypoints(self) -> RawKeypoints | None:
         """Find the keypoints that the archive contains; None if it contains none.

@@ -22,6 +22,7 @@ from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from collections.abc import Sequence as Videos
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,9 +74,10 @@ class Smg(Archive):
         files = {each.name: each.skeleton for each in sequences(self.root)}
         return Skeletons(files, KINECT25)
 
-    def num_frames(self, video: str) -> int:
-        """Return the number of frames that the sequence's own file tells."""
-        return next(_told(each) for each in sequences(self.root) if each.name == video)[0]
+    def num_frames(self, videos: Videos[str]) -> list[int]:
+        """Return the number of frames that the sequences' own files tell."""
+        told = {each.name: _told(each)[0] for each in sequences(self.root)}
+        return [told[video] for video in videos]
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,11 @@ def sequences(root: Path) -> list[Sequence]:
     for place, name in enumerate(tree.folders("")):
         with faults.collected():
             kinds = ("data", "finelabels", "skeleton")
-            files = [tree.file(f"{name}/{name}_{kind}.csv") for kind in kinds]
+            data, labels, skeleton = (tree.file(f"{name}/{name}_{kind}.csv") for kind in kinds)
             movie = root / name / f"{name}_color.mp4"
             split: Split = "train" if place < TRAINED else "val"
             movie_file = RawFile(movie) if movie.is_file() else None
-            found.append(Sequence(name, split, *files, movie_file))
+            found.append(Sequence(name, split, data, labels, skeleton, movie_file))
     with faults.collected():
         without = [each.name for each in found if each.movie is None]
         if 0 < len(without) < len(found):
@@ -148,7 +150,7 @@ def _index(sequence: Sequence, *, edition: Edition, excluded: frozenset[str]) ->
     from benchmark.core.video import VideoInfo
 
     frames, fps = _told(sequence)
-    info = VideoInfo(*PICTURE, fps, frames)
+    info = VideoInfo(PICTURE[0], PICTURE[1], float(fps), frames)
     if sequence.movie is not None:
         info = probe_raw(sequence.movie, excluded=sequence.name in excluded)
     clips = []

@@ -117,6 +117,11 @@ class Clips:
             self.edition, tuple(clip for clip in self.with_excluded if clip.split == split)
         )
 
+    def without(self, split: Split) -> Clips:
+        """Leave out the clips of one split."""
+        kept = (clip for clip in self.with_excluded if clip.split != split)
+        return Clips(self.edition, tuple(kept))
+
     def labels(self) -> NDArray[np.int64]:
         """Return the class index of each clip, int64 (N,).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,7 @@ COLUMNS = pa.schema(
 )
 FORMAT = TableFormat(
     "intervals/1", "a file of intervals", COLUMNS,
-    ("edition", "split", "source", "classes", "videos"),
+    ("edition", "split", "source", "classes", "videos", "least"),
 )  # fmt: skip
 
 
@@ -59,14 +59,22 @@ class Intervals:
     """Class index, (N,)."""
     score: NDArray[np.float64]
     """How sure the system is, (N,): any finite number, higher is surer; 1 for labels."""
+    least: tuple[float, ...] = ()
+    """Score of each class from which on a row counts as found; empty where every row does."""
 
     def __len__(self) -> int:
         return len(self.video)
 
-    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> dict[str, NDArray[np.generic]]:
-        """Return the columns of some rows, to `replace` them."""
+    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Intervals:
+        """Keep some rows, in the order of `chosen`."""
         names = ("video", "start", "end", "label", "score")
-        return {name: getattr(self, name)[chosen] for name in names}
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
+
+    def sure(self) -> Intervals:
+        """Keep the rows that count as found."""
+        if not self.least:
+            return self
+        return self.rows(self.score >= np.array(self.least)[self.label])
 
     def on(self, videos: Sequence[str]) -> Intervals:
         """Return the same rows with `videos` as the list of videos.
@@ -83,8 +91,7 @@ class Intervals:
             )
         number = np.array([place.get(name, -1) for name in self.videos], np.int64)
         moved = number[self.video] if len(self) else self.video
-        return Intervals(self.edition, self.split, self.source, self.classes, tuple(videos),
-                         moved, self.start, self.end, self.label, self.score)  # fmt: skip
+        return replace(self, videos=tuple(videos), video=moved)
 
 
 def labeled(clips: Clips, label: NDArray[np.int64], classes: Sequence[str]) -> Intervals:
@@ -141,6 +148,7 @@ def write_intervals(found: Intervals, path: Path) -> None:
     FORMAT.write(
         pa.table(columns, schema=COLUMNS), path, edition=found.edition, split=found.split,
         source=found.source, classes=json.dumps(found.classes), videos=json.dumps(found.videos),
+        least=json.dumps(found.least),
     )  # fmt: skip
 
 
@@ -162,7 +170,7 @@ def read_intervals(path: Path) -> Intervals:
     found = Intervals(
         told["edition"], told["split"], told["source"], tuple(json.loads(told["classes"])), videos,
         np.array([place[name] for name in names], np.int64), start, end, label.astype(np.int64),
-        score,
+        score, tuple(json.loads(told["least"])),
     )  # fmt: skip
     check_intervals(found, where=path)
     return found

@@ -56,7 +56,8 @@ def online_scores(truth: Intervals, found: Intervals, *, resamples: int, seed: i
 
     Args:
         truth: From `labeled`.
-        found: A system's. No interval at all scores 0.
+        found: A system's. Average precision ranks all rows, F1 takes those that count as found. No
+            interval at all scores 0.
         resamples: Bootstrap samples of videos.
         seed: Of their draw.
 
@@ -66,7 +67,8 @@ def online_scores(truth: Intervals, found: Intervals, *, resamples: int, seed: i
     if found.classes != truth.classes:
         raise MismatchError(f"intervals of {found.source}", "the classes are not the edition's")
     found = found.on(truth.videos)
-    reference, strict = (match_counts(truth, found, rule) for rule in ("reference", "strict"))
+    sure = found.sure()
+    reference, strict = (match_counts(truth, sure, rule) for rule in ("reference", "strict"))
     curves = list(_curves(truth, found))
 
     def draw(counts: NDArray[np.int64], rule: Rule) -> Interval | None:

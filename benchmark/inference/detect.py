@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
 from scipy.ndimage import gaussian_filter1d
 
 from benchmark.contracts.intervals import Intervals
-from benchmark.core.schema import AboveZero, NotNegative, Share, Strict, read_json
+from benchmark.core.schema import AboveZero, NotNegative, Strict, read_json
 from benchmark.evaluation.online import OVERLAP, right_ones
+from benchmark.params.online import Grouping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,20 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.window_scores import WindowScores
+    from benchmark.params.online import Online
 
 FEWEST = 5
 """Labeled gestures of validation that a class needs for a threshold of its own."""
-
-
-class Grouping(Strict):
-    """How scores of windows become candidates."""
-
-    smoothing: NotNegative
-    """Standard deviation of the Gaussian over neighboring windows, in windows; 0 for none."""
-    levels: tuple[Share, ...] = Field(min_length=1)
-    """A run of windows whose probability of a class reaches one of these is a candidate."""
-    soft_nms: AboveZero
-    """Width of the decay by overlap, sigma; smaller suppresses more."""
 
 
 class Detector(Strict):
@@ -47,9 +37,9 @@ class Detector(Strict):
     """Seconds from the start of a window to that of the next."""
     grouping: Grouping
     classes: tuple[str, ...]
-    thresholds: tuple[Annotated[float, Field(ge=0)], ...]
+    thresholds: tuple[NotNegative, ...]
     """Least score of each class, fitted on validation."""
-    common: Annotated[float, Field(ge=0)]
+    common: NotNegative
     """The threshold of classes with few gestures in validation."""
 
 
@@ -87,10 +77,18 @@ def candidates(scores: WindowScores, grouping: Grouping) -> Intervals:
 
 
 def detected(found: Intervals, detector: Detector, name: str) -> Intervals:
-    """Keep the candidates that reach the threshold of their class, in order of time."""
-    kept = np.flatnonzero(found.score >= np.array(detector.thresholds)[found.label])
-    kept = kept[np.lexsort((found.label[kept], found.start[kept], found.video[kept]))]
-    return replace(found, source=name, **found.rows(kept))
+    """Return the candidates in order of time, with the least score that counts in each class."""
+    order = np.lexsort((found.label, found.start, found.video))
+    return replace(found.rows(order), source=name, least=detector.thresholds)
+
+
+def fit_detector(found: Intervals, truth: Intervals, spec: Online) -> Detector:
+    """Fit the thresholds of an entry of section `online` to its candidates in validation."""
+    thresholds, common = fit_thresholds(found, truth)
+    return Detector(
+        source=spec.source, window=spec.window, step=spec.step, grouping=spec.grouping,
+        classes=found.classes, thresholds=tuple(thresholds), common=common,
+    )  # fmt: skip
 
 
 def fit_thresholds(found: Intervals, truth: Intervals) -> tuple[list[float], float]:

@@ -6,12 +6,11 @@ import logging
 import re
 import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from benchmark.archives.keypoints import Sheets
-from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.window_scores import WindowScores
 from benchmark.core.errors import ArchiveError
@@ -19,6 +18,7 @@ from benchmark.core.video import Timeline
 from benchmark.editions.splits import SPLITS
 from benchmark.inference.any_video import sliding_windows, with_levels
 from benchmark.inference.predict import Trained, predict_with
+from benchmark.inference.video_archive import needs_points
 from benchmark.modalities.one_file import Span
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 from benchmark.weights.model_folder import read_metadata, read_weights
@@ -57,12 +57,12 @@ def window_clips(
         wrong = "the keypoints are cut at the clips: none lie between them"
         raise ArchiveError(archive.root, wrong, do="Choose an experiment that reads videos")
     videos = list({clip.video: clip for clip in clips}.values())
-    frames = [archive.num_frames(clip.video) for clip in videos]
+    names = [clip.video for clip in videos]
+    frames = archive.num_frames(names)
     if source is not None:
-        rows = map_in_processes(
-            source.num_rows, [clip.video for clip in videos], what="read sheets",
-            workers=usable_cores(),
-        )  # fmt: skip
+        # A process costs as much as dozens of small sheets.
+        workers = min(usable_cores(), 1 + len(names) // 100)
+        rows = map_in_processes(source.num_rows, names, what="read sheets", workers=workers)
         for clip, count, seen in zip(videos, rows, frames, strict=True):
             if count < seen:
                 log.warning("%s: windows end with its sheet, %d of %d", clip.video, count, seen)
@@ -84,41 +84,51 @@ def _windows(
             )  # fmt: skip
 
 
+class Source(NamedTuple):
+    """The network that scores the windows."""
+
+    model: Path
+    """Its folder."""
+    prepared: Path
+    """Folder of the data that it has learned from; it need not exist."""
+    recipe: Recipe
+    """Precision, threads, micro-batch size and loader processes."""
+
+    def needs_points(self) -> bool:
+        """Tell whether it sees a skeleton, or the square around one."""
+        return needs_points(read_metadata(self.model).modality)
+
+
 def score_windows(
-    model: Path, raw: Path, prepared: Path, windows: Clips, edition: Edition, recipe: Recipe,
-    work: Path,
-) -> Iterator[WindowScores]:  # fmt: skip
+    source: Source, raw: Path, windows: Clips, edition: Edition, *, work: Path
+) -> Iterator[WindowScores]:
     """Prepare all windows, as clips are, and yield the scores of each split that has any.
 
     Args:
-        model: Folder of a trained network.
+        source: The network.
         raw: The raw archive.
-        prepared: The data that it has learned from; it need not exist.
         windows: From `window_clips`.
         edition: Of the archive.
-        recipe: Precision, threads, micro-batch size and loader processes.
         work: Folder for the prepared windows. A preparation that is stopped goes on there.
 
     Raises:
         FormatError: The model cannot be read.
         ManyFaults: Every raw file that is damaged or too short.
     """
-    metadata = read_metadata(model)
-    spec = with_levels(metadata.modality, prepared)
+    network = Trained(read_metadata(source.model), read_weights(source.model))
+    spec = with_levels(network.metadata.modality, source.prepared)
     spec = spec.model_copy(update={"shards": max(1, len(windows) // PER_SHARD)})
+    work.parent.mkdir(parents=True, exist_ok=True)
     spec.prepare(raw, edition, windows, work, workers=usable_cores())
-    network = Trained(metadata, read_weights(model))
     for split in SPLITS:
         part = windows.split(split)
         if not len(part):
             continue
         # The first view alone: the neighbors of a window see the same gesture.
-        found = predict_with(network, work, windows, split, recipe, quick=True)
-        start, end = (
-            [getattr(clip, name) for clip in part] for name in ("start_frame", "end_frame")
-        )
+        found = predict_with(network, work, windows, split, source.recipe, quick=True)
         yield WindowScores(
             edition.name, split, found.source, found.classes, tuple(part.videos),
-            np.array(start, np.int64), np.array(end, np.int64), found.aligned(part.ids).p,
+            np.array([clip.start_frame for clip in part], np.int64),
+            np.array([clip.end_frame for clip in part], np.int64), found.aligned(part.ids).p,
         )  # fmt: skip
     shutil.rmtree(work)

@@ -25,6 +25,7 @@ def find_problems(params: Params) -> list[str]:
     checks = (
         _check_editions, _check_previews, _check_experiments, _check_initial_weights,
         _check_fusions, _check_table, _check_repeats, _check_submissions, _check_analysis,
+        _check_online,
     )  # fmt: skip
     return [problem for check in checks for problem in check(params)]
 
@@ -54,7 +55,9 @@ def _missing(where: str, name: str, section: str, names: Collection[str]) -> Ite
 
 def _check_editions(params: Params) -> Iterator[str]:
     used = {f"editions.{name}": name for name in params.editions}
-    for section in ("modalities", "previews", "experiments", "external", "fusions", "submissions"):
+    for section in (
+        "modalities", "previews", "experiments", "external", "fusions", "submissions", "online",
+    ):  # fmt: skip
         entries = getattr(params, section)
         used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
     used["table.edition"] = params.table.edition
@@ -209,3 +212,17 @@ def _check_analysis(params: Params) -> Iterator[str]:
     if modality is None or modality.edition != spec.edition:
         wanted = f"'{spec.modality}' of edition '{spec.edition}'"
         yield f"analysis.modality: no entry {wanted} in modalities"
+
+
+def _check_online(params: Params) -> Iterator[str]:
+    for key, entry in params.online.items():
+        where, names = f"online.{key}", params.experiments
+        # `mgbench predict --with` takes all of them.
+        if key in {*params.streams, *params.fusions}:
+            yield f"{where}: a stream or fusion has the same name; rename one of them"
+        yield from _missing(f"{where}.source", entry.source, "experiments", names)
+        source = names.get(entry.source)
+        if source is not None and source.edition != entry.edition:
+            yield f"{where}.source: '{entry.source}' belongs to edition '{source.edition}'"
+        if entry.step > entry.window:
+            yield f"{where}.step: longer than the window, so frames between windows are not seen"

@@ -18,6 +18,7 @@ from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
 from benchmark.params.checks import find_problems
+from benchmark.params.online import Online
 from benchmark.params.recipes import Recipe
 from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from submission.fusion.rules.union import FusionRule
@@ -222,6 +223,8 @@ class Params(Strict):
     """Error analysis: stage `analyse`."""
     submissions: dict[Name, Submission]
     """Leaderboard files: stage `submit`."""
+    online: dict[Name, Online] = Field(default_factory=dict)
+    """Gestures found in whole videos: stages `predict_windows` and `detect`. May be absent."""
 
     @property
     def streams(self) -> tuple[Name, ...]:

@@ -173,6 +173,7 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
 def _set_data(document: Any, edition: str, modalities: list[str], layout: LayoutName) -> None:
     for section in ("synthetic", "synthetic_ma52", "external"):
         document[section] = {}
+    document.pop("online", None)  # its window is as long as this edition's gestures
     document["editions"] = {edition: {"excluded": []}}
     keep_only(document["modalities"], modalities)
     for spec in document["modalities"].values():

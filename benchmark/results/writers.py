@@ -49,6 +49,8 @@ class Page:
     """Every subset of some experiments, the best first; empty for no such list."""
     leaderboards: Sequence[str]
     """Lines of Markdown with published results; empty where there are none."""
+    online: Sequence[str] = ()
+    """Lines of Markdown with gestures found in whole videos; empty where there are none."""
 
 
 def write_table(page: Page, out: Path, path: Path) -> list[Path]:
@@ -63,6 +65,8 @@ def write_table(page: Page, out: Path, path: Path) -> list[Path]:
         sections.append("\n".join(subsets_section(page.subsets)) + "\n")
     if page.leaderboards:
         sections.append("\n".join(["## Published leaderboards", "", *page.leaderboards]) + "\n")
+    if page.online:
+        sections.append("\n".join(page.online) + "\n")
     write_text(path, "\n".join(sections))
     scores: dict[str, dict[str, float]] = {}
     for row in rows:

@@ -66,7 +66,7 @@ SHOWN = {
 """Stages whose results are pictures and pages, and the observers that therefore count for them."""
 TEXTS = frozenset({"data_report"})
 """Stages whose results quote error messages: for them, texts count."""
-ARCHIVES = frozenset({"index", "prepare", "data_report", "report"})
+ARCHIVES = frozenset({"index", "prepare", "predict_windows", "data_report", "report"})
 """Stages that read a raw archive."""
 
 
@@ -88,6 +88,8 @@ def stage_code(root: Path, params: Any, archive_module: Callable[[str], str]) ->
             continue
         for name, entry in _entries(stage, body, params):
             specs = [entry, *_named_params(body.get("do", body), params, name, entry)]
+            if stage == "predict_windows":  # prepares its windows itself
+                specs.append(params.modalities[params.experiments[entry.source].modality])
             roots = {f"pipelines.{stage}", *_modules_of(specs)}
             if stage in ARCHIVES:
                 spec = entry or params.analysis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import existing, mistakes_shown, path
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -107,14 +108,18 @@ def import_(
     help="Split of the edition.",
 )  # fmt: skip
 @click.option("--labels", type=existing, help="CSV clip_id,label, where the edition lacks labels.")
+@click.option("--least", type=float, help="Least score that counts for F1; all count if absent.")
 @click.option("--out", type=path, help="File of intervals to write (.parquet).")
-def online(file: Path, name: str, split: Split, labels: Path | None, out: Path | None) -> None:
+def online(
+    file: Path, name: str, split: Split, labels: Path | None, least: float | None, out: Path | None
+) -> None:
     """Score the gestures that FILE finds in whole videos: OpenTAD's JSON, or a folder of csv.
 
     Example: mgbench scores online result_detection.json --edition imigue --split val
 
-    OpenTAD's segments are seconds. A folder holds NAME_prediction.csv per video, with class
-    numbers and frames as in the label files. The index of the edition has the labels.
+    OpenTAD's segments are seconds; it lists hundreds of candidates, so give --least for F1. A
+    folder holds NAME_prediction.csv per video, with class numbers and frames as in the label
+    files. The index of the edition has the labels.
     """
     from benchmark.contracts.clips import read_clips
     from benchmark.contracts.intervals import labeled, write_intervals
@@ -128,6 +133,8 @@ def online(file: Path, name: str, split: Split, labels: Path | None, out: Path |
         edition = read_edition(name)
         clips = read_clips(Path("data", name, "clips.parquet"), edition)
         found = read_found(file, Sequences.of(edition, clips, split), file.stem)
+        if least is not None:
+            found = replace(found, least=(least,) * len(found.classes))
         part = clips.split(split)
         truth = labeled(part, split_labels(clips, split, edition, labels), edition.classes)
         for line in scores_lines(online_scores(truth, found, resamples=RESAMPLES, seed=0)):

@@ -17,6 +17,7 @@ from pipelines.cli.group import Group
 if TYPE_CHECKING:
     from benchmark.challenges.challenge import Challenge
     from benchmark.contracts.clips import Clips
+    from benchmark.editions.splits import Split
     from submission.leaderboard.columns import Wanted
 
 EDITION = "Challenge, such as miga2025, or edition."
@@ -278,3 +279,37 @@ def _names(name: str | None) -> tuple[dict[str, str], int]:
     column = next(i for i, column in enumerate(form.columns) if column.level == "class")
     numbers = enumerate(classes, form.label_base)
     return {str(number): f"{number} {label}" for number, label in numbers}, column
+
+
+@submit.command()
+@click.argument("file", type=existing)
+@click.option("--edition", "name", required=True, help="Edition whose videos are answered.")
+@click.option(
+    "--split", type=click.Choice(("val", "test")), default="test", show_default=True,
+    help="Split of the edition.",
+)  # fmt: skip
+@click.option("--out", type=path, required=True, help="Folder to write; it is replaced.")
+def online(file: Path, name: str, split: Split, out: Path) -> None:
+    """Write the gestures in FILE as one csv per video, and their zip, and check them.
+
+    Example: mgbench submit online predictions/online/online_joint/test.parquet --edition imigue
+    --out submissions/online
+
+    FILE is what `mgbench scores online` takes. The index of the edition names the videos.
+    """
+    from benchmark.contracts.clips import read_clips
+    from benchmark.editions.edition import read_edition
+    from benchmark.results.sequence_files import ENDING, Sequences, read_found
+    from submission.leaderboard.sequences import ASSUMED, ZIP, write_sequences
+
+    with mistakes_shown():
+        edition = read_edition(name)
+        clips = read_clips(Path("data", name, "clips.parquet"), edition)
+        sequences = Sequences.of(edition, clips, split)
+        names = [path.name for path in out.iterdir()] if out.is_dir() else []
+        if foreign := [each for each in names if each != ZIP and not each.endswith(ENDING)]:
+            wrong = f"holds {foreign[0]}, which is no file of this command"
+            raise ParamsError("--out", f"{out} {wrong}", expected="a new folder")
+        files = write_sequences(read_found(file, sequences, file.stem), sequences, out)
+        click.echo(f"wrote {out}: {len(files) - 1} csv and {ZIP}, checked")
+        click.echo(f"not confirmed by the organizers: {ASSUMED}")

@@ -31,7 +31,7 @@ def write_sequences(found: Intervals, sequences: Sequences, out: Path) -> list[s
     fraction of a frame is rounded, and every interval keeps a frame at least.
 
     Args:
-        found: Intervals in these videos.
+        found: Intervals in these videos; those that count as found are written.
         sequences: The videos of the split.
         out: A folder; it is replaced.
 
@@ -42,7 +42,7 @@ def write_sequences(found: Intervals, sequences: Sequences, out: Path) -> list[s
         MismatchError: A video is not of the split.
         ManyFaults: What was written is not what was found.
     """
-    found = found.on(tuple(sequences.fps))
+    found = found.sure().on(tuple(sequences.fps))
     numbers = np.array(raw_numbers(sequences.edition))
     first = np.rint(found.start).astype(np.int64)
     last = np.maximum(np.rint(found.end).astype(np.int64) - 1, first)

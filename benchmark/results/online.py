@@ -1,0 +1,155 @@
+"""Rows of online recognition in the results: gestures found in whole videos, scored and shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmark.contracts.intervals import labeled, read_intervals
+from benchmark.evaluation.online import online_scores
+from benchmark.results.leaderboards import board_of, leaderboard_page
+from benchmark.tracking.records import RunRecord, new_record, now_ms
+from benchmark.tracking.store import NOTE, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.editions.edition import Edition
+    from benchmark.editions.splits import Split
+    from benchmark.evaluation.bootstrap import Interval
+    from benchmark.evaluation.online import OnlineScores
+    from benchmark.params.params import Params
+    from benchmark.results.ground_truth import GroundTruth
+    from benchmark.results.table import Resampling
+
+REFERENCE = "F1 of the reference"
+"""Its name on pages: the score that the published ones are."""
+
+
+class OnlineRow(NamedTuple):
+    """One entry of section `online` on one split."""
+
+    name: str
+    split: Split
+    scores: OnlineScores
+
+
+def online_rows(
+    params: Params, folder: Path, clips: Clips, truths: Sequence[GroundTruth],
+    resampling: Resampling,
+) -> list[OnlineRow]:  # fmt: skip
+    """Score each entry of section `online` of the table's edition, on every split with labels.
+
+    Args:
+        params: The whole of params.yaml.
+        folder: That of all probabilities.
+        clips: The whole index.
+        truths: The labels of each split.
+        resampling: How the intervals are drawn.
+
+    Raises:
+        FormatError: A file is missing or breaks its schema.
+        MismatchError: It is of other videos or classes.
+    """
+    rows = []
+    for truth in truths:
+        for name, entry in params.online.items():
+            if entry.edition != truth.edition:
+                continue
+            found = read_intervals(folder / "online" / name / f"{truth.split}.parquet")
+            gestures = labeled(clips.split(truth.split), truth.label, found.classes)
+            scores = online_scores(
+                gestures, found, resamples=resampling.resamples, seed=resampling.seed
+            )
+            rows.append(OnlineRow(name, truth.split, scores))
+    return rows
+
+
+def online_section(rows: Sequence[OnlineRow], edition: Edition) -> list[str]:
+    """Write the part of the page with a table of both splits; nothing without a row."""
+    if not rows:
+        return []
+    lines = [
+        "## Online recognition",
+        "",
+        "Gestures found in whole videos, with their beginning and end."
+        + ("" if edition.comparable else " **Generated data**, as everything on this page."),
+        "",
+        f"| system | split | {REFERENCE} % | 95 % interval | strict F1 % | 95 % interval"
+        " | precision % | recall % | mean AP % | 95 % interval | found | labeled |",
+        "|---|---|--:|:-:|--:|:-:|--:|--:|--:|:-:|--:|--:|",
+    ]
+    for name, split, s in rows:
+        cells = [
+            name, split, f"{100 * s.f1_reference:.2f}", _bounds(s.f1_reference_interval),
+            f"{100 * s.f1_strict:.2f}", _bounds(s.f1_strict_interval), f"{100 * s.precision:.2f}",
+            f"{100 * s.recall:.2f}", f"{100 * s.mean_ap:.2f}", _bounds(s.mean_ap_interval),
+            str(s.predictions), str(s.gestures),
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "The reference counts every gesture that some prediction of its class overlaps by more than"
+        " 0.3, so one prediction may count twice; strict",
+        "F1 pairs each prediction with one gesture. Mean AP ranks all candidates, at overlaps of"
+        " 0.1 to 0.9. Thresholds are fitted on validation, which flatters it.",
+        "Videos without any labeled gesture are not in the index, and so not scored.",
+    ]
+    if board := board_of(edition.name, "F1"):
+        own = {row.name: row.scores.f1_reference for row in rows if row.split == "test"}
+        lines += ["", *leaderboard_page(board, own)]
+    return lines
+
+
+def online_records(
+    root: Path, rows: Sequence[OnlineRow], edition: Edition, parent: RunRecord
+) -> list[RunRecord]:
+    """Record each entry as a run under the table's; scores in per cent.
+
+    Args:
+        root: Folder of the project.
+        rows: Of all splits; those of one name share a run.
+        edition: Whose videos are scored.
+        parent: The run of the table.
+    """
+    now = now_ms()
+    records = []
+    for name in dict.fromkeys(row.name for row in rows):
+        metrics = {}
+        for row in rows:
+            if row.name == name:
+                prefix = "" if row.split == "val" else f"{row.split}_"
+                told = row.scores.model_dump(exclude={"predictions", "gestures", "videos"})
+                shares = {key: share for key, share in told.items() if isinstance(share, float)}
+                metrics |= {f"{prefix}{key}": round(100 * v, 2) for key, v in shares.items()}
+        records.append(
+            new_record(
+                root, experiment=TABLE, name=f"online {name}", start_ms=now, end_ms=now,
+                parent_key=parent.run_key, metrics=metrics,
+                params={"online": name, "edition": f"{edition.name}/{edition.version}"},
+                tags={"kind": "row", NOTE: f"{name}: gestures found in whole videos."},
+            )
+        )  # fmt: skip
+    return records
+
+
+def scores_lines(scores: OnlineScores) -> list[str]:
+    """Write the scores for a terminal, a line each."""
+    s = scores
+    return [
+        f"{s.predictions} found, {s.gestures} labeled, in {s.videos} videos",
+        f"f1_reference {100 * s.f1_reference:.3f} %{_span(s.f1_reference_interval)}",
+        f"f1_strict    {100 * s.f1_strict:.3f} %{_span(s.f1_strict_interval)}",
+        f"precision    {100 * s.precision:.3f} %",
+        f"recall       {100 * s.recall:.3f} %",
+        f"mean_ap      {100 * s.mean_ap:.3f} %{_span(s.mean_ap_interval)}",
+    ]
+
+
+def _bounds(span: Interval | None) -> str:
+    return f"{100 * span.low:.2f} to {100 * span.high:.2f}" if span else "none"
+
+
+def _span(span: Interval | None) -> str:
+    return f", {_bounds(span)} % (95 %, videos resampled)" if span else ""

@@ -1,0 +1,54 @@
+"""Stage detect: window scores -> gestures in whole videos, with thresholds fitted on validation."""
+
+from __future__ import annotations
+
+from pipelines._stage import entry, existing, path, stage
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.intervals import labeled, write_intervals
+from benchmark.contracts.window_scores import read_window_scores
+from benchmark.core.schema import write_json
+from benchmark.editions.edition import read_edition
+from benchmark.evaluation.online import online_scores
+from benchmark.inference.detect import candidates, detected, fit_detector
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="ONLINE")
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
+@click.option("--windows", type=existing, required=True, help="Folder of the window scores.")
+@click.option("--out", type=path, required=True, help="Folder of the gestures.")
+@click.option("--metrics", type=path, required=True, help="Scores on validation.")
+@stage
+def main(params: Params, name: str, index: Path, windows: Path, out: Path, metrics: Path) -> None:
+    """Find gestures for ONLINE, an entry of section online, in validation and test."""
+    spec = entry(params.online, "online", name)
+    edition = read_edition(spec.edition)
+    part = read_clips(index, edition).split("val")
+    truth = labeled(part, part.labels(), edition.classes)
+    found = candidates(read_window_scores(windows / "val.parquet"), spec.grouping)
+    detector = fit_detector(found, truth, spec)
+    write_json(out / "detector.json", detector)
+    for file in sorted(windows.glob("*.parquet")):
+        split = detected(candidates(read_window_scores(file), spec.grouping), detector, name)
+        write_intervals(split, out / file.name)
+        click.echo(
+            f"wrote {out / file.name}: {len(split.sure())} gestures, {len(split)} candidates"
+        )
+    val = detected(found, detector, name)
+    scores = online_scores(truth, val, resamples=params.table.resamples, seed=params.seed)
+    write_json(metrics, scores)
+    click.echo(f"F1 {100 * scores.f1_reference:.2f} % on {edition.title}, val")
+
+
+if __name__ == "__main__":
+    main()

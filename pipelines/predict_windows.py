@@ -1,0 +1,49 @@
+"""Stage predict_windows: a model -> probabilities of windows that slide over whole videos."""
+
+from __future__ import annotations
+
+from pipelines._stage import entry, existing, path, stage
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.archives.union import open_archive
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.window_scores import write_window_scores
+from benchmark.editions.edition import read_edition
+from benchmark.inference.windows import Source, score_windows, window_clips
+from benchmark.runtime.memory import lack_of_memory_named
+
+if TYPE_CHECKING:
+    from benchmark.params.params import Params
+
+WORK = Path(".ckpt/windows")
+
+
+@click.command()
+@click.argument("name", metavar="ONLINE")
+@click.option("--raw", type=existing, required=True, help="Folder of the raw archive.")
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
+@click.option("--model", type=existing, required=True, help="Folder of the model.")
+@click.option("--out", type=path, required=True, help="Folder of the window scores.")
+@stage
+def main(params: Params, name: str, raw: Path, index: Path, model: Path, out: Path) -> None:
+    """Score windows of validation and test for ONLINE, an entry of section online."""
+    spec = entry(params.online, "online", name)
+    edition, experiment = read_edition(spec.edition), params.experiments[spec.source]
+    clips = read_clips(index, edition)
+    source = Source(model, index.parent / experiment.modality, params.recipes[experiment.recipe])
+    windows = window_clips(
+        open_archive(raw, edition), clips.without("train"), window=spec.window, step=spec.step,
+        points=source.needs_points(),
+    )  # fmt: skip
+    with lack_of_memory_named(spec.source, experiment.recipe):
+        for scores in score_windows(source, raw, windows, edition, work=WORK / name):
+            write_window_scores(scores, out / f"{scores.split}.parquet")
+            click.echo(f"wrote {out}/{scores.split}.parquet: {len(scores.video)} windows")
+
+
+if __name__ == "__main__":
+    main()
