@@ -18,6 +18,7 @@ import pytest
 from benchmark.core.video import probe, read_frames, write_video
 from benchmark.inference.any_video import open_zoo, recognize
 from benchmark.inference.any_video_files import write_all
+from benchmark.inference.segments import segments
 from benchmark.modalities.modality import VideoModality
 from benchmark.modalities.one_file import Span
 from benchmark.params.params import read_params
@@ -93,6 +94,6 @@ def test_every_real_video_gets_probabilities_and_an_annotated_video(
         for window in found:
             assert np.isclose(window.p.sum(), 1, atol=1e-6)
         files = write_all(found, video, tmp_path / video.stem, system="zoo", members={},
-                          calibrated=True, threshold=0.5)  # fmt: skip
+                          calibrated=True, found=segments(found, 0.5))  # fmt: skip
         assert probe(tmp_path / video.stem / "annotated.mp4").frames == info.frames
         assert files

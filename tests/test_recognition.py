@@ -25,6 +25,7 @@ from benchmark.editions.edition import read_edition
 from benchmark.inference.any_video import Recognized, named, read_points, with_levels
 from benchmark.inference.any_video_files import to_csv, to_json, write_all
 from benchmark.inference.any_video_pictures import timeline_figure
+from benchmark.inference.segments import segments
 from benchmark.inference.video_archive import video_archive
 from benchmark.modalities.depth.depth import DepthModality, FixedScale, SampledScale
 from benchmark.modalities.depth.tiny_spec import TinyBackend
@@ -168,7 +169,7 @@ def test_json_and_csv_say_the_same(found: list[Recognized]) -> None:
 def test_the_timeline_draws_frames_classes_and_probabilities_over_time(
     found: list[Recognized], video: Path
 ) -> None:
-    thumbnails, strip, curves = timeline_figure(found, video, "a_$b.mp4").axes
+    thumbnails, strip, curves = timeline_figure(found, segments(found, 0), video, "a_$b.mp4").axes
     drawn = {line.get_label(): line for line in curves.lines}
     assert list(drawn["nod"].get_xdata()) == [0.0, 1.0, 2.0, 3.0]
     np.testing.assert_allclose(drawn["nod"].get_ydata(), [70, 50, 30, 30])
@@ -183,7 +184,13 @@ def test_all_files_are_written_and_the_video_is_whole(
     found: list[Recognized], video: Path, tmp_path: Path
 ) -> None:
     files = write_all(
-        found, video, tmp_path / "out", system="c", members={}, calibrated=False, threshold=0.5
+        found,
+        video,
+        tmp_path / "out",
+        system="c",
+        members={},
+        calibrated=False,
+        found=segments(found, 0.5),
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(files)
     info = probe(tmp_path / "out/annotated.mp4")

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.archives.annotations.elan import read_elan
 from benchmark.inference.any_video import Recognized
+from benchmark.inference.detect import Detector
 from benchmark.inference.segments import (
     Segment,
+    detected_segments,
     segments,
     stretches,
     to_counts,
@@ -24,6 +27,7 @@ from benchmark.inference.segments import (
     to_srt,
 )
 from benchmark.modalities.one_file import Span
+from benchmark.params.params import Grouping
 
 CLASSES = ("nod", "wave", "a & b <c>")
 FPS = 10
@@ -86,6 +90,8 @@ def test_every_form_holds_the_same_segments() -> None:
         for one in root.iter("ALIGNABLE_ANNOTATION")
     ]
     assert shown == [(0, 2500, "a & b <c>"), (2500, 3_600_500, "nod")]
+    scores = {one.get("ANNOTATION_REF"): one[0].text for one in root.iter("REF_ANNOTATION")}
+    assert scores == {"a1": "0.80", "a2": "0.90"}
 
 
 def test_gestures_of_a_person_are_counted_over_all_their_videos() -> None:
@@ -98,3 +104,26 @@ def test_gestures_of_a_person_are_counted_over_all_their_videos() -> None:
         ("ben", "wave", "0", "0.000", "0.000", "30.000"),
         ("ben", "nod", "0", "0.000", "0.000", "30.000"),
     ]
+
+
+def test_segments_that_overlap_lie_in_tiers_of_their_own_which_elan_reads(tmp_path: Path) -> None:
+    found = [Segment(0, 2, "nod", 0.9), Segment(1, 3, "wave", 0.8), Segment(2, 4, "nod", 0.7)]
+    (tmp_path / "a.eaf").write_text(to_eaf(found, tmp_path / "talk.mp4"))
+    tiers = ("recognized", "recognized 2")
+    read = [read_elan(tmp_path / "a.eaf", [tier]) for tier in tiers]
+    assert [[(one.start_s, one.end_s, one.label) for one in each] for each in read] == [
+        [(0, 2, "nod"), (2, 4, "nod")], [(1, 3, "wave")],
+    ]  # fmt: skip
+
+
+def test_a_detector_finds_in_a_video_what_the_stage_finds_in_its_frames() -> None:
+    a, b = (0.9, 0.1, 0.0), (0.2, 0.8, 0.0)
+    windows = [window(5 * k, 5 * k + 10, *p) for k, p in enumerate((a, a, b, b, b, a))]
+    spec = Grouping(smoothing=0, levels=(0.5,), soft_nms=0.3)
+    detector = Detector(source="joint", window=1, step=0.5, grouping=spec, classes=CLASSES,
+                        thresholds=(0.85, 0.85, 0.85), common=0.85)  # fmt: skip
+    found = detected_segments(windows, detector)
+    assert [(one.start_s, one.end_s, one.label) for one in found] == [
+        (0, 1.25, "nod"), (2.75, 3.5, "nod"),
+    ]  # fmt: skip
+    assert found[0].p == pytest.approx(0.9)

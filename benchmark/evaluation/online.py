@@ -153,7 +153,15 @@ def _overlaps(
     truth: Intervals, rows: NDArray[np.int64], found: Intervals, others: NDArray[np.int64],
     last: float = 0.0,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Compute intersection over union of each pair, (rows, others); ends are `last` earlier."""
+    """Compute the intersection over union of each pair, (rows, others).
+
+    Args:
+        truth: Labels.
+        rows: Some of their rows.
+        found: A system's intervals.
+        others: Some of their rows.
+        last: How many frames earlier every interval ends.
+    """
     start, end = truth.start[rows, None], truth.end[rows, None] - last
     begins, ends = found.start[others], found.end[others] - last
     both = np.minimum(end, ends) - np.maximum(start, begins)
@@ -200,7 +208,12 @@ def right_ones(
 ) -> NDArray[np.bool_]:
     """Tell which rows `order` of `found` are right: surest first, each takes the closest gesture.
 
-    A gesture of the same video and class can be taken once, at an overlap of at least `least`.
+    Args:
+        truth: Labels.
+        found: A system's intervals.
+        order: Rows of `found`, the surest first.
+        least: Overlap that a gesture of the same video and class needs to be taken, once.
+
     Source: ActivityNet's evaluation, which OpenTAD has too (opentad/evaluations/mAP.py).
     """
     free, right = np.ones(len(truth), np.bool_), np.zeros(len(order), np.bool_)

@@ -255,7 +255,7 @@ def sliding_windows(times: Timeline, whole: Span, length: float, step: float) ->
 
 def recognize(
     system: System, video: Path, windows: Sequence[Span] | None = None,
-    points: NDArray[np.float32] | None = None,
+    points: NDArray[np.float32] | None = None, *, quick: bool = False,
 ) -> list[Recognized]:  # fmt: skip
     """Compute class probabilities of each window of a video.
 
@@ -266,6 +266,8 @@ def recognize(
         points: A skeleton as float32 (T, J, 3) of x px, y px, confidence, with one row per frame of
             the video; J points as the networks know them, or OpenPose's 137. Without it the members
             that need a skeleton are left out.
+        quick: Whether to compute what stage `predict_windows` does: of the first view alone, and
+            not calibrated.
 
     Raises:
         ArchiveError: The video is damaged, or the points do not fit.
@@ -287,8 +289,8 @@ def recognize(
         )
         # Modalities name the weights of extractors (depth, flow) by paths relative to the project.
         with chdir(system.root):
-            p = _predict_windows(system, archive, work)
-    if system.val_score is not None:
+            p = _predict_windows(system, archive, work, quick=quick)
+    if system.val_score is not None and not quick:
         p = apply_temperature(p, system.val_score.temperature)
     return [
         Recognized(span, edges[span.start], edges[span.end], row, system.edition.classes)
@@ -311,8 +313,17 @@ def named(video: Path, work: Path) -> Iterator[None]:
         raise
 
 
-def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArray[np.float64]:
-    """Compute the fused probabilities of each window: float64 (W, K)."""
+def _predict_windows(
+    system: System, archive: VideoArchive, work: Path, *, quick: bool
+) -> NDArray[np.float64]:
+    """Compute the fused probabilities of each window: float64 (W, K).
+
+    Args:
+        system: The networks.
+        archive: The windows, as clips.
+        work: Folder for their prepared data.
+        quick: Whether the first view of a window is enough.
+    """
     # Members with the same modality share one folder of prepared data.
     folders: dict[str, Path] = {}
     predictions: list[Probabilities] = []
@@ -322,7 +333,9 @@ def _predict_windows(system: System, archive: VideoArchive, work: Path) -> NDArr
         if key not in folders:
             folders[key] = archive.modality(spec, work / f"modality{len(folders)}")
         network = Trained(member.metadata, member.weights())
-        prediction = predict_with(network, folders[key], archive.clips, "test", member.recipe)
+        prediction = predict_with(
+            network, folders[key], archive.clips, "test", member.recipe, quick=quick
+        )
         predictions.append(replace(prediction, source=name))
     ids = archive.clips.split("test").ids
     fused = blended(predictions, system.blend, source=system.name)

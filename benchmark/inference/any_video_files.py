@@ -86,7 +86,7 @@ def write_all(
     system: str,
     members: Mapping[str, float],
     calibrated: bool,
-    threshold: float,
+    found: Sequence[segments.Segment],
 ) -> list[str]:
     """Write all files into the folder `out`; return their names.
 
@@ -97,18 +97,17 @@ def write_all(
         system: Name of the experiment or fusion.
         members: Weight of each member that took part.
         calibrated: Whether the probabilities are calibrated on validation.
-        threshold: Least probability of a segment.
+        found: The segments that count as seen.
     """
     write_text(
         out / JSON,
         to_json(windows, video=video.name, system=system, members=members, calibrated=calibrated),
     )
     write_text(out / "recognized.csv", to_csv(windows))
-    found = segments.segments(windows, threshold)
     write_text(out / SEGMENTS, segments.to_csv((video.name, one) for one in found))
     write_text(out / "segments.srt", segments.to_srt(found))
     write_text(out / "segments.eaf", segments.to_eaf(found, video))
-    save(timeline_figure(windows, video, f"{video.name}, by {system}"), out / "timeline.png")
+    save(timeline_figure(windows, found, video, f"{video.name}, by {system}"), out / "timeline.png")
     write_annotated(windows, video, out / ANNOTATED)
     subtitles = ("segments.srt", "segments.eaf")
     return [JSON, "recognized.csv", SEGMENTS, *subtitles, "timeline.png", ANNOTATED]

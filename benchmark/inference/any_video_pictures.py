@@ -12,7 +12,7 @@ from tqdm import tqdm
 from benchmark.core.files import replacing
 from benchmark.core.resize import rescaled
 from benchmark.core.video import VideoWriter, frames_at, probe, timeline
-from benchmark.inference.segments import segments, stretches
+from benchmark.inference.segments import stretches
 from benchmark.plots.figures import COLORS, MARKERS, plain
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.inference.any_video import Recognized
+    from benchmark.inference.segments import Segment
 
 LINES = 6
 """Classes drawn over time; they have a color each."""
@@ -39,8 +40,17 @@ MIN_HEIGHT = 240
 """Smaller videos are enlarged to this height in pixels, so that the text is legible."""
 
 
-def timeline_figure(windows: Sequence[Recognized], video: Path, title: str) -> Figure:
-    """Draw thumbnails, which class is seen when, and probabilities over time."""
+def timeline_figure(
+    windows: Sequence[Recognized], found: Sequence[Segment], video: Path, title: str
+) -> Figure:
+    """Draw thumbnails, segments, and probabilities over time.
+
+    Args:
+        windows: From `recognize`.
+        found: The segments that count as seen.
+        video: The video that they are of.
+        title: Of the picture.
+    """
     figure = Figure(figsize=(11, 5.4), layout="constrained")
     top, strip, curves = figure.subplots(3, 1, sharex=True, height_ratios=(1.6, 0.9, 3.2))
     start, end = windows[0].start_s, max(window.end_s for window in windows)
@@ -50,7 +60,7 @@ def timeline_figure(windows: Sequence[Recognized], video: Path, title: str) -> F
     p = np.stack([stretch.p for stretch in stretches(windows)])
     order = np.argsort(-p.max(0), kind="stable")[:LINES]
     colors = {classes[k]: COLORS[place % len(COLORS)] for place, k in enumerate(order)}
-    _strip(strip, windows, colors)
+    _strip(strip, found, end - start, colors)
     _curves(curves, windows, order)
     for axes in (top, strip):
         axes.set_yticks([])
@@ -70,9 +80,8 @@ def _thumbnails(windows: Sequence[Recognized], video: Path) -> NDArray[np.uint8]
     return np.concatenate([rescaled(frame, scale, cv2.INTER_AREA) for frame in frames], axis=1)
 
 
-def _strip(axes: Axes, windows: Sequence[Recognized], colors: dict[str, str]) -> None:
-    length = max(window.end_s for window in windows) - windows[0].start_s
-    for one in segments(windows, threshold=0):
+def _strip(axes: Axes, found: Sequence[Segment], length: float, colors: dict[str, str]) -> None:
+    for one in found:
         color = colors.get(one.label, OTHER)
         axes.axvspan(one.start_s, one.end_s, color=color, alpha=0.25 + 0.7 * one.p, linewidth=0)
         # What fits; the curves below tell the others by their color.

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from benchmark.contracts.intervals import Intervals
 from benchmark.core.schema import AboveZero, NotNegative, Strict, read_json
 from benchmark.evaluation.online import OVERLAP, right_ones
-from benchmark.params.online import Grouping
+from benchmark.params.params import Grouping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.window_scores import WindowScores
-    from benchmark.params.online import Online
+    from benchmark.params.params import Online
 
 FEWEST = 5
 """Labeled gestures of validation that a class needs for a threshold of its own."""
+
+LEAST_SMOOTHING = 0.125
+"""Below it, the Gaussian reaches no neighbor: SciPy cuts it off at four standard deviations."""
 
 
 class Detector(Strict):
@@ -154,7 +157,7 @@ def read_detector(path: Path) -> Detector:
 def _runs(p: NDArray[np.float32], grouping: Grouping) -> _Runs:
     """Find the runs of the windows of one video at each level; equal ones once."""
     smooth = p.astype(np.float64)
-    if grouping.smoothing > 0:
+    if grouping.smoothing > LEAST_SMOOTHING:
         smooth = gaussian_filter1d(smooth, grouping.smoothing, axis=0, mode="nearest")
     found = []
     for level in grouping.levels:
@@ -176,6 +179,12 @@ def _suppressed(
 ) -> NDArray[np.float64]:
     """Lower the scores of candidates that overlap surer ones of their class (Gaussian soft-NMS).
 
+    Args:
+        start: First frame of each run, (N,).
+        end: The frame after its last one.
+        runs: Their classes and scores.
+        sigma: Width of the decay.
+
     Source: Bodla et al., Soft-NMS, ICCV 2017, equation 3.
     """
     left = runs.score.copy()
@@ -183,9 +192,10 @@ def _suppressed(
     reach = np.maximum.accumulate(end[order] + runs.label[order] * (end.max(initial=0) + 1))
     begin = start[order] + runs.label[order] * (end.max(initial=0) + 1)
     apart = np.flatnonzero(begin[1:] >= reach[:-1]) + 1
-    for rows in np.split(order, apart):
-        if len(rows) > 1:
-            left[rows] = _soft_nms(start[rows], end[rows], left[rows], sigma)
+    bounds = np.concatenate([[0], apart, [len(order)]])
+    for group in np.flatnonzero(np.diff(bounds) > 1):
+        rows = order[bounds[group] : bounds[group + 1]]
+        left[rows] = _soft_nms(start[rows], end[rows], left[rows], sigma)
     return left
 
 

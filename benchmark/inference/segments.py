@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from benchmark.contracts.window_scores import WindowScores
 from benchmark.core.files import csv_text
+from benchmark.inference.detect import candidates, detected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.inference.any_video import Recognized
+    from benchmark.inference.detect import Detector
 
 COLUMNS = ("video", "start_s", "end_s", "class", "p")
 COUNTED = ("person", "class", "times", "seconds", "per_minute", "watched_s")
+ONE_EACH = "Symbolic_Association"
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
 
@@ -31,7 +35,7 @@ class Segment(NamedTuple):
     end_s: float
     label: str
     p: float
-    """Mean probability of the class while it is seen."""
+    """Mean probability of the class while it is seen; a detector's score of it."""
 
 
 class Stretch(NamedTuple):
@@ -77,6 +81,28 @@ def segments(windows: Sequence[Recognized], threshold: float) -> list[Segment]:
             start = before.start_s
         found.append(Segment(start, end, label, sure))
     return [segment for segment in found if segment.p >= threshold]
+
+
+def detected_segments(windows: Sequence[Recognized], detector: Detector) -> list[Segment]:
+    """Find gestures as stage `detect` does; segments of different classes may overlap.
+
+    Args:
+        windows: Of one video, as the stage cuts and scores them.
+        detector: Fitted by the stage.
+    """
+    frames = {window.span.start: window.start_s for window in windows}
+    frames |= {window.span.end: window.end_s for window in windows}
+    start, end = np.array([window.span for window in windows], np.int64).T
+    scores = WindowScores(
+        "any", "any", detector.source, windows[0].classes, ("any",) * len(windows), start, end,
+        np.array([window.p for window in windows], np.float32),
+    )  # fmt: skip
+    found = detected(candidates(scores, detector.grouping), detector, "any").sure()
+    numbers = sorted(frames)
+    seconds = [frames[number] for number in numbers]
+    begins, ends = (np.interp(each, numbers, seconds) for each in (found.start, found.end))
+    rows = zip(begins.tolist(), ends.tolist(), found.label, found.score.tolist(), strict=True)
+    return [Segment(start, end, found.classes[label], p) for start, end, label, p in rows]
 
 
 def to_csv(found: Iterable[tuple[str, Segment]]) -> str:
@@ -130,37 +156,71 @@ def _clock(seconds: float) -> str:
 
 
 def to_eaf(found: Sequence[Segment], video: Path) -> str:
-    """Format segments as an annotation document of ELAN, with one tier.
+    """Format segments as an annotation document of ELAN.
 
+    Segments that overlap lie in tiers `recognized`, `recognized 2` and so on: ELAN allows no
+    overlap within a tier. Each has a tier below it, `score`, with the probabilities.
     Source: ELAN Annotation Format 3.0, Max Planck Institute for Psycholinguistics.
     """
-    root = ElementTree.Element(
-        "ANNOTATION_DOCUMENT",
-        {
-            "AUTHOR": "mgbench", "DATE": "2000-01-01T00:00:00+00:00", "FORMAT": "3.0",
-            "VERSION": "3.0", "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    root = _element(
+        None, "ANNOTATION_DOCUMENT", AUTHOR="mgbench", DATE="2000-01-01T00:00:00+00:00",
+        FORMAT="3.0", VERSION="3.0",
+        **{
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
             "xsi:noNamespaceSchemaLocation": SCHEMA,
         },
     )  # fmt: skip
-    header = ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    ElementTree.SubElement(
-        header, "MEDIA_DESCRIPTOR", MEDIA_URL=video.resolve().as_uri(), MIME_TYPE="video/mp4"
-    )
-    order = ElementTree.SubElement(root, "TIME_ORDER")
-    tier = ElementTree.SubElement(root, "TIER", LINGUISTIC_TYPE_REF="gesture", TIER_ID="recognized")
-    for number, one in enumerate(found):
-        ends = [f"ts{2 * number + 1}", f"ts{2 * number + 2}"]
-        for name, seconds in zip(ends, (one.start_s, one.end_s), strict=True):
-            value = str(round(1000 * seconds))
-            ElementTree.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=name, TIME_VALUE=value)
-        annotation = ElementTree.SubElement(
-            ElementTree.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION",
-            ANNOTATION_ID=f"a{number + 1}", TIME_SLOT_REF1=ends[0], TIME_SLOT_REF2=ends[1],
+    header = _element(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    url = video.resolve().as_uri()
+    _element(header, "MEDIA_DESCRIPTOR", MEDIA_URL=url, MIME_TYPE="video/mp4")
+    order = _element(root, "TIME_ORDER")
+    number = 0
+    for place, lane in enumerate(_lanes(found) or [[]]):
+        ending = f" {place + 1}" if place else ""
+        tier = _element(root, "TIER", LINGUISTIC_TYPE_REF="gesture", TIER_ID=f"recognized{ending}")
+        below = _element(
+            root, "TIER", LINGUISTIC_TYPE_REF="score", PARENT_REF=f"recognized{ending}",
+            TIER_ID=f"score{ending}",
         )  # fmt: skip
-        ElementTree.SubElement(annotation, "ANNOTATION_VALUE").text = one.label
-    ElementTree.SubElement(
-        root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID="gesture",
-        TIME_ALIGNABLE="true",
+        for one in lane:
+            number += 1
+            ends = {f"TIME_SLOT_REF{k + 1}": f"ts{2 * number - 1 + k}" for k in range(2)}
+            for name, seconds in zip(ends.values(), one[:2], strict=True):
+                value = str(round(1000 * seconds))
+                _element(order, "TIME_SLOT", TIME_SLOT_ID=name, TIME_VALUE=value)
+            _annotate(tier, one.label, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{number}", **ends)
+            _annotate(below, f"{one.p:.2f}", "REF_ANNOTATION", ANNOTATION_ID=f"s{number}",
+                      ANNOTATION_REF=f"a{number}")  # fmt: skip
+    shared = {"GRAPHIC_REFERENCES": "false"}
+    _element(root, "LINGUISTIC_TYPE", **shared, LINGUISTIC_TYPE_ID="gesture", TIME_ALIGNABLE="true")
+    _element(
+        root, "LINGUISTIC_TYPE", **shared, CONSTRAINTS=ONE_EACH, LINGUISTIC_TYPE_ID="score",
+        TIME_ALIGNABLE="false",
     )  # fmt: skip
+    _element(root, "CONSTRAINT", DESCRIPTION="one for each above", STEREOTYPE=ONE_EACH)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, "unicode") + "\n"
+
+
+def _lanes(found: Sequence[Segment]) -> list[list[Segment]]:
+    """Deal segments to as few rows as hold them without overlap."""
+    lanes: list[list[Segment]] = []
+    for one in sorted(found):
+        free = (lane for lane in lanes if lane[-1].end_s <= one.start_s)
+        if (lane := next(free, None)) is None:
+            lanes.append(lane := [])
+        lane.append(one)
+    return lanes
+
+
+def _annotate(tier: ElementTree.Element, text: str, kind: str, **attributes: str) -> None:
+    annotation = _element(_element(tier, "ANNOTATION"), kind, **attributes)
+    _element(annotation, "ANNOTATION_VALUE").text = text
+
+
+def _element(
+    parent: ElementTree.Element | None, name: str, **attributes: str
+) -> ElementTree.Element:
+    if parent is None:
+        return ElementTree.Element(name, attributes)
+    return ElementTree.SubElement(parent, name, attributes)

@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.core.pinned_file import WeightsFile
-from benchmark.core.schema import Line, Positive, Share, Strict, read_yaml
+from benchmark.core.schema import (
+    AboveZero,
+    Line,
+    NotNegative,
+    Positive,
+    Share,
+    Strict,
+    read_yaml,
+)
 from benchmark.data.inputs import Input
 from benchmark.editions.edition import of_project
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
 from benchmark.params.checks import find_problems
-from benchmark.params.online import Online
 from benchmark.params.recipes import Recipe
 from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from submission.fusion.rules.union import FusionRule
@@ -186,6 +193,31 @@ class Submission(Strict):
     """Experiment, external stream or fusion to submit."""
     transductive: bool
     """Your statement whether unlabeled test clips took part in training or fusing."""
+
+
+class Grouping(Strict):
+    """How scores of windows become candidates."""
+
+    smoothing: NotNegative
+    """Standard deviation of the Gaussian over neighboring windows, in windows; 0 for none."""
+    levels: tuple[Share, ...] = Field(min_length=1)
+    """A run of windows whose probability of a class reaches one of these is a candidate."""
+    soft_nms: AboveZero
+    """Sigma of the decay by overlap; a smaller one suppresses more."""
+
+
+class Online(Strict):
+    """Online recognition: one experiment scores windows that slide over whole videos."""
+
+    edition: str
+    """Edition whose validation and test videos are searched."""
+    source: Name
+    """Experiment that scores the windows, by the first test view of each."""
+    window: AboveZero
+    """Seconds of a window: about those of a gesture."""
+    step: AboveZero
+    """Seconds from the start of a window to that of the next."""
+    grouping: Grouping
 
 
 class Params(Strict):

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
     from benchmark.core.video import VideoInfo
     from benchmark.inference.any_video import Recognized, System
+    from benchmark.inference.detect import Detector
     from benchmark.inference.segments import Segment
 
 
 @click.command()
 @click.argument("videos", metavar="VIDEO...", type=existing, nargs=-1, required=True)
 @click.option(
-    "--with", "name", help="Fusion or experiment of this project, or zoo: the networks that ship."
-    "  [default: convex, or the only experiment, where it is trained; else zoo]",
+    "--with", "name", help="Fusion, experiment or entry of section online of this project, or zoo:"
+    " the networks that ship.  [default: convex, or the only experiment, where it is trained;"
+    " else zoo]",
 )  # fmt: skip
 @click.option(
     "--out", type=path, help="Folder for JSON, CSV, subtitles, ELAN, timeline and annotated video."
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
-    help="Least probability of a segment.",
+    help="Least probability of a segment; an entry of online has its own.",
 )  # fmt: skip
 @click.option(
     "--skeleton", type=existing,
@@ -72,6 +74,11 @@ def predict(
         places = folders_of(files, out)
         for video, place in places.items():
             check_out(place, video)
+        detector = _detector(name)
+        if detector is not None:
+            if window is not None or step is not None:
+                raise ParamsError("--window, --step", f"'{name}' has its own", do="Omit them")
+            name, window, step = detector.source, detector.window, detector.step
         part = Part(start, end, window, step)
         part.check()
         system = _system(name)
@@ -83,9 +90,23 @@ def predict(
         for number, (video, place) in enumerate(places.items(), start=1):
             if len(places) > 1:
                 click.echo(f"{video} ({number} of {len(places)})")
-            seen[video] = _one(system, video, part, points, place, threshold)
+            seen[video] = _one(system, video, part, points, place, detector or threshold)
         if out is not None and len(places) > 1:
             _write_tables(out, files, seen, system.edition.classes)
+
+
+def _detector(name: str | None) -> Detector | None:
+    """Read the detector of an entry of section online; None for any other system."""
+    if name is None or name == ZOO_NAME or not PARAMS.is_file():
+        return None
+    from benchmark.tracking.store import find_root
+
+    root = find_root()
+    if name not in read_params(root / PARAMS).online:
+        return None
+    from benchmark.inference.detect import read_detector
+
+    return read_detector(root / "predictions/online" / name / "detector.json")
 
 
 def _system(name: str | None) -> System:
@@ -143,7 +164,7 @@ def _is_calibrated(system: System) -> bool:
 def _one(
     system: System, video: Path, part: Part,
     points: Callable[[Path, VideoInfo], NDArray[np.float32] | None], out: Path | None,
-    threshold: float,
+    kept: Detector | float,
 ) -> tuple[float, list[Segment]]:  # fmt: skip
     """Recognize one video, print what it shows, and write its files.
 
@@ -155,22 +176,27 @@ def _one(
         part: What to look at.
         points: Reads or estimates the keypoints of a video.
         out: Folder of the files, or None.
-        threshold: Least probability of a segment.
+        kept: What counts as seen: the least probability of a segment, or a detector.
     """
     from benchmark.core.video import probe, timeline
     from benchmark.inference.any_video import recognize
     from benchmark.inference.any_video_files import write_all
-    from benchmark.inference.segments import segments
+    from benchmark.inference.detect import Detector
+    from benchmark.inference.segments import detected_segments, segments
 
     spans = part.windows(timeline(video))
-    windows = recognize(system, video, spans, points(video, probe(video)))
-    found = segments(windows, threshold)
+    quick = isinstance(kept, Detector)
+    windows = recognize(system, video, spans, points(video, probe(video)), quick=quick)
+    if isinstance(kept, Detector):
+        found = detected_segments(windows, kept)
+    else:
+        found = segments(windows, kept)
     _echo_windows(windows, found)
     if out is not None:
         members = dict(zip(sorted(system.members), system.blend.weights.tolist(), strict=True))
         files = write_all(
             windows, video, out, system=system.name, members=members,
-            calibrated=_is_calibrated(system), threshold=threshold,
+            calibrated=_is_calibrated(system) and not quick, found=found,
         )  # fmt: skip
         click.echo(f"wrote {out}: {', '.join(files)}")
     return windows[-1].end_s - windows[0].start_s, found
@@ -180,7 +206,14 @@ def _write_tables(
     out: Path, names: Mapping[Path, Path], seen: Mapping[Path, tuple[float, list[Segment]]],
     classes: Sequence[str],
 ) -> None:  # fmt: skip
-    """Write the segments of all videos, and how often each person does what."""
+    """Write the segments of all videos, and how often each person does what.
+
+    Args:
+        out: Folder of the two tables.
+        names: Of each video, its path below what the user gave: the first part is the person.
+        seen: Of each video, the seconds that were looked at, and the segments.
+        classes: All that might have been seen.
+    """
     from benchmark.core.files import write_text
     from benchmark.inference.segments import to_counts, to_csv
 
