@@ -11,8 +11,7 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
-from benchmark.results.entries import read_entries
-from benchmark.results.ground_truth import ground_truths
+from benchmark.results.entries import read_entries, scored_truths
 from benchmark.results.leaderboards import board_of, leaderboard_page
 from benchmark.results.runs import table_records
 from benchmark.results.subsets import read_subsets
@@ -43,11 +42,15 @@ def main(
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
     resampling = Resampling(params.table.resamples, params.seed)
-    truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
+    test = read_test_labels(test_labels, clips, edition)
+    truths = scored_truths(params, clips, test, {row.scores for row in params.table.rows})
     rows = []
     for truth in truths:
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
-    subsets = read_subsets(params.table.subsets, probabilities / "experiments", truths)
+    of_subsets = scored_truths(params, clips, test, {params.table.subset_scores})
+    subsets = read_subsets(
+        params.table.subsets, probabilities / "experiments", of_subsets, params.table.subset_scores
+    )
     own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
     board = board_of(edition.name)
     boards = leaderboard_page(board, {**own, **params.table.leaderboard}) if board else []

@@ -10,6 +10,7 @@ from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.files import csv_text
 from benchmark.evaluation.diversity import subset_counts
+from benchmark.results.entries import stem_of
 from submission.fusion.fuse import check_members, stacked
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ class SubsetScore(NamedTuple):
 
 
 def read_subsets(
-    names: Sequence[str], folder: Path, truths: Sequence[GroundTruth]
+    names: Sequence[str], folder: Path, truths: Sequence[GroundTruth], scores: str = "val"
 ) -> list[SubsetScore]:
-    """Score all subsets of the experiments `names`, whose probabilities lie below `folder`.
+    """Score all subsets of some experiments; the order is that of `score_subsets`.
 
-    The order is that of `score_subsets`. No names, no subsets.
+    Args:
+        names: The experiments; none, no subsets.
+        folder: Folder of their probabilities.
+        truths: The labels of each split to score.
+        scores: `oof` for the means over folds on test.
 
     Raises:
         FormatError: A file is missing or breaks its schema, or there are too many experiments.
@@ -44,9 +49,10 @@ def read_subsets(
     """
     if not names:
         return []
-    members = {
-        split: [read_probabilities(folder / name / f"{split}.parquet") for name in names]
-        for split in (truth.split for truth in truths)
+    stems = {truth.split: stem_of(truth.split, scores) for truth in truths}
+    members: dict[str, list[Probabilities]] = {
+        split: [read_probabilities(folder / name / f"{stem}.parquet") for name in names]
+        for split, stem in stems.items()
     }
     return score_subsets(members, truths)
 
