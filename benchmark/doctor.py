@@ -151,6 +151,7 @@ def _leftovers(root: Path, params: Params) -> Iterator[Finding]:
         ("experiments", params.streams),
         ("fusions", params.every_fusion),
         ("folds", params.fold_graph.joins),
+        ("oof", params.fold_graph.joins),
     ):
         folder = root / "predictions" / kind
         for left in sorted(folder.iterdir()) if folder.is_dir() else []:

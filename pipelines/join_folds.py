@@ -13,7 +13,7 @@ from benchmark.contracts.folds import oof_labels, read_folds
 from benchmark.contracts.predictions import write_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.scores import write_scores
-from benchmark.results.join_folds import OOF_TEST, join_folds
+from benchmark.results.join_folds import join_folds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def main(
     truth = oof_labels(clips, table.over, table.groups)
     scores = write_scores(oof.aligned(truth.clip_id), truth.label, reports)
     write_probabilities(oof, out / "oof.parquet")
-    write_probabilities(test, out / f"{OOF_TEST}.parquet")
+    write_probabilities(test, out / "test.parquet")
     top1 = 100 * scores.top1
     click.echo(f"wrote {out}: {len(oof)} clips out of fold, top-1 {top1:.2f} %; {len(test)} test")
 

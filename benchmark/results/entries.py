@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.editions.splits import OOF
 from benchmark.results.ground_truth import GroundTruth
-from benchmark.results.join_folds import OOF_TEST
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import fuse
 from submission.fusion.rules.equal import Uniform
@@ -59,13 +58,14 @@ def read_source(
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    stem = split if name in params.every_fusion else stem_of(split, scores)
-    return read_probabilities(folder / params.folder_of(name) / f"{stem}.parquet")
+    of_stream = f"{folder_of_scores(scores)}/{name}"
+    place = params.folder_of(name) if name in params.every_fusion else of_stream
+    return read_probabilities(folder / place / f"{split}.parquet")
 
 
-def stem_of(split: Scored, scores: str) -> str:
-    """Name an experiment's file of a split: with scores out of fold goes the mean of all folds."""
-    return OOF_TEST if split == "test" and scores == OOF else split
+def folder_of_scores(scores: str) -> str:
+    """Return the folder below `predictions/` of streams that are scored out of fold, or not."""
+    return OOF if scores == OOF else "experiments"
 
 
 def scored_truths(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.pinned_file import sha256
-from benchmark.results.join_folds import OOF_TEST, check_joined
+from benchmark.results.join_folds import check_joined
 from submission.fusion.fit import fit_with_nested
 from submission.fusion.fuse import apply
 
@@ -42,14 +42,14 @@ def fuse_oof(
         fusion: Its members, rule and temperature.
         clips: The index.
         folds: The folds of its edition, which the probabilities must be of.
-        members: Folder of the probabilities of all experiments.
+        members: Folder of the joined probabilities of all experiments.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
         MismatchError: A file is of other folds, or the members cannot be joined.
     """
     files = {key: members / key / "oof.parquet" for key in fusion.members}
-    tests = {key: members / key / f"{OOF_TEST}.parquet" for key in fusion.members}
+    tests = {key: members / key / "test.parquet" for key in fusion.members}
     read = {file: read_probabilities(file) for file in (*files.values(), *tests.values())}
     for file, one in read.items():
         check_joined(one, folds, where=file)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 JOINED = "joined"
 """Stands instead of a fold for all of them."""
-OOF_TEST = "oof_test"
-"""Stem of the file of test probabilities that are a mean over the networks of all folds."""
 
 
 def join_folds(

@@ -10,7 +10,6 @@ from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.files import csv_text
 from benchmark.evaluation.diversity import subset_counts
-from benchmark.results.entries import stem_of
 from submission.fusion.fuse import check_members, stacked
 
 if TYPE_CHECKING:
@@ -33,15 +32,11 @@ class SubsetScore(NamedTuple):
 
 
 def read_subsets(
-    names: Sequence[str], folder: Path, truths: Sequence[GroundTruth], scores: str = "val"
+    names: Sequence[str], folder: Path, truths: Sequence[GroundTruth]
 ) -> list[SubsetScore]:
-    """Score all subsets of some experiments; the order is that of `score_subsets`.
+    """Score all subsets of the experiments `names`, whose probabilities lie below `folder`.
 
-    Args:
-        names: The experiments; none, no subsets.
-        folder: Folder of their probabilities.
-        truths: The labels of each split to score.
-        scores: `oof` for the means over folds on test.
+    The order is that of `score_subsets`. No names, no subsets.
 
     Raises:
         FormatError: A file is missing or breaks its schema, or there are too many experiments.
@@ -49,10 +44,9 @@ def read_subsets(
     """
     if not names:
         return []
-    stems = {truth.split: stem_of(truth.split, scores) for truth in truths}
-    members: dict[str, list[Probabilities]] = {
-        split: [read_probabilities(folder / name / f"{stem}.parquet") for name in names]
-        for split, stem in stems.items()
+    members = {
+        split: [read_probabilities(folder / name / f"{split}.parquet") for name in names]
+        for split in (truth.split for truth in truths)
     }
     return score_subsets(members, truths)
 

@@ -54,6 +54,8 @@ class Page:
     """Every subset of some experiments, the best first; empty for no such list."""
     leaderboards: Sequence[str]
     """Lines of Markdown with published results; empty where there are none."""
+    best: Sequence[str] = ()
+    """Lines of Markdown about the best set of streams; empty without folds."""
 
 
 def write_table(page: Page, out: Path, path: Path) -> list[Path]:
@@ -64,6 +66,8 @@ def write_table(page: Page, out: Path, path: Path) -> list[Path]:
     for file, text in zip(files, texts, strict=True):
         write_text(file, text)
     sections = [to_markdown(rows, edition, page.resampling)]
+    if page.best:
+        sections.append("\n".join(page.best) + "\n")
     if page.subsets:
         sections.append("\n".join(subsets_section(page.subsets)) + "\n")
     if page.leaderboards:

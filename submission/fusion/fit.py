@@ -83,7 +83,7 @@ def fit_with_nested(
     ids = tuple(truth.clip_id[row] for row in order)
     names, p = stacked(members, ids)
     label, video = truth.label[order], np.asarray(truth.videos, np.str_)[order]
-    blocks = _blocks(video, MOST_REFITS if split == OOF else len(video))
+    blocks = blocks_of(video, MOST_REFITS if split == OOF else len(video))
 
     def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         return fit_with_temperature(rule, temperature, names, p, label)
@@ -121,9 +121,9 @@ def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "an
     return split
 
 
-def _blocks(video: NDArray[np.str_], most: int) -> NDArray[np.int64]:
-    """Number the videos, (N,); beyond `most` of them, several share a number."""
-    return np.unique(video, return_inverse=True)[1].astype(np.int64) % most
+def blocks_of(videos: Sequence[str] | NDArray[np.str_], most: int) -> NDArray[np.int64]:
+    """Number the videos of the clips, int64 (N,); beyond `most` of them, several share a number."""
+    return np.unique(np.asarray(videos), return_inverse=True)[1].astype(np.int64) % most
 
 
 def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:
