@@ -129,7 +129,7 @@ def fold_graph(
             start = f"{run.init_from}-{fold}"
             rgb, pose = (of_fold.get(one, one) for one in (merge.rgb, merge.pose))
             merged[start] = FoldMerge(rgb=rgb, pose=pose)
-        runs[of_fold.get(name, name)] = FoldRun(
+        runs[f"{name}-{fold}"] = FoldRun(
             experiment=name, fold=fold, edition=edition, modality=run.modality, init_from=start,
             recipe=run.recipe,
         )  # fmt: skip

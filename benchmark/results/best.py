@@ -41,6 +41,8 @@ RULES: tuple[FusionRule, ...] = (
     Uniform(kind="uniform"), Geometric(kind="geometric"), Convex(kind="convex", shrinkage=0.5),
 )  # fmt: skip
 """Compared on the best set; the first stays unless another is better beyond the noise of clips."""
+PATIENCE = 2
+"""Additions without a gain after which a set grows no more."""
 Members = tuple[int, ...]
 
 
@@ -130,7 +132,7 @@ class _Sets:
         return self.correct(members) - TIE * self.nats(members)
 
     def grow(self, rows: NDArray[np.bool_]) -> list[Members]:
-        """Grow a set on some clips: from the best of all singles and pairs, while it gets better.
+        """Grow a set on some clips: from the best of all singles and pairs, up to its best.
 
         Source: greedy forward selection (Caruana et al., ICML 2004), without repetition.
         """
@@ -143,13 +145,15 @@ class _Sets:
             *combinations(range(self.size), FEWEST_MEMBERS),
         ]
         path = [max(starts, key=value)]
-        while len(path[-1]) < self.size:
+        best = 0
+        # A third stream can decide where two contradict each other: one step without a gain is
+        # no reason to stop.
+        while len(path[-1]) < self.size and len(path) - 1 - best < PATIENCE:
             others = [k for k in range(self.size) if k not in path[-1]]
-            longer = max((tuple(sorted((*path[-1], k))) for k in others), key=value)
-            if value(longer) <= value(path[-1]):
-                break
-            path.append(longer)
-        return path
+            path.append(max((tuple(sorted((*path[-1], k))) for k in others), key=value))
+            if value(path[-1]) > value(path[best]):
+                best = len(path) - 1
+        return path[: best + 1]
 
 
 def read_best(params: Params, edition: str, truth: Labels, folder: Path, draw: Resampling) -> Best:
