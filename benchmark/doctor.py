@@ -147,7 +147,12 @@ def _locks(root: Path) -> Iterator[Finding]:
 
 def _leftovers(root: Path, params: Params) -> Iterator[Finding]:
     # Probabilities that no entry makes any more. DVC counts them as a change of the table's input.
-    for kind, entries in (("experiments", params.streams), ("fusions", params.fusions)):
+    for kind, entries in (
+        ("experiments", params.streams),
+        ("fusions", params.every_fusion),
+        ("folds", params.fold_graph.joins),
+        ("oof", params.fold_graph.joins),
+    ):
         folder = root / "predictions" / kind
         for left in sorted(folder.iterdir()) if folder.is_dir() else []:
             if left.name not in entries:

@@ -14,7 +14,7 @@ from benchmark.core.files import replacing_folder
 from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
 from benchmark.results.analysis import write_analyses
-from benchmark.results.ground_truth import ground_truths
+from benchmark.results.entries import scored_truths
 from benchmark.results.runs import analysis_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
@@ -41,7 +41,8 @@ def main(
     spec = params.analysis
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
-    truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
+    test = read_test_labels(test_labels, clips, edition)
+    truths = scored_truths(params, clips, test, {spec.scores})
     frames = None
     if (modality := params.modalities[spec.modality]).content != "keypoints":
         frames = PackedVideos(modality.frames_folder(data / spec.modality), clips)

@@ -13,7 +13,7 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
-from benchmark.results.ground_truth import ground_truths
+from benchmark.results.entries import scored_truths
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import answers, provenance, render
 from benchmark.results.runs import report_record
@@ -42,7 +42,9 @@ def main(
     """Write the page from the files of other stages."""
     edition = read_edition(params.analysis.edition)
     clips = read_clips(index, edition)
-    truths = ground_truths(clips, read_test_labels(test_labels, clips, edition))
+    test = read_test_labels(test_labels, clips, edition)
+    truths = scored_truths(params, clips, test, {params.analysis.scores})
+    compared = scored_truths(params, clips, test, {row.scores for row in params.table.rows})
     archive = Archive(open_archive(raw, edition).video_files(), edition, clips)
     galleries = []
     if archive.videos:
@@ -51,7 +53,7 @@ def main(
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
     text = render(
         reports, edition, params, galleries=galleries,
-        answers={truth.split: answers(params, truth, probabilities) for truth in truths},
+        answers={truth.split: answers(params, truth, probabilities) for truth in compared},
         provenance=provenance(params, edition, PARAMS, probabilities),
     )  # fmt: skip
     write_text(out, text)

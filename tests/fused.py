@@ -16,6 +16,8 @@ from submission.fusion.fit import fit_fusion
 from submission.fusion.rules.convex import Convex
 from submission.fusion.rules.equal import Fixed, Geometric, Uniform
 from submission.fusion.rules.greedy import Greedy
+from submission.fusion.rules.product import Product
+from submission.fusion.rules.reranker import Reranker
 from submission.fusion.rules.search import Search
 from submission.fusion.rules.stacking import Stacking
 from submission.fusion.rules.union import FusionRule
@@ -26,6 +28,7 @@ CLASSES = tuple("abcdef")
 CONVEX = Convex(kind="convex", shrinkage=0.0)
 KINDS = (
     "uniform", "fixed", "geometric", "convex", "half convex", "greedy", "search", "stacking",
+    "reranker", "product",
 )  # fmt: skip
 
 
@@ -41,6 +44,10 @@ def rule_for(kind: str, members: list[Probabilities]) -> FusionRule:
         "greedy": Greedy(kind="greedy", metric="macro_f1", rounds=8),
         "search": Search(kind="search", metric="top1", evaluations=40, seed=1),
         "stacking": Stacking(kind="stacking", c=0.01),
+        "reranker": Reranker(kind="reranker", k=3, margin=0.3, c=0.1, fewest=0),
+        "product": Product(
+            kind="product", groups={"one": (0, 3, 4), "two": (5, 1, 2)}, strength=None
+        ),
     }
     return rules[kind]
 

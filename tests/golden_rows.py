@@ -48,10 +48,11 @@ def entries_of(joint: Probabilities, rgb: Probabilities) -> list[Entry]:
     fused = fuse([rgb, joint], weights, source="both")
     even = {"joint": 0.5, "rgb": 0.5}
     return [
-        Entry("rgb | swin", rgb),
-        Entry("joint", joint),
-        Entry("joint+rgb", fused, Convex(kind="convex", shrinkage=0.5), weights),
+        Entry(1, "rgb | swin", rgb),
+        Entry(2, "joint", joint),
+        Entry(3, "joint+rgb", fused, Convex(kind="convex", shrinkage=0.5), weights),
         Entry(
+            4,
             "joint+rgb, uniform",
             fuse([joint, rgb], even, source="uniform"),
             Uniform(kind="uniform"),

@@ -149,7 +149,7 @@ def test_probabilities_of_other_clips_get_no_row(
     change: dict[str, str], message: str, joint: Probabilities, truth: GroundTruth
 ) -> None:
     with pytest.raises(MismatchError) as error:
-        score_rows([Entry("joint", replace(joint, **change))], truth, RESAMPLING)
+        score_rows([Entry(1, "joint", replace(joint, **change))], truth, RESAMPLING)
     assert str(error.value).startswith(message)
 
 

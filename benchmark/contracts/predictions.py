@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import FormatError, MismatchError
-from benchmark.editions.splits import SPLITS
+from benchmark.editions.splits import OOF, SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,19 @@ TOLERANCE = 1e-4
 """Largest difference of a row's sum from 1."""
 
 
+class FoldStamp(NamedTuple):
+    """Which folds probabilities come from."""
+
+    folds: str
+    """Digest of the folds."""
+    fold: str
+    """fold0, fold1, ... or all for those of one network; `joined` for those of all folds."""
+    groups: str
+    """What the folds keep together: video or subject."""
+    over: tuple[str, ...]
+    """Splits that are dealt into folds."""
+
+
 @dataclass(frozen=True)
 class Probabilities:
     """Class probabilities of the clips of one split.
@@ -46,6 +59,8 @@ class Probabilities:
     p: NDArray[np.float32]
     note: str = ""
     """What an import of foreign scores assumed or changed; empty for our own."""
+    stamp: FoldStamp | None = None
+    """None for probabilities that have nothing to do with folds."""
 
     def __len__(self) -> int:
         return len(self.clip_id)
@@ -83,8 +98,8 @@ def check_probabilities(probabilities: Probabilities, *, where: object) -> None:
     shape = (len(ids), len(probabilities.classes))
     if p.shape != shape:
         raise FormatError(where, "wrong shape", expected=str(shape), found=str(p.shape))
-    if probabilities.split not in {*SPLITS, ANY}:
-        expected = ", ".join((*SPLITS, ANY))
+    if probabilities.split not in {*SPLITS, OOF, ANY}:
+        expected = ", ".join((*SPLITS, OOF, ANY))
         raise FormatError(where, "unknown split", expected=expected, found=probabilities.split)
     if len(set(ids)) != len(ids):
         raise FormatError(where, f"{len(ids) - len(set(ids))} clip id(s) twice")
@@ -126,6 +141,7 @@ def write_probabilities(probabilities: Probabilities, path: Path) -> None:
         source=probabilities.source,
         classes=json.dumps(probabilities.classes),
         **({"note": probabilities.note} if probabilities.note else {}),
+        **({"folds": json.dumps(probabilities.stamp)} if probabilities.stamp else {}),
     )
 
 
@@ -159,9 +175,20 @@ def read_probabilities(path: Path) -> Probabilities:
         clip_id=tuple(table["clip_id"].to_pylist()),
         p=flat.reshape(-1, len(classes)),
         note=metadata.get("note", ""),
+        stamp=_stamp(path, metadata.get("folds")),
     )
     check_probabilities(probabilities, where=path)
     return probabilities
+
+
+def _stamp(path: Path, text: str | None) -> FoldStamp | None:
+    if text is None:
+        return None
+    try:
+        folds, fold, groups, over = json.loads(text)
+        return FoldStamp(str(folds), str(fold), str(groups), tuple(map(str, over)))
+    except (TypeError, ValueError):
+        raise FormatError(path, "does not say which folds it is of", found=text[:60]) from None
 
 
 def _classes(path: Path, text: str) -> tuple[str, ...]:

@@ -178,6 +178,28 @@ def interval_of(
     return Interval(low=float(low), high=float(high)) if low < high else None
 
 
+def drawn_groups(
+    values: NDArray[np.floating], groups: Sequence[str], *, resamples: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Resample groups of clips, and return what the means of many systems follow from.
+
+    With the three results, `times @ sums.T / (times @ sizes)[:, None]` are the means, (R, S).
+
+    Args:
+        values: Of S systems on N clips, (S, N).
+        groups: The group of each clip.
+        resamples: R.
+        seed: Of their draw.
+
+    Returns:
+        Sums by group (S, G), clips of each group (G,), and how often each is drawn (R, G).
+    """
+    group = _numbered(groups)
+    sizes = np.bincount(group)
+    sums = np.stack([np.bincount(group, row).astype(np.float64) for row in values])
+    return sums, sizes, _drawn(len(sizes), resamples, seed)
+
+
 def _numbered(videos: Sequence[str]) -> NDArray[np.int64]:
     # `unique` sorts the videos, so the draw does not depend on the order of the clips.
     return np.unique(np.asarray(videos, dtype=np.str_), return_inverse=True)[1].astype(np.int64)

@@ -130,7 +130,9 @@ class System:
         before = None if self.blend.before is None else self.blend.before[kept]
         # A stacked regression has coefficients for all members together: without some of them, only
         # the weighted mean is left.
-        blend = replace(self.blend, weights=weights / weights.sum(), before=before, stack=None)
+        blend = replace(
+            self.blend, weights=weights / weights.sum(), before=before, stack=None, rerank=None
+        )
         members = {names[row]: self.members[names[row]] for row in kept}
         val_score = _val_score(self.root, self.edition, list(members), blend)
         return replace(self, members=members, blend=blend, val_score=val_score)

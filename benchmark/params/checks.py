@@ -10,6 +10,7 @@ from benchmark.challenges.challenge import NumberedIds, challenge_names, read_ch
 from benchmark.core.errors import ParamsError
 from benchmark.core.half_precision import ZOO_NAME, shipped_names
 from benchmark.editions.edition import edition_names, read_edition
+from benchmark.params.folds import fold_faults
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -25,7 +26,7 @@ def find_problems(params: Params) -> list[str]:
     checks = (
         _check_editions, _check_previews, _check_experiments, _check_initial_weights,
         _check_fusions, _check_table, _check_repeats, _check_submissions, _check_analysis,
-        _check_online,
+        _check_online, fold_faults,
     )  # fmt: skip
     return [problem for check in checks for problem in check(params)]
 
@@ -132,7 +133,7 @@ def _check_fusions(params: Params) -> Iterator[str]:
     # All of them are named by one key: `source` of a row, members of a fusion.
     for name in params.external.keys() & params.experiments.keys():
         yield f"external.{name}: an experiment has the same name; rename one of them"
-    for key, fusion in params.fusions.items():
+    for key, fusion in params.every_fusion.items():
         if key in params.streams:
             yield f"fusions.{key}: a stream has the same name; rename one of them"
         for name in fusion.members:
@@ -142,7 +143,7 @@ def _check_fusions(params: Params) -> Iterator[str]:
 
 
 def _check_table(params: Params) -> Iterator[str]:
-    sources = (*params.streams, *params.fusions)
+    sources = (*params.streams, *params.every_fusion)
     for row in params.table.rows:
         for name in filter(None, row.members or (row.source,)):
             yield from _missing(_row(row), name, SOURCES, sources)
@@ -179,7 +180,7 @@ def _check_repeats(params: Params) -> Iterator[str]:
 
 
 def _check_submissions(params: Params) -> Iterator[str]:
-    sources = (*params.streams, *params.fusions)
+    sources = (*params.streams, *params.every_fusion)
     for key, entry in params.submissions.items():
         where = f"submissions.{key}"
         yield from _missing(f"{where}.source", entry.source, SOURCES, sources)
@@ -200,7 +201,7 @@ def _check_submissions(params: Params) -> Iterator[str]:
 
 def _check_analysis(params: Params) -> Iterator[str]:
     spec = params.analysis
-    sources = (*params.streams, *params.fusions)
+    sources = (*params.streams, *params.every_fusion)
     yield from _missing("analysis.source", spec.source, SOURCES, sources)
     for name in spec.members:
         yield from _missing("analysis.members", name, STREAMS, params.streams)

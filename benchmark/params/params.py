@@ -26,6 +26,7 @@ from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
 from benchmark.params.checks import find_problems
+from benchmark.params.folds import FoldGraph, Folds
 from benchmark.params.recipes import Recipe
 from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from submission.fusion.rules.union import FusionRule
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # A name becomes part of folder names and of DVC's stage names, such as train@joint.
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+ScoredOn: TypeAlias = Literal["val", "oof"]
 
 
 class EditionUse(Strict):
@@ -128,6 +130,9 @@ class TableRow(Strict):
     """Experiments that repeat `source` with other seeds; the row shows their standard deviation."""
     paper_top1: float | None = None
     """Top-1 accuracy in percent that the paper reports for this row, on the same edition."""
+    scores: ScoredOn = "val"
+    """`oof`: score the row out of fold instead of on validation, and on test as the mean of the
+    networks of all folds."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> TableRow:
@@ -149,6 +154,8 @@ class Table(Strict):
     """Bootstrap resamples of videos for the 95 % intervals."""
     subsets: tuple[Name, ...] = Field(max_length=MOST_MEMBERS)
     """Streams of which every subset is fused with equal weights and scored; empty for none."""
+    subset_scores: ScoredOn = "val"
+    """Whether the subsets are scored on validation or out of fold."""
     leaderboard: dict[Line, Share]
     """Your own leaderboard results, name to score from 0 to 1; listed beside the published ones."""
 
@@ -167,6 +174,8 @@ class Analysis(Strict):
     shows none."""
     hardest: Positive
     """Number of hardest clips to show."""
+    scores: ScoredOn = "val"
+    """`oof`: analyze scores out of fold instead of those on validation."""
 
 
 class Previews(Strict):
@@ -257,6 +266,17 @@ class Params(Strict):
     """Leaderboard files: stage `submit`."""
     online: dict[Name, Online] = Field(default_factory=dict)
     """Gestures found in whole videos: stages `predict_windows` and `detect`. May be absent."""
+    folds: dict[str, Folds] = Field(default_factory=dict)
+    """Editions whose labeled clips are dealt into folds: stage `folds` (docs/folds.md)."""
+    fold_graph: FoldGraph = FoldGraph()
+    """One entry per training of a fold; `mgbench edition folds` writes it."""
+    oof_fusions: dict[Name, Fusion] = Field(default_factory=dict)
+    """Late fusions that are fitted out of fold instead of on validation: stage `fuse_oof`."""
+
+    @property
+    def every_fusion(self) -> dict[Name, Fusion]:
+        """The fusions, wherever they are fitted."""
+        return {**self.fusions, **self.oof_fusions}
 
     @property
     def streams(self) -> tuple[Name, ...]:
@@ -265,7 +285,7 @@ class Params(Strict):
 
     def folder_of(self, source: Name) -> str:
         """Return the folder below `predictions/` of a stream or a fusion."""
-        return f"{'fusions' if source in self.fusions else 'experiments'}/{source}"
+        return f"{'fusions' if source in self.every_fusion else 'experiments'}/{source}"
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Params:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.schema import validate
 from benchmark.core.text_files import read_text
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
-from benchmark.params.params import Params
+from benchmark.params.folds import Folds, fold_graph
+from benchmark.params.params import Experiment, Merge, Params
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Sequence
-    from pathlib import Path
+
+
+class FoldSections(BaseModel):
+    """The sections of params.yaml that `fold_graph` follows from."""
+
+    folds: dict[str, Folds] = {}
+    experiments: dict[str, Experiment]
+    merges: dict[str, Merge]
 
 
 def read_document(path: Path) -> Any:
@@ -75,6 +86,7 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     if not kept:
         raise ParamsError("experiments", "none would be left", do="Keep one of them")
     said = _drop_modalities(document, params, kept)
+    _drop_folds(document, kept)
     keep_only(document["experiments"], kept)
     keep_only(document["recipes"], {params.experiments[key].recipe for key in kept})
     merges = [key for key, merge in params.merges.items() if {merge.rgb, merge.pose} <= {*kept}]
@@ -83,7 +95,7 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     init_from = {experiment["init_from"] for experiment in document["experiments"].values()}
     keep_only(document["pretrained"], init_from)
     _drop_members(document["fusions"], streams)
-    sources = {*streams, *document["fusions"]}
+    sources = {*streams, *document["fusions"], *document.get("oof_fusions", {})}
     rows = document["table"]["rows"]
     # Backward, so that the places of the rows that are still to check do not shift.
     for place, row in reversed(list(enumerate(params.table.rows))):
@@ -105,7 +117,7 @@ def _keep_members(members: Any, streams: Container[str], kept: Sequence[str]) ->
 
 def _name_sources(document: Any, sources: Collection[str], kept: Sequence[str]) -> list[str]:
     """Replace sources that are gone by the largest fusion that is left, or the first experiment."""
-    fusions = document["fusions"]
+    fusions = {**document["fusions"], **document.get("oof_fusions", {})}
     best = max(fusions, key=lambda name: len(fusions[name]["members"]), default=kept[0])
     users = {f"submissions.{key}": entry for key, entry in document["submissions"].items()}
     said = []
@@ -122,6 +134,39 @@ def _drop_members(fusions: Any, kept: Collection[str]) -> None:
         keep_only(fusion["rule"].get("weights", {}), kept)
         if len(fusion["members"]) < FEWEST_MEMBERS:
             del fusions[name]
+
+
+def _drop_folds(document: Any, kept: Collection[str]) -> None:
+    for edition, folds in list(document.get("folds", {}).items()):
+        keep_only(folds["experiments"], kept)
+        if not folds["experiments"]:
+            del document["folds"][edition]
+    _drop_members(document.get("oof_fusions", {}), kept)
+    set_fold_graph(document)
+
+
+def set_fold_graph(document: Any) -> int:
+    """Write section `fold_graph` of a document anew, as its `folds` ask; return its trainings."""
+    document.pop("fold_graph", None)
+    for section in ("folds", "oof_fusions"):
+        if not document.get(section, True):
+            del document[section]
+    plain = {key: document[key] for key in FoldSections.model_fields if key in document}
+    raw = YAML(typ="safe").load(yaml_text(plain))
+    sections = validate(Path("params.yaml"), raw, FoldSections)
+    graph = fold_graph(sections.folds, sections.experiments, sections.merges)
+    if graph.runs:
+        document["fold_graph"] = CommentedMap(
+            (section, CommentedMap((key, _one_line(entry)) for key, entry in entries.items()))
+            for section, entries in graph.model_dump(mode="json").items()
+        )
+    return len(graph.runs)
+
+
+def _one_line(entry: dict[str, str]) -> CommentedMap:
+    line = CommentedMap(entry)
+    line.fa.set_flow_style()
+    return line
 
 
 def _drop_modalities(document: Any, params: Params, kept: Sequence[str]) -> list[str]:

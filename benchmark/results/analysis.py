@@ -69,7 +69,7 @@ def write_analyses(
     members = {}
     for truth in truths:
         source, *others = (
-            read_source(params, probabilities, name, truth.split)
+            read_source(params, probabilities, name, truth.split, spec.scores)
             for name in (spec.source, *spec.members)
         )
         analyzed, folder = Analyzed(source, others, truth), out / truth.split

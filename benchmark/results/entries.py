@@ -6,15 +6,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmark.contracts.predictions import Probabilities, read_probabilities
+from benchmark.editions.splits import OOF
+from benchmark.results.ground_truth import GroundTruth
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import fuse
 from submission.fusion.rules.equal import Uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from benchmark.editions.splits import Split
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.editions.splits import Scored
     from benchmark.params.params import Params, TableRow
     from submission.fusion.rules.union import FusionRule
 
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
 class Entry:
     """One system that asks for a row."""
 
+    index: int
+    """Place in the table, from 1."""
     name: str
     probabilities: Probabilities
     rule: FusionRule | None = None
@@ -35,7 +43,9 @@ class Entry:
     """The same experiment with other seeds."""
 
 
-def read_source(params: Params, folder: Path, name: str, split: Split) -> Probabilities:
+def read_source(
+    params: Params, folder: Path, name: str, split: Scored, scores: str = "val"
+) -> Probabilities:
     """Read the probabilities of one experiment or fusion.
 
     Args:
@@ -43,35 +53,62 @@ def read_source(params: Params, folder: Path, name: str, split: Split) -> Probab
         folder: That of all probabilities.
         name: The experiment or fusion.
         split: Whose clips.
+        scores: `oof` for an experiment's mean over folds on test.
 
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    return read_probabilities(folder / params.folder_of(name) / f"{split}.parquet")
+    of_stream = f"{folder_of_scores(scores)}/{name}"
+    place = params.folder_of(name) if name in params.every_fusion else of_stream
+    return read_probabilities(folder / place / f"{split}.parquet")
 
 
-def read_entries(params: Params, folder: Path, split: Split) -> list[Entry]:
-    """Read one entry per row of the table, in its order; `folder` is that of all probabilities.
+def folder_of_scores(scores: str) -> str:
+    """Return the folder below `predictions/` of streams that are scored out of fold, or not."""
+    return OOF if scores == OOF else "experiments"
+
+
+def scored_truths(
+    params: Params, clips: Clips, test: NDArray[np.int64] | None, scores: Collection[str]
+) -> list[GroundTruth]:
+    """Return the labels of all that is scored: validation, out of fold, test.
+
+    Args:
+        params: Their folds say which clips are scored out of fold.
+        clips: The index.
+        test: The labels of test; None where they are not known.
+        scores: `val`, `oof` or both.
+    """
+    truths = [GroundTruth.of(clips, "val")] if "val" in scores else []
+    if OOF in scores:
+        folds = params.folds[clips.edition]
+        truths.append(GroundTruth.out_of_fold(clips, folds.over, folds.groups))
+    return [*truths, *([] if test is None else [GroundTruth.of(clips, "test", test)])]
+
+
+def read_entries(params: Params, folder: Path, split: Scored) -> list[Entry]:
+    """Read one entry per row that is scored on a split, in order; `folder` is that of all files.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
         MismatchError: The members of a row disagree.
     """
 
-    def read(*names: str) -> list[Probabilities]:
-        return [read_source(params, folder, name, split) for name in names]
+    def entry(index: int, row: TableRow) -> Entry:
+        def read(*names: str) -> list[Probabilities]:
+            return [read_source(params, folder, name, split, row.scores) for name in names]
 
-    def entry(row: TableRow) -> Entry:
         if row.members is not None:
             even = dict.fromkeys(row.members, 1 / len(row.members))
             fused = fuse(read(*row.members), even, source="+".join(row.members))
-            return Entry(row.name, fused, Uniform(kind="uniform"), even, row.paper_top1)
+            return Entry(index, row.name, fused, Uniform(kind="uniform"), even, row.paper_top1)
         assert row.source is not None, "TableRow has either members or a source"
         source, *repeats = read(row.source, *row.repeats)
-        if (fusion := params.fusions.get(row.source)) is None:
-            return Entry(row.name, source, paper_top1=row.paper_top1, repeats=repeats)
+        if (fusion := params.every_fusion.get(row.source)) is None:
+            return Entry(index, row.name, source, paper_top1=row.paper_top1, repeats=repeats)
         # Stage fuse has already applied the weights to the probabilities: they are only shown.
         weights = read_fitted(folder / params.folder_of(row.source) / "weights.json").weights
-        return Entry(row.name, source, fusion.rule, weights, row.paper_top1)
+        return Entry(index, row.name, source, fusion.rule, weights, row.paper_top1)
 
-    return [entry(row) for row in params.table.rows]
+    rows = enumerate(params.table.rows, start=1)
+    return [entry(index, row) for index, row in rows if split in {row.scores, "test"}]

@@ -5,23 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels
 from benchmark.core.errors import MismatchError
+from benchmark.editions.splits import OOF
 from benchmark.evaluation.metrics import majority_baseline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.splits import Split
+    from benchmark.editions.splits import Groups, Scored, Split
 
 
 @dataclass(frozen=True)
 class GroundTruth(Labels):
     """Labels of a split, and what a guess from the training split is worth there."""
 
-    split: Split
+    split: Scored
     train_label: NDArray[np.int64]
     """Class index of each training clip: for the majority baseline only."""
 
@@ -42,6 +46,18 @@ class GroundTruth(Labels):
             raise MismatchError(where, "not one label per clip", expected=wanted, found=found)
         train_label = clips.split("train").labels()
         return cls(clips.edition, split, tuple(part.ids), tuple(part.videos), label, train_label)
+
+    @classmethod
+    def out_of_fold(cls, clips: Clips, over: Sequence[str], groups: Groups) -> GroundTruth:
+        """Take the labels of all clips of the splits `over`; the `videos` are the groups.
+
+        Raises:
+            FormatError: The edition withholds a label, or names no subject of a clip.
+        """
+        truth = oof_labels(clips, over, groups)
+        return cls(
+            truth.edition, OOF, truth.clip_id, truth.videos, truth.label, train_label=truth.label
+        )
 
     @property
     def majority_baseline(self) -> float:

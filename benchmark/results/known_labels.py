@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from benchmark.contracts.clips import read_clips
+from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels, index_labels, listed_labels
 from benchmark.contracts.test_labels import read_answers, read_test_labels
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import edition_names, read_edition
-from benchmark.editions.splits import SPLITS
+from benchmark.editions.splits import OOF, SPLITS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.contracts.predictions import Probabilities
+    from benchmark.contracts.predictions import FoldStamp, Probabilities
     from benchmark.editions.edition import Edition
-    from benchmark.editions.splits import Split
+    from benchmark.editions.splits import Groups, Split
+
+
+def _out_of_fold(probabilities: Probabilities, stamp: FoldStamp) -> Labels:
+    edition = read_edition(probabilities.edition)
+    clips = read_clips(Path("data", edition.name, "clips.parquet"), edition)
+    return oof_labels(clips, stamp.over, cast("Groups", stamp.groups))
 
 
 def split_labels(
@@ -59,6 +66,8 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     if csv is not None:
         return listed_labels(csv, probabilities)
     name = probabilities.edition
+    if probabilities.split == OOF and probabilities.stamp is not None:
+        return _out_of_fold(probabilities, probabilities.stamp)
     splits: dict[str, Split] = {one: one for one in SPLITS}
     split = splits.get(probabilities.split)
     index = Path("data", name, "clips.parquet")

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
     from benchmark.evaluation.bootstrap import Interval
     from benchmark.evaluation.online import OnlineScores
     from benchmark.params.params import Params
-    from benchmark.results.ground_truth import GroundTruth
     from benchmark.results.table import Resampling
 
 REFERENCE = "F1 of the reference"
@@ -36,33 +38,35 @@ class OnlineRow(NamedTuple):
 
 
 def online_rows(
-    params: Params, folder: Path, clips: Clips, truths: Sequence[GroundTruth],
+    params: Params, folder: Path, clips: Clips, test: NDArray[np.int64] | None,
     resampling: Resampling,
 ) -> list[OnlineRow]:  # fmt: skip
-    """Score each entry of section `online` of the table's edition, on every split with labels.
+    """Score each entry of section `online` of the table's edition, on validation and test.
 
     Args:
         params: The whole of params.yaml.
         folder: That of all probabilities.
         clips: The whole index.
-        truths: The labels of each split.
+        test: The labels of test; None where they are not known.
         resampling: How the intervals are drawn.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
         MismatchError: It is of other videos or classes.
     """
+    known: dict[Split, NDArray[np.int64]] = {"val": clips.split("val").labels()}
+    known |= {} if test is None else {"test": test}
     rows = []
-    for truth in truths:
+    for split, labels in known.items():
         for name, entry in params.online.items():
-            if entry.edition != truth.edition:
+            if entry.edition != clips.edition:
                 continue
-            found = read_intervals(folder / "online" / name / f"{truth.split}.parquet")
-            gestures = labeled(clips.split(truth.split), truth.label, found.classes)
+            found = read_intervals(folder / "online" / name / f"{split}.parquet")
+            gestures = labeled(clips.split(split), labels, found.classes)
             scores = online_scores(
                 gestures, found, resamples=resampling.resamples, seed=resampling.seed
             )
-            rows.append(OnlineRow(name, truth.split, scores))
+            rows.append(OnlineRow(name, split, scores))
     return rows
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Share, Strict
-from benchmark.editions.splits import Split
+from benchmark.editions.splits import Scored
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.metrics import correctness
 from benchmark.evaluation.scores import Scores, all_scores
@@ -83,7 +83,7 @@ class ResultRow(Strict):
     name: str
     source: str
     """The experiment or fusion that is scored."""
-    split: Split
+    split: Scored
     members: tuple[str, ...]
     """Experiments of a fusion; empty for a single stream."""
     rule: FusionRule | None
@@ -141,7 +141,7 @@ def score_rows(
     compared = _comparisons(entries, correct, truth.videos, resampling)
     return [
         ResultRow(
-            index=index + 1,
+            index=entry.index,
             name=entry.name,
             source=entry.probabilities.source,
             split=truth.split,

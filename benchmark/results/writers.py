@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, get_args
 
 from benchmark.core.files import csv_text, write_text
+from benchmark.editions.splits import OOF
 from benchmark.plots import figures
 from benchmark.results.subsets import subsets_csv, subsets_section
 from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, Role
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from benchmark.results.subsets import SubsetScore
     from benchmark.results.table import Comparison, Resampling, ResultRow
 
+OUT_OF_FOLD = (
+    "Each of these clips is scored by networks, and fused by weights, that never saw its video or"
+    " person. On test, these rows show the mean of the networks of all folds."
+)
 VERDICTS = {
     "better": "better, beyond the noise of clips",
     "worse": "worse, beyond the noise of clips",
@@ -49,6 +54,8 @@ class Page:
     """Every subset of some experiments, the best first; empty for no such list."""
     leaderboards: Sequence[str]
     """Lines of Markdown with published results; empty where there are none."""
+    best: Sequence[str] = ()
+    """Lines of Markdown about the best set of streams; empty without folds."""
     online: Sequence[str] = ()
     """Lines of Markdown with gestures found in whole videos; empty where there are none."""
 
@@ -61,6 +68,8 @@ def write_table(page: Page, out: Path, path: Path) -> list[Path]:
     for file, text in zip(files, texts, strict=True):
         write_text(file, text)
     sections = [to_markdown(rows, edition, page.resampling)]
+    if page.best:
+        sections.append("\n".join(page.best) + "\n")
     if page.subsets:
         sections.append("\n".join(subsets_section(page.subsets)) + "\n")
     if page.leaderboards:
@@ -145,13 +154,17 @@ def to_markdown(rows: Sequence[ResultRow], edition: Edition, resampling: Resampl
     lines += [f"Edition `{edition.name}`, version {edition.version}. Written by `dvc repro`.", ""]
     val = [row for row in rows if row.split == "val"]
     test = [row for row in rows if row.split == "test"]
-    lines += ["## Validation", "", *_block(val)]
+    oof = [row for row in rows if row.split == OOF]
+    if val or not oof:
+        lines += ["## Validation", "", *_block(val)]
     if val:
         lines += [
             "Fusion weights are fitted on these clips, and a recipe may keep the epoch that is best"
             " on them, so these numbers flatter.",
             "",
         ]
+    if oof:
+        lines += ["## Out of fold", "", *_block(oof), OUT_OF_FOLD, ""]
     lines += ["## Test", "", *_block(test), "## How to read this", "", *_notes(resampling)]
     return "\n".join(lines) + "\n"
 
@@ -271,7 +284,7 @@ def to_latex(rows: Sequence[ResultRow], edition: Edition) -> str:
 
     A dagger marks a row that is better than the best single stream beyond the noise of clips.
     """
-    return "\n".join(_latex_table(rows, edition, split) for split in ("val", "test"))
+    return "\n".join(_latex_table(rows, edition, split) for split in ("val", OOF, "test"))
 
 
 def _latex_table(rows: Sequence[ResultRow], edition: Edition, split: str) -> str:

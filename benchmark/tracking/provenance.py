@@ -164,7 +164,10 @@ def _entries(
         yield None, None
         return
     section = body["foreach"].removeprefix("${").removesuffix("}")
-    yield from getattr(params, section).items()
+    entries: Any = params
+    for part in section.split("."):
+        entries = getattr(entries, part)
+    yield from entries.items()
 
 
 def _named_params(
@@ -192,7 +195,7 @@ def _named_params(
 def _modalities(stage: str, entry: Any, params: Any) -> list[BaseModel]:
     """Return the specs of the modalities that a stage reads and its params name by their keys."""
     match stage:
-        case "train" | "predict":
+        case "train" | "predict" | "train_fold" | "predict_fold":
             names = [entry.modality]
         case "previews":
             names = [*entry.videos, *([entry.skeleton] if entry.skeleton else [])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from benchmark.evaluation.metrics import Metrics
     from benchmark.params.params import Params
     from benchmark.training.state import TrainResult
+    from benchmark.weights.seen import Seen
 
 HISTORY = "history.csv"
 CURVES = "history.png"
@@ -62,7 +64,9 @@ class TrainPaths(NamedTuple):
     record: Path
 
 
-def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
+def run(
+    name: str, params: Params, clips: Clips, paths: TrainPaths, seen: Seen | None = None
+) -> None:
     """Train an experiment, from its last checkpoint if an earlier call was stopped.
 
     Args:
@@ -70,6 +74,7 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
         params: The whole of params.yaml.
         clips: The index of the experiment's edition.
         paths: Folders and files to read and write.
+        seen: What the network of a fold learns from; None for others.
 
     Raises:
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
@@ -79,7 +84,7 @@ def run(name: str, params: Params, clips: Clips, paths: TrainPaths) -> None:
         if not len(clips.split(split)):
             raise TrainingError(name, f"edition {clips.edition} has no clip in {split}")
     root = find_root()
-    spec = build_train_spec(name, params, clips, paths)
+    spec = replace(build_train_spec(name, params, clips, paths), seen=seen)
     with lack_of_memory_named(name, spec.experiment.recipe):
         _run(name, spec, paths, root)
 
@@ -275,4 +280,5 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         epoch=result.epoch,
         metric=spec.recipe.select_checkpoint.metric,
         val_metric=getattr(metrics, spec.recipe.select_checkpoint.metric),
+        seen=spec.seen,
     )

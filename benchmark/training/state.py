@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from benchmark.params.recipes import Recipe
     from benchmark.training.checkpoint import Progress
     from benchmark.training.optimizer import ModelEma
+    from benchmark.weights.seen import Seen
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class TrainSpec:
     clips: Clips
     classes: tuple[str, ...]
     seed: int
+    seen: Seen | None = None
+    """What the network of a fold learns from, to be written down; None for others."""
 
 
 @dataclass(frozen=True)

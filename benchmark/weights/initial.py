@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from benchmark.core.errors import FormatError
+from benchmark.core.errors import FormatError, MismatchError
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
@@ -16,10 +16,12 @@ from benchmark.weights.convert import HEAD, convert, fill, merge
 from benchmark.weights.model_folder import (
     METADATA,
     WEIGHTS,
+    ModelMetadata,
     read_metadata,
     read_weights,
     write_tensors,
 )  # fmt: skip
+from benchmark.weights.seen import Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,8 @@ class InitialWeights(Strict):
     """How the tensors are named: `merged` has the names of two pathways, `scratch` no tensors."""
     origin: str
     """Whose weights they are."""
+    seen: Seen | None = Field(default=None, exclude_if=lambda seen: seen is None)
+    """What two merged networks of a fold have learned from; absent for others."""
 
 
 def write_no_weights(out: Path) -> None:
@@ -57,8 +61,41 @@ def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
         FormatError: A model cannot be read.
     """
     tensors = merge(read_weights(rgb), read_weights(pose))
-    origin = f"{read_metadata(rgb).experiment} and {read_metadata(pose).experiment}"
-    _write(out, tensors, checkpoint_format="merged", origin=origin)
+    of_rgb, of_pose = read_metadata(rgb), read_metadata(pose)
+    origin = f"{of_rgb.experiment} and {of_pose.experiment}"
+    seen = _seen_by_both(of_rgb, of_pose)
+    _write(out, tensors, checkpoint_format="merged", origin=origin, seen=seen)
+
+
+def _seen_by_both(rgb: ModelMetadata, pose: ModelMetadata) -> Seen | None:
+    """Join what two networks of one fold have seen; one of another edition has seen none of it."""
+    seen = [one.seen for one in (rgb, pose) if one.seen is not None]
+    if not seen:
+        return None
+    if len({(one.folds, one.fold) for one in seen}) > 1:
+        where, found = f"merge of {rgb.experiment} and {pose.experiment}", "two folds"
+        raise MismatchError(where, "not of one fold", expected="models of one fold", found=found)
+    groups = {group for one in seen for group in one.groups}
+    return seen[0].model_copy(update={"groups": tuple(sorted(groups))})
+
+
+def seen_by_start(folder: Path, edition: str) -> Seen | None:
+    """Return what initial weights have learned from; None for weights of other data.
+
+    Raises:
+        MismatchError: They are a model of the same edition that is of no fold: it may have seen
+            any clip.
+        ParamsError: Their metadata break the schema.
+    """
+    if not (folder / METADATA).is_file():
+        return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights).seen
+    start = read_metadata(folder)
+    if start.edition == edition and start.seen is None:
+        raise MismatchError(
+            folder, f"'{start.experiment}' is of no fold and has seen the clips of every fold",
+            expected="a model of the same fold", do="Run 'mgbench edition folds'",
+        )  # fmt: skip
+    return start.seen if start.edition == edition else None
 
 
 def write_pretrained(spec: Pretrained, out: Path) -> None:

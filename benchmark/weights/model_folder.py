@@ -12,6 +12,7 @@ from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.data.inputs import Input
 from benchmark.modalities.union import Modality
 from benchmark.models.union import Backbone
+from benchmark.weights.seen import Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,8 @@ class ModelMetadata(Strict):
     """The validation metric that selected the epoch."""
     val_metric: float
     """Its value on validation, one view per clip, in [0, 1]."""
+    seen: Seen | None = Field(default=None, exclude_if=lambda seen: seen is None)
+    """What a network of a fold has learned from; absent for others."""
 
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:

@@ -11,6 +11,7 @@ import click
 
 from benchmark.core.errors import ParamsError
 from pipelines.cli.annotations import import_
+from pipelines.cli.folds import folds
 from pipelines.cli.group import Group, echo_columns
 
 
@@ -61,6 +62,7 @@ def edition() -> None:
 
 
 edition.add_command(import_)
+edition.add_command(folds)
 
 
 @edition.command("list")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pipelines.cli.best import best
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.evaluate import compare, evaluate
@@ -44,8 +45,8 @@ def main() -> None:
 
 
 for _command in (
-    compare, data, doctor, edition, evaluate, experiment, fuse, graph, modality, plan, predict,
-    preset, profile, run, scores, submit, weights, zoo,
+    best, compare, data, doctor, edition, evaluate, experiment, fuse, graph, modality, plan,
+    predict, preset, profile, run, scores, submit, weights, zoo,
 ):  # fmt: skip
     main.add_command(_command)
 

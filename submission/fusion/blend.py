@@ -35,6 +35,69 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class Rerank:
+    """A fitted ranking of the best classes of clips that the mean is unsure of."""
+
+    k: int
+    """Classes to rank."""
+    margin: float
+    """A clip is unsure if its two best classes are less than this apart."""
+    coefficients: NDArray[np.float64]
+    """(M + 1,): of each member's log-probability, and of the mean's."""
+
+    def __call__(self, p: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share out what the mean (N, K) gives the best classes; p is (M, N, K)."""
+        from scipy.special import softmax
+
+        unsure, top, x = rerank_features(p, mean, self.k, self.margin)
+        rows, ranked = mean[unsure], mean.copy()
+        mass = np.take_along_axis(rows, top, axis=1).sum(axis=1, keepdims=True)
+        np.put_along_axis(rows, top, mass * softmax(x @ self.coefficients, axis=1), axis=1)
+        ranked[unsure] = rows
+        return ranked
+
+
+def rerank_features(
+    p: NDArray[np.float64], mean: NDArray[np.float64], k: int, margin: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
+    """Collect what a reranker looks at.
+
+    Args:
+        p: Probabilities of the members, (M, N, K).
+        mean: Those of their mean, (N, K).
+        k: Classes to rank, at most K.
+        margin: Between the two best classes, below which a clip is unsure.
+
+    Returns:
+        Which clips are unsure, bool (N,); and of these U clips the best classes, the best first,
+        int64 (U, k), and their features, (U, k, M + 1).
+    """
+    order = np.argsort(-mean, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(mean, order, axis=1)
+    unsure = best[:, 0] - best[:, min(1, k - 1)] < margin
+    top = order[unsure]
+    parts = np.concatenate([p[:, unsure], mean[None, unsure]])
+    x = np.take_along_axis(_logs(parts), top[None], axis=2)
+    return unsure, top, x.transpose(1, 2, 0)
+
+
+@dataclass(frozen=True)
+class GroupPower:
+    """The probability of each class's group, as a factor."""
+
+    group: NDArray[np.int64]
+    """(K,) group of each class."""
+    strength: float
+    """Power of the group's probability."""
+
+    def __call__(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Multiply probabilities (N, K) by those of the groups, rows summing to 1."""
+        sums = np.stack([mean[:, self.group == g].sum(axis=1) for g in range(max(self.group) + 1)])
+        powered = mean * np.maximum(sums[self.group].T, 1e-12) ** self.strength
+        return powered / powered.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
 class Blend:
     """A fitted fusion as a function: members' probabilities -> probabilities of one system."""
 
@@ -48,6 +111,10 @@ class Blend:
     """Temperature of the result."""
     stack: Stack | None = None
     """Replaces the mean for the classes that it covers."""
+    rerank: Rerank | None = None
+    """Ranks the best classes of unsure clips anew."""
+    groups: GroupPower | None = None
+    """Multiplies each class by its group's probability."""
 
     def __call__(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fuse probabilities (M, N, K) -> (N, K), rows summing to 1."""
@@ -62,7 +129,8 @@ class Blend:
             covered = self.stack.classes
             mean = mean.copy()
             mean[:, covered] = mean[:, covered].sum(axis=1, keepdims=True) * self.stack(p)
-        return mean
+        mean = mean if self.groups is None else self.groups(mean)
+        return mean if self.rerank is None else self.rerank(p, mean)
 
 
 def weighted_mean(p: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,12 +6,14 @@ Legend: M members, N clips, K classes.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from benchmark.contracts.predictions import ANY
 from benchmark.core.errors import MismatchError
+from benchmark.editions.splits import OOF
 from benchmark.evaluation.metrics import score
 from submission.fusion.blend import Blend
 from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, parameters_of
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LABELED = ("val", "oof", ANY)
+MOST_REFITS = 20
+"""Fits of a nested estimate out of fold, where there are hundreds of videos."""
+LABELED = ("val", OOF, ANY)
 """Splits that a fit may see: never test. Scores of other programs may name none."""
 
 
@@ -52,20 +56,41 @@ def fit_fusion(
     Raises:
         MismatchError: The members disagree with each other or with `truth`, or are of test.
     """
+    return fit_with_nested(rule, temperature, members, truth)[0]
+
+
+def fit_with_nested(
+    rule: FusionRule, temperature: Temperature, members: Sequence[Probabilities], truth: Labels
+) -> tuple[FittedFusion, Probabilities | None]:
+    """Fit as `fit_fusion` does, and return also what the fits on other videos answer.
+
+    The second is None where there is one video.
+
+    Args:
+        rule: How to weigh the members.
+        temperature: Where to fit temperatures around the rule.
+        members: Probabilities of one labeled split, one entry per member.
+        truth: The labels of its clips.
+
+    Raises:
+        MismatchError: The members disagree with each other or with `truth`, or are of test.
+    """
     split = labeled_split(members)
     for member in members:
         truth.joined(member, where=f"fit of {member.source}")
     # Floating-point sums depend on the order of the rows, so the fit sorts them by clip id.
     order = np.argsort(truth.clip_id)
-    names, p = stacked(members, [truth.clip_id[row] for row in order])
+    ids = tuple(truth.clip_id[row] for row in order)
+    names, p = stacked(members, ids)
     label, video = truth.label[order], np.asarray(truth.videos, np.str_)[order]
+    blocks = blocks_of(video, MOST_REFITS if split == OOF else len(video))
 
     def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         return fit_with_temperature(rule, temperature, names, p, label)
 
-    fitted, nested = refit(p, label), _nested(refit, p, label, video)
+    fitted, nested = refit(p, label), _nested(refit, p, label, blocks)
     uniform = Blend(uniform_weights(len(names)))
-    return FittedFusion(
+    result = FittedFusion(
         format=FORMAT, edition=truth.edition, rule=rule, temperature=temperature,
         **parameters_of(fitted.blend, names),  # pyright: ignore[reportArgumentType]
         fitted_on=split, num_clips=len(label), num_videos=len(np.unique(video)),
@@ -76,6 +101,10 @@ def fit_fusion(
         nested=None if nested is None else _estimate(nested, label),
         test_files={},  # stage `fuse` adds them: a fit sees no files
     )  # fmt: skip
+    if nested is None:
+        return result, None
+    first = members[0]
+    return result, replace(first, source=OOF, clip_id=ids, p=nested.astype(np.float32), note="")
 
 
 def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "any"]:
@@ -92,30 +121,34 @@ def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "an
     return split
 
 
+def blocks_of(videos: Sequence[str] | NDArray[np.str_], most: int) -> NDArray[np.int64]:
+    """Number the videos of the clips, int64 (N,); beyond `most` of them, several share a number."""
+    return np.unique(np.asarray(videos), return_inverse=True)[1].astype(np.int64) % most
+
+
 def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:
     return Estimate(**score(p, label).model_dump(include={*Estimate.model_fields}))
 
 
 def _nested(
     refit: Callable[[NDArray[np.float64], NDArray[np.int64]], Fit], p: NDArray[np.float64],
-    label: NDArray[np.int64], video: NDArray[np.str_],
+    label: NDArray[np.int64], block: NDArray[np.int64],
 ) -> NDArray[np.float64] | None:  # fmt: skip
-    """Fuse the clips of each video by a fit on all other videos: probabilities (N, K).
+    """Fuse the clips of each block by a fit on all others: probabilities (N, K).
 
-    One video leaves no other to fit on: None.
+    One block leaves no other to fit on: None.
 
     Args:
         refit: Fits the rule to probabilities and labels of some clips.
         p: Probabilities of the members, (M, N, K).
         label: Class of each clip, (N,).
-        video: Video of each clip, (N,).
+        block: Block of videos of each clip, (N,).
     """
-    videos = np.unique(video)
-    if len(videos) < 2:
-        log.warning("%s is the only video: nothing estimates the fit on others", videos[0])
+    if block.max() < 1:
+        log.warning("all clips are of one video: nothing estimates the fit on others")
         return None
     fused = np.empty(p.shape[1:])
-    for name in videos:
-        held_out = video == name
+    for number in range(block.max() + 1):
+        held_out = block == number
         fused[held_out] = refit(p[:, ~held_out], label[~held_out]).blend(p[:, held_out])
     return fused

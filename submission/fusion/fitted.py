@@ -11,7 +11,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Share, Strict, read_json
-from submission.fusion.blend import Blend, Stack
+from submission.fusion.blend import Blend, GroupPower, Rerank, Stack
 from submission.fusion.rules.union import FusionRule
 from submission.fusion.temperature import Temperature
 
@@ -46,6 +46,23 @@ class StackParameters(Strict):
         return self
 
 
+class RerankParameters(Strict):
+    """A ranking of the best classes of clips that the mean is unsure of."""
+
+    k: Annotated[int, Field(ge=2)]
+    margin: Share
+    coefficients: tuple[float, ...]
+    """(M + 1,): of the members' log-probabilities, sorted by name, and of the mean's."""
+
+
+class GroupParameters(Strict):
+    """The groups of the classes, and the power of their probabilities."""
+
+    group: tuple[Annotated[int, Field(ge=0)], ...]
+    """(K,)."""
+    strength: Annotated[float, Field(ge=0)]
+
+
 class FittedFusion(Strict):
     """A rule, the fusion that it fitted, and the worth of that."""
 
@@ -61,6 +78,10 @@ class FittedFusion(Strict):
     after: PositiveFloat
     """Temperature of the result; 1 changes nothing."""
     stack: StackParameters | None
+    rerank: RerankParameters | None = Field(default=None, exclude_if=lambda part: part is None)
+    """Of rule reranker; absent for others."""
+    groups: GroupParameters | None = Field(default=None, exclude_if=lambda part: part is None)
+    """Of rule product; absent for others."""
     fitted_on: Literal["val", "oof", "any"]
     """Validation, or out of fold: train and val, every clip by models that never saw it; `any` are
     scores of other programs that name no split."""
@@ -87,7 +108,12 @@ class FittedFusion(Strict):
         weights = np.array([self.weights[name] for name in names])
         before = None if self.before is None else np.array([self.before[n] for n in names])
         stack = self.stack and Stack(*(np.array(values) for _, values in self.stack))
-        return Blend(weights, geometric, before, self.after, stack)
+        rerank, groups = self.rerank, self.groups
+        return Blend(
+            weights, geometric, before, self.after, stack,
+            rerank and Rerank(rerank.k, rerank.margin, np.array(rerank.coefficients)),
+            groups and GroupPower(np.array(groups.group), groups.strength),
+        )  # fmt: skip
 
 
 def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
@@ -102,6 +128,13 @@ def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
             classes=tuple(stack.classes.tolist()),
             coefficients=tuple(map(tuple, stack.coefficients.tolist())),
             intercept=tuple(stack.intercept.tolist()),
+        ),
+        "rerank": blend.rerank and RerankParameters(
+            k=blend.rerank.k, margin=blend.rerank.margin,
+            coefficients=tuple(blend.rerank.coefficients.tolist()),
+        ),
+        "groups": blend.groups and GroupParameters(
+            group=tuple(blend.groups.group.tolist()), strength=blend.groups.strength
         ),
     }  # fmt: skip
 

@@ -97,7 +97,7 @@ def gallery(params: Params, truth: GroundTruth, folder: Path, archive: Archive) 
     """
 
     def read(name: str) -> NDArray[np.float64]:
-        probabilities = read_source(params, folder, name, truth.split)
+        probabilities = read_source(params, folder, name, truth.split, params.analysis.scores)
         return probabilities.aligned(truth.clip_id).p.astype(np.float64)
 
     spec = params.analysis

@@ -38,7 +38,7 @@ PICTURES = {
     "calibration.svg": "Reliability: how sure, how right",
     "complementarity.svg": "How the members complement each other",
 }
-TITLES = {"val": "Validation", "test": "Test"}
+TITLES = {"val": "Validation", "oof": "Out of fold", "test": "Test"}
 
 
 class Answers(NamedTuple):
@@ -58,9 +58,9 @@ def answers(params: Params, truth: GroundTruth, folder: Path) -> Answers:
         MismatchError: A row is of other clips.
     """
     rows = {}
-    for place, entry in enumerate(read_entries(params, folder, truth.split), start=1):
+    for entry in read_entries(params, folder, truth.split):
         p = truth.joined(entry.probabilities, where=f"row '{entry.name}'")
-        rows[f"{place:02d} {entry.name}"] = p.argmax(1).tolist()
+        rows[f"{entry.index:02d} {entry.name}"] = p.argmax(1).tolist()
     return Answers(list(truth.clip_id), truth.label.tolist(), rows)
 
 
@@ -136,6 +136,7 @@ def _split(
     reports: Path, rows: list[dict[Any, Any]], split: str, best: str | None
 ) -> dict[str, Any]:
     folder = reports / "analysis" / split
+    classes = folder / "classes.csv"
     pictures = [
         (title, (folder / name).read_text("utf-8"))
         for name, title in PICTURES.items() if (folder / name).is_file()
@@ -151,7 +152,8 @@ def _split(
         "rows": [_row(row, {other["best_single"] for other in rows}) for row in rows],
         "picture": (reports / "table/pictures" / f"{split}.svg").read_text("utf-8"),
         "pictures": pictures,
-        "classes": pd.read_csv(folder / "classes.csv").to_dict("records"),
+        # Of the splits that the analysis looks at; the table may have one more.
+        "classes": pd.read_csv(classes).to_dict("records") if classes.is_file() else [],
     }  # fmt: skip
 
 
@@ -182,7 +184,7 @@ def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> di
     """
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
-    folders = [params.folder_of(name) for name in (*params.streams, *params.fusions)]
+    folders = [params.folder_of(name) for name in (*params.streams, *params.every_fusion)]
     return {
         "edition": f"{edition.name}, version {edition.version}; {edition.source}",
         "commit": tags["git.commit"] + dirty,

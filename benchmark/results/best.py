@@ -1,0 +1,284 @@
+"""The best set of streams on scores out of fold: which, how sure, and what each member adds.
+
+Sets are fused with equal weights: nothing is fitted while sets are compared. Choosing among sets
+flatters its choice, so the whole choice is repeated without each block of videos or persons, and
+scored on that block.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from benchmark.contracts.folds import oof_labels
+from benchmark.contracts.predictions import read_probabilities
+from benchmark.core.errors import FormatError
+from benchmark.editions.splits import OOF
+from benchmark.evaluation.bootstrap import Interval, drawn_groups, interval, paired_interval
+from benchmark.evaluation.diversity import FEWEST_MEMBERS
+from submission.fusion.fit import MOST_REFITS, blocks_of, fit_with_nested
+from submission.fusion.fuse import check_members, stacked
+from submission.fusion.rules.convex import Convex
+from submission.fusion.rules.equal import Geometric, Uniform
+from submission.fusion.rules.rule import TIE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.contracts.labels import Labels
+    from benchmark.contracts.predictions import Probabilities
+    from benchmark.params.params import Params
+    from benchmark.results.table import Resampling
+    from submission.fusion.rules.union import FusionRule
+
+RULES: tuple[FusionRule, ...] = (
+    Uniform(kind="uniform"), Geometric(kind="geometric"), Convex(kind="convex", shrinkage=0.5),
+)  # fmt: skip
+"""Compared on the best set; the first stays unless another is better beyond the noise of clips."""
+PATIENCE = 2
+"""Additions without a gain after which a set grows no more."""
+Members = tuple[int, ...]
+
+
+class Choice(NamedTuple):
+    """A set of streams, fused with equal weights."""
+
+    members: tuple[str, ...]
+    top1: float
+    interval: Interval | None
+    log_loss: float
+
+
+class Addition(NamedTuple):
+    """What the best set loses without one of its members, in points of top-1."""
+
+    member: str
+    top1: float
+    interval: Interval | None
+
+
+class RuleScore(NamedTuple):
+    """A rule on the best set, every clip fused by a fit on other videos or persons."""
+
+    rule: FusionRule
+    top1: float
+    log_loss: float
+    difference: Interval | None
+    """Of top-1 to equal weights."""
+
+
+class Best(NamedTuple):
+    """What scores out of fold say about a set of streams."""
+
+    clips: int
+    groups: int
+    singles: list[Choice]
+    pair: Choice
+    """The best of all pairs."""
+    grown: list[Choice]
+    """The best of singles and pairs, and what adding the best member each time makes of it."""
+    best: Choice
+    simplest: Choice
+    """The smallest set whose difference from the best is within the noise of clips."""
+    nested: float
+    """Top-1 of the whole choice, made without each block and scored on it."""
+    nested_interval: Interval | None
+    same: tuple[int, int]
+    """In how many blocks, of all, the choice without the block is the same set."""
+    wins: float
+    """Share of resampled videos or persons in which no other candidate is better than the best."""
+    additions: list[Addition]
+    rules: list[RuleScore]
+    rule: FusionRule
+
+
+class _Sets:
+    """Scores of sets by clip, each computed once."""
+
+    def __init__(self, p: NDArray[np.float64], label: NDArray[np.int64]) -> None:
+        self._p, self._label = p, label
+        self._correct: dict[Members, NDArray[np.bool_]] = {}
+        self._nats: dict[Members, NDArray[np.float32]] = {}
+        self.size = len(p)
+
+    def correct(self, members: Members) -> NDArray[np.bool_]:
+        """Tell for each clip whether the set answers it correctly, bool (N,)."""
+        self._score(members)
+        return self._correct[members]
+
+    def nats(self, members: Members) -> NDArray[np.float32]:
+        """Return the log-loss of each clip, (N,)."""
+        self._score(members)
+        return self._nats[members]
+
+    def _score(self, members: Members) -> None:
+        if members in self._correct:
+            return
+        from benchmark.evaluation.metrics import PROBABILITY_FLOOR
+
+        fused = self._p[list(members)].mean(axis=0)
+        self._correct[members] = fused.argmax(axis=1) == self._label
+        of_label = fused[np.arange(len(fused)), self._label]
+        self._nats[members] = -np.log(np.maximum(of_label, PROBABILITY_FLOOR)).astype(np.float32)
+
+    def worth(self, members: Members) -> NDArray[np.floating]:
+        """Return what each clip adds to what is maximized: top-1, and between equals log-loss."""
+        return self.correct(members) - TIE * self.nats(members)
+
+    def grow(self, rows: NDArray[np.bool_]) -> list[Members]:
+        """Grow a set on some clips: from the best of all singles and pairs, up to its best.
+
+        Source: greedy forward selection (Caruana et al., ICML 2004), without repetition.
+        """
+
+        def value(members: Members) -> float:
+            return float(self.worth(members)[rows].mean())
+
+        starts = [
+            *combinations(range(self.size), 1),
+            *combinations(range(self.size), FEWEST_MEMBERS),
+        ]
+        path = [max(starts, key=value)]
+        best = 0
+        # A third stream can decide where two contradict each other: one step without a gain is
+        # no reason to stop.
+        while len(path[-1]) < self.size and len(path) - 1 - best < PATIENCE:
+            others = [k for k in range(self.size) if k not in path[-1]]
+            path.append(max((tuple(sorted((*path[-1], k))) for k in others), key=value))
+            if value(path[-1]) > value(path[best]):
+                best = len(path) - 1
+        return path[: best + 1]
+
+
+def read_best(params: Params, edition: str, truth: Labels, folder: Path, draw: Resampling) -> Best:
+    """Find the best set of the streams of an edition that have scores out of fold.
+
+    Args:
+        params: Name the streams.
+        edition: The edition.
+        truth: Labels of all clips that are dealt into folds.
+        folder: Folder of all probabilities.
+        draw: Of the intervals.
+
+    Raises:
+        FormatError: Fewer than two streams are folded, or a file is missing or breaks its schema.
+        MismatchError: Two streams cannot be joined.
+    """
+    folds = params.folds.get(edition)
+    if folds is None or len(folds.experiments) < FEWEST_MEMBERS:
+        raise FormatError(
+            f"edition {edition}", "fewer than two experiments have folds",
+            do=f"Run 'mgbench edition folds {edition}', then 'dvc repro join_folds'",
+        )  # fmt: skip
+    files = [folder / OOF / name / "oof.parquet" for name in folds.experiments]
+    return find_best([read_probabilities(file) for file in files], truth, draw)
+
+
+def table_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> Best | None:
+    """Find the best set for the results table; None where fewer than two streams are folded.
+
+    Raises:
+        FormatError: A file is missing or breaks its schema.
+        MismatchError: Two streams cannot be joined.
+    """
+    folds = params.folds.get(clips.edition)
+    if folds is None or len(folds.experiments) < FEWEST_MEMBERS:
+        return None
+    truth = oof_labels(clips, folds.over, folds.groups)
+    return read_best(params, clips.edition, truth, folder, draw)
+
+
+def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling) -> Best:
+    """Find the best set of streams.
+
+    Args:
+        members: Their probabilities out of fold.
+        truth: The labels of the same clips; its `videos` are the groups of the folds.
+        draw: Of the intervals.
+
+    Raises:
+        MismatchError: Two streams cannot be joined, or are of other clips.
+    """
+    check_members(members)
+    for member in members:
+        truth.joined(member, where=member.source)
+    names, p = stacked(members, truth.clip_id)
+    sets, block = _Sets(p, truth.label), blocks_of(truth.videos, MOST_REFITS)
+    everything = np.ones(len(truth.label), np.bool_)
+    path = sets.grow(everything)
+    singles = sorted(combinations(range(len(names)), 1), key=lambda k: -sets.worth(k).mean())
+    pair = max(combinations(range(len(names)), 2), key=lambda k: float(sets.worth(k).mean()))
+    answered, without = np.zeros(len(truth.label), np.bool_), []
+    for number in range(block.max() + 1):
+        rows = block == number
+        without.append(sets.grow(~rows)[-1])
+        answered[rows] = sets.correct(without[-1])[rows]
+    best, candidates = path[-1], [*dict.fromkeys([*singles, pair, *path])]
+
+    def choice(key: Members) -> Choice:
+        correct = sets.correct(key)
+        return Choice(
+            tuple(names[k] for k in key), float(correct.mean()),
+            interval(correct, truth.videos, **draw.__dict__), float(sets.nats(key).mean()),
+        )  # fmt: skip
+
+    def above(key: Members, other: Members) -> Interval | None:
+        first, second = sets.correct(key), sets.correct(other)
+        return paired_interval(first, second, truth.videos, **draw.__dict__)
+
+    left_out = [(k, tuple(one for one in best if one != k)) for k in best if len(best) > 1]
+    rules = _rules([one for one in members if one.source in choice(best).members], truth, draw)
+    better = [one for one in rules[1:] if one.difference and one.difference.low > 0]
+    simplest = min(
+        (key for key in candidates if (found := above(best, key)) is None or found.low <= 0),
+        key=lambda key: (len(key), -sets.worth(key).mean()),
+    )
+    return Best(
+        clips=len(truth.label), groups=len({*truth.videos}),
+        singles=[choice(key) for key in singles], pair=choice(pair),
+        grown=[choice(key) for key in path], best=choice(best), simplest=choice(simplest),
+        nested=float(answered.mean()),
+        nested_interval=interval(answered, truth.videos, **draw.__dict__),
+        same=(without.count(best), len(without)),
+        wins=_wins(sets, candidates, best, truth.videos, draw),
+        additions=[
+            Addition(
+                names[k], float(sets.correct(best).mean() - sets.correct(rest).mean()),
+                above(best, rest),
+            ) for k, rest in left_out
+        ],
+        rules=rules, rule=max(better, key=lambda one: one.top1).rule if better else RULES[0],
+    )  # fmt: skip
+
+
+def _wins(
+    sets: _Sets, candidates: Iterable[Members], best: Members, groups: Sequence[str],
+    draw: Resampling,
+) -> float:  # fmt: skip
+    keys = [best, *(key for key in candidates if key != best)]
+    sums, sizes, times = drawn_groups(
+        np.stack([sets.worth(key) for key in keys]), groups, **draw.__dict__
+    )
+    worth = (times @ sums.T) / (times @ sizes)[:, None]
+    return float((worth[:, 0] >= worth.max(axis=1)).mean())
+
+
+def _rules(members: Sequence[Probabilities], truth: Labels, draw: Resampling) -> list[RuleScore]:
+    if len(members) < FEWEST_MEMBERS:
+        return []
+    found: list[RuleScore] = []
+    answers: list[NDArray[np.bool_]] = []
+    for rule in RULES:
+        fitted, nested = fit_with_nested(rule, "none", members, truth)
+        if nested is None or fitted.nested is None:
+            return []
+        answers.append(nested.aligned(truth.clip_id).p.argmax(axis=1) == truth.label)
+        span = paired_interval(answers[-1], answers[0], truth.videos, **draw.__dict__)
+        found.append(RuleScore(rule, fitted.nested.top1, fitted.nested.log_loss, span))
+    return found

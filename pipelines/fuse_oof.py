@@ -1,0 +1,44 @@
+"""Stage fuse_oof: probabilities of several experiments -> one, with weights fitted out of fold."""
+
+from __future__ import annotations
+
+from pipelines._stage import entry, existing, path, stage
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.folds import read_folds
+from benchmark.contracts.predictions import write_probabilities
+from benchmark.editions.edition import read_edition
+from benchmark.results.fuse_oof import fuse_oof
+from submission.fusion.fitted import write_fitted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="FUSION")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--folds", type=existing, required=True, help="Folds of the edition.")
+@click.option("--members", type=existing, required=True, help="Probabilities of each experiment.")
+@click.option("--out", type=path, required=True, help="Folder of weights and fused probabilities.")
+@stage
+def main(params: Params, name: str, index: Path, folds: Path, members: Path, out: Path) -> None:
+    """Fit FUSION, an entry of section oof_fusions, out of fold; apply it to test."""
+    fusion = entry(params.oof_fusions, "oof_fusions", name)
+    clips = read_clips(index, read_edition(fusion.edition))
+    fused = fuse_oof(name, fusion, clips, read_folds(folds, clips), members)
+    write_fitted(fused.fitted, out / "weights.json")
+    write_probabilities(fused.oof, out / "oof.parquet")
+    write_probabilities(fused.test, out / "test.parquet")
+    weights = ", ".join(f"{member} {weight:.3f}" for member, weight in fused.fitted.weights.items())
+    click.echo(f"wrote {out}: {weights}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Stage join_folds: probabilities of all folds -> out of fold for every clip; mean on test."""
+
+from __future__ import annotations
+
+from pipelines._stage import entry, existing, path, stage
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.folds import oof_labels, read_folds
+from benchmark.contracts.predictions import write_probabilities
+from benchmark.editions.edition import read_edition
+from benchmark.evaluation.scores import write_scores
+from benchmark.results.join_folds import join_folds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="EXPERIMENT")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--folds", type=existing, required=True, help="Folds of the edition.")
+@click.option("--parts", type=existing, required=True, help="Probabilities of each fold.")
+@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
+@click.option("--reports", type=path, required=True, help="Folder of the scores.")
+@stage
+def main(
+    params: Params, name: str, index: Path, folds: Path, parts: Path, out: Path, reports: Path
+) -> None:
+    """Join the folds of EXPERIMENT, and score it out of fold."""
+    join = entry(params.fold_graph.joins, "fold_graph.joins", name)
+    clips = read_clips(index, read_edition(join.edition))
+    table = read_folds(folds, clips)
+    oof, test = join_folds(name, parts, table, params.folds[join.edition].mean)
+    truth = oof_labels(clips, table.over, table.groups)
+    scores = write_scores(oof.aligned(truth.clip_id), truth.label, reports)
+    write_probabilities(oof, out / "oof.parquet")
+    write_probabilities(test, out / "test.parquet")
+    top1 = 100 * scores.top1
+    click.echo(f"wrote {out}: {len(oof)} clips out of fold, top-1 {top1:.2f} %; {len(test)} test")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Stage predict_fold: the model of a fold -> probabilities of what it never saw, and of test."""
+
+from __future__ import annotations
+
+from pipelines._stage import entry, existing, path, stage
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.contracts.clips import read_clips
+from benchmark.contracts.folds import read_folds
+from benchmark.contracts.predictions import write_probabilities
+from benchmark.core.files import replacing_folder
+from benchmark.editions.edition import read_edition
+from benchmark.inference.predict_fold import predict_fold
+from benchmark.runtime.memory import lack_of_memory_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="FOLD")
+@click.option("--clips", "index", type=existing, required=True, help="The index.")
+@click.option("--folds", type=existing, required=True, help="Folds of the edition.")
+@click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
+@click.option("--model", type=existing, required=True, help="Folder of the model.")
+@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
+@stage
+def main(
+    params: Params, name: str, index: Path, folds: Path, modality: Path, model: Path, out: Path
+) -> None:
+    """Predict with FOLD, as joint-fold2, the clips that it holds out, and test."""
+    run = entry(params.fold_graph.runs, "fold_graph.runs", name)
+    clips = read_clips(index, read_edition(run.edition))
+    table, recipe = read_folds(folds, clips), params.recipes[run.recipe]
+    with lack_of_memory_named(name, run.recipe):
+        found = predict_fold(run, recipe, clips, table, model=model, modality=modality)
+    with replacing_folder(out) as work:
+        for split, one in found.items():
+            write_probabilities(one, work / f"{split}.parquet")
+    click.echo(f"wrote {out}: " + ", ".join(f"{len(one)} {key}" for key, one in found.items()))
+
+
+if __name__ == "__main__":
+    main()
