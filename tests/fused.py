@@ -25,6 +25,7 @@ from submission.fusion.rules.union import FusionRule
 PROPERTY = settings(max_examples=20, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
 CLASSES = tuple("abcdef")
+GROUPS = {"one": (0, 3, 4), "two": (5, 1, 2)}
 CONVEX = Convex(kind="convex", shrinkage=0.0)
 KINDS = (
     "uniform", "fixed", "geometric", "convex", "half convex", "greedy", "search", "stacking",
@@ -45,9 +46,7 @@ def rule_for(kind: str, members: list[Probabilities]) -> FusionRule:
         "search": Search(kind="search", metric="top1", evaluations=40, seed=1),
         "stacking": Stacking(kind="stacking", c=0.01),
         "reranker": Reranker(kind="reranker", k=3, margin=0.3, c=0.1, fewest=0),
-        "product": Product(
-            kind="product", groups={"one": (0, 3, 4), "two": (5, 1, 2)}, strength=None
-        ),
+        "product": Product(kind="product", groups=GROUPS, strength=None),
     }
     return rules[kind]
 

@@ -402,7 +402,6 @@ def test_a_product_prefers_the_class_whose_group_is_likely() -> None:
     assert fused[0].argmax() == 3
     want = p[0, 0] * np.repeat([0.47, 0.53], 3) ** 2
     np.testing.assert_allclose(fused[0], want / want.sum(), rtol=1e-12)
+    rule = Product(kind="product", groups={"a": (0,), "b": (1,)}, strength=1.0)
     with pytest.raises(FormatError, match="each of 0 to 5 once"):
-        Product(kind="product", groups={"a": (0,), "b": (1,)}, strength=1.0).fit(
-            ("a",), p, np.zeros(1, int)
-        )
+        rule.fit(("a",), p, np.zeros(1, int))

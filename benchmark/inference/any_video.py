@@ -13,7 +13,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,7 @@ from benchmark.weights.model_folder import ModelMetadata, read_metadata, read_we
 from submission.fusion.blend import Blend, apply_temperature
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import blended
+from submission.fusion.rules.rule import uniform_weights
 from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
@@ -71,15 +72,28 @@ class ValScore(NamedTuple):
     """Top-1 accuracy, in [0, 1]. A fusion is fitted on the same clips, which flatters it."""
 
 
-class Member(NamedTuple):
+class Network(NamedTuple):
     """A trained network."""
 
     metadata: ModelMetadata
     weights: Callable[[], dict[str, Tensor]]
     """Reads its tensors, once."""
+
+
+class Member(NamedTuple):
+    """A stream: one network, or one per fold."""
+
+    networks: tuple[Network, ...]
     prepared: Path
     """Folder of the data that it has learned from; it need not exist."""
     recipe: Recipe
+    mean: Literal["arithmetic", "geometric"] = "arithmetic"
+    """Of the probabilities of its networks."""
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """That of the first network; all read the same modality."""
+        return self.networks[0].metadata
 
 
 @dataclass(frozen=True)
@@ -128,8 +142,8 @@ class System:
                 do="Give --skeleton or MediaPipe's --pose: docs/skeletons-from-video.md",
             )  # fmt: skip
         before = None if self.blend.before is None else self.blend.before[kept]
-        # A stacked regression has coefficients for all members together: without some of them, only
-        # the weighted mean is left.
+        # A regression has coefficients for all members together: without some of them, only the
+        # weighted mean is left.
         blend = replace(
             self.blend, weights=weights / weights.sum(), before=before, stack=None, rerank=None
         )
@@ -166,15 +180,21 @@ def open_system(name: str, root: Path | None = None) -> System:
     root = (root or find_root()).resolve()
     params = read_params(root / "params.yaml")
     check_system(name, params)
-    if name in params.fusions:
-        members = params.fusions[name].members
+    if name in params.every_fusion:
+        members = params.every_fusion[name].members
         blend = _fitted_blend(root, params, name)
     else:
         members, blend = (name,), Blend(np.ones(1))
-    opened = {member: _member(root, params, member) for member in members}
+    opened = {
+        member: _member(root, params, member, folds=name in params.oof_fusions)
+        for member in members
+    }
     with of_project(root):
         edition = read_edition(opened[members[0]].metadata.edition)
-    val_score = _val_score(root, edition, members, blend)
+    if name in params.oof_fusions:
+        val_score = _oof_score(root, edition, name)
+    else:
+        val_score = _val_score(root, edition, members, blend)
     return System(name, root, edition, opened, blend, val_score)
 
 
@@ -189,33 +209,50 @@ def open_zoo() -> System:
         card = read_card(name)
         weights = cache(partial(read_half, ZOO / f"{name}{SUFFIX}", card.sha256))
         recipe = Recipe.model_validate(card.recipe, strict=False)
-        members[name] = Member(card.model, weights, Path("none"), recipe)
+        members[name] = Member((Network(card.model, weights),), Path("none"), recipe)
     edition = read_edition(fitted.edition)
     return System(ZOO_NAME, Path.cwd(), edition, members, fitted.blend(), None)
 
 
 def _fitted_blend(root: Path, params: Params, name: str) -> Blend:
-    members = params.fusions[name].members
+    members = params.every_fusion[name].members
     file = f"predictions/{params.folder_of(name)}/weights.json"
     fitted = read_fitted(root / file)
     if sorted(members) != sorted(fitted.weights):
         raise MismatchError(
             file, "fitted for other members than params.yaml names",
             expected=", ".join(sorted(members)), found=", ".join(sorted(fitted.weights)),
-            do=f"Run 'dvc repro fuse@{name}'",
+            do=f"Run 'dvc repro {'fuse' if name in params.fusions else 'fuse_oof'}@{name}'",
         )  # fmt: skip
     return fitted.blend()
 
 
-def _member(root: Path, params: Params, name: str) -> Member:
-    folder, experiment = root / "models" / name, params.experiments[name]
-    if not folder.is_dir():
-        do = f"Run 'dvc repro train@{name}', or 'dvc pull models/{name}'"
-        raise ParamsError(folder, "no such model", do=do)
-    metadata = read_metadata(folder)
-    prepared = root / "data" / metadata.edition / experiment.modality
+def _member(root: Path, params: Params, name: str, *, folds: bool) -> Member:
+    experiment = params.experiments[name]
+    spec = params.folds[experiment.edition] if folds else None
+    models = [f"{name}-fold{k}" for k in range(spec.number)] if spec else [name]
+    networks = []
+    for model in models:
+        folder, stage = root / "models" / model, "train_fold" if folds else "train"
+        if not folder.is_dir():
+            do = f"Run 'dvc repro {stage}@{model}', or 'dvc pull models/{model}'"
+            raise ParamsError(folder, "no such model", do=do)
+        networks.append(Network(read_metadata(folder), cache(partial(read_weights, folder))))
+    prepared = root / "data" / experiment.edition / experiment.modality
     recipe = params.recipes[experiment.recipe]
-    return Member(metadata, cache(partial(read_weights, folder)), prepared, recipe)
+    return Member(tuple(networks), prepared, recipe, spec.mean if spec else "arithmetic")
+
+
+def _oof_score(root: Path, edition: Edition, name: str) -> ValScore | None:
+    file = root / "predictions/fusions" / name / "oof.parquet"
+    index = root / "data" / edition.name / "clips.parquet"
+    if not index.is_file() or not file.is_file():
+        return None
+    oof = read_probabilities(file)
+    label_of = {clip.clip_id: clip.label for clip in read_clips(index, edition)}
+    label = np.array([label_of[clip] for clip in oof.clip_id], np.int64)
+    p = oof.p.astype(np.float64)
+    return ValScore(fit_temperature(p, label), float((p.argmax(1) == label).mean()))
 
 
 def _val_score(
@@ -334,11 +371,18 @@ def _predict_windows(
         key = spec.model_dump_json()
         if key not in folders:
             folders[key] = archive.modality(spec, work / f"modality{len(folders)}")
-        network = Trained(member.metadata, member.weights())
-        prediction = predict_with(
-            network, folders[key], archive.clips, "test", member.recipe, quick=quick
-        )
-        predictions.append(replace(prediction, source=name))
+        found = [
+            predict_with(
+                Trained(one.metadata, one.weights()), folders[key], archive.clips, "test",
+                member.recipe, quick=quick,
+            )
+            for one in member.networks
+        ]  # fmt: skip
+        if len(found) > 1:
+            even = Blend(uniform_weights(len(found)), geometric=member.mean == "geometric")
+            each = [replace(one, source=str(place)) for place, one in enumerate(found)]
+            found = [blended(each, even, source=name)]
+        predictions.append(replace(found[0], source=name))
     ids = archive.clips.split("test").ids
     fused = blended(predictions, system.blend, source=system.name)
     return fused.aligned(ids).p.astype(np.float64)

@@ -37,13 +37,14 @@ def check_system(name: str, params: Params) -> None:
     Raises:
         ParamsError: It is none: nothing of it can look at a video.
     """
-    if name in params.fusions:
-        foreign = [member for member in params.fusions[name].members if member in params.external]
+    if name in params.every_fusion:
+        members = params.every_fusion[name].members
+        foreign = [member for member in members if member in params.external]
         if foreign:
             wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
             raise ParamsError("--with", wrong, do="Choose a fusion of experiments alone")
     elif name not in params.experiments:
-        names = ", ".join([ZOO_NAME, *params.fusions, *params.experiments])
+        names = ", ".join([ZOO_NAME, *params.every_fusion, *params.experiments])
         raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
 
 

@@ -11,8 +11,8 @@ SECTIONS = {
     "Project": ("doctor", "status", "run", "plan", "graph", "results", "ui", "sync"),
     "Data": ("data", "edition", "modality", "weights"),
     "Training": ("experiment", "preset", "profile", "zoo"),
-    "Scores and submissions": ("evaluate", "compare", "fuse", "scores", "submit"),
-    "Any video": ("predict",),
+    "Scores and submissions": ("evaluate", "compare", "fuse", "best", "scores", "submit"),
+    "Any video": ("predict", "export", "install"),
 }
 """Sections of the help; a test checks that every command is in one."""
 

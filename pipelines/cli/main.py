@@ -23,6 +23,7 @@ from pipelines.cli.preset import preset
 from pipelines.cli.scale import graph, plan, run
 from pipelines.cli.scores import scores
 from pipelines.cli.submit import submit
+from pipelines.cli.system import export, install
 from pipelines.cli.weights import weights
 from pipelines.cli.zoo import zoo
 from pipelines.scale.graph import read_graph, recorded
@@ -45,8 +46,8 @@ def main() -> None:
 
 
 for _command in (
-    best, compare, data, doctor, edition, evaluate, experiment, fuse, graph, modality, plan,
-    predict, preset, profile, run, scores, submit, weights, zoo,
+    best, compare, data, doctor, edition, evaluate, experiment, export, fuse, graph, install,
+    modality, plan, predict, preset, profile, run, scores, submit, weights, zoo,
 ):  # fmt: skip
     main.add_command(_command)
 

@@ -11,6 +11,7 @@ import click
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.half_precision import ZOO_NAME
+from benchmark.core.installed import is_installed
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("videos", metavar="VIDEO...", type=existing, nargs=-1, required=True)
 @click.option(
-    "--with", "name", help="Fusion, experiment or entry of section online of this project, or zoo:"
-    " the networks that ship.  [default: convex, or the only experiment, where it is trained;"
-    " else zoo]",
+    "--with", "name", help="Fusion, experiment or entry of section online of this project, an"
+    " installed system, or zoo: the networks that ship.  [default: convex, or the only experiment,"
+    " where it is trained; else zoo]",
 )  # fmt: skip
 @click.option(
     "--out", type=path, help="Folder for JSON, CSV, subtitles, ELAN, timeline and annotated video."
@@ -113,16 +114,28 @@ def _system(name: str | None) -> System:
     """Open the system that the user names; by default that of the project, or else the zoo."""
     from benchmark.tracking.store import find_root
 
+    installed = False
     if name is None:
         name = _trained() or ZOO_NAME
-    elif name != ZOO_NAME:
+    elif name != ZOO_NAME and not (installed := _is_foreign(name)):
         # Before seconds of imports: a wrong name is told at once.
         from benchmark.params.checks import check_system
 
         check_system(name, read_params(find_root() / PARAMS))
     from benchmark.inference.any_video import open_system, open_zoo
+    from benchmark.inference.system_file import open_installed
 
-    return open_zoo() if name == ZOO_NAME else open_system(name)
+    if name == ZOO_NAME:
+        return open_zoo()
+    return open_installed(name) if installed else open_system(name)
+
+
+def _is_foreign(name: str) -> bool:
+    """Tell whether a system is installed; one of the same name in the project goes before it."""
+    if not is_installed(name):
+        return False
+    params = read_params() if PARAMS.is_file() else None
+    return params is None or name not in {**params.every_fusion, **params.experiments}
 
 
 def _trained() -> str | None:

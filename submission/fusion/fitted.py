@@ -63,13 +63,9 @@ class GroupParameters(Strict):
     strength: Annotated[float, Field(ge=0)]
 
 
-class FittedFusion(Strict):
-    """A rule, the fusion that it fitted, and the worth of that."""
+class BlendParameters(Strict):
+    """A `Blend` as plain values."""
 
-    format: Literal["fusion/3"]
-    edition: str
-    rule: FusionRule
-    temperature: Temperature
     weights: dict[str, Share]
     """Member -> its weight; they sum to 1."""
     mean: Literal["arithmetic", "geometric"]
@@ -82,6 +78,29 @@ class FittedFusion(Strict):
     """Of rule reranker; absent for others."""
     groups: GroupParameters | None = Field(default=None, exclude_if=lambda part: part is None)
     """Of rule product; absent for others."""
+
+    def blend(self) -> Blend:
+        """Build the function that fuses the members, in the order of their names."""
+        # A fit stacks members by name; the file may list them in any order.
+        names, geometric = sorted(self.weights), self.mean == "geometric"
+        weights = np.array([self.weights[name] for name in names])
+        before = None if self.before is None else np.array([self.before[n] for n in names])
+        stack = self.stack and Stack(*(np.array(values) for _, values in self.stack))
+        rerank, groups = self.rerank, self.groups
+        return Blend(
+            weights, geometric, before, self.after, stack,
+            rerank and Rerank(rerank.k, rerank.margin, np.array(rerank.coefficients)),
+            groups and GroupPower(np.array(groups.group), groups.strength),
+        )  # fmt: skip
+
+
+class FittedFusion(BlendParameters):
+    """A rule, the fusion that it fitted, and the worth of that."""
+
+    format: Literal["fusion/3"]
+    edition: str
+    rule: FusionRule
+    temperature: Temperature
     fitted_on: Literal["val", "oof", "any"]
     """Validation, or out of fold: train and val, every clip by models that never saw it; `any` are
     scores of other programs that name no split."""
@@ -101,23 +120,9 @@ class FittedFusion(Strict):
     test_files: dict[str, Sha256]
     """Member -> hash of its probabilities of test; empty outside of stage `fuse`."""
 
-    def blend(self) -> Blend:
-        """Build the function that fuses the members, in the order of their names."""
-        # A fit stacks members by name; the file may list them in any order.
-        names, geometric = sorted(self.weights), self.mean == "geometric"
-        weights = np.array([self.weights[name] for name in names])
-        before = None if self.before is None else np.array([self.before[n] for n in names])
-        stack = self.stack and Stack(*(np.array(values) for _, values in self.stack))
-        rerank, groups = self.rerank, self.groups
-        return Blend(
-            weights, geometric, before, self.after, stack,
-            rerank and Rerank(rerank.k, rerank.margin, np.array(rerank.coefficients)),
-            groups and GroupPower(np.array(groups.group), groups.strength),
-        )  # fmt: skip
-
 
 def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
-    """Return the fields of `FittedFusion` that describe a blend of `names`, sorted."""
+    """Return the fields of `BlendParameters` for a blend of `names`, sorted."""
     before, stack = blend.before, blend.stack
     return {
         "weights": dict(zip(names, blend.weights.tolist(), strict=True)),

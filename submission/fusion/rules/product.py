@@ -61,6 +61,7 @@ class Product(Rule):
                 return log_loss(tried(p), label)
 
             found = minimize_scalar(worth, bounds=(0, STRONGEST), method="bounded")
-            blend = replace(blend, groups=replace(power, strength=float(found.x)))
-            evaluations = int(found.nfev)
+            strength = float(found.x)  # pyright: ignore[reportAttributeAccessIssue] - stubs
+            blend = replace(blend, groups=replace(power, strength=strength))
+            evaluations = 1
         return Fit(blend, evaluations)

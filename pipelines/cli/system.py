@@ -1,0 +1,61 @@
+"""`mgbench export` and `mgbench install`: a trained system as one file."""
+
+from __future__ import annotations
+
+from pipelines._stage import existing, mistakes_shown, path
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.core.half_precision import ZOO_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.argument("name")
+@click.argument("file", type=path)
+@click.option(
+    "--licence",
+    default="not stated",
+    show_default=True,
+    help="Of the weights, as the file says it.",
+)
+def export(name: str, file: Path, licence: str) -> None:
+    """Write fusion or experiment NAME, its networks included, as one FILE to hand on.
+
+    Example: mgbench export convex system.zip --licence Apache-2.0
+    """
+    with mistakes_shown():
+        from benchmark.inference.any_video import open_system, open_zoo
+        from benchmark.inference.system_file import export_system
+
+        system = open_zoo() if name == ZOO_NAME else open_system(name)
+        card = export_system(system, file, licence=licence)
+    networks = sum(len(member.networks) for member in card.members.values())
+    size = file.stat().st_size / 2**20
+    click.echo(f"wrote {file}: {networks} networks of {len(card.members)} streams, {size:.1f} MiB")
+
+
+@click.command()
+@click.argument("file", type=existing)
+@click.option("--as", "name", help="Another name than the one in FILE.")
+def install(file: Path, name: str | None) -> None:
+    """Check an exported FILE and make it known to 'mgbench predict --with NAME'.
+
+    Nothing in it is run, and a file that holds anything unexpected is refused.
+
+    Example: mgbench install system.zip
+    """
+    with mistakes_shown():
+        from benchmark.core.installed import systems_folder
+        from benchmark.inference.system_file import install_system
+
+        card = install_system(file, name)
+    name = name or card.name
+    click.echo(f"installed '{name}' in {systems_folder() / name}; licence: {card.licence}")
+    classes = f"{len(card.edition.classes)} classes of {card.edition.name}"
+    click.echo(f"{', '.join(card.members)}; {classes}")
+    click.echo(f"next: 'mgbench predict VIDEO --with {name}'")

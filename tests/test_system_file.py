@@ -1,0 +1,167 @@
+"""A system as one file: exported, installed, the same answers; nothing unexpected gets in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from benchmark.core.errors import FormatError, ParamsError
+from benchmark.core.installed import CARD, is_installed, systems_folder
+from benchmark.core.video import write_video
+from benchmark.inference.any_video import Member, System, open_zoo, recognize
+from benchmark.inference.system_file import export_system, install_system, open_installed
+from conftest import mgbench
+from submission.fusion.blend import Blend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEMBER = "swin_rgb"
+FILE = f"networks/{MEMBER}-0.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="module")
+def one() -> System:
+    """The zoo's Swin on RGB, as a stream of two folds whose networks happen to be the same."""
+    zoo = open_zoo()
+    member = zoo.members[MEMBER]
+    both = Member(member.networks * 2, member.prepared, member.recipe, "geometric")
+    return replace(zoo, name="one", members={MEMBER: both}, blend=Blend(np.ones(1), after=1.5))
+
+
+@pytest.fixture(scope="module")
+def exported(one: System, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "one.zip"
+    export_system(one, path, licence="Apache-2.0")
+    return path
+
+
+def test_an_installed_system_answers_with_the_same_bits(
+    one: System, exported: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    video = tmp_path / "talk.mp4"
+    frames = [rng.integers(0, 255, (96, 128, 3)).astype(np.uint8) for _ in range(12)]
+    write_video(video, frames, 10, crf=18, gop=6)
+    card = install_system(exported, "theirs")
+    assert card.licence == "Apache-2.0"
+    assert is_installed("theirs")
+    assert not is_installed("../theirs")
+    installed = open_installed("theirs")
+    assert installed.members[MEMBER].mean == "geometric"
+    want, found = (recognize(system, video)[0].p for system in (one, installed))
+    np.testing.assert_array_equal(want, found)
+
+
+def test_equal_systems_give_equal_files_without_a_pickle(
+    one: System, exported: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again.zip"
+    export_system(one, again, licence="Apache-2.0")
+    assert again.read_bytes() == exported.read_bytes()
+    assert list(tmp_path.glob("*.part")) == []
+    with zipfile.ZipFile(again) as archive:
+        assert archive.namelist()[0] == CARD
+        assert all(name.endswith((".json", ".safetensors")) for name in archive.namelist())
+
+
+Files = dict[str, bytes]
+
+
+def told(files: Files) -> dict[str, Any]:
+    return json.loads(files[CARD])
+
+
+def with_card(change: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
+    def changed(files: Files) -> None:
+        card = told(files)
+        change(card)
+        files[CARD] = json.dumps(card).encode()
+
+    return changed
+
+
+def pickled(files: Files) -> None:
+    files[FILE] = b"\x80\x04" + bytes(len(files[FILE]) - 2)
+    card = told(files)
+    card["members"][MEMBER]["networks"][0]["sha256"] = hashlib.sha256(files[FILE]).hexdigest()
+    files[CARD] = json.dumps(card).encode()
+
+
+def first_network(**values: object) -> Callable[[Files], None]:
+    return with_card(lambda card: card["members"][MEMBER]["networks"][0].update(values))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda files: files.update({"more.py": b"x"}), "holds other files .* is 'more.py'"),
+        (lambda files: files.update({"../../evil": b"x"}), "holds other files than its card"),
+        (lambda files: files.pop(FILE), f"holds other files .*'{FILE}'"),
+        (lambda files: files.pop(CARD), "no exported system: system.json is missing"),
+        (lambda files: files.update({FILE: files[FILE][:-1] + b"?"}), "is damaged: another SHA"),
+        (lambda files: files.update({FILE: files[FILE] + b"?"}), "holds other files than its"),
+        (with_card(lambda card: card.update(format="system/0")), "not a system of this version"),
+        (with_card(lambda card: card.update(name="../up")), "not a system of this version: name"),
+        (first_network(file="../evil.safetensors"), "networks.0.file"),
+        (first_network(file="networks/../../e-0.safetensors"), "networks.0.file"),
+        (with_card(lambda card: card["blend"].update(weights={"rgb": 1.0})), "of other members"),
+        (with_card(lambda card: card["edition"]["classes"].reverse()), "of other classes"),
+        (pickled, "cannot be read"),
+    ],
+)
+def test_a_hostile_or_old_archive_is_refused_and_leaves_nothing(
+    change: Callable[[Files], None], message: str, exported: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(exported) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    path = tmp_path / "odd.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    with pytest.raises(FormatError, match=message):
+        install_system(path)
+    assert not systems_folder().exists() or os.listdir(systems_folder()) == []  # noqa: PTH208
+    assert not (tmp_path / "evil").exists()
+
+
+def test_compressed_files_and_what_is_no_zip_are_refused(exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "small.zip"
+    with (
+        zipfile.ZipFile(exported) as archive,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as copy,
+    ):
+        for name in archive.namelist():
+            copy.writestr(name, archive.read(name))
+    with pytest.raises(FormatError, match="holds compressed or encrypted files"):
+        install_system(path)
+    path.write_bytes(exported.read_bytes()[:5000])
+    with pytest.raises(FormatError, match="cannot be read as a zip"):
+        install_system(path)
+
+
+def test_the_name_of_the_zoo_cannot_be_taken(exported: Path) -> None:
+    for name in ("zoo", "../x", ""):
+        with pytest.raises(ParamsError, match="is no name"):
+            install_system(exported, name or "-")
+
+
+def test_a_wrong_name_is_told_by_the_commands(tmp_path: Path) -> None:
+    told = mgbench(tmp_path, "install", str(Path(__file__)))
+    assert "cannot be read as a zip" in told.stderr
+    assert told.returncode == 2
