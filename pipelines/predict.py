@@ -11,7 +11,7 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import read_edition
-from benchmark.evaluation.scores import write_scores
+from benchmark.evaluation.scores import write_no_scores, write_scores
 from benchmark.inference.predict import predict
 from benchmark.runtime.memory import lack_of_memory_named
 
@@ -46,7 +46,9 @@ def main(
         check_against(found, of_split, edition.classes)
         write_probabilities(found, out / f"{split}.parquet")
         click.echo(f"wrote {out / split}.parquet: {len(found)} clips")
-        if split == "val":
+        if split == "val" and not len(of_split):
+            write_no_scores(reports)
+        elif split == "val":
             scores = write_scores(found.aligned(of_split.ids), of_split.labels(), reports)
             click.echo(f"top-1 {100 * scores.top1:.2f} % on {edition.title}, {split}")
 

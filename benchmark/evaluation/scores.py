@@ -25,6 +25,10 @@ NUM_BINS = 15
 """Equal-width bins of confidence, as in Guo et al. 2017."""
 
 
+PREDICTIONS = ("clip_id", "label", "prediction", "probability")
+"""Columns of predictions.csv."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Confidence against accuracy in B bins of equal width over [0, 1].
@@ -113,6 +117,12 @@ def write_scores(found: Probabilities, label: NDArray[np.int64], folder: Path) -
     return scores
 
 
+def write_no_scores(folder: Path) -> None:
+    """Write metrics.json and predictions.csv of no clip: own clips may have no validation split."""
+    write_text(folder / "metrics.json", "{}\n")
+    write_text(folder / "predictions.csv", csv_text(PREDICTIONS, []))
+
+
 def write_metrics(scores: Scores, path: Path) -> None:
     """Write metrics.json: sorted keys, equal scores give equal bytes."""
     write_text(path, json.dumps(scores.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
@@ -137,4 +147,4 @@ def predictions_csv(
         (clip, classes[true], classes[guess], f"{sure:.4f}")
         for clip, true, guess, sure in zip(clip_ids, label, predicted, probability, strict=True)
     ]
-    return csv_text(["clip_id", "label", "prediction", "probability"], rows)
+    return csv_text(PREDICTIONS, rows)

@@ -263,6 +263,8 @@ def _val_score(
     if not index.is_file() or not all(file.is_file() for file in files):
         return None
     clips = read_clips(index, edition).split("val")
+    if not len(clips):
+        return None
     # `blended` sorts the members by source, so that must be the name that the weights go by.
     val = [replace(read_probabilities(file), source=name)
            for name, file in zip(members, files, strict=True)]  # fmt: skip

@@ -11,7 +11,13 @@ from benchmark.archives.own_skeleton import read_own_skeleton
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
-from benchmark.presets.edit import keep_experiments, keep_only, read_document, write_document
+from benchmark.presets.edit import (
+    keep_experiments,
+    keep_only,
+    read_document,
+    set_fold_graph,
+    write_document,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +38,8 @@ HEAD = """\
 PASSES = {"zoo": 1000, "scratch": 6000}
 """Clips that a small network should see in training, from the zoo's weights and from none."""
 MOST_EPOCHS = 30
+FOLDS = 5
+"""Folds of clips without a validation split, unless there are fewer persons or videos."""
 TAIL = 4
 """Clips of the largest class over those of the smallest, from which on samples are balanced."""
 
@@ -70,6 +78,8 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     layout: LayoutName = "openpose36" if openpose else "own"
     _set_data(document, edition, modalities, layout)
     _set_members(document, kept)
+    for section in ("folds", "fold_graph", "oof_fusions"):  # of other clips
+        document.pop(section, None)
     keep_experiments(document, params, kept)
     sources = {"scratch", *kept, *document["merges"], *params.pretrained}
     for experiment in document["experiments"].values():
@@ -79,9 +89,11 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
         if experiment["init_from"] not in sources and not from_zoo:
             experiment["init_from"] = "scratch"
     _set_edition(document, edition)
+    proposed = _propose_folds(document, rows, edition)
     why = _drop_what_makes_no_sense(document, rows)
     if params.preset != PAPER:  # whose recipes are for thousands of clips
         why += _fit_recipes(document, rows)
+    why += proposed
     notes = "".join(f"# - {line}\n" for line in why)
     write_document(document, out, head=HEAD.format(name=edition, base=params.preset, why=notes))
     return kept
@@ -90,7 +102,8 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
 def _drop_what_makes_no_sense(document: Any, rows: Sequence[OwnClip]) -> list[str]:
     """Remove weights chosen on iMiGUE, rows that repeat others, files for no leaderboard."""
     why = []
-    fusions, table = document["fusions"], document["table"]["rows"]
+    key = "oof_fusions" if "oof_fusions" in document else "fusions"
+    fusions, table = document[key], document["table"]["rows"]
     fixed = [name for name, fusion in fusions.items() if fusion["rule"]["kind"] == "fixed"]
     for name in fixed:
         del fusions[name]
@@ -110,6 +123,35 @@ def _drop_what_makes_no_sense(document: Any, rows: Sequence[OwnClip]) -> list[st
         if entry["source"] in fixed:
             entry["source"] = next(iter(fusions), next(iter(document["experiments"])))
     return why
+
+
+def _propose_folds(document: Any, rows: Sequence[OwnClip], edition: str) -> list[str]:
+    """Deal the training clips into folds where no clip is set aside for validation."""
+    train = [row for row in rows if row.split == "train"]
+    if any(row.split == "val" for row in rows):
+        return []
+    by = "subject" if all(row.subject for row in train) else "video"
+    pairs = {(row.label, row.subject if by == "subject" else row.video) for row in train}
+    number = min(FOLDS, len({group for _, group in pairs}))
+    if number < FEWEST_MEMBERS:
+        return [f"no folds: all clips are of one {by}"]
+    groups = Counter(label for label, _ in pairs)
+    lone = sorted(str(label) for label in groups if groups[label] == 1)
+    document["folds"] = {
+        edition: {
+            "groups": by, "number": number, "seed": 0, "over": ["train"],
+            "lone_classes": "keep" if lone else "refuse", "mean": "arithmetic", "refit": False,
+            "experiments": [*document["experiments"]],
+        }
+    }  # fmt: skip
+    set_fold_graph(document)
+    document["oof_fusions"], document["fusions"] = document["fusions"], {}
+    document["table"]["subset_scores"] = document["analysis"]["scores"] = "oof"
+    for row in document["table"]["rows"]:
+        row["scores"] = "oof"
+    why = f"{number} folds by {by}: no clip is set aside for validation, so each one is scored by"
+    said = [f"{why} networks that never saw its {by} (docs/folds.md)"]
+    return said + ([f"never right out of fold, of one {by}: {', '.join(lone)}"] if lone else [])
 
 
 def _fit_recipes(document: Any, rows: Sequence[OwnClip]) -> list[str]:

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from benchmark.core.text_files import read_text
+from benchmark.editions.splits import OOF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +33,11 @@ def read_rows(table: Path) -> list[Row]:
 def chosen(rows: Sequence[Row]) -> str | None:
     """Return the row to report: best on validation, of equals the surest; None without one.
 
-    Choosing on test would report the luck of the choice.
+    Choosing on test would report the luck of the choice. Without validation, scores out of fold
+    decide.
     """
     val = [row for row in rows if row["split"] == "val"]
+    val = val or [row for row in rows if row["split"] == OOF]
     best = max(val, key=lambda row: (float(row["top1"]), -float(row["log_loss"])), default=None)
     return None if best is None else best["name"]
 
@@ -63,7 +66,8 @@ def screen(rows: Sequence[Row], edition: Edition) -> list[str]:
     ]
     lines += [("* " if row["name"] == best else "  ") + _line(row, width) for row in shown]
     if best is not None:
-        lines.append("* best on validation: the one to report")
+        where = "on validation" if any(row["split"] == "val" for row in rows) else "out of fold"
+        lines.append(f"* best {where}: the one to report")
     if left_out:
         lines.append(f"{left_out} rows with less top-1 are left out")
     return lines

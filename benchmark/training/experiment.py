@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.monitor.progress import write_cost
 from benchmark.training.monitor.samples import samples
+from benchmark.training.no_validation import without_validation
 from benchmark.training.state import TrainSpec
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
 
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
     from benchmark.training.state import TrainResult
     from benchmark.weights.seen import Seen
+
+log = logging.getLogger(__name__)
 
 HISTORY = "history.csv"
 CURVES = "history.png"
@@ -80,9 +84,11 @@ def run(
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
         FormatError: The prepared data or the initial weights cannot be read.
     """
-    for split in ("train", "val"):
-        if not len(clips.split(split)):
-            raise TrainingError(name, f"edition {clips.edition} has no clip in {split}")
+    if not len(clips.split("train")):
+        raise TrainingError(name, f"edition {clips.edition} has no clip in train")
+    if not len(clips.split("val")):
+        log.warning("no clip in val: the last epoch is kept; shown scores are of training clips")
+        params, clips = without_validation(name, params, clips)
     root = find_root()
     spec = replace(build_train_spec(name, params, clips, paths), seen=seen)
     with lack_of_memory_named(name, spec.experiment.recipe):

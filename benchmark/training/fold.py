@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.contracts.folds import group_of
 from benchmark.training.experiment import run
+from benchmark.training.no_validation import last_epoch
 from benchmark.weights.initial import seen_by_start
 from benchmark.weights.seen import Seen
 
@@ -41,9 +42,7 @@ def run_fold(name: str, params: Params, clips: Clips, folds: FoldTable, paths: T
         start.check_unseen(held_out, folds.digest, where=f"{name}: its start {paths.init_from}")
         groups |= {*start.groups}
     seen = Seen(folds=folds.digest, fold=entry.fold, groups=tuple(sorted(groups)))
-    recipe = params.recipes[entry.recipe]
-    select = recipe.select_checkpoint.model_copy(update={"epoch": "last", "patience": None})
-    recipe = recipe.model_copy(update={"select_checkpoint": select})
+    recipe = last_epoch(params.recipes[entry.recipe])
     experiments = {name: params.experiments[entry.experiment]}
     of_fold = {"experiments": experiments, "recipes": {entry.recipe: recipe}}
     run(name, params.model_copy(update=of_fold), view, paths, seen)
