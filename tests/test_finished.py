@@ -25,7 +25,8 @@ import numpy as np
 from pathlib import Path
 from benchmark.contracts.clips import read_clips
 from benchmark.modalities.one_file import Span
-from benchmark.inference.any_video import open_system, read_points, recognize
+from benchmark.inference.any_video import read_points, recognize
+from benchmark.inference.systems import open_system
 from dataclasses import replace
 system = replace(open_system("convex"), val_score=None)
 clips = [c for c in read_clips(Path("data/mimic/clips.parquet"), system.edition).split("test")]

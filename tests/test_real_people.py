@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from benchmark.core.video import probe, read_frames, write_video
-from benchmark.inference.any_video import open_zoo, recognize
+from benchmark.inference.any_video import recognize
 from benchmark.inference.any_video_files import write_all
 from benchmark.inference.segments import segments
+from benchmark.inference.systems import open_zoo
 from benchmark.modalities.modality import VideoModality
 from benchmark.modalities.one_file import Span
 from benchmark.params.params import read_params

@@ -16,8 +16,9 @@ import pytest
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.installed import CARD, is_installed, systems_folder
 from benchmark.core.video import write_video
-from benchmark.inference.any_video import Member, System, open_zoo, recognize
+from benchmark.inference.any_video import recognize
 from benchmark.inference.system_file import export_system, install_system, open_installed
+from benchmark.inference.systems import Member, System, open_zoo
 from conftest import mgbench
 from submission.fusion.blend import Blend
 

@@ -28,7 +28,8 @@ PARTS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
         "submission.fusion.fitted": ("read_fitted", "write_fitted"),
     }),
     "Any video": ("With the zoo, or with the networks of a project.", {
-        "benchmark.inference.any_video": ("open_zoo", "open_system", "recognize"),
+        "benchmark.inference.systems": ("open_zoo", "open_system"),
+        "benchmark.inference.any_video": ("recognize",),
         "benchmark.inference.segments": ("segments", "to_csv", "to_srt", "to_eaf"),
         "benchmark.core.video": ("read_frames", "write_video", "probe", "timeline"),
     }),

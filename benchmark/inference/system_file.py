@@ -24,7 +24,7 @@ from benchmark.core.installed import CARD, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Strict, read_json, write_json
 from benchmark.editions.edition import Edition
-from benchmark.inference.any_video import Member, Network, System, ValScore, with_levels
+from benchmark.inference.systems import Member, Network, System, ValScore, with_levels
 from benchmark.inference.video_archive import needs_points
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin

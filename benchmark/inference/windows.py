@@ -16,8 +16,9 @@ from benchmark.contracts.window_scores import WindowScores
 from benchmark.core.errors import ArchiveError
 from benchmark.core.video import Timeline
 from benchmark.editions.splits import SPLITS
-from benchmark.inference.any_video import sliding_windows, with_levels
+from benchmark.inference.any_video import sliding_windows
 from benchmark.inference.predict import Trained, predict_with
+from benchmark.inference.systems import with_levels
 from benchmark.inference.video_archive import needs_points
 from benchmark.modalities.one_file import Span
 from benchmark.runtime.parallel import map_in_processes, usable_cores

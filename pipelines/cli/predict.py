@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.core.video import VideoInfo
-    from benchmark.inference.any_video import Recognized, System
+    from benchmark.inference.any_video import Recognized
     from benchmark.inference.detect import Detector
     from benchmark.inference.segments import Segment
+    from benchmark.inference.systems import System
 
 
 @click.command()
@@ -122,8 +123,8 @@ def _system(name: str | None) -> System:
         from benchmark.params.checks import check_system
 
         check_system(name, read_params(find_root() / PARAMS))
-    from benchmark.inference.any_video import open_system, open_zoo
     from benchmark.inference.system_file import open_installed
+    from benchmark.inference.systems import open_system, open_zoo
 
     if name == ZOO_NAME:
         return open_zoo()

@@ -29,8 +29,8 @@ def export(name: str, file: Path, licence: str) -> None:
     Example: mgbench export convex system.zip --licence Apache-2.0
     """
     with mistakes_shown():
-        from benchmark.inference.any_video import open_system, open_zoo
         from benchmark.inference.system_file import export_system
+        from benchmark.inference.systems import open_system, open_zoo
 
         system = open_zoo() if name == ZOO_NAME else open_system(name)
         card = export_system(system, file, licence=licence)

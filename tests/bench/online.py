@@ -47,7 +47,8 @@ def group_a_day() -> None:
 def score(minutes: int) -> None:
     """Score the windows of a made video in this process, and print its largest memory."""
     from benchmark.core.video import timeline, write_video
-    from benchmark.inference.any_video import open_zoo, recognize, sliding_windows
+    from benchmark.inference.any_video import recognize, sliding_windows
+    from benchmark.inference.systems import open_zoo
     from benchmark.modalities.one_file import Span
 
     zoo = open_zoo()
