@@ -11,15 +11,8 @@ import click
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
-from benchmark.results.best import table_best
-from benchmark.results.best_page import best_record, best_section
-from benchmark.results.entries import folder_of_scores, read_entries, scored_truths
-from benchmark.results.leaderboards import boards_section
-from benchmark.results.online import online_records, online_rows, online_section
-from benchmark.results.runs import table_records
-from benchmark.results.subsets import read_subsets
-from benchmark.results.table import Resampling, score_rows
-from benchmark.results.writers import Page, write_table
+from benchmark.results.page import page_records, score_page
+from benchmark.results.writers import write_table
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
@@ -44,29 +37,10 @@ def main(
     """Score the rows of params.yaml's table."""
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
-    resampling = Resampling(params.table.resamples, params.seed)
-    test = read_test_labels(test_labels, clips, edition)
-    truths = scored_truths(params, clips, test, {row.scores for row in params.table.rows})
-    rows = []
-    for truth in truths:
-        rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
-    of_subsets = scored_truths(params, clips, test, {params.table.subset_scores})
-    folder = probabilities / folder_of_scores(params.table.subset_scores)
-    subsets = read_subsets(params.table.subsets, folder, of_subsets)
-    # Published numbers are of the official split: none stands beside a score out of fold.
-    official = {row.name for row in params.table.rows if row.scores == "val"}
-    published = [row for row in rows if row.name in official]
-    boards = boards_section(edition.name, published, params.table.leaderboard)
-    best = table_best(params, clips, probabilities, resampling)
-    chosen = best_section(best, edition.name) if best else []
-    found = online_rows(params, probabilities, clips, test, resampling)
-    online = online_section(found, edition)
-    files = write_table(Page(rows, edition, resampling, subsets, boards, chosen, online), out, page)
+    scored = score_page(params, clips, probabilities, read_test_labels(test_labels, clips, edition))
+    files = write_table(scored, out, page)
     root = find_root()
-    records = table_records(root, rows, edition, files)
-    records += online_records(root, found, edition, records[0])
-    records += [best_record(root, edition, best)] if best else []
-    show_and_record(root, record, records)
+    show_and_record(root, record, page_records(root, scored, files))
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import FormatError, ParamsError
-from benchmark.core.installed import CARD, is_installed, systems_folder
+from benchmark.core.half_precision import CARD, is_installed, systems_folder
 from benchmark.core.video import write_video
 from benchmark.inference.any_video import recognize
 from benchmark.inference.system_file import export_system, install_system, open_installed

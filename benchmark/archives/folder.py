@@ -353,7 +353,10 @@ def describe(name: str, root: Path) -> Edition:
         if 0 < labeled < len(names):
             wrong = f"split {split} has labels in {labeled} of its {len(names)} rows"
             raise ArchiveError(root / CLIPS, wrong, expected="all or none")
-    withheld: tuple[Split, ...] = tuple(split for split, names in labels.items() if not any(names))
+    # Without a row in val, folds take its place: it withholds nothing.
+    withheld: tuple[Split, ...] = tuple(
+        split for split, names in labels.items() if not any(names) and (names or split != "val")
+    )
     if unlabeled := [split for split in ("train", "val") if split in withheld]:
         raise ArchiveError(root / CLIPS, f"split {unlabeled[0]} has no labeled clip")
     return Edition(

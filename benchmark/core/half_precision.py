@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing
 
@@ -21,7 +23,19 @@ LICENCE = "Apache-2.0"
 SUFFIX = ".safetensors"
 NOT_NETWORKS = ("depth", "system")
 """Other cards of the folder: the depth network, and the fusion of the recognition networks."""
+CARD = "system.json"
+"""The card of an exported system."""
 DO = "Restore it with git, or install the package again"
+
+
+def systems_folder() -> Path:
+    """Return the user's folder of installed systems, of all projects."""
+    return Path(click.get_app_dir("mgbench")) / "systems"
+
+
+def is_installed(name: str) -> bool:
+    """Tell whether a system of that name is installed."""
+    return "/" not in name and (systems_folder() / name / CARD).is_file()
 
 
 def shipped_names() -> list[str]:

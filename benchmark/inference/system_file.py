@@ -19,8 +19,7 @@ from pydantic import Field, ValidationError
 from benchmark.contracts.skeletons import Layout, write_layout
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import replacing, replacing_folder
-from benchmark.core.half_precision import ZOO_NAME
-from benchmark.core.installed import CARD, systems_folder
+from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Strict, read_json, write_json
 from benchmark.editions.edition import Edition

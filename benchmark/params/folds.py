@@ -169,6 +169,12 @@ def _unfolded(params: Params, name: str, edition: str, folded: tuple[str, ...]) 
     """Yield the experiments of the edition that a folded one starts from, but that are not folded.
 
     A start by way of another edition's experiment counts too: that one is not trained per fold.
+
+    Args:
+        params: The whole of params.yaml.
+        name: The folded experiment.
+        edition: Its edition.
+        folded: All experiments of the edition that are folded.
     """
     todo, seen = [(name, True)], {name}
     while todo:

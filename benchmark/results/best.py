@@ -183,6 +183,12 @@ def read_best(params: Params, edition: str, truth: Labels, folder: Path, draw: R
 def table_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> Best | None:
     """Find the best set for the results table; None where fewer than two streams are folded.
 
+    Args:
+        params: Name the streams.
+        clips: The index of the table's edition.
+        folder: Folder of all probabilities.
+        draw: Of the intervals.
+
     Raises:
         FormatError: A file is missing or breaks its schema.
         MismatchError: Two streams cannot be joined.

@@ -26,8 +26,7 @@ from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import train
 from benchmark.training.monitor.progress import write_cost
 from benchmark.training.monitor.samples import samples
-from benchmark.training.no_validation import without_validation
-from benchmark.training.state import TrainSpec
+from benchmark.training.state import TrainSpec, without_validation
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from benchmark.evaluation.metrics import Metrics
     from benchmark.params.params import Params
     from benchmark.training.state import TrainResult
-    from benchmark.weights.seen import Seen
+    from benchmark.weights.model_folder import Seen
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from benchmark.contracts.folds import group_of
 from benchmark.training.experiment import run
-from benchmark.training.no_validation import last_epoch
+from benchmark.training.state import last_epoch
 from benchmark.weights.initial import seen_by_start
-from benchmark.weights.seen import Seen
+from benchmark.weights.model_folder import Seen
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips

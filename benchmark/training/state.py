@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from benchmark.contracts.clips import Clips
 from benchmark.data.loader import TestClips, TrainClips, build_views, test_loader, train_loader
 from benchmark.models.network import build
 from benchmark.runtime.seeding import set_up_torch
@@ -24,15 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch.utils.data import DataLoader
 
-    from benchmark.contracts.clips import Clips
     from benchmark.data.loader import TestBatch, TrainBatch
     from benchmark.modalities.union import Modality
     from benchmark.models.recognizer import Recognizer
-    from benchmark.params.params import Experiment
+    from benchmark.params.params import Experiment, Params
     from benchmark.params.recipes import Recipe
     from benchmark.training.checkpoint import Progress
     from benchmark.training.optimizer import ModelEma
-    from benchmark.weights.seen import Seen
+    from benchmark.weights.model_folder import Seen
 
 log = logging.getLogger(__name__)
 
@@ -153,3 +153,24 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         val_batches=test_loader(val_clips, batch_size=recipe.micro_batch_size, workers=workers),
         initial_weights=initial_weights,
     )  # fmt: skip
+
+
+def last_epoch(recipe: Recipe) -> Recipe:
+    """Return the recipe with its last epoch as the model, whatever validation says."""
+    select = recipe.select_checkpoint.model_copy(update={"epoch": "last", "patience": None})
+    return recipe.model_copy(update={"select_checkpoint": select})
+
+
+def without_validation(name: str, params: Params, clips: Clips) -> tuple[Params, Clips]:
+    """Let the training clips stand in for validation, and keep the last epoch.
+
+    Args:
+        name: The experiment.
+        params: The whole of params.yaml.
+        clips: The index, which has no clip in val.
+    """
+    recipe = params.experiments[name].recipe
+    recipes = {**params.recipes, recipe: last_epoch(params.recipes[recipe])}
+    stand_in = [replace(clip, split="val") for clip in clips.with_excluded if clip.split == "train"]
+    both = Clips(clips.edition, (*clips.with_excluded, *stand_in))
+    return params.model_copy(update={"recipes": recipes}), both

@@ -17,11 +17,11 @@ from benchmark.weights.model_folder import (
     METADATA,
     WEIGHTS,
     ModelMetadata,
+    Seen,
     read_metadata,
     read_weights,
     write_tensors,
 )  # fmt: skip
-from benchmark.weights.seen import Seen
 
 if TYPE_CHECKING:
     from pathlib import Path

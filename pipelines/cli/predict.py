@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.core.half_precision import ZOO_NAME
-from benchmark.core.installed import is_installed
+from benchmark.core.half_precision import ZOO_NAME, is_installed
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ def install(file: Path, name: str | None) -> None:
     Example: mgbench install system.zip
     """
     with mistakes_shown():
-        from benchmark.core.installed import systems_folder
+        from benchmark.core.half_precision import systems_folder
         from benchmark.inference.system_file import install_system
 
         card = install_system(file, name)

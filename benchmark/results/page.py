@@ -1,0 +1,68 @@
+"""The results page: rows, subsets, published results, the best set of streams, gestures found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.editions.edition import read_edition
+from benchmark.results.best import table_best
+from benchmark.results.best_page import best_record
+from benchmark.results.entries import folder_of_scores, read_entries, scored_truths
+from benchmark.results.leaderboards import boards_section
+from benchmark.results.online import online_records, online_rows
+from benchmark.results.runs import table_records
+from benchmark.results.subsets import read_subsets
+from benchmark.results.table import Resampling, score_rows
+from benchmark.results.writers import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.params.params import Params
+    from benchmark.tracking.records import RunRecord
+
+
+def score_page(
+    params: Params, clips: Clips, probabilities: Path, test: NDArray[np.int64] | None
+) -> Page:
+    """Score all that section `table` asks for.
+
+    Args:
+        params: The whole of params.yaml.
+        clips: The index of the table's edition.
+        probabilities: Folder of all of them.
+        test: The labels of test; None where they are not known.
+
+    Raises:
+        FormatError: A file is missing or breaks its schema.
+        MismatchError: Members of a row disagree, or are of other clips.
+    """
+    spec, edition = params.table, read_edition(params.table.edition)
+    resampling = Resampling(spec.resamples, params.seed)
+    rows = []
+    for truth in scored_truths(params, clips, test, {row.scores for row in spec.rows}):
+        rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
+    of_subsets = scored_truths(params, clips, test, {spec.subset_scores})
+    folder = probabilities / folder_of_scores(spec.subset_scores)
+    # Published numbers are of the official split: none stands beside a score out of fold.
+    official = {row.name for row in spec.rows if row.scores == "val"}
+    published = [row for row in rows if row.name in official]
+    return Page(
+        rows, edition, resampling,
+        subsets=read_subsets(spec.subsets, folder, of_subsets),
+        leaderboards=boards_section(edition.name, published, spec.leaderboard),
+        best=table_best(params, clips, probabilities, resampling),
+        online=online_rows(params, probabilities, clips, test, resampling),
+    )  # fmt: skip
+
+
+def page_records(root: Path, page: Page, files: Sequence[Path]) -> list[RunRecord]:
+    """Record the page as runs: one of the table with its `files`, and one per row below it."""
+    records = table_records(root, page.rows, page.edition, files)
+    records += online_records(root, page.online, page.edition, records[0])
+    return records + ([best_record(root, page.edition, page.best)] if page.best else [])
