@@ -10,7 +10,14 @@ import pytest
 from benchmark.archives.union import archive_module
 from benchmark.params.params import Params, read_params
 from benchmark.tracking import provenance
-from benchmark.tracking.provenance import CARRIERS, OBSERVERS, code_hash, digest_of, stage_code
+from benchmark.tracking.provenance import (
+    CARRIERS,
+    OBSERVERS,
+    changed_code,
+    code_hash,
+    digest_of,
+    stage_code,
+)
 from conftest import REPO
 
 if TYPE_CHECKING:
@@ -202,3 +209,31 @@ def test_a_checkpoint_depends_on_the_kinds_that_its_training_uses(
             ),
         )  # fmt: skip
         assert (digest_of(experiment, start=["benchmark.training.loop"]) != before) == counts, name
+
+
+def test_status_parses_a_file_once_and_believes_no_hash_of_another_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").write_bytes((REPO / "dvc.yaml").read_bytes())
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    params = read_params(REPO / "params.yaml")
+
+    def again() -> dict[str, list[str]]:
+        monkeypatch.setattr(provenance, "_KNOWN", {})
+        code_hash.cache_clear()
+        return changed_code(tmp_path, params, archive_module)
+
+    parsed = []
+    parse = ast.parse
+    monkeypatch.setattr(ast, "parse", lambda text: parsed.append(text) or parse(text))
+    first = again()
+    assert len(parsed) > 100
+    parsed.clear()
+    assert again() == first
+    assert parsed == []
+    kept = tmp_path / ".dvc/tmp/code_hashes.json"
+    kept.write_text(kept.read_text("utf-8").replace('": "', '0": "'), "utf-8")
+    assert again() == first
+    assert len(parsed) > 100, "another text has another key"
+    kept.write_text("damaged", "utf-8")
+    assert again() == first

@@ -21,6 +21,10 @@ Lab) with what they stand on: see NOTICE. -->
 body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem; }
 body { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 img { max-width: 100%; }
+@media (prefers-color-scheme: dark) {
+  body { background: #191919; color: #eee; }
+  .vega-embed { filter: invert(0.9) hue-rotate(180deg); }
+}
 </style>
 <script>
 (() => {

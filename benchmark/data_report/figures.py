@@ -29,7 +29,10 @@ SURE, UNSURE = (64, 224, 120), (250, 170, 40)
 
 
 def tail_figure(scan: ArchiveScan) -> Figure:
-    """Draw the clips per class and labeled split, largest class first, on a logarithmic axis."""
+    """Draw the clips per class and labeled split, largest class first, on an axis of square roots.
+
+    There a class of one clip has a bar that one sees, and bars begin at nothing.
+    """
     classes = scan.edition.classes
     counts = {split: _counts(scan.clips, split, len(classes)) for split in SPLITS}
     counts = {split: per_class for split, per_class in counts.items() if per_class.any()}
@@ -44,14 +47,17 @@ def tail_figure(scan: ArchiveScan) -> Figure:
             edgecolor="white", linewidth=0.3, label=f"{split}, {int(per_class.sum())} clips",
         )  # fmt: skip
         for y, value in zip(at, per_class[order], strict=True):
-            axes.annotate(str(value), (max(value, 0.8), y), (2, 0), va="center", size=6,
+            axes.annotate(str(value), (value, y), (2, 0), va="center", size=7,
                           textcoords="offset points")  # fmt: skip
-    axes.set_yticks(range(len(order)), [plain(classes[k]) for k in order], size=7)
-    axes.set_xscale("log")
-    axes.set_xlim(left=0.8)  # below 1: a class of one clip keeps a visible bar
+    axes.set_yticks(range(len(order)), [plain(classes[k]) for k in order], size=8)
+    axes.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
+    axes.set_xlim(left=0)
+    most = max(per_class.max() for per_class in counts.values())
+    steps = [0, *(k * 10**power for power in range(6) for k in (1, 3) if k * 10**power <= most)]
+    axes.set_xticks(steps, [str(step) for step in steps])
     axes.margins(y=0.01)
     axes.invert_yaxis()
-    axes.set_xlabel("clips")
+    axes.set_xlabel("clips, on an axis of square roots")
     axes.legend(loc="lower right", frameon=False)
     _plain(axes)
     return figure
@@ -95,8 +101,8 @@ def gaps_figure(scan: ArchiveScan) -> Figure | None:
     figure = Figure(figsize=(8.5, 0.9 + 0.2 * len(unseen)), layout="constrained")
     axes = figure.add_subplot()
     bars = axes.barh(range(len(unseen)), 100 * unseen[order], color=BLUE)
-    axes.bar_label(bars, fmt="%.1f", size=6.5, padding=3)
-    axes.set_yticks(range(len(unseen)), [plain(scan.layout.names[k]) for k in order], size=7)
+    axes.bar_label(bars, fmt="%.1f", size=7.5, padding=3)
+    axes.set_yticks(range(len(unseen)), [plain(scan.layout.names[k]) for k in order], size=8)
     axes.invert_yaxis()
     axes.margins(y=0.01)
     axes.set_xlabel("% of the frames of clips in which the point has confidence 0")

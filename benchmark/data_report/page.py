@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.core.files import csv_text, replacing_folder, write_text
-from benchmark.core.html import data_uri, jpeg_uri, render_template
+from benchmark.core.html import jpeg_uri, render_template
 from benchmark.data_report import figures
 from benchmark.data_report.findings import findings
 from benchmark.editions.splits import SPLITS
-from benchmark.plots.figures import png, save
+from benchmark.plots.figures import save, svg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
 
     from benchmark.core.findings import Finding
     from benchmark.data_report.scan import ArchiveScan
@@ -73,9 +71,9 @@ def _page(scan: ArchiveScan, found: Sequence[Finding]) -> str:
         edition=scan.edition, findings=found, splits=_splits(scan), tail=_tail(scan),
         columns=COLUMNS, videos=_rows(scan),
         figures={
-            "tail": _embed(figures.tail_figure(scan)),
-            "lengths": _embed(figures.lengths_figure(scan)),
-            "gaps": gaps and _embed(gaps),
+            "tail": svg(figures.tail_figure(scan)),
+            "lengths": svg(figures.lengths_figure(scan)),
+            "gaps": gaps and svg(gaps),
         },
         samples=[
             {
@@ -126,7 +124,3 @@ def _rows(scan: ArchiveScan) -> list[list[str]]:
         ]  # fmt: skip
         rows.append([str(cell) for cell in cells])
     return rows
-
-
-def _embed(figure: Figure) -> str:
-    return data_uri("image/png", png(figure, dpi=110))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
 STEP = "STEP"
@@ -76,18 +78,32 @@ def read_graph(root: Path, *, stale: bool = True) -> Graph:
 
 
 def _read_graph(root: Path, stale: bool, plan_repro: Any) -> Graph:
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
-    with Repo(str(root)) as repo:
-        with repo.lock:
-            graph = repo.index.graph
-            order = plan_repro(graph)
-            upstream = {
-                stage.addressing: tuple(before.addressing for before in graph.successors(stage))
-                for stage in order
-            }
-        changes: dict[str, list[Any]] = repo.status() if stale else {}
+    # One lock around both, or DVC reads dvc.yaml and dvc.lock a second time.
+    with Repo(str(root)) as repo, lock_repo(repo):
+        graph = repo.index.graph
+        order = plan_repro(graph)
+        upstream = {
+            stage.addressing: tuple(before.addressing for before in graph.successors(stage))
+            for stage in order
+        }
+        with _params_read_once():
+            changes: dict[str, list[Any]] = repo.status() if stale else {}
     return Graph(upstream, changes)
+
+
+@contextmanager
+def _params_read_once() -> Iterator[None]:
+    """Let DVC parse params.yaml once, and not once per stage: a third of the time of its status."""
+    from dvc.dependency import param
+
+    load = param.load_path
+    param.load_path = cache(load)
+    try:
+        yield
+    finally:
+        param.load_path = load
 
 
 def makefile(upstream: Mapping[str, Iterable[str]], stages: Iterable[str]) -> str:
