@@ -19,7 +19,7 @@ RANGES = """\
 edition: mimic
 version: {version}
 runs: three seeds
-rows: {{joint: [0.80, 0.82], all convex: [0.90, 0.91], gone: [0.1, 0.2]}}
+rows: {{joint: [0.80, 0.82], convex: [0.90, 0.91], gone: [0.1, 0.2]}}
 """
 
 
@@ -38,9 +38,9 @@ def table(tmp_path: Path, **top1: float) -> Path:
 
 
 def test_a_row_is_judged_on_test_by_its_name(ranges: Path, tmp_path: Path) -> None:
-    runs, found = places(table(tmp_path, all_convex=0.87, joint=0.815, new=0.5), MIMIC, ranges)
+    runs, found = places(table(tmp_path, convex=0.87, joint=0.815, new=0.5), MIMIC, ranges)
     assert runs == "three seeds"
-    assert {place.row: place.inside for place in found} == {"joint": True, "all convex": False}
+    assert {place.row: place.inside for place in found} == {"joint": True, "convex": False}
 
 
 @pytest.mark.parametrize(

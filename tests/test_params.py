@@ -76,7 +76,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         (
             "source: rgb}",
             "source: flow}",
-            "table row 'rgb': no entry 'flow' in experiments, external or fusions",
+            "table row 'RGB': no entry 'flow' in experiments, external or fusions",
         ),
         (
             "init_from: zoo/joint",
@@ -91,9 +91,9 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         ("init_from: zoo/joint", "init_from: rgb_joint", "init_from forms a cycle: "),
         ("pose_frames: 12", "pose_frames: 11", "rgb_frames * backbone.speed_ratio (12)"),
         (
-            "{name: all uniform, source: uniform}",
-            "{name: all uniform, source: uniform, paper_top1: 72.644}",
-            "table row 'all uniform': paper_top1 is not comparable with edition 'mimic'",
+            "{name: uniform, source: uniform}",
+            "{name: uniform, source: uniform, paper_top1: 72.644}",
+            "table row 'uniform': paper_top1 is not comparable with edition 'mimic'",
         ),
         (
             "members: [joint, limb]}",

@@ -77,14 +77,14 @@ def test_a_clip_that_plays_has_its_frames_and_its_rate(tmp_path: Path) -> None:
     assert (info.frames, info.fps, info.height, info.width) == (6, 5, 180, 320)
 
 
-def test_only_a_difference_beyond_noise_gets_a_word() -> None:
+def test_only_a_significant_difference_gets_a_word() -> None:
     row = {
         "name": "all", "best_single": "joint", "best_single_difference": 0.1,
         "best_single_low": 0.02, "best_single_high": 0.2, "best_single_holm": 0.01,
     }  # fmt: skip
     assert _row(row, {"joint"})["verdict"] == "better"
-    assert _row({**row, "best_single_holm": 0.2}, {"joint"})["verdict"] == "noise"
-    assert _row({**row, "best_single_low": -0.01}, {"joint"})["verdict"] == "noise"
+    assert _row({**row, "best_single_holm": 0.2}, {"joint"})["verdict"] == "not significant"
+    assert _row({**row, "best_single_low": -0.01}, {"joint"})["verdict"] == "not significant"
     first = _row({**row, "name": "joint", "best_single": float("nan")}, {"joint"})
     assert (first["verdict"], first["points"], first["best"]) == ("", None, True)
 

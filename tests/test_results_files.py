@@ -42,7 +42,7 @@ def test_latex_has_a_line_a_row_with_its_specials_escaped(rows: list[ResultRow])
     assert r"\label{tab:mimic-test}" not in text
 
 
-def test_latex_marks_only_what_is_better_beyond_noise(rows: list[ResultRow]) -> None:
+def test_latex_marks_only_what_is_significantly_better(rows: list[ResultRow]) -> None:
     assert to_latex(rows, MIMIC).count(r"$^\dagger$") == 0
     one = rows[2].comparisons[0]
     sure = one.model_copy(update={"holm": 0.01, "difference": 0.2, "interval": rows[2].interval})

@@ -1,4 +1,4 @@
-"""Every subset of experiments, fused with equal weights: scores, file and section of the page."""
+"""Every subset of experiments, fused uniformly: scores, file and section of the page."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def subsets_section(rows: Sequence[SubsetScore]) -> list[str]:
     lines = [
         "## Subsets",
         "",
-        f"All {len(rows)} subsets with equal weights are in `reports/table/subsets.csv`; these are"
+        f"All {len(rows)} uniform fusions of subsets are in `reports/table/subsets.csv`; these are"
         f" the {BEST} best on {splits[0]}.",
         "The best of so many is the luckiest as well: choosing by this list flatters its choice.",
         "",

@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from benchmark.results.ground_truth import GroundTruth
 
 SIGNIFICANT = 0.05
-"""A corrected p-value below this, with an interval without 0, is more than the noise of clips."""
+"""A corrected p-value below this, with an interval without 0, is significant."""
 
 Role: TypeAlias = Literal["best single", "uniform"]
 """What the other row of a comparison is: the single stream with the best top-1 of the split, or
-the fusion with equal weights that has the most members."""
+the uniform fusion that has the most members."""
 
 
-NOISE_OF_CLIPS = (
-    "This noise is that of the clips alone, of models as they are. Another seed or processor trains"
+NOT_COVERED = (
+    "A verdict is of these models on other clips. Another seed or processor trains"
     " other models and may turn a verdict: a row with `repeats` shows by how much."
 )
 """What a verdict does not cover; every page with verdicts says so."""
-Verdict: TypeAlias = Literal["better", "worse", "noise", "none"]
+Verdict: TypeAlias = Literal["better", "worse", "not significant", "none"]
 
 
 def verdict(difference: float, interval: Interval | None, p_value: float) -> Verdict:
@@ -50,7 +50,7 @@ def verdict(difference: float, interval: Interval | None, p_value: float) -> Ver
     if interval is None:
         return "none"
     if p_value >= SIGNIFICANT or not interval.excludes_zero():
-        return "noise"
+        return "not significant"
     return "better" if difference > 0 else "worse"
 
 
@@ -71,7 +71,7 @@ class Comparison(Strict):
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the difference is more than the noise of clips."""
+        """Whether the difference is significant."""
         return verdict(self.difference, self.interval, self.holm)
 
 
@@ -100,7 +100,7 @@ class ResultRow(Strict):
     seeds: tuple[Share, ...]
     """Top-1 of the row and of its repeats with other seeds; empty where there are none."""
     comparisons: tuple[Comparison, ...]
-    """With the best single stream and with equal weights, unless the row is that itself."""
+    """With the best single stream and the uniform fusion, unless the row is that itself."""
 
     @property
     def title(self) -> str:

@@ -14,7 +14,7 @@ from benchmark.plots import figures
 from benchmark.results.best_page import best_section
 from benchmark.results.online import online_section
 from benchmark.results.subsets import subsets_csv, subsets_section
-from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, Role
+from benchmark.results.table import NOT_COVERED, SIGNIFICANT, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,9 @@ OUT_OF_FOLD = (
     " person. On test, these rows show the mean of the networks of all folds."
 )
 VERDICTS = {
-    "better": "better, beyond the noise of clips",
-    "worse": "worse, beyond the noise of clips",
-    "noise": "within the noise of clips",
+    "better": "better",
+    "worse": "worse",
+    "not significant": "not significant",
     "none": "no verdict: all videos alike, or one",
 }
 ROLES = {"best single": "the best single stream", "uniform": "equal weights"}
@@ -146,7 +146,7 @@ def _csv_cells(row: ResultRow) -> dict[str, object]:
 
 
 def to_markdown(rows: Sequence[ResultRow], edition: Edition, resampling: Resampling) -> str:
-    """Write RESULTS.md: a block per split, each with its comparisons in words."""
+    """Write RESULTS.md: a block per split, each with its comparisons and their verdicts."""
     lines = [f"# Results: {_cell(edition.title)}", ""]
     if not edition.comparable:
         lines += [
@@ -200,7 +200,7 @@ def _block(rows: Sequence[ResultRow]) -> list[str]:
     if compared:
         lines += [
             "| system | against | points | 95 % interval | right only here, only there | p"
-            " | p (Holm) | in words |",
+            " | p (Holm) | verdict |",
             "|---|---|--:|:-:|:-:|--:|--:|---|",
             *compared,
             "",
@@ -273,11 +273,11 @@ def _notes(resampling: Resampling) -> list[str]:
         "  so resampling clips would give intervals that are too narrow.",
         "- p: exact McNemar test of the clips that only one of the two gets right; Holm's"
         " correction takes all comparisons of the split together.",
-        "- A difference is beyond the noise of clips only where the corrected p is below"
+        "- A difference is significant, better or worse, only where the corrected p is below"
         f" {SIGNIFICANT} and its interval leaves out 0: clips of one video",
         "  are not independent, so p alone is too hopeful. The best single stream is the best on"
         " these very clips, which favors it.",
-        f"- {NOISE_OF_CLIPS}",
+        f"- {NOT_COVERED}",
         "- Macro-F1 and mean accuracy run over the classes that occur in the split's labels.",
         "- Log-loss in nats (probabilities at least 1e-7); ECE over 15 bins of equal width.",
     ]
@@ -286,7 +286,7 @@ def _notes(resampling: Resampling) -> list[str]:
 def to_latex(rows: Sequence[ResultRow], edition: Edition) -> str:
     """Format a LaTeX table for each split of `rows`; a paper needs the package booktabs for it.
 
-    A dagger marks a row that is better than the best single stream beyond the noise of clips.
+    A dagger marks a row that is significantly better than the best single stream.
     """
     return "\n".join(_latex_table(rows, edition, split) for split in ("val", OOF, "test"))
 
@@ -300,7 +300,7 @@ def _latex_table(rows: Sequence[ResultRow], edition: Edition, split: str) -> str
     caption = (
         f"{edition.title.translate(LATEX_SPECIAL)}, {split} split: {first.metrics.n} clips of"
         f" {first.num_videos} videos; top-1 with its 95\\,\\% interval (videos resampled).{kind}"
-        " $\\dagger$: better than the best single stream beyond the noise of clips."
+        " $\\dagger$: significantly better than the best single stream."
     )
     lines = [
         r"\begin{table}",

@@ -25,9 +25,9 @@ SHOWN = 10
 """Clips that `compare` prints; --out lists all."""
 
 VERDICTS = {
-    "better": "A is better, beyond the noise of clips",
-    "worse": "B is better, beyond the noise of clips",
-    "noise": "the difference is within the noise of clips",
+    "better": "A is significantly better",
+    "worse": "B is significantly better",
+    "not significant": "the difference is not significant",
     "none": "no verdict: it needs clips of at least two videos that differ",
 }
 

@@ -17,7 +17,7 @@ from benchmark.plots.analysis import curves_figure
 from benchmark.plots.figures import svg
 from benchmark.results.entries import read_entries
 from benchmark.results.screen import chosen, read_rows
-from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, verdict
+from benchmark.results.table import NOT_COVERED, SIGNIFICANT, verdict
 from benchmark.tracking.records import PACKAGES, origin
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def render(
         curves=_curves(reports, params), costs=_costs(reports, params),
         data_report=json.loads(data_report.read_text("utf-8")),
         sheets=_sheets(reports / "modalities", edition, params),
-        noise_of_clips=NOISE_OF_CLIPS, classes=edition.classes,
+        not_covered=NOT_COVERED, classes=edition.classes,
         answers={split: each._asdict() for split, each in answers.items()},
     )  # fmt: skip
 
