@@ -164,7 +164,7 @@ def results_figure(rows: Sequence[ResultRow], edition: Edition) -> Figure:
     axes.set_yticks(range(len(rows)), [row.title for row in rows])
     # From high to low: the first row is at the top, and the baseline's words have room below.
     axes.set_ylim(len(rows) - 0.2, -0.6)
-    axes.set_xlim(left=0, right=max(1, *(110 * _bounds(row)[1] for row in rows)))
+    axes.set_xlim(left=0, right=max(1, *(119 * _bounds(row)[1] for row in rows)))
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("top-1 in %, 95 % interval (videos resampled)\n◆ fusion, ● single stream")
     title, color = f"{edition.title}, {rows[0].split}", "black"
