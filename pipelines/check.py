@@ -45,9 +45,10 @@ def _check_archives(params: Params) -> None:
         if name in made or folder.exists():
             continue
         users = [key for key, run in params.experiments.items() if run.edition == name]
-        others = [key for key in params.experiments if key not in users]
         drop = f", or drop what needs it: 'mgbench experiment remove {' '.join(users)}'"
-        do = f"Put or link it there ({page_of(name)}){drop if users and others else ''}"
+        # Of the edition that the table scores, next to nothing would be left.
+        do = f"Put or link it there ({page_of(name)})"
+        do += drop if users and name != params.table.edition else ""
         faults.errors.append(
             ParamsError(folder, f"the archive of edition '{name}' is not there", do=do)
         )

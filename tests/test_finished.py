@@ -71,7 +71,7 @@ def test_predict_writes_what_it_sees(finished: Path) -> None:
     names = {path.name for path in (finished / "seen_by_hand").iterdir()}
     assert names == {
         "recognized.json", "recognized.csv", "segments.csv", "segments.srt", "segments.eaf",
-        "timeline.png", "annotated.mp4",
+        "timeline.png", "annotated.mp4", "gestures.csv",
     }  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def predict(
             if len(places) > 1:
                 click.echo(f"{video} ({number} of {len(places)})")
             seen[video] = _one(system, video, part, points, place, detector or threshold)
-        if out is not None and len(places) > 1:
+        if out is not None:
             _write_tables(out, files, seen, system.edition.classes)
 
 
@@ -219,7 +219,7 @@ def _write_tables(
     out: Path, names: Mapping[Path, Path], seen: Mapping[Path, tuple[float, list[Segment]]],
     classes: Sequence[str],
 ) -> None:  # fmt: skip
-    """Write the segments of all videos, and how often each person does what.
+    """Write how often each person does what, and of several videos the segments of all.
 
     Args:
         out: Folder of the two tables.
@@ -230,13 +230,13 @@ def _write_tables(
     from benchmark.core.files import write_text
     from benchmark.inference.segments import to_counts, to_csv
 
-    rows = [(str(video), one) for video, (_, found) in seen.items() for one in found]
-    write_text(out / "segments.csv", to_csv(rows))
+    if len(seen) > 1:
+        rows = [(str(video), one) for video, (_, found) in seen.items() for one in found]
+        write_text(out / "segments.csv", to_csv(rows))
+        click.echo(f"wrote {out / 'segments.csv'}: {len(rows)} segments")
     counted = [(names[video].parts[0], *each) for video, each in seen.items()]
     write_text(out / "gestures.csv", to_counts(counted, classes))
-    persons = len({person for person, *_ in counted})
-    click.echo(f"wrote {out / 'segments.csv'}: {len(rows)} segments")
-    click.echo(f"wrote {out / 'gestures.csv'}: how often each of {persons} persons does what")
+    click.echo(f"wrote {out / 'gestures.csv'}: how often each person does what")
 
 
 def _echo_loss(whole: System, reduced: System) -> None:
