@@ -101,6 +101,21 @@ def test_gestures_of_whole_videos_are_found_scored_and_written(done: Path) -> No
     assert f"{share:.2f}" == row.split(" | ")[2], "the page and the command score alike"
 
 
+def test_predict_finds_in_a_video_what_the_stages_found(done: Path) -> None:
+    found = read_intervals(done / "predictions/online/online_joint/test.parquet").sure()
+    raw = done / "data/raw/mimic"
+    video = raw / "imigue_rgb_phase2/1001/1001.mp4"
+    sheet = raw / "imigue_data_phase2/imigue_skeleton_test/1001/1001_openpose.xlsx"
+    arguments = (str(video), "--skeleton", str(sheet), "--with", "online_joint", "--out", "seen")
+    command(done, "mgbench", "predict", *arguments)
+    with (done / "seen/segments.csv").open(newline="") as file:
+        rows = [(float(row["start_s"]), row["class"]) for row in csv.DictReader(file)]
+    here = np.flatnonzero(found.video == found.videos.index("1001"))
+    assert rows == [
+        (round(found.start[k] / 12, 3), found.classes[found.label[k]]) for k in here
+    ]  # fmt: skip
+
+
 def test_mlflow_shows_every_run_once(done: Path) -> None:
     assert shown(done) == ALL_RUNS
     by_name = {run.info.run_name: run for run in runs(done)}

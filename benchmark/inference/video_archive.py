@@ -76,10 +76,7 @@ def video_archive(
     name = f"video{ending}"
     (root / name).symlink_to(video.resolve())
     lines = ["clip_id,split,label,video,start_frame,end_frame"]
-    # Views draw their frames from a seed that contains the clip's id, so ids must be stable: the
-    # video's name and a number, as in iMiGUE.
-    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", video.stem).lstrip(".-")[:80] or "video"
-    ids = [f"{stem}_{number}" for number in range(len(windows))]
+    ids = window_ids(video.stem, len(windows))
     lines += [
         f"{clip},test,,{name},{span.start},{span.end}"
         for clip, span in zip(ids, windows, strict=True)
@@ -92,6 +89,14 @@ def video_archive(
         update={"dataset": Folder.dataset, "withheld": ("test",), "counts": None, "ids": None}
     )
     return VideoArchive(root, own, Folder(root, own).index(excluded=(), workers=1))
+
+
+def window_ids(video: str, count: int) -> list[str]:
+    """Return the clip ids of the windows of a video, by its name without an ending."""
+    # Views draw their frames from a seed that contains the clip's id, so ids must be stable: the
+    # video's name and a number, as in iMiGUE.
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", video).lstrip(".-")[:80] or "video"
+    return [f"{stem}_{number}" for number in range(count)]
 
 
 def _write_points(

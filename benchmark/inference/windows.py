@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +18,7 @@ from benchmark.editions.splits import SPLITS
 from benchmark.inference.any_video import sliding_windows
 from benchmark.inference.predict import Trained, predict_with
 from benchmark.inference.systems import with_levels
-from benchmark.inference.video_archive import needs_points
+from benchmark.inference.video_archive import needs_points, window_ids
 from benchmark.modalities.one_file import Span
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 from benchmark.weights.model_folder import read_metadata, read_weights
@@ -77,12 +76,12 @@ def _windows(
     for clip, count in zip(videos, frames, strict=True):
         # Labels count frames, whatever their time stamps: so do windows.
         times = Timeline(np.arange(count + 1) / clip.fps)
-        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", clip.video).lstrip(".-")[:80]
-        for span in sliding_windows(times, Span(0, count), window, step):
+        spans = sliding_windows(times, Span(0, count), window, step)
+        # The ids of `mgbench predict`: views draw their frames by them, so both see the same.
+        for clip_id, span in zip(window_ids(clip.video, len(spans)), spans, strict=True):
             yield replace(
-                clip, clip_id=f"w_{stem}_{span.start}", label=None, start_frame=span.start,
-                end_frame=span.end,
-            )  # fmt: skip
+                clip, clip_id=clip_id, label=None, start_frame=span.start, end_frame=span.end
+            )
 
 
 class Source(NamedTuple):
