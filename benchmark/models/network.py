@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from benchmark.core.errors import TrainingError, one_per_line
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.inputs import GraphInput, RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.models.preprocessors import (
+    GraphPreprocessor,
     HeatmapGenerator,
     RgbPosePreprocessor,
     VideoPreprocessor,
@@ -51,5 +52,7 @@ def _preprocessor(spec: Input, layout: Layout | None) -> Preprocessor:
             return HeatmapGenerator(spec.stream, layout, sizes=sizes, sigma=spec.sigma)
         case RgbPoseInput():
             return RgbPosePreprocessor(spec, layout)
+        case GraphInput():
+            return GraphPreprocessor(layout)
         case _:
             assert_never(spec)

@@ -5,10 +5,13 @@ State-dict keys are mmaction2's (`backbone.*`, `cls_head.fc_cls.*`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from benchmark.models.preprocessors import Preprocessor
 
 CHANNELS_LAST = torch.channels_last_3d
 """Order of a volume in memory: 3-D convolutions are 1.3 to 1.7 times as fast with it on a CPU, and
@@ -63,10 +66,12 @@ def classifier(in_channels: int, num_classes: int) -> nn.Linear:
 class Recognizer(nn.Module):
     """A network with one head, or with two."""
 
-    def __init__(self, preprocessor: nn.Module, backbone: nn.Module, head: Head | TwoHeads) -> None:
+    def __init__(
+        self, preprocessor: Preprocessor, backbone: nn.Module, head: Head | TwoHeads
+    ) -> None:
         super().__init__()
         self.preprocessor = preprocessor
-        self.backbone = _channels_last(backbone)
+        self.backbone = _channels_last(backbone) if preprocessor.is_volume else backbone
         self.cls_head = head
 
     def forward(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Tensor:
@@ -75,7 +80,8 @@ class Recognizer(nn.Module):
         if mix is not None:
             # Volumes, not views: heat maps of two people can be mixed, their coordinates cannot.
             volumes = tuple(_mixed(volume, mix) for volume in volumes)
-        volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
+        if self.preprocessor.is_volume:
+            volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
         return self.cls_head(self.backbone(*volumes))
 
 

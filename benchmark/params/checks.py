@@ -98,6 +98,9 @@ def _check_experiments(params: Params) -> Iterator[str]:
             belongs = f"belongs to edition '{modality.edition}', the experiment to '{edition}'"
             yield f"{where}.modality: '{name}' {belongs}"
         yield from _missing(f"{where}.recipe", experiment.recipe, "recipes", params.recipes)
+        recipe = params.recipes.get(experiment.recipe)
+        if recipe and recipe.mixup and not experiment.input.mixes:
+            yield f"{where}.recipe: '{experiment.recipe}' has mixup; input '{kind}' cannot be mixed"
         for problem in experiment.backbone.faults(experiment.input):
             yield f"{where}.{problem}"
 
