@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from benchmark.models.group_head import GroupProduct
     from benchmark.models.preprocessors import Preprocessor
 
 CHANNELS_LAST = torch.channels_last_3d
@@ -73,6 +74,8 @@ class Recognizer(nn.Module):
         self.preprocessor = preprocessor
         self.backbone = _channels_last(backbone) if preprocessor.is_volume else backbone
         self.cls_head = head
+        self.groups: GroupProduct | None = None
+        """Makes probabilities of classes of what the head says of classes and groups."""
 
     def forward(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Tensor:
         """Turn views as the loader delivers them, each (B, ...), into logits (B, heads, K)."""
@@ -82,7 +85,8 @@ class Recognizer(nn.Module):
             volumes = tuple(_mixed(volume, mix) for volume in volumes)
         if self.preprocessor.is_volume:
             volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
-        return self.cls_head(self.backbone(*volumes))
+        logits = self.cls_head(self.backbone(*volumes))
+        return logits if self.groups is None else self.groups(logits)
 
 
 def _channels_last(backbone: nn.Module) -> nn.Module:

@@ -101,6 +101,9 @@ def _check_experiments(params: Params) -> Iterator[str]:
         recipe = params.recipes.get(experiment.recipe)
         if recipe and recipe.mixup and not experiment.input.mixes:
             yield f"{where}.recipe: '{experiment.recipe}' has mixup; input '{kind}' cannot be mixed"
+        grouped = experiment.head == "groups" or (recipe and recipe.group_loss)
+        if grouped and edition in edition_names() and len(read_edition(edition).groups) < 2:
+            yield f"{where}: head or loss of groups, but edition '{edition}' has one group"
         for problem in experiment.backbone.faults(experiment.input):
             yield f"{where}.{problem}"
 

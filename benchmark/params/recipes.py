@@ -196,6 +196,8 @@ class Recipe(Strict):
     """Memory for decoded clips per process, in GiB; clips beyond it are decoded again each time."""
     threads: Positive
     """CPU threads of torch; on a CPU the last bits of the result depend on it."""
+    group_loss: NotNegative = 0.0
+    """Weight of a second cross-entropy, of the edition's groups instead of its classes."""
 
     @property
     def micro_batches(self) -> int:

@@ -43,6 +43,8 @@ class ModelMetadata(Strict):
     """The validation metric that selected the epoch."""
     val_metric: float
     """Its value on validation, one view per clip, in [0, 1]."""
+    groups: tuple[int, ...] | None = None
+    """Group of each class, for a head of groups; null for a flat one."""
 
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:
