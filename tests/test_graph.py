@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,6 +23,7 @@ from benchmark.models.mmaction_import import mmaction_models
 from benchmark.models.network import build
 from small_networks import CLASSES, NETWORKS, Network, theirs
 from small_training import Prepared
+from test_metrics import PROPERTY
 from test_params import edited, fault
 
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
@@ -68,6 +69,7 @@ def layouts(draw: st.DrawFn) -> Layout:
     return layout_of(count, tuple(draw(st.lists(st.tuples(point, point), max_size=20))))
 
 
+@PROPERTY
 @given(layout=layouts())
 def test_every_bone_of_any_layout_leads_to_the_center(layout: Layout) -> None:
     graph = skeleton_graph(layout)
@@ -125,6 +127,7 @@ def test_bones_add_up_to_positions_and_motions_to_changes() -> None:
         np.testing.assert_allclose(moved[:, :, :2].sum(0), (of[-1] - of[0])[:, :2], atol=1e-5)
 
 
+@PROPERTY
 @given(angle=st.floats(-3.2, 3.2), size=st.floats(0.5, 2))
 def test_turning_keeps_shapes_and_confidences(angle: float, size: float) -> None:
     clip = clip_of()
@@ -233,8 +236,8 @@ def test_weights_of_mmactions_recognizer_load_and_give_its_logits(network: Any) 
     torch.testing.assert_close(ours(x)[:, 0], expected, atol=1e-5, rtol=1e-5)
 
 
+@PROPERTY
 @given(layout=layouts())
-@settings(max_examples=10, deadline=None)
 def test_a_network_is_built_over_any_layout(layout: Layout) -> None:
     net = build(NETWORKS["graph_joint"].backbone, SPEC, layout, num_classes=CLASSES).eval()
     with torch.no_grad():
@@ -270,7 +273,7 @@ def test_numbers_that_do_not_fit_are_refused(changes: dict[str, Any], message: s
 def test_mixing_of_coordinates_is_refused(tmp_path: Path) -> None:
     old = "recipe: graph_small"
     path = edited(tmp_path, (old, "recipe: pose_small"), ("mixup: null", "mixup: {alpha: 0.2}"))
-    wanted = "graph_joint.recipe: 'pose_small' has mixup; input 'graph' cannot be mixed"
+    wanted = "graph_joint.recipe: 'pose_small' mixes clips; input 'graph' cannot be mixed"
     assert wanted in fault(path)
 
 

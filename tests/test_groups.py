@@ -28,6 +28,7 @@ from benchmark.weights.model_folder import write_model
 from small_networks import CLASSES, NETWORKS
 from small_training import MIMIC, Prepared, run
 from test_losses import PARAMS
+from test_metrics import PROPERTY
 from test_params import edited, fault
 
 GROUPS = tuple(MIMIC.group_of().tolist())
@@ -44,6 +45,7 @@ def cases(draw: st.DrawFn) -> tuple[tuple[int, ...], Tensor]:
     return group_of, 5 * torch.randn(3, 2, len(group_of) + count, generator=generator)
 
 
+@PROPERTY
 @given(case=cases())
 def test_a_class_has_the_probability_of_its_group_times_its_own_within(
     case: tuple[tuple[int, ...], Tensor],
@@ -57,6 +59,7 @@ def test_a_class_has_the_probability_of_its_group_times_its_own_within(
         torch.testing.assert_close(found[..., place], groups[..., group] * within)
 
 
+@PROPERTY
 @given(case=cases())
 def test_the_cross_entropy_is_that_of_the_group_plus_that_within_it(
     case: tuple[tuple[int, ...], Tensor],
@@ -70,6 +73,7 @@ def test_the_cross_entropy_is_that_of_the_group_plus_that_within_it(
     torch.testing.assert_close(cross_entropy(logits, label), expected)
 
 
+@PROPERTY
 @given(case=cases())
 def test_groups_have_the_summed_probability_of_their_classes(
     case: tuple[tuple[int, ...], Tensor],
@@ -157,6 +161,7 @@ def test_one_group_is_no_head_of_groups(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- F1_mean
 
 
+@PROPERTY
 @given(seed=st.integers(0, 2**32 - 1))
 def test_f1_mean_is_the_mean_of_scikit_learns_four(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -20,12 +20,14 @@ a GPU's matrix units want it."""
 
 
 class Mix(NamedTuple):
-    """Which clips of a batch are mixed (mixup)."""
+    """Which clips of a batch are mixed (mixup), or cut into each other (cutmix)."""
 
     share: Tensor
     """Share of the clip itself: float (B,)."""
     partner: Tensor
     """Place of the clip that makes up the rest: int64 (B,)."""
+    box: tuple[float, float, float, float] | None = None
+    """Cutmix: left, top, right and bottom of what the partner fills, 0 to 1; None for mixup."""
 
 
 class Head(nn.Module):
@@ -100,6 +102,15 @@ def _channels_last(backbone: nn.Module) -> nn.Module:
 
 
 def _mixed(volume: Tensor, mix: Mix) -> Tensor:
+    """Mix, or cut, volumes (B, C, T, H, W); all volumes of a network get the same part."""
+    if mix.box is not None:
+        height, width = volume.shape[-2:]
+        left, top, right, bottom = mix.box
+        rows = slice(round(top * height), round(bottom * height))
+        columns = slice(round(left * width), round(right * width))
+        cut = volume.clone()
+        cut[..., rows, columns] = volume[mix.partner][..., rows, columns]
+        return cut
     share = mix.share.to(volume.dtype).view(-1, *[1] * (volume.ndim - 1))
     # Indexing copies, so that lerp_ may overwrite: one volume more in memory, not two.
     return volume[mix.partner].lerp_(volume, share)

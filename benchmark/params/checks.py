@@ -99,8 +99,9 @@ def _check_experiments(params: Params) -> Iterator[str]:
             yield f"{where}.modality: '{name}' {belongs}"
         yield from _missing(f"{where}.recipe", experiment.recipe, "recipes", params.recipes)
         recipe = params.recipes.get(experiment.recipe)
-        if recipe and recipe.mixup and not experiment.input.mixes:
-            yield f"{where}.recipe: '{experiment.recipe}' has mixup; input '{kind}' cannot be mixed"
+        if recipe and recipe.mixes and not experiment.input.mixes:
+            mixing = f"'{experiment.recipe}' mixes clips"
+            yield f"{where}.recipe: {mixing}; input '{kind}' cannot be mixed"
         grouped = experiment.head == "groups" or (recipe and recipe.group_loss)
         if grouped and edition in edition_names() and len(read_edition(edition).groups) < 2:
             yield f"{where}: head or loss of groups, but edition '{edition}' has one group"

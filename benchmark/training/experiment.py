@@ -232,7 +232,8 @@ def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths, devi
         device: Name of the processor that trained.
     """
     history = result.progress.history
-    clips = spec.recipe.repeats * len(spec.clips.split("train"))
+    recipe = spec.recipe
+    clips = recipe.repeats * recipe.views_per_clip * len(spec.clips.split("train"))
     write_cost(paths.reports / COST, history, result.weights, clips, device)
     write_text(paths.reports / HISTORY, _history_csv(history))
     scores = ["train/top1", "val/top1", "val/macro_f1"]

@@ -137,6 +137,9 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         experiment.backbone, experiment.input, views.layout, num_classes=len(spec.classes),
         groups=spec.head_groups,
     )  # fmt: skip
+    # Before initial weights are loaded: a trained classifier stays as it is.
+    for parameter in model.cls_head.parameters():
+        parameter.data *= recipe.head_scale
     initial_weights = load_initial_weights(
         spec.init_folder, model, spec.classes,
         points=points_of(spec.experiment.input, spec.modality), groups=spec.head_groups,
