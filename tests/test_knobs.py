@@ -1,4 +1,4 @@
-"""Optional keys of a recipe: repeated augmentation, cutmix, a frozen start, the head's scale."""
+"""Optional keys: repeated augmentation, cutmix, a frozen start, the head's scale, pixels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.data.augmentation import PixelAugmentation, RandAugment
+from benchmark.data.loader import build_views
 from benchmark.models.recognizer import _mixed
 from benchmark.params.recipes import Cutmix, Mixup
 from benchmark.runtime.distributed import alone
 from benchmark.training.sampler import ClipBatchSampler
 from benchmark.training.state import build_state
 from benchmark.training.train_step import draw_mix
+from conftest import REPO
 from small_training import PARAMS, Prepared, run
 from test_metrics import PROPERTY
 from test_params import edited, fault
@@ -166,3 +169,80 @@ def test_an_absent_knob_is_its_default() -> None:
     found = (recipe.group_loss, recipe.cutmix, recipe.views_per_clip, recipe.freeze_epochs,
              recipe.head_scale)  # fmt: skip
     assert found == (0.0, None, 1, 0, 1.0)
+
+
+# ---------------------------------------------------------------- pixels
+
+
+def film(seed: int, size: int = 32, frames: int = 3) -> np.ndarray:
+    """The same picture in every frame, so that any difference between frames is a fault."""
+    picture = np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8)
+    return np.repeat(picture[None], frames, 0)
+
+
+def augmentation(**changes: object) -> PixelAugmentation:
+    off = {"randaugment": None, "color_jitter": 0.0, "erasing": 0.0}
+    return PixelAugmentation.model_validate(off | changes)
+
+
+KINDS = {
+    "randaugment": augmentation(randaugment=RandAugment(operations=2, magnitude=9)),
+    "color_jitter": augmentation(color_jitter=0.4),
+    "erasing": augmentation(erasing=1.0),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_frames_of_a_view_change_alike_and_by_their_own_generator(kind: str) -> None:
+    changed = 0
+    for seed in range(12):
+        view = film(seed)
+        torch.manual_seed(seed)
+        found = KINDS[kind].apply(view, np.random.default_rng(seed))
+        state = torch.get_rng_state()
+        torch.manual_seed(99)
+        again = KINDS[kind].apply(view, np.random.default_rng(seed))
+        np.testing.assert_array_equal(found, again)
+        assert found.dtype == np.uint8
+        assert found.shape == view.shape
+        assert (found == found[:1]).all()
+        changed += int((found != view).any())
+        torch.manual_seed(seed)
+        assert torch.equal(state, torch.get_rng_state()), "torch's generator is left as it was"
+    assert changed >= 9
+
+
+@PROPERTY
+@given(seed=st.integers(0, 2**31))
+def test_erasing_covers_one_rectangle_of_the_named_area(seed: int) -> None:
+    view = np.zeros((2, 40, 60, 3), np.uint8)
+    found = KINDS["erasing"].apply(view, np.random.default_rng(seed))
+    rows, columns = (np.flatnonzero(found[0].any((1 - axis, 2))) for axis in (0, 1))
+    area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1) / 2400
+    assert 0.015 <= area <= 0.34
+
+
+def test_pixels_are_augmented_in_training_alone_and_of_pictures_alone(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    task = prepared.train_spec("rgb")
+    spec = task.experiment.input.model_copy(update={"flip": 0.0, "crop_area": (1.0, 1.0)})
+    noisy = spec.model_copy(update={"augmentation": KINDS["erasing"]})
+    plain, erased = (
+        build_views(one, task.modality, task.modality_folder, task.clips) for one in (spec, noisy)
+    )
+    clip = task.clips.ids[0]
+    one, other = (views.train(clip, np.random.default_rng(0))[0] for views in (plain, erased))
+    assert (one != other).any()
+    for quick in (True, False):
+        np.testing.assert_array_equal(
+            plain.test(clip, quick=quick).views[0], erased.test(clip, quick=quick).views[0]
+        )
+    text = (REPO / "params.yaml").read_text("utf-8")
+    start = text.index("  swin_flow:\n")
+    size = text.index("      size: 96\n", start)
+    knob = "      augmentation: {randaugment: null, color_jitter: 0.4, erasing: 0.0}\n"
+    path = tmp_path / "params.yaml"
+    path.write_text(text[:size] + knob + text[size:], "utf-8")
+    wanted = "experiments.swin_flow.input.augmentation: only of pictures (rgb, person_crop)"
+    assert wanted in fault(path)
