@@ -34,11 +34,13 @@ def main(
 ) -> None:
     """Join the folds of EXPERIMENT, and score it out of fold."""
     join = entry(params.fold_graph.joins, "fold_graph.joins", name)
-    clips = read_clips(index, read_edition(join.edition))
+    edition = read_edition(join.edition)
+    clips = read_clips(index, edition)
     table = read_folds(folds, clips)
     oof, test = join_folds(name, parts, table, params.folds[join.edition].mean)
     truth = oof_labels(clips, table.over, table.groups)
-    scores = write_scores(oof.aligned(truth.clip_id), truth.label, reports)
+    aligned = oof.aligned(truth.clip_id)
+    scores = write_scores(aligned, truth.label, edition.group_of(), reports)
     write_probabilities(oof, out / "oof.parquet")
     write_probabilities(test, out / "test.parquet")
     top1 = 100 * scores.top1

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.graph_input import GraphInput
 from benchmark.data.inputs import Input
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.data.video_input import VideoInput
+from benchmark.models.graph import Graph
 from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.network import build
 from benchmark.models.recognizer import Recognizer
@@ -38,8 +40,8 @@ class Network(NamedTuple):
         """As the loader gives them, of the training size."""
         generator = torch.Generator().manual_seed(seed)
 
-        def frames(length: int) -> Tensor:
-            shape = (count, length, self.spec.size, self.spec.size, 3)
+        def frames(length: int, side: int) -> Tensor:
+            shape = (count, length, side, side, 3)
             return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
         def keypoints(length: int, side: float) -> Tensor:
@@ -47,11 +49,14 @@ class Network(NamedTuple):
             return x * torch.tensor([side, side, 1.0])
 
         if isinstance(self.spec, VideoInput):
-            return (frames(self.spec.frames),)
+            return (frames(self.spec.frames, self.spec.size),)
         if isinstance(self.spec, SkeletonInput):
             return (keypoints(self.spec.frames, self.spec.size),)
-        side = self.spec.size * self.spec.map_scale
-        return frames(self.spec.rgb_frames), keypoints(self.spec.pose_frames, side)
+        if isinstance(self.spec, GraphInput):
+            return (keypoints(self.spec.frames, 2.0) - torch.tensor([1.0, 1.0, 0.0]),)
+        side = self.spec.size
+        points = keypoints(self.spec.pose_frames, side * self.spec.map_scale)
+        return frames(self.spec.rgb_frames, side), points
 
 
 def networks() -> dict[str, Network]:
@@ -62,7 +67,11 @@ def networks() -> dict[str, Network]:
         if isinstance(spec, VideoInput):
             same = {"sampling": {"kind": "uniform"}, "normalization": NORM}
             spec = spec.model_copy(update=same)
-        network = Network(experiment.backbone, spec)
+        backbone = experiment.backbone
+        if isinstance(backbone, Graph):
+            # In evaluation of a fresh network, all ReLUs of a branch of two channels may be dead.
+            backbone = backbone.model_copy(update={"base_channels": 48})
+        network = Network(backbone, spec)
         if network not in found.values():
             found[name] = network
     found["x3d over rgb"] = Network(

@@ -12,9 +12,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.graph_input import GraphInput
 from benchmark.data.rgb_pose_input import RgbPoseInput
 from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.data.video_input import VideoInput
+from benchmark.data.views import FramesInput
 from benchmark.models import mmaction_import as mmaction
 from benchmark.models.network import build
 from benchmark.models.pose_conv3d import PoseConv3d
@@ -60,7 +62,7 @@ def swin(width: int, depth: int, heads: int) -> VideoSwin:
     )  # fmt: skip
 
 
-Spec = SkeletonInput | RgbPoseInput | VideoInput
+Spec = SkeletonInput | RgbPoseInput | VideoInput | GraphInput
 PUBLISHED: dict[str, tuple[Spec, Backbone, float, float]] = {
     "PoseConv3D": (SKELETON, JOINT, 2.04, 20.1),
     "RGBPoseConv3D": (RGB_POSE, TWO_PATHWAYS, 36.11, 61.0),
@@ -97,6 +99,8 @@ def volumes(spec: Spec, side: int) -> list[torch.Tensor]:
         case RgbPoseInput():
             maps = round(side * spec.map_scale)
             shapes = [(3, spec.rgb_frames, side), (36, spec.pose_frames, maps)]
+        case GraphInput():
+            return [torch.empty(1, 1, spec.frames, 36, 3, device="meta")]
     return [torch.empty(1, c, t, s, s, device="meta") for c, t, s in shapes]
 
 
@@ -113,11 +117,11 @@ def test_full_networks_have_the_published_sizes(name: str) -> None:
 @pytest.mark.parametrize("experiment", paper().experiments.values(), ids=list(paper().experiments))
 def test_the_papers_networks_take_their_views(experiment: Experiment) -> None:
     spec = experiment.input
-    if not isinstance(spec, SkeletonInput):
+    if isinstance(spec, FramesInput):
         spec = spec.model_copy(update={"normalization": NORM})
     net = on_meta(experiment.backbone, spec).eval()
     heads = 2 if isinstance(spec, RgbPoseInput) else 1
-    for side in {spec.size, spec.size if isinstance(spec, VideoInput) else spec.test_size}:
+    for side in {getattr(spec, key, 0) for key in ("size", "test_size")} - {0} or {0}:
         with torch.no_grad():
             logits = net.cls_head(net.backbone(*volumes(spec, side)))
         assert logits.shape == (1, heads, CLASSES)

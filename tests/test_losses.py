@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from benchmark.models.preprocessors import Preprocessor
 from benchmark.models.recognizer import Mix, Recognizer
 from benchmark.params.params import read_params
 from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted, Mixup
@@ -140,7 +141,7 @@ def test_mixup_at_its_ends_is_the_plain_loss_of_the_clip_or_of_its_partner(
 
 
 def test_both_inputs_of_a_network_are_mixed_by_the_shares_that_the_labels_are_mixed_by() -> None:
-    class Step(nn.Module):
+    class Step(Preprocessor):
         def forward(self, *x: Tensor) -> tuple[Tensor, ...]:
             return x
 

@@ -144,7 +144,8 @@ def test_metrics_survive_the_json_round_trip(
 
 
 def test_metrics_file_has_only_described_keys(tmp_path: Path) -> None:
-    write_metrics(all_scores(*random_case(1)), tmp_path / "metrics.json")
+    p, label = random_case(1)
+    write_metrics(all_scores(p, label, np.arange(p.shape[1])), tmp_path / "metrics.json")
     written = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     described = {key: field.description for key, field in Scores.model_fields.items()}
     assert sorted(described) == list(written)

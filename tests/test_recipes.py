@@ -23,6 +23,8 @@ PUBLISHED = {
     "rgb": (0.15, 208, 1e-4, 18, 10),
     "rgb_joint": (0.0075, 48, 1e-4, 20, 1),
     "rgb_limb": (0.0075, 48, 1e-4, 20, 1),
+    "graph_joint": (0.1, 128, 5e-4, 16, 5),  # of mmaction2's ST-GCN++
+    "graph_bone": (0.1, 128, 5e-4, 16, 5),
     "swin_ma52": (1e-3, 40, 0.02, 30, 1),
     "swin_rgb": (1e-3, 32, 0.05, 30, 1),
     "swin_rgb_star": (1e-3, 40, 0.02, 30, 1),

@@ -94,7 +94,7 @@ def test_each_row_scores_its_probabilities_joined_by_clip_id(
 ) -> None:
     assert joint.clip_id != truth.clip_id
     p = joint.aligned(truth.clip_id).p
-    assert rows[1].metrics == all_scores(p, truth.label)
+    assert rows[1].metrics == all_scores(p, truth.label, MIMIC.group_of())
     correct = correctness(p, truth.label)
     assert rows[1].interval == interval(correct, truth.videos, resamples=500, seed=7)
     assert rows[1].majority_baseline == np.mean(truth.label == 0)

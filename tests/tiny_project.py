@@ -24,12 +24,14 @@ TINY = {
     ("previews", "mimic"): {"moments": 2},
     ("analysis",): {"hardest": 3},
     ("recipes", "pose_small"): {"epochs": 2},
+    ("recipes", "graph_small"): {"epochs": 2, "warmup_epochs": 0.5, "group_loss": 0.5},
+    ("experiments", "graph_joint"): {"head": "groups"},
     ("recipes", "rgb_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("recipes", "rgb_pose_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("recipes", "swin_small"): {"epochs": 1, "warmup_epochs": 0.5},
     ("table",): {"resamples": 200},
 }  # fmt: skip
-KEPT = ("joint", "rgb", "rgb_joint", "swin_rgb")
+KEPT = ("joint", "rgb", "rgb_joint", "swin_rgb", "graph_joint")
 """Experiments of the fixture `done`: every kind of input, from the zoo and from merged weights."""
 ROWS = [
     row.name

@@ -6,8 +6,11 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from benchmark.data.graph_input import GraphInput
 from benchmark.data.rgb_pose_input import RgbPoseInput
 from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.data.video_input import VideoInput
 
-Input: TypeAlias = Annotated[SkeletonInput | VideoInput | RgbPoseInput, Field(discriminator="kind")]
+Input: TypeAlias = Annotated[
+    SkeletonInput | VideoInput | RgbPoseInput | GraphInput, Field(discriminator="kind")
+]

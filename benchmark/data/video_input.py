@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from benchmark.core.schema import Positive, Share
+from benchmark.data.augmentation import PixelAugmentation
 from benchmark.data.sampling import ClipLength, Sampling
 from benchmark.data.transforms import (
     mirrored_frames,
@@ -57,6 +58,8 @@ class VideoInput(FramesInput):
     """Temporal views in test."""
     crops: Literal[1, 3]
     """Spatial views in test: the center, or left, center and right."""
+    augmentation: PixelAugmentation | None = None
+    """Changes of pixels in training; null for none."""
 
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
@@ -90,6 +93,8 @@ class VideoViews:
         view = scaled(frames[:, top : top + height, left : left + width], spec.size, spec.size)
         if rng.random() < spec.flip:
             view = mirrored_frames(view, no_motion=self._no_motion)
+        if spec.augmentation is not None:
+            view = spec.augmentation.apply(view, rng)
         return (view,)
 
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:

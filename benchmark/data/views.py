@@ -63,6 +63,8 @@ class InputBase(Strict):
 
     reads: ClassVar[tuple[str, ...]]
     """Contents of the modalities that this input can be made of."""
+    mixes: ClassVar[bool] = True
+    """Whether two clips can be mixed (mixup): pictures and heat maps can, coordinates cannot."""
 
     @abstractmethod
     def clip_views(

@@ -128,6 +128,11 @@ def edition_file(name: str) -> Path | None:
     return next((file for file in (own, shipped) if file.is_file()), None)
 
 
+def groups_of(name: str) -> NDArray[np.int64] | None:
+    """Return the body part of each class, (K,), of an edition; None for scores of no edition."""
+    return read_edition(name).group_of() if name in edition_names() else None
+
+
 def listed_ids(edition: Edition, split: Split) -> list[str] | None:
     """Read the clip ids in the leaderboard's order; None where nobody published them."""
     name = (edition.ids or {}).get(split)

@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.core.errors import FormatError
 from benchmark.core.files import csv_text, write_text
 from benchmark.core.schema import Positive, Share
-from benchmark.evaluation.metrics import Metrics, correctness, ranking, score
+from benchmark.evaluation.metrics import Metrics, class_scores, correctness, ranking, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,10 +87,19 @@ class Scores(Metrics):
     """Expected calibration error over 15 bins. Lower is better."""
     n: Positive
     """Clips that were scored."""
+    f1_mean: Share | None = None
+    """Mean of macro and micro F1, of classes and of body parts, as MAC ranks. Higher is better."""
 
 
-def all_scores(p: NDArray[np.floating], label: NDArray[np.int64]) -> Scores:
+def all_scores(
+    p: NDArray[np.floating], label: NDArray[np.int64], group_of: NDArray[np.int64] | None = None
+) -> Scores:
     """Score probabilities `p` (N, K) against class indices `label` int64 (N,), with calibration.
+
+    Args:
+        p: Probabilities.
+        label: True classes.
+        group_of: Group of each class, int64 (K,); None where there are none.
 
     Raises:
         FormatError: There are no clips, shapes disagree, a label is outside [0, K), or `p` is
@@ -99,18 +108,48 @@ def all_scores(p: NDArray[np.floating], label: NDArray[np.int64]) -> Scores:
     metrics = score(p, label)
     # The same class as in `score`: of equal probabilities argmax takes the lower index, too.
     ece = calibration(p.max(axis=1), correctness(p, label)).ece
-    return Scores(**metrics.model_dump(), ece=ece, n=len(label))
+    mean = None
+    if group_of is not None and group_of.any():  # a single group says nothing
+        mean = f1_mean(ranking(p)[:, 0], label, group_of)
+    return Scores(**metrics.model_dump(), ece=ece, n=len(label), f1_mean=mean)
 
 
-def write_scores(found: Probabilities, label: NDArray[np.int64], folder: Path) -> Scores:
+def f1_mean(
+    predicted: NDArray[np.int64], label: NDArray[np.int64], group_of: NDArray[np.int64]
+) -> float:
+    """Average macro and micro F1 of classes, and of the groups that they belong to: in [0, 1].
+
+    As in scikit-learn's macro F1, a class that occurs only among the predictions counts with F1 0;
+    `Metrics.macro_f1` leaves it out. Where every class has a clip, both are equal.
+
+    Args:
+        predicted: Predicted classes, int64 (N,).
+        label: True classes, int64 (N,).
+        group_of: Group of each class, int64 (K,).
+
+    Source: Micro-Action Analysis Grand Challenge (MAC), track 1; the four scores of MANet in Guo et
+    al., Benchmarking Micro-action Recognition, 2024, have the published mean.
+    """
+    scores = []
+    for guess, true in ((predicted, label), (group_of[predicted], group_of[label])):
+        each = class_scores(guess, true, len(group_of)).f1
+        # With one label a clip, micro F1 is the share of right predictions.
+        scores += [np.nanmean(each), np.mean(guess == true)]
+    return float(np.mean(scores))
+
+
+def write_scores(
+    found: Probabilities, label: NDArray[np.int64], group_of: NDArray[np.int64], folder: Path
+) -> Scores:
     """Write metrics.json and predictions.csv of the clips of `found`; return the scores.
 
     Args:
         found: Probabilities of N clips.
         label: True classes, int64 (N,), in the order of `found`.
+        group_of: Group of each class, int64 (K,).
         folder: Where to write.
     """
-    scores = all_scores(found.p, label)
+    scores = all_scores(found.p, label, group_of)
     write_metrics(scores, folder / "metrics.json")
     table = predictions_csv(found.clip_id, found.p, label, found.classes)
     write_text(folder / "predictions.csv", table)
@@ -125,7 +164,8 @@ def write_no_scores(folder: Path) -> None:
 
 def write_metrics(scores: Scores, path: Path) -> None:
     """Write metrics.json: sorted keys, equal scores give equal bytes."""
-    write_text(path, json.dumps(scores.model_dump(mode="json"), indent=2, sort_keys=True) + "\n")
+    known = scores.model_dump(mode="json", exclude_none=True)
+    write_text(path, json.dumps(known, indent=2, sort_keys=True) + "\n")
 
 
 def predictions_csv(

@@ -75,8 +75,9 @@ def predict_with(
     set_up_torch(metadata.seed, threads=recipe.threads, deterministic=recipe.deterministic)
     views = build_views(metadata.input, metadata.modality, modality_folder, clips)
     model = build(
-        metadata.backbone, metadata.input, views.layout, num_classes=len(metadata.classes)
-    )
+        metadata.backbone, metadata.input, views.layout, num_classes=len(metadata.classes),
+        groups=metadata.groups,
+    )  # fmt: skip
     load_tensors(tensors, model, where=metadata.experiment)
     fabric = alone(recipe)
     fabric.setup_module(model)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from benchmark.core.schema import Strict
-from benchmark.data.inputs import RgbPoseInput
+from benchmark.data.inputs import GraphInput, RgbPoseInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +33,8 @@ class BackboneSpec(Strict):
         """
         if isinstance(input_spec, RgbPoseInput):
             return [f"backbone: cannot take input '{input_spec.kind}', it has only one pathway"]
+        if isinstance(input_spec, GraphInput):
+            return [f"backbone: cannot take input '{input_spec.kind}', it needs a volume"]
         return []
 
     @abstractmethod

@@ -47,6 +47,7 @@ def mmaction_models() -> Any:
         import mmaction.utils.dependency as dependency
 
         dependency.WITH_MULTIMODAL = False  # would import parts of transformers that are gone
+        import mmaction.engine.model  # noqa: F401 - registers how AAGCN draws its weights
         import mmaction.models as models
         from mmengine.logging import MMLogger
     # Its Swin calls meshgrid in the old way, of which torch warns in the middle of a training.

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from benchmark.core.errors import TrainingError, one_per_line
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.inputs import GraphInput, RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.models.group_head import GroupProduct
 from benchmark.models.preprocessors import (
+    GraphPreprocessor,
     HeatmapGenerator,
     RgbPosePreprocessor,
     VideoPreprocessor,
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
     from benchmark.models.backbone import BackboneSpec
@@ -21,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def build(
-    backbone: BackboneSpec, input_spec: Input, layout: Layout | None, *, num_classes: int
+    backbone: BackboneSpec,
+    input_spec: Input,
+    layout: Layout | None,
+    *,
+    num_classes: int,
+    groups: Sequence[int] | None = None,
 ) -> Recognizer:
     """Build the network of an experiment, its weights drawn from torch's global generator.
 
@@ -30,6 +39,7 @@ def build(
         input_spec: The spec of the views that the loader delivers.
         layout: The skeleton of the keypoints, for an input that has some.
         num_classes: Logits per head.
+        groups: Group of each class, 0 to G - 1, for a head of groups; None for a flat one.
 
     Raises:
         TrainingError: The backbone and the input do not go together.
@@ -37,7 +47,12 @@ def build(
     if faults := backbone.faults(input_spec):
         raise TrainingError("backbone and input", one_per_line(faults))
     preprocessor = _preprocessor(input_spec, layout)
-    return backbone.build(preprocessor, input_spec, num_classes=num_classes)
+    if groups is None:
+        return backbone.build(preprocessor, input_spec, num_classes=num_classes)
+    outputs = num_classes + 1 + max(groups)
+    network = backbone.build(preprocessor, input_spec, num_classes=outputs)
+    network.groups = GroupProduct(groups)
+    return network
 
 
 def _preprocessor(spec: Input, layout: Layout | None) -> Preprocessor:
@@ -51,5 +66,7 @@ def _preprocessor(spec: Input, layout: Layout | None) -> Preprocessor:
             return HeatmapGenerator(spec.stream, layout, sizes=sizes, sigma=spec.sigma)
         case RgbPoseInput():
             return RgbPosePreprocessor(spec, layout)
+        case GraphInput():
+            return GraphPreprocessor(layout)
         case _:
             assert_never(spec)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.data.normalization import DatasetNorm, TemporalMeanRemoved, TrainSplitNorm
+from benchmark.data.skeleton_graph import skeleton_graph
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Preprocessor(nn.Module):
 
     out_channels: int
     """Channels of the volume; of frames and heat maps, those of the heat maps."""
+    is_volume = True
+    """Whether the views become volumes (B, C, T, H, W)."""
 
 
 class VideoPreprocessor(Preprocessor):
@@ -98,6 +101,24 @@ class HeatmapGenerator(Preprocessor):
                 return (limb_volumes(keypoints, self.edges, size, self._sigma),)
             case _:
                 assert_never(self._stream)
+
+
+class GraphPreprocessor(Preprocessor):
+    """Passes the points of one person on: float32 (B, T, J, C) -> (B, 1, T, J, C).
+
+    mmaction2's graph networks take several people.
+    """
+
+    is_volume = False
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        self.out_channels = len(layout.points)
+        self.graph = skeleton_graph(layout)
+
+    def forward(self, points: Tensor) -> tuple[Tensor]:
+        """Return the points with an axis of people."""
+        return (points[:, None],)
 
 
 class RgbPosePreprocessor(Preprocessor):

@@ -5,10 +5,14 @@ State-dict keys are mmaction2's (`backbone.*`, `cls_head.fc_cls.*`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from benchmark.models.group_head import GroupProduct
+    from benchmark.models.preprocessors import Preprocessor
 
 CHANNELS_LAST = torch.channels_last_3d
 """Order of a volume in memory: 3-D convolutions are 1.3 to 1.7 times as fast with it on a CPU, and
@@ -16,12 +20,14 @@ a GPU's matrix units want it."""
 
 
 class Mix(NamedTuple):
-    """Which clips of a batch are mixed (mixup)."""
+    """Which clips of a batch are mixed (mixup), or cut into each other (cutmix)."""
 
     share: Tensor
     """Share of the clip itself: float (B,)."""
     partner: Tensor
     """Place of the clip that makes up the rest: int64 (B,)."""
+    box: tuple[float, float, float, float] | None = None
+    """Cutmix: left, top, right and bottom of what the partner fills, 0 to 1; None for mixup."""
 
 
 class Head(nn.Module):
@@ -63,11 +69,15 @@ def classifier(in_channels: int, num_classes: int) -> nn.Linear:
 class Recognizer(nn.Module):
     """A network with one head, or with two."""
 
-    def __init__(self, preprocessor: nn.Module, backbone: nn.Module, head: Head | TwoHeads) -> None:
+    def __init__(
+        self, preprocessor: Preprocessor, backbone: nn.Module, head: Head | TwoHeads
+    ) -> None:
         super().__init__()
         self.preprocessor = preprocessor
-        self.backbone = _channels_last(backbone)
+        self.backbone = _channels_last(backbone) if preprocessor.is_volume else backbone
         self.cls_head = head
+        self.groups: GroupProduct | None = None
+        """Makes probabilities of classes of what the head says of classes and groups."""
 
     def forward(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Tensor:
         """Turn views as the loader delivers them, each (B, ...), into logits (B, heads, K)."""
@@ -75,8 +85,10 @@ class Recognizer(nn.Module):
         if mix is not None:
             # Volumes, not views: heat maps of two people can be mixed, their coordinates cannot.
             volumes = tuple(_mixed(volume, mix) for volume in volumes)
-        volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
-        return self.cls_head(self.backbone(*volumes))
+        if self.preprocessor.is_volume:
+            volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
+        logits = self.cls_head(self.backbone(*volumes))
+        return logits if self.groups is None else self.groups(logits)
 
 
 def _channels_last(backbone: nn.Module) -> nn.Module:
@@ -90,6 +102,15 @@ def _channels_last(backbone: nn.Module) -> nn.Module:
 
 
 def _mixed(volume: Tensor, mix: Mix) -> Tensor:
+    """Mix, or cut, volumes (B, C, T, H, W); all volumes of a network get the same part."""
+    if mix.box is not None:
+        height, width = volume.shape[-2:]
+        left, top, right, bottom = mix.box
+        rows = slice(round(top * height), round(bottom * height))
+        columns = slice(round(left * width), round(right * width))
+        cut = volume.clone()
+        cut[..., rows, columns] = volume[mix.partner][..., rows, columns]
+        return cut
     share = mix.share.to(volume.dtype).view(-1, *[1] * (volume.ndim - 1))
     # Indexing copies, so that lerp_ may overwrite: one volume more in memory, not two.
     return volume[mix.partner].lerp_(volume, share)

@@ -6,11 +6,12 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from benchmark.models.graph import Graph
 from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.pose_conv3d import PoseConv3d
 from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d
 from benchmark.models.video_swin import VideoSwin
 
 Backbone: TypeAlias = Annotated[
-    PoseConv3d | RgbPoseConv3d | VideoSwin | Mmaction2Backbone, Field(discriminator="kind")
+    PoseConv3d | RgbPoseConv3d | VideoSwin | Graph | Mmaction2Backbone, Field(discriminator="kind")
 ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params, TableRow
 
 STREAMS = "experiments or external"
+PICTURES = ("rgb", "person_crop")
+"""Modalities whose pixels are colors; turned or brighter values of others would be wrong ones."""
 SOURCES = "experiments, external or fusions"
 
 
@@ -103,6 +105,16 @@ def _check_experiments(params: Params) -> Iterator[str]:
             belongs = f"belongs to edition '{modality.edition}', the experiment to '{edition}'"
             yield f"{where}.modality: '{name}' {belongs}"
         yield from _missing(f"{where}.recipe", experiment.recipe, "recipes", params.recipes)
+        augmented = getattr(experiment.input, "augmentation", None)
+        if modality and augmented and modality.kind not in PICTURES:
+            yield f"{where}.input.augmentation: only of pictures ({', '.join(PICTURES)})"
+        recipe = params.recipes.get(experiment.recipe)
+        if recipe and recipe.mixes and not experiment.input.mixes:
+            mixing = f"'{experiment.recipe}' mixes clips"
+            yield f"{where}.recipe: {mixing}; input '{kind}' cannot be mixed"
+        grouped = experiment.head == "groups" or (recipe and recipe.group_loss)
+        if grouped and edition in edition_names() and len(read_edition(edition).groups) < 2:
+            yield f"{where}: head or loss of groups, but edition '{edition}' has one group"
         for problem in experiment.backbone.faults(experiment.input):
             yield f"{where}.{problem}"
 

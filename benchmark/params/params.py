@@ -1,7 +1,7 @@
 """The schema of params.yaml.
 
 Every setting is in the file, and no default is in Python: only keys that most entries do not need
-(`seed` of an experiment, some of a table row) may be absent.
+(`seed` and `head` of an experiment, some of a recipe and of a table row) may be absent.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ class Experiment(Strict):
     """Entry of `recipes` to train with."""
     seed: int | None = None
     """Overrides the global `seed`, for an experiment that repeats another one."""
+    head: Literal["flat", "groups"] = "flat"
+    """`groups`: one classifier of the edition's groups and one of the classes within each; the
+    probability of a class is their product. `flat`: one classifier of all classes."""
 
 
 class External(Strict):

@@ -132,6 +132,15 @@ class Mixup(Strict):
     """Small: mostly one of the two clips; 1: every share is equally likely."""
 
 
+class Cutmix(Strict):
+    """Replaces a rectangle of each clip by that of another, and mixes labels by its area."""
+
+    alpha: AboveZero
+    """The share of the clip itself is from Beta(alpha, alpha)."""
+    switch: Share
+    """Share of micro-batches that are cut; the others get mixup, if the recipe has it."""
+
+
 class Ema(Strict):
     """Exponential moving average of the weights, which is validated and saved instead of them."""
 
@@ -196,6 +205,22 @@ class Recipe(Strict):
     """Memory for decoded clips per process, in GiB; clips beyond it are decoded again each time."""
     threads: Positive
     """CPU threads of torch; on a CPU the last bits of the result depend on it."""
+    group_loss: NotNegative = 0.0
+    """Weight of a second cross-entropy, of the edition's groups instead of its classes."""
+    cutmix: Cutmix | None = None
+    """Cutmix; null for none."""
+    views_per_clip: Positive = 1
+    """Random views of each drawn clip in a step, all counted by `batch_size`; an epoch has that
+    many times as many (repeated augmentation)."""
+    freeze_epochs: Annotated[int, Field(ge=0)] = 0
+    """First epochs that train the head alone; statistics of batch norms follow the clips."""
+    head_scale: AboveZero = 1.0
+    """Factor on the initial weights of a fresh classifier."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether clips of a batch are mixed with each other."""
+        return self.mixup is not None or self.cutmix is not None
 
     @property
     def micro_batches(self) -> int:
@@ -225,6 +250,12 @@ class Recipe(Strict):
             faults.append(
                 f"batch_size must be a multiple of micro_batch_size ({self.micro_batch_size})"
             )
+        if self.batch_size % self.views_per_clip:
+            faults.append(
+                f"batch_size must be a multiple of views_per_clip ({self.views_per_clip})"
+            )
+        if self.freeze_epochs >= self.epochs:
+            faults.append(f"freeze_epochs must be below epochs ({self.epochs})")
         if isinstance(self.schedule, Steps) and self.schedule.epochs[-1:] >= (self.epochs,):
             faults.append(f"schedule.epochs must be below epochs ({self.epochs})")
         if faults:

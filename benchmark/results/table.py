@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Share, Strict
+from benchmark.editions.edition import groups_of
 from benchmark.editions.splits import Scored
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval
 from benchmark.evaluation.metrics import correctness
@@ -136,6 +137,7 @@ def score_rows(
     Raises:
         MismatchError: An entry is of another edition or split, or of other clips.
     """
+    groups = groups_of(truth.edition)
     p = [truth.joined(entry.probabilities, where=f"row '{entry.name}'") for entry in entries]
     correct = [correctness(each, truth.label) for each in p]
     compared = _comparisons(entries, correct, truth.videos, resampling)
@@ -148,7 +150,7 @@ def score_rows(
             members=tuple(sorted(entry.weights)),
             rule=entry.rule,
             weights=dict(entry.weights) or None,
-            metrics=all_scores(p[index], truth.label),
+            metrics=all_scores(p[index], truth.label, groups),
             # One seed for all rows: every interval is drawn from the same resampled videos.
             interval=interval(
                 correct[index],

@@ -182,14 +182,15 @@ def _block(rows: Sequence[ResultRow]) -> list[str]:
     first = rows[0]
     # Generated data have no published numbers, so their table has no such column.
     paper = any(row.paper_top1 is not None for row in rows)
+    parts = any(row.metrics.f1_mean is not None for row in rows)
     lines = [
         f"{first.metrics.n} clips of {first.num_videos} videos. Always predicting the largest class"
         f" of the training split gives {_percent(first.majority_baseline)} % top-1.",
         "",
         "| # | system | top-1 % | 95 % interval | top-5 % | macro-F1 % | mean acc. % | log-loss"
-        " | ECE % |" + " the paper's top-1 % |" * paper,
-        "|--:|---|--:|:-:|--:|--:|--:|--:|--:|" + "--:|" * paper,
-        *(_table_row(row, paper=paper) for row in rows),
+        " | ECE % |" + " F1_mean % |" * parts + " the paper's top-1 % |" * paper,
+        "|--:|---|--:|:-:|--:|--:|--:|--:|--:|" + "--:|" * (parts + paper),
+        *(_table_row(row, parts=parts, paper=paper) for row in rows),
         "",
     ]
     weights = [f"- **{_cell(row.name)}**: {_weights(row)}" for row in rows if row.weights]
@@ -208,7 +209,7 @@ def _block(rows: Sequence[ResultRow]) -> list[str]:
     return lines
 
 
-def _table_row(row: ResultRow, *, paper: bool) -> str:
+def _table_row(row: ResultRow, *, parts: bool, paper: bool) -> str:
     m = row.metrics
     cells = [
         f"{row.index:02d}",
@@ -220,6 +221,7 @@ def _table_row(row: ResultRow, *, paper: bool) -> str:
         _percent(m.mean_acc),
         f"{m.log_loss:.3f}",
         _percent(m.ece),
+        *([_percent(m.f1_mean or 0)] if parts else []),
         *([f"{row.paper_top1:.3f}" if row.paper_top1 is not None else ""] if paper else []),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -280,6 +282,7 @@ def _notes(resampling: Resampling) -> list[str]:
         f"- {NOT_COVERED}",
         "- Macro-F1 and mean accuracy run over the classes that occur in the split's labels.",
         "- Log-loss in nats (probabilities at least 1e-7); ECE over 15 bins of equal width.",
+        "- F1_mean of MAC: the mean of macro-F1 and micro-F1 of classes and of body parts.",
     ]
 
 

@@ -150,6 +150,7 @@ def build_train_spec(name: str, params: Params, clips: Clips, paths: TrainPaths)
     modality = params.modalities[experiment.modality]
     network_input = experiment.input.with_numbers(modality, paths.modality, clips)
     experiment = experiment.model_copy(update={"input": network_input})
+    edition = read_edition(experiment.edition)
     return TrainSpec(
         experiment=experiment,
         recipe=params.recipes[experiment.recipe],
@@ -157,8 +158,9 @@ def build_train_spec(name: str, params: Params, clips: Clips, paths: TrainPaths)
         modality_folder=paths.modality,
         init_folder=paths.init_from,
         clips=clips,
-        classes=read_edition(experiment.edition).classes,
+        classes=edition.classes,
         seed=params.seed if experiment.seed is None else experiment.seed,
+        group_of=tuple(edition.group_of().tolist()),
     )
 
 
@@ -170,6 +172,7 @@ def _key(spec: TrainSpec, data: str) -> dict[str, str]:
         "modality": spec.modality.model_dump_json(),
         "seed": str(spec.seed),
         "index": repr(spec.clips),
+        "groups": repr(spec.group_of),
         "classes": repr(spec.classes),  # equal ones keep the classifier of the initial weights
         "data or initial weights": data,
         "code": _code(spec),
@@ -198,6 +201,7 @@ def _tracked_params(name: str, spec: TrainSpec, fabric: Fabric) -> dict[str, obj
         "modality": spec.modality.model_dump(mode="json"),
         "input": spec.experiment.input.model_dump(mode="json"),
         "backbone": spec.experiment.backbone.model_dump(mode="json"),
+        "head": spec.experiment.head,
         "recipe": {"name": spec.experiment.recipe, **spec.recipe.model_dump(mode="json")},
         "lr": spec.recipe.lr,
         "init_from": spec.experiment.init_from,
@@ -238,7 +242,8 @@ def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths, devi
         device: Name of the processor that trained.
     """
     history = result.progress.history
-    clips = spec.recipe.repeats * len(spec.clips.split("train"))
+    recipe = spec.recipe
+    clips = recipe.repeats * recipe.views_per_clip * len(spec.clips.split("train"))
     write_cost(paths.reports / COST, history, result.weights, clips, device)
     write_text(paths.reports / HISTORY, _history_csv(history))
     scores = ["train/top1", "val/top1", "val/macro_f1"]
@@ -280,6 +285,7 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         modality=spec.modality,
         input=spec.experiment.input,
         backbone=spec.experiment.backbone,
+        groups=spec.head_groups,
         init_from=result.initial_weights,
         seed=spec.seed,
         epoch=result.epoch,

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from benchmark.models.group_head import group_logits, membership
 from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -26,9 +29,23 @@ class Loss:
     """
 
     def __init__(
-        self, recipe: Recipe, labels: NDArray[np.int64], num_classes: int, device: torch.device
-    ) -> None:
+        self, recipe: Recipe, labels: NDArray[np.int64], num_classes: int, device: torch.device,
+        *, group_of: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        """Prepare what the loss needs to know of the training clips.
+
+        Args:
+            recipe: Loss, label smoothing and weight of the groups' loss.
+            labels: Of the training clips, int64 (N,).
+            num_classes: K.
+            device: Where the logits are.
+            group_of: Group of each class, for a loss of groups.
+        """
         self._smoothing = recipe.label_smoothing
+        self._group_weight = recipe.group_loss
+        if recipe.group_loss:
+            self._group_of = torch.tensor(group_of, device=device)
+            self._members = membership(group_of).to(device)
         self._weight = self._shift = None
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes).double()
         match recipe.loss:
@@ -64,11 +81,18 @@ class Loss:
         return losses.mean()
 
     def _per_clip(self, logits: Tensor, label: Tensor) -> Tensor:
+        losses = self._cross_entropy(logits, label)
+        if self._group_weight:
+            coarse = self._cross_entropy(group_logits(logits, self._members), self._group_of[label])
+            losses = losses + self._group_weight * coarse
+        # Not torch's own `weight`, which divides by the sum of weights of this micro-batch.
+        return losses if self._weight is None else losses * self._weight[label]
+
+    def _cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Sum the heads' losses of each clip: (B, heads, K) -> (B,)."""
         heads = logits.shape[1]
         per_head = cross_entropy(
             logits.flatten(0, 1), label.repeat_interleave(heads),
             label_smoothing=self._smoothing, reduction="none",
         )  # fmt: skip
-        losses = per_head.unflatten(0, (-1, heads)).sum(1)
-        # Not torch's own `weight`, which divides by the sum of weights of this micro-batch.
-        return losses if self._weight is None else losses * self._weight[label]
+        return per_head.unflatten(0, (-1, heads)).sum(1)

@@ -34,8 +34,9 @@ class ClipBatchSampler:
     ) -> None:
         self._labels, self._recipe, self._seed = labels, recipe, seed
         self._rank, self._world = rank, world
-        self.total = len(labels) * recipe.repeats
-        """Clips of an epoch, repeats included."""
+        self._draws = len(labels) * recipe.repeats
+        self.total = self._draws * recipe.views_per_clip
+        """Views of an epoch."""
         self.steps = math.ceil(self.total / recipe.batch_size)
         """Steps of an epoch."""
         if self.total < self.steps * recipe.micro_batches:
@@ -60,8 +61,9 @@ class ClipBatchSampler:
         return range(self._rank, self._recipe.micro_batches, self._world)
 
     def clips_of(self, step: int) -> int:
-        """Count the clips of a step of the epoch, over all processes."""
-        return self.total // self.steps + (step < self.total % self.steps)
+        """Count the views of a step of the epoch, over all processes."""
+        draws = self._draws // self.steps + (step < self._draws % self.steps)
+        return draws * self._recipe.views_per_clip
 
     def __iter__(self) -> Iterator[list[Key]]:
         first = self.first_step
@@ -72,26 +74,34 @@ class ClipBatchSampler:
     def _epoch(self, epoch: int, first_step: int) -> Iterator[list[Key]]:
         keys = np.array_split(self._draw(epoch), self.steps)
         for step in range(first_step, self.steps):
-            micro_batches = np.array_split(keys[step], self._recipe.micro_batches)
+            views = _views(keys[step], self._recipe.views_per_clip)
+            micro_batches = np.array_split(views, self._recipe.micro_batches)
             for number in self.own_micro_batches:
                 yield [(int(row), epoch, int(repeat)) for row, repeat in micro_batches[number]]
 
     def _draw(self, epoch: int) -> NDArray[np.int64]:
-        """Draw (row, repeat) of every view of the epoch, in order: int64 (total, 2)."""
+        """Draw (row, repeat) of every clip of the epoch, in order: int64 (draws, 2)."""
         # A generator per epoch: a resumed training draws the same order without saved state.
         rng = rng_for(self._seed, "order", epoch)
         clips = len(self._labels)
         match self._recipe.sampling:
             case Shuffled():
-                order = rng.permutation(self.total)
+                order = rng.permutation(self._draws)
                 return np.stack([order % clips, order // clips], 1)
             case ClassBalanced(power=power):
                 counts = np.bincount(self._labels)[self._labels].astype(np.float64)
                 share = counts**-power
-                rows = rng.choice(clips, self.total, p=share / share.sum())
+                rows = rng.choice(clips, self._draws, p=share / share.sum())
                 return np.stack([rows, _earlier_equals(rows)], 1)
             case _:
                 assert_never(self._recipe.sampling)
+
+
+def _views(draws: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Give each drawn (row, repeat) `count` repeats of its own, one after the other."""
+    views = np.repeat(draws, count, axis=0)
+    views[:, 1] = views[:, 1] * count + np.tile(np.arange(count), len(draws))
+    return views
 
 
 def _earlier_equals(rows: NDArray[np.int64]) -> NDArray[np.int64]:

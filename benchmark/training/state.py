@@ -50,8 +50,15 @@ class TrainSpec:
     clips: Clips
     classes: tuple[str, ...]
     seed: int
+    group_of: tuple[int, ...] = ()
+    """Group of each class in the edition, 0 to G - 1."""
     seen: Seen | None = None
     """What the network of a fold learns from, to be written down; None for others."""
+
+    @property
+    def head_groups(self) -> tuple[int, ...] | None:
+        """The groups that the network's head knows; None for a flat head."""
+        return self.group_of if self.experiment.head == "groups" else None
 
 
 @dataclass(frozen=True)
@@ -130,11 +137,15 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         cache_gib=recipe.cache_gib,
     )  # fmt: skip
     model = build(
-        experiment.backbone, experiment.input, views.layout, num_classes=len(spec.classes)
-    )
+        experiment.backbone, experiment.input, views.layout, num_classes=len(spec.classes),
+        groups=spec.head_groups,
+    )  # fmt: skip
+    # Before initial weights are loaded: a trained classifier stays as it is.
+    for parameter in model.cls_head.parameters():
+        parameter.data *= recipe.head_scale
     initial_weights = load_initial_weights(
         spec.init_folder, model, spec.classes,
-        points=points_of(spec.experiment.input, spec.modality),
+        points=points_of(spec.experiment.input, spec.modality), groups=spec.head_groups,
     )  # fmt: skip
     log.info("initial weights: %s", initial_weights)
     optimizer = build_optimizer(recipe, model)
@@ -146,7 +157,9 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
     return TrainState(
         fabric=fabric, recipe=recipe, seed=spec.seed, model=model, net=net,
         ema=build_ema(recipe, model), optimizer=optimizer, full_lrs=full_lrs,
-        loss=Loss(recipe, train_clips.labels(), len(spec.classes), fabric.device),
+        loss=Loss(
+            recipe, train_clips.labels(), len(spec.classes), fabric.device, group_of=spec.group_of
+        ),
         batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric),
         sampler=sampler,
         batches=train_loader(TrainClips(views, train_clips, spec.seed), sampler, workers=workers),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from benchmark.data.loader import TrainBatch
-    from benchmark.params.recipes import Mixup
+    from benchmark.params.recipes import Cutmix, Mixup
     from benchmark.training.monitor.meter import Meter
     from benchmark.training.state import TrainState
 
@@ -54,6 +54,10 @@ def train_step(state: TrainState, step: int, batches: Iterator[TrainBatch], mete
             fabric.backward(loss * (len(batch.clip_id) / step_clips * fabric.world_size))
         state.batch_norms.end_micro_batch()
     state.batch_norms.end_step()
+    if step < recipe.freeze_epochs * sampler.steps:
+        # Not `requires_grad`: DDP waits for the gradient of every parameter that it was built with.
+        for parameter in state.model.backbone.parameters():
+            parameter.grad = None
 
     if recipe.grad_clip is not None:
         norm = fabric.clip_gradients(
@@ -74,25 +78,47 @@ def _forward(state: TrainState, step: int, batch: TrainBatch, meter: Meter) -> T
     # The loader pins memory, so these copies run while the GPU still computes.
     x = tuple(tensor.to(device, non_blocking=True) for tensor in batch.x)
     label = batch.label.to(device, non_blocking=True)
-    mix = draw_mix(state.recipe.mixup, len(batch.clip_id), device)
+    recipe = state.recipe
+    mix = draw_mix(recipe.mixup, len(batch.clip_id), device, cutmix=recipe.cutmix)
     logits = state.net(x, mix)
     loss = state.loss(logits, label, mix)
     meter.add(step, loss, logits, label, batch.clip_id)
     return loss
 
 
-def draw_mix(mixup: Mixup | None, clips: int, device: torch.device) -> Mix | None:
-    """Draw the partner and the share of each clip of a micro-batch for mixup.
+def draw_mix(
+    mixup: Mixup | None, clips: int, device: torch.device, *, cutmix: Cutmix | None = None
+) -> Mix | None:
+    """Draw the partner and the share of each clip of a micro-batch for mixup or cutmix.
 
-    Source: Zhang et al., mixup, ICLR 2018; here with one share per clip.
+    Args:
+        mixup: With one share per clip.
+        clips: Of the micro-batch.
+        device: Where the shares go.
+        cutmix: With one rectangle per micro-batch.
+
+    Source: Zhang et al., mixup, ICLR 2018; Yun et al., CutMix, ICCV 2019.
     """
+    # From the CPU's global generator, which `seed_micro_batch` seeds: equal draws on every device.
+    if cutmix is not None and torch.rand(()) < cutmix.switch:
+        return _draw_cut(cutmix.alpha, clips, device)
     if mixup is None:
         return None
-    # From the CPU's global generator, which `seed_micro_batch` seeds: equal draws on every device.
     alpha = torch.full((clips,), mixup.alpha)
     share = torch.distributions.Beta(alpha, alpha).sample()
     partner = torch.randperm(clips)
     return Mix(share.to(device, non_blocking=True), partner.to(device, non_blocking=True))
+
+
+def _draw_cut(alpha: float, clips: int, device: torch.device) -> Mix:
+    side = (1 - torch.distributions.Beta(alpha, alpha).sample()).sqrt().item()
+    x, y = torch.rand(2).tolist()
+    # Centers are anywhere, so a rectangle may leave the picture; what is left of it counts.
+    left, right = max(x - side / 2, 0.0), min(x + side / 2, 1.0)
+    top, bottom = max(y - side / 2, 0.0), min(y + side / 2, 1.0)
+    share = torch.full((clips,), 1 - (right - left) * (bottom - top))
+    partner = torch.randperm(clips).to(device, non_blocking=True)
+    return Mix(share.to(device, non_blocking=True), partner, (left, top, right, bottom))
 
 
 class BatchNormStatistics:

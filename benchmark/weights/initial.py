@@ -125,18 +125,20 @@ def points_of(network_input: Input, modality: Modality) -> str | None:
 
 
 def load_initial_weights(
-    folder: Path, model: Recognizer, classes: tuple[str, ...], *, points: str | None
-) -> str:
+    folder: Path, model: Recognizer, classes: tuple[str, ...], *, points: str | None,
+    groups: tuple[int, ...] | None = None,
+) -> str:  # fmt: skip
     """Load the weights of a folder into the network; return what was done, in one line.
 
-    A trained model's classifier is kept if its classes are `classes`. That of any other folder is
-    kept if the folder has one of as many classes.
+    A trained model's classifier is kept if its classes and groups are these. That of any other
+    folder is kept if the folder has one of as many classes.
 
     Args:
         folder: The weights.
         model: The network.
         classes: Of the edition.
         points: What the network's channels stand for, from `points_of`.
+        groups: Group of each class, for a head of groups.
 
     Raises:
         FormatError: The folder is damaged, or its weights do not fit the network.
@@ -151,7 +153,8 @@ def load_initial_weights(
                 folder, "the initial weights read other points", expected=points or "no points",
                 found=theirs or "no points", do="Name another init_from in params.yaml",
             )  # fmt: skip
-        head = "keep" if metadata.classes == classes else "fresh"
+        same = (metadata.classes, metadata.groups) == (classes, groups)
+        head = "keep" if same else "fresh"
         filled = fill(model, read_weights(folder), where=folder, head=head)
         return f"{metadata.experiment}: {filled}"
     initial = read_yaml(folder / INITIAL_WEIGHTS, InitialWeights)

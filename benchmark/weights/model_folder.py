@@ -74,6 +74,8 @@ class ModelMetadata(Strict):
     """Its value on validation, one view per clip, in [0, 1]."""
     seen: Seen | None = Field(default=None, exclude_if=lambda seen: seen is None)
     """What a network of a fold has learned from; absent for others."""
+    groups: tuple[int, ...] | None = None
+    """Group of each class, for a head of groups; null for a flat one."""
 
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:

@@ -47,6 +47,7 @@ def evaluate(file: Path, labels: Path | None, by_class: bool) -> None:
     Example: mgbench evaluate predictions/experiments/joint/test.parquet --classes
     """
     from benchmark.contracts.predictions import read_probabilities
+    from benchmark.editions.edition import groups_of
     from benchmark.evaluation.bootstrap import interval
     from benchmark.evaluation.metrics import correctness
     from benchmark.evaluation.scores import all_scores
@@ -56,10 +57,10 @@ def evaluate(file: Path, labels: Path | None, by_class: bool) -> None:
         found = read_probabilities(file)
         truth = labels_for(found, labels)
         p = truth.joined(found, where=str(file))
-        scores = all_scores(p, truth.label)
+        scores = all_scores(p, truth.label, groups_of(found.edition))
         span = interval(correctness(p, truth.label), truth.videos, resamples=RESAMPLES, seed=SEED)
     click.echo(f"{scores.n} clips of {_videos(truth)}")
-    for name, value in scores.model_dump(exclude={"n"}).items():
+    for name, value in scores.model_dump(exclude={"n"}, exclude_none=True).items():
         shown = f"{value:.6g} nats" if name == "log_loss" else f"{100 * value:.3f} %"
         click.echo(f"{name:<10} {shown}{_span(span) if name == 'top1' else ''}")
     if by_class:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.graph_input import GraphInput
 from benchmark.data.loader import TrainBatch
 from benchmark.data.rgb_pose_input import RgbPoseInput
 from benchmark.data.skeleton_input import SkeletonInput
@@ -61,6 +62,8 @@ def views(spec: Input, clips: int, *, test: bool) -> tuple[torch.Tensor, ...]:
             size = spec.test_size if test else spec.size
             maps = round(size * spec.map_scale)
             return frames(spec.rgb_frames, size), points(spec.pose_frames, maps)
+        case GraphInput():
+            return (points(spec.frames, 1),)
 
 
 def state_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> TrainState:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.data.inputs import RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.inputs import GraphInput, RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.data.loader import build_views
 from benchmark.models.heatmaps import joint_volumes
 from benchmark.plots.figures import Sample
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOMENTS = 6
 """Frames shown per clip."""
+GRAPH_SIDE = 64
+"""Height and width in pixels of the picture of a graph's points."""
 HALF = 6
 """Clips shown with a right prediction, and as many with a wrong one."""
 
@@ -56,6 +58,12 @@ def _frames(spec: Input, arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.ui
     match spec:
         case VideoInput() | RgbPoseInput():
             frames = arrays[0]
+        case GraphInput():
+            # Coordinates and differences of -1 to 1 become pixels around the middle.
+            half = GRAPH_SIDE / 2
+            points = torch.from_numpy(arrays[0] * [half, half, 1] + [half, half, 0])[None]
+            maps = joint_volumes(points, GRAPH_SIDE, sigma=1.0)[0].amax(0)
+            frames = (255 * maps.clamp(0, 1)).byte().numpy()[..., None].repeat(3, -1)
         case SkeletonInput():
             points = torch.from_numpy(arrays[0])[None]
             maps = joint_volumes(points, spec.test_size, spec.sigma)[0].amax(0)
