@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from functools import cache
+import sys
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from ruamel.yaml import YAML
 from benchmark.archives.union import archive_module
 from benchmark.core.files import write_text
 from benchmark.params.params import read_params
+from benchmark.presets.edit import document_text, keep_experiments, read_document
 from benchmark.tracking.provenance import CODE, PACKAGES, changed_code, stage_code
 from conftest import REPO, STAGES
 
@@ -126,3 +128,24 @@ def test_params_used_by_the_graph_exist() -> None:
     for stage in STAGES:
         for name in body(stage).get("params", []):
             assert name.split(".")[0] in raw.keys() | OPTIONAL, f"{stage}: {name}"
+
+
+def test_a_project_without_section_online_has_no_stage_of_it(tmp_path: Path) -> None:
+    raw = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
+    assert raw.pop("online")
+    YAML(typ="safe").dump(raw, tmp_path / "params.yaml")
+    assert read_params(tmp_path / "params.yaml").online == {}
+    shutil.copy(GRAPH, tmp_path)
+    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    run([sys.executable, "-m", "dvc", "init", "--no-scm"])
+    listed = run([sys.executable, "-m", "dvc", "stage", "list", "--name-only"]).stdout.split()
+    kinds = {name.partition("@")[0] for name in listed}
+    assert {"train", "table"} <= kinds
+    assert not {"predict_windows", "detect"} & kinds
+
+
+def test_an_experiment_that_goes_takes_its_entry_of_online_along() -> None:
+    document, params = read_document(REPO / "params.yaml"), read_params(REPO / "params.yaml")
+    keep_experiments(document, params, ["limb", "rgb"])
+    left = YAML(typ="safe").load(document_text(document))
+    assert left["online"] == {}

@@ -70,9 +70,13 @@ class Timeline(NamedTuple):
 
     def nearest(self, seconds: float) -> int:
         """Return the edge closest to a time: the number of a frame, or that behind the last one."""
+        return int(self.nearest_each(np.array([seconds]))[0])
+
+    def nearest_each(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the edge closest to each of many times."""
         middles = (self.edges[1:] + self.edges[:-1]) / 2
         # Half a frame is always rounded down: rounding errors decide nothing.
-        return int(np.searchsorted(middles, seconds - 1e-6))
+        return np.searchsorted(middles, seconds - 1e-6)
 
     def part(self, start: int, end: int) -> Timeline:
         """Return the times of the frames from `start` to before `end`."""

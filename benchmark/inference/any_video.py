@@ -67,10 +67,9 @@ def sliding_windows(times: Timeline, whole: Span, length: float, step: float) ->
     if length >= last - first:
         return [whole]
     starts = np.append(np.arange(first, last - length, step), last - length)
-    spans = []
-    for start in starts.tolist():
-        begin = min(times.nearest(start), whole.end - 1)
-        spans.append(Span(begin, max(begin + 1, times.nearest(start + length))))
+    begins = np.minimum(times.nearest_each(starts), whole.end - 1)
+    ends = np.maximum(begins + 1, times.nearest_each(starts + length))
+    spans = [Span(*pair) for pair in zip(begins.tolist(), ends.tolist(), strict=True)]
     # While one frame stands still, several windows are the same.
     return list(dict.fromkeys(spans))
 

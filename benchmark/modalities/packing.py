@@ -174,6 +174,8 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
     info.size = len(data)
     offset = tar.offset + len(info.tobuf(tar.format, tar.encoding or "utf-8", tar.errors))
     tar.addfile(info, io.BytesIO(data))
+    # Nobody asks for them, and a day of windows has many.
+    tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
     return offset, len(data)
 
 

@@ -46,7 +46,8 @@ def check_system(name: str, params: Params) -> None:
             wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
             raise ParamsError("--with", wrong, do="Choose a fusion of experiments alone")
     elif name not in params.experiments:
-        names = ", ".join([ZOO_NAME, *params.every_fusion, *params.experiments])
+        known = [ZOO_NAME, *params.every_fusion, *params.experiments, *params.online]
+        names = ", ".join(known)
         raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
 
 

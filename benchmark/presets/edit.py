@@ -51,8 +51,9 @@ def document_text(document: Any) -> str:
     """Return the text of a params document, with one empty line before each section."""
     # ruamel writes the comment of an emptied section between its key and its braces, which is
     # not valid YAML; plain braces instead of its emptied mapping avoid that.
-    for section in ("synthetic_ma52", "merges", "pretrained", "external", "fusions"):
-        document[section] = document[section] or {}
+    for section in ("synthetic_ma52", "merges", "pretrained", "external", "fusions", "online"):
+        if section in document:
+            document[section] = document[section] or {}
     # ruamel attaches the empty line between two sections to the last entry of the first one, so
     # that removing the entry removes the line.
     return re.sub(r"\n+(?=(?!preset|seed)[a-z])", "\n\n", yaml_text(document))
