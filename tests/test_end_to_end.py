@@ -24,7 +24,7 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.intervals import read_intervals
 from benchmark.contracts.window_scores import read_window_scores
 from benchmark.editions.edition import read_edition
-from tiny_project import KEPT, ROWS, change, command, ran
+from tiny_project import KEPT, PARAMS, ROWS, change, command, ran
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +127,7 @@ def test_mlflow_shows_every_run_once(done: Path) -> None:
     assert joint.data.tags["git.commit"]
     parent = by_name["table mimic"].info.run_id
     rows = [run for run in runs(done) if run.data.tags.get("mlflow.parentRunId") == parent]
-    assert len(rows) == len(ROWS)
+    assert len(rows) == len(ROWS) + len(PARAMS.online)
     client = mlflow.MlflowClient()
     artifacts = {item.path for item in client.list_artifacts(joint.info.run_id)}
     assert {"confusion.png", "history.png", "history.csv"} <= artifacts
