@@ -12,11 +12,10 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
 from benchmark.results.best import table_best
-from benchmark.results.best_page import best_record, best_section
-from benchmark.results.entries import folder_of_scores, read_entries, scored_truths
+from benchmark.results.entries import read_entries, scored_truths
 from benchmark.results.leaderboards import board_of, leaderboard_page
 from benchmark.results.runs import table_records
-from benchmark.results.subsets import read_subsets
+from benchmark.results.subsets import table_subsets
 from benchmark.results.table import Resampling, score_rows
 from benchmark.results.writers import Page, write_table
 from benchmark.tracking.store import find_root
@@ -49,18 +48,18 @@ def main(
     rows = []
     for truth in truths:
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
-    of_subsets = scored_truths(params, clips, test, {params.table.subset_scores})
-    folder = probabilities / folder_of_scores(params.table.subset_scores)
-    subsets = read_subsets(params.table.subsets, folder, of_subsets)
+    subsets = table_subsets(params, clips, test, probabilities)
     own = {row.name: row.metrics.top1 for row in rows if row.split == "test"}
     board = board_of(edition.name)
     boards = leaderboard_page(board, {**own, **params.table.leaderboard}) if board else []
     best = table_best(params, clips, probabilities, resampling)
-    section = best_section(best, edition.name) if best else []
-    files = write_table(Page(rows, edition, resampling, subsets, boards, section), out, page)
+    files = write_table(
+        Page(rows, edition, resampling, subsets, boards, best_section(best, edition.name)),
+        out,
+        page,
+    )
     root = find_root()
-    records = table_records(root, rows, edition, files)
-    show_and_record(root, record, [*records, *([best_record(root, edition, best)] if best else [])])
+    show_and_record(root, record, table_records(root, rows, edition, files, best))
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.splits import OOF
 from benchmark.plots import figures
+from benchmark.results.best_page import best_section
 from benchmark.results.subsets import subsets_csv, subsets_section
 from benchmark.results.table import NOISE_OF_CLIPS, SIGNIFICANT, Role
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.bootstrap import Interval
+    from benchmark.results.best import Best
     from benchmark.results.subsets import SubsetScore
     from benchmark.results.table import Comparison, Resampling, ResultRow
 
@@ -54,8 +56,8 @@ class Page:
     """Every subset of some experiments, the best first; empty for no such list."""
     leaderboards: Sequence[str]
     """Lines of Markdown with published results; empty where there are none."""
-    best: Sequence[str] = ()
-    """Lines of Markdown about the best set of streams; empty without folds."""
+    best: Best | None = None
+    """The best set of streams; None without folds."""
 
 
 def write_table(page: Page, out: Path, path: Path) -> list[Path]:
@@ -67,7 +69,7 @@ def write_table(page: Page, out: Path, path: Path) -> list[Path]:
         write_text(file, text)
     sections = [to_markdown(rows, edition, page.resampling)]
     if page.best:
-        sections.append("\n".join(page.best) + "\n")
+        sections.append("\n".join(best_section(page.best, edition.name)) + "\n")
     if page.subsets:
         sections.append("\n".join(subsets_section(page.subsets)) + "\n")
     if page.leaderboards:
