@@ -53,11 +53,7 @@ def main(
     board = board_of(edition.name)
     boards = leaderboard_page(board, {**own, **params.table.leaderboard}) if board else []
     best = table_best(params, clips, probabilities, resampling)
-    files = write_table(
-        Page(rows, edition, resampling, subsets, boards, best_section(best, edition.name)),
-        out,
-        page,
-    )
+    files = write_table(Page(rows, edition, resampling, subsets, boards, best), out, page)
     root = find_root()
     show_and_record(root, record, table_records(root, rows, edition, files, best))
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
