@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+import own_clips
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import SHIPPED, Edition, edition_names, read_edition
+from benchmark.params.params import read_params
 from conftest import REPO, mgbench
 from own_clips import write_folder
 
@@ -160,3 +162,22 @@ def test_an_absolute_path_is_refused_by_both_commands(root: Path, project: Path)
     assert message in str(caught.value)
     assert message in new(project, "own", root).stderr
     assert not (project / "editions/own.yaml").exists()
+
+
+def test_clips_without_validation_get_folds_by_person(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_clips, "SPLITS", {"train": 8, "test": 2})
+    clips = own_clips.write_folder(tmp_path / "no_val")
+    made = new(project, "own", clips)
+    assert made.returncode == 0, made.stderr
+    params = project / "params.own.yaml"
+    assert "5 folds by subject: no clip is set aside for validation" in params.read_text("utf-8")
+    (project / "params.yaml").write_bytes(params.read_bytes())
+    found = read_params(project / "params.yaml")
+    assert found.folds["own"].groups == "subject"
+    assert found.folds["own"].over == ("train",)
+    assert found.fusions == {}
+    assert {*found.oof_fusions} == {"uniform", "convex"}
+    assert {row.scores for row in found.table.rows} == {"oof"}
+    assert found.table.subset_scores == found.analysis.scores == "oof"

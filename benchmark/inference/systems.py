@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from benchmark.contracts.clips import read_clips
-from benchmark.contracts.predictions import read_probabilities
 from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
 from benchmark.core.errors import (
     MismatchError,
@@ -20,6 +18,7 @@ from benchmark.core.errors import (
 from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition
+from benchmark.inference.val_score import ValScore, oof_score, val_score_of
 from benchmark.inference.video_archive import needs_points
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.params.checks import check_system
@@ -30,11 +29,9 @@ from benchmark.weights.cards import read_card
 from benchmark.weights.model_folder import ModelMetadata, read_metadata, read_weights
 from submission.fusion.blend import Blend
 from submission.fusion.fitted import read_fitted
-from submission.fusion.fuse import blended
-from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from torch import Tensor
 
@@ -43,15 +40,6 @@ if TYPE_CHECKING:
 
 ZOO_SYSTEM = ZOO / "system.json"
 """The fitted fusion of the zoo's networks."""
-
-
-class ValScore(NamedTuple):
-    """How well a system does on the validation clips."""
-
-    temperature: float
-    """The temperature of least log-loss: with it, probabilities are calibrated."""
-    top1: float
-    """Top-1 accuracy, in [0, 1]. A fusion is fitted on the same clips, which flatters it."""
 
 
 class Network(NamedTuple):
@@ -130,7 +118,7 @@ class System:
             self.blend, weights=weights / weights.sum(), before=before, stack=None, rerank=None
         )
         members = {names[row]: self.members[names[row]] for row in kept}
-        val_score = _val_score(self.root, self.edition, list(members), blend)
+        val_score = val_score_of(self.root, self.edition, list(members), blend)
         return replace(self, members=members, blend=blend, val_score=val_score)
 
 
@@ -157,9 +145,9 @@ def open_system(name: str, root: Path | None = None) -> System:
     with of_project(root):
         edition = read_edition(opened[members[0]].metadata.edition)
     if name in params.oof_fusions:
-        val_score = _oof_score(root, edition, name)
+        val_score = oof_score(root, edition, name)
     else:
-        val_score = _val_score(root, edition, members, blend)
+        val_score = val_score_of(root, edition, members, blend)
     return System(name, root, edition, opened, blend, val_score)
 
 
@@ -206,36 +194,6 @@ def _member(root: Path, params: Params, name: str, *, folds: bool) -> Member:
     prepared = root / "data" / experiment.edition / experiment.modality
     recipe = params.recipes[experiment.recipe]
     return Member(tuple(networks), prepared, recipe, spec.mean if spec else "arithmetic")
-
-
-def _oof_score(root: Path, edition: Edition, name: str) -> ValScore | None:
-    file = root / "predictions/fusions" / name / "oof.parquet"
-    index = root / "data" / edition.name / "clips.parquet"
-    if not index.is_file() or not file.is_file():
-        return None
-    oof = read_probabilities(file)
-    label_of = {clip.clip_id: clip.label for clip in read_clips(index, edition)}
-    label = np.array([label_of[clip] for clip in oof.clip_id], np.int64)
-    p = oof.p.astype(np.float64)
-    return ValScore(fit_temperature(p, label), float((p.argmax(1) == label).mean()))
-
-
-def _val_score(
-    root: Path, edition: Edition, members: Sequence[str], blend: Blend
-) -> ValScore | None:
-    files = [root / "predictions/experiments" / name / "val.parquet" for name in members]
-    index = root / "data" / edition.name / "clips.parquet"
-    if not index.is_file() or not all(file.is_file() for file in files):
-        return None
-    clips = read_clips(index, edition).split("val")
-    if not len(clips):
-        return None
-    # `blended` sorts the members by source, so that must be the name that the weights go by.
-    val = [replace(read_probabilities(file), source=name)
-           for name, file in zip(members, files, strict=True)]  # fmt: skip
-    p = blended(val, blend, source="val").aligned(clips.ids).p.astype(np.float64)
-    top1 = float((p.argmax(1) == clips.labels()).mean())
-    return ValScore(fit_temperature(p, clips.labels()), top1)
 
 
 def with_levels(spec: Modality, prepared: Path) -> Modality:

@@ -78,8 +78,6 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     layout: LayoutName = "openpose36" if openpose else "own"
     _set_data(document, edition, modalities, layout)
     _set_members(document, kept)
-    for section in ("folds", "fold_graph", "oof_fusions"):  # of other clips
-        document.pop(section, None)
     keep_experiments(document, params, kept)
     sources = {"scratch", *kept, *document["merges"], *params.pretrained}
     for experiment in document["experiments"].values():
@@ -89,11 +87,9 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
         if experiment["init_from"] not in sources and not from_zoo:
             experiment["init_from"] = "scratch"
     _set_edition(document, edition)
-    proposed = _propose_folds(document, rows, edition)
-    why = _drop_what_makes_no_sense(document, rows)
+    why = [*_propose_folds(document, rows, edition), *_drop_what_makes_no_sense(document, rows)]
     if params.preset != PAPER:  # whose recipes are for thousands of clips
         why += _fit_recipes(document, rows)
-    why += proposed
     notes = "".join(f"# - {line}\n" for line in why)
     write_document(document, out, head=HEAD.format(name=edition, base=params.preset, why=notes))
     return kept
@@ -215,7 +211,9 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
 def _set_data(document: Any, edition: str, modalities: list[str], layout: LayoutName) -> None:
     for section in ("synthetic", "synthetic_ma52", "external"):
         document[section] = {}
-    document.pop("online", None)  # its window is as long as this edition's gestures
+    # Of other clips: the window of section online is as long as that edition's gestures.
+    for section in ("folds", "fold_graph", "oof_fusions", "online"):
+        document.pop(section, None)
     document["editions"] = {edition: {"excluded": []}}
     keep_only(document["modalities"], modalities)
     for spec in document["modalities"].values():

@@ -101,8 +101,11 @@ class Best(NamedTuple):
 class _Sets:
     """Scores of sets by clip, each computed once."""
 
-    def __init__(self, p: NDArray[np.float64], label: NDArray[np.int64]) -> None:
-        self._p, self._label = p, label
+    def __init__(
+        self, names: Sequence[str], p: NDArray[np.float64], truth: Labels, draw: Resampling
+    ) -> None:
+        self._names, self._p, self._label = names, p, truth.label
+        self._groups, self._draw = truth.videos, draw
         self._correct: dict[Members, NDArray[np.bool_]] = {}
         self._nats: dict[Members, NDArray[np.float32]] = {}
         self.size = len(p)
@@ -130,6 +133,40 @@ class _Sets:
     def worth(self, members: Members) -> NDArray[np.floating]:
         """Return what each clip adds to what is maximized: top-1, and between equals log-loss."""
         return self.correct(members) - TIE * self.nats(members)
+
+    def choice(self, members: Members) -> Choice:
+        """Describe a set."""
+        correct = self.correct(members)
+        span = interval(correct, self._groups, resamples=self._draw.resamples, seed=self._draw.seed)
+        names = tuple(self._names[k] for k in members)
+        return Choice(names, float(correct.mean()), span, float(self.nats(members).mean()))
+
+    def above(self, members: Members, others: Members) -> Interval | None:
+        """Return the interval of what a set has in top-1 above another one."""
+        return paired_interval(
+            self.correct(members), self.correct(others), self._groups,
+            resamples=self._draw.resamples, seed=self._draw.seed,
+        )  # fmt: skip
+
+    def additions(self, members: Members) -> list[Addition]:
+        """Say what each member of a set adds to the others."""
+        rest = {k: tuple(one for one in members if one != k) for k in members if len(members) > 1}
+        right = self.correct(members).mean()
+        return [
+            Addition(
+                self._names[k], float(right - self.correct(rest[k]).mean()),
+                self.above(members, rest[k]),
+            ) for k in rest
+        ]  # fmt: skip
+
+    def nested(self, block: NDArray[np.int64]) -> tuple[NDArray[np.bool_], list[Members]]:
+        """Choose without each block: whether its clips are then answered correctly; the choices."""
+        answered, chosen = np.zeros(len(block), np.bool_), []
+        for number in range(block.max() + 1):
+            rows = block == number
+            chosen.append(self.grow(~rows)[-1])
+            answered[rows] = self.correct(chosen[-1])[rows]
+        return answered, chosen
 
     def grow(self, rows: NDArray[np.bool_]) -> list[Members]:
         """Grow a set on some clips: from the best of all singles and pairs, up to its best.
@@ -215,50 +252,29 @@ def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling)
     for member in members:
         truth.joined(member, where=member.source)
     names, p = stacked(members, truth.clip_id)
-    sets, block = _Sets(p, truth.label), blocks_of(truth.videos, MOST_REFITS)
-    everything = np.ones(len(truth.label), np.bool_)
-    path = sets.grow(everything)
+    sets = _Sets(names, p, truth, draw)
+    path = sets.grow(np.ones(len(truth.label), np.bool_))
     singles = sorted(combinations(range(len(names)), 1), key=lambda k: -sets.worth(k).mean())
     pair = max(combinations(range(len(names)), 2), key=lambda k: float(sets.worth(k).mean()))
-    answered, without = np.zeros(len(truth.label), np.bool_), []
-    for number in range(block.max() + 1):
-        rows = block == number
-        without.append(sets.grow(~rows)[-1])
-        answered[rows] = sets.correct(without[-1])[rows]
     best, candidates = path[-1], [*dict.fromkeys([*singles, pair, *path])]
-
-    def choice(key: Members) -> Choice:
-        correct = sets.correct(key)
-        return Choice(
-            tuple(names[k] for k in key), float(correct.mean()),
-            interval(correct, truth.videos, **draw.__dict__), float(sets.nats(key).mean()),
-        )  # fmt: skip
-
-    def above(key: Members, other: Members) -> Interval | None:
-        first, second = sets.correct(key), sets.correct(other)
-        return paired_interval(first, second, truth.videos, **draw.__dict__)
-
-    left_out = [(k, tuple(one for one in best if one != k)) for k in best if len(best) > 1]
-    rules = _rules([one for one in members if one.source in choice(best).members], truth, draw)
+    answered, without = sets.nested(blocks_of(truth.videos, MOST_REFITS))
+    chosen = sets.choice(best)
+    rules = _rules([one for one in members if one.source in chosen.members], truth, draw)
     better = [one for one in rules[1:] if one.difference and one.difference.low > 0]
     simplest = min(
-        (key for key in candidates if (found := above(best, key)) is None or found.low <= 0),
+        (key for key in candidates if (found := sets.above(best, key)) is None or found.low <= 0),
         key=lambda key: (len(key), -sets.worth(key).mean()),
     )
     return Best(
         clips=len(truth.label), groups=len({*truth.videos}),
-        singles=[choice(key) for key in singles], pair=choice(pair),
-        grown=[choice(key) for key in path], best=choice(best), simplest=choice(simplest),
+        singles=[sets.choice(key) for key in singles], pair=sets.choice(pair),
+        grown=[sets.choice(key) for key in path], best=chosen, simplest=sets.choice(simplest),
         nested=float(answered.mean()),
-        nested_interval=interval(answered, truth.videos, **draw.__dict__),
+        nested_interval=interval(
+            answered, truth.videos, resamples=draw.resamples, seed=draw.seed
+        ),
         same=(without.count(best), len(without)),
-        wins=_wins(sets, candidates, best, truth.videos, draw),
-        additions=[
-            Addition(
-                names[k], float(sets.correct(best).mean() - sets.correct(rest).mean()),
-                above(best, rest),
-            ) for k, rest in left_out
-        ],
+        wins=_wins(sets, candidates, best, truth.videos, draw), additions=sets.additions(best),
         rules=rules, rule=max(better, key=lambda one: one.top1).rule if better else RULES[0],
     )  # fmt: skip
 
@@ -269,7 +285,10 @@ def _wins(
 ) -> float:  # fmt: skip
     keys = [best, *(key for key in candidates if key != best)]
     sums, sizes, times = drawn_groups(
-        np.stack([sets.worth(key) for key in keys]), groups, **draw.__dict__
+        np.stack([sets.worth(key) for key in keys]),
+        groups,
+        resamples=draw.resamples,
+        seed=draw.seed,
     )
     worth = (times @ sums.T) / (times @ sizes)[:, None]
     return float((worth[:, 0] >= worth.max(axis=1)).mean())
@@ -285,6 +304,8 @@ def _rules(members: Sequence[Probabilities], truth: Labels, draw: Resampling) ->
         if nested is None or fitted.nested is None:
             return []
         answers.append(nested.aligned(truth.clip_id).p.argmax(axis=1) == truth.label)
-        span = paired_interval(answers[-1], answers[0], truth.videos, **draw.__dict__)
+        span = paired_interval(
+            answers[-1], answers[0], truth.videos, resamples=draw.resamples, seed=draw.seed
+        )
         found.append(RuleScore(rule, fitted.nested.top1, fitted.nested.log_loss, span))
     return found

@@ -105,8 +105,10 @@ def _row(what: str, choice: Choice) -> str:
     return f"| {what} | {_set(choice)} | {100 * choice.top1:.2f} | {span} | {choice.log_loss:.4f} |"
 
 
-def best_record(root: Path, edition: Edition, best: Best) -> RunRecord:
-    """Record the choice as one run: the set and its rule as params, the scores in per cent."""
+def best_records(root: Path, edition: Edition, best: Best | None) -> list[RunRecord]:
+    """Record the choice, if any, as one run: set and rule as params, the scores in per cent."""
+    if best is None:
+        return []
     now = now_ms()
     scores = {
         "top1": best.best.top1,
@@ -114,7 +116,7 @@ def best_record(root: Path, edition: Edition, best: Best) -> RunRecord:
         "simplest_top1": best.simplest.top1,
     }
     scores |= {f"adds.{one.member}": one.top1 for one in best.additions}
-    return new_record(
+    run = new_record(
         root, experiment=TABLE, name=f"best {edition.name}", start_ms=now, end_ms=now,
         params={
             "members": "+".join(best.best.members), "rule": best.rule.kind,
@@ -126,3 +128,4 @@ def best_record(root: Path, edition: Edition, best: Best) -> RunRecord:
             NOTE: f"The best set of streams out of fold on {edition.title}.",
         },
     )  # fmt: skip
+    return [run]

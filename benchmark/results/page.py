@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from benchmark.editions.edition import read_edition
 from benchmark.results.best import table_best
-from benchmark.results.best_page import best_record
-from benchmark.results.entries import folder_of_scores, read_entries, scored_truths
+from benchmark.results.entries import read_entries, scored_truths
 from benchmark.results.leaderboards import boards_section
 from benchmark.results.online import online_records, online_rows
 from benchmark.results.runs import table_records
-from benchmark.results.subsets import read_subsets
+from benchmark.results.subsets import table_subsets
 from benchmark.results.table import Resampling, score_rows
 from benchmark.results.writers import Page
 
@@ -47,14 +46,12 @@ def score_page(
     rows = []
     for truth in scored_truths(params, clips, test, {row.scores for row in spec.rows}):
         rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
-    of_subsets = scored_truths(params, clips, test, {spec.subset_scores})
-    folder = probabilities / folder_of_scores(spec.subset_scores)
     # Published numbers are of the official split: none stands beside a score out of fold.
     official = {row.name for row in spec.rows if row.scores == "val"}
     published = [row for row in rows if row.name in official]
     return Page(
         rows, edition, resampling,
-        subsets=read_subsets(spec.subsets, folder, of_subsets),
+        subsets=table_subsets(params, clips, test, probabilities),
         leaderboards=boards_section(edition.name, published, spec.leaderboard),
         best=table_best(params, clips, probabilities, resampling),
         online=online_rows(params, probabilities, clips, test, resampling),
@@ -63,6 +60,5 @@ def score_page(
 
 def page_records(root: Path, page: Page, files: Sequence[Path]) -> list[RunRecord]:
     """Record the page as runs: one of the table with its `files`, and one per row below it."""
-    records = table_records(root, page.rows, page.edition, files)
-    records += online_records(root, page.online, page.edition, records[0])
-    return records + ([best_record(root, page.edition, page.best)] if page.best else [])
+    records = table_records(root, page.rows, page.edition, files, page.best)
+    return records + online_records(root, page.online, page.edition, records[0])

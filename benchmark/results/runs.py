@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from benchmark.results.best_page import best_records
 from benchmark.tracking.records import RunRecord, Table, new_record, now_ms
 from benchmark.tracking.store import NOTE, TABLE
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.diversity import Complementarity
     from benchmark.params.params import Analysis
+    from benchmark.results.best import Best
     from benchmark.results.table import ResultRow
 
 PERCENT = 100
@@ -23,8 +25,9 @@ SHORT = {"best single": "vs_single", "uniform": "vs_even"}
 
 
 def table_records(
-    root: Path, rows: Sequence[ResultRow], edition: Edition, artifacts: Sequence[Path]
-) -> list[RunRecord]:
+    root: Path, rows: Sequence[ResultRow], edition: Edition, artifacts: Sequence[Path],
+    best: Best | None = None,
+) -> list[RunRecord]:  # fmt: skip
     """Record the table as one parent run and one child run per row; scores in per cent.
 
     Args:
@@ -32,6 +35,7 @@ def table_records(
         rows: Of all splits; those of one index share a run.
         edition: Whose clips are scored.
         artifacts: Files that the parent run shows.
+        best: The best set of streams, which gets a run of its own; None without folds.
     """
     now = now_ms()
     by_index: dict[int, list[ResultRow]] = {}
@@ -55,7 +59,7 @@ def table_records(
         )
         for index, same in by_index.items()
     ]  # fmt: skip
-    return [parent, *children]
+    return [parent, *children, *best_records(root, edition, best)]
 
 
 def analysis_record(

@@ -10,13 +10,18 @@ from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.files import csv_text
 from benchmark.evaluation.diversity import subset_counts
+from benchmark.results.entries import folder_of_scores, scored_truths
 from submission.fusion.fuse import check_members, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
+    from benchmark.params.params import Params
     from benchmark.results.ground_truth import GroundTruth
 
 BEST = 10
@@ -29,6 +34,22 @@ class SubsetScore(NamedTuple):
     members: tuple[str, ...]
     top1: dict[str, float]
     """Split -> share of correct predictions."""
+
+
+def table_subsets(
+    params: Params, clips: Clips, test: NDArray[np.int64] | None, probabilities: Path
+) -> list[SubsetScore]:
+    """Score the subsets that the table asks for, on validation or out of fold, and on test.
+
+    Args:
+        params: Name the streams and say how they are scored.
+        clips: The index of the table's edition.
+        test: The labels of test; None where they are not known.
+        probabilities: Folder of all of them.
+    """
+    scores = params.table.subset_scores
+    truths = scored_truths(params, clips, test, {scores})
+    return read_subsets(params.table.subsets, probabilities / folder_of_scores(scores), truths)
 
 
 def read_subsets(

@@ -43,7 +43,7 @@ def export(name: str, file: Path, licence: str) -> None:
 @click.argument("file", type=existing)
 @click.option("--as", "name", help="Another name than the one in FILE.")
 def install(file: Path, name: str | None) -> None:
-    """Check an exported FILE and make it known to 'mgbench predict --with NAME'.
+    """Check an exported FILE and make it a system that 'mgbench predict' knows by its name.
 
     Nothing in it is run, and a file that holds anything unexpected is refused.
 

@@ -16,6 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 
 from benchmark.contracts.clips import read_clips
@@ -57,7 +58,7 @@ def compare(root: Path) -> None:
     tests = [read_probabilities(file / "test.parquet") for file in files]
     truth = oof_labels(clips, folds.over, folds.groups)
     groups, few = np.unique(truth.videos), len({*clips.split("val").videos})
-    print(f"{edition.title}: {', '.join(names)}; {len(test)} test clips")
+    click.echo(f"{edition.title}: {', '.join(names)}; {len(test)} test clips")
     for rule in (Convex(kind="convex", shrinkage=0.0), Stacking(kind="stacking", c=0.01)):
         found: dict[str, list[tuple[float, float]]] = {"out of fold": [], f"{few} videos": []}
         for seed in range(SEEDS):
@@ -77,7 +78,7 @@ def compare(root: Path) -> None:
                 found[name].append((100 * scores.top1, scores.log_loss))
         for name, values in found.items():
             top1, nats = np.array(values).T
-            print(
+            click.echo(
                 f"{rule.kind:<9} {name:<12} top-1 {top1.mean():6.2f} % sd {top1.std():.2f},"
                 f" log-loss {nats.mean():.4f} sd {nats.std():.4f}, worst {nats.max():.4f}"
             )
@@ -100,7 +101,8 @@ def best() -> None:
     find_best(members, Labels("made up", "oof", ids, videos, label), Resampling(2000, 0))
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{STREAMS} streams, {CLIPS} clips: {seconds:.1f} s, {cpu:.1f} s of CPU, {peak:.2f} GiB")
+    what = f"{STREAMS} streams, {CLIPS} clips"
+    click.echo(f"{what}: {seconds:.1f} s, {cpu:.1f} s of CPU, {peak:.2f} GiB")
 
 
 if __name__ == "__main__":
