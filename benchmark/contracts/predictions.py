@@ -46,6 +46,8 @@ class Probabilities:
     p: NDArray[np.float32]
     note: str = ""
     """What an import of foreign scores assumed or changed; empty for our own."""
+    transductive: bool = False
+    """Whether frames of test videos took part in training what computed them."""
 
     def __len__(self) -> int:
         return len(self.clip_id)
@@ -126,6 +128,7 @@ def write_probabilities(probabilities: Probabilities, path: Path) -> None:
         source=probabilities.source,
         classes=json.dumps(probabilities.classes),
         **({"note": probabilities.note} if probabilities.note else {}),
+        **({"transductive": "true"} if probabilities.transductive else {}),
     )
 
 
@@ -159,6 +162,7 @@ def read_probabilities(path: Path) -> Probabilities:
         clip_id=tuple(table["clip_id"].to_pylist()),
         p=flat.reshape(-1, len(classes)),
         note=metadata.get("note", ""),
+        transductive=metadata.get("transductive") == "true",
     )
     check_probabilities(probabilities, where=path)
     return probabilities

@@ -43,6 +43,9 @@ class ModelMetadata(Strict):
     """The validation metric that selected the epoch."""
     val_metric: float
     """Its value on validation, one view per clip, in [0, 1]."""
+    transductive: bool = False
+    """Whether frames of test videos took part in training it, or the weights that it started from.
+    A model of an earlier version, which does not say so, had none."""
 
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:
