@@ -45,9 +45,8 @@ def test_every_stage_waits_for_the_check_and_watches_its_own_code(stage: str) ->
     code = stage_code(REPO, read_params(REPO / "params.yaml"), archive_module)
     own = [text for key, text in code.items() if key.partition("@")[0] == stage]
     assert all(f"pipelines/{stage}.py " in text for text in own)
-    assert own or stage in {"import_scores", "import_weights", "synthesize_ma52"}, (
-        "the default has no entry of it"
-    )
+    unused = {"import_scores", "import_weights", "pretrain", "synthesize_ma52", "windows"}
+    assert own or stage in unused, "the default has no entry of it"
 
 
 @pytest.mark.parametrize(

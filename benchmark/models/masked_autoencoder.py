@@ -5,7 +5,7 @@ Source: VideoMAE (Tong et al., NeurIPS 2022), sections 3.2 and 3.3, and its publ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,20 +16,11 @@ from benchmark.models.preprocessors import VideoPreprocessor
 
 if TYPE_CHECKING:
     from benchmark.data.video_input import VideoInput
-    from benchmark.models.masking import Masking
+    from benchmark.models.masking import Masking, Split
     from benchmark.models.vision_transformer import VisionTransformer
 
 EPS = 1e-6
 """Of layer norms, as in the encoder."""
-
-
-class Split(NamedTuple):
-    """The numbers of the tokens that the encoder sees, and of those that it must predict."""
-
-    seen: Tensor
-    """int64 (B, S), ascending."""
-    hidden: Tensor
-    """int64 (B, H), ascending."""
 
 
 class MaskedAutoencoder(nn.Module):
@@ -75,17 +66,8 @@ class MaskedAutoencoder(nn.Module):
         return volume.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(1, 3)
 
     def draw(self, clips: int, device: torch.device) -> Split:
-        """Hide the same places in all frames of a clip (tube masking), other places per clip."""
-        time, places = self._grid[0], self._grid[1] * self._grid[2]
-        # From the CPU's global generator, which `seed_micro_batch` seeds: equal on every device.
-        order = torch.rand(clips, places).argsort(1)
-        hidden = int(self._masking.ratio * places)
-        start = places * torch.arange(time)[:, None]
-        seen, masked = (
-            (part.sort(1).values[:, None] + start).flatten(1).to(device, non_blocking=True)
-            for part in (order[:, hidden:], order[:, :hidden])
-        )
-        return Split(seen, masked)
+        """Draw which tokens of so many clips are hidden."""
+        return self._masking.draw(clips, self._grid, device)
 
     def predict(self, tubes: Tensor, split: Split) -> Tensor:
         """Predict the targets of the hidden tokens: (B, H, t * p * p * C)."""

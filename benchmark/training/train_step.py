@@ -71,7 +71,14 @@ def train_step(state: StepState, step: int, batches: Iterator[TrainBatch], meter
 
 
 def classification_loss(state: TrainState, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
-    """Run the network on a micro-batch; return its mean loss, and add it to `meter`."""
+    """Run the network on a micro-batch of labeled clips; return its mean loss.
+
+    Args:
+        state: Network and loss.
+        step: Number of the step over all epochs.
+        batch: The micro-batch.
+        meter: Receives loss and logits.
+    """
     device = state.fabric.device
     # The loader pins memory, so these copies run while the GPU still computes.
     x = tuple(tensor.to(device, non_blocking=True) for tensor in batch.x)

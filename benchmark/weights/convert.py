@@ -156,11 +156,9 @@ def fill(
     # one, close to 0, starts from equal probabilities.
     fresh = {name for name in (*network, *tensors) if name.startswith(HEAD)}
     fresh = fresh if head == "fresh" else _of_other_classes(network, tensors)
-    own = {name for name, _ in model.named_buffers()} - network.keys()
     built, left = _of_one_stage(network, tensors)
-    skipped = [
-        name for name in tensors if name in {*fresh, *own, *left} or name.endswith(REBUILT)
-    ]  # fmt: skip
+    left |= fresh | ({name for name, _ in model.named_buffers()} - network.keys())
+    skipped = [name for name in tensors if name in left or name.endswith(REBUILT)]
     used = {name: x for name, x in tensors.items() if name not in skipped}
     adapted = {**inflate(model, used), **_widened(network, used)}
     ready = {**used, **adapted}
@@ -184,7 +182,7 @@ def fill(
 
 def _of_one_stage(
     network: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
-) -> tuple[list[str], list[str]]:
+) -> tuple[set[str], set[str]]:
     """Name the tensors of `ONE_STAGE` that only the network has, and those that only the file has.
 
     A part that both have must fit whole. Of networks other than a VideoMAE there are none.
@@ -194,10 +192,10 @@ def _of_one_stage(
         for names in (network, tensors)
     )
     if not {"backbone.fc_norm.", "mask_token"} & (ours | theirs):
-        return [], []
+        return set(), set()
     return (
-        [name for name in network if name.startswith(tuple(ours - theirs))],
-        [name for name in tensors if name.startswith(tuple(theirs - ours))],
+        {name for name in network if name.startswith(tuple(ours - theirs))},
+        {name for name in tensors if name.startswith(tuple(theirs - ours))},
     )
 
 

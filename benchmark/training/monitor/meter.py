@@ -66,7 +66,14 @@ class Meter:
     def add_loss(
         self, step: int, loss: Tensor, ids: list[str], *, correct: Tensor | float = 0.0
     ) -> None:
-        """Add a micro-batch by its loss, and by how many of its clips are answered correctly."""
+        """Add a micro-batch by its loss.
+
+        Args:
+            step: Number of its step over all epochs.
+            loss: Scalar, the mean over its clips.
+            ids: Its clips.
+            correct: How many of them the network answered correctly.
+        """
         loss = loss.detach()
         # The sums stay on the device: reading them here would wait for the forward pass.
         summed = (loss * len(ids), correct, float(len(ids)))
