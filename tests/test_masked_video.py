@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
@@ -25,8 +29,19 @@ from benchmark.models.masking import DecoderSize, Masking
 from benchmark.models.network import build
 from benchmark.models.recognizer import Recognizer
 from benchmark.models.vision_transformer import Positions, VisionTransformer
+from benchmark.params.params import read_params
+from benchmark.params.recipes import Ema
+from benchmark.presets.edit import read_document, write_document
+from benchmark.presets.preset import PAPER
+from benchmark.runtime.distributed import alone
+from benchmark.training import epochs
+from benchmark.training.checkpoint import Checkpoints
+from benchmark.training.masked_video import PretrainResult, PretrainSpec, pretrain
+from benchmark.training.pretraining import reconstructions
 from benchmark.weights.convert import convert, fill
 from benchmark.weights.convert_videomae import from_transformers, to_authors, to_transformers
+from benchmark.weights.initial import write_no_weights
+from conftest import REPO
 from own_clips import write_folder
 from small_networks import CLASSES, NORM, theirs
 
@@ -300,6 +315,22 @@ def test_half_a_decoder_is_refused() -> None:
         fill(autoencoder(), tensors, where="f", head="fresh")
 
 
+def test_the_full_size_entries_of_the_page_fit_into_the_preset_paper(tmp_path: Path) -> None:
+    (block,) = re.findall("```yaml\\n(.*?)```", (REPO / "docs/masked-video.md").read_text(), re.S)
+    document = read_document(PAPER)
+    for section, entries in YAML(typ="safe").load(block).items():
+        document[section] |= entries
+    write_document(document, tmp_path / "params.yaml")
+    params = read_params(tmp_path / "params.yaml")
+    pre, fine = params.pretraining["videomae"], params.experiments["videomae_rgb"]
+    # The same encoder on the same views: every tensor of it is taken over.
+    same = ("embed_dims", "depth", "num_heads", "patch_size", "tubelet_size")
+    assert [getattr(pre.backbone, key) for key in same] == [
+        getattr(fine.backbone, key) for key in same
+    ]  # fmt: skip
+    assert fine.backbone.grid(fine.backbone.positions) == pre.backbone.grid(pre.input)
+
+
 # Windows
 
 
@@ -361,3 +392,58 @@ def test_an_excluded_video_gives_no_window(tmp_path: Path) -> None:
     left = tuple(clip for clip in clips if clip.video != video)
     cut = windows().cut(raw, own, Clips("own", left), workers=1)
     assert video not in cut.videos
+
+
+# Training
+
+
+def pretrain_spec(root: Path) -> PretrainSpec:
+    raw = write_folder(root / "raw")
+    own = describe("own", raw)
+    clips = open_archive(raw, own).read(excluded=(), workers=1)
+    cut = windows().cut(raw, own, clips, workers=1)
+    cut = Clips("own", cut.rows[:7])
+    rgb = RgbModality(kind="rgb", edition="own", short_side=32, gop=4, crf=8, shards=1)
+    rgb.prepare(raw, own, cut, root / "frames", workers=1)
+    write_no_weights(root / "scratch")
+    preset = read_params(PAPER.with_name("masked.yaml")).pretraining["masked"]
+    recipe = preset.recipe.model_copy(
+        update={"epochs": 2, "warmup_epochs": 0.5, "batch_size": 4, "micro_batch_size": 2,
+                "ema": Ema(decay=0.5)}
+    )  # fmt: skip
+    entry = preset.model_copy(
+        update={"backbone": SMALL, "input": VIEW, "masking": MASKING, "recipe": recipe}
+    )
+    return PretrainSpec(entry, rgb, root / "frames", root / "scratch", cut, seed=3)
+
+
+def test_a_pre_training_stopped_after_every_step_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = pretrain_spec(tmp_path)
+
+    def run(name: str) -> PretrainResult:
+        checkpoints = Checkpoints(tmp_path / name, "x", {"seed": "1"})
+        return pretrain(spec, alone(spec.entry.recipe), checkpoints, lambda epoch, row: None)
+
+    whole, step, stops = run("whole"), epochs.train_step, 0
+
+    def stopped(*arguments: Any) -> None:
+        step(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(epochs, "train_step", stopped)
+    while True:
+        try:
+            resumed = run("stopped")
+            break
+        except SystemExit:
+            stops += 1
+    steps = -(-len(spec.clips) // 4)
+    assert stops == 2 * steps
+    assert all(torch.equal(x, resumed.weights[name]) for name, x in whole.weights.items())
+    losses = [[row["train/loss"] for row in one.progress.history] for one in (whole, resumed)]
+    assert losses[0] == losses[1]
+    pictures = [reconstructions(one, spec) for one in (whole, resumed)]
+    assert len(pictures[0]) == min(spec.entry.pictures, len(spec.clips))
+    np.testing.assert_array_equal(pictures[0][0].predicted, pictures[1][0].predicted)
