@@ -92,7 +92,7 @@ def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None
     listed = mgbench(project, "preset", "list").stdout.splitlines()
     assert listed[0] == "  default      params.default.yaml"
     assert listed[2] == "* paper        params.yaml"
-    assert [line.split()[0] for line in listed[2:]] == ["zoo"]
+    assert [line.split()[0] for line in listed[3:]] == ["zoo"]
     shown = mgbench(project, "experiment", "show", "joint")
     assert shown.stdout.endswith("No differences from preset 'paper'.\n")
     assert mgbench(project, "preset", "use", "default").returncode == 0
