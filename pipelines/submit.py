@@ -41,7 +41,8 @@ def main(
     file = probabilities / params.folder_of(spec.source) / "test.parquet"
     test = read_probabilities(file)
     check_against(test, clips.split("test"), edition.classes)
-    made_of = ingredients_of(file, spec.source, transductive=spec.transductive)
+    transductive = spec.transductive or test.transductive
+    made_of = ingredients_of(file, spec.source, transductive=transductive)
     written = write_submission(test, wanted_clips(challenge, clips), challenge, made_of, out)
     root = find_root()
     show_and_record(root, record, [submission_record(root, written, out)])

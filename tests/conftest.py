@@ -25,9 +25,9 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 REPO = Path(__file__).parents[1]
 STAGES = (
-    "check", "synthesize", "synthesize_ma52", "index", "data_report", "prepare", "previews",
-    "init_weights", "import_scores", "import_weights", "merge_weights", "train", "predict",
-    "predict_windows", "detect", "fuse", "table", "analyse", "report", "submit",
+    "check", "synthesize", "synthesize_ma52", "index", "data_report", "prepare", "windows",
+    "previews", "init_weights", "import_scores", "import_weights", "merge_weights", "pretrain",
+    "train", "predict", "predict_windows", "detect", "fuse", "table", "analyse", "report", "submit",
     "folds", "merge_fold", "train_fold", "predict_fold", "join_folds", "fuse_oof",
 )  # fmt: skip
 

@@ -128,7 +128,7 @@ def test_every_format_named_in_code_is_described() -> None:
         "clips/3",
         "manifest/3",
         "model/3",
-        "initial_weights/2",
+        "initial_weights/3",
         "probabilities/1",
         "fusion/3",
         "runs/1",

@@ -24,6 +24,7 @@ from benchmark.models.recognizer import Recognizer
 from benchmark.models.rgb_pose_conv3d import PosePathway, RgbPathway, RgbPoseConv3d
 from benchmark.models.union import Backbone
 from benchmark.models.video_swin import VideoSwin
+from benchmark.models.vision_transformer import VisionTransformer
 from benchmark.params.params import Experiment
 from benchmark.presets.preset import paper
 from small_networks import CLASSES, NORM
@@ -53,12 +54,21 @@ VIDEO = VideoInput.model_validate_json(
     "normalization": {"kind": "temporal_mean_removed", "scale": 1.0}}"""
 )
 
+SIXTEEN = VIDEO.model_copy(update={"frames": 16})
+
 
 def swin(width: int, depth: int, heads: int) -> VideoSwin:
     return VideoSwin(
         kind="video_swin", embed_dims=width, depths=(2, 2, depth, 2),
         num_heads=(heads, 2 * heads, 4 * heads, 8 * heads), patch_size=(2, 4, 4),
         window_size=(8, 7, 7), drop_path=0.1, dropout=0.5, recompute=False,
+    )  # fmt: skip
+
+
+def vit(width: int, depth: int, heads: int) -> VisionTransformer:
+    return VisionTransformer(
+        kind="vision_transformer", embed_dims=width, depth=depth, num_heads=heads, patch_size=16,
+        tubelet_size=2, positions=None, drop_path=0.1, dropout=0.0,
     )  # fmt: skip
 
 
@@ -69,6 +79,10 @@ PUBLISHED: dict[str, tuple[Spec, Backbone, float, float]] = {
     "Swin-T": (VIDEO, swin(96, 6, 3), 27.88, 87.8),
     "Swin-S": (VIDEO, swin(96, 18, 3), 49.53, 165.7),
     "Swin-B": (VIDEO, swin(128, 18, 4), 87.67, 281.3),
+    # VideoMAE's table of models says 22, 87 and 305 million, and 57, 180 and 597 thousand million.
+    "ViT-S": (SIXTEEN, vit(384, 12, 6), 21.89, 56.9),
+    "ViT-B": (SIXTEEN, vit(768, 12, 12), 86.25, 180.3),
+    "ViT-L": (SIXTEEN, vit(1024, 24, 16), 303.89, 596.8),
 }
 """Millions of parameters and thousands of millions of multiply-adds a view, measured on
 mmaction2's recognizers."""

@@ -34,6 +34,7 @@ from benchmark.modalities.flow.dis import DisFlow
 from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
 from benchmark.modalities.person_crop import PersonCropModality
+from benchmark.modalities.region_crop import RegionCropModality
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.taylor import TaylorModality
 from benchmark.modalities.union import Modality
@@ -48,7 +49,7 @@ SCALE = FixedScale(kind="fixed", low=0.0, high=2.0)
 DEPTH = {"kind": "depth", "work_side": 48, "scale": SCALE, **STORED}
 KINDS = (
     "rgb", "taylor paper", "taylor mm_gesture", "taylor signed", "flow dis", "flow wheel",
-    "flow sparse_to_dense", "depth tiny", "depth video_depth_anything", "person",
+    "flow sparse_to_dense", "depth tiny", "depth video_depth_anything", "person", "region",
 )  # fmt: skip
 
 
@@ -110,9 +111,22 @@ def specs(video_depth: VideoDepthAnythingBackend) -> dict[str, Modality]:
         "person": PersonCropModality(
             kind="person_crop", edition="own", layout="own", side=SIDE, gop=4, crf=4, shards=2
         ),
+        "region": RegionCropModality(
+            kind="region_crop",
+            edition="own",
+            layout="own",
+            side=SIDE,
+            gop=4,
+            crf=4,
+            shards=2,
+            points=("left hand", "head"),
+            margin=1.5,
+            smoothing=2.0,
+        ),
     }
 
 
+CROPS = ("person", "region")
 SPREAD = {"taylor signed", "flow dis", "depth tiny", "person"}
 """Made by two processes too, which take seconds to start; test_media does so with RGB."""
 
@@ -135,11 +149,11 @@ def test_every_clip_is_stored_whole_and_comes_out_the_same_again(
     made, again = files_of(tmp_path / "1"), files_of(tmp_path / "2")
     assert made.keys() == again.keys()
     assert [file for file in made if made[file] != again[file]] == []
-    folder = tmp_path / "1" / ("video" if name == "person" else "")
+    folder = tmp_path / "1" / ("video" if name in CROPS else "")
     videos = PackedVideos(folder, clips)
     for clip in clips:
         frames = videos.read(clip.clip_id, np.arange(clip.frames))
-        width = SIDE if name == "person" else 44
+        width = SIDE if name in CROPS else 44
         assert frames.shape == (clip.frames, SIDE, width, 3), clip.clip_id
     kept = json.loads(pq.read_schema(folder / FILE).metadata[b"spec"])
     wanted = specs[name].model_dump(mode="json")

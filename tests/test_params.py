@@ -81,7 +81,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         (
             "init_from: zoo/joint",
             "init_from: nothing",
-            "experiments.joint.init_from: no entry 'nothing' in experiments, merges, pretrained or",
+            "experiments.joint.init_from: no entry 'nothing' in experiments, merges, pretraining,",
         ),
         (
             "{rgb: rgb, pose: joint}",

@@ -92,8 +92,9 @@ def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None
     assert mgbench(project, "preset", "use", "paper").returncode == 0
     assert (project / "params.yaml").read_bytes() == PAPER.read_bytes()
     listed = mgbench(project, "preset", "list").stdout.splitlines()
-    assert listed[:2] == ["  default      params.default.yaml", "* paper        params.yaml"]
-    assert [line.split()[0] for line in listed[2:]] == ["zoo"]
+    assert listed[0] == "  default      params.default.yaml"
+    assert listed[2] == "* paper        params.yaml"
+    assert [line.split()[0] for line in listed[3:]] == ["zoo"]
     shown = mgbench(project, "experiment", "show", "joint")
     assert shown.stdout.endswith("No differences from preset 'paper'.\n")
     assert mgbench(project, "preset", "use", "default").returncode == 0

@@ -29,7 +29,7 @@ from benchmark.params.recipes import (
     Steps,
 )
 from benchmark.runtime import signals
-from benchmark.training import checkpoint, loop
+from benchmark.training import checkpoint, epochs
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.state import TrainResult, TrainSpec, TrainState
@@ -71,14 +71,14 @@ def undisturbed(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def after_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], None]], None]:
     """Lets something happen after each step of the optimizer."""
-    whole = loop.train_step
+    whole = epochs.train_step
 
     def install(action: Callable[[int], None]) -> None:
         def step(state: TrainState, number: int, batches: Iterator, meter: Meter) -> None:
             whole(state, number, batches, meter)
             action(number)
 
-        monkeypatch.setattr(loop, "train_step", step)
+        monkeypatch.setattr(epochs, "train_step", step)
 
     return install
 

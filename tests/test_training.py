@@ -18,7 +18,7 @@ from benchmark.core.errors import FormatError, TrainingError
 from benchmark.inference.predict import predict
 from benchmark.params.recipes import Sgd
 from benchmark.runtime.distributed import alone
-from benchmark.training import loop
+from benchmark.training import epochs, loop
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.experiment import TrainPaths, _data, _key
 from benchmark.training.monitor.meter import Meter
@@ -99,7 +99,7 @@ def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_training(
 ) -> None:
     """Its loss was finite, and no other step would notice the weights."""
     spec = prepared.train_spec("joint", epochs=1, warmup_epochs=0.0)
-    plain = loop.train_step
+    plain = epochs.train_step
 
     def spoilt(state: TrainState, number: int, batches: Iterator, meter: Meter) -> None:
         if number == state.sampler.steps - 1:
@@ -107,7 +107,7 @@ def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_training(
             weight.register_hook(lambda gradient: gradient * torch.inf)
         plain(state, number, batches, meter)
 
-    monkeypatch.setattr(loop, "train_step", spoilt)
+    monkeypatch.setattr(epochs, "train_step", spoilt)
     with pytest.raises(TrainingError, match=r"the gradient is (nan|inf); clips: .*00"):
         run(spec, tmp_path)
     note = json.loads((tmp_path / "x" / "not_finite.json").read_text("utf-8"))

@@ -19,7 +19,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.params.params import Experiment
 from benchmark.params.recipes import Recipe
 from benchmark.runtime.distributed import launch
-from benchmark.training import loop
+from benchmark.training import epochs
 from benchmark.training.checkpoint import Checkpoints
 from benchmark.training.loop import Trainer, train
 from benchmark.training.monitor.meter import Meter
@@ -138,7 +138,7 @@ class Ready(Prepared):
 CALL: list[Call] = []
 """The one under way."""
 RANK = int(os.environ.get("RANK", "0"))
-STEP, ADD, DUE = loop.train_step, Meter.add, Trainer._due
+STEP, ADD, DUE = epochs.train_step, Meter.add, Trainer._due
 TIMEOUT_SECONDS = 100
 """Processes that wait for each other would do so for half an hour."""
 
@@ -172,7 +172,7 @@ def _write(trained: TrainResult, root: Path) -> None:
 def main() -> None:
     faulthandler.dump_traceback_later(TIMEOUT_SECONDS, exit=True)
     prepared = Ready(Path(sys.argv[1]))
-    loop.train_step, Meter.add, Trainer._due = _step, _add, _due
+    epochs.train_step, Meter.add, Trainer._due = _step, _add, _due
     for asked in json.loads(sys.argv[2]):
         spec = prepared.train_spec_of_json(*asked["spec"])
         call = Call(**(asked | {"spec": spec, "root": Path(asked["root"])}))

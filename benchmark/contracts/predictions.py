@@ -61,6 +61,8 @@ class Probabilities:
     """What an import of foreign scores assumed or changed; empty for our own."""
     stamp: FoldStamp | None = None
     """None for probabilities that have nothing to do with folds."""
+    transductive: bool = False
+    """Whether frames of test videos took part in training what computed them."""
 
     def __len__(self) -> int:
         return len(self.clip_id)
@@ -142,6 +144,7 @@ def write_probabilities(probabilities: Probabilities, path: Path) -> None:
         classes=json.dumps(probabilities.classes),
         **({"note": probabilities.note} if probabilities.note else {}),
         **({"folds": json.dumps(probabilities.stamp)} if probabilities.stamp else {}),
+        **({"transductive": "true"} if probabilities.transductive else {}),
     )
 
 
@@ -176,6 +179,7 @@ def read_probabilities(path: Path) -> Probabilities:
         p=flat.reshape(-1, len(classes)),
         note=metadata.get("note", ""),
         stamp=_stamp(path, metadata.get("folds")),
+        transductive=metadata.get("transductive") == "true",
     )
     check_probabilities(probabilities, where=path)
     return probabilities

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[int, int, int]
 """Row of the clip, epoch, repeat: besides the seed, a training view depends on nothing else."""
 
+NO_LABEL = -1
+"""Label of a clip whose training needs none."""
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -110,9 +112,9 @@ class _Clips(Dataset[Any]):
 class TrainClips(_Clips):
     """Training clips: one random view per key."""
 
-    def __init__(self, views: Views, clips: Clips, seed: int) -> None:
-        self._views, self._seed = views, seed
-        self._ids, self._labels = clips.ids, clips.labels()
+    def __init__(self, views: Views, clips: Clips, seed: int, *, labeled: bool = True) -> None:
+        self._views, self._seed, self._ids = views, seed, clips.ids
+        self._labels = clips.labels() if labeled else np.full(len(clips), NO_LABEL)
 
     def __getitem__(self, key: Key) -> tuple[str, Arrays, int]:
         row, epoch, repeat = key

@@ -88,5 +88,6 @@ def predict_with(
     p = probabilities(fabric, model, batches, views_at_once=recipe.micro_batch_size)
     p = p.reshape(-1, len(metadata.classes))  # (0, 0) for a split without clips
     return Probabilities(
-        metadata.edition, split, metadata.experiment, metadata.classes, tuple(rows.ids), p
-    )
+        metadata.edition, split, metadata.experiment, metadata.classes, tuple(rows.ids), p,
+        transductive=metadata.transductive,
+    )  # fmt: skip

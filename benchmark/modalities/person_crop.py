@@ -21,12 +21,17 @@ from benchmark.modalities.modality import Crf, FrameByFrame, ModalityBase, Pixel
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from benchmark.contracts.clips import Clip, Clips
+    from benchmark.contracts.skeletons import Layout
     from benchmark.data.person_box import Box
     from benchmark.data.readers import SkeletonReader
     from benchmark.editions.edition import Edition
     from benchmark.modalities.modality import Frame
     from benchmark.modalities.packing import PackingJob
+
+    Boxes = NDArray[np.int32]
 
 VIDEO, KEYPOINTS = "video", "keypoints"
 """Folders of the result, each with a manifest of its own."""
@@ -60,6 +65,25 @@ class PersonCropModality(ModalityBase):
     def keypoints_folder(self, folder: Path) -> Path:
         return folder / KEYPOINTS
 
+    def boxes(
+        self, view: NDArray[np.float32], layout: Layout, shape: tuple[float, float]
+    ) -> NDArray[np.int32]:
+        """Find the square that each frame of a clip is cut to: left, top, width, height (T, 4).
+
+        Args:
+            view: Keypoints of the clip, (T, J, 3), in pixels of the video.
+            layout: Of these keypoints.
+            shape: Width and height of the video.
+        """
+        return np.tile(np.array(person_box(view, shape), np.int32), (len(view), 1))
+
+    def check(self, layout: Layout) -> None:
+        """Make sure that the layout has what the crop needs.
+
+        Raises:
+            ParamsError: It lacks a point that the spec names.
+        """
+
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
@@ -71,54 +95,56 @@ class PersonCropModality(ModalityBase):
 
         source = given_keypoints(raw, edition, hint="")
         points = skeletons.choose(self.layout, source.own_layout)
+        self.check(points)
         job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
         work = shards.work_folder(out)
         of_video, stamps = source.of_video, source.stamps
         pack_keypoints(work / GIVEN, job, points, of_video, stamps, workers=workers)
         given = SkeletonReader(work / GIVEN, clips)
-        boxes = _boxes(given, job)
+        boxes = _boxes(given, job, self)
         videos = pack_into(
             work / VIDEO, job, partial(_crop, boxes, self.side),
             # Other keypoints give another box: the shard's key has to know.
-            more_stamps=lambda some: [boxes[clip.clip_id] for clip in some], workers=workers,
+            more_stamps=lambda some: [boxes[clip.clip_id].tolist() for clip in some],
+            workers=workers,
         )  # fmt: skip
         moved = _move(given, work, boxes, self.side, job)
         parts = ((VIDEO, videos), (KEYPOINTS, moved))
         shards.finish(work, out, [f"{folder}/{name}" for folder, names in parts for name in names])
 
 
-def _boxes(given: SkeletonReader, job: PackingJob) -> dict[str, Box]:
-    """Find the box of each clip."""
+def _boxes(given: SkeletonReader, job: PackingJob, spec: PersonCropModality) -> dict[str, Boxes]:
+    """Find the boxes of each clip."""
     from benchmark.archives.archive import advice
 
     found, faults = {}, FaultList()
     for clip in job.clips:
         with faults.collected():
-            found[clip.clip_id] = _box(given, clip)
+            found[clip.clip_id] = _checked(spec, given, clip)
     faults.raise_any("keypoints", do=advice(job.edition))
     return found
 
 
-def _box(given: SkeletonReader, clip: Clip) -> Box:
-    box = person_box(given.read(clip.clip_id), (clip.width, clip.height))
-    if max(box[2:]) > LARGEST * max(clip.width, clip.height):
+def _checked(spec: PersonCropModality, given: SkeletonReader, clip: Clip) -> Boxes:
+    boxes = spec.boxes(given.read(clip.clip_id), given.layout, (clip.width, clip.height))
+    if (largest := boxes[:, 2:].max()) > LARGEST * max(clip.width, clip.height):
         raise ArchiveError(
             f"clip {clip.clip_id}", "keypoints lie far outside of the picture",
             expected=f"pixels of {clip.width}x{clip.height}",
-            found=f"points over {max(box[2:]):.0f} pixels",
+            found=f"points over {largest} pixels",
         )  # fmt: skip
-    return box
+    return boxes
 
 
-def _crop(boxes: dict[str, Box], side: int, clip: Clip) -> FrameByFrame:
-    """Begin to cut each frame of one clip to the same box, resized to a square."""
+def _crop(boxes: dict[str, Boxes], side: int, clip: Clip) -> FrameByFrame:
+    """Begin to cut each frame of one clip to its box, resized to a square."""
     from benchmark.core.resize import squared
 
-    box = boxes[clip.clip_id]
-    return FrameByFrame(lambda frame: squared(cropped(frame, box), side))
+    of_frames = iter(boxes[clip.clip_id])
+    return FrameByFrame(lambda frame: squared(cropped(frame, next(of_frames)), side))
 
 
-def cropped(frame: Frame, box: Box) -> Frame:
+def cropped(frame: Frame, box: Box | NDArray[np.int32]) -> Frame:
     """Cut the box out of the frame, black where the box leaves it: uint8 (h, w, 3)."""
     left, top, width, height = map(int, box)
     found = np.zeros((height, width, 3), np.uint8)
@@ -131,14 +157,14 @@ def cropped(frame: Frame, box: Box) -> Frame:
 
 
 def _move(
-    given: SkeletonReader, work: Path, boxes: dict[str, Box], side: int, job: PackingJob
+    given: SkeletonReader, work: Path, boxes: dict[str, Boxes], side: int, job: PackingJob
 ) -> list[str]:
     """Write the keypoints in pixels of the stored frames; return the names of the files.
 
     Args:
         given: Keypoints in pixels of the raw videos.
         work: Folder in which the modality grows.
-        boxes: Box of each clip.
+        boxes: Boxes of each clip, one per frame.
         side: Pixels of a side of the stored frames.
         job: What is packed.
     """

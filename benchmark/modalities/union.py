@@ -10,12 +10,13 @@ from benchmark.modalities.depth.depth import DepthModality
 from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.pose.pose import PoseModality
+from benchmark.modalities.region_crop import RegionCropModality
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.modalities.taylor import TaylorModality
 
 Modality: TypeAlias = Annotated[
-    SkeletonModality | PoseModality | PersonCropModality | RgbModality | TaylorModality
-    | FlowModality | DepthModality,
+    SkeletonModality | PoseModality | PersonCropModality | RegionCropModality | RgbModality
+    | TaylorModality | FlowModality | DepthModality,
     Field(discriminator="kind"),
 ]  # fmt: skip

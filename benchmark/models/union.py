@@ -11,7 +11,9 @@ from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.pose_conv3d import PoseConv3d
 from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d
 from benchmark.models.video_swin import VideoSwin
+from benchmark.models.vision_transformer import VisionTransformer
 
 Backbone: TypeAlias = Annotated[
-    PoseConv3d | RgbPoseConv3d | VideoSwin | Graph | Mmaction2Backbone, Field(discriminator="kind")
-]
+    PoseConv3d | RgbPoseConv3d | VideoSwin | VisionTransformer | Graph | Mmaction2Backbone,
+    Field(discriminator="kind"),
+]  # fmt: skip

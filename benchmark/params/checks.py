@@ -26,9 +26,9 @@ SOURCES = "experiments, external or fusions"
 def find_problems(params: Params) -> list[str]:
     """List every problem of a file whose values are valid one by one, one line per problem."""
     checks = (
-        _check_editions, _check_previews, _check_experiments, _check_initial_weights,
-        _check_fusions, _check_table, _check_repeats, _check_submissions, _check_analysis,
-        _check_online, fold_faults,
+        _check_editions, _check_previews, _check_experiments, _check_pretraining,
+        _check_initial_weights, _check_fusions, _check_table, _check_repeats, _check_submissions,
+        _check_analysis, _check_online, fold_faults,
     )  # fmt: skip
     return [problem for check in checks for problem in check(params)]
 
@@ -60,9 +60,9 @@ def _missing(where: str, name: str, section: str, names: Collection[str]) -> Ite
 
 def _check_editions(params: Params) -> Iterator[str]:
     used = {f"editions.{name}": name for name in params.editions}
-    for section in (
-        "modalities", "previews", "experiments", "external", "fusions", "submissions", "online",
-    ):  # fmt: skip
+    sections = ("modalities", "windows", "previews", "experiments", "external", "fusions",
+                "submissions", "online")  # fmt: skip
+    for section in sections:
         entries = getattr(params, section)
         used |= {f"{section}.{key}.edition": entry.edition for key, entry in entries.items()}
     used["table.edition"] = params.table.edition
@@ -120,22 +120,46 @@ def _check_experiments(params: Params) -> Iterator[str]:
             yield f"{where}.{problem}"
 
 
+def _check_pretraining(params: Params) -> Iterator[str]:
+    for key, windows in params.windows.items():
+        where, modality = f"windows.{key}", params.modalities.get(windows.modality)
+        yield from _missing(f"{where}.modality", windows.modality, "modalities", params.modalities)
+        if modality and modality.content == "keypoints":
+            yield f"{where}.modality: '{windows.modality}' stores no video"
+        elif modality and modality.edition != windows.edition:
+            belongs = f"belongs to edition '{modality.edition}', the windows to"
+            yield f"{where}.modality: '{windows.modality}' {belongs} '{windows.edition}'"
+    for key, entry in params.pretraining.items():
+        yield from _missing(f"pretraining.{key}.windows", entry.windows, "windows", params.windows)
+        starts = ["scratch", *params.pretraining, *params.pretrained]
+        where, section = f"pretraining.{key}.init_from", "pretraining or pretrained"
+        yield from _missing(where, entry.init_from, section, starts)
+        for problem in entry.backbone.faults(entry.input):
+            yield f"pretraining.{key}.{problem}"
+
+
 def _check_initial_weights(params: Params) -> Iterator[str]:
     # All of them write models/<name>, so one name may stand in one section only.
-    sources = ["scratch", *params.experiments, *params.merges, *params.pretrained]
+    sources = [
+        "scratch", *params.experiments, *params.merges, *params.pretraining, *params.pretrained
+    ]  # fmt: skip
     zoo = [f"zoo/{name}" for name in shipped_names()]
     for name in sorted({name for name in sources if sources.count(name) > 1}):
-        yield f"'{name}' is used twice: experiments, merges and pretrained share names"
+        yield f"'{name}' is used twice: experiments, merges, pretraining and pretrained share names"
     if "zoo" in sources:
         yield "'zoo' is the folder of the networks that ship: rename the entry of that name"
     for key, merge in params.merges.items():
         for pathway, name in (("rgb", merge.rgb), ("pose", merge.pose)):
             yield from _missing(f"merges.{key}.{pathway}", name, "experiments", params.experiments)
     for key, experiment in params.experiments.items():
-        where, section = f"experiments.{key}.init_from", "experiments, merges, pretrained or zoo/"
+        where, section = (
+            f"experiments.{key}.init_from",
+            "experiments, merges, pretraining, pretrained or zoo/",
+        )
         yield from _missing(where, experiment.init_from, section, [*sources, *zoo])
     parents = {key: [experiment.init_from] for key, experiment in params.experiments.items()}
     parents |= {key: [merge.rgb, merge.pose] for key, merge in params.merges.items()}
+    parents |= {key: [entry.init_from] for key, entry in params.pretraining.items()}
     # DVC refuses a cycle too, but names the stages of its graph instead of these keys.
     try:
         TopologicalSorter(parents).prepare()

@@ -21,13 +21,17 @@ from benchmark.core.schema import (
     read_yaml,
 )
 from benchmark.data.inputs import Input
+from benchmark.data.video_input import VideoInput
 from benchmark.editions.edition import of_project
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.modalities.union import Modality
+from benchmark.modalities.windows import Windows
+from benchmark.models.masking import Masking
 from benchmark.models.union import Backbone
+from benchmark.models.vision_transformer import VisionTransformer
 from benchmark.params.checks import find_problems
 from benchmark.params.folds import FoldGraph, Folds
-from benchmark.params.recipes import Recipe
+from benchmark.params.recipes import PretrainingRecipe, Recipe
 from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from submission.fusion.rules.union import FusionRule
 from submission.fusion.temperature import Temperature
@@ -64,7 +68,7 @@ class Experiment(Strict):
     """Architecture of the network."""
     init_from: Annotated[str, StringConstraints(pattern=r"^(zoo/)?[a-z][a-z0-9_]*$")]
     """Initial weights: `scratch`, `zoo/` and a name that `mgbench zoo list` prints, or an entry of
-    `experiments`, `merges` or `pretrained`."""
+    `experiments`, `merges`, `pretraining` or `pretrained`."""
     recipe: Name
     """Entry of `recipes` to train with."""
     seed: int | None = None
@@ -101,9 +105,29 @@ class Merge(Strict):
 class Pretrained(Strict):
     """A checkpoint that you supply as initial weights (docs/weights.md)."""
 
-    checkpoint_format: Literal["mmaction", "swin_2d", "swin_3d"]
-    """Naming scheme of the tensors: mmaction2 or PYSKL, a 2-D Swin, torchvision's Video Swin."""
+    checkpoint_format: Literal["mmaction", "swin_2d", "swin_3d", "videomae", "videomae_hf"]
+    """Naming scheme of the tensors: mmaction2 or PYSKL, a 2-D Swin, torchvision's Video Swin, the
+    authors of VideoMAE, or VideoMAE of transformers."""
     file: WeightsFile
+
+
+class Pretraining(Strict):
+    """Masked pre-training on windows, without labels (docs/masked-video.md)."""
+
+    windows: Name
+    """Entry of `windows` to learn from."""
+    input: VideoInput
+    """How a window becomes the input of the network."""
+    backbone: VisionTransformer
+    """The encoder, which experiments start from."""
+    masking: Masking
+    """What is hidden, and what predicts it."""
+    init_from: Name
+    """Initial weights: `scratch`, or an entry of `pretrained` or `pretraining`."""
+    recipe: PretrainingRecipe
+    """How to train it; no entry of `recipes`, because nothing is classified."""
+    pictures: Positive
+    """Windows to show with their hidden parts predicted."""
 
 
 class Fusion(Strict):
@@ -204,7 +228,8 @@ class Submission(Strict):
     source: Name
     """Experiment, external stream or fusion to submit."""
     transductive: bool
-    """Your statement whether unlabeled test clips took part in training or fusing."""
+    """Your statement whether unlabeled test clips took part in training or fusing. Pre-training on
+    windows of test videos counts without it."""
 
 
 class Grouping(Strict):
@@ -236,7 +261,7 @@ class Params(Strict):
     """The whole of params.yaml."""
 
     preset: Name
-    """Name of this set of parameters: `default`, `paper`, or one of your own."""
+    """Name of this set of parameters: `default`, `masked`, `paper`, or one of your own."""
     seed: int
     """Seed of all training runs and bootstraps; an experiment can override it."""
     synthetic: dict[Name, GesturesSpec]
@@ -247,6 +272,8 @@ class Params(Strict):
     """Editions to read: stages `index` and `data_report`."""
     modalities: dict[Name, Modality]
     """Modalities to extract from the raw archives: stage `prepare`."""
+    windows: dict[Name, Windows]
+    """Clips without labels, cut over whole videos: stage `windows`."""
     previews: dict[Name, Previews]
     """Pictures of clips in all modalities: stage `previews`."""
     recipes: dict[Name, Recipe]
@@ -257,6 +284,8 @@ class Params(Strict):
     """Initial weights merged from two experiments: stage `merge_weights`."""
     pretrained: dict[Name, Pretrained]
     """Checkpoints that you supply as initial weights: stage `import_weights`."""
+    pretraining: dict[Name, Pretraining]
+    """Networks to pre-train without labels: stage `pretrain`."""
     external: dict[Name, External]
     """Scores of other programs, as streams: stage `import_scores`."""
     fusions: dict[Name, Fusion]

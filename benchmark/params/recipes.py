@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, assert_never
 
 from pydantic import Field, model_validator
 
@@ -159,8 +159,11 @@ class SelectCheckpoint(Strict):
     """Epochs without a better one after which training stops early; null for never."""
 
 
-class Recipe(Strict):
-    """How to train."""
+class Optimization(Strict):
+    """How to optimize a network: what every kind of training shares."""
+
+    if TYPE_CHECKING:  # each kind declares which of these it takes
+        sampling: Any
 
     optimizer: Annotated[Sgd | AdamW, Field(discriminator="kind")]
     """Optimizer."""
@@ -173,26 +176,17 @@ class Recipe(Strict):
     warmup_start: Share
     """Factor on the learning rate at the first step of the warm-up."""
     epochs: Positive
-    """Epochs. Each one goes through the training clips `repeats` times, then validates."""
+    """Epochs. Each one goes through the training clips `repeats` times."""
     repeats: Positive
     """How often an epoch goes through the training clips."""
     batch_size: Positive
     """Clips per step, over all processes and micro-batches."""
     micro_batch_size: Positive
     """Clips of one forward pass per process; batch norms see that many together."""
-    sampling: Annotated[Shuffled | ClassBalanced, Field(discriminator="kind")]
-    """Which clips an epoch draws."""
-    loss: Annotated[CrossEntropy | ClassWeighted | LogitAdjusted, Field(discriminator="kind")]
-    """Training loss."""
-    label_smoothing: Share
-    """Share of each label that is spread over all classes."""
-    mixup: Mixup | None
-    """Mixup; null for none."""
     grad_clip: AboveZero | None
     """Largest L2 norm of the gradient; null for no limit."""
     ema: Ema | None
     """Exponential moving average of the weights; null for none."""
-    select_checkpoint: SelectCheckpoint
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     """Precision of forward and backward pass: float32, bfloat16, or float16 with a scaled loss."""
     deterministic: bool
@@ -205,22 +199,9 @@ class Recipe(Strict):
     """Memory for decoded clips per process, in GiB; clips beyond it are decoded again each time."""
     threads: Positive
     """CPU threads of torch; on a CPU the last bits of the result depend on it."""
-    group_loss: NotNegative = 0.0
-    """Weight of a second cross-entropy, of the edition's groups instead of its classes."""
-    cutmix: Cutmix | None = None
-    """Cutmix; null for none."""
     views_per_clip: Positive = 1
     """Random views of each drawn clip in a step, all counted by `batch_size`; an epoch has that
     many times as many (repeated augmentation)."""
-    freeze_epochs: Annotated[int, Field(ge=0)] = 0
-    """First epochs that train the head alone; statistics of batch norms follow the clips."""
-    head_scale: AboveZero = 1.0
-    """Factor on the initial weights of a fresh classifier."""
-
-    @property
-    def mixes(self) -> bool:
-        """Whether clips of a batch are mixed with each other."""
-        return self.mixup is not None or self.cutmix is not None
 
     @property
     def micro_batches(self) -> int:
@@ -242,7 +223,7 @@ class Recipe(Strict):
                 assert_never(rule)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Recipe:
+    def _fits_together(self) -> Self:
         faults = []
         if self.warmup_epochs >= self.epochs:
             faults.append(f"warmup_epochs must be below epochs ({self.epochs})")
@@ -254,10 +235,48 @@ class Recipe(Strict):
             faults.append(
                 f"batch_size must be a multiple of views_per_clip ({self.views_per_clip})"
             )
-        if self.freeze_epochs >= self.epochs:
-            faults.append(f"freeze_epochs must be below epochs ({self.epochs})")
         if isinstance(self.schedule, Steps) and self.schedule.epochs[-1:] >= (self.epochs,):
             faults.append(f"schedule.epochs must be below epochs ({self.epochs})")
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+class Recipe(Optimization):
+    """How to train on labeled clips."""
+
+    sampling: Annotated[Shuffled | ClassBalanced, Field(discriminator="kind")]
+    """Which clips an epoch draws."""
+    loss: Annotated[CrossEntropy | ClassWeighted | LogitAdjusted, Field(discriminator="kind")]
+    """Training loss."""
+    label_smoothing: Share
+    """Share of each label that is spread over all classes."""
+    mixup: Mixup | None
+    """Mixup; null for none."""
+    select_checkpoint: SelectCheckpoint
+    group_loss: NotNegative = 0.0
+    """Weight of a second cross-entropy, of the edition's groups instead of its classes."""
+    cutmix: Cutmix | None = None
+    """Cutmix; null for none."""
+    freeze_epochs: Annotated[int, Field(ge=0)] = 0
+    """First epochs that train the head alone; statistics of batch norms follow the clips."""
+    head_scale: AboveZero = 1.0
+    """Factor on the initial weights of a fresh classifier."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether clips of a batch are mixed with each other."""
+        return self.mixup is not None or self.cutmix is not None
+
+    @model_validator(mode="after")
+    def _head_trains_longer(self) -> Self:
+        if self.freeze_epochs >= self.epochs:
+            raise ValueError(f"freeze_epochs must be below epochs ({self.epochs})")
+        return self
+
+
+class PretrainingRecipe(Optimization):
+    """How to pre-train on clips without labels."""
+
+    sampling: Shuffled
+    """Every clip once, in random order."""

@@ -51,7 +51,8 @@ def document_text(document: Any) -> str:
     """Return the text of a params document, with one empty line before each section."""
     # ruamel writes the comment of an emptied section between its key and its braces, which is
     # not valid YAML; plain braces instead of its emptied mapping avoid that.
-    for section in ("synthetic_ma52", "merges", "pretrained", "external", "fusions", "online"):
+    for section in ("synthetic_ma52", "windows", "merges", "pretrained", "pretraining", "external",
+                    "fusions", "online"):  # fmt: skip
         if section in document:
             document[section] = document[section] or {}
     # ruamel attaches the empty line between two sections to the last entry of the first one, so
@@ -93,7 +94,11 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     merges = [key for key, merge in params.merges.items() if {merge.rgb, merge.pose} <= {*kept}]
     keep_only(document["merges"], merges)
     streams = {*kept, *params.external}
-    init_from = {experiment["init_from"] for experiment in document["experiments"].values()}
+    pretraining = _pretraining_of(params, kept)
+    keep_only(document["pretraining"], pretraining)
+    keep_only(document["windows"], {params.pretraining[key].windows for key in pretraining})
+    init_from = {params.experiments[key].init_from for key in kept}
+    init_from |= {params.pretraining[key].init_from for key in pretraining}
     keep_only(document["pretrained"], init_from)
     _drop_members(document["fusions"], streams)
     sources = {*streams, *document["fusions"], *document.get("oof_fusions", {})}
@@ -108,6 +113,16 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     _keep_members(document["analysis"]["members"], streams, kept)
     keep_only(document.get("online", {}), {k for k, o in params.online.items() if o.source in kept})
     return said + _name_sources(document, sources, kept)
+
+
+def _pretraining_of(params: Params, kept: Sequence[str]) -> list[str]:
+    """List the entries of `pretraining` that these experiments start from, at any remove."""
+    found, todo = [], [params.experiments[key].init_from for key in kept]
+    while todo:
+        if (name := todo.pop()) in params.pretraining and name not in found:
+            found.append(name)
+            todo.append(params.pretraining[name].init_from)
+    return found
 
 
 def _keep_members(members: Any, streams: Container[str], kept: Sequence[str]) -> None:
@@ -177,6 +192,8 @@ def _drop_modalities(document: Any, params: Params, kept: Sequence[str]) -> list
     """
     modalities = params.modalities
     used = {params.experiments[key].modality for key in kept}
+    windows = {params.pretraining[key].windows for key in _pretraining_of(params, kept)}
+    used |= {params.windows[key].modality for key in windows}
     analysis = document["analysis"]
     if analysis["modality"] not in used:
         edition = params.table.edition

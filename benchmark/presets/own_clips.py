@@ -79,7 +79,7 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     _set_data(document, edition, modalities, layout)
     _set_members(document, kept)
     keep_experiments(document, params, kept)
-    sources = {"scratch", *kept, *document["merges"], *params.pretrained}
+    sources = {"scratch", *kept, *document["merges"], *document["pretraining"], *params.pretrained}
     for experiment in document["experiments"].values():
         # The zoo's networks of keypoints know OpenPose's points.
         own_points = layout == "own" and experiment["input"]["kind"] != "video"
@@ -200,7 +200,7 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
     """
     able = {key: run for key, run in params.experiments.items() if run.modality in modalities}
     zoo = {run.init_from for run in able.values() if run.init_from.startswith("zoo/")}
-    available = {"scratch", *zoo, *able, *params.merges, *params.pretrained}
+    available = {"scratch", *zoo, *able, *params.merges, *params.pretraining, *params.pretrained}
     inputs = [(run.modality, run.input) for run in able.values()]
     return [
         key for key, run in able.items()
@@ -233,7 +233,8 @@ def _set_data(document: Any, edition: str, modalities: list[str], layout: Layout
 def _set_edition(document: Any, edition: str) -> None:
     """Set your edition everywhere, and remove what refers to published results."""
     entries = [document["table"], document["analysis"]]
-    for section in ("modalities", "previews", "experiments", "fusions", "submissions"):
+    sections = ("modalities", "windows", "previews", "experiments", "fusions", "submissions")
+    for section in sections:
         entries += document[section].values()
     for entry in entries:
         entry["edition"] = edition

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.params.recipes import Recipe
+    from benchmark.params.recipes import Optimization
 
 
 @contextmanager
@@ -56,7 +56,7 @@ class InnerPrecision(MixedPrecision):
         return data
 
 
-def launch(recipe: Recipe) -> Fabric:
+def launch(recipe: Optimization) -> Fabric:
     """Join or start the processes of one training.
 
     Under `torchrun` they are the ones that it started. Without it Fabric starts one process per
@@ -88,12 +88,12 @@ def launch(recipe: Recipe) -> Fabric:
     return fabric
 
 
-def alone(recipe: Recipe) -> Fabric:
+def alone(recipe: Optimization) -> Fabric:
     """Return a Fabric of this process alone, with one device."""
     return Fabric(accelerator=_accelerator(), devices=1, plugins=_plugins(recipe))
 
 
-def _plugins(recipe: Recipe) -> list[Any]:
+def _plugins(recipe: Optimization) -> list[Any]:
     plugins: list[Any] = [_precision(recipe)]
     if "LOCAL_WORLD_SIZE" not in os.environ:
         # In a job of SLURM, Fabric would take SLURM's tasks for its processes: one, on many GPUs.
@@ -105,7 +105,7 @@ def _accelerator() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _precision(recipe: Recipe) -> Precision:
+def _precision(recipe: Optimization) -> Precision:
     if recipe.precision == "32-true":
         return Precision()
     return InnerPrecision(recipe.precision, _accelerator())

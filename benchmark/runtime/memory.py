@@ -17,12 +17,15 @@ CPU_WORDS = "can't allocate memory"
 
 
 @contextmanager
-def lack_of_memory_named(experiment: str, recipe: str) -> Iterator[None]:
+def lack_of_memory_named(
+    experiment: str, recipe: str, *, section: str = "recipes"
+) -> Iterator[None]:
     """Turn torch's errors about memory into one message.
 
     Args:
         experiment: Which network.
-        recipe: Its entry of `recipes`.
+        recipe: Its entry of `section`.
+        section: Of params.yaml.
 
     Raises:
         TrainingError: The memory of the GPU or of the machine is not enough.
@@ -37,6 +40,6 @@ def lack_of_memory_named(experiment: str, recipe: str) -> Iterator[None]:
         raise TrainingError(
             experiment, f"does not fit into the memory of this {place}",
             found=str(error).partition(". ")[0].strip(),
-            do=f"Halve recipes.{recipe}.micro_batch_size: steps keep their batch_size and take more"
-            " passes; or free the memory that other programs hold",
+            do=f"Halve {section}.{recipe}.micro_batch_size: steps keep their batch_size and take"
+            " more passes; or free the memory that other programs hold",
         ) from None  # fmt: skip

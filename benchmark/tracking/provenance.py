@@ -69,7 +69,7 @@ SHOWN = {
 """Stages whose results are pictures and pages, and the observers that therefore count for them."""
 TEXTS = frozenset({"data_report"})
 """Stages whose results quote error messages: for them, texts count."""
-ARCHIVES = frozenset({"index", "prepare", "predict_windows", "data_report", "report"})
+ARCHIVES = frozenset({"index", "prepare", "windows", "predict_windows", "data_report", "report"})
 """Stages that read a raw archive."""
 
 
@@ -210,6 +210,8 @@ def _modalities(stage: str, entry: Any, params: Any) -> list[BaseModel]:
     match stage:
         case "train" | "predict" | "train_fold" | "predict_fold":
             names = [entry.modality]
+        case "pretrain":
+            names = [params.windows[entry.windows].modality]
         case "previews":
             names = [*entry.videos, *([entry.skeleton] if entry.skeleton else [])]
         case "analyse":

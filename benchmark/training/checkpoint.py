@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmark.core.files import replacing, write_text
+from benchmark.core.pinned_file import content_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,12 @@ class Progress:
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     val: torch.Tensor | None = None
     """Validation probabilities of the selected epoch: float32 (N, K)."""
+
+
+def data_key(places: Iterable[Path], cache: Path) -> str:
+    """Name every file below `places` with the hash of its content, which `cache` remembers."""
+    files = [path for place in places for path in sorted(place.rglob("*")) if path.is_file()]
+    return "\n".join(map("{0.name} {1}".format, files, content_hashes(files, cache)))
 
 
 def _digest(text: str) -> str:

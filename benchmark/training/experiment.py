@@ -13,7 +13,6 @@ import torch
 
 from benchmark.core.errors import TrainingError
 from benchmark.core.files import csv_text, write_text
-from benchmark.core.pinned_file import content_hashes
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import class_scores, confusion, score
 from benchmark.plots import figures
@@ -22,11 +21,12 @@ from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.run import Run, track
 from benchmark.tracking.store import NOTE, TRAIN, find_root
-from benchmark.training.checkpoint import Checkpoints
+from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.loop import train
 from benchmark.training.monitor.progress import write_cost
 from benchmark.training.monitor.samples import samples
 from benchmark.training.state import TrainSpec, without_validation
+from benchmark.weights.initial import is_transductive
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
 
 if TYPE_CHECKING:
@@ -183,8 +183,7 @@ def _key(spec: TrainSpec, data: str) -> dict[str, str]:
 def _data(paths: TrainPaths, cache: Path) -> str:
     """Name every file that the training reads, with its hash: a copy has other times."""
     places = (paths.modality, paths.init_from)
-    files = [path for place in places for path in sorted(place.rglob("*")) if path.is_file()]
-    return "\n".join(map("{0.name} {1}".format, files, content_hashes(files, cache)))
+    return data_key(places, cache)
 
 
 def _code(spec: TrainSpec) -> str:
@@ -292,4 +291,5 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         metric=spec.recipe.select_checkpoint.metric,
         val_metric=getattr(metrics, spec.recipe.select_checkpoint.metric),
         seen=spec.seen,
+        transductive=is_transductive(spec.init_folder),
     )

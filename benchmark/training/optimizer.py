@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3 as ModelEma
     from torch import nn
 
-    from benchmark.models.recognizer import Recognizer
-    from benchmark.params.recipes import Recipe
+    from benchmark.params.recipes import Optimization
 
 BLOCK = re.compile(
     r"(?P<path>backbone\.(?:\w+_path\.)?)"
@@ -26,7 +25,11 @@ BLOCK = re.compile(
 """Matches the pathway and the block of a parameter, such as layer2.0 or layers.1.blocks.0."""
 
 
-def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+UNDECAYED = ("relative_position_bias_table", "mask_token")
+"""Tables and tokens that do not decay, though they have several dimensions."""
+
+
+def build_optimizer(recipe: Optimization, model: nn.Module) -> torch.optim.Optimizer:
     """Build the optimizer, each parameter group at its full learning rate.
 
     Raises:
@@ -70,7 +73,7 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
         )  # fmt: skip
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        decays = parameter.ndim > 1 and "relative_position_bias_table" not in name
+        decays = parameter.ndim > 1 and not name.endswith(UNDECAYED)
         factor = 1.0
         if name in above:
             factor = spec.backbone_lr * spec.layer_decay ** above[name]
@@ -101,7 +104,7 @@ def _blocks_above(names: list[str]) -> tuple[dict[str, int], int]:
     return above, sum(map(len, blocks.values()))
 
 
-def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+def lr_factor(recipe: Optimization, step: int, steps_per_epoch: int) -> float:
     """Return the factor on every learning rate at a step, counted from 0.
 
     A pure function, so that a resumed training needs no state of a schedule.
@@ -125,7 +128,7 @@ def lr_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     return factor
 
 
-def build_ema(recipe: Recipe, model: Recognizer) -> ModelEma | None:
+def build_ema(recipe: Optimization, model: nn.Module) -> ModelEma | None:
     """Build the exponential moving average of a model's weights and buffers, if the recipe has one.
 
     `update(model)` after each step moves it, and `module` is the averaged network.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.data.loader import Key
-    from benchmark.params.recipes import Recipe
+    from benchmark.params.recipes import Optimization
 
 
 class ClipBatchSampler:
@@ -30,8 +30,9 @@ class ClipBatchSampler:
     """
 
     def __init__(
-        self, labels: NDArray[np.int64], recipe: Recipe, seed: int, *, rank: int = 0, world: int = 1
-    ) -> None:
+        self, labels: NDArray[np.int64], recipe: Optimization, seed: int, *,
+        rank: int = 0, world: int = 1,
+    ) -> None:  # fmt: skip
         self._labels, self._recipe, self._seed = labels, recipe, seed
         self._rank, self._world = rank, world
         self._draws = len(labels) * recipe.repeats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.contracts.clips import Clips
 from benchmark.data.loader import TestClips, TrainClips, build_views, test_loader, train_loader
@@ -13,7 +13,8 @@ from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.losses import Loss
 from benchmark.training.optimizer import build_ema, build_optimizer
 from benchmark.training.sampler import ClipBatchSampler
-from benchmark.training.train_step import BatchNormStatistics
+from benchmark.training.step_state import StepState
+from benchmark.training.train_step import BatchNormStatistics, classification_loss
 from benchmark.weights.initial import load_initial_weights, points_of
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
     import torch
     from lightning_fabric import Fabric
     from numpy.typing import NDArray
+    from torch import Tensor
     from torch.utils.data import DataLoader
 
     from benchmark.data.loader import TestBatch, TrainBatch
     from benchmark.modalities.union import Modality
-    from benchmark.models.recognizer import Recognizer
     from benchmark.params.params import Experiment, Params
     from benchmark.params.recipes import Recipe
     from benchmark.training.checkpoint import Progress
-    from benchmark.training.optimizer import ModelEma
+    from benchmark.training.monitor.meter import Meter
     from benchmark.weights.model_folder import Seen
 
 log = logging.getLogger(__name__)
@@ -76,50 +77,22 @@ class TrainResult:
 
 
 @dataclass(frozen=True)
-class TrainState:
-    """Network, optimizer and clips of one process."""
+class TrainState(StepState):
+    """Network, optimizer and labeled clips of one process."""
 
-    fabric: Fabric
-    recipe: Recipe
-    seed: int
-    model: Recognizer
-    net: Any
-    """`model` wrapped by Fabric: runs in the recipe's precision and averages gradients (DDP)."""
-    ema: ModelEma | None
-    optimizer: torch.optim.Optimizer
-    full_lrs: tuple[float, ...]
-    """Learning rate of each parameter group before warm-up and schedule."""
     loss: Loss
-    batch_norms: BatchNormStatistics
-    sampler: ClipBatchSampler
-    batches: DataLoader[TrainBatch]
     val_batches: DataLoader[TestBatch]
     """This process's share of the validation clips: every `world_size`-th one."""
-    initial_weights: str
-    """Which weights training started from, in one line."""
 
-    @property
-    def evaluated(self) -> Recognizer:
-        """The network that is validated and saved: the EMA, where the recipe has one."""
-        return self.model if self.ema is None else self.ema.module
+    def micro_batch_loss(self, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
+        return classification_loss(self, step, batch, meter)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint holds besides the progress."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "ema": None if self.ema is None else self.ema.module.state_dict(),
-            # The scale of the loss under 16-mixed; empty otherwise.
-            "precision": self.fabric.strategy.precision.state_dict(),
-        }
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.ema is not None:
-            self.ema.module.load_state_dict(saved["ema"])
-        self.fabric.strategy.precision.load_state_dict(saved["precision"])
+    def drop_frozen_gradients(self, step: int) -> None:
+        if step < self.recipe.freeze_epochs * self.sampler.steps:
+            # Not `requires_grad`: DDP waits for the gradient of every parameter that it was built
+            # with.
+            for parameter in self.model.backbone.parameters():
+                parameter.grad = None
 
 
 def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from benchmark.params.recipes import Cutmix, Mixup
     from benchmark.training.monitor.meter import Meter
     from benchmark.training.state import TrainState
+    from benchmark.training.step_state import StepState
 
 
-def train_step(state: TrainState, step: int, batches: Iterator[TrainBatch], meter: Meter) -> None:
+def train_step(state: StepState, step: int, batches: Iterator[TrainBatch], meter: Meter) -> None:
     """Update the weights once: forward and backward per micro-batch, then clip, optimizer, EMA.
 
     Args:
@@ -48,17 +49,13 @@ def train_step(state: TrainState, step: int, batches: Iterator[TrainBatch], mete
         # Gradients add up in this process until the last micro-batch. Only its backward pass lets
         # DDP average them over the processes: one exchange per step.
         with fabric.no_backward_sync(state.net, enabled=number != own[-1]):
-            loss = _forward(state, step, batch, meter)
+            loss = state.micro_batch_loss(step, batch, meter)
             # `loss` is the mean over this micro-batch. With this factor the sum over micro-batches,
             # averaged over processes, is the gradient of the mean over all clips of the step.
             fabric.backward(loss * (len(batch.clip_id) / step_clips * fabric.world_size))
         state.batch_norms.end_micro_batch()
     state.batch_norms.end_step()
-    if step < recipe.freeze_epochs * sampler.steps:
-        # Not `requires_grad`: DDP waits for the gradient of every parameter that it was built with.
-        for parameter in state.model.backbone.parameters():
-            parameter.grad = None
-
+    state.drop_frozen_gradients(step)
     if recipe.grad_clip is not None:
         norm = fabric.clip_gradients(
             state.net, state.optimizer, max_norm=recipe.grad_clip, error_if_nonfinite=False
@@ -73,7 +70,15 @@ def train_step(state: TrainState, step: int, batches: Iterator[TrainBatch], mete
         state.ema.update(state.model)
 
 
-def _forward(state: TrainState, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
+def classification_loss(state: TrainState, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
+    """Run the network on a micro-batch of labeled clips; return its mean loss.
+
+    Args:
+        state: Network and loss.
+        step: Number of the step over all epochs.
+        batch: The micro-batch.
+        meter: Receives loss and logits.
+    """
     device = state.fabric.device
     # The loader pins memory, so these copies run while the GPU still computes.
     x = tuple(tensor.to(device, non_blocking=True) for tensor in batch.x)

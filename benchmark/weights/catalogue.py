@@ -36,7 +36,7 @@ class PublishedWeights(Strict):
     """Its own folder below the folder of weights, where several files share a published name."""
     used_by: Literal[
         "raft", "memflow", "depth_anything", "video_depth_anything", "pose",
-        "video_swin", "slow_only", "pose_conv3d", "rgbpose_conv3d",
+        "video_swin", "slow_only", "pose_conv3d", "rgbpose_conv3d", "vision_transformer",
     ]  # fmt: skip
     """A kind of backend or modality in params.yaml, or a network that can start from the file."""
     source: Text

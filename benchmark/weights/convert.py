@@ -13,22 +13,28 @@ from torch.nn.functional import pad
 from benchmark.core.errors import FormatError
 from benchmark.models.check_tensors import tensor_faults
 from benchmark.weights.convert_swin import REBUILT, from_2d, from_torchvision, inflate
+from benchmark.weights.convert_videomae import from_authors, from_transformers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor, nn
 
-CheckpointFormat: TypeAlias = Literal["mmaction", "swin_2d", "swin_3d"]
-"""How a file names its tensors: as mmaction2 and PYSKL, a 2-D Swin, or torchvision's Video Swin."""
+CheckpointFormat: TypeAlias = Literal["mmaction", "swin_2d", "swin_3d", "videomae", "videomae_hf"]
+"""How a file names its tensors: as mmaction2 and PYSKL, a 2-D Swin, torchvision's Video Swin, the
+authors of VideoMAE, or transformers."""
 
-LANDMARKS: dict[CheckpointFormat, str] = {
-    "mmaction": "backbone.", "swin_2d": "layers.0.blocks.0.attn.", "swin_3d": "features.0.0.attn.",
+LANDMARKS: dict[CheckpointFormat, tuple[str, ...]] = {
+    "mmaction": ("backbone.",), "swin_2d": ("layers.0.blocks.0.attn.",),
+    "swin_3d": ("features.0.0.attn.",), "videomae": ("encoder.blocks.0.attn.", "blocks.0.attn."),
+    "videomae_hf": ("videomae.encoder.layer.0.",),
 }  # fmt: skip
-"""Beginning of some names in each format."""
+"""Beginnings of some names in each format."""
 
 HEAD = "cls_head."
 LATERAL = "_lateral."
+ONE_STAGE = ("backbone.norm.", "backbone.fc_norm.", "encoder_to_decoder.", "mask_token", "decoder.")
+"""Parts that a VideoMAE has in masked pre-training alone, or in classification alone."""
 
 WIDENED = frozenset(
     f"backbone.{path}.{block}.{part}.conv.weight"
@@ -72,7 +78,7 @@ def convert(
     """Rename a file's tensors to our names; their shapes stay.
 
     mmaction2 1.x, PYSKL and MM-Gesture use our names: `mmaction` changes nothing. `convert_swin`
-    renames the two other formats.
+    and `convert_videomae` rename the other formats.
 
     Raises:
         FormatError: No name is of that format; `where` is the file that the message names.
@@ -86,7 +92,7 @@ def convert(
         right = matching[0] if matching else f"none of {[*LANDMARKS]}"
         raise FormatError(
             where, f"not of checkpoint format {checkpoint_format}",
-            expected=f"tensors named {LANDMARKS[checkpoint_format]}*",
+            expected=f"tensors named {' or '.join(LANDMARKS[checkpoint_format])}*",
             found=f"{len(tensors)} tensors, first {next(iter(tensors), 'none')}",
             do=f"Its format is {right}",
         )  # fmt: skip
@@ -97,6 +103,10 @@ def convert(
             return from_2d(tensors)
         case "swin_3d":
             return from_torchvision(tensors)
+        case "videomae":
+            return from_authors(tensors)
+        case "videomae_hf":
+            return from_transformers(tensors, where=where)
         case _:
             assert_never(checkpoint_format)
 
@@ -126,8 +136,8 @@ def fill(
 
     Two kinds of tensors change their shape: those of a 2-D Swin for a 3-D one
     (`convert_swin.inflate`), and the convolutions (out, in, t, h, w) of `WIDENED`. The classifier
-    stays as built if the file's has another number of classes. Buffers that the window determines
-    stay the network's own.
+    stays as built if the file's has another number of classes. Buffers that the network makes
+    itself stay its own, and so do parts of a VideoMAE that only one of the two has (`ONE_STAGE`).
 
     Args:
         model: The network; it changes only if everything fits.
@@ -146,15 +156,18 @@ def fill(
     # one, close to 0, starts from equal probabilities.
     fresh = {name for name in (*network, *tensors) if name.startswith(HEAD)}
     fresh = fresh if head == "fresh" else _of_other_classes(network, tensors)
-    skipped = [name for name in tensors if name in fresh or name.endswith(REBUILT)]
+    built, left = _of_one_stage(network, tensors)
+    left |= fresh | ({name for name, _ in model.named_buffers()} - network.keys())
+    skipped = [name for name in tensors if name in left or name.endswith(REBUILT)]
     used = {name: x for name, x in tensors.items() if name not in skipped}
     adapted = {**inflate(model, used), **_widened(network, used)}
     ready = {**used, **adapted}
     # Single streams have no lateral connections, so a merged network draws its own. A trained
     # network with two pathways has them, and they are loaded.
     as_built = [
-        name for name in network if name in fresh or (LATERAL in name and name not in tensors)
-    ]
+        name for name in network
+        if name in {*fresh, *built} or (LATERAL in name and name not in tensors)
+    ]  # fmt: skip
     optional = [*as_built, *(name for name in network if name.endswith(REBUILT))]
     wanted = {name: x for name, x in network.items() if name not in optional}
     if faults := tensor_faults(wanted, ready):
@@ -165,6 +178,25 @@ def fill(
     model.load_state_dict({**network, **ready})
     loaded = [name for name in ready if name not in adapted]
     return Filled(tuple(loaded), tuple(adapted), tuple(as_built), tuple(skipped))
+
+
+def _of_one_stage(
+    network: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> tuple[set[str], set[str]]:
+    """Name the tensors of `ONE_STAGE` that only the network has, and those that only the file has.
+
+    A part that both have must fit whole. Of networks other than a VideoMAE there are none.
+    """
+    ours, theirs = (
+        {part for part in ONE_STAGE if any(name.startswith(part) for name in names)}
+        for names in (network, tensors)
+    )
+    if not {"backbone.fc_norm.", "mask_token"} & (ours | theirs):
+        return set(), set()
+    return (
+        {name for name in network if name.startswith(tuple(ours - theirs))},
+        {name for name in tensors if name.startswith(tuple(theirs - ours))},
+    )
 
 
 def _of_other_classes(network: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> set[str]:

@@ -12,7 +12,7 @@ from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.data.inputs import VideoInput
 from benchmark.models.check_tensors import read_checkpoint
-from benchmark.weights.convert import HEAD, convert, fill, merge
+from benchmark.weights.convert import HEAD, CheckpointFormat, convert, fill, merge
 from benchmark.weights.model_folder import (
     METADATA,
     WEIGHTS,
@@ -27,31 +27,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+    from torch import nn
 
     from benchmark.data.inputs import Input
     from benchmark.modalities.union import Modality
-    from benchmark.models.recognizer import Recognizer
     from benchmark.params.params import Pretrained
 
 INITIAL_WEIGHTS = "initial_weights.json"
-FORMAT = "initial_weights/2"
+FORMAT = "initial_weights/3"
 
 
 class InitialWeights(Strict):
     """initial_weights.json: metadata of initial weights that are no finished model."""
 
     format: str = Field(pattern=f"^{FORMAT}$")
-    checkpoint_format: Literal["scratch", "merged", "mmaction", "swin_2d", "swin_3d"]
-    """How the tensors are named: `merged` has the names of two pathways, `scratch` no tensors."""
+    checkpoint_format: Literal["scratch", "merged", "masked_video"] | CheckpointFormat
+    """How the tensors are named: `merged` has the names of two pathways, `masked_video` those of
+    a pre-training network, `scratch` no tensors."""
     origin: str
     """Whose weights they are."""
     seen: Seen | None = Field(default=None, exclude_if=lambda seen: seen is None)
     """What two merged networks of a fold have learned from; absent for others."""
+    transductive: bool
+    """Whether frames of test videos took part in training them."""
 
 
 def write_no_weights(out: Path) -> None:
     """Write a folder without tensors: training keeps the network's own initialization."""
-    _write(out, None, checkpoint_format="scratch", origin="none")
+    _write(out, None, checkpoint_format="scratch", origin="none", transductive=False)
 
 
 def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
@@ -64,7 +67,11 @@ def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
     of_rgb, of_pose = read_metadata(rgb), read_metadata(pose)
     origin = f"{of_rgb.experiment} and {of_pose.experiment}"
     seen = _seen_by_both(of_rgb, of_pose)
-    _write(out, tensors, checkpoint_format="merged", origin=origin, seen=seen)
+    transductive = of_rgb.transductive or of_pose.transductive
+    _write(
+        out, tensors, checkpoint_format="merged", origin=origin, seen=seen,
+        transductive=transductive,
+    )  # fmt: skip
 
 
 def _seen_by_both(rgb: ModelMetadata, pose: ModelMetadata) -> Seen | None:
@@ -98,6 +105,22 @@ def seen_by_start(folder: Path, edition: str) -> Seen | None:
     return start.seen if start.edition == edition else None
 
 
+def write_masked_video(
+    out: Path, tensors: dict[str, torch.Tensor], *, origin: str, transductive: bool
+) -> None:
+    """Write a network that masked pre-training has trained, its decoder too.
+
+    Args:
+        out: The folder.
+        tensors: Under the names of `MaskedAutoencoder`.
+        origin: Whose weights they are.
+        transductive: Whether it has seen frames of test videos.
+    """
+    _write(
+        out, tensors, checkpoint_format="masked_video", origin=origin, transductive=transductive
+    )  # fmt: skip
+
+
 def write_pretrained(spec: Pretrained, out: Path) -> None:
     """Write the tensors of a published file, without running anything in it.
 
@@ -107,7 +130,10 @@ def write_pretrained(spec: Pretrained, out: Path) -> None:
     path = verified(spec.file, expected="the file that `pretrained` in params.yaml names")
     # The names stay the file's: only the training knows the network that they must fit.
     tensors = read_checkpoint(path).tensors
-    _write(out, tensors, checkpoint_format=spec.checkpoint_format, origin=path.name)
+    _write(
+        out, tensors, checkpoint_format=spec.checkpoint_format, origin=path.name,
+        transductive=False,
+    )  # fmt: skip
 
 
 def _write(out: Path, tensors: dict[str, torch.Tensor] | None, **metadata: Any) -> None:
@@ -124,8 +150,15 @@ def points_of(network_input: Input, modality: Modality) -> str | None:
     return f"{network_input.stream} of {getattr(modality, 'layout', 'openpose36')}"
 
 
+def is_transductive(folder: Path) -> bool:
+    """Tell whether frames of test videos took part in training the weights of a folder."""
+    if (folder / METADATA).is_file():
+        return read_metadata(folder).transductive
+    return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights).transductive
+
+
 def load_initial_weights(
-    folder: Path, model: Recognizer, classes: tuple[str, ...], *, points: str | None,
+    folder: Path, model: nn.Module, classes: tuple[str, ...], *, points: str | None,
     groups: tuple[int, ...] | None = None,
 ) -> str:  # fmt: skip
     """Load the weights of a folder into the network; return what was done, in one line.
@@ -161,7 +194,9 @@ def load_initial_weights(
     if initial.checkpoint_format == "scratch":
         return "scratch"
     tensors = read_weights(folder)
-    if initial.checkpoint_format != "merged":
+    if initial.checkpoint_format != "merged" and initial.checkpoint_format != "masked_video":
         tensors = convert(tensors, initial.checkpoint_format, where=folder)
-    head = "keep" if any(name.startswith(HEAD) for name in tensors) else "fresh"
+    both = (model.state_dict(), tensors)
+    have_heads = all(any(name.startswith(HEAD) for name in names) for names in both)
+    head = "keep" if have_heads else "fresh"
     return f"{initial.origin}: {fill(model, tensors, where=folder, head=head)}"

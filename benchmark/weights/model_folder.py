@@ -76,6 +76,9 @@ class ModelMetadata(Strict):
     """What a network of a fold has learned from; absent for others."""
     groups: tuple[int, ...] | None = None
     """Group of each class, for a head of groups; null for a flat one."""
+    transductive: bool = False
+    """Whether frames of test videos took part in training it, or the weights that it started from.
+    A model of an earlier version, which does not say so, had none."""
 
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:

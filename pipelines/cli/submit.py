@@ -96,6 +96,7 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
         shown, out = out, out.resolve()
         _check_folder(out, {challenge.form.file, challenge.form.zip})
         probabilities = read_probabilities(file)
+        transductive = transductive or probabilities.transductive
         made_of = ingredients_of(file, probabilities.source, transductive=transductive)
         root, record = _record_file(challenge.name, out)
         with replacing(record) if record else nullcontext() as work:

@@ -40,7 +40,7 @@ VARIABLE = "MGBENCH_LAUNCH"
 """Names another file, or one of the kinds that need no settings: srun, sbatch, ray, here."""
 PASSED_ON = ("DVC_STAGE", "DVC_ROOT")
 """Variables that a job gets on its command line, which others can read: never one with a secret."""
-SHARED_OUT = ("prepare", "train")
+SHARED_OUT = ("prepare", "windows", "pretrain", "train")
 """Kinds of stages of which several processes can share the work."""
 NEVER_STARTED = (125, 126, 127)
 """Exit codes of `env`: no such folder, or no such program."""
@@ -124,7 +124,7 @@ def launch_stage(module: str, arguments: list[str]) -> int | None:
     name = f"mgbench-{stage.replace('@', '-')}-{os.getpid()}"
     with ExitStack() as stack:
         environment |= stack.enter_context(launched_mark(name))
-        helps = needs.processes > 1 and not stage.startswith("train@")
+        helps = needs.processes > 1 and not stage.startswith(("pretrain@", "train@"))
         if helps:
             environment[HELPER] = "1"
         elif needs.processes > 1:

@@ -48,7 +48,10 @@ def blended(members: Sequence[Probabilities], blend: Blend, *, source: str) -> P
     first = members[0]
     _, p = stacked(members, first.clip_id)
     fused = blend(p).astype(np.float32)
-    return Probabilities(first.edition, first.split, source, first.classes, first.clip_id, fused)
+    return Probabilities(
+        first.edition, first.split, source, first.classes, first.clip_id, fused,
+        transductive=any(member.transductive for member in members),
+    )  # fmt: skip
 
 
 def apply(fitted: FittedFusion, members: Sequence[Probabilities], *, source: str) -> Probabilities:

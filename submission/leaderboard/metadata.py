@@ -36,7 +36,8 @@ class Ingredients(Strict):
     members: dict[str, Sha256]
     """Member -> hash of its probabilities of test; empty where no metadata name them."""
     transductive: bool
-    """Whether the unlabeled test clips took part in training or fusing, as the user declares."""
+    """Whether unlabeled test clips took part in training or fusing: the user declares it, or a
+    member was pre-trained on test videos."""
 
 
 class SubmissionMetadata(Strict):

@@ -87,7 +87,7 @@ def state_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> TrainS
         full_lrs=full_lrs, loss=Loss(recipe, labels, num_classes, fabric.device),
         batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric),
         sampler=ClipBatchSampler(labels, recipe, 1),
-        batches=[batch], val_batches=[], start="scratch",  # pyright: ignore[reportArgumentType]
+        batches=[batch], val_batches=[], initial_weights="scratch",  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
 
 

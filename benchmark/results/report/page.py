@@ -91,6 +91,7 @@ def render(
         system=params.analysis.source, members=", ".join(params.analysis.members),
         splits=splits, galleries=galleries, provenance=provenance, significant=SIGNIFICANT,
         curves=_curves(reports, params), costs=_costs(reports, params),
+        pretraining=_pretraining(reports, params),
         data_report=json.loads(data_report.read_text("utf-8")),
         sheets=_sheets(reports / "modalities", edition, params),
         not_covered=NOT_COVERED, classes=edition.classes,
@@ -110,8 +111,19 @@ def _curves(reports: Path, params: Params) -> str:
 
 def _costs(reports: Path, params: Params) -> dict[str, dict[str, Any]]:
     """Read what each experiment cost; one that another version trained tells nothing."""
-    files = {name: reports / "experiments" / name / "cost.json" for name in params.experiments}
+    names = (*params.pretraining, *params.experiments)
+    files = {name: reports / "experiments" / name / "cost.json" for name in names}
     return {name: json.loads(file.read_text("utf-8")) for name, file in files.items()}
+
+
+def _pretraining(reports: Path, params: Params) -> list[tuple[str, str, str]]:
+    """Embed of each pre-training its loss curve and its pictures: name, curve, pictures."""
+    shown = []
+    for name in params.pretraining:
+        folder = reports / "experiments" / name
+        files = (folder / "history.png", folder / "reconstructions.png")
+        shown.append((name, *map(_file_uri, files)))
+    return shown
 
 
 def kept_epoch(history: pd.DataFrame, select: SelectCheckpoint) -> int:

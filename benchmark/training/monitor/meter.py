@@ -50,7 +50,7 @@ class Meter:
 
     @torch.no_grad()
     def add(self, step: int, loss: Tensor, logits: Tensor, label: Tensor, ids: list[str]) -> None:
-        """Add a micro-batch.
+        """Add a micro-batch of labeled clips.
 
         Args:
             step: Number of its step over all epochs.
@@ -59,12 +59,26 @@ class Meter:
             label: int64 (B,).
             ids: Its clips.
         """
-        loss = loss.detach()
         correct = (logits.float().softmax(2).mean(1).argmax(1) == label).sum()
-        number = torch.full_like(loss, len(label))
+        self.add_loss(step, loss, ids, correct=correct)
+
+    @torch.no_grad()
+    def add_loss(
+        self, step: int, loss: Tensor, ids: list[str], *, correct: Tensor | float = 0.0
+    ) -> None:
+        """Add a micro-batch by its loss.
+
+        Args:
+            step: Number of its step over all epochs.
+            loss: Scalar, the mean over its clips.
+            ids: Its clips.
+            correct: How many of them the network answered correctly.
+        """
+        loss = loss.detach()
         # The sums stay on the device: reading them here would wait for the forward pass.
-        self._sums += torch.stack([loss * len(label), correct, number]).double()
-        self._clips += len(label)
+        summed = (loss * len(ids), correct, float(len(ids)))
+        self._sums += torch.stack([torch.as_tensor(x).to(self._sums) for x in summed])
+        self._clips += len(ids)
         self._unchecked.append(Measured(step, "loss", *_copy_to_cpu(loss), ids))
 
     def add_gradient(self, step: int, norm: Tensor, ids: list[str]) -> None:

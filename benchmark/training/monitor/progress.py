@@ -25,15 +25,17 @@ class Countdown:
         self._begun, self._done, self._of = time.monotonic(), done, of
 
     def line(self, row: Row) -> str:
-        """Describe an epoch that has ended: scores in percent, speed, time left."""
+        """Describe an epoch that has ended: loss, scores in percent if any, speed, time left."""
         epoch = int(row["epoch"])
         passed = time.monotonic() - self._begun
         left = passed / max(1, epoch - self._done) * (self._of - epoch)
         rest = f", about {_duration(left)} left" if epoch < self._of else ""
+        scores = "" if "val/loss" not in row else (
+            f", top-1 {100 * row['train/top1']:.1f} %; validation loss {row['val/loss']:.3f}, top-1"
+            f" {100 * row['val/top1']:.1f} %, macro-F1 {100 * row['val/macro_f1']:.1f} %"
+        )  # fmt: skip
         return (
-            f"epoch {epoch} of {self._of}: training loss {row['train/loss']:.3f}, top-1"
-            f" {100 * row['train/top1']:.1f} %; validation loss {row['val/loss']:.3f}, top-1"
-            f" {100 * row['val/top1']:.1f} %, macro-F1 {100 * row['val/macro_f1']:.1f} %;"
+            f"epoch {epoch} of {self._of}: training loss {row['train/loss']:.3f}{scores};"
             f" {row['clips_s']:.0f} clips/s{rest}"
         )
 

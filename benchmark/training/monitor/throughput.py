@@ -13,7 +13,7 @@ from benchmark.runtime.distributed import device_name
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmark.training.state import TrainState
+    from benchmark.training.step_state import StepState
 
 TRAINING = 3
 """Operations of a training step over those of the forward pass: the backward pass costs two."""
@@ -28,14 +28,14 @@ MATRIX = 1024
 """Side of the matrices that are multiplied to measure a device that `PEAKS` does not list."""
 
 
-def flops_of_clip(state: TrainState) -> int:
+def flops_of_clip(state: StepState) -> int:
     """Count the operations of the forward pass over one training view; a multiply-add is two."""
     _, arrays, _ = state.batches.dataset[(0, 0, 0)]
     x = tuple(torch.from_numpy(array)[None].to(state.fabric.device) for array in arrays)
     return flops_of_forward(state, x)
 
 
-def flops_of_forward(state: TrainState, x: tuple[Tensor, ...]) -> int:
+def flops_of_forward(state: StepState, x: tuple[Tensor, ...]) -> int:
     """Count the operations of the forward pass over a batch with torch's own counter."""
     model, was_training = state.model, state.model.training
     # Evaluation mode, so that counting moves no running statistics and draws no dropout. The
@@ -76,7 +76,7 @@ class Utilization:
     Source: PaLM (Chowdhery et al., 2022), appendix B: recomputation does not count.
     """
 
-    def __init__(self, state: TrainState) -> None:
+    def __init__(self, state: StepState) -> None:
         self.flops = flops_of_clip(state)
         """Operations of the forward pass over one clip."""
         peak = peak_flops(state.fabric.device, state.recipe.precision)

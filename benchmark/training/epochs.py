@@ -1,0 +1,216 @@
+"""Epochs of a training: steps, checkpoints, stops. What is learned is the subclass's."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+from tqdm import tqdm
+
+from benchmark.core.errors import TrainingError
+from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
+from benchmark.training.checkpoint import Progress
+from benchmark.training.monitor.meter import Meter
+from benchmark.training.monitor.progress import Countdown
+from benchmark.training.monitor.throughput import Utilization
+from benchmark.training.train_step import train_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmark.data.loader import TrainBatch
+    from benchmark.runtime.signals import StopSignals
+    from benchmark.training.checkpoint import Checkpoints
+    from benchmark.training.monitor.meter import Measured
+    from benchmark.training.step_state import StepState
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, float]
+
+
+class Epochs(ABC):
+    """One training in progress."""
+
+    def __init__(self, state: StepState, checkpoints: Checkpoints, signals: StopSignals) -> None:
+        self._state, self._recipe, self._fabric = state, state.recipe, state.fabric
+        self._checkpoints, self._signals = checkpoints, signals
+        self._utilization = Utilization(state)
+        self._saved = time.monotonic()
+        self.progress = Progress()
+
+    def run(self, report: Callable[[int, Row], None]) -> None:
+        """Train to the end, from the last checkpoint if there is one.
+
+        `report` is called with number and metrics of every epoch, also of those before a stop.
+        """
+        self.resume()
+        countdown = Countdown(self.progress.epoch, self._recipe.epochs)
+        for row in self.progress.history:
+            report(int(row["epoch"]), row)
+        while not self.finished:
+            row = self.epoch()
+            if self._fabric.is_global_zero:
+                log.info(countdown.line(row))
+            report(self.progress.epoch, row)
+
+    def resume(self) -> None:
+        """Restore the last checkpoint, if there is one.
+
+        Raises:
+            TrainingError: The processes found different ones; rank 0 raises it for all.
+        """
+        saved = self._checkpoints.load()
+        position = None if saved is None else (saved[0].epoch, saved[0].step)
+        if len(set(positions := all_gather(self._fabric, position))) > 1:
+            if not self._fabric.is_global_zero:
+                raise SystemExit(0)
+            raise TrainingError(
+                "checkpoint", "ranks found different checkpoints",
+                found="(epoch, step) of each rank: " + ", ".join(map(str, positions)),
+                do="Put the project on a file system that all nodes share, or delete .ckpt on "
+                "every node to start over",
+            )  # fmt: skip
+        if saved is None:
+            if self._fabric.is_global_zero and (others := self._checkpoints.others()):
+                log.warning("beginning anew, not from %s", "; ".join(others))
+            return
+        self.progress, state = saved
+        self._state.load_state_dict(state)
+        if not self._fabric.is_global_zero:
+            # The checkpoint holds the sums of all processes; rank 0 alone continues with them.
+            self.progress.sums = [0.0, 0.0, 0.0]
+        done = f"step {self.progress.step} of epoch {self.progress.epoch + 1}"
+        log.info("resuming after %s of %d epochs", done, self._recipe.epochs)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done."""
+        return self.progress.epoch >= self._recipe.epochs
+
+    def epoch(self) -> Row:
+        """Train one epoch and what follows it; return its metrics."""
+        speed = self._train_epoch()
+        self._save_or_stop()
+        loss, correct, clips = self._sums().tolist()
+        self._end_epoch({"train/loss": loss / clips, **speed}, correct / clips)
+        self._save()
+        return self.progress.history[-1]
+
+    @abstractmethod
+    def _end_epoch(self, row: Row, correct: float) -> None:
+        """Complete the epoch's metrics and hand them to `_count`.
+
+        `correct` is the share of the clips that the network answered correctly in training.
+        """
+
+    def _count(self, row: Row) -> None:
+        """Add the metrics of a finished epoch to the history, and begin the next one."""
+        progress = self.progress
+        progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
+        row["epoch"] = progress.epoch
+        row["lr"] = max(float(group["lr"]) for group in self._state.optimizer.param_groups)
+        progress.history.append(row)
+
+    def _train_epoch(self) -> Row:
+        """Take the remaining steps of the epoch; return speed and memory."""
+        state, progress = self._state, self.progress
+        meter = Meter(self._fabric.device, progress.sums)
+        batches = meter.timed(self._batches)
+        bar = tqdm(
+            range(progress.step, state.sampler.steps),
+            desc=f"epoch {progress.epoch + 1}/{self._recipe.epochs}",
+            initial=progress.step, total=state.sampler.steps, unit="step",
+            disable=None if self._fabric.is_global_zero else True,
+        )  # fmt: skip
+        state.model.train()
+        for step in bar:
+            number = progress.epoch * state.sampler.steps + step
+            train_step(state, number, batches, meter)
+            progress.step = step + 1
+            # Losses of earlier steps only: asking for that of this step would wait for the device.
+            bad = meter.not_finite(before=number)
+            failed, stop, save = any_rank(
+                self._fabric, bad is not None, self._signals.wanted, self._due()
+            )
+            if failed:
+                self._fail(bad)
+            if stop or save:
+                progress.sums = meter.sums
+                self._save()
+            if stop:
+                self._signals.leave()
+        bad = meter.not_finite(before=math.inf)
+        if any(any_rank(self._fabric, bad is not None)):
+            self._fail(bad)
+        progress.sums = meter.sums
+        return self._speed(meter)
+
+    @cached_property
+    def _batches(self) -> Iterator[TrainBatch]:
+        # One iterator to the last epoch, so that workers read ahead while an epoch is validated.
+        sampler = self._state.sampler
+        sampler.epoch, sampler.first_step = self.progress.epoch, self.progress.step
+        return iter(self._state.batches)
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._saved > 60 * self._recipe.checkpoint_minutes
+
+    def _save_or_stop(self) -> None:
+        """Save if it is time, and stop if any process was told to. Every process calls this."""
+        stop, save = any_rank(self._fabric, self._signals.wanted, self._due())
+        if stop or save:
+            self._save()
+        if stop:
+            self._signals.leave()
+
+    def _save(self) -> None:
+        """Let rank 0 write a checkpoint, and all processes wait for it."""
+        state, sums = self._state.state_dict(), self._sums().tolist()
+        if self._fabric.is_global_zero:
+            self._checkpoints.save(replace(self.progress, sums=sums), state)
+        self._fabric.barrier()
+        self._saved = time.monotonic()
+
+    def _sums(self) -> torch.Tensor:
+        return all_reduce_sum(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
+
+    def _speed(self, meter: Meter) -> Row:
+        """Return clips per second of all processes, waiting time, MFU, and a GPU's peak memory."""
+        row = meter.speed()
+        row["clips_s"] *= self._fabric.world_size
+        row["mfu"] = self._utilization.of(row["clips_s"])
+        if self._fabric.device.type == "cuda":
+            row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        return row
+
+    def _fail(self, bad: Measured | None) -> NoReturn:
+        """Stop at a loss or a gradient that is not finite, after writing down its clips.
+
+        Raises:
+            TrainingError: In rank 0, for all processes.
+        """
+        described = None if bad is None else (bad.name, bad.step, bad.value.item(), bad.clips)
+        faults = [fault for fault in all_gather(self._fabric, described) if fault is not None]
+        if not self._fabric.is_global_zero:
+            raise SystemExit(0)
+        # A bad gradient reaches every process, a bad loss is in the one whose clips caused it.
+        blamed = [fault for fault in faults if fault[0] == "loss"] or faults
+        name, step, value, _ = blamed[0]
+        clips = [clip for *_, ids in blamed for clip in ids]
+        path = self._checkpoints.write_not_finite(step, name, value, clips)
+        raise TrainingError(
+            f"step {step}", f"the {name} is {value}; clips: {', '.join(clips[:5])}",
+            do=f"Lower the learning rate, or look at the step's clips, which {path} lists",
+        )  # fmt: skip
+
+
+def cpu_copy(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Copy the tensors of a network to the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

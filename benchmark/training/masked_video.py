@@ -1,0 +1,136 @@
+"""Masked pre-training: the network and the epochs of a training that predicts hidden pixels."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.data.loader import TrainClips, build_views, train_loader
+from benchmark.models.masked_autoencoder import MaskedAutoencoder
+from benchmark.runtime.seeding import set_up_torch
+from benchmark.runtime.signals import StopSignals
+from benchmark.training.epochs import Epochs, cpu_copy
+from benchmark.training.optimizer import build_ema, build_optimizer
+from benchmark.training.sampler import ClipBatchSampler
+from benchmark.training.step_state import StepState
+from benchmark.training.train_step import BatchNormStatistics
+from benchmark.weights.initial import load_initial_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+    from benchmark.contracts.clips import Clips
+    from benchmark.data.loader import TrainBatch
+    from benchmark.modalities.union import Modality
+    from benchmark.params.params import Pretraining
+    from benchmark.training.checkpoint import Checkpoints, Progress
+    from benchmark.training.epochs import Row
+    from benchmark.training.monitor.meter import Meter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PretrainSpec:
+    """Everything that the result of one pre-training depends on, besides code and machine."""
+
+    entry: Pretraining
+    modality: Modality
+    frames: Path
+    """Folder of the prepared windows."""
+    init_folder: Path
+    clips: Clips
+    """The windows, all splits together."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """The weights of the last epoch."""
+
+    progress: Progress
+    model: MaskedAutoencoder
+    weights: dict[str, torch.Tensor]
+    initial_weights: str
+    """Which weights it started from, in one line."""
+
+
+class MaskedState(StepState):
+    """Network, optimizer and windows of one process."""
+
+    def micro_batch_loss(self, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
+        x = tuple(tensor.to(self.fabric.device, non_blocking=True) for tensor in batch.x)
+        loss = self.net(x)
+        meter.add_loss(step, loss, batch.clip_id)
+        return loss
+
+
+class MaskedTrainer(Epochs):
+    """One pre-training in progress. Nothing is validated: it keeps the last epoch."""
+
+    def _end_epoch(self, row: Row, correct: float) -> None:
+        self._count(row)
+
+    def result(self) -> PretrainResult:
+        """Return the weights as they are now."""
+        state = self._state
+        weights = cpu_copy(state.evaluated)
+        return PretrainResult(self.progress, state.evaluated, weights, state.initial_weights)
+
+
+def pretrain(
+    spec: PretrainSpec, fabric: Fabric, checkpoints: Checkpoints, report: Callable[[int, Row], None]
+) -> PretrainResult:
+    """Pre-train to the end, from the last checkpoint if there is one.
+
+    Every process of `fabric` calls this, and all return the same.
+
+    Args:
+        spec: What to train.
+        fabric: The processes and their devices.
+        checkpoints: Where to save and resume.
+        report: Called with number and metrics of every epoch, also of those before a stop.
+
+    Raises:
+        TrainingError: The loss or the gradient is not finite, or there are too few windows.
+        FormatError: The prepared windows or the initial weights cannot be read.
+    """
+    with StopSignals(fabric) as signals:
+        trainer = MaskedTrainer(build_masked_state(spec, fabric), checkpoints, signals)
+        trainer.run(report)
+        return trainer.result()
+
+
+def build_masked_state(spec: PretrainSpec, fabric: Fabric) -> MaskedState:
+    """Build everything that a pre-training needs, on this process's device."""
+    entry, recipe = spec.entry, spec.entry.recipe
+    # Before the network is built: its initial weights come from this seed.
+    set_up_torch(spec.seed, threads=recipe.threads, deterministic=recipe.deterministic)
+    views = build_views(
+        entry.input, spec.modality, spec.frames, spec.clips, cache_gib=recipe.cache_gib
+    )
+    model = MaskedAutoencoder(entry.backbone, entry.input, entry.masking)
+    initial_weights = load_initial_weights(spec.init_folder, model, (), points=None)
+    log.info("initial weights: %s", initial_weights)
+    optimizer = build_optimizer(recipe, model)
+    full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
+    net, optimizer = fabric.setup(model, optimizer)
+    no_labels = np.zeros(len(spec.clips), np.int64)
+    rank, world = fabric.global_rank, fabric.world_size
+    sampler = ClipBatchSampler(no_labels, recipe, spec.seed, rank=rank, world=world)
+    windows = TrainClips(views, spec.clips, spec.seed, labeled=False)
+    return MaskedState(
+        fabric=fabric, recipe=recipe, seed=spec.seed, model=model, net=net,
+        ema=build_ema(recipe, model), optimizer=optimizer, full_lrs=full_lrs,
+        batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric), sampler=sampler,
+        batches=train_loader(windows, sampler, workers=recipe.loader_workers),
+        initial_weights=initial_weights,
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""Tensors of VideoMAE networks <-> our names: those of the authors' code, and of transformers.
+
+Ours are mmaction2's for the encoder (`backbone.*`) and the authors' for the rest of a pre-training
+network (`encoder_to_decoder`, `mask_token`, `decoder.*`).
+
+Source: MCG-NJU/VideoMAE at 14ef8d8, modeling_pretrain.py and modeling_finetune.py; transformers
+4.57 and 5.23, models/videomae; mmaction2 1.2.0, vit_mae.py (all read).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+
+from benchmark.core.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+Rules: TypeAlias = tuple[tuple[str, str], ...]
+
+AUTHORS: Rules = (
+    (r"^backbone\.patch_embed\.projection\.", "encoder.patch_embed.proj."),
+    (r"^backbone\.fc_norm\.", "fc_norm."),
+    (r"^backbone\.", "encoder."),
+    (r"^cls_head\.fc_cls\.", "head."),
+    (r"\.mlp\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.mlp\.layers\.1\.", ".mlp.fc2."),
+)  # fmt: skip
+"""Our names -> those of the authors' pre-training network."""
+FROM_AUTHORS: Rules = (
+    (r"^head\.", "cls_head.fc_cls."),
+    (r"^(?=(?:patch_embed|blocks|norm|fc_norm)\.)", "backbone."),
+    (r"^encoder\.", "backbone."),
+    (r"\.patch_embed\.proj\.", ".patch_embed.projection."),
+    (r"\.mlp\.fc1\.", ".mlp.layers.0.0."),
+    (r"\.mlp\.fc2\.", ".mlp.layers.1."),
+)
+"""Their names -> ours. Their fine-tuned networks have no `encoder.` before a name."""
+PAIRS = (
+    (r"backbone.patch_embed.projection.", "videomae.embeddings.patch_embeddings.projection."),
+    (r"backbone.blocks.", "videomae.encoder.layer."),
+    (r"backbone.norm.", "videomae.layernorm."),
+    (r"backbone.fc_norm.", "fc_norm."),
+    (r"cls_head.fc_cls.", "classifier."),
+    (r"decoder.blocks.", "decoder.decoder_layers."),
+)
+"""Beginnings of our names, and of those of transformers."""
+BLOCK = (
+    ("norm1.", "layernorm_before."),
+    ("norm2.", "layernorm_after."),
+    ("attn.proj.", "attention.output.dense."),
+    ("mlp.layers.0.0.", "intermediate.dense."),
+    ("mlp.layers.1.", "output.dense."),
+)
+"""The same within a block."""
+OURS = re.compile(r"((?:backbone|decoder)\.blocks\.\d+\.)attn\.(qkv\.weight|q_bias|v_bias)")
+THEIRS = re.compile(
+    r"(.*\.(?:layer|decoder_layers)\.\d+\.)attention\.attention\."
+    r"(?:(query|key|value)\.(weight|bias)|([qv])_bias)"
+)
+PARTS = ("query", "key", "value")
+
+
+def from_authors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename a pre-trained or fine-tuned network of VideoMAE's authors; shapes stay."""
+    return {_renamed(name, FROM_AUTHORS): x for name, x in tensors.items()}
+
+
+def to_authors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename our tensors to the authors' names; shapes stay."""
+    return {_renamed(name, AUTHORS): x for name, x in tensors.items()}
+
+
+def from_transformers(tensors: Mapping[str, Tensor], *, where: object) -> dict[str, Tensor]:
+    """Rename a network of transformers, its query, key and value joined in one matrix.
+
+    Published files have `q_bias` and `v_bias`, files that transformers 5 wrote `query.bias` and
+    `value.bias`. A missing one leaves the joined tensor out, so that `fill` refuses the file.
+
+    Raises:
+        FormatError: A key has a bias that is not 0, which VideoMAE does not have.
+    """
+    attention: dict[str, dict[str, Tensor]] = {}
+    renamed = {}
+    for name, x in tensors.items():
+        if match := THEIRS.fullmatch(name):
+            block, part, kind, short = match.groups()
+            part = part or {"q": "query", "v": "value"}[short]
+            attention.setdefault(_paired(block, 1), {})[f"{part}.{kind or 'bias'}"] = x
+        else:
+            renamed[_paired(name, 1)] = x
+    for block, parts in attention.items():
+        if (bias := parts.pop("key.bias", None)) is not None and bias.any():
+            wrong = f"the keys of {block.removesuffix('.')} have a bias"
+            raise FormatError(where, wrong, expected="none, or zeros", do="No VideoMAE has one")
+        for ours, theirs in (("q_bias", "query.bias"), ("v_bias", "value.bias")):
+            if theirs in parts:
+                renamed[f"{block}attn.{ours}"] = parts[theirs]
+        if all(f"{part}.weight" in parts for part in PARTS):
+            joined = torch.cat([parts[f"{part}.weight"] for part in PARTS])
+            renamed[f"{block}attn.qkv.weight"] = joined
+    return renamed
+
+
+def to_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename our tensors to the names of transformers 5."""
+    renamed = {}
+    for name, x in tensors.items():
+        match = OURS.fullmatch(name)
+        if not match:
+            renamed[_paired(name, 0)] = x
+            continue
+        start = _paired(match[1], 0) + "attention.attention."
+        if match[2] == "qkv.weight":
+            for part, weight in zip(PARTS, x.chunk(3), strict=True):
+                renamed[f"{start}{part}.weight"] = weight
+        else:
+            renamed[f"{start}{'query' if match[2] == 'q_bias' else 'value'}.bias"] = x
+    return renamed
+
+
+def _renamed(name: str, rules: Rules) -> str:
+    for pattern, text in rules:
+        name = re.sub(pattern, text, name)
+    return name
+
+
+def _paired(name: str, side: int) -> str:
+    """Rename by `PAIRS` and, within a block, by `BLOCK`, from their column `side` to the other."""
+    for pair in PAIRS:
+        if name.startswith(pair[side]):
+            start, rest = pair[1 - side], name.removeprefix(pair[side])
+            number, dot, inside = rest.partition(".")
+            if dot and number.isdecimal():
+                for part in BLOCK:
+                    if inside.startswith(part[side]):
+                        inside = part[1 - side] + inside.removeprefix(part[side])
+                        break
+            return start + number + dot + inside
+    return name

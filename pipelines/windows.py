@@ -1,0 +1,40 @@
+"""Stage windows: raw archives and index -> clips without labels, cut over whole videos."""
+
+from __future__ import annotations
+
+from pipelines._stage import entry, existing, path, stage
+
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.contracts.clips import read_clips, write_clips
+from benchmark.editions.edition import read_edition
+from benchmark.modalities.windows import FRAMES, INDEX, unlabeled
+from benchmark.runtime.parallel import usable_cores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.params.params import Params
+
+
+@click.command()
+@click.argument("name", metavar="WINDOWS")
+@click.option("--raw", type=existing, required=True, help="Folder of the raw archives.")
+@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
+@click.option("--out", type=path, required=True, help="Folder to write list and frames to.")
+@stage
+def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
+    """Cut WINDOWS, an entry of section windows, and prepare their frames."""
+    spec = entry(params.windows, "windows", name)
+    edition = read_edition(spec.edition)
+    windows = spec.cut(raw, edition, read_clips(index, edition), workers=usable_cores())
+    modality = params.modalities[spec.modality]
+    modality.prepare(raw, edition, windows, out / FRAMES, workers=usable_cores())
+    write_clips(windows, out / INDEX, unlabeled(edition))
+    click.echo(f"wrote {out}: {len(windows)} windows of {len({*windows.videos})} videos")
+
+
+if __name__ == "__main__":
+    main()
