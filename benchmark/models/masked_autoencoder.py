@@ -90,9 +90,10 @@ class MaskedAutoencoder(nn.Module):
 
         float32 (B, H, t * p * p * C), colors last.
         """
-        pixels = _at(tubes, split.hidden).flatten(3).transpose(2, 3)
-        mean, std = pixels.mean(2, keepdim=True), pixels.std(2, keepdim=True)
-        return ((pixels - mean) / (std + self._masking.target_eps)).flatten(2)
+        pixels = _at(tubes, split.hidden).flatten(3)
+        variance, mean = torch.var_mean(pixels, 3, keepdim=True)
+        pixels = (pixels - mean) / (variance.sqrt() + self._masking.target_eps)
+        return pixels.transpose(2, 3).flatten(2)
 
     @torch.no_grad()
     def painted(self, x: tuple[Tensor, ...], split: Split) -> tuple[Tensor, Tensor, Tensor]:
