@@ -83,10 +83,12 @@ def circles() -> list[str]:
 
 
 def small_files() -> list[str]:
-    """List the files of code below 40 lines; `__init__.py` holds none."""
+    """List the files of code below 40 lines; `__init__.py` holds none, and stages are thin."""
     return [
         one.path for one in sources()
-        if one.lines < SMALL_LINES and not one.path.endswith("__init__.py")
+        if one.lines < SMALL_LINES
+        and not one.path.endswith("__init__.py")
+        and Path(one.path).parent != Path("pipelines")
     ]  # fmt: skip
 
 
@@ -171,7 +173,7 @@ def main() -> None:
         ("loose modules at the top", len(loose_modules()), "<= 3", loose_modules()),
         ("rooms", len(rooms()), "<= 22", []),
         ("circles of rooms", len(circles()), "0", circles()),
-        ("files of code below 40 lines", len(small_files()), "<= 16", small_files()),
+        ("files of code below 40 lines", len(small_files()), "<= 15", small_files()),
         ("functions of 4+ parameters without Args:", len(without_args()), "0", without_args()),
         ("docstrings that begin with a verb", f"{verbs:.1%}", ">= 95 %", without_verb()),
         ("comment share", f"{comment_share():.2%}", ">= 2 %", []),

@@ -22,6 +22,13 @@ from benchmark.models.rgb_pose_conv3d import PosePathway, RgbPathway, RgbPoseCon
 from benchmark.models.video_swin import VideoSwin
 from benchmark.weights.convert import Filled, convert, fill, merge
 
+
+class AsIs(nn.Identity):
+    """A preprocessor that changes nothing."""
+
+    is_volume = True
+
+
 CLASSES = 7
 DEPTHS, HEADS, WIDTH = (2, 2, 1, 1), (1, 2, 4, 8), 8
 
@@ -54,7 +61,7 @@ def swin(
         window_size=window, drop_path=0.1, dropout=0.5, recompute=False,
     )  # fmt: skip
     width = WIDTH * 2 ** (len(depths) - 1)
-    net = Recognizer(nn.Identity(), spec.layers(in_channels=3), Head(width, classes, 0.5))
+    net = Recognizer(AsIs(), spec.layers(in_channels=3), Head(width, classes, 0.5))
     return randomized(net, seed)  # pyright: ignore[reportReturnType]
 
 
@@ -212,7 +219,7 @@ def two_pathways(seed: int = 0) -> Recognizer:
         pose=PosePathway(base_channels=4, stem_stride=1, stage_blocks=POSE, inflate=(0, 1, 1)),
     )  # fmt: skip
     backbone = spec.layers(in_channels=5)
-    net = Recognizer(nn.Identity(), backbone, TwoHeads((256, 64), CLASSES, 0.5))
+    net = Recognizer(AsIs(), backbone, TwoHeads((256, 64), CLASSES, 0.5))
     return randomized(net, seed)  # pyright: ignore[reportReturnType]
 
 
@@ -232,7 +239,7 @@ def single(stream: str, *, last_stride: int = 1) -> Recognizer:
             **shared,
         )  # fmt: skip
         backbone, width = spec.layers(in_channels=5), 64
-    net = Recognizer(nn.Identity(), backbone, Head(width, CLASSES, 0.5))
+    net = Recognizer(AsIs(), backbone, Head(width, CLASSES, 0.5))
     return randomized(net, seed=3 if stream == "rgb" else 4)  # pyright: ignore[reportReturnType]
 
 

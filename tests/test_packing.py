@@ -278,17 +278,17 @@ def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(
     def key() -> str:
         return shards.keyed(plan, lambda _: [], job)[0].key
 
-    before, read = key(), Path.read_text
+    before, read = key(), Path.read_bytes
     for name, counts in {
         "packing.py": True, "rgb.py": True, "raw_files.py": True, "video.py": True,
         "raft.py": False, "taylor.py": False, "table.py": False, "geometry.py": False,
     }.items():  # fmt: skip
         with monkeypatch.context() as patch:
-            more = {name: "\nMORE = 1\n"}
+            more = {name: b"\nMORE = 1\n"}
             patch.setattr(
                 Path,
-                "read_text",
-                lambda p, *a, more=more, **k: read(p, *a, **k) + more.get(p.name, ""),
+                "read_bytes",
+                lambda p, *a, more=more, **k: read(p, *a, **k) + more.get(p.name, b""),
             )
             provenance.code_hash.cache_clear()
             assert (key() != before) == counts, name

@@ -15,6 +15,7 @@ import ast
 import hashlib
 import json
 import re
+import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -267,9 +268,10 @@ def _path(module: str) -> str:
     return package if (HOME / package).is_file() else package.replace("/__init__", "")
 
 
-_OWN = Path(__file__).read_bytes()
+# The tree of the same source differs between versions of Python.
+_OWN = Path(__file__).read_bytes() + sys.version.encode()
 _KNOWN: dict[str, str] = {}
-"""Hash of this file and another one, and whether its texts count -> hash of what that one does."""
+"""Hash of this file, Python and a module, and whether its texts count -> what `code_hash` says."""
 
 
 @cache

@@ -239,7 +239,7 @@ def experiment_id(store: Store, name: str) -> str:
     experiment = store.client.get_experiment_by_name(name)
     if experiment is None:
         with locked(store.home, "init"):
-            experiment = store.client.get_experiment_by_name(name)
+            experiment = store.client.get_experiment_by_name(name)  # another may have been quicker
             if experiment is None:
                 location = None if store.home is None else f"{escaped(store.home)}/artifacts/{name}"
                 tags = {NOTE: EXPERIMENTS[name]} if name in EXPERIMENTS else {}
