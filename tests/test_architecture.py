@@ -120,3 +120,20 @@ def test_a_lock_names_no_registry_and_pins_everything(name: str) -> None:
     lines = (REPO / name).read_text("utf-8").splitlines()
     packages = [line for line in lines if not line.startswith("#")]
     assert all(line.count("==") == 1 and "://" not in line for line in packages)
+
+
+@pytest.mark.parametrize("file", sorted((REPO / "tests/bench").glob("*.py")), ids=lambda p: p.stem)
+def test_what_a_bench_imports_from_us_exists(file: Path) -> None:
+    """No other test runs them: they would break unseen. Programs in their strings count too."""
+    tree = ast.parse(file.read_text("utf-8"))
+    texts = [
+        node.value for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and str(node.value).startswith("\nimport ")
+    ]  # fmt: skip
+    for part in (tree, *map(ast.parse, texts)):
+        for node in ast.walk(part):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOPS:
+                module = importlib.import_module(str(node.module))
+                for name in (alias.name for alias in node.names):
+                    if not hasattr(module, name):
+                        importlib.import_module(f"{node.module}.{name}")

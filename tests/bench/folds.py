@@ -11,7 +11,6 @@ differs.
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -105,8 +104,18 @@ def best() -> None:
     click.echo(f"{what}: {seconds:.1f} s, {cpu:.1f} s of CPU, {peak:.2f} GiB")
 
 
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--best"]:
+@click.command()
+@click.argument("project", required=False, type=click.Path(path_type=Path, exists=True))
+@click.option("--best", "only_best", is_flag=True, help="Time `mgbench best` on made-up scores.")
+def main(project: Path | None, only_best: bool) -> None:
+    """Compare fits out of fold with fits on few videos, in a PROJECT whose folds are joined."""
+    if only_best:
         best()
+    elif project is not None:
+        compare(project)
     else:
-        compare(Path(sys.argv[1]))
+        raise click.UsageError("Name a project, or say --best")
+
+
+if __name__ == "__main__":
+    main()

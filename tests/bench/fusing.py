@@ -24,16 +24,17 @@ STREAMS, VIDEOS, VAL = 10, 10, 777
 FIT = """
 import sys
 from pathlib import Path
-from benchmark.fusion_params import Convex
-from benchmark.predictions import read_probabilities
-from submission.rules import fit
+from benchmark.contracts.predictions import read_probabilities
+from submission.fusion.rules.convex import Convex
+from submission.fusion.temperature import fit_with_temperature
 import click
 import numpy as np
 folder = Path(sys.argv[1])
 members = [read_probabilities(folder / f"s{k}-val.parquet") for k in range(10)]
 label = np.load(folder / "val.npy")
-found = fit(Convex(kind="convex", shrinkage=0.5), "none", [m.source for m in members],
-            np.stack([m.p.astype(np.float64) for m in members]), label)
+p = np.stack([m.p.astype(np.float64) for m in members])
+names = [m.source for m in members]
+found = fit_with_temperature(Convex(kind="convex", shrinkage=0.5), "none", names, p, label)
 print(np.round(found.blend.weights, 3).tolist())
 """
 
@@ -43,7 +44,7 @@ from pathlib import Path
 import click
 import numpy as np
 from scipy.optimize import minimize
-from benchmark.predictions import read_probabilities
+from benchmark.contracts.predictions import read_probabilities
 folder = Path(sys.argv[1])
 members = [read_probabilities(folder / f"s{k}-val.parquet") for k in range(10)]
 label = np.load(folder / "val.npy")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 INPUT = VideoInput(
-    kind="video", modality="rgb", frames=32, sampling=IntervalSampling(kind="interval", interval=2),
+    kind="video", frames=32, sampling=IntervalSampling(kind="interval", interval=2),
     size=224, resize=256, region="frame", crop_area=(0.08, 1.0), crop_ratio=(0.75, 4 / 3),
     flip=0.0, normalization=DatasetNorm(kind="dataset", mean=MEAN, std=STD), views=1, crops=1,
 )  # fmt: skip

@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.modalities.depth.depth import depth_anything
+from benchmark.modalities.depth import depth_anything_network as depth_anything
 from benchmark.modalities.depth.depth_anything import (
     DepthAnythingBackend,
     VideoDepthAnythingBackend,
