@@ -16,6 +16,7 @@ from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 from benchmark.core.video import write_video
 from benchmark.data.manifest import read_manifest
+from benchmark.data.person_box import to_box
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import person_crop as person
@@ -191,6 +192,18 @@ def test_a_clip_with_too_few_seen_points_keeps_the_whole_picture(
         cv2.resize(raw, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for raw in frames_of(name)
     ]
     assert np.abs(found.astype(int) - np.stack(wanted)).mean() < 4
+
+
+def test_points_move_into_one_box_as_plain_numbers_do() -> None:
+    """To the bit: an arithmetic of another width trains other networks on the same clips."""
+    rng = np.random.default_rng(0)
+    view = np.concatenate([rng.uniform(0, 400, (6, 36, 2)), np.ones((6, 36, 1))], 2).astype(
+        np.float32
+    )
+    left, top, width, height = box = (31.7, 12.3, 187.9, 201.1)
+    moved = to_box(view, box, 48)
+    np.testing.assert_array_equal(moved[..., 0], (view[..., 0] - left) * (48 / width))
+    np.testing.assert_array_equal(moved[..., 1], (view[..., 1] - top) * (48 / height))
 
 
 def test_unseen_points_stay_at_the_origin(stored: Path, clips: Clips) -> None:

@@ -41,13 +41,14 @@ def person_box(view: NDArray[np.float32], shape: tuple[float, float]) -> Box:
 
 
 def to_box(
-    view: NDArray[np.float32], box: Box | NDArray[np.int32], size: int
+    view: NDArray[np.float32], box: Box | NDArray[np.float32], size: int
 ) -> NDArray[np.float32]:
     """Move coordinates into `box`, scaled to `size` pixels; unseen points stay 0, 0, 0.
 
     `box` is one for the whole `view` (T, J, 3), or one per frame: (T, 4).
     """
-    left, top, width, height = np.asarray(box, np.float32).T[..., None]
+    # Of one box, plain numbers: size / width is then rounded once, and old results stay theirs.
+    left, top, width, height = box if isinstance(box, tuple) else box.T[..., None]
     moved = np.empty_like(view)
     moved[..., 0] = (view[..., 0] - left) * (size / width)
     moved[..., 1] = (view[..., 1] - top) * (size / height)

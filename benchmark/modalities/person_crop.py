@@ -178,7 +178,10 @@ def _move(
     )
     names = []
     for shard, group in groupby(rows, key=lambda row: row.shard):
-        parts = [to_box(given.read(row.clip_id), boxes[row.clip_id], side) for row in group]
+        parts = [
+            to_box(given.read(row.clip_id), boxes[row.clip_id].astype(np.float32), side)
+            for row in group
+        ]
         with (folder / shard).open("wb") as file:
             np.save(file, np.concatenate(parts))
         names.append(shard)
