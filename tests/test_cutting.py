@@ -113,13 +113,13 @@ def test_params_of_own_clips_are_never_written_over(project: Path, tmp_path: Pat
 def test_an_unknown_preset_is_refused_with_the_known_ones(project: Path) -> None:
     wrong = run(project, "preset", "use", "mine")
     assert wrong.returncode == 2
-    assert "no preset 'mine'; expected one of default, paper" in wrong.stderr
+    assert "no preset 'mine'; expected one of default, masked, paper, zoo" in wrong.stderr
 
 
 def test_remove_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:
     done = run(project, "experiment", "remove", "swin_rgb_star", "swin_taylor", "swin_flow",
                "swin_depth")  # fmt: skip
-    assert done.stdout.endswith("left: joint, limb, rgb, rgb_joint, rgb_limb, swin_rgb\n")
+    assert done.stdout.endswith("left: joint, limb, rgb, rgb_joint, rgb_limb, swin_rgb, graph_joint, graph_bone\n")
     params = read_params(project / "params.yaml")
     assert params.fusions["winner"].members == ("rgb_joint", "rgb_limb", "swin_rgb")
     assert "Swin depth" not in {row.name for row in params.table.rows}
