@@ -119,7 +119,8 @@ def test_an_unknown_preset_is_refused_with_the_known_ones(project: Path) -> None
 def test_remove_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:
     done = run(project, "experiment", "remove", "swin_rgb_star", "swin_taylor", "swin_flow",
                "swin_depth")  # fmt: skip
-    assert done.stdout.endswith("left: joint, limb, rgb, rgb_joint, rgb_limb, swin_rgb, graph_joint, graph_bone\n")
+    left = "joint, limb, rgb, rgb_joint, rgb_limb, swin_rgb, graph_joint, graph_bone"
+    assert done.stdout.endswith(f"left: {left}\n")
     params = read_params(project / "params.yaml")
     assert params.fusions["winner"].members == ("rgb_joint", "rgb_limb", "swin_rgb")
     assert "Swin depth" not in {row.name for row in params.table.rows}
