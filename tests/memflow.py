@@ -70,3 +70,10 @@ def clip(length: int, seed: int = 0, height: int = H, width: int = W) -> list[np
 
 def flows(estimator: FrameExtractor, frames: list[np.ndarray]) -> list[np.ndarray]:
     return [*(flow for frame in frames for flow in estimator.add(frame)), *estimator.finish()]
+
+
+def write_weights(folder: Path) -> Path:
+    """A file of them under the name that tells what the authors trained on."""
+    path = folder / "MemFlowNet_sintel.pth"
+    torch.save(random_tensors(), path)
+    return path

@@ -21,8 +21,8 @@ from memflow import (
     flows,
     needs_ptlflow,
     published,
-    random_tensors,
     spec,
+    write_weights,
 )
 
 pytestmark = pytest.mark.slow
@@ -30,9 +30,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("memflow") / "MemFlowNet_sintel.pth"
-    torch.save(random_tensors(), path)
-    return path
+    return write_weights(tmp_path_factory.mktemp("memflow"))
 
 
 # The published tensors

@@ -15,16 +15,14 @@ from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.modalities.flow.memflow import INSTALL, load_network
 from bomb import Bomb
 from conftest import REPO
-from memflow import clip, flows, needs_ptlflow, random_tensors, spec
+from memflow import clip, flows, needs_ptlflow, random_tensors, spec, write_weights
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("memflow") / "MemFlowNet_sintel.pth"
-    torch.save(random_tensors(), path)
-    return path
+    return write_weights(tmp_path_factory.mktemp("memflow"))
 
 
 def nested(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -23,9 +23,8 @@ from benchmark.inference.predict import Trained, predict_with
 from benchmark.inference.systems import with_levels
 from benchmark.inference.video_archive import VideoArchive, video_archive
 from benchmark.modalities.one_file import Span
-from submission.fusion.blend import Blend, apply_temperature
-from submission.fusion.fuse import blended
-from submission.fusion.rules.rule import uniform_weights
+from submission.fusion.blend import apply_temperature
+from submission.fusion.fuse import blended, mean_of_networks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -161,9 +160,7 @@ def _predict_windows(
             for one in member.networks
         ]  # fmt: skip
         if len(found) > 1:
-            even = Blend(uniform_weights(len(found)), geometric=member.mean == "geometric")
-            each = [replace(one, source=str(place)) for place, one in enumerate(found)]
-            found = [blended(each, even, source=name)]
+            found = [mean_of_networks(found, member.mean, source=name)]
         predictions.append(replace(found[0], source=name))
     ids = archive.clips.split("test").ids
     fused = blended(predictions, system.blend, source=system.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import zipfile
 from functools import cache, partial
 from pathlib import Path
@@ -112,8 +113,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
             for file in (CARD, *sorted(one.file for one in _files(card))):
                 info = zipfile.ZipInfo(file, STAMP)
                 with (work / file).open("rb") as source, archive.open(info, "w") as copy:
-                    while block := source.read(2**20):
-                        copy.write(block)
+                    shutil.copyfileobj(source, copy)
     return card
 
 

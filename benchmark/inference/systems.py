@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
-from benchmark.core.errors import (
-    MismatchError,
-    ParamsError,
-)
+from benchmark.core.errors import MismatchError, ParamsError
 from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition

@@ -10,9 +10,7 @@ import numpy as np
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF
-from submission.fusion.blend import Blend
-from submission.fusion.fuse import blended
-from submission.fusion.rules.rule import uniform_weights
+from submission.fusion.fuse import mean_of_networks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +53,7 @@ def join_folds(
     rows = np.concatenate([part.p for part in aligned])
     stamp = parts[0].stamp and parts[0].stamp._replace(fold=JOINED)
     oof = replace(parts[0], source=name, clip_id=ids, p=rows, stamp=stamp).aligned(folds.clip_id)
-    members = [replace(one, source=label) for label, one in zip(labels, tests, strict=True)]
-    blend = Blend(uniform_weights(len(members)), geometric=mean == "geometric")
-    return oof, replace(blended(members, blend, source=name), stamp=stamp)
+    return oof, replace(mean_of_networks(tests, mean, source=name), stamp=stamp)
 
 
 def check_joined(probabilities: Probabilities, folds: FoldTable, *, where: object) -> None:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.data.loader import TrainClips, build_views, train_loader
+from benchmark.data.loader import TrainClips, build_views
 from benchmark.models.masked_autoencoder import MaskedAutoencoder
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.runtime.signals import StopSignals
 from benchmark.training.epochs import Epochs, cpu_copy
-from benchmark.training.optimizer import build_ema, build_optimizer
-from benchmark.training.sampler import ClipBatchSampler
-from benchmark.training.step_state import StepState
-from benchmark.training.train_step import BatchNormStatistics
+from benchmark.training.step_state import StepState, shared_fields
 from benchmark.weights.initial import load_initial_weights
 
 if TYPE_CHECKING:
@@ -120,17 +117,7 @@ def build_masked_state(spec: PretrainSpec, fabric: Fabric) -> MaskedState:
     model = MaskedAutoencoder(entry.backbone, entry.input, entry.masking)
     initial_weights = load_initial_weights(spec.init_folder, model, (), points=None)
     log.info("initial weights: %s", initial_weights)
-    optimizer = build_optimizer(recipe, model)
-    full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
-    net, optimizer = fabric.setup(model, optimizer)
-    no_labels = np.zeros(len(spec.clips), np.int64)
-    rank, world = fabric.global_rank, fabric.world_size
-    sampler = ClipBatchSampler(no_labels, recipe, spec.seed, rank=rank, world=world)
     windows = TrainClips(views, spec.clips, spec.seed, labeled=False)
-    return MaskedState(
-        fabric=fabric, recipe=recipe, seed=spec.seed, model=model, net=net,
-        ema=build_ema(recipe, model), optimizer=optimizer, full_lrs=full_lrs,
-        batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric), sampler=sampler,
-        batches=train_loader(windows, sampler, workers=recipe.loader_workers),
-        initial_weights=initial_weights,
-    )  # fmt: skip
+    no_labels = np.zeros(len(spec.clips), np.int64)
+    shared = shared_fields(recipe, model, windows, no_labels, seed=spec.seed, fabric=fabric)
+    return MaskedState(**shared, initial_weights=initial_weights)

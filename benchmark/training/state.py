@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.contracts.clips import Clips
-from benchmark.data.loader import TestClips, TrainClips, build_views, test_loader, train_loader
+from benchmark.data.loader import TestClips, TrainClips, build_views, test_loader
 from benchmark.models.network import build
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.losses import Loss
-from benchmark.training.optimizer import build_ema, build_optimizer
-from benchmark.training.sampler import ClipBatchSampler
-from benchmark.training.step_state import StepState
-from benchmark.training.train_step import BatchNormStatistics, classification_loss
+from benchmark.training.step_state import StepState, shared_fields
+from benchmark.training.train_step import classification_loss
 from benchmark.weights.initial import load_initial_weights, points_of
 
 if TYPE_CHECKING:
@@ -121,23 +119,17 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         points=points_of(spec.experiment.input, spec.modality), groups=spec.head_groups,
     )  # fmt: skip
     log.info("initial weights: %s", initial_weights)
-    optimizer = build_optimizer(recipe, model)
-    full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
-    net, optimizer = fabric.setup(model, optimizer)
-    rank, world, workers = fabric.global_rank, fabric.world_size, recipe.loader_workers
-    sampler = ClipBatchSampler(train_clips.labels(), recipe, spec.seed, rank=rank, world=world)
-    val_clips = TestClips(views, spec.clips.split("val").ids[rank::world], quick=True)
+    labels, clips = train_clips.labels(), TrainClips(views, train_clips, spec.seed)
+    shared = shared_fields(recipe, model, clips, labels, seed=spec.seed, fabric=fabric)
+    own_val = spec.clips.split("val").ids[fabric.global_rank :: fabric.world_size]
     return TrainState(
-        fabric=fabric, recipe=recipe, seed=spec.seed, model=model, net=net,
-        ema=build_ema(recipe, model), optimizer=optimizer, full_lrs=full_lrs,
-        loss=Loss(
-            recipe, train_clips.labels(), len(spec.classes), fabric.device, group_of=spec.group_of
-        ),
-        batch_norms=BatchNormStatistics(model, recipe.micro_batches, fabric),
-        sampler=sampler,
-        batches=train_loader(TrainClips(views, train_clips, spec.seed), sampler, workers=workers),
-        val_batches=test_loader(val_clips, batch_size=recipe.micro_batch_size, workers=workers),
+        **shared,
         initial_weights=initial_weights,
+        loss=Loss(recipe, labels, len(spec.classes), fabric.device, group_of=spec.group_of),
+        val_batches=test_loader(
+            TestClips(views, own_val, quick=True), batch_size=recipe.micro_batch_size,
+            workers=recipe.loader_workers,
+        ),
     )  # fmt: skip
 
 

@@ -6,17 +6,23 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmark.data.loader import train_loader
+from benchmark.training.optimizer import build_ema, build_optimizer
+from benchmark.training.sampler import ClipBatchSampler
+from benchmark.training.train_step import BatchNormStatistics
+
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from lightning_fabric import Fabric
-    from torch import Tensor
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
     from torch.utils.data import DataLoader
 
-    from benchmark.data.loader import TrainBatch
+    from benchmark.data.loader import TrainBatch, TrainClips
+    from benchmark.params.recipes import Optimization
     from benchmark.training.monitor.meter import Meter
     from benchmark.training.optimizer import ModelEma
-    from benchmark.training.sampler import ClipBatchSampler
-    from benchmark.training.train_step import BatchNormStatistics
 
 
 @dataclass(frozen=True)
@@ -70,3 +76,34 @@ class StepState(ABC):
         if self.ema is not None:
             self.ema.module.load_state_dict(saved["ema"])
         self.fabric.strategy.precision.load_state_dict(saved["precision"])
+
+
+def shared_fields(
+    recipe: Optimization, model: nn.Module, clips: TrainClips, labels: NDArray[np.int64],
+    *, seed: int, fabric: Fabric,
+) -> dict[str, Any]:  # fmt: skip
+    """Build the fields of a `StepState` that every training has, but for `initial_weights`.
+
+    Args:
+        recipe: How to optimize.
+        model: With its initial weights; Fabric moves it to this process's device.
+        clips: What is trained on.
+        labels: Class index of each clip, int64 (N,), by which the sampler draws.
+        seed: Of the training.
+        fabric: The processes.
+
+    Raises:
+        TrainingError: There are fewer clips than a step has micro-batches.
+    """
+    optimizer = build_optimizer(recipe, model)
+    full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
+    net, optimizer = fabric.setup(model, optimizer)
+    rank, world = fabric.global_rank, fabric.world_size
+    sampler = ClipBatchSampler(labels, recipe, seed, rank=rank, world=world)
+    return {
+        "fabric": fabric, "recipe": recipe, "seed": seed, "model": model, "net": net,
+        "ema": build_ema(recipe, model), "optimizer": optimizer, "full_lrs": full_lrs,
+        "batch_norms": BatchNormStatistics(model, recipe.micro_batches, fabric),
+        "sampler": sampler,
+        "batches": train_loader(clips, sampler, workers=recipe.loader_workers),
+    }  # fmt: skip

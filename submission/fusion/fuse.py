@@ -5,13 +5,15 @@ Legend: M members, N clips, K classes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from benchmark.contracts.predictions import Probabilities
 from benchmark.core.errors import FormatError, MismatchError
 from submission.fusion.blend import Blend
+from submission.fusion.rules.rule import uniform_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +54,20 @@ def blended(members: Sequence[Probabilities], blend: Blend, *, source: str) -> P
         first.edition, first.split, source, first.classes, first.clip_id, fused,
         transductive=any(member.transductive for member in members),
     )  # fmt: skip
+
+
+def mean_of_networks(
+    networks: Sequence[Probabilities], mean: Literal["arithmetic", "geometric"], *, source: str
+) -> Probabilities:
+    """Average the networks of one stream, such as those of its folds, with equal weights.
+
+    Raises:
+        MismatchError: Two of them disagree about edition, split, classes or clips.
+    """
+    # They may all have the name of their stream; members of a blend need one each.
+    members = [replace(one, source=str(place)) for place, one in enumerate(networks)]
+    blend = Blend(uniform_weights(len(members)), geometric=mean == "geometric")
+    return blended(members, blend, source=source)
 
 
 def apply(fitted: FittedFusion, members: Sequence[Probabilities], *, source: str) -> Probabilities:
