@@ -8,6 +8,7 @@ python tests/bench/stages.py replay PROJECT 1 8    # its stages as sleeps of wha
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import time
 from contextlib import chdir
 from hashlib import md5
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 import click
@@ -22,6 +24,7 @@ from ruamel.yaml import YAML
 
 from pipelines.scale.graph import read_graph
 from pipelines.scale.plan import schedule
+from pipelines.scale.run import EVENTS
 from pipelines.scale.state import read_seconds
 
 REPO = Path(__file__).parents[2]
@@ -64,9 +67,10 @@ def imigue_like(seconds: float) -> tuple[dict[str, Any], dict[str, float]]:
 
 
 def start_project(root: Path, document: dict[str, Any]) -> None:
-    """Make a project of DVC."""
+    """Make a project of DVC with this repository's settings: DVC's own start two more processes."""
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         subprocess.run(words, cwd=root, check=True, stdout=subprocess.DEVNULL)
+    shutil.copy(REPO / ".dvc/config", root / ".dvc/config")
     YAML().dump(document, root / "dvc.yaml")
 
 
@@ -109,6 +113,13 @@ def run(root: Path, jobs: int) -> float:
     return time.perf_counter() - begun
 
 
+def seconds_lived(events: Path) -> dict[str, float]:
+    """Return how long each stage of the last run lived, from its start to its end."""
+    lines = [line.split() for line in events.read_text().splitlines()]
+    begun = {words[1]: float(words[2]) for words in lines if words[0] == "begin"}
+    return {words[1]: float(words[3]) - begun[words[1]] for words in lines if words[0] == "end"}
+
+
 @click.group()
 def main() -> None:
     """Measure."""
@@ -127,12 +138,18 @@ def sleep(seconds: float, jobs: int) -> None:
             upstream = read_graph(root, stale=False).upstream
         bound = schedule(upstream, upstream, takes, slots=jobs)
         wall = run(root, jobs)
+        lived = seconds_lived(root / EVENTS)
         again = run(root, jobs)
-    overhead = (wall - bound.length) / len(bound.path)
+    on_path = (wall - bound.length) / len(bound.path)
+    overheads = sorted(lived[stage] - takes[stage] for stage in takes)
     click.echo(f"{len(takes)} stages, {jobs} at once")
     click.echo(f"critical path {bound.length:.1f} s of {len(bound.path)} stages")
     click.echo(f"wall time {wall:.1f} s, {wall / bound.length:.3f} of it")
-    click.echo(f"overhead {overhead:.2f} s per stage of the path; nothing to do: {again:.1f} s")
+    click.echo(
+        f"overhead per stage: mean {mean(overheads):.2f} s, median {median(overheads):.2f} s, largest"
+        f" {overheads[-1]:.2f} s; of the path {on_path:.2f} s"
+    )
+    click.echo(f"nothing to do: {again:.1f} s")
 
 
 @main.command()
