@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -13,16 +13,12 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import replacing_folder
 from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.analysis import write_analyses
 from benchmark.results.entries import scored_truths
 from benchmark.results.runs import analysis_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

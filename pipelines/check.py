@@ -5,7 +5,6 @@ from __future__ import annotations
 from pipelines._stage import path, stage
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +12,8 @@ from benchmark.archives.union import archive_module
 from benchmark.core.errors import FaultList, ParamsError
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.doctor import page_of
+from benchmark.params.params import Params
 from benchmark.tracking.provenance import stage_code
-
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,15 +12,11 @@ from benchmark.contracts.clips import read_clips
 from benchmark.data_report.page import metrics, write_report
 from benchmark.data_report.scan import scan_archive
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
 from benchmark.tracking.records import new_record, now_ms
 from benchmark.tracking.store import DATA, NOTE, find_root
 from benchmark.tracking.sync import show_and_record
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

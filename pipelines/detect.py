@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -15,11 +15,7 @@ from benchmark.core.schema import write_json
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.online import online_scores
 from benchmark.inference.detect import candidates, detected, fit_detector
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
+from benchmark.params.params import Params
 
 
 @click.command()

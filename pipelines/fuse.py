@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -13,14 +13,10 @@ from benchmark.contracts.labels import index_labels
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import write_fitted
 from submission.fusion.fuse import apply
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,13 +12,9 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.folds import read_folds
 from benchmark.contracts.predictions import write_probabilities
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.fuse_oof import fuse_oof
 from submission.fusion.fitted import write_fitted
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pipelines._stage import entry, existing, path, stage
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.challenges.challenge import read_challenge
 from benchmark.contracts.predictions import write_probabilities
+from benchmark.editions.splits import Split
+from benchmark.params.params import Params
 from benchmark.results.import_scores import import_scores, target_of
-
-if TYPE_CHECKING:
-    from benchmark.editions.splits import Split
-    from benchmark.params.params import Params
 
 SPLITS: tuple[Split, ...] = ("val", "test")
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from pipelines._stage import entry, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.weights.initial import write_pretrained
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

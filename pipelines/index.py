@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -14,12 +14,8 @@ from benchmark.contracts.clips import check_subjects, write_clips
 from benchmark.core.files import write_text
 from benchmark.editions.edition import edition_file, read_edition
 from benchmark.editions.splits import SPLITS
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

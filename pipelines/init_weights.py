@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pipelines._stage import path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.weights.cards import write_starts
 from benchmark.weights.initial import write_no_weights
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

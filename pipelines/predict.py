@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import read_edition
+from benchmark.editions.splits import Split
 from benchmark.evaluation.scores import write_no_scores, write_scores
 from benchmark.inference.predict import predict
+from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.editions.splits import Split
-    from benchmark.params.params import Params
 
 PREDICTED: tuple[Split, ...] = ("test", "val")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pipelines._stage import entry, existing, path, stage
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,10 +13,8 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.window_scores import write_window_scores
 from benchmark.editions.edition import read_edition
 from benchmark.inference.windows import Source, score_windows, window_clips
+from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
-
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
 
 WORK = Path(".ckpt/windows")
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

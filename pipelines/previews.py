@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.tracking.records import new_record, now_ms
 from benchmark.tracking.store import DATA, NOTE, find_root
 from benchmark.tracking.sync import show_and_record
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -13,17 +13,13 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.entries import scored_truths
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import answers, provenance, render
 from benchmark.results.runs import report_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import entry, existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,16 +12,12 @@ from benchmark.challenges.challenge import read_challenge
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 from submission.leaderboard.columns import wanted_clips
 from submission.leaderboard.metadata import ingredients_of, submission_record
 from submission.leaderboard.writer import write_submission
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

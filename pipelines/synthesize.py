@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pipelines._stage import entry, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.archive import write_archive
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pipelines._stage import existing, path, stage
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.page import page_records, score_page
 from benchmark.results.writers import write_table
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
 
 
 @click.command()

@@ -10,7 +10,7 @@ from benchmark.inference.forward import probabilities
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.weights.model_folder import load_tensors, read_metadata, read_weights
+from benchmark.weights.model_folder import ModelMetadata, load_tensors, read_metadata, read_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.splits import Split
     from benchmark.params.recipes import Recipe
-    from benchmark.weights.model_folder import ModelMetadata
 
 CLIPS_AT_ONCE = 2
 """Least clips whose views are read together; few, because a clip can have a dozen large views."""

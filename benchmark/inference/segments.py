@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.contracts.window_scores import WindowScores
 from benchmark.core.files import csv_text
-from benchmark.inference.detect import candidates, detected
+from benchmark.inference.detect import Detector, candidates, detected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.inference.any_video import Recognized
-    from benchmark.inference.detect import Detector
 
 COLUMNS = ("video", "start_s", "end_s", "class", "p")
 COUNTED = ("person", "class", "times", "seconds", "per_minute", "watched_s")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels
 from benchmark.core.errors import MismatchError
-from benchmark.editions.splits import OOF
+from benchmark.editions.splits import OOF, Groups, Scored, Split
 from benchmark.evaluation.metrics import majority_baseline
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.splits import Groups, Scored, Split
 
 
 @dataclass(frozen=True)

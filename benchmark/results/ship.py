@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.contracts.clips import read_clips
+from benchmark.contracts.clips import Clips, read_clips
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.errors import ParamsError
@@ -20,7 +20,6 @@ from benchmark.weights.model_folder import read_metadata, read_weights
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.contracts.clips import Clips
     from benchmark.params.params import Params
     from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 
 from benchmark.core.errors import TrainingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CPU_WORDS = "can't allocate memory"
 """What torch says where the machine itself has no more; it is a plain RuntimeError."""

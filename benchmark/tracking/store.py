@@ -23,6 +23,7 @@ from benchmark.core.files import inside
 from benchmark.tracking.database import (
     DATABASE,
     StoreError,
+    Whole,
     address,
     escaped,
     examine,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-    from benchmark.tracking.database import Whole
     from benchmark.tracking.records import Point, RunRecord, Table
 
 log = logging.getLogger(__name__)

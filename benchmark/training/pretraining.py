@@ -22,7 +22,7 @@ from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.run import track
 from benchmark.tracking.store import NOTE, TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
-from benchmark.training.masked_video import PretrainSpec, pretrain
+from benchmark.training.masked_video import PretrainResult, PretrainSpec, pretrain
 from benchmark.training.monitor.progress import write_cost
 from benchmark.weights.initial import is_transductive, write_masked_video
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from benchmark.params.params import Params
-    from benchmark.training.masked_video import PretrainResult
 
 HISTORY = "history.csv"
 CURVE = "history.png"

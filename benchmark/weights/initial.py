@@ -10,7 +10,7 @@ from benchmark.core.errors import FormatError, MismatchError
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.data.inputs import VideoInput
+from benchmark.data.inputs import Input, VideoInput
 from benchmark.models.check_tensors import read_checkpoint
 from benchmark.weights.convert import HEAD, CheckpointFormat, convert, fill, merge
 from benchmark.weights.model_folder import (
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from benchmark.data.inputs import Input
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Pretrained
 

@@ -18,7 +18,8 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from shutil import which
-from typing import IO, TYPE_CHECKING, Any
+from types import FrameType
+from typing import IO, Any
 
 import click
 from pydantic import Field
@@ -31,9 +32,6 @@ from pipelines.scale.graph import kind_of
 from pipelines.scale.launchers import AnyLauncher, Job, Resources, Sbatch, log_of
 from pipelines.scale.slots import take
 from pipelines.scale.state import LAUNCHED, TABLE, launched_mark
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 SETTING = Path("launch.yaml")
 VARIABLE = "MGBENCH_LAUNCH"

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import ParamsError
 from benchmark.runtime.parallel import claimed
-from pipelines.scale.launchers import Slots, Ssh
+from pipelines.scale.launchers import Job, Slots, Ssh
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from pipelines.scale.launchers import Job
 
 SLOTS = "MGBENCH_SLOTS"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,9 +16,6 @@ from submission.fusion.fitted import read_fitted
 from submission.fusion.metadata import read_fusion_metadata
 from submission.fusion.rules.equal import Fixed
 from submission.fusion.rules.union import FusionRule
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 METADATA = "submission.json"
 
