@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import path, stage
+from pipelines._stage import command
 
 from pathlib import Path
 
@@ -16,9 +16,7 @@ from benchmark.params.params import Params
 from benchmark.tracking.provenance import stage_code
 
 
-@click.command()
-@click.option("--out", type=path, required=True, help="Folder of one file per stage or entry.")
-@stage
+@command(writes=("out",))
 def main(params: Params, out: Path) -> None:
     """Refuse params that do not fit together before DVC clears an output of any other stage."""
     _check_archives(params)

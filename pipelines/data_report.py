@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, path, stage
+from pipelines._stage import command
 
 from pathlib import Path
 
@@ -19,19 +19,11 @@ from benchmark.tracking.store import DATA, NOTE, find_root
 from benchmark.tracking.sync import show_and_record
 
 
-@click.command()
-@click.argument("edition_name", metavar="EDITION")
-@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--out", type=path, required=True, help="Folder of the report.")
-@click.option("--record", type=path, required=True, help="The run's record.")
-@stage
-def main(
-    params: Params, edition_name: str, raw: Path, index: Path, out: Path, record: Path
-) -> None:
+@command("EDITION", reads=("raw", "clips"), writes=("out", "record"))
+def main(params: Params, name: str, raw: Path, index: Path, out: Path, record: Path) -> None:
     """Report what the archives of EDITION hold."""
     start = now_ms()
-    edition = read_edition(edition_name)
+    edition = read_edition(name)
     scan = scan_archive(raw, edition, read_clips(index, edition), workers=usable_cores())
     files = write_report(scan, out)
     root = find_root()

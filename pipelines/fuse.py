@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -19,12 +19,7 @@ from submission.fusion.fitted import write_fitted
 from submission.fusion.fuse import apply
 
 
-@click.command()
-@click.argument("name", metavar="FUSION")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--members", type=existing, required=True, help="Probabilities of each experiment.")
-@click.option("--out", type=path, required=True, help="Folder of weights and fused probabilities.")
-@stage
+@command("FUSION", reads=("clips", "members"), writes=("out",))
 def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:
     """Fit FUSION, an entry of section fusions, on validation; apply it to validation and test."""
     fusion = entry(params.fusions, "fusions", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -17,11 +17,7 @@ from benchmark.results.import_scores import import_scores, target_of
 SPLITS: tuple[Split, ...] = ("val", "test")
 
 
-@click.command()
-@click.argument("name", metavar="STREAM")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
-@stage
+@command("STREAM", reads=("clips",), writes=("out",))
 def main(params: Params, name: str, index: Path, out: Path) -> None:
     """Join the files of STREAM, an entry of section external, to the clips of its edition."""
     spec = entry(params.external, "external", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -20,14 +20,7 @@ from benchmark.runtime.memory import lack_of_memory_named
 PREDICTED: tuple[Split, ...] = ("test", "val")
 
 
-@click.command()
-@click.argument("name", metavar="EXPERIMENT")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
-@click.option("--model", type=existing, required=True, help="Folder of the model.")
-@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
-@click.option("--reports", type=path, required=True, help="Folder of the scores.")
-@stage
+@command("EXPERIMENT", reads=("clips", "modality", "model"), writes=("out", "reports"))
 def main(
     params: Params, name: str, index: Path, modality: Path, model: Path, out: Path, reports: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -19,13 +19,7 @@ from benchmark.runtime.memory import lack_of_memory_named
 WORK = Path(".ckpt/windows")
 
 
-@click.command()
-@click.argument("name", metavar="ONLINE")
-@click.option("--raw", type=existing, required=True, help="Folder of the raw archive.")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--model", type=existing, required=True, help="Folder of the model.")
-@click.option("--out", type=path, required=True, help="Folder of the window scores.")
-@stage
+@command("ONLINE", reads=("raw", "clips", "model"), writes=("out",))
 def main(params: Params, name: str, raw: Path, index: Path, model: Path, out: Path) -> None:
     """Score windows of validation and test for ONLINE, an entry of section online."""
     spec = entry(params.online, "online", name)

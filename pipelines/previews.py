@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -17,13 +17,7 @@ from benchmark.tracking.store import DATA, NOTE, find_root
 from benchmark.tracking.sync import show_and_record
 
 
-@click.command()
-@click.argument("name", metavar="PREVIEWS")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
-@click.option("--out", type=path, required=True, help="Folder of the pictures and the page.")
-@click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
-@stage
+@command("PREVIEWS", reads=("clips", "data"), writes=("out", "record"))
 def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:
     """Draw PREVIEWS, an entry of section previews: one training clip per class."""
     start = now_ms()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, existing, path, stage
+from pipelines._stage import PARAMS, command
 
 from pathlib import Path
 
@@ -22,15 +22,11 @@ from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
 
-@click.command()
-@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
-@click.option("--reports", type=existing, required=True, help="Folder of all reports.")
-@click.option("--out", type=path, required=True, help="The page.")
-@click.option("--record", type=path, required=True, help="The run's record.")
-@stage
+@command(
+    reads=("raw", "clips", "probabilities", "reports"),
+    writes=("out", "record"),
+    perhaps=("test-labels",),
+)
 def main(
     params: Params, raw: Path, index: Path, probabilities: Path, test_labels: Path, reports: Path,
     out: Path, record: Path,

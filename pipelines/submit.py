@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -20,13 +20,7 @@ from submission.leaderboard.metadata import ingredients_of, submission_record
 from submission.leaderboard.writer import write_submission
 
 
-@click.command()
-@click.argument("name", metavar="SUBMISSION")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--out", type=path, required=True, help="Folder to write the CSV and its zip to.")
-@click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
-@stage
+@command("SUBMISSION", reads=("clips", "probabilities"), writes=("out", "record"))
 def main(
     params: Params, name: str, index: Path, probabilities: Path, out: Path, record: Path
 ) -> None:

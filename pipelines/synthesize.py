@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -13,11 +13,7 @@ from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.archive import write_archive
 
 
-@click.command()
-@click.argument("name", metavar="EDITION")
-@click.option("--raw", type=path, required=True, help="Folder of the archives.")
-@click.option("--test-labels", type=path, required=True, help="Folder of the labels of test.")
-@stage
+@command("EDITION", writes=("raw", "test-labels"))
 def main(params: Params, name: str, raw: Path, test_labels: Path) -> None:
     """Generate people at press conferences, in the raw layout of the iMiGUE archives."""
     spec = entry(params.synthetic, "synthetic", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -13,10 +13,7 @@ from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.actions_archive import write_actions
 
 
-@click.command()
-@click.argument("name", metavar="EDITION")
-@click.option("--raw", type=path, required=True, help="Folder of the archive.")
-@stage
+@command("EDITION", writes=("raw",))
 def main(params: Params, name: str, raw: Path) -> None:
     """Generate seated people's actions, in the raw layout of Micro-Action 52."""
     spec = entry(params.synthetic_ma52, "synthetic_ma52", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, path, stage
+from pipelines._stage import command
 
 from pathlib import Path
 
@@ -18,14 +18,9 @@ from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
 
-@click.command()
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
-@click.option("--out", type=path, required=True, help="Folder of the table.")
-@click.option("--page", type=path, required=True, help="The page to write.")
-@click.option("--record", type=path, required=True, help="The runs' record.")
-@stage
+@command(
+    reads=("clips", "probabilities"), writes=("out", "page", "record"), perhaps=("test-labels",)
+)
 def main(
     params: Params, index: Path, probabilities: Path, test_labels: Path, out: Path, page: Path,
     record: Path,

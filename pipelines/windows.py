@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
 
@@ -15,12 +15,7 @@ from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
 
 
-@click.command()
-@click.argument("name", metavar="WINDOWS")
-@click.option("--raw", type=existing, required=True, help="Folder of the raw archives.")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--out", type=path, required=True, help="Folder to write list and frames to.")
-@stage
+@command("WINDOWS", reads=("raw", "clips"), writes=("out",))
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
     """Cut WINDOWS, an entry of section windows, and prepare their frames."""
     spec = entry(params.windows, "windows", name)
