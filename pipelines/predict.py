@@ -13,7 +13,7 @@ from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.editions.splits import Split
 from benchmark.evaluation.scores import write_no_scores, write_scores
-from benchmark.inference.predict import predict
+from benchmark.inference.predict import Trained, predict
 from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
 
@@ -28,10 +28,11 @@ def main(
     experiment = entry(params.experiments, "experiments", name)
     edition = read_edition(experiment.edition)
     clips = read_clips(index, edition)
+    network = Trained.read(model)
     for split in PREDICTED:
         of_split = clips.split(split)
         with lack_of_memory_named(name, experiment.recipe):
-            found = predict(model, modality, clips, split, params.recipes[experiment.recipe])
+            found = predict(network, modality, clips, split, params.recipes[experiment.recipe])
         check_against(found, of_split, edition.classes)
         write_probabilities(found, out / f"{split}.parquet")
         click.echo(f"wrote {out / split}.parquet: {len(found)} clips")

@@ -24,7 +24,7 @@ from benchmark.tracking.store import NOTE, TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.masked_video import PretrainResult, PretrainSpec, pretrain
 from benchmark.training.monitor.progress import write_cost
-from benchmark.weights.initial import is_transductive, write_masked_video
+from benchmark.weights.initial import is_transductive, write_initial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +132,10 @@ def _run(
         tracked.tag("initial_weights", result.initial_weights)
         _write_reports(result, spec, paths, device_name(fabric.device))
         # The weights last: their presence says that the pre-training is complete.
-        write_masked_video(paths.out, result.weights, origin=name, transductive=transductive)
+        write_initial(
+            paths.out, result.weights, checkpoint_format="masked_video", origin=name,
+            transductive=transductive,
+        )  # fmt: skip
     checkpoints.clear()
 
 
