@@ -14,8 +14,8 @@ from benchmark.data_report.scan import scan_archive
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
-from benchmark.tracking.records import new_record, now_ms
-from benchmark.tracking.store import DATA, NOTE, find_root
+from benchmark.tracking.records import edition_tags, new_record, now_ms
+from benchmark.tracking.store import DATA, find_root
 from benchmark.tracking.sync import show_and_record
 
 
@@ -28,12 +28,10 @@ def main(params: Params, name: str, raw: Path, index: Path, out: Path, record: P
     files = write_report(scan, out)
     root = find_root()
     run = new_record(
-        root, experiment=DATA, name=f"data {edition.name}", start_ms=start, end_ms=now_ms(),
-        params={"edition": f"{edition.name}/{edition.version}", "dataset": edition.dataset},
-        tags={
-            "kind": "data", "edition": f"{edition.name}/{edition.version}",
-            NOTE: f"What the archive of {edition.title} holds.",
-        }, metrics=metrics(scan), artifacts=files,
+        root, experiment=DATA, name=f"data {edition.name}", start_ms=start,
+        params={"edition": edition.stamp, "dataset": edition.dataset},
+        tags=edition_tags("data", edition, f"What the archive of {edition.title} holds."),
+        metrics=metrics(scan), artifacts=files,
     )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {record}")

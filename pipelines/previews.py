@@ -12,8 +12,8 @@ from benchmark.contracts.clips import read_clips
 from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
-from benchmark.tracking.records import new_record, now_ms
-from benchmark.tracking.store import DATA, NOTE, find_root
+from benchmark.tracking.records import edition_tags, new_record, now_ms
+from benchmark.tracking.store import DATA, find_root
 from benchmark.tracking.sync import show_and_record
 
 
@@ -27,12 +27,10 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
     files = write_previews(source, edition, out)
     root = find_root()
     run = new_record(
-        root, experiment=DATA, name=f"modalities {name}", start_ms=start, end_ms=now_ms(),
+        root, experiment=DATA, name=f"modalities {name}", start_ms=start,
         params={"previews": spec.model_dump(mode="json")}, metrics={"previews": len(files) - 1},
-        tags={
-            "kind": "data", "edition": f"{edition.name}/{edition.version}",
-            NOTE: "One clip per class in all modalities.",
-        }, artifacts=files,
+        tags=edition_tags("data", edition, "One clip per class in all modalities."),
+        artifacts=files,
     )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {len(files) - 1} pictures")

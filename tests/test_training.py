@@ -154,15 +154,11 @@ def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Pa
     metadata, linear = model_card(prepared.train_spec("joint")), torch.nn.Linear(1, 1)
     write_model(tmp_path / "m", metadata, {"backbone.x": torch.zeros(1)})
     with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
-        load_tensors(
-            read_weights(tmp_path / "m"), torch.nn.Linear(1, 1), where="weights.safetensors"
-        )
+        load_tensors(read_weights(tmp_path / "m"), linear, where="weights.safetensors")
     broken = {"weight": torch.tensor([[float("nan")]]), "bias": torch.zeros(1)}
     write_model(tmp_path / "n", metadata, broken)
     with pytest.raises(FormatError, match=r"weights\.safetensors: weight holds a number that is"):
-        load_tensors(
-            read_weights(tmp_path / "n"), torch.nn.Linear(1, 1), where="weights.safetensors"
-        )
+        load_tensors(read_weights(tmp_path / "n"), linear, where="weights.safetensors")
 
 
 def key_of(spec: TrainSpec, modality: Path, start: Path, cache: Path) -> dict[str, str]:

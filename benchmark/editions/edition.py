@@ -79,6 +79,11 @@ class Edition(Strict):
             inside(SHIPPED, name)
         return self
 
+    @property
+    def stamp(self) -> str:
+        """Name and version, as runs name it."""
+        return f"{self.name}/{self.version}"
+
     def group_of(self) -> NDArray[np.int64]:
         """Return the body part of each class, (K,), as its place in `groups`."""
         group = np.empty(len(self.classes), np.int64)

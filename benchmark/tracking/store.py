@@ -32,6 +32,7 @@ from benchmark.tracking.database import (
     rewrite_paths,
     store_error,
 )
+from benchmark.tracking.records import NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,8 +55,6 @@ EXPERIMENTS = {
     SUBMISSION: "Leaderboard files, with what they are made of.",
 }
 """Experiments of MLflow -> their description in the UI."""
-NOTE = "mlflow.note.content"
-"""Tag that the UI shows as the description of a run or an experiment."""
 
 TABLE_FILE = "results_table.json"
 SAMPLING_SECONDS = 10

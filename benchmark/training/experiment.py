@@ -19,8 +19,9 @@ from benchmark.plots import figures
 from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.tracking.provenance import digest_of
+from benchmark.tracking.records import edition_tags
 from benchmark.tracking.run import Run, track
-from benchmark.tracking.store import NOTE, TRAIN, find_root
+from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.loop import train
 from benchmark.training.monitor.progress import write_cost
@@ -116,11 +117,7 @@ def _run(name: str, spec: TrainSpec, paths: TrainPaths, root: Path) -> None:
         experiment=TRAIN,
         name=f"train@{name}",
         params=_tracked_params(name, spec, fabric),
-        tags={
-            "kind": "training",
-            "edition": f"{edition.name}/{edition.version}",
-            NOTE: _described(name, spec),
-        },
+        tags=edition_tags("training", edition, _described(name, spec)),
         record=paths.record,
         artifacts=artifacts,
     ) as tracked:

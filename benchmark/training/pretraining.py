@@ -19,8 +19,9 @@ from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.runtime.seeding import seed_micro_batch
 from benchmark.tracking.provenance import digest_of
+from benchmark.tracking.records import NOTE
 from benchmark.tracking.run import track
-from benchmark.tracking.store import NOTE, TRAIN, find_root
+from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.masked_video import PretrainResult, PretrainSpec, pretrain
 from benchmark.training.monitor.progress import write_cost
