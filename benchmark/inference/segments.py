@@ -85,9 +85,7 @@ def segments(windows: Sequence[Recognized], threshold: float) -> list[Segment]:
 def detected_segments(windows: Sequence[Recognized], detector: Detector) -> list[Segment]:
     """Find gestures as stage `detect` does; segments of different classes may overlap.
 
-    Args:
-        windows: Of one video, as the stage cuts and scores them.
-        detector: Fitted by the stage.
+    The `windows` are of one video, as the stage cuts and scores them.
     """
     frames = {window.span.start: window.start_s for window in windows}
     frames |= {window.span.end: window.end_s for window in windows}
@@ -116,9 +114,7 @@ def to_csv(found: Iterable[tuple[str, Segment]]) -> str:
 def to_counts(seen: Iterable[tuple[str, float, Sequence[Segment]]], classes: Sequence[str]) -> str:
     """Count the gestures of each person in all videos of theirs, as a table; zeros are told too.
 
-    Args:
-        seen: Person, seconds looked at, and segments of each video.
-        classes: All that might have been seen, in the order of the table.
+    `seen` holds person, seconds looked at, and segments of each video.
     """
     watched: defaultdict[str, float] = defaultdict(float)
     times: Counter[tuple[str, str]] = Counter()

@@ -72,11 +72,6 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     Fusions lose the removed members, and go if fewer than two members are left. Table rows that
     need a removed experiment or fusion go. What names a system that goes names the best one left.
 
-    Args:
-        document: Of params.yaml, with its comments.
-        params: The values of the document.
-        kept: Experiments to keep.
-
     Returns:
         What went, or changed, besides the experiments; a line each.
 

@@ -53,9 +53,7 @@ def split_labels(
 def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     """Find the labels of these clips.
 
-    Args:
-        probabilities: Whose clips.
-        csv: Labels that the user gives; None to take those of the project in this folder.
+    `csv` holds labels that the user gives; None to take those of the project in this folder.
 
     Raises:
         FormatError: Nothing here knows them.

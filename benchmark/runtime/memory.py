@@ -19,10 +19,7 @@ def lack_of_memory_named(
 ) -> Iterator[None]:
     """Turn torch's errors about memory into one message.
 
-    Args:
-        experiment: Which network.
-        recipe: Its entry of `section`.
-        section: Of params.yaml.
+    `recipe` is the experiment's entry of `section` in params.yaml.
 
     Raises:
         TrainingError: The memory of the GPU or of the machine is not enough.

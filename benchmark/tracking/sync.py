@@ -77,9 +77,7 @@ class ShownRun(NamedTuple):
 def sync(root: Path, *, lock: Path) -> SyncReport:
     """Create the recorded runs that the store lacks, close dead ones, add the hashes of DVC.
 
-    Args:
-        root: The repository, with `runs/*.json`.
-        lock: `dvc.lock`; before the first `dvc repro` there is none.
+    `lock` is `dvc.lock`; before the first `dvc repro` there is none.
 
     Raises:
         FormatError: A record or the lock file is damaged.

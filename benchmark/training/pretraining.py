@@ -57,11 +57,6 @@ class PretrainPaths(NamedTuple):
 def run(name: str, params: Params, paths: PretrainPaths) -> None:
     """Pre-train an entry, from its last checkpoint if an earlier call was stopped.
 
-    Args:
-        name: Its name in section `pretraining` of params.yaml.
-        params: The whole of params.yaml.
-        paths: Folders and files to read and write.
-
     Raises:
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
         FormatError: The windows or the initial weights cannot be read.
@@ -73,13 +68,7 @@ def run(name: str, params: Params, paths: PretrainPaths) -> None:
 
 
 def build_spec(name: str, params: Params, paths: PretrainPaths) -> PretrainSpec:
-    """Collect everything that an entry of `pretraining` refers to.
-
-    Args:
-        name: Its name.
-        params: The whole of params.yaml.
-        paths: Of these, the folders of windows and initial weights.
-    """
+    """Collect everything that an entry of `pretraining` refers to."""
     entry = params.pretraining[name]
     windows = params.windows[entry.windows]
     modality = params.modalities[windows.modality]

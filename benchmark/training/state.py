@@ -146,13 +146,7 @@ def last_epoch(recipe: Recipe) -> Recipe:
 
 
 def without_validation(name: str, params: Params, clips: Clips) -> tuple[Params, Clips]:
-    """Let the training clips stand in for validation, and keep the last epoch.
-
-    Args:
-        name: The experiment.
-        params: The whole of params.yaml.
-        clips: The index, which has no clip in val.
-    """
+    """Let the training clips stand in for validation, and keep the last epoch."""
     recipe = params.experiments[name].recipe
     recipes = {**params.recipes, recipe: last_epoch(params.recipes[recipe])}
     stand_in = [replace(clip, split="val") for clip in clips.with_excluded if clip.split == "train"]

@@ -129,10 +129,7 @@ def order_lock(root: Path, before: list[str], order: list[str]) -> None:
 
     Side by side, stages are recorded as they end.
 
-    Args:
-        root: The project.
-        before: Stages that it had before.
-        order: All stages, as a plain `dvc repro` runs them.
+    `before` are the stages that it had, `order` all, as a plain `dvc repro` runs them.
     """
     from dvc.repo import Repo
     from dvc.utils.serialize import modify_yaml

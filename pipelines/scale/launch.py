@@ -106,12 +106,7 @@ def resources_of(stage: str, settings: Settings) -> Resources | None:
 
 
 def launch_stage(module: str, arguments: list[str]) -> int | None:
-    """Launch this stage; return its exit code, or None if this process is to do the work.
-
-    Args:
-        module: The stage's, as in `pipelines.train`.
-        arguments: Of its command line.
-    """
+    """Launch this stage; return its exit code, or None if this process is to do the work."""
     stage = os.environ["DVC_STAGE"]
     settings = read_settings()
     needs = resources_of(stage, settings)

@@ -23,10 +23,8 @@ def take(launcher: Any, job: Job, stack: ExitStack) -> dict[str, str] | None:
 
     None: too few are free now.
 
-    Args:
-        launcher: Whose slots; most have none, and take what comes.
-        job: What needs them.
-        stack: Holds the locks. All projects of this user on this host share them.
+    Most launchers have no slots, and take what comes. All projects of this user on this host share
+    the slots of one.
 
     Raises:
         ParamsError: The job needs more than there are.
