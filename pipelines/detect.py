@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -15,20 +15,10 @@ from benchmark.core.schema import write_json
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.online import online_scores
 from benchmark.inference.detect import candidates, detected, fit_detector
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
+from benchmark.params.params import Params
 
 
-@click.command()
-@click.argument("name", metavar="ONLINE")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--windows", type=existing, required=True, help="Folder of the window scores.")
-@click.option("--out", type=path, required=True, help="Folder of the gestures.")
-@click.option("--metrics", type=path, required=True, help="Scores on validation.")
-@stage
+@command("ONLINE", reads=("clips", "windows"), writes=("out", "metrics"))
 def main(params: Params, name: str, index: Path, windows: Path, out: Path, metrics: Path) -> None:
     """Find gestures for ONLINE, an entry of section online, in validation and test."""
     spec = entry(params.online, "online", name)

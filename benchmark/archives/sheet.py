@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import what_is
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MAX_TEXTS = 2**26
 """Bytes, unpacked, of anything in a workbook but its cells."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from benchmark.core.errors import FaultList, FormatError
 from benchmark.core.text_files import once_each, read_rows, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 ID_COLUMNS = ("clip_id", "id", "vid", "video_id", "clip", "filename", "file_name", "frame_dir")
 """Names of a column of clip ids, in lower case; of several columns the first name here counts."""

@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from benchmark.archives.folder import SKELETON, read_own_clips
-from benchmark.archives.own_skeleton import read_own_skeleton
+from benchmark.archives.folder import SKELETON, OwnClip, read_own_clips
+from benchmark.archives.own_skeleton import OwnSkeleton, read_own_skeleton
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmark.archives.folder import OwnClip
-    from benchmark.archives.own_skeleton import OwnSkeleton
     from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Params

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.contracts.intervals import labeled, read_intervals
 from benchmark.evaluation.online import online_scores
 from benchmark.results.leaderboards import board_of, leaderboard_page
-from benchmark.tracking.records import RunRecord, new_record, now_ms
-from benchmark.tracking.store import NOTE, TABLE
+from benchmark.tracking.records import NOTE, RunRecord, new_record
+from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,6 @@ def online_records(
         edition: Whose videos are scored.
         parent: The run of the table.
     """
-    now = now_ms()
     records = []
     for name in dict.fromkeys(row.name for row in rows):
         metrics = {}
@@ -129,9 +128,9 @@ def online_records(
                 metrics |= {f"{prefix}{key}": round(100 * v, 2) for key, v in shares.items()}
         records.append(
             new_record(
-                root, experiment=TABLE, name=f"online {name}", start_ms=now, end_ms=now,
+                root, experiment=TABLE, name=f"online {name}",
                 parent_key=parent.run_key, metrics=metrics,
-                params={"online": name, "edition": f"{edition.name}/{edition.version}"},
+                params={"online": name, "edition": edition.stamp},
                 tags={"kind": "row", NOTE: f"{name}: gestures found in whole videos."},
             )
         )  # fmt: skip

@@ -156,10 +156,7 @@ def all_gather(fabric: Fabric, value: Any) -> list[Any]:
 def all_gather_rows(fabric: Fabric, rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Return all rows in order, after rank r computed rows r, r + world_size, ...
 
-    Args:
-        fabric: The processes.
-        rows: This process's share: float32 (n, K); (0, 0) where it has none.
-        count: Number of rows of all processes.
+    `rows` is this process's share, float32 (n, K), (0, 0) for none; `count` that of all.
     """
     parts = all_gather(fabric, rows)
     gathered = np.empty((count, max(part.shape[1] for part in parts)), np.float32)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 
 from benchmark.core.errors import TrainingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CPU_WORDS = "can't allocate memory"
 """What torch says where the machine itself has no more; it is a plain RuntimeError."""
@@ -22,10 +19,7 @@ def lack_of_memory_named(
 ) -> Iterator[None]:
     """Turn torch's errors about memory into one message.
 
-    Args:
-        experiment: Which network.
-        recipe: Its entry of `section`.
-        section: Of params.yaml.
+    `recipe` is the experiment's entry of `section` in params.yaml.
 
     Raises:
         TrainingError: The memory of the GPU or of the machine is not enough.

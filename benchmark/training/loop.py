@@ -11,8 +11,8 @@ from benchmark.evaluation.metrics import score
 from benchmark.inference.forward import probabilities
 from benchmark.runtime.distributed import all_gather_rows
 from benchmark.runtime.signals import StopSignals
-from benchmark.training.epochs import Epochs, cpu_copy
-from benchmark.training.state import TrainResult, build_state
+from benchmark.training.epochs import Epochs, Row, cpu_copy
+from benchmark.training.state import TrainResult, TrainSpec, TrainState, build_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.training.checkpoint import Checkpoints
-    from benchmark.training.epochs import Row
-    from benchmark.training.state import TrainSpec, TrainState
 
 
 def train(

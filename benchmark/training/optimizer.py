@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, assert_never
 import torch
 
 from benchmark.core.errors import TrainingError
-from benchmark.params.recipes import AdamW, Cosine, Sgd, Steps
+from benchmark.params.recipes import AdamW, Cosine, Optimization, Sgd, Steps
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3 as ModelEma
     from torch import nn
 
-    from benchmark.params.recipes import Optimization
 
 BLOCK = re.compile(
     r"(?P<path>backbone\.(?:\w+_path\.)?)"

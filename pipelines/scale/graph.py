@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-    from pathlib import Path
 
 STEP = "STEP"
 """Variable of the makefile: a command that `mgbench run` puts before each recipe."""
@@ -131,10 +129,7 @@ def order_lock(root: Path, before: list[str], order: list[str]) -> None:
 
     Side by side, stages are recorded as they end.
 
-    Args:
-        root: The project.
-        before: Stages that it had before.
-        order: All stages, as a plain `dvc repro` runs them.
+    `before` are the stages that it had, `order` all, as a plain `dvc repro` runs them.
     """
     from dvc.repo import Repo
     from dvc.utils.serialize import modify_yaml

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from benchmark.contracts.predictions import ANY
+from benchmark.contracts.predictions import ANY, Probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF
 from benchmark.evaluation.metrics import score
 from submission.fusion.blend import Blend
 from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, parameters_of
 from submission.fusion.fuse import check_members, stacked
-from submission.fusion.rules.rule import uniform_weights
-from submission.fusion.temperature import fit_with_temperature
+from submission.fusion.rules.rule import Fit, uniform_weights
+from submission.fusion.temperature import Temperature, fit_with_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.labels import Labels
-    from benchmark.contracts.predictions import Probabilities
-    from submission.fusion.rules.rule import Fit
     from submission.fusion.rules.union import FusionRule
-    from submission.fusion.temperature import Temperature
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,13 @@ import torch
 from benchmark.runtime.distributed import alone, device_name
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.monitor.throughput import Utilization
-from benchmark.training.state import build_state
+from benchmark.training.state import TrainSpec, TrainState, build_state
 from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmark.data.loader import TrainBatch
-    from benchmark.training.state import TrainSpec, TrainState
 
 
 ROUNDS = 5

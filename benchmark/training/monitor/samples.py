@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.data.inputs import GraphInput, RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.inputs import GraphInput, Input, RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.data.loader import build_views
 from benchmark.models.heatmaps import joint_volumes
 from benchmark.plots.figures import Sample
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.data.inputs import Input
     from benchmark.training.state import TrainSpec
 
 MOMENTS = 6
