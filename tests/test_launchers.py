@@ -170,7 +170,7 @@ def launch(root: Path, launcher: dict[str, Any], **resources: dict[str, Any]) ->
 def anew(root: Path, stage: str, check: bool = True) -> str:
     """Run a stage again although nothing changed; return what it said."""
     done = command(root, "dvc", "repro", "--force", "--single-item", "--no-run-cache", stage,
-                   check=check)  # fmt: skip
+                   check=check, cold=True)  # fmt: skip
     return done.stdout + done.stderr
 
 
@@ -299,7 +299,7 @@ def test_the_tiny_edition_goes_through_slurm_four_stages_at_once(
         monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
         needs = {kind: {} for kind in ("synthesize", "index", "prepare", "train", "predict")}
         launch(root, {"kind": "sbatch"}, **needs)
-        command(root, "mgbench", "run", "-j", "4")
+        command(root, "mgbench", "run", "-j", "4", cold=True)
         assert _ran_in_slurm(environment) >= 15
     assert "up to date" in command(root, "dvc", "status").stdout
     for path in sorted((finished / "predictions").rglob("*.parquet")):
