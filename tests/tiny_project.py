@@ -19,7 +19,7 @@ from warm import programs
 PARAMS = read_params(REPO / "params.yaml")
 TINY = {
     ("synthetic", "mimic"): {
-        "train_clips": 40, "val_clips": 16, "test_clips": 16,
+        "train_clips": 24, "val_clips": 12, "test_clips": 12,
         "train_people": 4, "val_people": 2, "test_people": 2,
     },
     ("previews", "mimic"): {"moments": 2},
