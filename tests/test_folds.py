@@ -234,7 +234,10 @@ class Project:
         self.clips = self.data.clips
         folds = Folds.model_validate(with_folds(), strict=False)
         whole = read_params(REPO / "params.yaml")
-        joint = whole.experiments["joint"].model_copy(update={"init_from": "scratch"})
+        joint = whole.experiments["joint"]
+        few = {"base_channels": 4, "stage_blocks": (1, 1, 1)}
+        backbone = joint.backbone.model_copy(update=few)
+        joint = joint.model_copy(update={"init_from": "scratch", "backbone": backbone})
         small = {"epochs": 1, "warmup_epochs": 0.0, "batch_size": 3, "micro_batch_size": 3}
         recipe = whole.recipes["pose_small"].model_copy(update=small)
         graph = fold_graph({"mimic": folds}, {"joint": joint}, {})
