@@ -118,9 +118,12 @@ def test_folds_of_ones_own_are_taken(tmp_path: Path) -> None:
         read_folds(tmp_path / "folds.parquet", Clips("mimic", clips.rows[:2]))
 
 
-def test_fewer_groups_than_folds_are_refused() -> None:
+def test_fewer_groups_or_clips_of_each_class_than_folds_are_refused() -> None:
     with pytest.raises(FormatError, match="fewer subjects than folds; expected at least 5"):
         draw_folds(some_clips(0, 8), groups="subject", number=5, seed=0, over=OVER)
+    few = Clips("mimic", tuple(a_clip(f"v{k}_0", label=k % 3) for k in range(6)))
+    with pytest.raises(FormatError, match="fewer clips of any class than folds; .* found 2"):
+        draw_folds(few, groups="video", number=3, seed=0, over=OVER)
     with pytest.raises(FormatError, match="has no subject"):
         draw_folds(Clips("mimic", (a_clip("v_0"),)), groups="subject", number=2, seed=0, over=OVER)
 

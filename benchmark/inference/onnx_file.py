@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
-    from benchmark.inference.systems import Network, System
+    from benchmark.inference.systems import System
     from benchmark.models.recognizer import Recognizer
 
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4
 """Largest difference of a probability to torch's."""
 BATCHES = (2, 3)
 """Views in the batch that torch records, and in one that the file is compared on."""
@@ -69,39 +69,51 @@ def export_onnx(system: System, path: Path, *, licence: str) -> float:
             "--onnx", f"'{system.name}' has {len(networks)} networks", expected="a single network",
             do=f"Export its streams one by one ({', '.join(system.members)}), or without --onnx",
         )  # fmt: skip
-    return export_network(networks[0], system.layout, path, licence=licence)
-
-
-def export_network(network: Network, layout: Layout | None, path: Path, *, licence: str) -> float:
-    """Write one network as ONNX; see `export_onnx`.
-
-    Args:
-        network: The network.
-        layout: Its keypoints; None if it reads none.
-        path: The file to write.
-        licence: Of the weights.
-    """
-    told = network.metadata
+    told, layout = networks[0].metadata, system.layout
     net = build(
         told.backbone, told.input, layout, num_classes=len(told.classes), groups=told.groups
     )
-    load_tensors(network.weights(), net, where=told.experiment)
-    model = Probabilities(net).eval()
-    recorded, other = (views_like(told.input, layout, count) for count in BATCHES)
+    load_tensors(networks[0].weights(), net, where=told.experiment)
     properties = {
         "classes": json.dumps(told.classes), "experiment": told.model_dump_json(),
         "licence": licence,
     }  # fmt: skip
+    recorded, other = (views_like(told.input, layout, count) for count in BATCHES)
+    return write_onnx(net, recorded, other, path, properties)
+
+
+def write_onnx(
+    network: Recognizer, recorded: dict[str, Tensor], other: dict[str, Tensor], path: Path,
+    properties: dict[str, str],
+) -> float:  # fmt: skip
+    """Write a network as ONNX, and compare what ONNX Runtime answers with torch.
+
+    Args:
+        network: The network.
+        recorded: Views to record what it does, by the name of the input.
+        other: Views of another number of clips, to compare the answers on.
+        path: The file to write.
+        properties: Metadata of the file.
+
+    Returns:
+        The largest difference of a probability.
+
+    Raises:
+        ParamsError: See `export_onnx`.
+        MismatchError: See `export_onnx`.
+        MissingExtra: See `export_onnx`.
+    """
+    model = Probabilities(network).eval()
     # Before the recording: mmaction2 keeps masks of windows for the next call, and those of a
     # recording hold no numbers.
     with torch.no_grad():
         expected = model(*other.values()).numpy()
     with replacing(path) as target:
-        _write(model, recorded, target, properties, where=told.experiment)
+        _write(model, recorded, target, properties)
         difference = float(np.abs(_run(target, other) - expected).max())
         if not difference <= TOLERANCE:
             raise MismatchError(
-                f"{told.experiment} as ONNX", "does not answer what torch answers",
+                path, "as ONNX, the network does not answer what torch answers",
                 expected=f"probabilities within {TOLERANCE}", found=f"{difference:.2g} apart",
             )  # fmt: skip
     return difference
@@ -140,9 +152,8 @@ def views_like(spec: Input, layout: Layout | None, count: int) -> dict[str, Tens
 
 
 def _write(
-    model: Probabilities, views: dict[str, Tensor], path: Path, properties: dict[str, str],
-    *, where: str,
-) -> None:  # fmt: skip
+    model: Probabilities, views: dict[str, Tensor], path: Path, properties: dict[str, str]
+) -> None:
     try:
         import onnxscript  # noqa: F401 - torch needs it
     except ImportError as error:
@@ -156,17 +167,22 @@ def _write(
                 dynamic_shapes=(batch,), dynamo=True, verbose=False,
             )  # fmt: skip
     except torch.onnx.OnnxExporterError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ParamsError(
-            "--onnx", f"torch cannot write the backbone of '{where}' as ONNX: {reason}",
-            do="Hand it on without --onnx",
-        ) from None  # fmt: skip
+        raise _refused(str(error.__cause__ or error).strip().splitlines()[0]) from None
     assert program is not None
-    for node in program.model.graph.all_nodes():
+    graph = program.model.graph
+    if any(isinstance(one.shape[0], int) for one in graph.inputs if one.shape is not None):
+        raise _refused("it would take no other number of views than the recorded one")
+    for node in graph.all_nodes():
         # Where torch saw the operation: lines of code, with folders of this machine.
         node.metadata_props.clear()
     program.model.metadata_props.update(properties)
     program.save(path)
+
+
+def _refused(why: str) -> ParamsError:
+    return ParamsError(
+        "--onnx", f"torch cannot write this backbone as ONNX: {why}", do="Export it without --onnx"
+    )
 
 
 def _run(path: Path, views: dict[str, Tensor]) -> np.ndarray:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of the weights, as the file says it.",
 )
-@click.option("--onnx", is_flag=True, help="For programs of others: the network of an experiment.")
+@click.option("--onnx", is_flag=True, help="Write ONNX instead of a system.")
 def export(name: str, file: Path, licence: str, onnx: bool) -> None:
     """Write fusion or experiment NAME, its networks included, as one FILE to hand on.
 
+    With --onnx, other programs run it; that is for single networks. Examples:
+
     \b
-    Examples:
       mgbench export convex system.zip --licence Apache-2.0
       mgbench export joint joint.onnx --onnx
     """  # noqa: D301 - click reads the sign that keeps lines apart
