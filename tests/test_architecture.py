@@ -27,6 +27,8 @@ FRONT_DOORS = {
     "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
     "ptlflow": {"benchmark/modalities/flow/memflow.py"},
     "transformers": {"benchmark/modalities/depth/depth_anything_network.py"},
+    "onnxruntime": {"benchmark/inference/onnx_file.py"},
+    "onnxscript": {"benchmark/inference/onnx_file.py"},
     "timm": {"benchmark/training/optimizer.py", "benchmark/modalities/depth/dinov2.py"},
     "python_calamine": {"benchmark/archives/sheet.py"},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmark.editions.edition import read_edition
-from benchmark.results.best import table_best
+from benchmark.results.best import read_best
 from benchmark.results.entries import read_entries, scored_truths
 from benchmark.results.leaderboards import boards_section
 from benchmark.results.online import online_records, online_rows
@@ -53,7 +53,7 @@ def score_page(
         rows, edition, resampling,
         subsets=table_subsets(params, clips, test, probabilities),
         leaderboards=boards_section(edition.name, published, spec.leaderboard),
-        best=table_best(params, clips, probabilities, resampling),
+        best=read_best(params, clips, probabilities, resampling),
         online=online_rows(params, probabilities, clips, test, resampling),
     )  # fmt: skip
 

@@ -100,8 +100,11 @@ def fit_with_nested(
     )  # fmt: skip
     if nested is None:
         return result, None
-    first = members[0]
-    return result, replace(first, source=OOF, clip_id=ids, p=nested.astype(np.float32), note="")
+    answers = replace(
+        members[0], source=OOF, clip_id=ids, p=nested.astype(np.float32), note="",
+        transductive=any(member.transductive for member in members),
+    )  # fmt: skip
+    return result, answers
 
 
 def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "any"]:
