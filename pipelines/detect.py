@@ -37,7 +37,7 @@ def main(params: Params, name: str, index: Path, windows: Path, out: Path, metri
     truth = labeled(part, part.labels(), edition.classes)
     found = {
         file.stem: candidates(read_window_scores(file), spec.grouping)
-        for file in sorted(windows.glob("*.parquet"))
+        for file in (windows / "val.parquet", *windows.glob("test.parquet"))
     }
     detector = fit_detector(found["val"], truth, spec)
     write_json(out / "detector.json", detector)
