@@ -26,7 +26,7 @@ from pipelines.cli.submit import submit
 from pipelines.cli.system import export, install
 from pipelines.cli.weights import weights
 from pipelines.cli.zoo import zoo
-from pipelines.scale.graph import read_graph, ran_here
+from pipelines.scale.graph import ran_here, read_graph
 
 PORT = 5000
 """MLflow's usual port."""
