@@ -145,7 +145,7 @@ def _nested(
         block: Block of videos of each clip, (N,).
     """
     if block.max() < 1:
-        log.warning("all clips are of one video: nothing estimates the fit on others")
+        log.warning("one video, or none known: nothing estimates the fit on others")
         return None
     fused = np.empty(p.shape[1:])
     for number in range(block.max() + 1):
