@@ -88,7 +88,7 @@ def run(
         params, clips = without_validation(name, params, clips)
     root = find_root()
     spec = replace(build_train_spec(name, params, clips, paths), seen=seen)
-    with lack_of_memory_named(name, spec.experiment.recipe):
+    with lack_of_memory_named(name, f"recipes.{spec.experiment.recipe}", spec.recipe):
         _run(name, spec, paths, root)
 
 

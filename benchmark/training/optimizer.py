@@ -84,6 +84,12 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
     ]
 
 
+def is_block(module: str) -> bool:
+    """Tell whether a module is a block, or a stage of blocks, by its name."""
+    match = BLOCK.match(module + ".")
+    return match is not None and match["block"] is not None and match.end() == len(module) + 1
+
+
 def _blocks_above(names: list[str]) -> tuple[dict[str, int], int]:
     """Count the blocks from each backbone parameter to the head, and all blocks of the backbone.
 

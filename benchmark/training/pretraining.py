@@ -63,7 +63,7 @@ def run(name: str, params: Params, paths: PretrainPaths) -> None:
     """
     root = find_root()
     spec = build_spec(name, params, paths)
-    with lack_of_memory_named(name, f"{name}.recipe", section="pretraining"):
+    with lack_of_memory_named(name, f"pretraining.{name}.recipe", spec.entry.recipe):
         _run(name, spec, paths, root, transductive=_is_transductive(name, params, paths))
 
 

@@ -14,12 +14,13 @@ from pipelines.cli.best import best
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.evaluate import compare, evaluate
-from pipelines.cli.experiment import experiment, profile
+from pipelines.cli.experiment import experiment
 from pipelines.cli.fuse import fuse
 from pipelines.cli.group import SectionedGroup
 from pipelines.cli.modality import modality
 from pipelines.cli.predict import predict
 from pipelines.cli.preset import preset
+from pipelines.cli.profile import profile
 from pipelines.cli.scale import graph, plan, run
 from pipelines.cli.scores import scores
 from pipelines.cli.submit import submit
