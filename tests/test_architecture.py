@@ -26,7 +26,7 @@ FRONT_DOORS = {
     "av": {"benchmark/core/video.py"},
     "mediapipe": {"benchmark/modalities/pose/mediapipe_points.py"},
     "ptlflow": {"benchmark/modalities/flow/memflow.py"},
-    "transformers": {"benchmark/modalities/depth/depth_anything_network.py"},
+    "transformers": {"benchmark/modalities/hugging_face.py"},
     "onnxruntime": {"benchmark/inference/onnx_file.py"},
     "onnxscript": {"benchmark/inference/onnx_file.py"},
     "timm": {"benchmark/training/optimizer.py", "benchmark/modalities/depth/dinov2.py"},

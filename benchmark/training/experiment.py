@@ -277,7 +277,7 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         classes=spec.classes,
         modality=spec.modality,
         input=spec.experiment.input,
-        backbone=spec.experiment.backbone,
+        backbone=result.backbone,
         groups=spec.head_groups,
         init_from=result.initial_weights,
         seed=spec.seed,
