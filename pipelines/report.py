@@ -47,14 +47,12 @@ def main(
     truths = scored_truths(params, clips, test, {params.analysis.scores})
     compared = scored_truths(params, clips, test, {row.scores for row in params.table.rows})
     archive = Archive(open_archive(raw, edition).video_files(), edition, clips)
-    galleries = []
-    if archive.videos:
-        galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
-    else:
+    if not archive.videos:
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
+        truths = []
     text = render(
-        reports, edition, params, galleries=galleries,
-        online=read_view(params, probabilities, clips, test),
+        reports, edition, params, online=read_view(params, probabilities, clips, test),
+        galleries=[gallery(params, truth, probabilities, archive) for truth in truths],
         answers={truth.split: answers(params, truth, probabilities) for truth in compared},
         provenance=provenance(params, edition, PARAMS, probabilities),
     )  # fmt: skip
