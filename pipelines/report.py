@@ -15,12 +15,10 @@ from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.entries import scored_truths
-from benchmark.results.online import read_online
 from benchmark.results.report.gallery import Archive, gallery
-from benchmark.results.report.online import online_view
+from benchmark.results.report.online import read_view
 from benchmark.results.report.page import answers, provenance, render
 from benchmark.results.runs import report_record
-from benchmark.results.table import Resampling
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
@@ -41,16 +39,12 @@ def main(
     truths = scored_truths(params, clips, test, {params.analysis.scores})
     compared = scored_truths(params, clips, test, {row.scores for row in params.table.rows})
     archive = Archive(open_archive(raw, edition).video_files(), edition, clips)
-    galleries = []
-    if archive.videos:
-        galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
-    else:
+    if not archive.videos:
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
-    found = read_online(params, probabilities, clips, test)
-    resampling = Resampling(params.table.resamples, params.seed)
+        truths = []
     text = render(
-        reports, edition, params, galleries=galleries,
-        online=online_view(found, resampling, {clip.video: clip.fps for clip in clips}),
+        reports, edition, params, online=read_view(params, probabilities, clips, test),
+        galleries=[gallery(params, truth, probabilities, archive) for truth in truths],
         answers={truth.split: answers(params, truth, probabilities) for truth in compared},
         provenance=provenance(params, edition, PARAMS, probabilities),
     )  # fmt: skip

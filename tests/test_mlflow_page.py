@@ -20,7 +20,7 @@ from benchmark.results.runs import table_records
 from benchmark.tracking import store as tracking
 from benchmark.tracking.records import write_records
 from benchmark.tracking.run import track
-from benchmark.tracking.ui import ui_links
+from benchmark.tracking.ui import describe_experiments, ui_links
 from conftest import REPO
 from golden_rows import MIMIC, golden_rows
 from servers import free_port, wait_until_healthy
@@ -98,8 +98,9 @@ def test_the_links_open_the_table_its_rows_and_the_trainings(root: Path, tmp_pat
         table, rows, trainings = (
             browser.text_of(link, tmp_path, wait=25) for link in ui_links(root, port).values()
         )
+        bare = browser.text_of(f"http://127.0.0.1:{port}/", tmp_path, wait=25)
     names = ("01 rgb | swin", "02 joint", "03 joint+rgb", "04 joint+rgb, uniform")
-    for page in (table, rows):
+    for page in (table, rows, bare):
         places = [page.index(name) for name in names]
         assert places == sorted(places), "the rows in the order of the results table"
     for column in ("top1", "low", "high", "macro_f1"):
@@ -108,3 +109,12 @@ def test_the_links_open_the_table_its_rows_and_the_trainings(root: Path, tmp_pat
     assert "Model metrics" in rows, "charts"
     for shown in ("train@joint", "train@limb", "val/top1", "lr"):
         assert shown in trainings
+
+
+def test_every_experiment_says_what_it_holds(root: Path) -> None:
+    store = tracking.open_store(root)
+    store.client.delete_experiment_tag("1", tracking.NOTE)  # as of an older version
+    describe_experiments(store)
+    experiments = store.client.search_experiments()
+    assert "Default" in {experiment.name for experiment in experiments}
+    assert all(experiment.tags.get(tracking.NOTE) for experiment in experiments)

@@ -122,6 +122,26 @@ def test_a_broken_file_never_blocks_the_command_that_replaces_it(
     assert (project / kept).read_text("utf-8") == text.replace(old, new)
 
 
+@pytest.mark.parametrize("broken", ["epochs: five", "foo: ["])
+def test_a_broken_preset_is_replaced_by_another_copy_of_itself(project: Path, broken: str) -> None:
+    mgbench(project, "preset", "use", "paper")
+    path = project / "params.yaml"
+    whole = path.read_text("utf-8")
+    path.write_text(whole.replace("seed: 1", f"seed: 1\n{broken}", 1), "utf-8")
+    done = mgbench(project, "preset", "use", "paper")
+    assert "params.broken.yaml keeps preset 'paper'" in done.stdout, done.stderr
+    assert path.read_text("utf-8") == whole
+    assert broken in (project / "params.broken.yaml").read_text("utf-8")
+    # Git alone has another default.
+    default = project / "params.default.yaml"
+    default.rename(path)
+    path.write_text(path.read_text("utf-8") + broken + "\n", "utf-8")
+    refused = mgbench(project, "preset", "use", "default")
+    assert refused.returncode == 2
+    assert "git checkout params.yaml" in refused.stderr
+    assert "* default" in mgbench(project, "preset", "list").stdout
+
+
 def test_faults_of_params_are_told_with_their_lines(project: Path) -> None:
     lines = (project / "params.yaml").read_text("utf-8").splitlines(keepends=True)
     place = next(k for k, line in enumerate(lines) if line.strip() == "epochs: 2")

@@ -230,7 +230,14 @@ def _examined(path: Path) -> tuple[VideoInfo, Timeline]:
 def _answer(
     path: Path, size: tuple[int, int], stamps: NDArray[np.float64], lengths: NDArray[np.float64]
 ) -> tuple[VideoInfo, Timeline]:
-    """Make the answer of the size, and of the stamp (NaN: none) and duration, ticks, of frames."""
+    """Make the answer of what was decoded.
+
+    Args:
+        path: The video.
+        size: Width and height.
+        stamps: When each frame appears, in ticks, (N,); NaN where the file does not say.
+        lengths: How long each is shown, in ticks, (N,); 0 where the file does not say.
+    """
     with _open(path) as container:
         stream = _video_stream(container, path)
         header = float(stream.average_rate or stream.guessed_rate or 0)

@@ -36,6 +36,15 @@ def current_preset(params_file: Path) -> str:
         return named[1] if named else "broken"
 
 
+def is_broken(params_file: Path) -> bool:
+    """Tell whether a params file breaks its schema."""
+    try:
+        read_params(params_file)
+    except BenchmarkError:
+        return True
+    return False
+
+
 def stored_path(preset: str, params_file: Path) -> Path:
     """Return the file, beside `params_file`, that keeps a preset while it is not in use."""
     return params_file.with_name(f"params.{preset}.yaml")
@@ -53,7 +62,7 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
     Raises:
         ParamsError: There is no such preset.
     """
-    if preset == current:
+    if preset == current and not is_broken(params_file):
         return params_file
     # Checked before PAPER: a stored file may hold edits of the preset that ships.
     stored = stored_path(preset, params_file)
@@ -61,6 +70,8 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
         return stored
     if preset in {"masked", "paper", "zoo"}:
         return PAPER.with_name(f"{preset}.yaml")
+    if preset == current:
+        return params_file  # no other copy
     # Preset default has no second copy: it is the params.yaml that git holds.
     if preset == "default":
         raise ParamsError(stored, "no such file", do=f"Restore {params_file} with git")

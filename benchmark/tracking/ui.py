@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 import warnings
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.tracking.database import without_password
 from benchmark.tracking.store import (
+    EXPERIMENTS,
+    NOTE,
     TABLE,
     TABLE_FILE,
     TRAIN,
@@ -25,6 +30,7 @@ from benchmark.tracking.store import (
 # Without it the UI opens as one for generative AI, which has no list of runs.
 MODE = {"workflowType": "machine_learning"}
 CHARTS = {"compareRunsMode": "CHART", **MODE}
+DEFAULT = {"Default": "MLflow's own, for runs that name no experiment: none of this project."}
 
 
 def ui_links(root: Path, port: int) -> dict[str, str]:
@@ -45,6 +51,7 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
         place = f"experiments/{experiment_id(store, experiment)}/runs{within}"
         return f"http://127.0.0.1:{port}/#/{place}?{urlencode(query, quote_via=quote)}"
 
+    describe_experiments(store)
     links = {}
     tables = search(store, "tags.kind = 'table'", TABLE)
     if tables:
@@ -57,6 +64,14 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
         links["results table"] = page(TABLE, MODE, f"/{latest}/artifacts/{TABLE_FILE}")
         links["rows of the table"] = page(TABLE, rows | CHARTS)
     return links | {"trainings": page(TRAIN, CHARTS)}
+
+
+def describe_experiments(store: Store) -> None:
+    """Describe the experiments that say nothing: MLflow's own, and those of older stores."""
+    for experiment in store.client.search_experiments():
+        told = (EXPERIMENTS | DEFAULT).get(experiment.name)
+        if told and NOTE not in experiment.tags:
+            store.client.set_experiment_tag(experiment.experiment_id, NOTE, told)
 
 
 def listen(port: int) -> socket.socket:
@@ -74,10 +89,15 @@ def listen(port: int) -> socket.socket:
         raise BenchmarkError(f"port {port}", "another program listens there", do=do) from None
 
 
-def serve(root: Path, listener: socket.socket) -> None:
+def serve(root: Path, listener: socket.socket, home: str) -> None:
     """Serve MLflow until Ctrl-C, in this process: nothing of it can outlive a kill.
 
     `mlflow ui` starts a second process, and leaves that one behind if it is killed itself.
+
+    Args:
+        root: The project.
+        listener: From `listen`.
+        home: One of `ui_links`, which the bare address opens.
     """
     uri = open_store(root).uri
     os.environ |= {
@@ -91,7 +111,22 @@ def serve(root: Path, listener: socket.socket) -> None:
     warnings.filterwarnings("ignore", module="mlflow")
     import uvicorn
 
-    app = "mlflow.server.fastapi_app:app"
+    app = _opening_at(home.partition("#")[2])
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _opening_at(place: str) -> Any:
+    """Return MLflow's server; its page goes to `place` where an address names no place in it."""
+    from starlette.responses import HTMLResponse
+    from starlette.routing import Route
+    from uvicorn.importer import import_from_string
+
+    app = import_from_string("mlflow.server.fastapi_app:app")
+    page = (files("mlflow") / "server/js/build/index.html").read_text("utf-8")
+    # The server never sees what follows the '#': only a script can tell that nothing does.
+    script = f"<script>location.hash || location.replace({json.dumps('#' + place)})</script>"
+    page = page.replace("<head>", f"<head>{script}", 1)
+    app.router.routes.insert(0, Route("/", lambda _: HTMLResponse(page)))
+    return app

@@ -151,10 +151,11 @@ def ui(port: int) -> None:
         root = find_root()
         listener = listen(port)
         sync_runs(root, lock=root / "dvc.lock")
-        for what, link in ui_links(root, port).items():
+        links = ui_links(root, port)
+        for what, link in links.items():
             click.echo(f"{what}: {link}")
         click.echo("Ctrl-C ends it")
-        serve(root, listener)
+        serve(root, listener, next(iter(links.values())))
 
 
 @main.command()

@@ -8,6 +8,7 @@ import shutil
 
 import click
 
+from benchmark.core.errors import BenchmarkError
 from pipelines.cli.group import Group
 
 
@@ -37,6 +38,7 @@ def use(name: str) -> None:
     """Make PRESET the params.yaml of this project.
 
     The current file is kept beside it, broken or not, named params.NAME.yaml after its own preset.
+    A broken one is replaced by another copy of PRESET, and kept as params.broken.yaml.
     PRESET is default, masked, paper, zoo, or one of yours from 'mgbench edition new'.
 
     Example: mgbench preset use paper
@@ -51,12 +53,17 @@ def use(name: str) -> None:
     with mistakes_shown():
         current = current_preset(PARAMS)
         source = preset_file(name, current, PARAMS)
+        try:
+            edition = read_params(source).table.edition
+        except BenchmarkError:
+            if name == "default":
+                click.echo(f"git has the whole one: git checkout {PARAMS}", err=True)
+            raise
         if source == PARAMS:
-            read_params(PARAMS)  # a fault in it is what the user has to know
             click.echo(f"{PARAMS} already holds preset '{name}'")
             return
-        edition = read_params(source).table.edition
-        kept = stored_path(current, PARAMS)
+        # A broken file must not replace what it is restored from.
+        kept = stored_path("broken" if name == current else current, PARAMS)
         shutil.copyfile(PARAMS, kept)
         shutil.copyfile(source, PARAMS)
         make_test_labels_folder(edition)

@@ -10,14 +10,19 @@ from benchmark.evaluation.online import class_scores, f1
 from benchmark.evaluation.overlap import match_counts
 from benchmark.plots.figures import svg
 from benchmark.plots.online import overlaps_figure, timeline_figure
-from benchmark.results.online import online_rows
+from benchmark.results.online import online_rows, read_online
+from benchmark.results.table import Resampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from benchmark.contracts.clips import Clips
     from benchmark.evaluation.online import ClassScores
+    from benchmark.params.params import Params
     from benchmark.results.online import Found, OnlineRow
-    from benchmark.results.table import Resampling
 
 
 class Entry(NamedTuple):
@@ -40,6 +45,26 @@ class OnlineView(NamedTuple):
     overlaps: str
     """SVG: average precision over overlaps."""
     entries: list[Entry]
+
+
+def read_view(
+    params: Params, folder: Path, clips: Clips, test: NDArray[np.int64] | None
+) -> OnlineView | None:
+    """Read what was found, score and draw it; None where params.yaml asks for nothing.
+
+    Args:
+        params: The whole of params.yaml.
+        folder: That of all probabilities.
+        clips: The whole index.
+        test: The labels of test; None where they are not known.
+
+    Raises:
+        FormatError: A file is missing or breaks its schema.
+        MismatchError: It is of other videos or classes than the labels.
+    """
+    fps = {clip.video: clip.fps for clip in clips}
+    resampling = Resampling(params.table.resamples, params.seed)
+    return online_view(read_online(params, folder, clips, test), resampling, fps)
 
 
 def online_view(
