@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 MARGIN = 0.1
-"""Of eleven peaks that an H100 measured, the estimates were 2 % too low to 8 % too high."""
+"""Of eleven peaks that an H100 measured, the estimates were 1 % too low to 8 % too high."""
 RESERVED = 1.0
 """GiB that CUDA and its libraries take beside torch's tensors."""
 REACHED = 0.4

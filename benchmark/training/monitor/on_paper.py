@@ -10,7 +10,6 @@ operations over the peak and its bytes over the bandwidth.
 from __future__ import annotations
 
 import weakref
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
@@ -207,7 +206,6 @@ def _block(parents: set[str]) -> str:
     return ".".join(inner[: stage + 1])
 
 
-@cache
 def on_paper(
     backbone: BackboneSpec, spec: Input, recipe: Optimization, layout: Layout, *,
     clips: int, classes: int,
@@ -240,7 +238,9 @@ def on_paper(
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             logits = model(views(spec, clips, len(layout.points)))
         label = torch.empty(clips, dtype=torch.long)
-        torch.stack([cross_entropy(x.float(), label) for x in logits.unbind(1)]).sum().backward()
+        losses = [cross_entropy(x.float(), label) for x in logits.unbind(1)]
+        # Not the method: inside of it, what is computed again would miss the modes.
+        torch.autograd.backward(losses)
     forget_masks()
     return Paper(clips, counter.operators, update, counter.peak, weights, batch_norms)
 
