@@ -16,7 +16,6 @@ from benchmark.presets.edit import keep_experiments, read_document, write_docume
 from benchmark.presets.preset import paper
 from benchmark.training.monitor.fit import MARGIN, RESERVED, fit
 from benchmark.training.monitor.on_paper import (
-    CARDS,
     Operator,
     Paper,
     kind_of,
@@ -81,7 +80,7 @@ def test_half_precision_keeps_less_and_counts_as_half() -> None:
 
 
 def test_an_operator_takes_the_longer_of_computing_and_moving() -> None:
-    card = CARDS["H100"]
+    card = "H100"
     busy = Operator("", "matrix", half=True, flops=989 * 10**9, bytes=1)
     moving = Operator("", "copy", half=False, flops=0, bytes=335 * 10**7)
     assert busy.seconds(card) == pytest.approx(moving.seconds(card)) == pytest.approx(1e-3)

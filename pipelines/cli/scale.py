@@ -74,7 +74,7 @@ def plan(
 
     Example: mgbench plan --gpus 8 --assume train=2.5
 
-    Example: mgbench plan --gpu-memory 24 --write
+    Example: mgbench plan --gpu-memory 24
     """
     if gpu_memory is not None:
         fit_to_memory(gpu_memory, write=write)

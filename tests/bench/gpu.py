@@ -21,7 +21,7 @@ from full_size import CLASSES, POINTS, predicted, state_of, steps_of
 from benchmark.params.params import read_params
 from benchmark.presets.preset import paper
 from benchmark.runtime.distributed import device_name
-from benchmark.training.monitor.on_paper import CARDS, on_paper_of, views
+from benchmark.training.monitor.on_paper import on_paper_of, views
 from benchmark.training.monitor.throughput import TRAINING, flops_of_forward, peak_flops
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def measure(
             f"{peaks[way]:6.2f} GiB (paper {sheet.peak / 2**30:.2f})  loss {losses[way]:.4f}  "
             f"test {predicted(state, experiment, clips):7.1f} views/s"
         )
-    limit = 1 / sheet.seconds_per_clip(CARDS["H100"], clips)
+    limit = 1 / sheet.seconds_per_clip("H100", clips)
     click.echo(f"{name:<14} on paper, op by op, an H100: {limit:.0f} clips/s")
 
 
