@@ -55,20 +55,12 @@ def test_operations_are_those_of_a_real_forward_and_backward_pass() -> None:
     assert {"backbone.conv1", "backbone.layer1", "cls_head"} <= modules
 
 
-def test_memory_is_weights_gradients_momentum_and_what_each_clip_keeps() -> None:
+def test_memory_is_weights_momentum_and_what_each_clip_keeps() -> None:
     net = NETWORKS["joint"].build()
     parameters = sum(p.nbytes for p in net.parameters())
     one, two, four = (small("joint", clips).peak for clips in (1, 2, 4))
     assert one > 2 * parameters  # weights and momentum
     assert four - two == pytest.approx(2 * (two - one), rel=0.05)
-    views = NETWORKS["joint"].views(2)
-    kept = dict[int, int]()
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda x: kept.update({x.untyped_storage()._cdata: x.untyped_storage().nbytes()}) or x,
-        lambda x: x,
-    ):
-        net.train()(views)
-    assert two >= sum(kept.values())
 
 
 def test_half_precision_keeps_less_and_counts_as_half() -> None:

@@ -76,6 +76,8 @@ def plan(
 
     Example: mgbench plan --gpu-memory 24
     """
+    if write and gpu_memory is None:
+        raise click.UsageError("--write needs --gpu-memory")
     if gpu_memory is not None:
         fit_to_memory(gpu_memory, write=write)
         return
