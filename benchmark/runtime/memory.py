@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,6 @@ import torch
 from benchmark.core.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from benchmark.params.recipes import Optimization
 
 CPU_WORDS = "can't allocate memory"

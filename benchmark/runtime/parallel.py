@@ -8,7 +8,7 @@ import os
 import signal
 import traceback
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -19,7 +19,6 @@ from benchmark.runtime.seeding import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from multiprocessing.connection import Connection
     from pathlib import Path
     from types import FrameType
 
@@ -76,6 +75,17 @@ def network_workers() -> int:
 def is_helper() -> bool:
     """Tell whether this process only makes pieces."""
     return HELPER in os.environ
+
+
+@contextmanager
+def whole_work() -> Iterator[None]:
+    """Let a process that only makes pieces finish a smaller work, within one of its pieces."""
+    helper = os.environ.pop(HELPER, None)
+    try:
+        yield
+    finally:
+        if helper is not None:
+            os.environ[HELPER] = helper
 
 
 @contextmanager

@@ -77,10 +77,7 @@ ARCHIVES = frozenset({"index", "prepare", "windows", "predict_windows", "data_re
 def stage_code(root: Path, params: Any, archive_module: Callable[[str], str]) -> dict[str, str]:
     """Hash the code of every stage, per entry: `stage` or `stage@entry` -> lines `path SHA-256`.
 
-    Args:
-        root: The project, which holds dvc.yaml.
-        params: The whole of params.yaml.
-        archive_module: Returns the module that reads the raw archive of a named edition.
+    `archive_module` returns the module that reads the raw archive of a named edition.
 
     Stage `check` itself is not among them: it waits for nothing.
     """
@@ -243,6 +240,7 @@ def _inside(specs: Iterable[Any]) -> Iterator[BaseModel]:
         if isinstance(value, BaseModel):
             yield value
             todo += [getattr(value, name) for name in type(value).model_fields]
+            todo += getattr(value, "more_specs", tuple)()
         elif isinstance(value, dict):
             todo += value.values()
         elif isinstance(value, list | tuple):

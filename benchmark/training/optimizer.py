@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, assert_never
 import torch
 
 from benchmark.core.errors import TrainingError
-from benchmark.params.recipes import AdamW, Cosine, Sgd, Steps
+from benchmark.params.recipes import AdamW, Cosine, Optimization, Sgd, Steps
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3 as ModelEma
     from torch import nn
 
-    from benchmark.params.recipes import Optimization
 
 BLOCK = re.compile(
     r"(?P<path>backbone\.(?:\w+_path\.)?)"
@@ -72,12 +71,14 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
             "benchmark/training/optimizer.py",
         )  # fmt: skip
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    factors: Any = getattr(model, "factors", {})
     for name, parameter in model.named_parameters():
+        own = next((pair for start, pair in factors.items() if name.startswith(start)), (1.0, 1.0))
         decays = parameter.ndim > 1 and not name.endswith(UNDECAYED)
         factor = 1.0
         if name in above:
             factor = spec.backbone_lr * spec.layer_decay ** above[name]
-        key = (lr * factor, spec.weight_decay if decays else 0.0)
+        key = (lr * factor * own[0], spec.weight_decay * own[1] if decays else 0.0)
         groups.setdefault(key, []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "weight_decay": decay}

@@ -77,12 +77,14 @@ def _echo_speeds(name: str, params: Params, seconds: float) -> None:
 
     speeds = measure(spec, seconds=seconds)
     click.echo(f"{name} on {speeds.device}, one process")
-    share = speeds.end_to_end / speeds.synthetic
-    click.echo(f"end to end          {speeds.end_to_end:8.2f} clips/s   {share:.2f} of synthetic")
-    click.echo(f"synthetic           {speeds.synthetic:8.2f} clips/s   on one ready batch")
+    share = speeds.end_to_end / speeds.ready
+    click.echo(
+        f"end to end          {speeds.end_to_end:8.2f} clips/s   {share:.2f} of a ready batch"
+    )
+    click.echo(f"one ready batch     {speeds.ready:8.2f} clips/s")
     click.echo(f"loader alone        {speeds.loader:8.2f} clips/s")
     click.echo(f"forward pass        {speeds.gflops_per_clip:8.2f} G multiply-adds per clip")
-    click.echo(f"MFU of synthetic    {100 * speeds.mfu:8.1f} %")
+    click.echo(f"MFU, ready batch    {100 * speeds.mfu:8.1f} %")
     if speeds.memory_gib:
         click.echo(f"peak memory         {speeds.memory_gib:8.2f} GiB")
 
