@@ -113,7 +113,8 @@ def _echo_roofline(name: str, params: Params) -> None:
     recipe = params.recipes[params.experiments[name].recipe]
     paper = on_paper_of(name, params, clips=min(recipe.micro_batch_size, 2))
     click.echo(f"{name} on paper, {recipe.precision}: a clip, forward and backward, op by op")
-    rows = [("module", "GFLOP", "GB", "FLOP/B", *(f"ms {card}" for card in BANDWIDTH))]
+    head = ("module", "GFLOP", "GB", "FLOP/B", *(f"ms {card}" for card in BANDWIDTH))
+    rows: list[tuple[str, ...]] = [head]
     for module in [*dict.fromkeys(one.module for one in paper.operators), "all"]:
         ops = [one for one in paper.operators if module in {one.module, "all"}]
         flops, size = sum(one.flops for one in ops), sum(one.bytes for one in ops)
