@@ -111,7 +111,7 @@ def _echo_roofline(name: str, params: Params) -> None:
     from benchmark.training.monitor.throughput import PEAKS
 
     recipe = params.recipes[params.experiments[name].recipe]
-    paper = on_paper_of(name, params, clips=min(recipe.micro_batch_size, 2))
+    paper = on_paper_of(name, params, clips=recipe.micro_batch_size)
     click.echo(f"{name} on paper, {recipe.precision}: a clip, forward and backward, op by op")
     head = ("module", "GFLOP", "GB", "FLOP/B", *(f"ms {card}" for card in BANDWIDTH))
     rows: list[tuple[str, ...]] = [head]

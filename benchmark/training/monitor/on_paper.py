@@ -27,6 +27,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from benchmark.contracts.skeletons import FILE as LAYOUT
 from benchmark.contracts.skeletons import OPENPOSE36, read_layout
+from benchmark.data.features_input import FeaturesInput
 from benchmark.data.graph_input import GraphInput
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.rgb_pose_input import RgbPoseInput
@@ -65,6 +66,10 @@ IS_CUDA = vars(torch._C.TensorBase)["is_cuda"].__get__
 BANDWIDTH = {"H100": 3.35e12, "A100": 2.039e12, "RTX 4090": 1.008e12, "RTX 3090": 0.936e12}
 """Bytes per second of a card's memory. Source: NVIDIA's data sheets of H100 (SXM) and A100 (SXM, 80
 GB), and its white papers of the architectures Ada and GA102."""
+
+
+MOST_TOKENS = 1568
+"""Features of a clip: what a ViT makes of 16 frames of 224 pixels, where nobody pools them."""
 
 
 class Operator(NamedTuple):
@@ -118,7 +123,7 @@ class _Gpu(TorchFunctionMode):
             return func(*(x.float() if isinstance(x, Tensor) else x for x in args), **kwargs)
         if func is scaled_dot_product_attention:
             q, k, v = args
-            mask, scale = kwargs.get("attn_mask"), kwargs["scale"]
+            mask, scale = kwargs.get("attn_mask"), kwargs.get("scale")
             if mask is not None:
                 mask = mask.expand(*q.shape[:-1], k.shape[-2])
             # The kernel that torch takes on a GPU where a mask needs a gradient.
@@ -274,5 +279,7 @@ def views(spec: Input, clips: int, points: int, *, test: bool = False) -> tuple[
             return frames(spec.rgb_frames, size), keypoints(spec.pose_frames, spec.map_side(size))
         case GraphInput():
             return (keypoints(spec.frames, 1),)
+        case FeaturesInput():
+            return (torch.rand(clips, MOST_TOKENS, spec.width),)
         case _:
             assert_never(spec)
