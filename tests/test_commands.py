@@ -52,6 +52,7 @@ ELSEWHERE = {
     "mgbench best": "tests/test_best.py",
     "mgbench scores online": "tests/test_sequence_files.py",
     "mgbench submit online": "tests/test_sequence_files.py",
+    "mgbench plan --gpu-memory": "tests/test_on_paper.py",
     "torchrun": "tests/test_processes.py",
     "pip install": "needs a network",
     "python tests/bench/": "minutes each, on a machine that does nothing else",

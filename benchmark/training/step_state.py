@@ -81,7 +81,7 @@ class StepState(ABC):
         self.fabric.strategy.precision.load_state_dict(saved["precision"])
 
 
-def compile_blocks(model: nn.Module) -> list[str]:
+def compile_blocks(model: nn.Module, *, backend: str = "inductor") -> list[str]:
     """Compile each block of a backbone for shapes that do not change; return the blocks' names.
 
     Names and tensors of the network stay. An EMA of it is not compiled.
@@ -96,7 +96,7 @@ def compile_blocks(model: nn.Module) -> list[str]:
     blocks = [name for name in modules if is_block(name)]
     inner = [one for one in blocks if not any(name.startswith(one + ".") for name in blocks)]
     for name in inner or ["backbone"]:
-        modules[name].compile(dynamic=False)
+        modules[name].compile(dynamic=False, backend=backend)
     return inner or ["backbone"]
 
 

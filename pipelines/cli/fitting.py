@@ -36,7 +36,7 @@ def fit_to_memory(gib: float, *, write: bool) -> None:
             smallest[one.recipe] = one
         if write:
             _write(fits, smallest, gib)
-    cards = list(next(iter(fits.values())).hours)
+    cards = max((list(one.hours) for one in fits.values()), key=len)
     rows = [(
         "experiment", "recipe", "micro_batch_size", "passes", "GiB", "recompute",
         *(f"h {card}" for card in cards), "disk GiB",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, entry, mistakes_shown, read_params
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import click
 from pipelines.cli.group import echo_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from benchmark.params.params import Params
     from benchmark.training.monitor.trace import Trace
@@ -101,47 +100,45 @@ def _echo_trace(name: str, trace: Trace) -> None:
         share, ms = f"{100 * one.seconds / busy:.1f} %", 1000 * one.seconds / trace.steps
         rows.append((one.name, one.kind, str(one.calls), share, f"{ms:.1f}"))
     echo_columns(rows)
-    kinds = Counter[str]()
-    for one in trace.operators:
-        kinds[one.kind] += one.seconds  # pyright: ignore[reportArgumentType] - a Counter of seconds
-    click.echo("time: " + _shares(kinds))
+    click.echo("time: " + _of_kinds((one.kind, one.seconds) for one in trace.operators))
     taken = sorted(trace.operators, key=lambda one: -one.gib)[:HEAVIEST]
     click.echo("memory taken, GiB a step: " + ", ".join(
         f"{one.name} {one.gib / trace.steps:.3f}" for one in taken))  # fmt: skip
 
 
 def _echo_roofline(name: str, params: Params) -> None:
-    from benchmark.training.monitor.on_paper import CARDS, on_paper_of
+    from benchmark.training.monitor.on_paper import BANDWIDTH, on_paper_of
+    from benchmark.training.monitor.throughput import PEAKS
 
     recipe = params.recipes[params.experiments[name].recipe]
-    paper = on_paper_of(name, params, clips=min(recipe.micro_batch_size, 2))
-    clips = paper.clips
+    paper = on_paper_of(name, params, clips=recipe.micro_batch_size)
     click.echo(f"{name} on paper, {recipe.precision}: a clip, forward and backward, op by op")
-    rows = [("module", "GFLOP", "GB", "FLOP/B", *(f"ms {card}" for card in CARDS))]
-    modules = {one.module: None for one in paper.operators}
-    for module in [*modules, ""]:
-        ops = [one for one in paper.operators if module in {one.module, ""}]
-        flops, size = (sum(getattr(one, key) for one in ops) / clips for key in ("flops", "bytes"))
-        times = (sum(one.seconds(card) for one in ops) / clips for card in CARDS.values())
-        rows.append((
-            module or "all", f"{flops / 1e9:.1f}", f"{size / 1e9:.2f}", f"{flops / size:.0f}",
-            *(f"{1000 * one:.3f}" for one in times),
-        ))  # fmt: skip
+    head = ("module", "GFLOP", "GB", "FLOP/B", *(f"ms {card}" for card in BANDWIDTH))
+    rows: list[tuple[str, ...]] = [head]
+    for module in [*dict.fromkeys(one.module for one in paper.operators), "all"]:
+        ops = [one for one in paper.operators if module in {one.module, "all"}]
+        flops, size = sum(one.flops for one in ops), sum(one.bytes for one in ops)
+        numbers = [flops / 1e9, size / 1e9, *(
+            1000 * sum(one.seconds(card) for one in ops) for card in BANDWIDTH)]  # fmt: skip
+        cells = [f"{number / paper.clips:.2f}" for number in numbers]
+        rows.append((module, *cells[:2], f"{flops / size:.0f}", *cells[2:]))
     echo_columns(rows)
-    flops = sum(one.flops for one in paper.operators) / clips
-    for card_name, card in CARDS.items():
-        kinds = Counter[str]()
-        for one in paper.operators:
-            kinds[one.kind] += one.seconds(card)  # pyright: ignore[reportArgumentType]
-        peak = card.full if recipe.precision == "32-true" else card.half
+    flops = sum(one.flops for one in paper.operators) / paper.clips
+    for card in BANDWIDTH:
+        kinds = _of_kinds((one.kind, one.seconds(card)) for one in paper.operators)
+        peak = PEAKS[card][recipe.precision == "32-true"]
         rate = 1 / paper.seconds_per_clip(card, recipe.batch_size)
         click.echo(
-            f"{card_name}: at most {rate:.0f} clips/s op by op, {peak / flops:.0f} by products"
-            f" alone; {_shares(kinds)}"
+            f"{card}: at most {rate:.0f} clips/s op by op, {peak / flops:.0f} by products alone;"
+            f" {kinds}"
         )
 
 
-def _shares(amounts: Mapping[str, float]) -> str:
-    total = sum(amounts.values())
-    ranked = sorted(amounts.items(), key=lambda one: -one[1])
+def _of_kinds(times: Iterable[tuple[str, float]]) -> str:
+    """Tell the share of each kind of operator, the largest first."""
+    sums: dict[str, float] = {}
+    for kind, seconds in times:
+        sums[kind] = sums.get(kind, 0) + seconds
+    total = sum(sums.values())
+    ranked = sorted(sums.items(), key=lambda one: -one[1])
     return ", ".join(f"{name} {100 * value / total:.0f} %" for name, value in ranked)

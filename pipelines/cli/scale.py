@@ -74,8 +74,10 @@ def plan(
 
     Example: mgbench plan --gpus 8 --assume train=2.5
 
-    Example: mgbench plan --gpu-memory 24 --write
+    Example: mgbench plan --gpu-memory 24
     """
+    if write and gpu_memory is None:
+        raise click.UsageError("--write needs --gpu-memory")
     if gpu_memory is not None:
         fit_to_memory(gpu_memory, write=write)
         return

@@ -19,63 +19,43 @@ import numpy as np
 import torch
 
 from benchmark.contracts.skeletons import OPENPOSE36
-from benchmark.data.graph_input import GraphInput
 from benchmark.data.loader import TrainBatch
-from benchmark.data.rgb_pose_input import RgbPoseInput
-from benchmark.data.skeleton_input import SkeletonInput
-from benchmark.data.video_input import VideoInput
 from benchmark.models.network import build
 from benchmark.presets.preset import paper
 from benchmark.runtime.distributed import alone, device_name
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.losses import Loss
 from benchmark.training.monitor.meter import Meter
+from benchmark.training.monitor.on_paper import views
 from benchmark.training.monitor.throughput import TRAINING, flops_of_forward, peak_flops
 from benchmark.training.optimizer import build_optimizer
 from benchmark.training.sampler import ClipBatchSampler
 from benchmark.training.state import TrainState
+from benchmark.training.step_state import compile_blocks
 from benchmark.training.train_step import BatchNormStatistics, train_step
 
 if TYPE_CHECKING:
-    from benchmark.data.inputs import Input
     from benchmark.params.params import Experiment
     from benchmark.params.recipes import Recipe
 
-CLASSES = {"imigue": 32, "ma52": 52}
+CLASSES = {"imigue": 32, "ma52": 52, "mimic": 32, "mimic_ma52": 52}
+POINTS = len(OPENPOSE36.points)
 
 
-def views(spec: Input, clips: int, *, test: bool) -> tuple[torch.Tensor, ...]:
-    """Random views of the right shapes."""
-
-    def frames(length: int, size: int) -> torch.Tensor:
-        return torch.randint(0, 256, (clips, length, size, size, 3), dtype=torch.uint8)
-
-    def points(length: int, size: int) -> torch.Tensor:
-        return torch.rand(clips, length, 36, 3) * torch.tensor([size, size, 1.0])
-
-    match spec:
-        case SkeletonInput():
-            return (points(spec.frames, spec.test_size if test else spec.size),)
-        case VideoInput():
-            return (frames(spec.frames, spec.size),)
-        case RgbPoseInput():
-            size = spec.test_size if test else spec.size
-            maps = round(size * spec.map_scale)
-            return frames(spec.rgb_frames, size), points(spec.pose_frames, maps)
-        case GraphInput():
-            return (points(spec.frames, 1),)
-
-
-def state_of(experiment: Experiment, recipe: Recipe, num_classes: int) -> TrainState:
+def state_of(
+    experiment: Experiment, recipe: Recipe, num_classes: int, *, backend: str = "inductor"
+) -> TrainState:
     """Build the state of a training over one random batch."""
     fabric = alone(recipe)
     set_up_torch(1, threads=torch.get_num_threads(), deterministic=recipe.deterministic)
     model = build(experiment.backbone, experiment.input, OPENPOSE36, num_classes=num_classes)
+    if recipe.compiled:
+        compile_blocks(model, backend=backend)
     optimizer = build_optimizer(recipe, model)
     full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)
     labels = np.arange(recipe.batch_size) % num_classes
-    x = views(experiment.input, recipe.micro_batch_size, test=False)
+    x = views(experiment.input, recipe.micro_batch_size, POINTS)
     label = torch.arange(recipe.micro_batch_size) % num_classes
     batch = TrainBatch(
         [f"clip{row}" for row in range(recipe.micro_batch_size)],
@@ -113,7 +93,8 @@ def steps_of(state: TrainState, steps: int, seconds: float) -> tuple[int, float,
 def predicted(state: TrainState, experiment: Experiment, clips: int) -> float:
     """Views a second of the forward pass at test size; the second of two calls."""
     state.model.eval()
-    x = tuple(one.to(state.fabric.device) for one in views(experiment.input, clips, test=True))
+    x = views(experiment.input, clips, POINTS, test=True)
+    x = tuple(one.to(state.fabric.device) for one in x)
     for _ in range(2):
         _wait()
         began = time.perf_counter()
@@ -135,7 +116,7 @@ def _wait() -> None:
 @click.option("--seconds", default=0.0, show_default=True, help="And for at least as long.")
 @click.option("--forward", type=int, help="Clips of a forward pass, instead of the recipe's.")
 @click.option("--batch", type=int, help="Clips of a step; without it one forward pass.")
-@click.option("--compiled", is_flag=True, help="The backbone through torch.compile.")
+@click.option("--compiled", is_flag=True, help="With the recipe's knob `compiled`.")
 @click.option("--precision", help="Instead of the recipe's.")
 def main(
     only: tuple[str, ...], steps: int, seconds: float, forward: int | None, batch: int | None,
@@ -154,7 +135,7 @@ def main(
         experiment = params.experiments[name]
         recipe = params.recipes[experiment.recipe]
         size = forward or recipe.micro_batch_size
-        changes = {"micro_batch_size": size, "batch_size": batch or size}
+        changes = {"micro_batch_size": size, "batch_size": batch or size, "compiled": compiled}
         changes |= {"precision": precision} if precision else {}
         if device.type == "cpu":
             changes |= {"precision": "32-true"}
@@ -162,8 +143,6 @@ def main(
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         state = state_of(experiment, recipe, CLASSES[experiment.edition])
-        if compiled:
-            state.model.backbone.compile()
         weights = sum(parameter.numel() for parameter in state.model.parameters())
         one = tuple(part[:1] for part in state.batches[0].x)  # pyright: ignore[reportIndexIssue]
         flops = flops_of_forward(state, one)

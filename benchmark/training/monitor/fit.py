@@ -10,13 +10,13 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.editions.edition import read_edition
 from benchmark.models.video_swin import VideoSwin
 from benchmark.runtime.memory import largest_part
-from benchmark.training.monitor.on_paper import CARDS, on_paper_of
+from benchmark.training.monitor.on_paper import BANDWIDTH, on_paper_of
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 MARGIN = 0.1
-"""Of eleven peaks that an H100 measured, the estimates were 2 % too low to 8 % too high."""
+"""Of eleven peaks that an H100 measured, the estimates were 1 % too low to 8 % too high."""
 RESERVED = 1.0
 """GiB that CUDA and its libraries take beside torch's tensors."""
 REACHED = 0.4
@@ -75,9 +75,9 @@ def fit(name: str, params: Params, *, gib: float) -> Fit:
         reason += "; batch norms then see fewer clips than the recipe says"
     clips = _train_clips(experiment.edition) * recipe.repeats * recipe.views_per_clip
     hours = {
-        card: clips * recipe.epochs * two.seconds_per_clip(CARDS[card], recipe.batch_size)
+        card: clips * recipe.epochs * two.seconds_per_clip(card, recipe.batch_size)
         / REACHED / 3600
-        for card in CARDS if clips
+        for card in BANDWIDTH if clips
     }  # fmt: skip
     states = 1 if recipe.optimizer.kind == "sgd" else 2
     disk = one.weights * (3 + states) / 2**30

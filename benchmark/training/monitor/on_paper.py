@@ -10,13 +10,13 @@ operations over the peak and its bytes over the bandwidth.
 from __future__ import annotations
 
 import weakref
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import _engine_run_backward
 from torch.nn.functional import cross_entropy, layer_norm, scaled_dot_product_attention
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
@@ -27,6 +27,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from benchmark.contracts.skeletons import FILE as LAYOUT
 from benchmark.contracts.skeletons import OPENPOSE36, read_layout
+from benchmark.data.features_input import FeaturesInput
 from benchmark.data.graph_input import GraphInput
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.rgb_pose_input import RgbPoseInput
@@ -36,6 +37,7 @@ from benchmark.data.views import FramesInput
 from benchmark.editions.edition import read_edition
 from benchmark.models.mmaction_import import forget_masks
 from benchmark.models.network import build
+from benchmark.training.monitor.throughput import PEAKS
 from benchmark.training.optimizer import build_optimizer
 
 if TYPE_CHECKING:
@@ -61,27 +63,13 @@ IS_CUDA = vars(torch._C.TensorBase)["is_cuda"].__get__
 """What reads `tensor.is_cuda`."""
 
 
-class Card(NamedTuple):
-    """A GPU, by the numbers of its data sheet."""
-
-    half: float
-    """Dense operations per second in bfloat16 or float16, summed in float32."""
-    full: float
-    """The same in TF32."""
-    bandwidth: float
-    """Bytes per second of its memory."""
-    gib: int
-    """Memory, as it is sold."""
+BANDWIDTH = {"H100": 3.35e12, "A100": 2.039e12, "RTX 4090": 1.008e12, "RTX 3090": 0.936e12}
+"""Bytes per second of a card's memory. Source: NVIDIA's data sheets of H100 (SXM) and A100 (SXM, 80
+GB), and its white papers of the architectures Ada and GA102."""
 
 
-CARDS = {
-    "H100": Card(989e12, 495e12, 3.35e12, 80),
-    "A100": Card(312e12, 156e12, 2.039e12, 80),
-    "RTX 4090": Card(165e12, 82.6e12, 1.008e12, 24),
-    "RTX 3090": Card(71e12, 35.6e12, 0.936e12, 24),
-}
-"""Source: NVIDIA's data sheets of H100 (SXM) and A100 (SXM, 80 GB), and its white papers of the
-architectures Ada (RTX 4090) and GA102 (RTX 3090)."""
+MOST_TOKENS = 1568
+"""Features of a clip: what a ViT makes of 16 frames of 224 pixels, where nobody pools them."""
 
 
 class Operator(NamedTuple):
@@ -95,11 +83,10 @@ class Operator(NamedTuple):
     flops: int
     bytes: int
 
-    def seconds(self, card: Card) -> float:
-        """Return the least time that it takes on a card."""
-        return max(
-            self.flops / (card.half if self.half else card.full), self.bytes / card.bandwidth
-        )
+    def seconds(self, card: str) -> float:
+        """Return the least time that it takes on a card of `BANDWIDTH`."""
+        half, full = PEAKS[card]
+        return max(self.flops / (half if self.half else full), self.bytes / BANDWIDTH[card])
 
 
 class Paper(NamedTuple):
@@ -117,7 +104,7 @@ class Paper(NamedTuple):
     batch_norms: bool
     """Whether the clips of a micro-batch see each other."""
 
-    def seconds_per_clip(self, card: Card, batch: int) -> float:
+    def seconds_per_clip(self, card: str, batch: int) -> float:
         """Return the least time of a clip, in steps of `batch` clips."""
         passes = sum(one.seconds(card) for one in self.operators) / self.clips
         return passes + sum(one.seconds(card) for one in self.optimizer) / batch
@@ -136,7 +123,7 @@ class _Gpu(TorchFunctionMode):
             return func(*(x.float() if isinstance(x, Tensor) else x for x in args), **kwargs)
         if func is scaled_dot_product_attention:
             q, k, v = args
-            mask, scale = kwargs.get("attn_mask"), kwargs["scale"]
+            mask, scale = kwargs.get("attn_mask"), kwargs.get("scale")
             if mask is not None:
                 mask = mask.expand(*q.shape[:-1], k.shape[-2])
             # The kernel that torch takes on a GPU where a mask needs a gradient.
@@ -207,7 +194,6 @@ def _block(parents: set[str]) -> str:
     return ".".join(inner[: stage + 1])
 
 
-@cache
 def on_paper(
     backbone: BackboneSpec, spec: Input, recipe: Optimization, layout: Layout, *,
     clips: int, classes: int,
@@ -240,7 +226,13 @@ def on_paper(
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             logits = model(views(spec, clips, len(layout.points)))
         label = torch.empty(clips, dtype=torch.long)
-        torch.stack([cross_entropy(x.float(), label) for x in logits.unbind(1)]).sum().backward()
+        loss = torch.stack([cross_entropy(x.float(), label) for x in logits.unbind(1)]).sum()
+        # What loss.backward() calls. That itself is a function of `_Gpu`, which sets the mode aside
+        # meanwhile, and what a Swin with `recompute` computes again would miss it.
+        _engine_run_backward(
+            (loss,), (torch.ones_like(loss),), False, False, (), allow_unreachable=True,
+            accumulate_grad=True,
+        )  # fmt: skip
     forget_masks()
     return Paper(clips, counter.operators, update, counter.peak, weights, batch_norms)
 
@@ -287,5 +279,7 @@ def views(spec: Input, clips: int, points: int, *, test: bool = False) -> tuple[
             return frames(spec.rgb_frames, size), keypoints(spec.pose_frames, spec.map_side(size))
         case GraphInput():
             return (keypoints(spec.frames, 1),)
+        case FeaturesInput():
+            return (torch.rand(clips, MOST_TOKENS, spec.width),)
         case _:
             assert_never(spec)
