@@ -22,6 +22,7 @@ from benchmark.tracking.store import (
     TABLE_FILE,
     TRAIN,
     URI,
+    Store,
     experiment_id,
     open_store,
     search,
