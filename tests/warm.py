@@ -28,9 +28,10 @@ from pathlib import Path
 from filelock import FileLock
 
 LIBRARIES = (
-    "av", "click", "cv2", "jinja2", "matplotlib.figure", "mlflow", "pandas", "pyarrow.parquet",
-    "pydantic", "ruamel.yaml", "scipy.optimize", "scipy.stats", "sklearn.metrics", "timm.optim",
-    "torch", "torch._dynamo", "torchvision", "tqdm",
+    "av", "click", "cv2", "jinja2", "matplotlib.figure", "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store", "pandas", "pyarrow.parquet", "pydantic",
+    "ruamel.yaml", "scipy.optimize", "scipy.stats", "sklearn.metrics", "timm.optim", "torch",
+    "torch._dynamo", "torchvision", "tqdm",
 )  # fmt: skip
 """Libraries without threads, and without settings of the environment that a test changes."""
 CLIENT = """\
