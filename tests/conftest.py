@@ -120,7 +120,7 @@ def a_clip(clip_id: str, **changes: object) -> Clip:
 def copy_code(root: Path) -> Path:
     """The packages without their pictures of people: enough for commands, and to be changed."""
     for package in PACKAGES:
-        ignore = shutil.ignore_patterns("__pycache__", "assets")
+        ignore = shutil.ignore_patterns("assets")
         shutil.copytree(REPO / package, root / package, ignore=ignore)
     return root
 
