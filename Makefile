@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Images often set it; each stage would then compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce demo extras test unit engines campaign campaign-sample lint ui docs house clean
+.PHONY: help reproduce demo extras test unit engines campaign campaign-sample lint types style ui docs house clean
 help:
 	@echo "make demo        environment, a generated video, and what the shipped networks see in it"
 	@echo "make reproduce   environment, all results of the default edition, the submission file"
@@ -52,10 +52,16 @@ campaign: $(VENV)/.extras
 campaign-sample: $(VENV)/.extras
 	python -m tests.campaign --minutes 5
 
+# The types take a minute on one core.
 lint: $(VENV)/.extras
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 types style
+
+types:
+	basedpyright
+
+style:
 	ruff check .
 	ruff format --check .
-	basedpyright
 	lint-imports
 	codespell
 

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,14 +55,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@contextmanager
-def served(root: Path) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def port(root: Path) -> Iterator[int]:
     """The port at which `mgbench ui` listens, on loopback alone."""
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     command = [sys.executable, "-m", "pipelines.cli.main", "ui", "--port", str(port)]
     with subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:  # fmt: skip
         try:
@@ -80,25 +80,27 @@ def run_ids(root: Path) -> list[str]:
     return [one for (one,) in found]
 
 
-def test_two_trainings_stand_side_by_side_on_the_compare_page(root: Path, tmp_path: Path) -> None:
+def test_two_trainings_stand_side_by_side_on_the_compare_page(
+    root: Path, port: int, tmp_path: Path
+) -> None:
     ids = json.dumps(run_ids(root), separators=(",", ":"))
-    with served(root) as port:
-        home = ui_links(root, port)["trainings"]
-        experiment = re.search(r"experiments/(\d+)", home)[1]
-        page = f"http://127.0.0.1:{port}/#/compare-runs?runs={ids}&experiments=[%22{experiment}%22]"
-        said = browser.text_of(page, tmp_path, wait=25)
+    home = ui_links(root, port)["trainings"]
+    experiment = re.search(r"experiments/(\d+)", home)[1]
+    page = f"http://127.0.0.1:{port}/#/compare-runs?runs={ids}&experiments=[%22{experiment}%22]"
+    said = browser.text_of(page, tmp_path, wait=25)
     for word in ("train@joint", "train@limb", "backbone.kind", "recipe.name"):
         assert word in said
     for score in ("61.25", "62.25"):
         assert score in said
 
 
-def test_the_links_open_the_table_its_rows_and_the_trainings(root: Path, tmp_path: Path) -> None:
-    with served(root) as port:
-        table, rows, trainings = (
-            browser.text_of(link, tmp_path, wait=25) for link in ui_links(root, port).values()
-        )
-        bare = browser.text_of(f"http://127.0.0.1:{port}/", tmp_path, wait=25)
+def test_the_links_open_the_table_its_rows_and_the_trainings(
+    root: Path, port: int, tmp_path: Path
+) -> None:
+    table, rows, trainings = (
+        browser.text_of(link, tmp_path, wait=25) for link in ui_links(root, port).values()
+    )
+    bare = browser.text_of(f"http://127.0.0.1:{port}/", tmp_path, wait=25)
     names = ("01 rgb | swin", "02 joint", "03 joint+rgb", "04 joint+rgb, uniform")
     for page in (table, rows, bare):
         places = [page.index(name) for name in names]

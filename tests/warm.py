@@ -28,9 +28,10 @@ from pathlib import Path
 from filelock import FileLock
 
 LIBRARIES = (
-    "av", "click", "cv2", "jinja2", "matplotlib.figure", "mlflow", "pandas", "pyarrow.parquet",
-    "pydantic", "ruamel.yaml", "scipy.optimize", "scipy.stats", "sklearn.metrics", "timm.optim",
-    "torch", "torch._dynamo", "torchvision", "tqdm",
+    "av", "click", "cv2", "jinja2", "matplotlib.figure", "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store", "pandas", "pyarrow.parquet", "pydantic",
+    "ruamel.yaml", "scipy.optimize", "scipy.stats", "sklearn.metrics", "timm.optim", "torch",
+    "torch._dynamo", "torchvision", "tqdm",
 )  # fmt: skip
 """Libraries without threads, and without settings of the environment that a test changes."""
 CLIENT = """\
@@ -98,15 +99,17 @@ def _serve(door: Path, keeper: int) -> None:
         for file in (server, run):
             events.register(file, selectors.EVENT_READ)
         while True:
-            for key, _ in events.select():
-                if key.fileobj == run:
-                    shutil.rmtree(door.parent)
-                    Path(f"{door.parent}.lock").unlink(missing_ok=True)
-                    return
+            ready = [key for key, _ in events.select()]
+            if any(key.fd == run for key in ready):
+                break
+            for key in ready:
                 if key.fileobj is server:
                     _begin(server.accept()[0], events)
-                else:
+                elif key.fd in events.get_map():  # its process may have ended a moment ago
                     _finish(key, events)
+    shutil.rmtree(door.parent)
+    Path(f"{door.parent}.lock").unlink(missing_ok=True)
+    os.killpg(0, signal.SIGTERM)
 
 
 def _begin(client: socket.socket, events: selectors.BaseSelector) -> None:
@@ -128,8 +131,9 @@ def _finish(key: selectors.SelectorKey, events: selectors.BaseSelector) -> None:
         events.unregister(client)
         return
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    for file in {client, ended} & {one.fileobj for one in events.get_map().values()}:
-        events.unregister(file)
+    events.unregister(ended)
+    if client in events.get_map():
+        events.unregister(client)
     with suppress(BrokenPipeError):
         client.send(str(code if code >= 0 else 128 - code).encode())
     client.close()

@@ -57,7 +57,9 @@ def set_up_torch(seed: int, *, threads: int, deterministic: bool) -> None:
     torch.manual_seed(seed)
     # CUDA lacks some repeatable kernels (the gradient of a 3-D max pooling). There torch warns
     # instead of failing, so that a recipe that runs on a CPU runs on a GPU too.
-    torch.use_deterministic_algorithms(deterministic, warn_only=torch.cuda.is_available())
+    # The same as `use_deterministic_algorithms`, which would load torch's compiler for seconds.
+    kernels = "warn" if torch.cuda.is_available() else "error"
+    torch.set_deterministic_debug_mode(kernels if deterministic else "default")
     # Deterministic mode fills every new tensor with NaN. No code here reads memory before filling
     # it, so that would only cost time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]

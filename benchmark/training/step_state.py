@@ -86,8 +86,12 @@ def compile_blocks(model: nn.Module, *, backend: str = "inductor") -> list[str]:
 
     Names and tensors of the network stay. An EMA of it is not compiled.
     """
+    import torch
     import torch._dynamo.config as dynamo
+    import torch._inductor.config as inductor
 
+    # `set_up_torch` does not load the compiler to tell it.
+    inductor.deterministic = torch.are_deterministic_algorithms_enabled()
     # Blocks differ in shape and drop rate, and see full and last micro-batches, in training and in
     # validation. Past this number torch would go on without compiling.
     dynamo.recompile_limit = max(dynamo.recompile_limit, VARIANTS)
