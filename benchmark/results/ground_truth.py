@@ -62,11 +62,3 @@ class GroundTruth(Labels):
     def majority_baseline(self) -> float:
         """Top-1 of always predicting the largest class of the training split, in [0, 1]."""
         return majority_baseline(self.train_label, self.label)
-
-
-def ground_truths(clips: Clips, test: NDArray[np.int64] | None) -> list[GroundTruth]:
-    """Return that of validation and, where the test labels `test` are given, that of test."""
-    truths = [GroundTruth.of(clips, "val")]
-    if test is not None:
-        truths.append(GroundTruth.of(clips, "test", test))
-    return truths
