@@ -35,7 +35,7 @@ def main(
     test = read_test_labels(test_labels, clips, edition)
     truths = scored_truths(params, clips, test, {spec.scores})
     frames = None
-    if (modality := params.modalities[spec.modality]).content != "keypoints":
+    if (modality := params.modalities[spec.modality]).content in ("video", "person"):
         frames = PackedVideos(modality.frames_folder(data / spec.modality), clips)
     else:
         click.echo(f"no hardest.png: {spec.modality} ({modality.kind}) stores no frames", err=True)

@@ -25,16 +25,18 @@ def main(params: Params, name: str, index: Path, windows: Path, out: Path, metri
     edition = read_edition(spec.edition)
     part = read_clips(index, edition).split("val")
     truth = labeled(part, part.labels(), edition.classes)
-    found = candidates(read_window_scores(windows / "val.parquet"), spec.grouping)
-    detector = fit_detector(found, truth, spec)
+    found = {
+        file.stem: candidates(read_window_scores(file), spec.grouping)
+        for file in (windows / "val.parquet", *windows.glob("test.parquet"))
+    }
+    detector = fit_detector(found["val"], truth, spec)
     write_json(out / "detector.json", detector)
-    for file in sorted(windows.glob("*.parquet")):
-        split = detected(candidates(read_window_scores(file), spec.grouping), detector, name)
-        write_intervals(split, out / file.name)
-        click.echo(
-            f"wrote {out / file.name}: {len(split.sure())} gestures, {len(split)} candidates"
-        )
-    val = detected(found, detector, name)
+    gestures = {split: detected(each, detector, name) for split, each in found.items()}
+    for split, each in gestures.items():
+        write_intervals(each, out / f"{split}.parquet")
+        counts = f"{len(each.sure())} gestures, {len(each)} candidates"
+        click.echo(f"wrote {out}/{split}.parquet: {counts}")
+    val = gestures["val"]
     scores = online_scores(truth, val, resamples=params.table.resamples, seed=params.seed)
     write_json(metrics, scores)
     click.echo(f"F1 {100 * scores.f1_reference:.2f} % on {edition.title}, val")

@@ -15,7 +15,7 @@ from benchmark.weights.initial import write_merged_weights
 @command("MERGE", reads=("rgb", "pose"), writes=("out",))
 def main(params: Params, name: str, rgb: Path, pose: Path, out: Path) -> None:
     """Write two models as one folder that a training starts from."""
-    entry(params.merges, "merges", name)
+    entry({**params.merges, **params.fold_graph.merges}, "merges", name)
     write_merged_weights(rgb, pose, out)
     click.echo(f"wrote {out}")
 

@@ -26,13 +26,13 @@ def main(
 ) -> None:
     """Average the softmax over all test views of each clip; score validation."""
     experiment = entry(params.experiments, "experiments", name)
-    edition = read_edition(experiment.edition)
+    edition, recipe = read_edition(experiment.edition), params.recipes[experiment.recipe]
     clips = read_clips(index, edition)
     network = Trained.read(model)
     for split in PREDICTED:
         of_split = clips.split(split)
-        with lack_of_memory_named(name, experiment.recipe):
-            found = predict(network, modality, clips, split, params.recipes[experiment.recipe])
+        with lack_of_memory_named(name, f"recipes.{experiment.recipe}", recipe):
+            found = predict(network, modality, clips, split, recipe)
         check_against(found, of_split, edition.classes)
         write_probabilities(found, out / f"{split}.parquet")
         click.echo(f"wrote {out / split}.parquet: {len(found)} clips")

@@ -30,7 +30,7 @@ def main(
     run = entry(params.fold_graph.runs, "fold_graph.runs", name)
     clips = read_clips(index, read_edition(run.edition))
     table, recipe = read_folds(folds, clips), params.recipes[run.recipe]
-    with lack_of_memory_named(name, run.recipe):
+    with lack_of_memory_named(name, f"recipes.{run.recipe}", recipe):
         found = predict_fold(run, recipe, clips, table, model=model, modality=modality)
     with replacing_folder(out) as work:
         for split, one in found.items():

@@ -30,7 +30,7 @@ def main(params: Params, name: str, raw: Path, index: Path, model: Path, out: Pa
         open_archive(raw, edition), clips.without("train"), window=spec.window, step=spec.step,
         points=source.needs_points(),
     )  # fmt: skip
-    with lack_of_memory_named(spec.source, experiment.recipe):
+    with lack_of_memory_named(spec.source, f"recipes.{experiment.recipe}", source.recipe):
         for scores in score_windows(source, raw, windows, edition, work=WORK / name):
             write_window_scores(scores, out / f"{scores.split}.parquet")
             click.echo(f"wrote {out}/{scores.split}.parquet: {len(scores.video)} windows")

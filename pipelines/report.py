@@ -15,9 +15,12 @@ from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.entries import scored_truths
+from benchmark.results.online import read_online
 from benchmark.results.report.gallery import Archive, gallery
+from benchmark.results.report.online import online_view
 from benchmark.results.report.page import answers, provenance, render
 from benchmark.results.runs import report_record
+from benchmark.results.table import Resampling
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
@@ -43,8 +46,11 @@ def main(
         galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
     else:
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
+    found = read_online(params, probabilities, clips, test)
+    resampling = Resampling(params.table.resamples, params.seed)
     text = render(
         reports, edition, params, galleries=galleries,
+        online=online_view(found, resampling, {clip.video: clip.fps for clip in clips}),
         answers={truth.split: answers(params, truth, probabilities) for truth in compared},
         provenance=provenance(params, edition, PARAMS, probabilities),
     )  # fmt: skip

@@ -6,11 +6,13 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from benchmark.data.features_input import FeaturesInput
 from benchmark.data.graph_input import GraphInput
 from benchmark.data.rgb_pose_input import RgbPoseInput
 from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.data.video_input import VideoInput
 
 Input: TypeAlias = Annotated[
-    SkeletonInput | VideoInput | RgbPoseInput | GraphInput, Field(discriminator="kind")
-]
+    SkeletonInput | VideoInput | RgbPoseInput | GraphInput | FeaturesInput,
+    Field(discriminator="kind"),
+]  # fmt: skip

@@ -27,6 +27,7 @@ def probabilities(
     batches: DataLoader[TestBatch],
     *,
     views_at_once: int,
+    every_head: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
     """Average the softmax of all views and heads per clip: float32 (N, K) in the loader's order.
@@ -38,6 +39,7 @@ def probabilities(
         model: Put into evaluation mode.
         batches: Views of the clips, with their weights in a clip's mean.
         views_at_once: Most views of one forward pass; it bounds the memory.
+        every_head: Whether to keep the heads apart, one after the other: (N, heads * K).
         check: Called before each batch; may raise to stop.
     """
     model.eval()
@@ -50,7 +52,7 @@ def probabilities(
         check()
         # A clip's views may be many and large; they need not fit the device all at once.
         p = torch.cat([
-            _view_probabilities(fabric, model, part)
+            _view_probabilities(fabric, model, part, every_head=every_head)
             for part in zip(*(tensor.split(views_at_once) for tensor in batch.x), strict=True)
         ])  # fmt: skip
         clips = p.new_zeros(len(batch.clip_id), p.shape[1])
@@ -61,10 +63,13 @@ def probabilities(
     return np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
 
 
-def _view_probabilities(fabric: Fabric, model: Recognizer, x: tuple[Tensor, ...]) -> Tensor:
-    """Compute the probabilities of each view, averaged over the heads: (V, K)."""
+def _view_probabilities(
+    fabric: Fabric, model: Recognizer, x: tuple[Tensor, ...], *, every_head: bool
+) -> Tensor:
+    """Compute the probabilities of each view, averaged over the heads or not: (V, K)."""
     x = tuple(tensor.to(fabric.device, non_blocking=True) for tensor in x)
     # The bare model, not Fabric's wrapper: DDP would wait for processes with fewer batches.
     with fabric.autocast():
         logits = model(x)
-    return logits.float().softmax(2).mean(1)
+    p = logits.float().softmax(2)
+    return p.flatten(1) if every_head else p.mean(1)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 NO_MOTION = 128
 """Stored value for no motion, in flow components and in signed Taylor videos."""
-Content: TypeAlias = Literal["video", "keypoints", "person"]
-"""What a prepared folder holds: videos, keypoints, or both of one person's crop."""
+Content: TypeAlias = Literal["video", "keypoints", "person", "features"]
+"""What a prepared folder holds: videos, keypoints, both of one person's crop, or features."""
 PixelFormat: TypeAlias = Literal["yuv420p", "yuv444p"]
 Crf: TypeAlias = Annotated[
     int,

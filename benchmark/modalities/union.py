@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from benchmark.modalities.depth.depth import DepthModality
+from benchmark.modalities.features.features import FeaturesModality
 from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.pose.pose import PoseModality
@@ -17,6 +18,6 @@ from benchmark.modalities.taylor import TaylorModality
 
 Modality: TypeAlias = Annotated[
     SkeletonModality | PoseModality | PersonCropModality | RegionCropModality | RgbModality
-    | TaylorModality | FlowModality | DepthModality,
+    | TaylorModality | FlowModality | DepthModality | FeaturesModality,
     Field(discriminator="kind"),
 ]  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from benchmark.core.schema import Strict
-from benchmark.data.inputs import GraphInput, RgbPoseInput
+from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from benchmark.data.inputs import Input
     from benchmark.models.preprocessors import Preprocessor
@@ -26,6 +26,15 @@ class BackboneSpec(Strict):
     Reading params.yaml imports that module, so it imports torch inside its methods.
     """
 
+    @property
+    def options(self) -> int:
+        """Networks side by side in one, each with a head; validation chooses one of them."""
+        return 1
+
+    def chosen(self, weights: dict[str, Tensor]) -> tuple[Self, dict[str, Tensor]]:
+        """Keep of the weights, and of the spec, the network that validation has chosen."""
+        return self, weights
+
     def faults(self, input_spec: Input) -> list[str]:
         """Describe what keeps the backbone from taking an input; empty if nothing does.
 
@@ -33,7 +42,7 @@ class BackboneSpec(Strict):
         """
         if isinstance(input_spec, RgbPoseInput):
             return [f"backbone: cannot take input '{input_spec.kind}', it has only one pathway"]
-        if isinstance(input_spec, GraphInput):
+        if isinstance(input_spec, GraphInput | FeaturesInput):
             return [f"backbone: cannot take input '{input_spec.kind}', it needs a volume"]
         return []
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from benchmark.core.errors import TrainingError
 from benchmark.core.schema import Positive, Share
-from benchmark.data.inputs import GraphInput, RgbPoseInput, SkeletonInput
+from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput, SkeletonInput
 from benchmark.models.backbone import BackboneSpec
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Mmaction2Backbone(BackboneSpec):
 
 def _volumes(input_spec: Input, channels: int) -> list[Volume]:
     """List the shapes that views of training and test have."""
-    if isinstance(input_spec, RgbPoseInput | GraphInput):
+    if isinstance(input_spec, RgbPoseInput | GraphInput | FeaturesInput):
         raise TypeError("one pathway takes one volume")
     sides = {input_spec.size}
     if isinstance(input_spec, SkeletonInput):

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from benchmark.core.errors import TrainingError, one_per_line
-from benchmark.data.inputs import GraphInput, RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.inputs import (
+    FeaturesInput,
+    GraphInput,
+    RgbPoseInput,
+    SkeletonInput,
+    VideoInput,
+)
 from benchmark.models.group_head import GroupProduct
 from benchmark.models.preprocessors import (
+    FeaturesPreprocessor,
     GraphPreprocessor,
     HeatmapGenerator,
     RgbPosePreprocessor,
@@ -58,6 +65,8 @@ def build(
 def _preprocessor(spec: Input, layout: Layout | None) -> Preprocessor:
     if isinstance(spec, VideoInput):
         return VideoPreprocessor(spec.normalization)
+    if isinstance(spec, FeaturesInput):
+        return FeaturesPreprocessor(spec.width)
     if layout is None:
         raise TypeError("an input of skeletons needs their layout")
     match spec:

@@ -121,6 +121,20 @@ class GraphPreprocessor(Preprocessor):
         return (points[:, None],)
 
 
+class FeaturesPreprocessor(Preprocessor):
+    """Passes the features of a frozen network on: float32 (B, tokens, width)."""
+
+    is_volume = False
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.out_channels = width
+
+    def forward(self, features: Tensor) -> tuple[Tensor]:
+        """Return them as they are."""
+        return (features,)
+
+
 class RgbPosePreprocessor(Preprocessor):
     """Normalizes frames and draws the heat maps of the same crop.
 

@@ -5,7 +5,7 @@ State-dict keys are mmaction2's (`backbone.*`, `cls_head.fc_cls.*`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,26 +69,30 @@ def classifier(in_channels: int, num_classes: int) -> nn.Linear:
 class Recognizer(nn.Module):
     """A network with one head, or with two."""
 
-    def __init__(
-        self, preprocessor: Preprocessor, backbone: nn.Module, head: Head | TwoHeads
-    ) -> None:
+    def __init__(self, preprocessor: Preprocessor, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.preprocessor = preprocessor
         self.backbone = _channels_last(backbone) if preprocessor.is_volume else backbone
         self.cls_head = head
         self.groups: GroupProduct | None = None
         """Makes probabilities of classes of what the head says of classes and groups."""
+        self.factors: dict[str, tuple[float, float]] = {}
+        """Beginning of parameters' names -> factors on their learning rate and weight decay."""
 
     def forward(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Tensor:
         """Turn views as the loader delivers them, each (B, ...), into logits (B, heads, K)."""
+        logits = self.cls_head(self.features(x, mix))
+        return logits if self.groups is None else self.groups(logits)
+
+    def features(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Any:
+        """Turn views into what the head takes: (B, C), (B, C, T, H, W), or that of two pathways."""
         volumes = self.preprocessor(*x)
         if mix is not None:
             # Volumes, not views: heat maps of two people can be mixed, their coordinates cannot.
             volumes = tuple(_mixed(volume, mix) for volume in volumes)
         if self.preprocessor.is_volume:
             volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
-        logits = self.cls_head(self.backbone(*volumes))
-        return logits if self.groups is None else self.groups(logits)
+        return self.backbone(*volumes)
 
 
 def _channels_last(backbone: nn.Module) -> nn.Module:

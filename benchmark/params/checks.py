@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from benchmark.params.params import Params, TableRow
+    from benchmark.params.recipes import Recipe
 
 STREAMS = "experiments or external"
 PICTURES = ("rgb", "person_crop")
@@ -116,15 +117,25 @@ def _check_experiments(params: Params) -> Iterator[str]:
         grouped = experiment.head == "groups" or (recipe and recipe.group_loss)
         if grouped and edition in edition_names() and len(read_edition(edition).groups) < 2:
             yield f"{where}: head or loss of groups, but edition '{edition}' has one group"
+        if recipe and experiment.backbone.options > 1:
+            yield from _check_grid(where, experiment.recipe, recipe)
         for problem in experiment.backbone.faults(experiment.input):
             yield f"{where}.{problem}"
+
+
+def _check_grid(where: str, name: str, recipe: Recipe) -> Iterator[str]:
+    """Find what would let networks that train side by side disturb each other."""
+    if recipe.optimizer.kind != "adamw":
+        yield f"{where}.recipe: a grid of probes needs optimizer adamw, not that of '{name}'"
+    if recipe.grad_clip is not None:
+        yield f"{where}.recipe: '{name}' clips one gradient of all probes; set grad_clip to null"
 
 
 def _check_pretraining(params: Params) -> Iterator[str]:
     for key, windows in params.windows.items():
         where, modality = f"windows.{key}", params.modalities.get(windows.modality)
         yield from _missing(f"{where}.modality", windows.modality, "modalities", params.modalities)
-        if modality and modality.content == "keypoints":
+        if modality and modality.content not in ("video", "person"):
             yield f"{where}.modality: '{windows.modality}' stores no video"
         elif modality and modality.edition != windows.edition:
             belongs = f"belongs to edition '{modality.edition}', the windows to"

@@ -127,9 +127,10 @@ def _propose_folds(document: Any, rows: Sequence[OwnClip], edition: str) -> list
         return []
     by = "subject" if all(row.subject for row in train) else "video"
     pairs = {(row.label, row.subject if by == "subject" else row.video) for row in train}
-    number = min(FOLDS, len({group for _, group in pairs}))
+    largest = max(Counter(row.label for row in train).values(), default=0)
+    number = min(FOLDS, len({group for _, group in pairs}), largest)
     if number < FEWEST_MEMBERS:
-        return [f"no folds: all clips are of one {by}"]
+        return [f"no folds: they need two {by}s, and two clips of a class"]
     groups = Counter(label for label, _ in pairs)
     lone = sorted(str(label) for label in groups if groups[label] == 1)
     document["folds"] = {

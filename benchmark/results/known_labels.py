@@ -78,6 +78,6 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     raise FormatError(
         f"probabilities of {probabilities.source}",
         f"no labels of edition '{name}', split '{probabilities.split}', are in this folder",
-        do="Give them with --labels, a csv with the columns clip_id and label, or run"
-        f" 'dvc repro index@{name}'",
+        do="Give them with --labels, a csv with the columns clip_id, label and perhaps video"
+        f" ('mgbench scores import --labels-out' writes one), or run 'dvc repro index@{name}'",
     )  # fmt: skip

@@ -78,6 +78,17 @@ def is_helper() -> bool:
 
 
 @contextmanager
+def whole_work() -> Iterator[None]:
+    """Let a process that only makes pieces finish a smaller work, within one of its pieces."""
+    helper = os.environ.pop(HELPER, None)
+    try:
+        yield
+    finally:
+        if helper is not None:
+            os.environ[HELPER] = helper
+
+
+@contextmanager
 def claimed(piece: Path) -> Iterator[bool]:
     """Yield whether this process has `piece` for itself, among all that share out one work.
 

@@ -240,6 +240,7 @@ def _inside(specs: Iterable[Any]) -> Iterator[BaseModel]:
         if isinstance(value, BaseModel):
             yield value
             todo += [getattr(value, name) for name in type(value).model_fields]
+            todo += getattr(value, "more_specs", tuple)()
         elif isinstance(value, dict):
             todo += value.values()
         elif isinstance(value, list | tuple):

@@ -87,7 +87,7 @@ def run(
         log.warning("no clip in val: the last epoch is kept; shown scores are of training clips")
         params, clips = without_validation(name, params, clips)
     spec = replace(build_train_spec(name, params, clips, paths), seen=seen)
-    with lack_of_memory_named(name, spec.experiment.recipe):
+    with lack_of_memory_named(name, f"recipes.{spec.experiment.recipe}", spec.recipe):
         _run(name, spec, paths)
 
 
@@ -261,7 +261,7 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         classes=spec.classes,
         modality=spec.modality,
         input=spec.experiment.input,
-        backbone=spec.experiment.backbone,
+        backbone=result.backbone,
         groups=spec.head_groups,
         init_from=result.initial_weights,
         seed=spec.seed,

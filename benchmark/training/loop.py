@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from benchmark.evaluation.metrics import score
@@ -17,7 +18,6 @@ from benchmark.training.state import TrainResult, TrainSpec, TrainState, build_s
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from lightning_fabric import Fabric
     from numpy.typing import NDArray
 
@@ -57,6 +57,7 @@ class Trainer(Epochs):
         self, spec: TrainSpec, fabric: Fabric, checkpoints: Checkpoints, signals: StopSignals
     ) -> None:
         super().__init__(build_state(spec, fabric), checkpoints, signals)
+        self._backbone = spec.experiment.backbone
         self._val_labels = spec.clips.split("val").labels()
 
     @property
@@ -67,11 +68,16 @@ class Trainer(Epochs):
         return done >= self._recipe.epochs or (done > 0 and stale)
 
     def _validate(self) -> NDArray[np.float32]:
-        """Compute probabilities of the validation clips from one view each: float32 (N, K)."""
+        """Compute probabilities of the validation clips from one view each: float32 (N, O, K).
+
+        O counts the networks side by side: one, except of a grid.
+        """
+        options = self._state.options
         # With an EMA, its weights are validated: they are the ones that the model keeps.
         p = probabilities(
             self._fabric, self._state.evaluated, self._state.val_batches,
             views_at_once=self._recipe.micro_batch_size, check=self._save_or_stop,
+            every_head=options > 1,
         )  # fmt: skip
         # `_save_or_stop` is collective. A process with fewer batches calls it as often as the one
         # with the most, which would else wait for ever.
@@ -79,13 +85,17 @@ class Trainer(Epochs):
         batches = math.ceil(most / self._recipe.micro_batch_size)
         for _ in range(batches - len(self._state.val_batches)):
             self._save_or_stop()
-        return all_gather_rows(self._fabric, p, len(self._val_labels))
+        rows = all_gather_rows(self._fabric, p, len(self._val_labels))
+        return rows.reshape(len(rows), options, -1)
 
     def _end_epoch(self, row: Row, correct: float) -> None:
         """Validate the epoch, count it, and keep its weights if they are the best."""
         progress, select = self.progress, self._recipe.select_checkpoint
-        val = self._validate()
-        metrics = score(val, self._val_labels)
+        every = self._validate()
+        scores = [score(every[:, k], self._val_labels) for k in range(every.shape[1])]
+        best = int(np.argmax([getattr(one, select.metric) for one in scores]))
+        self._state.choose(best)
+        val, metrics = every[:, best], scores[best]
         row["train/top1"] = correct
         row["val/loss"] = metrics.log_loss
         row |= {f"val/{name}": getattr(metrics, name) for name in ("top1", "macro_f1", "mean_acc")}
@@ -104,6 +114,6 @@ class Trainer(Epochs):
         epoch, weights = progress.best_epoch, progress.best_weights
         if self._recipe.select_checkpoint.epoch == "last":
             epoch, weights = progress.epoch, cpu_copy(self._state.evaluated)
-        return TrainResult(
-            progress, weights, epoch, progress.val.numpy(), self._state.initial_weights
-        )
+        backbone, weights = self._backbone.chosen(weights)
+        val, start = progress.val.numpy(), self._state.initial_weights
+        return TrainResult(progress, weights, epoch, val, start, backbone)

@@ -71,17 +71,25 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
             "benchmark/training/optimizer.py",
         )  # fmt: skip
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    factors: Any = getattr(model, "factors", {})
     for name, parameter in model.named_parameters():
+        own = next((pair for start, pair in factors.items() if name.startswith(start)), (1.0, 1.0))
         decays = parameter.ndim > 1 and not name.endswith(UNDECAYED)
         factor = 1.0
         if name in above:
             factor = spec.backbone_lr * spec.layer_decay ** above[name]
-        key = (lr * factor, spec.weight_decay if decays else 0.0)
+        key = (lr * factor * own[0], spec.weight_decay * own[1] if decays else 0.0)
         groups.setdefault(key, []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "weight_decay": decay}
         for (rate, decay), parameters in groups.items()
     ]
+
+
+def is_block(module: str) -> bool:
+    """Tell whether a module is a block, or a stage of blocks, by its name."""
+    match = BLOCK.match(module + ".")
+    return match is not None and match["block"] is not None and match.end() == len(module) + 1
 
 
 def _blocks_above(names: list[str]) -> tuple[dict[str, int], int]:

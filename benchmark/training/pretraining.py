@@ -62,7 +62,7 @@ def run(name: str, params: Params, paths: PretrainPaths) -> None:
         FormatError: The windows or the initial weights cannot be read.
     """
     spec = build_spec(name, params, paths)
-    with lack_of_memory_named(name, f"{name}.recipe", section="pretraining"):
+    with lack_of_memory_named(name, f"pretraining.{name}.recipe", spec.entry.recipe):
         _run(name, spec, paths)
 
 

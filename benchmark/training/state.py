@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from benchmark.modalities.union import Modality
+    from benchmark.models.union import Backbone
     from benchmark.params.params import Experiment, Params
     from benchmark.params.recipes import Recipe
     from benchmark.training.checkpoint import Progress
@@ -78,6 +79,8 @@ class TrainResult:
     """Probabilities from one view per clip: float32 (N, K), in the index's order."""
     initial_weights: str
     """Which weights training started from, in one line."""
+    backbone: Backbone
+    """That of the experiment; of a grid, the chosen one."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,19 @@ class TrainState(StepState):
     """Network, optimizer and labeled clips of one process."""
 
     loss: Loss
+    options: int
+    """Networks side by side, one per head; validation chooses one."""
     val_batches: DataLoader[TestBatch]
     """This process's share of the validation clips: every `world_size`-th one."""
 
     def micro_batch_loss(self, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
         return classification_loss(self, step, batch, meter)
+
+    def choose(self, option: int) -> None:
+        """Remember which of the networks side by side is the best."""
+        if self.options > 1:
+            for model in (self.model, self.evaluated):
+                model.cls_head.best.fill_(option)
 
     def drop_frozen_gradients(self, step: int) -> None:
         if step < self.recipe.freeze_epochs * self.sampler.steps:
@@ -118,8 +129,9 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         groups=spec.head_groups,
     )  # fmt: skip
     # Before initial weights are loaded: a trained classifier stays as it is.
-    for parameter in model.cls_head.parameters():
-        parameter.data *= recipe.head_scale
+    for name, parameter in model.cls_head.named_parameters():
+        if ".fc_" in f".{name}":
+            parameter.data *= recipe.head_scale
     initial_weights = load_initial_weights(
         spec.init_folder, model, spec.classes,
         points=points_of(spec.experiment.input, spec.modality), groups=spec.head_groups,
@@ -131,6 +143,7 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
     return TrainState(
         **shared,
         initial_weights=initial_weights,
+        options=experiment.backbone.options,
         loss=Loss(recipe, labels, len(spec.classes), fabric.device, group_of=spec.group_of),
         val_batches=test_loader(
             TestClips(views, own_val, quick=True), batch_size=recipe.micro_batch_size,

@@ -87,7 +87,7 @@ def classification_loss(state: TrainState, step: int, batch: TrainBatch, meter: 
     mix = draw_mix(recipe.mixup, len(batch.clip_id), device, cutmix=recipe.cutmix)
     logits = state.net(x, mix)
     loss = state.loss(logits, label, mix)
-    meter.add(step, loss, logits, label, batch.clip_id)
+    meter.add(step, loss / state.options, logits, label, batch.clip_id)
     return loss
 
 

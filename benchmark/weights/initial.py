@@ -10,7 +10,7 @@ from benchmark.core.errors import FormatError, MismatchError
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.data.inputs import Input, VideoInput
+from benchmark.data.inputs import FeaturesInput, Input, VideoInput
 from benchmark.models.check_tensors import read_checkpoint
 from benchmark.weights.convert import HEAD, CheckpointFormat, convert, fill, merge
 from benchmark.weights.model_folder import (
@@ -129,7 +129,7 @@ def write_initial(out: Path, tensors: dict[str, torch.Tensor] | None, **metadata
 
 def points_of(network_input: Input, modality: Modality) -> str | None:
     """Name the keypoints behind the channels of a network's volumes; None if it reads none."""
-    if isinstance(network_input, VideoInput):
+    if isinstance(network_input, VideoInput | FeaturesInput):
         return None
     return f"{network_input.stream} of {getattr(modality, 'layout', 'openpose36')}"
 

@@ -124,6 +124,19 @@ def recorded(root: Path) -> list[str]:
     return list(load_yaml(lock)["stages"]) if lock.is_file() else []
 
 
+def ran_here(root: Path) -> set[str]:
+    """Return the stages of dvc.lock of whose outputs one at least is here.
+
+    A clone brings the records of runs elsewhere, without what they wrote.
+    """
+    lock = root / "dvc.lock"
+    stages: dict[str, Any] = load_yaml(lock)["stages"] if lock.is_file() else {}
+    return {
+        name for name, stage in stages.items()
+        if any((root / out["path"]).exists() for out in stage.get("outs", ()))
+    }  # fmt: skip
+
+
 def order_lock(root: Path, before: list[str], order: list[str]) -> None:
     """Order dvc.lock as a plain `dvc repro` would have: new stages last, in the order of the graph.
 

@@ -100,8 +100,11 @@ def fit_with_nested(
     )  # fmt: skip
     if nested is None:
         return result, None
-    first = members[0]
-    return result, replace(first, source=OOF, clip_id=ids, p=nested.astype(np.float32), note="")
+    answers = replace(
+        members[0], source=OOF, clip_id=ids, p=nested.astype(np.float32), note="",
+        transductive=any(member.transductive for member in members),
+    )  # fmt: skip
+    return result, answers
 
 
 def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "any"]:
@@ -142,7 +145,7 @@ def _nested(
         block: Block of videos of each clip, (N,).
     """
     if block.max() < 1:
-        log.warning("all clips are of one video: nothing estimates the fit on others")
+        log.warning("one video, or none known: nothing estimates the fit on others")
         return None
     fused = np.empty(p.shape[1:])
     for number in range(block.max() + 1):

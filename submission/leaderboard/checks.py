@@ -243,7 +243,7 @@ class _Csv:
         ]
         yield from self._at(
             outside, f"the label{called} is out of range", expected=expected,
-            do=f"Write class k as k + {low}, k counted from 0",
+            do=f"Number the classes from {low} on",
         )  # fmt: skip
 
     def _repeated(self, rows: Sequence[Row]) -> Iterator[SubmissionError]:

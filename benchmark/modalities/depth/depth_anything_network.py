@@ -1,4 +1,4 @@
-"""The front door to transformers: Depth Anything, a relative inverse depth of every frame alone.
+"""Depth Anything of transformers, a relative inverse depth of every frame alone.
 
 Versions 1 and 2 are one network; they differ in the layers that the head looks at, which
 config.json tells. Both files are read here and nothing else reaches transformers: no download, no
@@ -23,12 +23,13 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as pictures
 
-from benchmark.core.errors import ArchiveError, MissingExtra
+from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import what_is
 from benchmark.core.pinned_file import WeightsFile, verified
 from benchmark.core.schema import Positive, Strict
 from benchmark.modalities.depth.dinov2 import PATCH
 from benchmark.modalities.depth.windows import NetworkSize, checked_shape
+from benchmark.modalities.hugging_face import transformers_classes
 from benchmark.models.check_tensors import tensor_faults
 from benchmark.runtime.parallel import own_device
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from benchmark.modalities.depth.depth_anything import DepthAnythingBackend, Map
     from benchmark.modalities.modality import Frame
 
-INSTALL = "pip install --no-deps transformers==5.23.0 tokenizers==0.23.3"
 FRAMES_AT_ONCE = {"cuda": 8, "cpu": 1}
 """Frames of a batch, by kind of device; batches are always full, see `DepthAnythingEstimator`."""
 
@@ -248,16 +248,11 @@ def empty_network(config: NetworkConfig) -> torch.nn.Module:
     Raises:
         MissingExtra: transformers is not installed.
     """
-    try:
-        from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation
-    except (ImportError, TypeError) as error:  # the latter where tokenizers is missing
-        raise MissingExtra(
-            "transformers", "Depth Anything needs this optional package",
-            expected="transformers 5.23.0", found=str(error), do=f"Install it: {INSTALL}",
-        ) from error  # fmt: skip
+    names = ("DepthAnythingConfig", "DepthAnythingForDepthEstimation")
+    config_class, network_class = transformers_classes(*names, wanted_by="Depth Anything")
     known = config.model_dump(mode="json", exclude_none=True)
     with torch.device("meta"):  # every tensor comes from the file: nothing to initialize
-        return DepthAnythingForDepthEstimation(DepthAnythingConfig.from_dict(known))
+        return network_class(config_class.from_dict(known))
 
 
 def published_name(name: str) -> str:

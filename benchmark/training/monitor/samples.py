@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from benchmark.data.inputs import GraphInput, Input, RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.inputs import (
+    FeaturesInput,
+    GraphInput,
+    Input,
+    RgbPoseInput,
+    SkeletonInput,
+    VideoInput,
+)
 from benchmark.data.loader import build_views
 from benchmark.models.heatmaps import joint_volumes
 from benchmark.plots.figures import Sample
@@ -57,6 +65,8 @@ def _frames(spec: Input, arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.ui
     match spec:
         case VideoInput() | RgbPoseInput():
             frames = arrays[0]
+        case FeaturesInput():
+            frames = _features_picture(arrays[0])
         case GraphInput():
             # Coordinates and differences of -1 to 1 become pixels around the middle.
             half = GRAPH_SIDE / 2
@@ -69,3 +79,12 @@ def _frames(spec: Input, arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.ui
             frames = (255 * maps.clamp(0, 1)).byte().numpy()[..., None].repeat(3, -1)
     moments = np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)
     return frames[moments].astype(np.uint8)
+
+
+def _features_picture(tokens: NDArray[Any]) -> NDArray[np.uint8]:
+    """Show each token (tokens, width) as a square of gray pixels, one per channel."""
+    side = math.isqrt(tokens.shape[1] - 1) + 1
+    low, high = tokens.min(), tokens.max()
+    gray = np.rint(255 * (tokens - low) / max(high - low, 1e-9)).astype(np.uint8)
+    squares = np.pad(gray, ((0, 0), (0, side**2 - gray.shape[1]))).reshape(-1, side, side, 1)
+    return np.repeat(squares, 3, axis=3)

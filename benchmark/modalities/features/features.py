@@ -1,0 +1,78 @@
+"""The modality of kind `features`."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from benchmark.modalities.features.networks import TransformersNetwork, ZooNetwork
+from benchmark.modalities.modality import ModalityBase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmark.archives.archive import Archive
+    from benchmark.contracts.clips import Clip, Clips
+    from benchmark.editions.edition import Edition
+    from benchmark.modalities.packing import Stamps
+
+
+class FeaturesModality(ModalityBase):
+    """What a frozen network sees in each view of each clip.
+
+    The frames or keypoints that the network reads are made as their own modality makes them, and
+    are deleted as soon as the features of a shard are computed.
+    """
+
+    kind: Literal["features"]
+    content: ClassVar = "features"
+    network: Annotated[ZooNetwork | TransformersNetwork, Field(discriminator="kind")]
+    """Where the features come from."""
+    tokens: Literal["mean", "time", "all"]
+    """Features of a view: one mean, a mean for each moment, or every place at every moment."""
+    train_views: Annotated[int, Field(ge=0)]
+    """Random views of each training clip to compute besides the fixed ones of test; training draws
+    from them. 0: training draws from the fixed ones."""
+
+    def prepare(
+        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
+    ) -> None:
+        from benchmark.archives.archive import advice
+        from benchmark.archives.union import open_archive
+        from benchmark.data import manifest
+        from benchmark.modalities import shards
+        from benchmark.modalities.features.extraction import write_shard
+        from benchmark.modalities.packing import PackingJob
+        from benchmark.runtime.parallel import network_workers
+
+        self.network.open(None)  # report a damaged file once, not once per shard
+        config = json.dumps({**self.model_dump(), "weights": self.network.digest()})
+        job, work = PackingJob(self, raw, edition, clips, out, config), shards.work_folder(out)
+        plan = shards.plan_shards(clips, self.shards, "features-{:03d}.safetensors")
+        plan = shards.keyed(plan, self._stamps(open_archive(raw, edition)), job)
+        write = partial(write_shard, job=job, spec=self)
+        rows = shards.make_shards(
+            plan, write, work, what=f"prepare {out.name}", do=advice(edition),
+            workers=min(workers, network_workers()),
+        )  # fmt: skip
+        manifest.write_manifest(rows, work, clips, spec=config)
+        shards.finish(work, out, [manifest.FILE, *(shard.name for shard in plan)])
+
+    def _stamps(self, archive: Archive) -> Stamps:
+        """Stamp the raw files that the network's own modality is made of."""
+        from benchmark.modalities.packing import stamps_of
+
+        reads = self.network.modality(self.edition).content
+        points = None if reads == "video" else archive.keypoints()
+        of_points = points.stamps if points else None
+        if reads != "keypoints" or points is None:
+            return stamps_of(archive.needed_video_files(), of_points)
+
+        def stamps(clips: Sequence[Clip]) -> list[object]:
+            return list(points.stamps(clips))
+
+        return stamps
