@@ -230,7 +230,14 @@ def _examined(path: Path) -> tuple[VideoInfo, Timeline]:
 def _answer(
     path: Path, size: tuple[int, int], stamps: NDArray[np.float64], lengths: NDArray[np.float64]
 ) -> tuple[VideoInfo, Timeline]:
-    """Make the answer of the size, and of the stamp (NaN: none) and duration, ticks, of frames."""
+    """Make the answer about a video whose frames are decoded.
+
+    Args:
+        path: The file.
+        size: Width and height.
+        stamps: Of each frame, ticks; NaN for none.
+        lengths: Of each frame, ticks.
+    """
     with _open(path) as container:
         stream = _video_stream(container, path)
         header = float(stream.average_rate or stream.guessed_rate or 0)
