@@ -45,6 +45,7 @@ def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
     edition = read_edition(params.experiments[name].edition)
     clips = read_clips(root / "data" / edition.name / "clips.parquet", edition)
     labels = root / "data/test_labels" / edition.name / "test_labels.csv"
+    # Not out of fold: one network is shipped, and not one per fold.
     truths = scored_truths(params, clips, read_test_labels(labels, clips, edition), {"val"})
     folder = root / "models" / name
     card = Card(

@@ -85,6 +85,7 @@ def locked(
         return
     deadline = time.monotonic() + seconds
     while True:
+        # Opened anew for each try: who waits keeps nothing open.
         with held(home / f".{name}.lock") as (_, mine):
             if mine:
                 yield

@@ -197,6 +197,7 @@ class _Csv:
             "not a clip id and its label(s)", expected=f"{width} cells, separated by commas",
             do="Write one clip per line, without spaces, quotes or empty lines",
         )  # fmt: skip
+        # Column 0 is the clip id.
         for place in range(1, width):
             yield from self._label_faults(whole, place)
         yield from self._repeated(whole)
