@@ -110,6 +110,7 @@ def command(
 
     def made(function: Callable[..., None]) -> click.Command:
         run = stage(function)
+        # Backward, because click lists the option first that it gets last.
         for option in reversed((*reads, *writes, *perhaps)):
             name = "index" if option == "clips" else option.replace("-", "_")
             kind = existing if option in reads else path

@@ -28,6 +28,7 @@ def main(
     experiment = entry(params.experiments, "experiments", name)
     edition, recipe = read_edition(experiment.edition), params.recipes[experiment.recipe]
     clips = read_clips(index, edition)
+    # Once for both splits: a large model takes seconds to read.
     network = Trained.read(model)
     for split in PREDICTED:
         of_split = clips.split(split)

@@ -40,12 +40,6 @@ def test_the_short_side_becomes_the_input_size(
     assert network_size(height, width, 518) == wanted
 
 
-@pytest.mark.parametrize("size", [0, -14, 500])
-def test_an_input_size_is_a_multiple_of_a_patch(size: int) -> None:
-    with pytest.raises(ValueError, match="multiple of 14"):
-        network_size(100, 100, size)
-
-
 def test_frames_are_resized_before_they_are_normalized() -> None:
     frame = pictures(1, 20, 30)[0]
     found = network_input(frame, network_size(20, 30, 14)).numpy()

@@ -152,7 +152,9 @@ def pretrain_spec(root: Path) -> PretrainSpec:
     entry = preset.model_copy(
         update={"backbone": SMALL, "input": VIEW, "masking": MASKING, "recipe": recipe}
     )
-    return PretrainSpec(entry, rgb, root / "frames", root / "scratch", cut, seed=3)
+    return PretrainSpec(
+        entry, rgb, root / "frames", root / "scratch", cut, seed=3, transductive=False
+    )
 
 
 def test_a_pre_training_stopped_after_every_step_ends_with_the_same_bits(

@@ -19,8 +19,8 @@ from benchmark.inference.predict import Trained, predict
 from benchmark.params.recipes import Sgd
 from benchmark.runtime.distributed import alone
 from benchmark.training import epochs, loop
-from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.training.experiment import TrainPaths, _data, _key
+from benchmark.training.checkpoint import Checkpoints, Progress, data_key
+from benchmark.training.experiment import TrainPaths, _key
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.state import TrainSpec, TrainState
 from benchmark.weights.model_folder import (
@@ -163,7 +163,7 @@ def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Pa
 
 def key_of(spec: TrainSpec, modality: Path, start: Path, cache: Path) -> dict[str, str]:
     paths = TrainPaths(modality, start, cache, cache, cache)
-    return _key(spec, _data(paths, cache / "hashes.json"))
+    return _key(spec, data_key((paths.modality, paths.init_from), cache / "hashes.json"))
 
 
 @pytest.mark.parametrize("changed", ["seed", "recipe", "modality file", "start", "clips"])

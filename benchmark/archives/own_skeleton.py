@@ -56,15 +56,6 @@ class OwnSkeleton(Strict):
         return self
 
 
-def read_own_skeleton(path: Path) -> OwnSkeleton:
-    """Read a `skeleton.yaml`.
-
-    Raises:
-        ParamsError: The file breaks its schema.
-    """
-    return read_yaml(path, OwnSkeleton)
-
-
 def recording_of(root: Path) -> Recording | None:
     """Return what the skeletons in the folder `root` belong to; None where there are videos.
 
@@ -72,7 +63,7 @@ def recording_of(root: Path) -> Recording | None:
         ParamsError: `skeleton.yaml` breaks its schema.
     """
     path = root / FILE
-    return read_own_skeleton(path).without_videos if path.is_file() else None
+    return read_yaml(path, OwnSkeleton).without_videos if path.is_file() else None
 
 
 def read_own_layout(path: Path) -> Layout | None:
@@ -81,7 +72,7 @@ def read_own_layout(path: Path) -> Layout | None:
     Raises:
         ParamsError: The file breaks its schema.
     """
-    skeleton = read_own_skeleton(path)
+    skeleton = read_yaml(path, OwnSkeleton)
     if skeleton.joints == "openpose137":
         return None
     # People write names, networks read numbers: the array's axis has the order of `joints`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import fcntl
 import io
 import logging
 import os
@@ -14,7 +15,7 @@ import time
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from benchmark.core.errors import BenchmarkError
 
@@ -136,6 +137,29 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[tuple[IO[str], bool]]:
+    """Yield a lock file, at its begin, and whether this process has it for itself.
+
+    The system frees what a dead process held: a kill leaves no stale lock behind.
+
+    Raises:
+        BenchmarkError: The disk has no locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = True
+        except BlockingIOError:
+            mine = False
+        except OSError as error:
+            do = "Mount the disk with locks (NFS 4, Lustre with 'flock')"
+            raise BenchmarkError(path, f"cannot be locked: {error.strerror}", do=do) from error
+        file.seek(0)
+        yield file, mine
 
 
 def write_text(path: Path, text: str) -> None:

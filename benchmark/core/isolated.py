@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -60,10 +61,11 @@ def isolated(
         BenchmarkError: `read` raised it, or it crashed, or it exceeds a limit.
         RuntimeError: `read` has a bug; the message holds its traceback.
     """
+    job = _Job(read, (path, *args), memory_gib, seconds)
     source, sink = os.pipe()
     kind, content = "crash", None
     with tempfile.TemporaryFile() as said:
-        child = _started(read, (path, *args), (sink, said.fileno()), (memory_gib, seconds))
+        child = job.start(sink, said.fileno())
         os.close(sink)
         try:
             kind, content = _received(source, time.monotonic() + seconds, memory_gib * 2**30)
@@ -80,57 +82,90 @@ def isolated(
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         said.seek(0)
         words = said.read()
-    if wrong := _wrong(kind, status, words, (memory_gib, seconds)):
+    if wrong := job.failure(kind, status, words):
         raise error(path, wrong, expected="a sound file", do=do)
     sys.stderr.write(words.decode(errors="replace"))
     return _returned(kind, content)
 
 
-def _started(
-    read: Callable[..., Any], arguments: tuple[Any, ...], ends: tuple[int, int],
-    limits: tuple[float, float],
-) -> int:  # fmt: skip
-    """Start a child and return its process id.
+@dataclass(frozen=True)
+class _Job:
+    """What a child computes, and what it may take for that."""
 
-    Args:
-        read: The reader.
-        arguments: Its arguments.
-        ends: Where to write the answer, and standard error.
-        limits: GiB and seconds.
-    """
-    parent, collects = os.getpid(), gc.isenabled()
-    # A handler that raised in the child would run `finally` blocks that belong to the parent.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    # Nor may the child collect the parent's garbage: a decoder would wait for its threads, which
-    # are not in the child.
-    gc.disable()
-    if not (child := os.fork()):
-        os.dup2(ends[1], 2)
-        _child(read, arguments, ends[0], limits, (parent, mask))
-    if collects:
-        gc.enable()
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return child
+    read: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    memory_gib: float
+    seconds: float
 
+    def start(self, sink: int, said: int) -> int:
+        """Start a child that answers into `sink`, its standard error in `said`; return its id."""
+        parent, collects = os.getpid(), gc.isenabled()
+        # A handler that raised in the child would run `finally` blocks that belong to the parent.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        # Nor may the child collect the parent's garbage: a decoder would wait for its threads,
+        # which are not in the child.
+        gc.disable()
+        if not (child := os.fork()):
+            os.dup2(said, 2)
+            self._run(sink, parent, mask)
+        if collects:
+            gc.enable()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return child
 
-def _wrong(kind: str, status: int, words: bytes, limits: tuple[float, float]) -> str:
-    """Say how a child failed; empty where it answered.
+    def failure(self, kind: str, status: int, words: bytes) -> str:
+        """Say how a child failed, by its answer, exit code and standard error; empty if not."""
+        if kind == "time" or status == -signal.SIGXCPU:
+            return f"reading it takes longer than {self.seconds:g} s"
+        killed = status == -signal.SIGKILL or any(word in words for word in _OUT_OF_MEMORY)
+        if kind == "memory" or (kind == "crash" and killed):
+            return f"reading it takes more than {self.memory_gib:g} GiB of memory"
+        if kind in {"crash", "nonsense"}:
+            name = signal.Signals(-status).name if kind == "crash" and status < 0 else "no answer"
+            return f"it crashes its reader ({name})"
+        return ""
 
-    Args:
-        kind: Kind of its answer.
-        status: Its exit code.
-        words: What it wrote to standard error.
-        limits: GiB and seconds.
-    """
-    if kind == "time" or status == -signal.SIGXCPU:
-        return f"reading it takes longer than {limits[1]:g} s"
-    killed = status == -signal.SIGKILL or any(word in words for word in _OUT_OF_MEMORY)
-    if kind == "memory" or (kind == "crash" and killed):
-        return f"reading it takes more than {limits[0]:g} GiB of memory"
-    if kind in {"crash", "nonsense"}:
-        name = signal.Signals(-status).name if kind == "crash" and status < 0 else "no answer"
-        return f"it crashes its reader ({name})"
-    return ""
+    def _run(self, sink: int, parent: int, mask: Collection[int]) -> NoReturn:
+        """Compute and send the answer, and end: `parent` blocks the signals `mask`."""
+        status = 1
+        try:
+            for number in _STOPS:
+                if callable(signal.getsignal(number)):  # what the parent ignores stays ignored
+                    signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            faulthandler.disable()  # the message is enough
+            die_with_parent(parent, signal.SIGKILL)
+            self._limit()
+            _send(sink, self._answer())
+            status = 0
+        finally:
+            os._exit(status)  # the rest of the program belongs to the parent
+
+    def _limit(self) -> None:
+        # A process that uses a GPU holds terabytes of addresses: the limit counts from there.
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        memory = pages * resource.getpagesize() + int(self.memory_gib * 2**30)
+        for kind, value in (
+            (resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, int(self.seconds) + 1),
+            (resource.RLIMIT_CORE, 0),
+        ):  # fmt: skip
+            hard = resource.getrlimit(kind)[1]
+            resource.setrlimit(kind, (value if hard < 0 else min(value, hard), hard))
+
+    def _answer(self) -> tuple[str, Any]:
+        # Messages quote what they found, and a file may hold numbers of any length: the limit of
+        # CPU time guards against those that take too long.
+        sys.set_int_max_str_digits(0)
+        try:
+            return "value", self.read(*self.arguments)
+        except BenchmarkError as error:
+            return "error", [type(error).__name__, [str(part) for part in error.args]]
+        except OSError as error:
+            return "system", [error.errno, error.strerror, str(error.filename or self.arguments[0])]
+        except MemoryError:
+            return "memory", None
+        except Exception:
+            return "bug", traceback.format_exc()
 
 
 def _returned(kind: str, content: Any) -> Any:
@@ -142,65 +177,6 @@ def _returned(kind: str, content: Any) -> Any:
     if kind == "bug":
         raise RuntimeError(f"in the child process that read the file:\n{content}")
     return content
-
-
-def _child(
-    read: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    sink: int,
-    limits: tuple[float, float],
-    before: tuple[int, Collection[int]],
-) -> NoReturn:
-    """Compute and send the answer, and end.
-
-    Args:
-        read: The reader.
-        arguments: Its arguments.
-        sink: Where to write the answer.
-        limits: GiB and seconds.
-        before: Process id of the parent, and the signals that it blocks.
-    """
-    status, (parent, mask) = 1, before
-    try:
-        for number in _STOPS:
-            if callable(signal.getsignal(number)):  # what the parent ignores stays ignored
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        faulthandler.disable()  # the message is enough
-        die_with_parent(parent, signal.SIGKILL)
-        _limit(*limits)
-        _send(sink, _answer(read, arguments))
-        status = 0
-    finally:
-        os._exit(status)  # the rest of the program belongs to the parent
-
-
-def _limit(memory_gib: float, seconds: float) -> None:
-    # A process that uses a GPU holds terabytes of addresses: the limit counts from there.
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    memory = pages * resource.getpagesize() + int(memory_gib * 2**30)
-    for kind, value in (
-        (resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, int(seconds) + 1),
-        (resource.RLIMIT_CORE, 0),
-    ):  # fmt: skip
-        hard = resource.getrlimit(kind)[1]
-        resource.setrlimit(kind, (value if hard < 0 else min(value, hard), hard))
-
-
-def _answer(read: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
-    # Messages quote what they found, and a file may hold numbers of any length: the limit of CPU
-    # time guards against those that take too long.
-    sys.set_int_max_str_digits(0)
-    try:
-        return "value", read(*arguments)
-    except BenchmarkError as error:
-        return "error", [type(error).__name__, [str(part) for part in error.args]]
-    except OSError as error:
-        return "system", [error.errno, error.strerror, str(error.filename or arguments[0])]
-    except MemoryError:
-        return "memory", None
-    except Exception:
-        return "bug", traceback.format_exc()
 
 
 # A file that takes the child over could send anything, and unpickling would run it here. So the

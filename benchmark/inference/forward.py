@@ -66,7 +66,14 @@ def probabilities(
 def _view_probabilities(
     fabric: Fabric, model: Recognizer, x: tuple[Tensor, ...], *, every_head: bool
 ) -> Tensor:
-    """Compute the probabilities of each view, averaged over the heads or not: (V, K)."""
+    """Compute the probabilities of each view: (V, K).
+
+    Args:
+        fabric: Device and precision.
+        model: In evaluation mode.
+        x: Views, a tensor per input of the network.
+        every_head: Whether to lay the heads side by side instead of averaging them.
+    """
     x = tuple(tensor.to(fabric.device, non_blocking=True) for tensor in x)
     # The bare model, not Fabric's wrapper: DDP would wait for processes with fewer batches.
     with fabric.autocast():

@@ -13,6 +13,7 @@ from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
 from benchmark.core.files import write_text
+from benchmark.core.schema import write_json
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
 
@@ -118,12 +119,8 @@ def _write_points(
         )
     names = [f"p{number}" for number in range(count)]
     pairs = [(left, right) for left, right in enumerate(layout.swap) if left < right]
-    text = [
-        f"joints: [{', '.join(names)}]",
-        f"edges: [{', '.join(f'[{names[a]}, {names[b]}]' for a, b in layout.edges)}]",
-        f"pairs: [{', '.join(f'[{names[a]}, {names[b]}]' for a, b in pairs)}]",
-    ]
-    write_text(root / SKELETON, "\n".join(text) + "\n")
+    named = {"joints": names, "edges": [(names[a], names[b]) for a, b in layout.edges]}
+    write_json(root / SKELETON, named | {"pairs": [(names[a], names[b]) for a, b in pairs]})
     (root / "skeletons").mkdir()
     for clip, span in windows.items():
         part = np.ascontiguousarray(points[span.start : span.end], np.float32)

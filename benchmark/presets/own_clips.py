@@ -7,7 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from benchmark.archives.folder import SKELETON, OwnClip, read_own_clips
-from benchmark.archives.own_skeleton import OwnSkeleton, read_own_skeleton
+from benchmark.archives.own_skeleton import OwnSkeleton
+from benchmark.core.schema import read_yaml
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
@@ -63,7 +64,7 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     """
     rows = read_own_clips(clips)
     skeleton = clips / SKELETON
-    given = read_own_skeleton(skeleton) if skeleton.is_file() else None
+    given = read_yaml(skeleton, OwnSkeleton) if skeleton.is_file() else None
     modalities = [
         name for name, spec in params.modalities.items()
         if spec.edition == params.table.edition and _is_supported(spec, given)

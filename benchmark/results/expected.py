@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.core.schema import Share, Strict, read_yaml
-from benchmark.core.text_files import read_text
+from benchmark.results.screen import read_rows
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
@@ -61,8 +59,8 @@ def places(table: Path, edition: Edition, expected: Path = EXPECTED) -> tuple[st
     ranges = read_yaml(expected, Expected)
     if (ranges.edition, ranges.version) != (edition.name, edition.version):
         return "", []
-    rows = csv.DictReader(io.StringIO(read_text(table)))
-    top1 = {row["name"]: float(row["top1"]) for row in rows if row["split"] == SPLIT}
+    rows = [row for row in read_rows(table) if row["split"] == SPLIT]
+    top1 = {row["name"]: float(row["top1"]) for row in rows}
     found = [
         Place(name, top1[name], *limits) for name, limits in ranges.rows.items() if name in top1
     ]

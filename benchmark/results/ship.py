@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.contracts.clips import Clips, read_clips
+from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.errors import ParamsError
@@ -18,9 +18,11 @@ from benchmark.weights.cards import FORMAT, Card
 from benchmark.weights.model_folder import read_metadata, read_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from benchmark.params.params import Params
+    from benchmark.results.ground_truth import GroundTruth
     from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 
@@ -40,18 +42,21 @@ def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
     if name not in params.experiments:
         expected = "one of " + ", ".join(params.experiments)
         raise ParamsError("EXPERIMENT", f"no experiment '{name}'", expected=expected)
-    edition = params.experiments[name].edition
-    clips = read_clips(root / "data" / edition / "clips.parquet", read_edition(edition))
+    edition = read_edition(params.experiments[name].edition)
+    clips = read_clips(root / "data" / edition.name / "clips.parquet", edition)
+    labels = root / "data/test_labels" / edition.name / "test_labels.csv"
+    # Not out of fold: one network is shipped, and not one per fold.
+    truths = scored_truths(params, clips, read_test_labels(labels, clips, edition), {"val"})
     folder = root / "models" / name
     card = Card(
         format=FORMAT,
         sha256=write_half(out / f"{name}{SUFFIX}", read_weights(folder)),
         licence=LICENCE,
         model=read_metadata(folder),
-        data=_data(params, edition).model_dump(mode="json"),
+        data=_data(params, edition.name).model_dump(mode="json"),
         recipe=params.recipes[params.experiments[name].recipe].model_dump(mode="json"),
         hours=_hours(root / f"runs/train-{name}.json", len(clips.split("train"))),
-        scores=_scores(name, params, clips, root),
+        scores=_scores(truths, root / "predictions/experiments" / name),
     )
     write_json(out / f"{name}.json", card)
     return card
@@ -70,13 +75,11 @@ def _hours(record: Path, train_clips: int) -> float:
     return round(sum(train_clips / speed for speed in speeds) / 3600, 2)
 
 
-def _scores(name: str, params: Params, clips: Clips, root: Path) -> dict[str, float]:
+def _scores(truths: Sequence[GroundTruth], folder: Path) -> dict[str, float]:
     """Score validation and, if its labels are known, test: percent with two decimals."""
-    edition = read_edition(clips.edition)
-    labels = root / "data/test_labels" / edition.name / "test_labels.csv"
     scores = {}
-    for truth in scored_truths(params, clips, read_test_labels(labels, clips, edition), {"val"}):
-        file = root / "predictions/experiments" / name / f"{truth.split}.parquet"
+    for truth in truths:
+        file = folder / f"{truth.split}.parquet"
         p = truth.joined(read_probabilities(file), where=str(file))
         metrics = score(p, truth.label)
         for key in ("top1", "macro_f1"):

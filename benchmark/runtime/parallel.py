@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from tqdm import tqdm
 
 from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
+from benchmark.core.files import held
 from benchmark.core.parent import die_with_parent, report_reads
 from benchmark.runtime.seeding import keep_freed_memory
 
@@ -94,13 +94,8 @@ def claimed(piece: Path) -> Iterator[bool]:
 
     They may be on several hosts of one disk. The system frees what a dead one held.
     """
-    with piece.with_name(f".{piece.name}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    with held(piece.with_name(f".{piece.name}.lock")) as (_, mine):
+        yield mine
 
 
 def map_in_processes(

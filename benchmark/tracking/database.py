@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import re
 import sqlite3
@@ -14,6 +13,7 @@ from shlex import quote
 from typing import Literal
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.files import held
 
 log = logging.getLogger(__name__)
 
@@ -83,18 +83,16 @@ def locked(
     if home is None:
         yield
         return
-    # The kernel drops the lock of a process that dies, so a kill leaves no stale lock behind.
-    with (home / f".{name}.lock").open("w") as handle:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise store_error(home, f"locked for {seconds:.0f} seconds") from None
-                time.sleep(0.05)
-        yield
+    deadline = time.monotonic() + seconds
+    while True:
+        # Opened anew for each try: who waits keeps nothing open.
+        with held(home / f".{name}.lock") as (_, mine):
+            if mine:
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise store_error(home, f"locked for {seconds:.0f} seconds")
+        time.sleep(0.05)
 
 
 def examine(file: Path, schema: str, tables: Collection[str]) -> Whole:

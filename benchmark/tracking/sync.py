@@ -10,6 +10,7 @@ import random
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,18 +91,18 @@ def sync(root: Path, *, lock: Path) -> SyncReport:
     closed = close_stale(store)
     # Two syncs at the same time would both find a run missing, and create it twice.
     with locked(store.home, "sync", SYNC_SECONDS):
-        shown = _shown_runs(store)
+        writer = _Writer(store, root, _shown_runs(store))
         created = deleted = 0
         for path, records in files.items():
-            created += _create_missing(store, root, records, shown, {"restored": "true"})
+            created += writer.create_missing(records, {"restored": "true"})
             for record in records:
-                run, outputs = shown.get(record.run_key), hashes.get(path, {})
+                run, outputs = writer.shown.get(record.run_key), hashes.get(path, {})
                 if run is None:  # another machine writes it
                     continue
                 deleted += not run.active
                 if run.active:
                     _tag(store, run, outputs)
-                    _link_models(store, root, run, record, outputs)
+                    writer.link_models(run, record, outputs)
     present = sum(len(records) for records in files.values()) - created
     return SyncReport(created, present, closed, deleted)
 
@@ -109,7 +110,7 @@ def sync(root: Path, *, lock: Path) -> SyncReport:
 def log_records(store: Store, root: Path, records: Sequence[RunRecord]) -> int:
     """Show complete runs, parents before children; return how many the store lacked."""
     with locked(store.home, "sync"):
-        return _create_missing(store, root, records, _shown_runs(store), {})
+        return _Writer(store, root, _shown_runs(store)).create_missing(records, {})
 
 
 def show_and_record(root: Path, record: Path, runs: Sequence[RunRecord]) -> None:
@@ -133,44 +134,81 @@ def _shown_runs(store: Store) -> dict[str, ShownRun]:
     return shown
 
 
-def _create_missing(
-    store: Store,
-    root: Path,
-    records: Sequence[RunRecord],
-    shown: dict[str, ShownRun],
-    tags: Mapping[str, str],
-) -> int:
-    """Create the recorded runs that the store lacks, complete those it has in part; count both.
+@dataclass(frozen=True)
+class _Writer:
+    """Writes records to a store, with the artifacts that lie in the repository `root`."""
 
-    Args:
-        store: Where to create them.
-        root: The repository, which holds their artifacts.
-        records: Records, parents before children.
-        shown: Runs of the store by run_key; the created ones are added.
-        tags: Tags to add to those of each record.
-    """
-    written = 0
-    for record in records:
-        run = shown.get(record.run_key)
-        if run is None:
-            extra = {**tags, RESTORING: _writing(record)}
-            # MLflow knows a parent by its own run id, which differs from store to store.
-            if record.parent_key and record.parent_key not in shown:
-                continue  # another machine writes the parent, and this one after it
-            if record.parent_key:
-                extra["mlflow.parentRunId"] = shown[record.parent_key].run_id
-            run_id = _create_alone(store, record, extra)
-            if run_id is None:
+    store: Store
+    root: Path
+    shown: dict[str, ShownRun]
+    """Runs of the store by run_key; what the writer creates is added."""
+
+    def create_missing(self, records: Sequence[RunRecord], tags: Mapping[str, str]) -> int:
+        """Create the recorded runs that the store lacks, complete those it has in part; count both.
+
+        The records hold parents before children; `tags` are added to those of each.
+        """
+        written = 0
+        for record in records:
+            run = self.shown.get(record.run_key)
+            if run is None:
+                extra = {**tags, RESTORING: _writing(record)}
+                # MLflow knows a parent by its own run id, which differs from store to store.
+                if record.parent_key and record.parent_key not in self.shown:
+                    continue  # another machine writes the parent, and this one after it
+                if record.parent_key:
+                    extra["mlflow.parentRunId"] = self.shown[record.parent_key].run_id
+                run_id = _create_alone(self.store, record, extra)
+                if run_id is None:
+                    continue
+                run = ShownRun(run_id, {}, "RUNNING")
+            # A run that has a record has finished: the store failed before it saw the end.
+            elif not run.active or run.status == record.status:
                 continue
-            run = ShownRun(run_id, {}, "RUNNING")
-        # A run that has a record has finished: the store failed before it saw the end.
-        elif not run.active or run.status == record.status:
-            continue
-        _fill(store, root, record, run.run_id)
-        shown[record.run_key] = run
-        written += 1
-        log.info("run '%s' is now shown in %s", record.name, record.experiment)
-    return written
+            self._fill(record, run.run_id)
+            self.shown[record.run_key] = run
+            written += 1
+            log.info("run '%s' is now shown in %s", record.name, record.experiment)
+        return written
+
+    def _fill(self, record: RunRecord, run_id: str) -> None:
+        tags = {**record.tags, RESTORING: _writing(record)}
+        write(self.store, run_id, points=record.metrics, params=record.params, tags=tags)
+        attach(self.store, run_id, self.root, record.artifacts)
+        if record.table is not None:
+            attach_table(self.store, run_id, record.table)
+        self.store.client.set_terminated(run_id, record.status, record.end_ms)
+        # The key comes last, so a run that has one is complete, or was shown while it ran.
+        write(self.store, run_id, tags={"run_key": record.run_key})
+        self.store.client.delete_tag(run_id, RESTORING)
+
+    def link_models(self, run: ShownRun, record: RunRecord, outputs: Mapping[str, str]) -> None:
+        """Show the models of a run under Models: its scores, and its folder, which DVC keeps too.
+
+        Of a large model, only what describes it is copied. Neither JSON nor safetensors can run
+        code. `outputs` are tags of `_hashes`.
+        """
+        for tag, md5 in outputs.items():
+            path = tag.removeprefix("dvc.out.")
+            if not path.startswith(MODELS) or run.tags.get(LINKED) == md5:
+                continue
+            model = self.store.client.create_logged_model(
+                experiment_id(self.store, record.experiment),
+                name=path.removeprefix(MODELS),
+                source_run_id=run.run_id,
+                tags={NOTE: _about(record, path), "dvc.path": path, "dvc.md5": md5},
+                params={key: record.params[key] for key in MODEL_PARAMS if key in record.params},
+                model_type="recognizer",
+            )
+            files = sorted(file for file in (self.root / path).glob("*") if file.is_file())
+            small = sum(file.stat().st_size for file in files) <= MODEL_BYTES
+            for file in files:
+                if small or file.suffix == ".json":
+                    self.store.client.log_model_artifact(model.model_id, str(file))
+            points = [point for point in record.metrics if point.key in MODEL_SCORES]
+            write(self.store, run.run_id, points=points, model=model.model_id)
+            self.store.client.finalize_logged_model(model.model_id, "READY")
+            write(self.store, run.run_id, tags={LINKED: md5})
 
 
 def _create_alone(store: Store, record: RunRecord, tags: Mapping[str, str]) -> str | None:
@@ -216,59 +254,10 @@ def _is_left(tag: str) -> bool:
     return time.time() - float(since) > SYNC_SECONDS
 
 
-def _fill(store: Store, root: Path, record: RunRecord, run_id: str) -> None:
-    tags = {**record.tags, RESTORING: _writing(record)}
-    write(store, run_id, points=record.metrics, params=record.params, tags=tags)
-    attach(store, run_id, root, record.artifacts)
-    if record.table is not None:
-        attach_table(store, run_id, record.table)
-    store.client.set_terminated(run_id, record.status, record.end_ms)
-    # The key comes last, so a run that has one is complete, or was shown while it ran.
-    write(store, run_id, tags={"run_key": record.run_key})
-    store.client.delete_tag(run_id, RESTORING)
-
-
 def _tag(store: Store, run: ShownRun, tags: Mapping[str, str]) -> None:
     new = {key: value for key, value in tags.items() if run.tags.get(key) != value}
     if new:
         write(store, run.run_id, tags=new)
-
-
-def _link_models(
-    store: Store, root: Path, run: ShownRun, record: RunRecord, outputs: Mapping[str, str]
-) -> None:
-    """Show the models of a run under Models: its scores, and its folder, which DVC keeps as well.
-
-    Of a large model, only what describes it is copied. Neither JSON nor safetensors can run code.
-
-    Args:
-        store: Where to show them.
-        root: The repository, which holds their folders.
-        run: The run that trained them.
-        record: Its record.
-        outputs: Tags of `_hashes`.
-    """
-    for tag, md5 in outputs.items():
-        path = tag.removeprefix("dvc.out.")
-        if not path.startswith(MODELS) or run.tags.get(LINKED) == md5:
-            continue
-        model = store.client.create_logged_model(
-            experiment_id(store, record.experiment),
-            name=path.removeprefix(MODELS),
-            source_run_id=run.run_id,
-            tags={NOTE: _about(record, path), "dvc.path": path, "dvc.md5": md5},
-            params={key: record.params[key] for key in MODEL_PARAMS if key in record.params},
-            model_type="recognizer",
-        )
-        files = sorted(file for file in (root / path).glob("*") if file.is_file())
-        small = sum(file.stat().st_size for file in files) <= MODEL_BYTES
-        for file in files:
-            if small or file.suffix == ".json":
-                store.client.log_model_artifact(model.model_id, str(file))
-        points = [point for point in record.metrics if point.key in MODEL_SCORES]
-        write(store, run.run_id, points=points, model=model.model_id)
-        store.client.finalize_logged_model(model.model_id, "READY")
-        write(store, run.run_id, tags={LINKED: md5})
 
 
 def _about(record: RunRecord, path: str) -> str:

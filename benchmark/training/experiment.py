@@ -86,24 +86,17 @@ def run(
     if not len(clips.split("val")):
         log.warning("no clip in val: the last epoch is kept; shown scores are of training clips")
         params, clips = without_validation(name, params, clips)
-    root = find_root()
     spec = replace(build_train_spec(name, params, clips, paths), seen=seen)
     with lack_of_memory_named(name, f"recipes.{spec.experiment.recipe}", spec.recipe):
-        _run(name, spec, paths, root)
+        _run(name, spec, paths)
 
 
-def _run(name: str, spec: TrainSpec, paths: TrainPaths, root: Path) -> None:
-    """Train, and let rank 0 write all files.
-
-    Args:
-        name: The experiment's name.
-        spec: What to train.
-        paths: Folders and files to read and write.
-        root: Folder of the project.
-    """
-    fabric = launch(spec.recipe)
+def _run(name: str, spec: TrainSpec, paths: TrainPaths) -> None:
+    """Train, and let rank 0 write all files."""
+    root, fabric = find_root(), launch(spec.recipe)
     # Rank 0 reads the data for all: they may be hundreds of gigabytes.
-    data = _data(paths, root / ".ckpt" / "hashes.json") if fabric.is_global_zero else ""
+    hashes, places = root / ".ckpt" / "hashes.json", (paths.modality, paths.init_from)
+    data = data_key(places, hashes) if fabric.is_global_zero else ""
     checkpoints = Checkpoints(root / ".ckpt", name, _key(spec, all_gather(fabric, data)[0]))
     # Every process trains; rank 0 alone reports to MLflow and writes files.
     if not fabric.is_global_zero:
@@ -169,21 +162,12 @@ def _key(spec: TrainSpec, data: str) -> dict[str, str]:
         "groups": repr(spec.group_of),
         "classes": repr(spec.classes),  # equal ones keep the classifier of the initial weights
         "data or initial weights": data,
-        "code": _code(spec),
+        "code": digest_of(
+            spec.experiment, spec.recipe, start=["benchmark.training.experiment"],
+            alone=[spec.modality],
+        ),
         "release of torch": torch.__version__,
-    }
-
-
-def _data(paths: TrainPaths, cache: Path) -> str:
-    """Name every file that the training reads, with its hash: a copy has other times."""
-    places = (paths.modality, paths.init_from)
-    return data_key(places, cache)
-
-
-def _code(spec: TrainSpec) -> str:
-    """Hash the sources that this training runs through."""
-    start = ["benchmark.training.experiment"]
-    return digest_of(spec.experiment, spec.recipe, start=start, alone=[spec.modality])
+    }  # fmt: skip
 
 
 def _tracked_params(name: str, spec: TrainSpec, fabric: Fabric) -> dict[str, object]:

@@ -45,6 +45,8 @@ class PretrainSpec:
     clips: Clips
     """The windows, all splits together."""
     seed: int
+    transductive: bool
+    """Whether test videos take part."""
 
 
 @dataclass(frozen=True)

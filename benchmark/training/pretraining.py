@@ -61,10 +61,9 @@ def run(name: str, params: Params, paths: PretrainPaths) -> None:
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
         FormatError: The windows or the initial weights cannot be read.
     """
-    root = find_root()
     spec = build_spec(name, params, paths)
     with lack_of_memory_named(name, f"pretraining.{name}.recipe", spec.entry.recipe):
-        _run(name, spec, paths, root, transductive=_is_transductive(name, params, paths))
+        _run(name, spec, paths)
 
 
 def build_spec(name: str, params: Params, paths: PretrainPaths) -> PretrainSpec:
@@ -76,27 +75,15 @@ def build_spec(name: str, params: Params, paths: PretrainPaths) -> PretrainSpec:
     frames = paths.windows / FRAMES
     network_input = entry.input.with_numbers(modality, frames, clips)
     entry = entry.model_copy(update={"input": network_input})
-    return PretrainSpec(entry, modality, frames, paths.init_from, clips, params.seed)
+    transductive = windows.transductive or is_transductive(paths.init_from)
+    return PretrainSpec(
+        entry, modality, frames, paths.init_from, clips, params.seed, transductive=transductive
+    )
 
 
-def _is_transductive(name: str, params: Params, paths: PretrainPaths) -> bool:
-    windows = params.windows[params.pretraining[name].windows]
-    return windows.transductive or is_transductive(paths.init_from)
-
-
-def _run(
-    name: str, spec: PretrainSpec, paths: PretrainPaths, root: Path, *, transductive: bool
-) -> None:
-    """Pre-train, and let rank 0 write all files.
-
-    Args:
-        name: The entry's name.
-        spec: What to train.
-        paths: Folders and files to read and write.
-        root: Folder of the project.
-        transductive: Whether test videos take part.
-    """
-    fabric = launch(spec.entry.recipe)
+def _run(name: str, spec: PretrainSpec, paths: PretrainPaths) -> None:
+    """Pre-train, and let rank 0 write all files."""
+    root, fabric = find_root(), launch(spec.entry.recipe)
     hashes = root / ".ckpt" / "hashes.json"
     # Rank 0 reads the data for all: they may be hundreds of gigabytes.
     data = data_key((spec.frames, paths.init_from), hashes) if fabric.is_global_zero else ""
@@ -109,7 +96,7 @@ def _run(
         root,
         experiment=TRAIN,
         name=f"pretrain@{name}",
-        params=_tracked_params(name, spec, fabric) | {"transductive": transductive},
+        params=_tracked_params(name, spec, fabric) | {"transductive": spec.transductive},
         tags={"kind": "pretraining", "edition": spec.clips.edition, NOTE: _described(name, spec)},
         record=paths.record,
         artifacts=[paths.reports / file for file in files],
@@ -124,7 +111,7 @@ def _run(
         # The weights last: their presence says that the pre-training is complete.
         write_initial(
             paths.out, result.weights, checkpoint_format="masked_video", origin=name,
-            transductive=transductive,
+            transductive=spec.transductive,
         )  # fmt: skip
     checkpoints.clear()
 

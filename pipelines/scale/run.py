@@ -48,25 +48,19 @@ def run(graph: Graph, jobs: int, targets: Collection[str] = ()) -> int:
         LOGS.mkdir(parents=True)
         EVENTS.unlink(missing_ok=True)
         board = _Board(graph, todo, jobs)
-        code = _make(make, makefile(graph.upstream, todo), jobs, board)
+        code = _make(make, makefile(graph.upstream, todo), board)
         order_lock(Path.cwd(), before, list(graph.upstream))
     return board.close(code)
 
 
-def _make(make: str, text: str, jobs: int, board: _Board) -> int:
-    """Let make run a makefile, and show what happens; return the exit code.
-
-    Args:
-        make: The program.
-        text: The makefile.
-        jobs: Stages at once.
-        board: Where it is shown.
-    """
+def _make(make: str, text: str, board: _Board) -> int:
+    """Let make run a makefile, and show what happens on the board; return the exit code."""
     words = [sys.executable, "-I", "-S", str(step.__file__), str(EVENTS), str(LOGS)]
     recorder = shlex.join(words).replace("$", "$$")
     # Without the variables of a make above: its job server is for its own jobs.
     environment = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MFLAGS"}}
-    command = [make, "--keep-going", f"--jobs={jobs}", "--silent", f"{STEP}={recorder}", "-f", "-"]
+    options = ["--keep-going", f"--jobs={board.jobs}", "--silent", f"{STEP}={recorder}"]
+    command = [make, *options, "-f", "-"]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env=environment, text=True, start_new_session=True,
@@ -98,7 +92,7 @@ class _Board:
     """What is done, what runs, what waits, and how long it will take."""
 
     def __init__(self, graph: Graph, todo: list[str], jobs: int) -> None:
-        self._upstream, self._todo, self._jobs = graph.upstream, todo, jobs
+        self._upstream, self._todo, self.jobs = graph.upstream, todo, jobs
         known = read_seconds()
         usual = sorted(known.values())[len(known) // 2] if known else 60.0
         self._known = bool(known)
@@ -137,7 +131,7 @@ class _Board:
             stage: max(5.0, self._seconds[stage] - (now - self._running.get(stage, now)))
             for stage in left
         }
-        until = schedule(self._upstream, left, rest, slots=self._jobs).makespan
+        until = schedule(self._upstream, left, rest, slots=self.jobs).makespan
         about = f", about {clock(until)} left" if self._known else ""
         waiting = len(left) - len(self._running)
         return f"{len(self._codes)}/{len(self._todo)} done; {names}; {waiting} wait{about}"

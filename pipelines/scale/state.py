@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmark.core.errors import BenchmarkError
-from benchmark.core.files import write_text
+from benchmark.core.files import held, write_text
 
 FOLDER = Path(".run")
 LOCKS, LOGS, SECONDS = FOLDER / "locks", FOLDER / "logs", FOLDER / "seconds"
@@ -40,7 +40,7 @@ def one_host() -> Iterator[None]:
     Raises:
         BenchmarkError: Another host holds it.
     """
-    with _held(Path(".dvc/tmp/host")) as (file, mine):
+    with held(Path(".dvc/tmp/host")) as (file, mine):
         if mine:
             _sign(file, this_host())
         fcntl.flock(file, fcntl.LOCK_SH)  # others of this host may join, once the name is written
@@ -62,7 +62,7 @@ def only_one(work: str) -> Iterator[None]:
     Raises:
         BenchmarkError: There is one; the message says where.
     """
-    with _held(LOCKS / work) as (file, mine):
+    with held(LOCKS / work) as (file, mine):
         if not mine:
             holder = file.read() or "another process"
             raise BenchmarkError(work, f"already runs: {holder}", do="Wait for it, or end it")
@@ -96,23 +96,6 @@ def check_launched() -> None:
             expected="one disk that all machines see under the same path",
             do="Mount it there: docs/scale.md",
         )  # fmt: skip
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[tuple[IO[str], bool]]:
-    """Yield a lock file, at its begin, and whether this process has it for itself."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = True
-        except BlockingIOError:
-            mine = False
-        except OSError as error:
-            do = "Mount the disk with locks (NFS 4, Lustre with 'flock')"
-            raise BenchmarkError(path, f"cannot be locked: {error.strerror}", do=do) from error
-        file.seek(0)
-        yield file, mine
 
 
 def _sign(file: IO[str], holder: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.core.errors import SubmissionError, one_per_line
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from benchmark.challenges.challenge import Column, Form
+    from benchmark.challenges.challenge import Form
     from benchmark.editions.edition import Edition
 
 # int() would also take "+1", " 1", "1_0" and digits of other scripts.
@@ -51,7 +52,7 @@ def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Editio
     faults, data = bytes_of(path, form)
     if data is not None:
         name = f"{path.name}/{form.file}" if is_zip(path) else path.name
-        faults += faults_of_csv(name, data, ids, form, edition)
+        faults += _Csv(name, form, edition).faults(data, ids)
     if faults:
         raise SubmissionError(path, one_per_line(faults))
 
@@ -133,42 +134,6 @@ def _member(names: Sequence[str], form: Form | None) -> str | None:
     return plain[0] if plain else None
 
 
-def faults_of_csv(
-    name: str, data: bytes, ids: Sequence[str], form: Form, edition: Edition
-) -> Iterator[SubmissionError]:
-    """Find every fault in the bytes of a CSV.
-
-    Args:
-        name: Name of the file in messages.
-        data: Content of the file.
-        ids: Our ids of the clips that the leaderboard asks for, in its order.
-        form: What the file must look like.
-        edition: Defines the classes and body parts.
-    """
-    faults, text = text_of(name, data)
-    yield from faults
-    if not text:
-        return
-    lines = text.removesuffix("\n").split("\n")
-    rows = [Row(number, line.split(",")) for number, line in enumerate(lines, 1)]
-    header, rows = _header(name, rows, form)
-    yield from header
-    width = 1 + len(form.columns)
-    whole = [row for row in rows if len(row.cells) == width and row.cells[0]]
-    yield from _at(
-        name,
-        "not a clip id and its label(s)",
-        [row for row in rows if len(row.cells) != width or not row.cells[0]],
-        expected=f"{width} cells, separated by commas",
-        do="Write one clip per line, without spaces, quotes or empty lines",
-    )
-    for place, column in enumerate(form.columns, 1):
-        yield from _label_faults(name, whole, place, column, form, edition)
-    yield from _repeated(name, whole, form)
-    wanted = [clip + form.id_suffix for clip in ids]
-    yield from id_faults(name, [(row.number, row.cells[0]) for row in whole], wanted)
-
-
 def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
     """Find the faults of the encoding, and decode with line feeds; None where it cannot."""
     save = "Save it as UTF-8 without a byte order mark"
@@ -207,80 +172,92 @@ def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
     return faults, text
 
 
-def _header(name: str, rows: list[Row], form: Form) -> tuple[list[SubmissionError], list[Row]]:
-    """Find the faults of the first line, and return the rows of clips."""
-    first = rows[0].cells
-    # A first line with a number is a clip: its header is missing, not wrong.
-    looks_like_header = not any(INTEGER.fullmatch(cell.strip()) for cell in first[1:])
-    if form.header is None:
-        if not looks_like_header:
-            return [], rows
-        wrong, do = "a header", "Leave it out: this challenge wants none"
-    elif tuple(first) == form.header:
-        return [], rows[1:]
-    else:
-        wrong = "wrong header" if looks_like_header else "the header is missing"
-        do = f"Let the first line be {','.join(form.header)}"
-    fault = SubmissionError(f"{name}, line 1", wrong, found=f"'{','.join(first)[:60]}'", do=do)
-    return [fault], rows[1:] if looks_like_header else rows
+@dataclass(frozen=True)
+class _Csv:
+    """A CSV that is checked; messages call it `name`."""
 
+    name: str
+    form: Form
+    edition: Edition
 
-def _label_faults(  # noqa: PLR0917 - what a message needs
-    name: str, rows: Sequence[Row], place: int, column: Column, form: Form, edition: Edition
-) -> Iterator[SubmissionError]:
-    """Find the labels of one column that are no integers, or outside of the edition's range.
+    def faults(self, data: bytes, ids: Sequence[str]) -> Iterator[SubmissionError]:
+        """Find every fault in its bytes; `ids` are ours of the wanted clips, in their order."""
+        faults, text = text_of(self.name, data)
+        yield from faults
+        if not text:
+            return
+        lines = text.removesuffix("\n").split("\n")
+        rows = [Row(number, line.split(",")) for number, line in enumerate(lines, 1)]
+        header, rows = self._header(rows)
+        yield from header
+        width = 1 + len(self.form.columns)
+        whole = [row for row in rows if len(row.cells) == width and row.cells[0]]
+        yield from self._at(
+            [row for row in rows if len(row.cells) != width or not row.cells[0]],
+            "not a clip id and its label(s)", expected=f"{width} cells, separated by commas",
+            do="Write one clip per line, without spaces, quotes or empty lines",
+        )  # fmt: skip
+        # Column 0 is the clip id.
+        for place in range(1, width):
+            yield from self._label_faults(whole, place)
+        yield from self._repeated(whole)
+        wanted = [clip + self.form.id_suffix for clip in ids]
+        yield from id_faults(self.name, [(row.number, row.cells[0]) for row in whole], wanted)
 
-    Args:
-        name: Name of the file in messages.
-        rows: The rows of clips, all of the right width.
-        place: Index of the column; the clip id is at 0.
-        column: Whether the column holds classes or body parts.
-        form: Says from where labels count, and how many columns there are.
-        edition: Defines the classes and body parts.
-    """
-    count = len(edition.classes if column.level == "class" else edition.groups)
-    low, high = form.label_base, form.label_base + count - 1
-    expected = f"an integer from {low} to {high}"
-    called = f" of column {place + 1}" if len(form.columns) > 1 else ""
-    odd = [row for row in rows if not INTEGER.fullmatch(row.cells[place])]
-    yield from _at(
-        name, f"the label{called} is no integer", odd, expected=expected,
-        do="Write integers: no decimals, quotes or spaces",
-    )  # fmt: skip
-    outside = [
-        row
-        for row in rows
-        # By length first: Python refuses to convert a text of 5,000 digits.
-        if INTEGER.fullmatch(row.cells[place])
-        and (len(row.cells[place]) > LONGEST or not low <= int(row.cells[place]) <= high)
-    ]
-    yield from _at(
-        name, f"the label{called} is out of range", outside, expected=expected,
-        do=f"Number the classes from {low} on",
-    )  # fmt: skip
+    def _header(self, rows: list[Row]) -> tuple[list[SubmissionError], list[Row]]:
+        """Find the faults of the first line, and return the rows of clips."""
+        first, wanted = rows[0].cells, self.form.header
+        # A first line with a number is a clip: its header is missing, not wrong.
+        looks_like_header = not any(INTEGER.fullmatch(cell.strip()) for cell in first[1:])
+        if wanted is None:
+            if not looks_like_header:
+                return [], rows
+            wrong, do = "a header", "Leave it out: this challenge wants none"
+        elif tuple(first) == wanted:
+            return [], rows[1:]
+        else:
+            wrong = "wrong header" if looks_like_header else "the header is missing"
+            do = f"Let the first line be {','.join(wanted)}"
+        found = f"'{','.join(first)[:60]}'"
+        fault = SubmissionError(f"{self.name}, line 1", wrong, found=found, do=do)
+        return [fault], rows[1:] if looks_like_header else rows
 
+    def _label_faults(self, rows: Sequence[Row], place: int) -> Iterator[SubmissionError]:
+        """Find the labels in column `place` that are no integers, or outside of their range."""
+        form, edition = self.form, self.edition
+        level = form.columns[place - 1].level
+        count = len(edition.classes if level == "class" else edition.groups)
+        low, high = form.label_base, form.label_base + count - 1
+        expected = f"an integer from {low} to {high}"
+        called = f" of column {place + 1}" if len(form.columns) > 1 else ""
+        odd = [row for row in rows if not INTEGER.fullmatch(row.cells[place])]
+        yield from self._at(
+            odd, f"the label{called} is no integer", expected=expected,
+            do="Write integers: no decimals, quotes or spaces",
+        )  # fmt: skip
+        outside = [
+            row
+            for row in rows
+            # By length first: Python refuses to convert a text of 5,000 digits.
+            if INTEGER.fullmatch(row.cells[place])
+            and (len(row.cells[place]) > LONGEST or not low <= int(row.cells[place]) <= high)
+        ]
+        yield from self._at(
+            outside, f"the label{called} is out of range", expected=expected,
+            do=f"Number the classes from {low} on",
+        )  # fmt: skip
 
-def _repeated(name: str, rows: Sequence[Row], form: Form) -> Iterator[SubmissionError]:
-    """Find clips with one class at two ranks; body parts may repeat."""
-    places = [place for place, column in enumerate(form.columns, 1) if column.level == "class"]
-    twice = [row for row in rows if len({row.cells[place] for place in places}) < len(places)]
-    yield from _at(name, "a class stands at two ranks", twice, do="Rank different classes")
+    def _repeated(self, rows: Sequence[Row]) -> Iterator[SubmissionError]:
+        """Find clips with one class at two ranks; body parts may repeat."""
+        columns = enumerate(self.form.columns, 1)
+        places = [place for place, column in columns if column.level == "class"]
+        twice = [row for row in rows if len({row.cells[place] for place in places}) < len(places)]
+        yield from self._at(twice, "a class stands at two ranks", do="Rank different classes")
 
-
-def _at(
-    name: str, wrong: str, rows: Sequence[Row], *, expected: str = "", do: str
-) -> Iterator[SubmissionError]:
-    """Report one fault that `rows` share: show the first row and count the others.
-
-    Args:
-        name: Name of the file in messages.
-        wrong: The fault.
-        rows: The rows that have it; none reports nothing.
-        expected: What a row should hold.
-        do: How to fix it.
-    """
-    if rows:
-        more = f" (and on {len(rows) - 1} more line(s))" if len(rows) > 1 else ""
-        found = f"'{','.join(rows[0].cells)[:60]}'"
-        where = f"{name}, line {rows[0].number}"
-        yield SubmissionError(where, wrong + more, expected=expected, found=found, do=do)
+    def _at(self, rows: Sequence[Row], wrong: str, **more: str) -> Iterator[SubmissionError]:
+        """Report a fault that `rows` share, if any: show the first row and count the others."""
+        if rows:
+            others = f" (and on {len(rows) - 1} more line(s))" if len(rows) > 1 else ""
+            found = f"'{','.join(rows[0].cells)[:60]}'"
+            where = f"{self.name}, line {rows[0].number}"
+            yield SubmissionError(where, wrong + others, found=found, **more)

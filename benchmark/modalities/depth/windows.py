@@ -52,12 +52,8 @@ def network_size(height: int, width: int, input_size: int) -> NetworkSize:
     """Choose the size at which the network sees frames of `height` x `width`.
 
     The short side becomes `input_size`, less for frames longer than 16:9; the other follows.
-
-    Raises:
-        ValueError: `input_size` is no positive multiple of 14.
+    `input_size` is a multiple of 14.
     """
-    if input_size <= 0 or input_size % PATCH:
-        raise ValueError(f"input size {input_size}, not a multiple of {PATCH}")
     ratio = max(height, width) / min(height, width)
     if ratio > WIDEST:
         shorter = int(input_size * 1.777 / ratio)
