@@ -22,6 +22,8 @@ from benchmark.weights.model_folder import load_tensors
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
     from benchmark.inference.systems import System
@@ -185,14 +187,14 @@ def _refused(why: str) -> ParamsError:
     )
 
 
-def _run(path: Path, views: dict[str, Tensor]) -> np.ndarray:
+def _run(path: Path, views: dict[str, Tensor]) -> NDArray[np.float32]:
     try:
         from onnxruntime import InferenceSession
     except ImportError as error:
         raise _missing(error) from None
     session = InferenceSession(path, providers=["CPUExecutionProvider"])
     (answers,) = session.run([OUTPUT], {name: x.numpy() for name, x in views.items()})
-    return answers
+    return np.asarray(answers)
 
 
 def _missing(error: ImportError) -> MissingExtra:

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Container, Sequence
 
 
+USUAL_FOLDS: dict[str, Any] = {
+    "groups": "video", "number": 5, "seed": 0, "over": ["train", "val"], "lone_classes": "refuse",
+    "mean": "arithmetic", "refit": False,
+}  # fmt: skip
+"""An entry of section `folds` where nothing is asked for; `experiments` are its caller's."""
+
+
 class FoldSections(BaseModel):
     """The sections of params.yaml that `fold_graph` follows from."""
 
