@@ -36,7 +36,7 @@ BATCHES = (2, 3)
 OUTPUT = "probabilities"
 
 
-class Probabilities(nn.Module):
+class WithSoftmax(nn.Module):
     """A network that answers with probabilities (B, K), the mean of its heads."""
 
     def __init__(self, network: Recognizer) -> None:
@@ -105,7 +105,7 @@ def write_onnx(
         MismatchError: See `export_onnx`.
         MissingExtra: See `export_onnx`.
     """
-    model = Probabilities(network).eval()
+    model = WithSoftmax(network).eval()
     # Before the recording: mmaction2 keeps masks of windows for the next call, and those of a
     # recording hold no numbers.
     with torch.no_grad():
@@ -154,7 +154,7 @@ def views_like(spec: Input, layout: Layout | None, count: int) -> dict[str, Tens
 
 
 def _write(
-    model: Probabilities, views: dict[str, Tensor], path: Path, properties: dict[str, str]
+    model: WithSoftmax, views: dict[str, Tensor], path: Path, properties: dict[str, str]
 ) -> None:
     try:
         import onnxscript  # noqa: F401 - torch needs it

@@ -174,7 +174,8 @@ def set_fold_graph(document: Any) -> int:
     for section in ("folds", "oof_fusions"):
         if not document.get(section, True):
             del document[section]
-    plain = {key: document[key] for key in FoldSections.model_fields if key in document}
+    # Plain braces for an emptied section: see `document_text`.
+    plain = {key: document[key] or {} for key in FoldSections.model_fields if key in document}
     raw = YAML(typ="safe").load(yaml_text(plain))
     sections = validate(Path("params.yaml"), raw, FoldSections)
     graph = fold_graph(sections.folds, sections.experiments, sections.merges)
