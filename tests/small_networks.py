@@ -11,6 +11,7 @@ from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.data.graph_input import GraphInput
 from benchmark.data.inputs import Input
 from benchmark.data.normalization import DatasetNorm
+from benchmark.data.sampling import UniformSampling
 from benchmark.data.skeleton_input import SkeletonInput
 from benchmark.data.video_input import VideoInput
 from benchmark.models.graph import Graph
@@ -65,7 +66,7 @@ def networks() -> dict[str, Network]:
     for name, experiment in read_params(REPO / "params.yaml").experiments.items():
         spec = experiment.input
         if isinstance(spec, VideoInput):
-            same = {"sampling": {"kind": "uniform"}, "normalization": NORM}
+            same = {"sampling": UniformSampling(kind="uniform"), "normalization": NORM}
             spec = spec.model_copy(update=same)
         backbone = experiment.backbone
         if isinstance(backbone, Graph):

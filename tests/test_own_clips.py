@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import own_clips
 from benchmark.params.params import read_params
 from own_clips import write_folder, write_skeletons
 from tiny_project import change, command, project
@@ -64,7 +65,10 @@ def test_own_clips_go_all_the_way_with_their_own_joints_and_classes(tmp_path: Pa
     assert (root / "seen/test0/segments.eaf").is_file()
 
 
-def test_skeletons_without_any_video_go_all_the_way(tmp_path: Path) -> None:
+def test_skeletons_without_videos_or_validation_go_all_the_way_by_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_clips, "SPLITS", {"train": 6, "test": 4})
     root = project(tmp_path / "project", kept=("joint", "limb", "rgb", "rgb_joint", "swin_rgb"))
     clips = write_skeletons(tmp_path / "clips")
     made = command(root, "mgbench", "edition", "new", "own", "--from", str(clips))
@@ -74,14 +78,19 @@ def test_skeletons_without_any_video_go_all_the_way(tmp_path: Path) -> None:
         in command(root, "mgbench", "data", "check", "own").stdout
     )
     command(root, "mgbench", "preset", "use", "own")
+    assert read_params(root / "params.yaml").folds["own"].number == 4, "clips of a class"
+    command(root, "mgbench", "edition", "folds", "own", "--number", "2")
     briefly(root)
     ran = command(root, "dvc", "repro")
     assert "no hardest.png: skeleton (skeleton) stores no frames" in ran.stderr
     assert "no clips that play: edition own has no videos" in ran.stderr
-    assert "None: the data set has no videos." in (root / "reports/report.html").read_text("utf-8")
+    report = (root / "reports/report.html").read_text("utf-8")
+    assert "None: the data set has no videos." in report
     page = (root / "RESULTS.md").read_text("utf-8")
-    assert "| joint |" in page
-    assert "| limb |" in page
-    assert "| convex |" in page
+    for row in ("joint", "limb", "convex"):
+        assert f"| {row} |" in page
+    assert "12 clips of 6 groups, each scored out of fold" in page
+    best = command(root, "mgbench", "best").stdout
+    assert best[best.index("## Best") :].strip() in page
     assert (root / "reports/data/own/report.html").is_file()
     assert len((root / "submissions/final/prediction.csv").read_text("utf-8").splitlines()) == 9

@@ -45,7 +45,7 @@ def draw_folds(
 
     truth = oof_labels(clips, over, groups)
     where = f"folds of {clips.edition}"
-    largest = max(Counter(truth.label.tolist()).values())
+    largest = max(Counter(truth.label.tolist()).values(), default=0)
     most = {f"{groups}s": len({*truth.videos}), "clips of any class": largest}
     for what, found in most.items():
         if found < number:

@@ -22,6 +22,8 @@ from benchmark.weights.model_folder import load_tensors
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
     from benchmark.inference.systems import System
@@ -34,7 +36,7 @@ BATCHES = (2, 3)
 OUTPUT = "probabilities"
 
 
-class Probabilities(nn.Module):
+class WithSoftmax(nn.Module):
     """A network that answers with probabilities (B, K), the mean of its heads."""
 
     def __init__(self, network: Recognizer) -> None:
@@ -103,7 +105,7 @@ def write_onnx(
         MismatchError: See `export_onnx`.
         MissingExtra: See `export_onnx`.
     """
-    model = Probabilities(network).eval()
+    model = WithSoftmax(network).eval()
     # Before the recording: mmaction2 keeps masks of windows for the next call, and those of a
     # recording hold no numbers.
     with torch.no_grad():
@@ -152,7 +154,7 @@ def views_like(spec: Input, layout: Layout | None, count: int) -> dict[str, Tens
 
 
 def _write(
-    model: Probabilities, views: dict[str, Tensor], path: Path, properties: dict[str, str]
+    model: WithSoftmax, views: dict[str, Tensor], path: Path, properties: dict[str, str]
 ) -> None:
     try:
         import onnxscript  # noqa: F401 - torch needs it
@@ -185,14 +187,14 @@ def _refused(why: str) -> ParamsError:
     )
 
 
-def _run(path: Path, views: dict[str, Tensor]) -> np.ndarray:
+def _run(path: Path, views: dict[str, Tensor]) -> NDArray[np.float32]:
     try:
         from onnxruntime import InferenceSession
     except ImportError as error:
         raise _missing(error) from None
     session = InferenceSession(path, providers=["CPUExecutionProvider"])
     (answers,) = session.run([OUTPUT], {name: x.numpy() for name, x in views.items()})
-    return answers
+    return np.asarray(answers)
 
 
 def _missing(error: ImportError) -> MissingExtra:

@@ -21,6 +21,13 @@ from benchmark.params.folds import Folds, fold_graph
 from benchmark.params.params import Experiment, Merge, Params
 
 
+USUAL_FOLDS: dict[str, Any] = {
+    "groups": "video", "number": 5, "seed": 0, "over": ["train", "val"], "lone_classes": "refuse",
+    "mean": "arithmetic", "refit": False,
+}  # fmt: skip
+"""An entry of section `folds` where nothing is asked for; `experiments` are its caller's."""
+
+
 class FoldSections(BaseModel):
     """The sections of params.yaml that `fold_graph` follows from."""
 
@@ -160,7 +167,8 @@ def set_fold_graph(document: Any) -> int:
     for section in ("folds", "oof_fusions"):
         if not document.get(section, True):
             del document[section]
-    plain = {key: document[key] for key in FoldSections.model_fields if key in document}
+    # Plain braces for an emptied section: see `document_text`.
+    plain = {key: document[key] or {} for key in FoldSections.model_fields if key in document}
     raw = YAML(typ="safe").load(yaml_text(plain))
     sections = validate(Path("params.yaml"), raw, FoldSections)
     graph = fold_graph(sections.folds, sections.experiments, sections.merges)

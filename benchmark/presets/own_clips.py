@@ -13,6 +13,7 @@ from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.presets.edit import (
+    USUAL_FOLDS,
     keep_experiments,
     keep_only,
     read_document,
@@ -37,8 +38,6 @@ HEAD = """\
 PASSES = {"zoo": 1000, "scratch": 6000}
 """Clips that a small network should see in training, from the zoo's weights and from none."""
 MOST_EPOCHS = 30
-FOLDS = 5
-"""Folds of clips without a validation split, unless there are fewer persons or videos."""
 TAIL = 4
 """Clips of the largest class over those of the smallest, from which on samples are balanced."""
 
@@ -128,15 +127,15 @@ def _propose_folds(document: Any, rows: Sequence[OwnClip], edition: str) -> list
     by = "subject" if all(row.subject for row in train) else "video"
     pairs = {(row.label, row.subject if by == "subject" else row.video) for row in train}
     largest = max(Counter(row.label for row in train).values(), default=0)
-    number = min(FOLDS, len({group for _, group in pairs}), largest)
+    number = min(USUAL_FOLDS["number"], len({group for _, group in pairs}), largest)
     if number < FEWEST_MEMBERS:
         return [f"no folds: they need two {by}s, and two clips of a class"]
     groups = Counter(label for label, _ in pairs)
     lone = sorted(str(label) for label in groups if groups[label] == 1)
     document["folds"] = {
-        edition: {
-            "groups": by, "number": number, "seed": 0, "over": ["train"],
-            "lone_classes": "keep" if lone else "refuse", "mean": "arithmetic", "refit": False,
+        edition: USUAL_FOLDS | {
+            "groups": by, "number": number, "over": ["train"],
+            "lone_classes": "keep" if lone else "refuse",
             "experiments": [*document["experiments"]],
         }
     }  # fmt: skip

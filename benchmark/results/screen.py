@@ -55,8 +55,9 @@ def screen(rows: Sequence[Row], edition: Edition) -> list[str]:
         shown = [row for row in shown if row in kept]
     width = max(len(row["name"]) for row in shown)
     clips, videos = shown[0]["n"], shown[0]["num_videos"]
+    units = "groups" if split == OOF else "videos"  # folds may keep persons together instead
     lines = [
-        f"{edition.title}: {split}, {clips} clips of {videos} videos",
+        f"{edition.title}: {split}, {clips} clips of {videos} {units}",
         f"  {'':<{width}}  top-1 %   95 % interval  macro-F1 %",
     ]
     lines += [("* " if row["name"] == best else "  ") + _line(row, width) for row in shown]

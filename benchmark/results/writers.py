@@ -177,6 +177,11 @@ def to_markdown(rows: Sequence[ResultRow], edition: Edition, resampling: Resampl
     return "\n".join(lines) + "\n"
 
 
+def _units(split: str) -> str:
+    """Name what the intervals of a split resample: folds may keep persons together instead."""
+    return "groups" if split == OOF else "videos"
+
+
 def _block(rows: Sequence[ResultRow]) -> list[str]:
     if not rows:
         return [
@@ -188,8 +193,9 @@ def _block(rows: Sequence[ResultRow]) -> list[str]:
     paper = any(row.paper_top1 is not None for row in rows)
     parts = any(row.metrics.f1_mean is not None for row in rows)
     lines = [
-        f"{first.metrics.n} clips of {first.num_videos} videos. Always predicting the largest class"
-        f" of the training split gives {_percent(first.majority_baseline)} % top-1.",
+        f"{first.metrics.n} clips of {first.num_videos} {_units(first.split)}. Always predicting"
+        f" the largest class of the training split gives {_percent(first.majority_baseline)} %"
+        " top-1.",
         "",
         "| # | system | top-1 % | 95 % interval | top-5 % | macro-F1 % | mean acc. % | log-loss"
         " | ECE % |" + " F1_mean % |" * parts + " the paper's top-1 % |" * paper,
@@ -302,11 +308,11 @@ def _latex_table(rows: Sequence[ResultRow], edition: Edition, split: str) -> str
     chosen = [row for row in rows if row.split == split]
     if not chosen:
         return ""
-    first = chosen[0]
+    first, units = chosen[0], _units(split)
     kind = "" if edition.comparable else " Generated data, not comparable with iMiGUE."
     caption = (
         f"{edition.title.translate(LATEX_SPECIAL)}, {split} split: {first.metrics.n} clips of"
-        f" {first.num_videos} videos; top-1 with its 95\\,\\% interval (videos resampled).{kind}"
+        f" {first.num_videos} {units}; top-1 with its 95\\,\\% interval ({units} resampled).{kind}"
         " $\\dagger$: significantly better than the best single stream."
     )
     lines = [

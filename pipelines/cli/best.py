@@ -11,8 +11,7 @@ import click
 
 @click.command()
 @click.argument("name", metavar="[EDITION]", required=False)
-@click.option("--resamples", default=2000, show_default=True, help="For the intervals.")
-def best(name: str | None, resamples: int) -> None:
+def best(name: str | None) -> None:
     """Say which streams of EDITION to fuse, how sure that is, and by which commands.
 
     By default the edition of the table. The same section stands in RESULTS.md.
@@ -30,7 +29,7 @@ def best(name: str | None, resamples: int) -> None:
         params = read_params(PARAMS)
         name = name or params.table.edition
         clips = read_clips(Path("data", name, "clips.parquet"), read_edition(name))
-        draw = Resampling(resamples, params.seed)
+        draw = Resampling(params.table.resamples, params.seed)
         found = read_best(params, clips, Path("predictions"), draw)
         if found is None:
             wrong = f"fewer than two experiments of '{name}' have folds"

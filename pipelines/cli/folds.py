@@ -38,7 +38,12 @@ def folds(name: str | None, remove: bool, **given: str | int | None) -> None:
     Example: mgbench edition folds mimic --number 5 --experiments joint,limb
     """
     from benchmark.params.params import read_params
-    from benchmark.presets.edit import read_document, set_fold_graph, write_document
+    from benchmark.presets.edit import (
+        USUAL_FOLDS,
+        read_document,
+        set_fold_graph,
+        write_document,
+    )
 
     with mistakes_shown():
         if not PARAMS.is_file():
@@ -50,13 +55,8 @@ def folds(name: str | None, remove: bool, **given: str | int | None) -> None:
         if remove and present.pop(name, None) is None:
             raise ParamsError(PARAMS, f"no folds of '{name}'", expected=", ".join(present))
         if name is not None and not remove:
-            usual = {
-                "groups": "video", "number": 5, "seed": 0, "over": ["train", "val"],
-                "lone_classes": "refuse", "mean": "arithmetic", "refit": False,
-                "experiments": [
-                    key for key, run in document["experiments"].items() if run["edition"] == name
-                ],
-            }  # fmt: skip
+            runs = document["experiments"].items()
+            usual = {**USUAL_FOLDS, "experiments": [k for k, v in runs if v["edition"] == name]}
             chosen = {
                 key: str(value).split(",") if key in {"over", "experiments"} else value
                 for key, value in given.items() if value is not None

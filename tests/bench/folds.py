@@ -32,7 +32,6 @@ from benchmark.results.table import Resampling
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fuse import apply
 from submission.fusion.rules.convex import Convex
-from submission.fusion.rules.stacking import Stacking
 from submission.fusion.rules.union import FusionRule
 
 SEEDS = 20
@@ -62,7 +61,7 @@ def compare(root: Path) -> None:
     truth = oof_labels(clips, folds.over, folds.groups)
     groups, few = np.unique(truth.videos), len({*clips.split("val").videos})
     click.echo(f"{edition.title}: {', '.join(names)}; {len(test)} test clips")
-    for rule in (Convex(kind="convex", shrinkage=0.0), Stacking(kind="stacking", c=0.01)):
+    for rule in (Convex(kind="convex", shrinkage=0.0),):
 
         def worth(members: list[Probabilities], labels: Labels, rule: FusionRule = rule) -> Worth:
             fused = apply(fit_fusion(rule, "none", members, labels), tests, source="f")
