@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAPER = Path(__file__).with_name("paper.yaml")
 ZOO_PRESET = PAPER.with_name("zoo.yaml")
 ZOO_DEPTH = PAPER.with_name("zoo_depth.yaml")
-SHIPPED = ("default", "masked", "paper", "zoo")
+SHIPPED = ("beyond", "default", "masked", "paper", "zoo")
 
 
 def current_preset(params_file: Path) -> str:
@@ -62,7 +62,7 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
     stored = stored_path(preset, params_file)
     if stored.is_file():
         return stored
-    if preset in {"masked", "paper", "zoo"}:
+    if preset in {*SHIPPED} - {"default"}:
         return PAPER.with_name(f"{preset}.yaml")
     # Preset default has no second copy: it is the params.yaml that git holds.
     if preset == "default":
