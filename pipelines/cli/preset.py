@@ -37,7 +37,7 @@ def use(name: str) -> None:
     """Make PRESET the params.yaml of this project.
 
     The current file is kept beside it, broken or not, named params.NAME.yaml after its own preset.
-    PRESET is default, masked, paper, zoo, or one of yours from 'mgbench edition new'.
+    PRESET is beyond, default, masked, paper, zoo, or one of yours from 'mgbench edition new'.
 
     Example: mgbench preset use paper
     """
