@@ -42,6 +42,7 @@ EXTRAS = {
     "mediapipe": ("skeletons from video", "see docs/skeletons-from-video.md"),
     "ptlflow": ("optical flow by MemFlow", "make extras"),
     "transformers": ("depth by Depth Anything", "make extras"),
+    "onnxruntime": ("mgbench export --onnx", "make extras"),
     "kaggle": ("mgbench submit upload", "make extras"),
 }
 """Optional packages, their use, and what installs them."""

@@ -21,7 +21,7 @@ from benchmark.core.files import braces_fault, name_fault
 from benchmark.runtime.parallel import is_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from benchmark.params.params import Params
@@ -53,6 +53,34 @@ path = click.Path(path_type=Path)
 """Type of an option whose path the command writes, or reads if it exists."""
 
 
+PATHS = {
+    "clips": "Index (clips.parquet).",
+    "counts": "CSV of each class's clips per fold.",
+    "data": "Folder of all prepared modalities.",
+    "edition-out": "Copy of the edition's file.",
+    "folds": "Folds of the edition.",
+    "init-from": "Folder of the initial weights.",
+    "members": "Probabilities of each experiment.",
+    "metrics": "Scores on validation.",
+    "modality": "Folder of the prepared data.",
+    "model": "Folder of the model.",
+    "out": "What the stage makes: a file or a folder.",
+    "page": "The page to write.",
+    "parts": "Probabilities of each fold.",
+    "pose": "Model of the pose pathway.",
+    "probabilities": "Folder of all of them.",
+    "raw": "Folder of the raw archives.",
+    "record": "Record of the MLflow run.",
+    "reports": "Folder of scores, curves and pictures.",
+    "rgb": "Model of the RGB pathway.",
+    "scratch": "Folder that means no initial weights.",
+    "test-labels": "Labels of test, where the archives withhold them.",
+    "windows": "Folder of windows, or of their scores.",
+    "zoo": "Folder for the networks of the zoo.",
+}
+"""Every option of the stages, and its help."""
+
+
 def read_params(path: Path = PARAMS) -> Params:
     """Read params.yaml, which takes a third of a second to import: only when it is needed.
 
@@ -62,6 +90,35 @@ def read_params(path: Path = PARAMS) -> Params:
     from benchmark.params.params import read_params as read
 
     return read(path)
+
+
+def command(
+    argument: str = "", *, reads: Sequence[str] = (), writes: Sequence[str] = (),
+    perhaps: Sequence[str] = (),
+) -> Callable[[Callable[..., None]], click.Command]:  # fmt: skip
+    """Make a stage of a function; every path that it takes is an option of `PATHS`.
+
+    The function gets the checked params, ARGUMENT as `name`, `--clips` as `index`, and any other
+    option under its own name.
+
+    Args:
+        argument: What the stage runs for, an entry of params.yaml; none if empty.
+        reads: Options whose path must exist.
+        writes: Options whose path the stage writes.
+        perhaps: Options whose path may exist.
+    """
+
+    def made(function: Callable[..., None]) -> click.Command:
+        run = stage(function)
+        for option in reversed((*reads, *writes, *perhaps)):
+            name = "index" if option == "clips" else option.replace("-", "_")
+            kind = existing if option in reads else path
+            run = click.option(f"--{option}", name, type=kind, required=True, help=PATHS[option])(
+                run
+            )
+        return click.command()(click.argument("name", metavar=argument)(run) if argument else run)
+
+    return made
 
 
 def stage(function: Callable[..., None]) -> Callable[..., None]:

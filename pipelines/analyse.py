@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, path, stage
+from pipelines._stage import command
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -13,26 +13,17 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import replacing_folder
 from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.analysis import write_analyses
 from benchmark.results.entries import scored_truths
 from benchmark.results.runs import analysis_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
-@click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
-@click.option("--out", type=path, required=True, help="Folder of pictures and tables.")
-@click.option("--record", type=path, required=True, help="The run's record.")
-@stage
+@command(
+    reads=("clips", "probabilities", "data"), writes=("out", "record"), perhaps=("test-labels",)
+)
 def main(
     params: Params, index: Path, probabilities: Path, test_labels: Path, data: Path, out: Path,
     record: Path,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import path, stage
+from pipelines._stage import command
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,15 +12,11 @@ from benchmark.archives.union import archive_module
 from benchmark.core.errors import FaultList, ParamsError
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.doctor import page_of
+from benchmark.params.params import Params
 from benchmark.tracking.provenance import stage_code
 
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
 
-
-@click.command()
-@click.option("--out", type=path, required=True, help="Folder of one file per stage or entry.")
-@stage
+@command(writes=("out",))
 def main(params: Params, out: Path) -> None:
     """Refuse params that do not fit together before DVC clears an output of any other stage."""
     _check_archives(params)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, path, stage
+from pipelines._stage import command
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,40 +12,26 @@ from benchmark.contracts.clips import read_clips
 from benchmark.data_report.page import metrics, write_report
 from benchmark.data_report.scan import scan_archive
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
-from benchmark.tracking.records import new_record, now_ms
-from benchmark.tracking.store import DATA, NOTE, find_root
+from benchmark.tracking.records import edition_tags, new_record, now_ms
+from benchmark.tracking.store import DATA, find_root
 from benchmark.tracking.sync import show_and_record
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("edition_name", metavar="EDITION")
-@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--out", type=path, required=True, help="Folder of the report.")
-@click.option("--record", type=path, required=True, help="The run's record.")
-@stage
-def main(
-    params: Params, edition_name: str, raw: Path, index: Path, out: Path, record: Path
-) -> None:
+@command("EDITION", reads=("raw", "clips"), writes=("out", "record"))
+def main(params: Params, name: str, raw: Path, index: Path, out: Path, record: Path) -> None:
     """Report what the archives of EDITION hold."""
     start = now_ms()
-    edition = read_edition(edition_name)
+    edition = read_edition(name)
     scan = scan_archive(raw, edition, read_clips(index, edition), workers=usable_cores())
     files = write_report(scan, out)
     root = find_root()
     run = new_record(
-        root, experiment=DATA, name=f"data {edition.name}", start_ms=start, end_ms=now_ms(),
-        params={"edition": f"{edition.name}/{edition.version}", "dataset": edition.dataset},
-        tags={
-            "kind": "data", "edition": f"{edition.name}/{edition.version}",
-            NOTE: f"What the archive of {edition.title} holds.",
-        }, metrics=metrics(scan), artifacts=files,
+        root, experiment=DATA, name=f"data {edition.name}", start_ms=start,
+        params={"edition": edition.stamp, "dataset": edition.dataset},
+        tags=edition_tags("data", edition, f"What the archive of {edition.title} holds."),
+        metrics=metrics(scan), artifacts=files,
     )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {record}")

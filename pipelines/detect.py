@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -15,36 +15,28 @@ from benchmark.core.schema import write_json
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.online import online_scores
 from benchmark.inference.detect import candidates, detected, fit_detector
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.params.params import Params
+from benchmark.params.params import Params
 
 
-@click.command()
-@click.argument("name", metavar="ONLINE")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--windows", type=existing, required=True, help="Folder of the window scores.")
-@click.option("--out", type=path, required=True, help="Folder of the gestures.")
-@click.option("--metrics", type=path, required=True, help="Scores on validation.")
-@stage
+@command("ONLINE", reads=("clips", "windows"), writes=("out", "metrics"))
 def main(params: Params, name: str, index: Path, windows: Path, out: Path, metrics: Path) -> None:
     """Find gestures for ONLINE, an entry of section online, in validation and test."""
     spec = entry(params.online, "online", name)
     edition = read_edition(spec.edition)
     part = read_clips(index, edition).split("val")
     truth = labeled(part, part.labels(), edition.classes)
-    found = candidates(read_window_scores(windows / "val.parquet"), spec.grouping)
-    detector = fit_detector(found, truth, spec)
+    found = {
+        file.stem: candidates(read_window_scores(file), spec.grouping)
+        for file in (windows / "val.parquet", *windows.glob("test.parquet"))
+    }
+    detector = fit_detector(found["val"], truth, spec)
     write_json(out / "detector.json", detector)
-    for file in sorted(windows.glob("*.parquet")):
-        split = detected(candidates(read_window_scores(file), spec.grouping), detector, name)
-        write_intervals(split, out / file.name)
-        click.echo(
-            f"wrote {out / file.name}: {len(split.sure())} gestures, {len(split)} candidates"
-        )
-    val = detected(found, detector, name)
+    gestures = {split: detected(each, detector, name) for split, each in found.items()}
+    for split, each in gestures.items():
+        write_intervals(each, out / f"{split}.parquet")
+        counts = f"{len(each.sure())} gestures, {len(each)} candidates"
+        click.echo(f"wrote {out}/{split}.parquet: {counts}")
+    val = gestures["val"]
     scores = online_scores(truth, val, resamples=params.table.resamples, seed=params.seed)
     write_json(metrics, scores)
     click.echo(f"F1 {100 * scores.f1_reference:.2f} % on {edition.title}, val")

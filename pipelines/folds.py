@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from typing import TYPE_CHECKING
 
@@ -29,15 +29,10 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 
-@click.command()
-@click.argument("edition_name", metavar="EDITION")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--out", type=path, required=True, help="The folds to write.")
-@click.option("--counts", type=path, required=True, help="CSV of each class's clips per fold.")
-@stage
-def main(params: Params, edition_name: str, index: Path, out: Path, counts: Path) -> None:
+@command("EDITION", reads=("clips",), writes=("out", "counts"))
+def main(params: Params, name: str, index: Path, out: Path, counts: Path) -> None:
     """Draw the folds of EDITION, or check those of your own."""
-    edition, spec = read_edition(edition_name), entry(params.folds, "folds", edition_name)
+    edition, spec = read_edition(name), entry(params.folds, "folds", name)
     clips, ask = read_clips(index, edition), {"groups": spec.groups, "over": spec.over}
     if spec.file is not None:
         file = verified(spec.file, expected="the folds that `file` in params.yaml names")
@@ -47,10 +42,10 @@ def main(params: Params, edition_name: str, index: Path, out: Path, counts: Path
     lone = lone_classes(folds, clips, edition.classes)
     if lone and spec.lone_classes == "refuse":
         raise FormatError(
-            f"folds of {edition_name}", f"all clips of '{lone[0]}' are of one {spec.groups}: the"
+            f"folds of {name}", f"all clips of '{lone[0]}' are of one {spec.groups}: the"
             " networks that are asked about them have never learned the class",
             found=f"{len(lone)} such classes: {', '.join(lone)}",
-            do=f"Add clips, leave the classes out, or set folds.{edition_name}.lone_classes: keep",
+            do=f"Add clips, leave the classes out, or set folds.{name}.lone_classes: keep",
         )  # fmt: skip
     found = class_counts(folds, clips, len(edition.classes))
     write_text(counts, counts_csv(found, edition.classes))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -13,22 +13,13 @@ from benchmark.contracts.labels import index_labels
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import write_fitted
 from submission.fusion.fuse import apply
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="FUSION")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--members", type=existing, required=True, help="Probabilities of each experiment.")
-@click.option("--out", type=path, required=True, help="Folder of weights and fused probabilities.")
-@stage
+@command("FUSION", reads=("clips", "members"), writes=("out",))
 def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:
     """Fit FUSION, an entry of section fusions, on validation; apply it to validation and test."""
     fusion = entry(params.fusions, "fusions", name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,22 +12,12 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.folds import read_folds
 from benchmark.contracts.predictions import write_probabilities
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.fuse_oof import fuse_oof
 from submission.fusion.fitted import write_fitted
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="FUSION")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--folds", type=existing, required=True, help="Folds of the edition.")
-@click.option("--members", type=existing, required=True, help="Probabilities of each experiment.")
-@click.option("--out", type=path, required=True, help="Folder of weights and fused probabilities.")
-@stage
+@command("FUSION", reads=("clips", "folds", "members"), writes=("out",))
 def main(params: Params, name: str, index: Path, folds: Path, members: Path, out: Path) -> None:
     """Fit FUSION, an entry of section oof_fusions, out of fold; apply it to test."""
     fusion = entry(params.oof_fusions, "oof_fusions", name)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.challenges.challenge import read_challenge
 from benchmark.contracts.predictions import write_probabilities
+from benchmark.editions.splits import Split
+from benchmark.params.params import Params
 from benchmark.results.import_scores import import_scores, target_of
-
-if TYPE_CHECKING:
-    from benchmark.editions.splits import Split
-    from benchmark.params.params import Params
 
 SPLITS: tuple[Split, ...] = ("val", "test")
 
 
-@click.command()
-@click.argument("name", metavar="STREAM")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
-@stage
+@command("STREAM", reads=("clips",), writes=("out",))
 def main(params: Params, name: str, index: Path, out: Path) -> None:
     """Join the files of STREAM, an entry of section external, to the clips of its edition."""
     spec = entry(params.external, "external", name)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.weights.initial import write_pretrained
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="PRETRAINED")
-@click.option("--out", type=path, required=True, help="Folder for the initial weights.")
-@stage
+@command("PRETRAINED", writes=("out",))
 def main(params: Params, name: str, out: Path) -> None:
     """Check the hash of the file and write its tensors to a folder that a training starts from."""
     write_pretrained(entry(params.pretrained, "pretrained", name), out)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -14,29 +14,20 @@ from benchmark.contracts.clips import check_subjects, write_clips
 from benchmark.core.files import write_text
 from benchmark.editions.edition import edition_file, read_edition
 from benchmark.editions.splits import SPLITS
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("edition_name", metavar="EDITION")
-@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
-@click.option("--out", type=path, required=True, help="The index to write.")
-@click.option("--edition-out", type=path, required=True, help="Copy of the edition's file.")
-@stage
-def main(params: Params, edition_name: str, raw: Path, out: Path, edition_out: Path) -> None:
+@command("EDITION", reads=("raw",), writes=("out", "edition-out"))
+def main(params: Params, name: str, raw: Path, out: Path, edition_out: Path) -> None:
     """List every clip of EDITION, after checking the archives."""
-    edition = read_edition(edition_name)
-    use = entry(params.editions, "editions", edition_name)
+    edition = read_edition(name)
+    use = entry(params.editions, "editions", name)
     clips = open_archive(raw, edition).read(excluded=use.excluded, workers=usable_cores())
     check_subjects(clips, use.shared_subjects)
     write_clips(clips, out, edition)
     # Later stages depend on the copy: the file itself is the package's or the project's.
-    if file := edition_file(edition_name):
+    if file := edition_file(name):
         write_text(edition_out, file.read_text("utf-8"))
     for note in label_differences(clips, edition):
         click.echo(f"note: {note}")

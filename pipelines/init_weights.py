@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines._stage import path, stage
+from pipelines._stage import command
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.weights.cards import write_starts
 from benchmark.weights.initial import write_no_weights
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.option("--scratch", type=path, required=True, help="Folder that means no initial weights.")
-@click.option("--zoo", type=path, required=True, help="Folder for the networks of the zoo.")
-@stage
+@command(writes=("scratch", "zoo"))
 def main(params: Params, scratch: Path, zoo: Path) -> None:
     """Write the folder `scratch`, and a model folder for each network of the zoo."""
     write_no_weights(scratch)

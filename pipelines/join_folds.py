@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 
-@click.command()
-@click.argument("name", metavar="EXPERIMENT")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--folds", type=existing, required=True, help="Folds of the edition.")
-@click.option("--parts", type=existing, required=True, help="Probabilities of each fold.")
-@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
-@click.option("--reports", type=path, required=True, help="Folder of the scores.")
-@stage
+@command("EXPERIMENT", reads=("clips", "folds", "parts"), writes=("out", "reports"))
 def main(
     params: Params, name: str, index: Path, folds: Path, parts: Path, out: Path, reports: Path
 ) -> None:

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import read_edition
+from benchmark.editions.splits import Split
 from benchmark.evaluation.scores import write_no_scores, write_scores
-from benchmark.inference.predict import predict
+from benchmark.inference.predict import Trained, predict
+from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.editions.splits import Split
-    from benchmark.params.params import Params
 
 PREDICTED: tuple[Split, ...] = ("test", "val")
 
 
-@click.command()
-@click.argument("name", metavar="EXPERIMENT")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
-@click.option("--model", type=existing, required=True, help="Folder of the model.")
-@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
-@click.option("--reports", type=path, required=True, help="Folder of the scores.")
-@stage
+@command("EXPERIMENT", reads=("clips", "modality", "model"), writes=("out", "reports"))
 def main(
     params: Params, name: str, index: Path, modality: Path, model: Path, out: Path, reports: Path
 ) -> None:
     """Average the softmax over all test views of each clip; score validation."""
     experiment = entry(params.experiments, "experiments", name)
-    edition = read_edition(experiment.edition)
+    edition, recipe = read_edition(experiment.edition), params.recipes[experiment.recipe]
     clips = read_clips(index, edition)
+    network = Trained.read(model)
     for split in PREDICTED:
         of_split = clips.split(split)
-        with lack_of_memory_named(name, experiment.recipe):
-            found = predict(model, modality, clips, split, params.recipes[experiment.recipe])
+        with lack_of_memory_named(name, f"recipes.{experiment.recipe}", recipe):
+            found = predict(network, modality, clips, split, recipe)
         check_against(found, of_split, edition.classes)
         write_probabilities(found, out / f"{split}.parquet")
         click.echo(f"wrote {out / split}.parquet: {len(found)} clips")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,7 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 
-@click.command()
-@click.argument("name", metavar="FOLD")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--folds", type=existing, required=True, help="Folds of the edition.")
-@click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
-@click.option("--model", type=existing, required=True, help="Folder of the model.")
-@click.option("--out", type=path, required=True, help="Folder of the probabilities.")
-@stage
+@command("FOLD", reads=("clips", "folds", "modality", "model"), writes=("out",))
 def main(
     params: Params, name: str, index: Path, folds: Path, modality: Path, model: Path, out: Path
 ) -> None:
@@ -37,7 +30,7 @@ def main(
     run = entry(params.fold_graph.runs, "fold_graph.runs", name)
     clips = read_clips(index, read_edition(run.edition))
     table, recipe = read_folds(folds, clips), params.recipes[run.recipe]
-    with lack_of_memory_named(name, run.recipe):
+    with lack_of_memory_named(name, f"recipes.{run.recipe}", recipe):
         found = predict_fold(run, recipe, clips, table, model=model, modality=modality)
     with replacing_folder(out) as work:
         for split, one in found.items():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,21 +13,13 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.window_scores import write_window_scores
 from benchmark.editions.edition import read_edition
 from benchmark.inference.windows import Source, score_windows, window_clips
+from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
-
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
 
 WORK = Path(".ckpt/windows")
 
 
-@click.command()
-@click.argument("name", metavar="ONLINE")
-@click.option("--raw", type=existing, required=True, help="Folder of the raw archive.")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--model", type=existing, required=True, help="Folder of the model.")
-@click.option("--out", type=path, required=True, help="Folder of the window scores.")
-@stage
+@command("ONLINE", reads=("raw", "clips", "model"), writes=("out",))
 def main(params: Params, name: str, raw: Path, index: Path, model: Path, out: Path) -> None:
     """Score windows of validation and test for ONLINE, an entry of section online."""
     spec = entry(params.online, "online", name)
@@ -39,7 +30,7 @@ def main(params: Params, name: str, raw: Path, index: Path, model: Path, out: Pa
         open_archive(raw, edition), clips.without("train"), window=spec.window, step=spec.step,
         points=source.needs_points(),
     )  # fmt: skip
-    with lack_of_memory_named(spec.source, experiment.recipe):
+    with lack_of_memory_named(spec.source, f"recipes.{experiment.recipe}", source.recipe):
         for scores in score_windows(source, raw, windows, edition, work=WORK / name):
             write_window_scores(scores, out / f"{scores.split}.parquet")
             click.echo(f"wrote {out}/{scores.split}.parquet: {len(scores.video)} windows")

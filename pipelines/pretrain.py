@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.training.pretraining import PretrainPaths, run
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="PRETRAINING")
-@click.option("--windows", type=existing, required=True, help="Folder of the windows.")
-@click.option("--init-from", type=existing, required=True, help="Folder of the initial weights.")
-@click.option("--out", type=path, required=True, help="Folder of the weights.")
-@click.option("--reports", type=path, required=True, help="Folder of curve and pictures.")
-@click.option("--record", type=path, required=True, help="The record of the MLflow run.")
-@stage
+@command("PRETRAINING", reads=("windows", "init-from"), writes=("out", "reports", "record"))
 def main(params: Params, name: str, **paths: Path) -> None:
     """Pre-train PRETRAINING, resuming from its checkpoint if an earlier call was stopped."""
     entry(params.pretraining, "pretraining", name)

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
-from benchmark.tracking.records import new_record, now_ms
-from benchmark.tracking.store import DATA, NOTE, find_root
+from benchmark.params.params import Params
+from benchmark.tracking.records import edition_tags, new_record, now_ms
+from benchmark.tracking.store import DATA, find_root
 from benchmark.tracking.sync import show_and_record
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="PREVIEWS")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--data", type=existing, required=True, help="Folder of all prepared modalities.")
-@click.option("--out", type=path, required=True, help="Folder of the pictures and the page.")
-@click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
-@stage
+@command("PREVIEWS", reads=("clips", "data"), writes=("out", "record"))
 def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:
     """Draw PREVIEWS, an entry of section previews: one training clip per class."""
     start = now_ms()
@@ -37,12 +27,10 @@ def main(params: Params, name: str, index: Path, data: Path, out: Path, record: 
     files = write_previews(source, edition, out)
     root = find_root()
     run = new_record(
-        root, experiment=DATA, name=f"modalities {name}", start_ms=start, end_ms=now_ms(),
+        root, experiment=DATA, name=f"modalities {name}", start_ms=start,
         params={"previews": spec.model_dump(mode="json")}, metrics={"previews": len(files) - 1},
-        tags={
-            "kind": "data", "edition": f"{edition.name}/{edition.version}",
-            NOTE: "One clip per class in all modalities.",
-        }, artifacts=files,
+        tags=edition_tags("data", edition, "One clip per class in all modalities."),
+        artifacts=files,
     )  # fmt: skip
     show_and_record(root, record, [run])
     click.echo(f"wrote {files[0]} and {len(files) - 1} pictures")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, existing, path, stage
+from pipelines._stage import PARAMS, command
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -13,28 +13,23 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import write_text
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.entries import scored_truths
+from benchmark.results.online import read_online
 from benchmark.results.report.gallery import Archive, gallery
+from benchmark.results.report.online import online_view
 from benchmark.results.report.page import answers, provenance, render
 from benchmark.results.runs import report_record
+from benchmark.results.table import Resampling
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.option("--raw", type=existing, required=True, help="Folder of the archives.")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
-@click.option("--reports", type=existing, required=True, help="Folder of all reports.")
-@click.option("--out", type=path, required=True, help="The page.")
-@click.option("--record", type=path, required=True, help="The run's record.")
-@stage
+@command(
+    reads=("raw", "clips", "probabilities", "reports"),
+    writes=("out", "record"),
+    perhaps=("test-labels",),
+)
 def main(
     params: Params, raw: Path, index: Path, probabilities: Path, test_labels: Path, reports: Path,
     out: Path, record: Path,
@@ -51,8 +46,11 @@ def main(
         galleries = [gallery(params, truth, probabilities, archive) for truth in truths]
     else:
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
+    found = read_online(params, probabilities, clips, test)
+    resampling = Resampling(params.table.resamples, params.seed)
     text = render(
         reports, edition, params, galleries=galleries,
+        online=online_view(found, resampling, {clip.video: clip.fps for clip in clips}),
         answers={truth.split: answers(params, truth, probabilities) for truth in compared},
         provenance=provenance(params, edition, PARAMS, probabilities),
     )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,25 +12,15 @@ from benchmark.challenges.challenge import read_challenge
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 from submission.leaderboard.columns import wanted_clips
 from submission.leaderboard.metadata import ingredients_of, submission_record
 from submission.leaderboard.writer import write_submission
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="SUBMISSION")
-@click.option("--clips", "index", type=existing, required=True, help="Index (clips.parquet).")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--out", type=path, required=True, help="Folder to write the CSV and its zip to.")
-@click.option("--record", type=path, required=True, help="Record of the MLflow run to write.")
-@stage
+@command("SUBMISSION", reads=("clips", "probabilities"), writes=("out", "record"))
 def main(
     params: Params, name: str, index: Path, probabilities: Path, out: Path, record: Path
 ) -> None:

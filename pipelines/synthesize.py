@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.archive import write_archive
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="EDITION")
-@click.option("--raw", type=path, required=True, help="Folder of the archives.")
-@click.option("--test-labels", type=path, required=True, help="Folder of the labels of test.")
-@stage
+@command("EDITION", writes=("raw", "test-labels"))
 def main(params: Params, name: str, raw: Path, test_labels: Path) -> None:
     """Generate people at press conferences, in the raw layout of the iMiGUE archives."""
     spec = entry(params.synthetic, "synthetic", name)

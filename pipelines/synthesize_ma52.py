@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
+from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
 from benchmark.synthetic.actions_archive import write_actions
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="EDITION")
-@click.option("--raw", type=path, required=True, help="Folder of the archive.")
-@stage
+@command("EDITION", writes=("raw",))
 def main(params: Params, name: str, raw: Path) -> None:
     """Generate seated people's actions, in the raw layout of Micro-Action 52."""
     spec = entry(params.synthetic_ma52, "synthetic_ma52", name)

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, path, stage
+from pipelines._stage import command
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.results.page import page_records, score_page
 from benchmark.results.writers import write_table
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--probabilities", type=existing, required=True, help="Folder of all of them.")
-@click.option("--test-labels", type=path, required=True, help="CSV of test labels, if withheld.")
-@click.option("--out", type=path, required=True, help="Folder of the table.")
-@click.option("--page", type=path, required=True, help="The page to write.")
-@click.option("--record", type=path, required=True, help="The runs' record.")
-@stage
+@command(
+    reads=("clips", "probabilities"), writes=("out", "page", "record"), perhaps=("test-labels",)
+)
 def main(
     params: Params, index: Path, probabilities: Path, test_labels: Path, out: Path, page: Path,
     record: Path,

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.training.experiment import TrainPaths, run
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from benchmark.params.params import Params
-
-
-@click.command()
-@click.argument("name", metavar="EXPERIMENT")
-@click.option(
-    "--clips", "index", type=existing, required=True, help="Index of the edition (clips.parquet)."
+@command(
+    "EXPERIMENT", reads=("clips", "modality", "init-from"), writes=("out", "reports", "record")
 )
-@click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
-@click.option("--init-from", type=existing, required=True, help="Folder of the initial weights.")
-@click.option("--out", type=path, required=True, help="Folder of the model.")
-@click.option("--reports", type=path, required=True, help="Folder of curves and pictures.")
-@click.option("--record", type=path, required=True, help="The record of the MLflow run.")
-@stage
 def main(params: Params, name: str, index: Path, **paths: Path) -> None:
     """Train EXPERIMENT, resuming from its checkpoint if an earlier call was stopped."""
     experiment = entry(params.experiments, "experiments", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import entry, existing, path, stage
+from pipelines._stage import command, entry
 
 from typing import TYPE_CHECKING
 
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
     from benchmark.params.params import Params
 
 
-@click.command()
-@click.argument("name", metavar="FOLD")
-@click.option("--clips", "index", type=existing, required=True, help="The index.")
-@click.option("--folds", type=existing, required=True, help="Folds of the edition.")
-@click.option("--modality", type=existing, required=True, help="Folder of the prepared data.")
-@click.option("--init-from", type=existing, required=True, help="Folder of the initial weights.")
-@click.option("--out", type=path, required=True, help="Folder of the model.")
-@click.option("--reports", type=path, required=True, help="Folder of curves and pictures.")
-@click.option("--record", type=path, required=True, help="The record of the MLflow run.")
-@stage
+@command(
+    "FOLD", reads=("clips", "folds", "modality", "init-from"), writes=("out", "reports", "record")
+)
 def main(params: Params, name: str, index: Path, folds: Path, **paths: Path) -> None:
     """Train FOLD, as joint-fold2, on all other folds."""
     run = entry(params.fold_graph.runs, "fold_graph.runs", name)

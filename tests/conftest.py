@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from filelock import FileLock
 
 from benchmark.contracts.clips import Clip
 from benchmark.tracking.provenance import PACKAGES
+from warm import programs
 
 # Two test processes share the cores: threads that spin while they wait make torch 30 times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -72,7 +72,7 @@ def _projects(factory: pytest.TempPathFactory) -> Path:
     with FileLock(base / "projects.lock"):
         if not (base / "projects/finished").exists():
             root = project(base / "projects/done", kept=KEPT)
-            command(root, "dvc", "repro")
+            command(root, "dvc", "repro", cold=True)
             shutil.copytree(root, base / "projects/copying", symlinks=True)
             (base / "projects/copying").rename(base / "projects/finished")
     return base / "projects"
@@ -128,6 +128,6 @@ def mgbench(
 ) -> subprocess.CompletedProcess[str]:
     """The command as a user in `folder` runs it, with `more` in the environment."""
     return subprocess.run(
-        [Path(sys.executable).with_name("mgbench"), *arguments],
+        [programs() / "mgbench", *arguments],
         cwd=folder, env=os.environ | (more or {}), capture_output=True, text=True, check=False,
     )  # fmt: skip

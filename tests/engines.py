@@ -19,6 +19,8 @@ from servers import free_port, free_ports, leashed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# By default, SLURM forgets a job after five minutes, and gives up a request or the start of a job
+# after ten seconds: too soon on a busy machine.
 SLURM = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -30,6 +32,9 @@ CryptoType=crypto/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+MinJobAge=86400
+MessageTimeout=90
+BatchStartTimeout=180
 SlurmUser=root
 StateSaveLocation={root}/state
 SlurmdSpoolDir={root}/spool
@@ -61,7 +66,7 @@ def needs(*programs: str) -> None:
         pytest.skip(f"needs {', '.join(missing)} (packages of Debian)")
 
 
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 180) -> None:
     """Wait for something outside, and fail with its name if it does not come."""
     until = time.monotonic() + seconds
     while not true():

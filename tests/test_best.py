@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.contracts.labels import Labels
-from benchmark.contracts.predictions import Probabilities
+from benchmark.contracts.predictions import FoldStamp, Probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.results.best import find_best
 from benchmark.results.best_page import best_section
@@ -96,3 +96,12 @@ def test_scores_on_validation_are_refused() -> None:
     val = Probabilities("mimic", "val", "two", CLASSES, IDS, one.p)
     with pytest.raises(MismatchError, match="they differ in split"):
         found([one, val])
+
+
+def test_scores_of_another_file_of_folds_are_refused_by_name() -> None:
+    members = [
+        replace(stream(name, some(1, 0.8)), stamp=FoldStamp(digest, "joined", "video", ("train",)))
+        for name, digest in (("one", "0" * 64), ("two", "1" * 64))
+    ]
+    with pytest.raises(MismatchError, match="one and two: their scores are of different folds"):
+        found(members)

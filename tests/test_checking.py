@@ -135,7 +135,7 @@ def test_labels_are_counted_from_the_base(tmp_path: Path) -> None:
     with pytest.raises(SubmissionError) as error:
         check_submission(path, IDS, form, edition_of(MIMIC))
     assert "line 4: the label is out of range; expected an integer from 1 to 32" in str(error.value)
-    assert "Write class k as k + 1" in str(error.value)
+    assert "Number the classes from 1 on" in str(error.value)
 
 
 def test_a_header_where_none_is_wanted_is_named(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from conftest import REPO, copy_code, mgbench
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project that never ran, with all that DVC needs to list its stages."""
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
+    """A project that never ran here, with the record of a run elsewhere, as in a clone."""
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore"):
         shutil.copy(REPO / name, tmp_path / name)
     shutil.copytree(REPO / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
     copy_code(tmp_path)

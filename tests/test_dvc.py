@@ -39,6 +39,11 @@ def body(stage: str) -> dict[str, Any]:
     return dvc()[stage].get("do", dvc()[stage])
 
 
+@cache
+def code_of_default() -> dict[str, str]:
+    return stage_code(REPO, read_params(REPO / "params.yaml"), archive_module)
+
+
 def test_every_stage_of_the_graph_is_known() -> None:
     assert sorted(dvc()) == sorted(STAGES)
 
@@ -48,8 +53,7 @@ def test_every_stage_waits_for_the_check_and_watches_its_own_code(stage: str) ->
     """DVC clears a stage's outputs before it runs: a typo in params.yaml must be found before."""
     per_entry = "@${key}" if "foreach" in dvc()[stage] else ""
     assert f"{CODE}/{stage}{per_entry}.txt" in body(stage)["deps"]
-    code = stage_code(REPO, read_params(REPO / "params.yaml"), archive_module)
-    own = [text for key, text in code.items() if key.partition("@")[0] == stage]
+    own = [text for key, text in code_of_default().items() if key.partition("@")[0] == stage]
     assert all(f"pipelines/{stage}.py " in text for text in own)
     unused = {"import_scores", "import_weights", "pretrain", "synthesize_ma52", "windows"}
     assert own or stage in unused or "fold" in stage or stage == "fuse_oof", (

@@ -108,13 +108,14 @@ const links = [...document.querySelectorAll("nav a")];
 return {down, up: column(), links: links.length,
         lost: links.filter(a => !document.querySelector(a.getAttribute("href"))).map(a => a.href)};
 """
+# The page plays what comes into view, and pauses the rest: a play() of a test would race with it.
 PLAYED = """
 const played = [];
 for (const video of document.querySelectorAll("video")) {
-  await video.play();
-  await new Promise(done => video.addEventListener("timeupdate", done, {once: true}));
+  const moved = new Promise(done => video.addEventListener("timeupdate", done, {once: true}));
+  video.scrollIntoView({block: "center"});
+  await moved;
   played.push(video.duration > 0.2 && video.videoWidth > 0);
-  video.pause();
 }
 return played;
 """
@@ -128,7 +129,7 @@ def test_the_report_sorts_links_and_plays_in_a_browser(finished: Path, tmp_path:
     told = browser.ask(page, SORTED, tmp_path)
     assert told["down"] == sorted(told["down"], reverse=True)
     assert told["up"] == sorted(told["up"])
-    assert (told["lost"], told["links"]) == ([], 8)
+    assert (told["lost"], told["links"]) == ([], 9)
     played = browser.ask(page, PLAYED, tmp_path)
     assert len(played) >= 6
     assert all(played)

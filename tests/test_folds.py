@@ -118,9 +118,12 @@ def test_folds_of_ones_own_are_taken(tmp_path: Path) -> None:
         read_folds(tmp_path / "folds.parquet", Clips("mimic", clips.rows[:2]))
 
 
-def test_fewer_groups_than_folds_are_refused() -> None:
+def test_fewer_groups_or_clips_of_each_class_than_folds_are_refused() -> None:
     with pytest.raises(FormatError, match="fewer subjects than folds; expected at least 5"):
         draw_folds(some_clips(0, 8), groups="subject", number=5, seed=0, over=OVER)
+    few = Clips("mimic", tuple(a_clip(f"v{k}_0", label=k % 3) for k in range(6)))
+    with pytest.raises(FormatError, match="fewer clips of any class than folds; .* found 2"):
+        draw_folds(few, groups="video", number=3, seed=0, over=OVER)
     with pytest.raises(FormatError, match="has no subject"):
         draw_folds(Clips("mimic", (a_clip("v_0"),)), groups="subject", number=2, seed=0, over=OVER)
 
@@ -234,7 +237,10 @@ class Project:
         self.clips = self.data.clips
         folds = Folds.model_validate(with_folds(), strict=False)
         whole = read_params(REPO / "params.yaml")
-        joint = whole.experiments["joint"].model_copy(update={"init_from": "scratch"})
+        joint = whole.experiments["joint"]
+        few = {"base_channels": 4, "stage_blocks": (1, 1, 1)}
+        backbone = joint.backbone.model_copy(update=few)
+        joint = joint.model_copy(update={"init_from": "scratch", "backbone": backbone})
         small = {"epochs": 1, "warmup_epochs": 0.0, "batch_size": 3, "micro_batch_size": 3}
         recipe = whole.recipes["pose_small"].model_copy(update=small)
         graph = fold_graph({"mimic": folds}, {"joint": joint}, {})
@@ -344,6 +350,18 @@ def test_a_missing_fold_is_named(trained: Project, tmp_path: Path) -> None:
         join_folds("joint", tmp_path, trained.folds, "geometric")
 
 
+@pytest.mark.parametrize("fold", ["fold0", "fold1"])
+@pytest.mark.parametrize("split", ["oof", "test"])
+def test_one_transductive_part_makes_the_joined_scores_transductive(
+    fold: str, split: str, trained: Project, tmp_path: Path
+) -> None:
+    shutil.copytree(trained.root / "parts", tmp_path / "parts")
+    file = tmp_path / "parts" / fold / f"{split}.parquet"
+    write_probabilities(replace(read_probabilities(file), transductive=True), file)
+    joined = join_folds("joint", tmp_path / "parts", trained.folds, "arithmetic")
+    assert [one.transductive for one in joined] == [split == "oof", split == "test"]
+
+
 def test_a_fusion_is_fitted_out_of_fold_and_answers_each_video_by_a_fit_without_it(
     trained: Project, tmp_path: Path
 ) -> None:
@@ -353,9 +371,8 @@ def test_a_fusion_is_fitted_out_of_fold_and_answers_each_video_by_a_fit_without_
         for split, one in (("oof", oof), ("test", test)):
             noise = rng.dirichlet(np.ones(32), len(one)).astype(np.float32)
             p = one.p if name == "joint" else noise
-            write_probabilities(
-                replace(one, source=name, p=p), tmp_path / name / f"{split}.parquet"
-            )
+            member = replace(one, source=name, p=p, transductive=name == "other")
+            write_probabilities(member, tmp_path / name / f"{split}.parquet")
     members = ("joint", "other")
     fusion = Fusion(edition="mimic", members=members, rule=CONVEX, temperature="none")
     fused = fuse_oof("late", fusion, trained.clips, trained.folds, tmp_path)
@@ -363,6 +380,8 @@ def test_a_fusion_is_fitted_out_of_fold_and_answers_each_video_by_a_fit_without_
     assert fused.fitted.num_clips == 15
     assert {*fused.oof.clip_id} == {*oof.clip_id}
     assert len(fused.test) == 6
+    assert fused.oof.transductive, "one member is enough"
+    assert fused.test.transductive
     other = replace(trained.folds, fold=tuple(1 - k for k in trained.folds.fold))
     check_folds(other, trained.clips, where="test")
     with pytest.raises(MismatchError, match="made with another file of folds"):

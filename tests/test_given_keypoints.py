@@ -10,13 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.archives.folder import describe
-from benchmark.archives.keypoints import check_points, doubt_about
+from benchmark.archives.keypoints import Sheets, check_points, doubt_about
 from benchmark.archives.openpose import read_openpose
+from benchmark.archives.raw_files import RawFile
+from benchmark.archives.sheet import count_rows, read_sheet
 from benchmark.archives.union import open_archive
 from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import load_array
@@ -253,3 +256,34 @@ def test_a_point_far_outside_of_any_picture_is_refused() -> None:
         check_points(points, SIZE, where="s.npy")
     points[2, 5, 2] = 0  # not seen: its place means nothing
     check_points(points, SIZE, where="s.npy")
+
+
+@pytest.mark.parametrize("rows", [1, 7, 3000])
+def test_rows_of_a_sheet_are_counted_as_they_are_read_without_reading_them(
+    tmp_path: Path, rows: int
+) -> None:
+    ours, foreign = tmp_path / "a.xlsx", tmp_path / "b.xlsx"
+    width = 3 * 137 if rows > 7 else 4  # the largest spans several parts
+    write_xlsx(ours, np.full((rows, width), 12.3456))
+    book = openpyxl.Workbook()
+    for k in range(rows):
+        book.active.append([k, 0.5] if k != 2 else [None])  # a blank row in the middle
+    book.active.cell(rows + 5, 1).font = openpyxl.styles.Font(bold=True)  # styled, but empty
+    book.save(foreign)
+    for path in (ours, foreign):
+        assert count_rows(path) == len(read_sheet(path, do="")) == rows
+    assert Sheets({"v": RawFile(foreign)}).num_rows("v") == rows, (
+        "although it is no sheet of points"
+    )
+
+
+def test_a_workbook_whose_tags_do_not_tell_is_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append([1])
+    book.create_sheet("other")
+    book.save(tmp_path / "two.xlsx")
+    (tmp_path / "no.xlsx").write_bytes(b"PK")
+    for name, said in (("two.xlsx", "wrong width"), ("no.xlsx", "not a readable xlsx")):
+        assert count_rows(tmp_path / name) is None
+        with pytest.raises(ArchiveError, match=said):
+            Sheets({"v": RawFile(tmp_path / name)}).num_rows("v")

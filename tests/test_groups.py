@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.editions.edition import SHIPPED, read_edition
 from benchmark.evaluation.scores import all_scores, f1_mean
-from benchmark.inference.predict import Trained, predict_with
+from benchmark.inference.predict import Trained, predict
 from benchmark.models.group_head import GroupProduct, group_logits, membership
 from benchmark.models.network import build
 from benchmark.models.recognizer import Mix
@@ -131,7 +131,7 @@ def test_a_head_of_groups_trains_is_stored_and_predicts(tmp_path: Path) -> None:
     metadata = _metadata("joint", result, spec, scores)
     assert metadata.groups == GROUPS
     network = Trained(metadata, result.weights)
-    found = predict_with(network, spec.modality_folder, spec.clips, "val", spec.recipe)
+    found = predict(network, spec.modality_folder, spec.clips, "val", spec.recipe)
     assert found.p.shape == (len(spec.clips.split("val")), CLASSES)
     np.testing.assert_allclose(found.p.sum(1), 1, atol=1e-5)
 

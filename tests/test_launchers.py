@@ -170,7 +170,7 @@ def launch(root: Path, launcher: dict[str, Any], **resources: dict[str, Any]) ->
 def anew(root: Path, stage: str, check: bool = True) -> str:
     """Run a stage again although nothing changed; return what it said."""
     done = command(root, "dvc", "repro", "--force", "--single-item", "--no-run-cache", stage,
-                   check=check)  # fmt: skip
+                   check=check, cold=True)  # fmt: skip
     return done.stdout + done.stderr
 
 
@@ -188,9 +188,9 @@ def test_slurm_runs_a_stage_to_the_same_bytes_and_passes_output_and_exit_code_on
     with slurm(tmp_path) as environment:
         monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
         launch(ready, {"kind": kind}, index={})
-        assert "wrote data/mimic/clips.parquet: 40 train" in anew(ready, "index@mimic")
+        assert "wrote data/mimic/clips.parquet: 24 train" in anew(ready, "index@mimic")
         assert lock(ready) == before
-        assert _ran_in_slurm(environment) == 1
+        _wait_for_slurm(environment, 1)
         labels = next((ready / "data/raw/mimic").rglob("*.csv"))
         kept = labels.read_bytes()
         labels.unlink()
@@ -202,10 +202,15 @@ def test_slurm_runs_a_stage_to_the_same_bytes_and_passes_output_and_exit_code_on
         anew(ready, "index@mimic")
 
 
-def _ran_in_slurm(environment: dict[str, str]) -> int:
-    jobs = ["scontrol", "show", "jobs", "--oneliner"]
-    done = subprocess.run(jobs, env=os.environ | environment, capture_output=True, check=True)
-    return done.stdout.count(b"JobState=COMPLETED")
+def _wait_for_slurm(environment: dict[str, str], least: int) -> None:
+    """Until so many jobs have ended well: the last one may still be COMPLETING."""
+
+    def completed() -> int:
+        jobs = ["scontrol", "show", "jobs", "--oneliner"]
+        done = subprocess.run(jobs, env=os.environ | environment, capture_output=True, check=False)
+        return done.stdout.count(b"JobState=COMPLETED")
+
+    wait_until(lambda: completed() >= least, f"{least} completed jobs")
 
 
 @pytest.mark.slow
@@ -221,12 +226,12 @@ def test_a_job_that_slurm_cancels_resumes_to_the_same_bytes(
         words = ["dvc", "repro", "--force", "--single-item", "--no-run-cache", "train@joint"]
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(words, cwd=ready, stdout=log, stderr=log, env=_env(ready))
-        wait_until(lambda: b"initial weights" in (tmp_path / "log").read_bytes(), "training", 90)
+        wait_until(lambda: b"initial weights" in (tmp_path / "log").read_bytes(), "training")
         time.sleep(1)
         names = subprocess.run(["squeue", "-h", "-o", "%j"], capture_output=True, text=True,
                                check=True).stdout.split()  # fmt: skip
         subprocess.run(["scancel", f"--name={names[0]}"], check=True)
-        assert process.wait(90) != 0
+        assert process.wait(180) != 0
         said = (tmp_path / "log").read_text()
         assert "lost, stopped from outside or refused. Run the same command again" in said
         assert list((ready / ".ckpt/joint").glob("*/last.pt"))
@@ -250,16 +255,16 @@ def test_another_host_runs_a_stage_and_a_stop_of_dvc_ends_it_there(
         # The variables of this test must not reach the other end by inheritance.
         launch(ready, {"kind": "ssh", "hosts": ["127.0.0.1"], "options": options},
                index={}, train={})  # fmt: skip
-        assert "wrote data/mimic/clips.parquet: 40 train" in anew(ready, "index@mimic")
+        assert "wrote data/mimic/clips.parquet: 24 train" in anew(ready, "index@mimic")
         assert lock(ready) == before
         words = ["dvc", "repro", "--force", "--single-item", "--no-run-cache", "train@joint"]
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(
                 words, cwd=ready, stdout=log, stderr=log, env=_env(ready), start_new_session=True
             )
-        wait_until(lambda: b"initial weights" in (tmp_path / "log").read_bytes(), "training", 90)
+        wait_until(lambda: b"initial weights" in (tmp_path / "log").read_bytes(), "training")
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(90)
+        process.wait(180)
         wait_until(lambda: not _trainings(ready), "the end of the training there")
         anew(ready, "train@joint")
     assert model.read_bytes() == weights
@@ -284,7 +289,7 @@ def test_ray_runs_a_stage_to_the_same_bytes_and_passes_its_output_on(ready: Path
     # Its sockets need a short path.
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, ray_cluster(Path(folder)) as address:
         launch(ready, {"kind": "ray", "address": address}, index={}, prepare={"processes": 2})
-        assert "wrote data/mimic/clips.parquet: 40 train" in anew(ready, "index@mimic")
+        assert "wrote data/mimic/clips.parquet: 24 train" in anew(ready, "index@mimic")
         anew(ready, "prepare@skeleton")
         assert lock(ready) == before
 
@@ -299,8 +304,8 @@ def test_the_tiny_edition_goes_through_slurm_four_stages_at_once(
         monkeypatch.setenv("SLURM_CONF", environment["SLURM_CONF"])
         needs = {kind: {} for kind in ("synthesize", "index", "prepare", "train", "predict")}
         launch(root, {"kind": "sbatch"}, **needs)
-        command(root, "mgbench", "run", "-j", "4")
-        assert _ran_in_slurm(environment) >= 15
+        command(root, "mgbench", "run", "-j", "4", cold=True)
+        _wait_for_slurm(environment, 15)
     assert "up to date" in command(root, "dvc", "status").stdout
     for path in sorted((finished / "predictions").rglob("*.parquet")):
         assert (root / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
@@ -330,8 +335,8 @@ def test_two_nodes_train_to_the_result_of_one_and_a_killed_rank_ends_both(ready:
     words = ["dvc", "repro", "--force", "--single-item", "--no-run-cache", "train@joint"]
     process = subprocess.Popen(words, cwd=ready, env=_env(ready), start_new_session=True)
     checkpoints = ready / ".ckpt/joint"
-    wait_until(lambda: len(_ranks(ready)) == 2, "two ranks", 90)
-    wait_until(lambda: bool(list(checkpoints.glob("*/last.pt"))), "a checkpoint", 120)
+    wait_until(lambda: len(_ranks(ready)) == 2, "two ranks")
+    wait_until(lambda: bool(list(checkpoints.glob("*/last.pt"))), "a checkpoint")
     os.kill(int(_ranks(ready)[1]), signal.SIGKILL)
     assert process.wait(120) != 0
     assert not _trainings(ready), "no rank hangs"

@@ -23,7 +23,7 @@ from benchmark.weights.convert_videomae import from_transformers, to_authors, to
 from benchmark.weights.initial import (
     is_transductive,
     load_initial_weights,
-    write_masked_video,
+    write_initial,
     write_no_weights,
 )  # fmt: skip
 from conftest import REPO
@@ -198,7 +198,13 @@ def test_initial_weights_say_whether_they_have_seen_test_videos(
     tmp_path: Path, *, seen: bool
 ) -> None:
     tensors = autoencoder().state_dict()
-    write_masked_video(tmp_path / "masked", tensors, origin="masked", transductive=seen)
+    write_initial(
+        tmp_path / "masked",
+        tensors,
+        checkpoint_format="masked_video",
+        origin="masked",
+        transductive=seen,
+    )
     assert is_transductive(tmp_path / "masked") is seen
     write_no_weights(tmp_path / "scratch")
     assert not is_transductive(tmp_path / "scratch")

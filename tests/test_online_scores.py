@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from benchmark.contracts.intervals import Intervals, read_intervals, write_intervals
 from benchmark.core.errors import FormatError, MismatchError
-from benchmark.evaluation.online import IOUS, f1, match_counts, online_scores, right_ones
+from benchmark.evaluation.online import IOUS, class_scores, f1, online_scores
+from benchmark.evaluation.overlap import match_counts, right_ones
 
 CLASSES = ("nod", "wave", "rub")
 NONE = np.zeros(0)
@@ -159,6 +160,32 @@ def test_no_prediction_fractions_and_ends_past_the_video_have_scores(
     assert scores.f1_strict == pytest.approx(2 / 3 if right else 0)
     assert scores.mean_ap == pytest.approx(0.5 if right else 0)
     assert scores.predictions == len(rows)
+
+
+def test_scores_of_classes_are_those_of_their_rows_and_nan_where_nothing_counts() -> None:
+    rng = np.random.default_rng(3)
+    truth, found = some(rng, 12), replace(some(rng, 12), least=(0.5, 0.5, 0.5))
+    for row in class_scores(truth, found):
+        gestures, sure = (each.rows(each.label == row.label) for each in (truth, found.sure()))
+        assert (row.gestures, row.predictions) == (len(gestures), len(sure))
+        assert row.f1 == pytest.approx(direct_strict(gestures, sure))
+        if row.gestures:
+            wanted = [direct_precision(truth, found, row.label, iou) for iou in IOUS]
+            assert row.mean_ap == pytest.approx(np.mean(wanted), abs=1e-12)
+    (alone,) = class_scores(intervals([]), intervals([(0, 0, 5, 2, 0.9)]))
+    assert (alone.label, alone.gestures, alone.precision, alone.f1) == (2, 0, 0.0, 0.0)
+    assert np.isnan([alone.recall, alone.mean_ap]).all()
+
+
+def test_labels_that_overlap_are_found_one_by_one_and_fractions_to_the_fraction() -> None:
+    truth = intervals([(0, 0, 10, 0, 1), (0, 2, 12, 0, 1), (0, 0, 10, 1, 1)])
+    twice = intervals([(0, 0, 10, 0, 0.9), (0, 2, 12, 0, 0.8), (0, 2, 12, 1, 0.7)])
+    scores = online_scores(truth, twice, resamples=2, seed=0)
+    assert (scores.f1_strict, scores.precision, scores.recall) == (1.0, 1.0, 1.0)
+    assert scores.ap_at["0.9"] == pytest.approx(0.5), "class 1 overlaps by 8 of 12 frames"
+    third = intervals([(0, 0, 10, 0, 1)])
+    assert match_counts(third, intervals([(0, 0, 3.01, 0, 1)]), "strict")[0, 0] == 1
+    assert match_counts(third, intervals([(0, 0, 2.99, 0, 1)]), "strict")[0, 0] == 0
 
 
 def test_intervals_resample_videos() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +19,14 @@ from benchmark.params.recipes import SelectCheckpoint
 from benchmark.plots.analysis import curves_figure
 from benchmark.plots.figures import svg
 from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.online import Found
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
+from benchmark.results.report.online import online_view, typical_video
 from benchmark.results.report.page import _row, kept_epoch
 from benchmark.results.screen import chosen
+from benchmark.results.table import Resampling
 from conftest import a_clip
+from test_online_scores import intervals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +144,30 @@ def test_one_system_is_reported_on_all_splits_and_validation_chooses_it() -> Non
             row("b", "test", 0.3)]  # fmt: skip
     assert chosen(rows) == "b"
     assert chosen(rows[2:]) is None
+
+
+def test_the_timeline_shows_the_video_of_median_f1_and_what_counts_as_found_there() -> None:
+    truth = intervals([(v, 25 * k, 25 * k + 20, 1, 1) for v in range(3) for k in range(2)])
+    sure = [(0, 0, 20, 1, 0.9), (0, 25, 45, 1, 0.9), (1, 25, 45, 1, 0.9), (1, 75, 95, 2, 0.2)]
+    found = replace(intervals(sure), least=(0.5, 0.5, 0.5))
+    one = Found("online_joint", "test", truth, found)
+    assert typical_video(one) == "v1"
+    view = online_view([one], Resampling(50, 0), {f"v{k}": 25.0 for k in range(3)})
+    assert view is not None
+    (entry,) = view.entries
+    assert (entry.video, [name for name, _ in entry.classes]) == ("v1", ["wave"])
+    assert "wave" in entry.timeline
+    assert "rub" not in entry.timeline, "a candidate below the threshold is not found"
+    assert "online_joint, test" in view.overlaps
+    assert online_view([], Resampling(50, 0), {}) is None
+
+
+def test_two_figures_of_a_page_share_no_id() -> None:
+    pages = []
+    for height in (1, 2):
+        figure = Figure()
+        figure.add_subplot().bar([0], [height], hatch="///")
+        pages.append(set(re.findall(r'\bid="([^"]+)"', svg(figure))))
+        used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg(figure)))
+        assert used <= pages[-1]
+    assert not pages[0] & pages[1]

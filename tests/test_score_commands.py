@@ -74,6 +74,14 @@ def test_labels_come_from_the_edition_and_a_csv_of_pandas_says_the_same(folder: 
     given = said(folder, "evaluate", "strong_val.parquet", "--labels", "labels.csv")
     assert "unknown videos: no interval" in given
     assert f"macro_f1   {100 * f1:.3f} %" in given
+    rows = [f"{clip},{value},{clip.partition('_')[0]}" for clip, value in truth(folder).items()]
+    (folder / "videos.csv").write_text("\n".join(["clip_id,label,video", *rows]) + "\n")
+    assert said(folder, "evaluate", "strong_val.parquet", "--labels", "videos.csv") == known
+
+
+def test_a_folder_with_an_index_alone_is_enough_to_write_a_submission(folder: Path) -> None:
+    scores = ("weak_test.parquet", "--edition", "mimic")
+    assert "checked" in said(folder, "submit", "write", *scores, "--out", "alone")
 
 
 def test_every_class_is_printed_with_what_scikit_learn_computes(folder: Path) -> None:

@@ -62,6 +62,9 @@ def test_joints_are_the_pixels_of_the_color_picture_and_unseen_ones_are_zero(
     assert points[:, :23, 2].min() == 1
     assert not points[:, 23:].any(), "zeros and infinities are no points"
     assert archive.num_frames(["Sample0001"]) == [FRAMES]
+    source = archive.keypoints()
+    assert source is not None
+    assert source.num_rows("Sample0001") == len(source.read("Sample0001")) == FRAMES
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +115,7 @@ def first_network(**values: object) -> Callable[[Files], None]:
         (lambda files: files.update({"../../evil": b"x"}), "holds other files than its card"),
         (lambda files: files.pop(FILE), f"holds other files .*'{FILE}'"),
         (lambda files: files.pop(CARD), "no exported system: system.json is missing"),
+        (lambda files: files.update({CARD: files[CARD] + b" " * 2**24}), "json is .* too large"),
         (lambda files: files.update({FILE: files[FILE][:-1] + b"?"}), "is damaged: another SHA"),
         (lambda files: files.update({FILE: files[FILE] + b"?"}), "holds other files than its"),
         (with_card(lambda card: card.update(format="system/0")), "not a system of this version"),
@@ -141,7 +143,9 @@ def test_a_hostile_or_old_archive_is_refused_and_leaves_nothing(
     assert not (tmp_path / "evil").exists()
 
 
-def test_compressed_files_and_what_is_no_zip_are_refused(exported: Path, tmp_path: Path) -> None:
+def test_compressed_or_repeated_files_and_what_is_no_zip_are_refused(
+    exported: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "small.zip"
     with (
         zipfile.ZipFile(exported) as archive,
@@ -150,6 +154,11 @@ def test_compressed_files_and_what_is_no_zip_are_refused(exported: Path, tmp_pat
         for name in archive.namelist():
             copy.writestr(name, archive.read(name))
     with pytest.raises(FormatError, match="holds compressed or encrypted files"):
+        install_system(path)
+    shutil.copy(exported, path)
+    with zipfile.ZipFile(path, "a") as copy, pytest.warns(UserWarning, match="Duplicate name"):
+        copy.writestr(FILE, b"another one of the same name")
+    with pytest.raises(FormatError, match="holds other files than its card names"):
         install_system(path)
     path.write_bytes(exported.read_bytes()[:5000])
     with pytest.raises(FormatError, match="cannot be read as a zip"):

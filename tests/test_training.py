@@ -15,7 +15,7 @@ import torch
 
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import FormatError, TrainingError
-from benchmark.inference.predict import predict
+from benchmark.inference.predict import Trained, predict
 from benchmark.params.recipes import Sgd
 from benchmark.runtime.distributed import alone
 from benchmark.training import epochs, loop
@@ -23,7 +23,13 @@ from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.experiment import TrainPaths, _data, _key
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.state import TrainSpec, TrainState
-from benchmark.weights.model_folder import FORMAT, ModelMetadata, load_weights, write_model
+from benchmark.weights.model_folder import (
+    FORMAT,
+    ModelMetadata,
+    load_tensors,
+    read_weights,
+    write_model,
+)
 from small_training import MIMIC, PARAMS, Prepared, run, same_weights
 
 pytestmark = pytest.mark.slow
@@ -134,25 +140,25 @@ def test_a_model_from_disk_predicts_probabilities_of_every_clip(
     for file in ("weights.safetensors", "experiment.json"):
         assert (tmp_path / "m" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
     clips = prepared.clips
-    found = predict(tmp_path / "m", spec.modality_folder, clips, "test", spec.recipe)
+    found = predict(Trained.read(tmp_path / "m"), spec.modality_folder, clips, "test", spec.recipe)
     assert found.clip_id == tuple(clips.split("test").ids)
     np.testing.assert_allclose(found.p.sum(1), 1, atol=1e-5)
     without = Clips("mimic", tuple(
         replace(clip, split="val") if clip.split == "test" else clip for clip in clips
     ))  # fmt: skip
-    none = predict(tmp_path / "m", spec.modality_folder, without, "test", spec.recipe)
+    none = predict(Trained.read(tmp_path / "m"), spec.modality_folder, without, "test", spec.recipe)
     assert none.p.shape == (0, 32), "own clips need no test split"
 
 
 def test_weights_of_another_network_are_refused(prepared: Prepared, tmp_path: Path) -> None:
-    metadata = model_card(prepared.train_spec("joint"))
+    metadata, linear = model_card(prepared.train_spec("joint")), torch.nn.Linear(1, 1)
     write_model(tmp_path / "m", metadata, {"backbone.x": torch.zeros(1)})
     with pytest.raises(FormatError, match=r"weights\.safetensors: cannot be loaded"):
-        load_weights(tmp_path / "m", torch.nn.Linear(1, 1))
+        load_tensors(read_weights(tmp_path / "m"), linear, where="weights.safetensors")
     broken = {"weight": torch.tensor([[float("nan")]]), "bias": torch.zeros(1)}
     write_model(tmp_path / "n", metadata, broken)
     with pytest.raises(FormatError, match=r"weights\.safetensors: weight holds a number that is"):
-        load_weights(tmp_path / "n", torch.nn.Linear(1, 1))
+        load_tensors(read_weights(tmp_path / "n"), linear, where="weights.safetensors")
 
 
 def key_of(spec: TrainSpec, modality: Path, start: Path, cache: Path) -> dict[str, str]:

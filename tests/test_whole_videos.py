@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import zipfile
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -27,6 +28,7 @@ CANNOT_TELL = {"a.ts", "a.mpg", "a.nut"}
 MOVFLAGS = {"web.mp4": "faststart", "parts.mp4": "frag_keyframe+empty_moov"}
 
 
+@cache
 def picture(number: int) -> np.ndarray:
     """Noise, so that the frames take bytes; brighter to the right and from frame to frame."""
     rng = np.random.default_rng(number)

@@ -26,7 +26,7 @@ from benchmark.synthetic.spec import BODIES, ActionsSpec, GesturesSpec
 from benchmark.weights import cards
 from benchmark.weights.cards import read_card, write_starts
 from benchmark.weights.initial import load_initial_weights, points_of
-from benchmark.weights.model_folder import METADATA, load_weights, read_metadata
+from benchmark.weights.model_folder import METADATA, load_tensors, read_metadata, read_weights
 from conftest import REPO
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_a_network_is_what_its_card_says(name: str, starts: Path):
     assert card.model.classes == read_edition(card.model.edition).classes
     assert card.model.experiment == name
     model = network(card)
-    load_weights(starts / name, model)
+    load_tensors(read_weights(starts / name), model, where=name)
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
     assert read_metadata(starts / name) == card.model
     Recipe.model_validate(card.recipe, strict=False)

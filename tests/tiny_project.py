@@ -14,11 +14,12 @@ from ruamel.yaml import YAML
 from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, read_document, write_document
 from conftest import REPO
+from warm import programs
 
 PARAMS = read_params(REPO / "params.yaml")
 TINY = {
     ("synthetic", "mimic"): {
-        "train_clips": 40, "val_clips": 16, "test_clips": 16,
+        "train_clips": 24, "val_clips": 12, "test_clips": 12,
         "train_people": 4, "val_people": 2, "test_people": 2,
     },
     ("previews", "mimic"): {"moments": 2},
@@ -57,11 +58,15 @@ def python_path() -> list[str]:
     return [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
 
 
-def command(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def command(
+    root: Path, *arguments: str, check: bool = True, cold: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in the project; unless `cold`, its stages and `mgbench` start by fork."""
     bin_folder = Path(sys.executable).parent
+    path = [*([] if cold else [str(programs())]), str(bin_folder), os.environ["PATH"]]
     environment = {
         **os.environ,
-        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PATH": os.pathsep.join(path),
         "PYTHONPATH": os.pathsep.join([str(root), *python_path()]),
         "NUMBA_CACHE_DIR": str(root / ".numba"),
     }

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.archives.expected_counts import check_expected
-from benchmark.contracts.clips import check_clips
+from benchmark.contracts.clips import Clips, check_clips
 from benchmark.core.errors import ArchiveError, ManyFaults, ParamsError
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from benchmark.archives.keypoints import RawKeypoints
     from benchmark.archives.raw_files import RawFile
-    from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
 
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.editions.edition import edition_file, listed_ids
-from benchmark.editions.splits import SPLITS
+from benchmark.editions.edition import Edition, edition_file, listed_ids
+from benchmark.editions.splits import SPLITS, Split
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Edition
-    from benchmark.editions.splits import Split
 
 
 def check_expected(root: Path, clips: Clips, edition: Edition) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
-from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
+from benchmark.archives.raw_files import RawFile, Tree, is_unreadable, open_tree, probe_raw
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import read_rows, whole
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from benchmark.archives.raw_files import Tree
     from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split

@@ -13,7 +13,7 @@ from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, prob
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import once_each, read_text, whole_number
-from benchmark.editions.splits import SPLITS
+from benchmark.editions.splits import SPLITS, Split
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.editions.edition import Edition
-    from benchmark.editions.splits import Split
 
 LIST = "{split}_list_videos.txt"
 LIST_FOLDERS = ("", "annotations")

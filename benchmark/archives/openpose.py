@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.archives.sheet import read_sheet
 from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import what_is
 from benchmark.core.isolated import isolated
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 NUM_POINTS = 137
 """OpenPose: body 25, face 70, hands 2 x 21."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from benchmark.contracts.skeletons import Layout
 from benchmark.core.schema import AboveZero, Positive, Strict, read_yaml
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE = "skeleton.yaml"
 

@@ -138,16 +138,19 @@ class FolderTree:
     def __str__(self) -> str:
         return str(self.base)
 
+    def _inside(self, sub: str) -> list[Path]:
+        place = self.base / sub
+        if not place.is_dir():
+            raise ArchiveError(place, "no such folder", do="Unpack the archive again")
+        return sorted(path for path in place.iterdir() if not _is_junk(path.name))
+
     def folders(self, sub: str) -> list[str]:
         """List the names of the folders in `sub`, sorted.
 
         Raises:
             ArchiveError: There is no folder `sub`.
         """
-        place = self.base / sub
-        if not place.is_dir():
-            raise ArchiveError(place, "no such folder", do="Unpack the archive again")
-        return sorted(p.name for p in place.iterdir() if p.is_dir() and not _is_junk(p.name))
+        return [path.name for path in self._inside(sub) if path.is_dir()]
 
     def files(self, sub: str) -> list[str]:
         """List the names of the files in `sub`, sorted; hidden files do not belong to the archive.
@@ -155,10 +158,7 @@ class FolderTree:
         Raises:
             ArchiveError: There is no folder `sub`.
         """
-        place = self.base / sub
-        if not place.is_dir():
-            raise ArchiveError(place, "no such folder", do="Unpack the archive again")
-        return sorted(p.name for p in place.iterdir() if p.is_file() and not _is_junk(p.name))
+        return [path.name for path in self._inside(sub) if path.is_file()]
 
     def file(self, sub: str) -> RawFile:
         """Find the file at `sub`.

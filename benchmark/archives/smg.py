@@ -84,6 +84,11 @@ class Smg(Archive):
 class Skeletons(Sheets):
     """One table of 25 joints per sequence."""
 
+    def num_rows(self, video: str) -> int:
+        """Return the number of rows of a sequence's table."""
+        with self.files[video].local() as path, path.open("rb") as file:
+            return sum(1 for line in file if line.strip())
+
     def read(self, video: str) -> NDArray[np.float32]:
         """Read all joints of a sequence: float32 (frames, 25, 3), confidence 1, or 0 if unseen.
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from pathlib import Path
+from typing import TypeAlias, get_args
 
-from benchmark.archives.archive import archive_class
+from benchmark.archives.archive import Archive, archive_class
 from benchmark.archives.folder import Folder
 from benchmark.archives.imigue import Imigue
 from benchmark.archives.ma52 import Ma52
 from benchmark.archives.smg import Smg
-from benchmark.editions.edition import read_edition
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmark.archives.archive import Archive
-    from benchmark.editions.edition import Edition
+from benchmark.editions.edition import Edition, read_edition
 
 AnyArchive: TypeAlias = Imigue | Ma52 | Smg | Folder
 """To add a data set, write its module and name its class here."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import ArchiveError, FormatError
-from benchmark.editions.splits import SPLITS
+from benchmark.editions.splits import SPLITS, Split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.editions.edition import Edition
-    from benchmark.editions.splits import Split
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Clip ids name members of tars and files on any system."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.foreign_table import is_number, read_table
 from benchmark.contracts.safe_pickle import read_pickle
 from benchmark.core.errors import FormatError
 from benchmark.core.foreign_file import load_array, stand_in
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 SCORES = ("pred_score", "pred_scores")
 """Keys under which dumps of mmaction2 hold a clip's scores: since 1.2, and before."""

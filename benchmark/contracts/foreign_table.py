@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from benchmark.core.errors import FaultList, FormatError
 from benchmark.core.text_files import once_each, read_rows, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 ID_COLUMNS = ("clip_id", "id", "vid", "video_id", "clip", "filename", "file_name", "frame_dir")
 """Names of a column of clip ids, in lower case; of several columns the first name here counts."""
 LABEL_COLUMNS = ("label", "gt_label", "target", "true_label")
 """Names of a column of class indices, in lower case."""
+VIDEO = "video"
+"""Column of the video of each clip, beside one of clip ids."""
 INDEX_COLUMNS = ("", "index", "unnamed: 0")
 """Headers of the row numbers that pandas writes as a first column."""
 NUMBERED = re.compile(r"\D*([0-9]{1,6})")
@@ -88,7 +88,10 @@ def read_ids(path: Path) -> list[str]:
 
 
 def read_labels(path: Path, num_classes: int) -> dict[str, int]:
-    """Read the labels of a csv with the columns clip id and label: clip -> class index.
+    """Read the labels of a csv with the columns clip id, label and perhaps video.
+
+    Returns:
+        Clip -> class index; `read_videos` reads the videos.
 
     Raises:
         ArchiveError: It is missing, not UTF-8, or no csv; or a label is no class.
@@ -98,6 +101,8 @@ def read_labels(path: Path, num_classes: int) -> dict[str, int]:
     table = read_table(path)
     ids, told = table.ids, table.labels
     rest = list(zip(*table.cells, strict=True))
+    if (place := _video_column(table)) is not None:
+        del rest[place]
     # Where the header does not say, the only order there is: clip, label.
     if ids is None and rest:
         ids = _once(table.where, rest.pop(0))
@@ -105,13 +110,32 @@ def read_labels(path: Path, num_classes: int) -> dict[str, int]:
         told = rest.pop(0)
     if ids is None or told is None or rest:
         found = ",".join(table.columns or table.cells[0])[:60]
-        raise FormatError(path, "not clips and their labels", expected="clip_id,label", found=found)
+        expected = "clip_id,label, and perhaps video"
+        raise FormatError(path, "not clips and their labels", expected=expected, found=found)
     labels, faults = {}, FaultList()
     for where, clip, cell in zip(table.where, ids, told, strict=True):
         with faults.collected():
             labels[clip] = _class(where, cell, num_classes)
     faults.raise_any(path)
     return labels
+
+
+def read_videos(path: Path) -> dict[str, str]:
+    """Read which video each clip of a csv of labels is of; empty where no column `video` says it.
+
+    Raises:
+        ArchiveError: It is missing, not UTF-8, or no csv.
+    """
+    table = read_table(path)
+    place = _video_column(table)
+    if place is None or table.ids is None:
+        return {}
+    return {clip: row[place] for clip, row in zip(table.ids, table.cells, strict=True)}
+
+
+def _video_column(table: ForeignTable) -> int | None:
+    names = [name.lower() for name in table.columns or ()]
+    return names.index(VIDEO) if table.ids is not None and VIDEO in names else None
 
 
 def _class(where: str, cell: str, num_classes: int) -> int:

@@ -97,10 +97,7 @@ class Intervals:
 def labeled(clips: Clips, label: NDArray[np.int64], classes: Sequence[str]) -> Intervals:
     """Take the labeled intervals of one split from its index.
 
-    Args:
-        clips: The clips of the split.
-        label: Class index of each, int64 (N,), in their order.
-        classes: Names.
+    `label` is the class index of each of the `clips`, int64 (N,); `classes` are the names.
     """
     videos = tuple(dict.fromkeys(clips.videos))
     place = {name: k for k, name in enumerate(videos)}

@@ -70,8 +70,8 @@ def joined(scores: Scores, expected: Expected, *, where: Path) -> Joined:
     if scores.ids is None and known:
         right = np.mean([p[k].argmax() == expected.labels[ids[k]] for k in known])
         said += [
-            f"in this order, {100 * right:.2f} % of the highest scores are the known labels: "
-            "near chance, the order is wrong"
+            f"in this order, {100 * right:.2f} % of the highest scores are the known labels;"
+            " a share as by chance would tell a wrong order"
         ]
     return Joined(ids, p, tuple(said))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts.foreign_table import read_labels
+from benchmark.contracts.foreign_table import read_labels, read_videos
 from benchmark.core.errors import FormatError, MismatchError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def index_labels(clips: Clips, split: Split) -> Labels:
 
 
 def listed_labels(path: Path, probabilities: Probabilities) -> Labels:
-    """Read the labels of exactly these clips from a csv; no video is known.
+    """Read the labels of exactly these clips from a csv, and their videos if it names them.
 
     Raises:
         FormatError: A clip has no label, or the file breaks its form.
@@ -68,4 +68,6 @@ def listed_labels(path: Path, probabilities: Probabilities) -> Labels:
         wrong = f"{len(missing)} clip(s) have no label, the first is {missing[0]}"
         raise FormatError(path, wrong, expected=f"the clips of {probabilities.source}")
     label = np.array([label_of[clip] for clip in ids], np.int64)
-    return Labels(probabilities.edition, probabilities.split, ids, ("unknown",) * len(ids), label)
+    video_of = read_videos(path)
+    videos = tuple(video_of.get(clip, "unknown") for clip in ids)
+    return Labels(probabilities.edition, probabilities.split, ids, videos, label)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
 from benchmark.core.schema import Strict, read_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE = "layout.json"
 

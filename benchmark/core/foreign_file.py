@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import tokenize
 import zipfile
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 _HEAD = 4096
 # A page or a pointer that somebody saved instead of the file; text in small letters.

@@ -20,17 +20,15 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from benchmark.core import errors
 from benchmark.core.errors import BenchmarkError, FormatError
 from benchmark.core.parent import die_with_parent
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
 
 R = TypeVar("R")
 

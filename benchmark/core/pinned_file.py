@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import StringConstraints
 
@@ -15,9 +16,6 @@ from benchmark.core.errors import ArchiveError
 from benchmark.core.files import write_text
 from benchmark.core.foreign_file import stand_in
 from benchmark.core.schema import Strict
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """64 hexadecimal digits, as `sha256` writes them."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import stand_in
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 _WHOLE = re.compile(r"(-?[0-9]{1,9})(\.0*)?")
 # Of at most nine digits: `int` would also take "1_0" and Arabic digits. pandas writes whole numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
@@ -12,6 +13,7 @@ import av.error
 import av.logging
 import numpy as np
 from av.codec.context import Flags
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -103,8 +105,11 @@ def read_frames(path: Path) -> Iterator[RgbFrame]:
         ArchiveError: The file is missing, is no video, is damaged, ends early, or changes its size
             on the way.
     """
+    # One that is kept, of one thread: of small pictures, its start takes longer than its work.
+    colors = VideoReformatter()
     for frame in _decoded(path):
-        yield _upright(frame)
+        rgb = colors.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        yield _upright(rgb.astype(np.uint8, copy=False), frame)
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:
@@ -168,8 +173,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
 
 
-def _upright(frame: av.VideoFrame) -> RgbFrame:
-    picture = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+def _upright(picture: RgbFrame, frame: av.VideoFrame) -> RgbFrame:
     is_turned, left_right, up_down = _orientation(frame)
     if is_turned:
         picture = picture.transpose(1, 0, 2)
@@ -209,32 +213,38 @@ def _examined(path: Path) -> tuple[VideoInfo, Timeline]:
     state = path.stat() if path.is_file() else None
     key = state and (path.resolve(), state.st_size, state.st_mtime_ns)
     if key not in _last:
-        shown = [(frame.pts, frame.duration or 0, _size(frame)) for frame in _decoded(path)]
+        stamps, lengths, size = (
+            array("d"),
+            array("d"),
+            (0, 0),
+        )  # compact: a day has 2 million frames
+        for frame in _decoded(path):
+            size = size if any(size) else _size(frame)
+            stamps.append(np.nan if frame.pts is None else frame.pts)
+            lengths.append(frame.duration or 0)
         _last.clear()
-        _last[key] = _answer(path, shown)
+        _last[key] = _answer(path, size, np.array(stamps), np.array(lengths))
     return _last[key]
 
 
 def _answer(
-    path: Path, shown: list[tuple[int | None, int, tuple[int, int]]]
+    path: Path, size: tuple[int, int], stamps: NDArray[np.float64], lengths: NDArray[np.float64]
 ) -> tuple[VideoInfo, Timeline]:
-    """Make the answer of the time stamp, duration (both in ticks) and size of each frame."""
+    """Make the answer of the size, and of the stamp (NaN: none) and duration, ticks, of frames."""
     with _open(path) as container:
         stream = _video_stream(container, path)
         header = float(stream.average_rate or stream.guessed_rate or 0)
         tick = float(stream.time_base or 0)
         tells = container.format.name in _TELL_LENGTH and len(container.streams) == 1
         wanted = (container.duration or 0) / av.time_base if tells else 0
-    stamps = [pts for pts, *_ in shown if pts is not None]
-    times = np.array(stamps) * tick
+    times, lengths = stamps * tick, lengths * tick
     gaps = np.diff(times)
-    if len(stamps) < len(shown) or (gaps < 0).any() or not (gaps.any() or header):
+    if np.isnan(stamps).any() or (gaps < 0).any() or not (gaps.any() or header):
         if not header:
             raise ArchiveError(path, "no frame rate", expected="a rate", found="none", do=_AGAIN)
-        edges = np.arange(len(shown) + 1) / header
-        return VideoInfo(*shown[0][2], header, len(shown)), Timeline(edges)
+        edges = np.arange(len(stamps) + 1) / header
+        return VideoInfo(*size, header, len(stamps)), Timeline(edges)
     usual = float(np.median(gaps[gaps > 0])) if gaps.any() else 1 / header
-    lengths = np.array([duration for _, duration, _ in shown]) * tick
     # Matroska takes durations from the header, which may be wrong as they show; some writers give
     # the last frame one tick, as if it were not seen.
     are_true = np.isclose(np.median(lengths), usual, rtol=0.1, atol=2 * tick)
@@ -247,9 +257,9 @@ def _answer(
     edges = np.append(times, times[-1] + last) - times[0]
     rate = Timeline(edges).fps
     # A header of 30000/1001 is exact, and time stamps are rounded; one of 1000 is wrong.
-    if header and abs(len(shown) / header - len(shown) / rate) <= 2 * tick:
+    if header and abs(len(stamps) / header - len(stamps) / rate) <= 2 * tick:
         rate = header
-    return VideoInfo(*shown[0][2], rate, len(shown)), Timeline(edges)
+    return VideoInfo(*size, rate, len(stamps)), Timeline(edges)
 
 
 def write_video(

@@ -37,7 +37,7 @@ def draw_folds(
         over: Splits to deal into folds.
 
     Raises:
-        FormatError: There are fewer groups than folds.
+        FormatError: There are fewer groups than folds, or fewer clips of every class.
 
     Source: scikit-learn's StratifiedGroupKFold.
     """
@@ -45,11 +45,14 @@ def draw_folds(
 
     truth = oof_labels(clips, over, groups)
     where = f"folds of {clips.edition}"
-    if (found := len({*truth.videos})) < number:
-        raise FormatError(
-            where, f"fewer {groups}s than folds", expected=f"at least {number}", found=str(found),
-            do=f"Set folds.{clips.edition}.number to {found} or less",
-        )  # fmt: skip
+    largest = max(Counter(truth.label.tolist()).values())
+    most = {f"{groups}s": len({*truth.videos}), "clips of any class": largest}
+    for what, found in most.items():
+        if found < number:
+            raise FormatError(
+                where, f"fewer {what} than folds", expected=f"at least {number}", found=str(found),
+                do=f"Set folds.{clips.edition}.number to {found} or less",
+            )  # fmt: skip
     order = np.argsort(truth.clip_id)
     label, group = truth.label[order], np.array(truth.videos)[order]
     dealer = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
@@ -57,10 +60,7 @@ def draw_folds(
     with warnings.catch_warnings():
         # Of classes with fewer clips than folds: `class_lines` says which.
         warnings.simplefilter("ignore", UserWarning)
-        try:
-            parts = list(dealer.split(label, label, group))
-        except ValueError as error:
-            raise FormatError(where, f"cannot be drawn ({error})", do="Use fewer folds") from None
+        parts = list(dealer.split(label, label, group))
     for k, (_, rows) in enumerate(parts):
         fold[order[rows]] = k
     table = FoldTable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from benchmark.data.normalization import DatasetNorm, Normalization, TrainSplitN
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from pathlib import Path
-    from typing import Self
 
     from numpy.typing import NDArray
 

@@ -5,12 +5,14 @@ One YAML file per edition, beside this module; `docs/formats.md` describes every
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from benchmark.core.errors import ParamsError
@@ -18,11 +20,6 @@ from benchmark.core.files import inside
 from benchmark.core.schema import Line, Strict, read_yaml
 from benchmark.core.text_files import read_text
 from benchmark.editions.splits import Split
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 FOREIGN = "foreign"
 """Stands instead of an edition's name for scores that belong to none."""
@@ -81,6 +78,11 @@ class Edition(Strict):
         for name in (self.ids or {}).values():
             inside(SHIPPED, name)
         return self
+
+    @property
+    def stamp(self) -> str:
+        """Name and version, as runs name it."""
+        return f"{self.name}/{self.version}"
 
     def group_of(self) -> NDArray[np.int64]:
         """Return the body part of each class, (K,), as its place in `groups`."""

@@ -7,18 +7,14 @@ of iMiGUE) percentile intervals are still rather too narrow than too wide.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
 from benchmark.core.errors import FormatError
 from benchmark.core.schema import Strict
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
 
 PERCENTILES = (2.5, 97.5)
 

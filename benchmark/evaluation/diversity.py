@@ -5,18 +5,14 @@ A subset of members is a number: bit m says whether member m is in it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.errors import FormatError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
 FEWEST_MEMBERS = 2
 """Members that can be fused, or compared."""

@@ -6,16 +6,14 @@ leaves trainings up to date.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.errors import FormatError
 from benchmark.core.schema import Share, Strict
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 PROBABILITY_FLOOR = 1e-7
 """Least probability whose logarithm is taken: a certain miss costs 16.1 nats, not infinity."""

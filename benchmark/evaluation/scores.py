@@ -96,10 +96,7 @@ def all_scores(
 ) -> Scores:
     """Score probabilities `p` (N, K) against class indices `label` int64 (N,), with calibration.
 
-    Args:
-        p: Probabilities.
-        label: True classes.
-        group_of: Group of each class, int64 (K,); None where there are none.
+    `group_of` is the group of each class, int64 (K,); None where there are none.
 
     Raises:
         FormatError: There are no clips, shapes disagree, a label is outside [0, K), or `p` is
@@ -122,10 +119,7 @@ def f1_mean(
     As in scikit-learn's macro F1, a class that occurs only among the predictions counts with F1 0;
     `Metrics.macro_f1` leaves it out. Where every class has a clip, both are equal.
 
-    Args:
-        predicted: Predicted classes, int64 (N,).
-        label: True classes, int64 (N,).
-        group_of: Group of each class, int64 (K,).
+    `predicted` and `label` are int64 (N,), `group_of` is int64 (K,): the group of each class.
 
     Source: Micro-Action Analysis Grand Challenge (MAC), track 1; the four scores of MANet in Guo et
     al., Benchmarking Micro-action Recognition, 2024, have the published mean.

@@ -18,9 +18,9 @@ import numpy as np
 from benchmark.archives.keypoints import check_points
 from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
 from benchmark.core.foreign_file import load_array, what_is
-from benchmark.core.video import probe, timeline
-from benchmark.inference.predict import Trained, predict_with
-from benchmark.inference.systems import with_levels
+from benchmark.core.video import Timeline, probe, timeline
+from benchmark.inference.predict import Trained, predict
+from benchmark.inference.systems import System, with_levels
 from benchmark.inference.video_archive import VideoArchive, video_archive
 from benchmark.modalities.one_file import Span
 from submission.fusion.blend import apply_temperature
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.predictions import Probabilities
-    from benchmark.core.video import Timeline
-    from benchmark.inference.systems import System
 
 
 class Recognized(NamedTuple):
@@ -153,7 +151,7 @@ def _predict_windows(
         if key not in folders:
             folders[key] = archive.modality(spec, work / f"modality{len(folders)}")
         found = [
-            predict_with(
+            predict(
                 Trained(one.metadata, one.weights()), folders[key], archive.clips, "test",
                 member.recipe, quick=quick,
             )

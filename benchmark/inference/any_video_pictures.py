@@ -12,7 +12,7 @@ from tqdm import tqdm
 from benchmark.core.files import replacing
 from benchmark.core.resize import rescaled
 from benchmark.core.video import VideoWriter, frames_at, probe, timeline
-from benchmark.inference.segments import stretches
+from benchmark.inference.segments import Segment, stretches
 from benchmark.plots.figures import COLORS, MARKERS, plain
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.inference.any_video import Recognized
-    from benchmark.inference.segments import Segment
 
 LINES = 6
 """Classes drawn over time; they have a color each."""

@@ -10,7 +10,7 @@ from benchmark.inference.forward import probabilities
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.weights.model_folder import load_tensors, read_metadata, read_weights
+from benchmark.weights.model_folder import ModelMetadata, load_tensors, read_metadata, read_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.splits import Split
     from benchmark.params.recipes import Recipe
-    from benchmark.weights.model_folder import ModelMetadata
 
 CLIPS_AT_ONCE = 2
 """Least clips whose views are read together; few, because a clip can have a dozen large views."""
@@ -32,32 +31,22 @@ class Trained(NamedTuple):
     metadata: ModelMetadata
     tensors: dict[str, torch.Tensor]
 
+    @classmethod
+    def read(cls, folder: Path) -> Trained:
+        """Read a model folder.
+
+        Raises:
+            FormatError: The weights are missing or damaged.
+            ParamsError: The metadata are missing or break their schema.
+        """
+        return cls(read_metadata(folder), read_weights(folder))
+
 
 def predict(
-    model_folder: Path, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe
-) -> Probabilities:
-    """Compute probabilities of the clips of a split from all test views, in the index's order.
-
-    Args:
-        model_folder: A trained model.
-        modality_folder: Data prepared as the model's metadata says.
-        clips: The index.
-        split: Whose clips to predict.
-        recipe: Precision, threads, micro-batch size and loader processes.
-
-    Raises:
-        FormatError: The model or the prepared data cannot be read.
-        ClipUnreadable: The prepared data of a clip are damaged.
-    """
-    network = Trained(read_metadata(model_folder), read_weights(model_folder))
-    return predict_with(network, modality_folder, clips, split, recipe)
-
-
-def predict_with(
     network: Trained, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe,
     *, quick: bool = False,
 ) -> Probabilities:  # fmt: skip
-    """Compute what `predict` does, with a network that need not lie in a model folder.
+    """Compute probabilities of the clips of a split from all test views, in the index's order.
 
     Args:
         network: The network.

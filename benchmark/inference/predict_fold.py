@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.contracts.predictions import FoldStamp
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF, REFIT
-from benchmark.inference.predict import predict
-from benchmark.weights.model_folder import read_metadata
+from benchmark.inference.predict import Trained, predict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +41,8 @@ def predict_fold(
         FormatError: The model or the prepared data cannot be read.
         ClipUnreadable: The prepared data of a clip are damaged.
     """
-    seen = read_metadata(model).seen
+    network = Trained.read(model)
+    seen = network.metadata.seen
     if seen is None or seen.fold != entry.fold:
         found = seen.fold if seen else "a model of no fold"
         raise MismatchError(model, "not the network of the fold", expected=entry.fold, found=found)
@@ -50,9 +50,9 @@ def predict_fold(
     seen.check_unseen(folds.groups_of(entry.fold), folds.digest, where=model)
     stamp = FoldStamp(folds.digest, seen.fold, folds.groups, folds.over)
     view = folds.view(clips, entry.fold)
-    found = {"test": predict(model, modality, view, "test", recipe)}
+    found = {"test": predict(network, modality, view, "test", recipe)}
     if entry.fold != REFIT:
-        held_out = predict(model, modality, view, "val", recipe)
+        held_out = predict(network, modality, view, "val", recipe)
         found[OOF] = replace(held_out, split=OOF)
     return {
         split: replace(one, source=entry.experiment, stamp=stamp) for split, one in found.items()

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.contracts.window_scores import WindowScores
 from benchmark.core.files import csv_text
-from benchmark.inference.detect import candidates, detected
+from benchmark.inference.detect import Detector, candidates, detected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.inference.any_video import Recognized
-    from benchmark.inference.detect import Detector
 
 COLUMNS = ("video", "start_s", "end_s", "class", "p")
 COUNTED = ("person", "class", "times", "seconds", "per_minute", "watched_s")
@@ -86,9 +85,7 @@ def segments(windows: Sequence[Recognized], threshold: float) -> list[Segment]:
 def detected_segments(windows: Sequence[Recognized], detector: Detector) -> list[Segment]:
     """Find gestures as stage `detect` does; segments of different classes may overlap.
 
-    Args:
-        windows: Of one video, as the stage cuts and scores them.
-        detector: Fitted by the stage.
+    The `windows` are of one video, as the stage cuts and scores them.
     """
     frames = {window.span.start: window.start_s for window in windows}
     frames |= {window.span.end: window.end_s for window in windows}
@@ -117,9 +114,7 @@ def to_csv(found: Iterable[tuple[str, Segment]]) -> str:
 def to_counts(seen: Iterable[tuple[str, float, Sequence[Segment]]], classes: Sequence[str]) -> str:
     """Count the gestures of each person in all videos of theirs, as a table; zeros are told too.
 
-    Args:
-        seen: Person, seconds looked at, and segments of each video.
-        classes: All that might have been seen, in the order of the table.
+    `seen` holds person, seconds looked at, and segments of each video.
     """
     watched: defaultdict[str, float] = defaultdict(float)
     times: Counter[tuple[str, str]] = Counter()

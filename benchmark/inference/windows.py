@@ -16,12 +16,12 @@ from benchmark.core.errors import ArchiveError
 from benchmark.core.video import Timeline
 from benchmark.editions.splits import SPLITS
 from benchmark.inference.any_video import sliding_windows
-from benchmark.inference.predict import Trained, predict_with
+from benchmark.inference.predict import Trained, predict
 from benchmark.inference.systems import with_levels
 from benchmark.inference.video_archive import needs_points, window_ids
 from benchmark.modalities.one_file import Span
 from benchmark.runtime.parallel import map_in_processes, usable_cores
-from benchmark.weights.model_folder import read_metadata, read_weights
+from benchmark.weights.model_folder import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +115,7 @@ def score_windows(
         FormatError: The model cannot be read.
         ManyFaults: Every raw file that is damaged or too short.
     """
-    network = Trained(read_metadata(source.model), read_weights(source.model))
+    network = Trained.read(source.model)
     spec = with_levels(network.metadata.modality, source.prepared)
     spec = spec.model_copy(update={"shards": max(1, len(windows) // PER_SHARD)})
     work.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def score_windows(
         if not len(part):
             continue
         # The first view alone: the neighbors of a window see the same gesture.
-        found = predict_with(network, work, windows, split, source.recipe, quick=True)
+        found = predict(network, work, windows, split, source.recipe, quick=True)
         yield WindowScores(
             edition.name, split, found.source, found.classes, tuple(part.videos),
             np.array([clip.start_frame for clip in part], np.int64),

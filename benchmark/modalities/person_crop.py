@@ -70,10 +70,7 @@ class PersonCropModality(ModalityBase):
     ) -> NDArray[np.int32]:
         """Find the square that each frame of a clip is cut to: left, top, width, height (T, 4).
 
-        Args:
-            view: Keypoints of the clip, (T, J, 3), in pixels of the video.
-            layout: Of these keypoints.
-            shape: Width and height of the video.
+        `view` are its keypoints (T, J, 3) in pixels of a video of `shape`, width and height.
         """
         return np.tile(np.array(person_box(view, shape), np.int32), (len(view), 1))
 

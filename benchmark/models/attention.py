@@ -52,7 +52,8 @@ def window_attention(qkv: Tensor, bias: Tensor, mask: Tensor | None, scale: floa
         return _fused(qkv, bias, mask, scale)
     bytes_of_scores = 4 * windows * heads * tokens**2
     in_pieces = qkv.device.type == "cpu" and qkv.dtype == bias.dtype == torch.float32
-    if in_pieces and bytes_of_scores > SMALL:
+    # An exported network is asked about batches of any size: one way for all of them.
+    if in_pieces and not torch.compiler.is_exporting() and bytes_of_scores > SMALL:
         return _InPieces.apply(qkv, bias, mask, scale)
     return _at_once(qkv, bias, mask, scale)
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-HELP = "See docs/weights.md"
 NESTS = ("state_dict", "model", "model_state", "module")
 """Keys under which a checkpoint keeps its tensors."""
 

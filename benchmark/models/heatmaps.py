@@ -35,7 +35,7 @@ def joint_volumes(keypoints: Tensor, size: int, sigma: float) -> Tensor:
     `keypoints` is float32 (B, T, J, 3): x, y in heat-map pixels, confidence. A joint of confidence
     0 is not drawn, wherever it is. `sigma` is the standard deviation in pixels.
     """
-    if keypoints.is_cuda:
+    if _as_tensors(keypoints):
         return dense_joints(keypoints, size, sigma)
     batch, frames, joints, _ = keypoints.shape
     volume = torch.zeros(batch, joints, frames, size, size)
@@ -55,13 +55,18 @@ def limb_volumes(keypoints: Tensor, edges: Tensor, size: int, sigma: float) -> T
         size: Height and width of a map.
         sigma: Standard deviation across the limb, in pixels of a map.
     """
-    if keypoints.is_cuda:
+    if _as_tensors(keypoints):
         return dense_limbs(keypoints, edges, size, sigma)
     batch, frames = keypoints.shape[:2]
     volume = torch.zeros(batch, len(edges), frames, size, size)
     points = keypoints.float().contiguous().numpy()
     _draw_limbs(volume.numpy(), points, edges.numpy(), sigma)
     return volume
+
+
+def _as_tensors(keypoints: Tensor) -> bool:
+    # A network that is exported to ONNX consists of operations on tensors: it has no loops.
+    return keypoints.is_cuda or torch.compiler.is_exporting()
 
 
 def dense_joints(keypoints: Tensor, size: int, sigma: float) -> Tensor:

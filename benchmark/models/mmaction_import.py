@@ -90,6 +90,14 @@ def build_backbone(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     return backbone
 
 
+def forget_masks() -> None:
+    """Drop the masks of shifted windows that Swin keeps, after a pass on tensors without values."""
+    mmaction_models()
+    from mmaction.models.backbones import swin
+
+    swin.compute_mask.cache_clear()
+
+
 def speed_up_attention(backbone: Any) -> None:
     """Give attention our forward pass; parameters, buffers and their names stay."""
     faster = dict([window_attention_classes(), tube_attention_classes()])

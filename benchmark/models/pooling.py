@@ -41,7 +41,8 @@ def _pool(_: nn.Module, args: tuple[Tensor], out: Any, *, frames: int | None) ->
     features = torch.cat([_vectors(part) for part in _parts(out)], dim=1)
     if frames is None:
         return features
-    return features.reshape(len(args[0]) // frames, -1, features.shape[1]).mean(1)
+    # `shape`, not `len`, which would fix the number of clips in a network that is exported.
+    return features.reshape(args[0].shape[0] // frames, -1, features.shape[1]).mean(1)
 
 
 def _vectors(part: Tensor) -> Tensor:

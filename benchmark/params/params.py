@@ -6,7 +6,8 @@ Every setting is in the file, and no default is in Python: only keys that most e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -35,9 +36,6 @@ from benchmark.params.recipes import PretrainingRecipe, Recipe
 from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 from submission.fusion.rules.union import FusionRule
 from submission.fusion.temperature import Temperature
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A name becomes part of folder names and of DVC's stage names, such as train@joint.
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -216,6 +216,9 @@ class Optimization(Strict):
     views_per_clip: Positive = 1
     """Random views of each drawn clip in a step, all counted by `batch_size`; an epoch has that
     many times as many (repeated augmentation)."""
+    compiled: bool = False
+    """Compile the blocks of the network (torch.compile): fewer passes over memory, after minutes of
+    compiling. The last bits of the result differ, and so do the draws of dropout and drop path."""
 
     @property
     def micro_batches(self) -> int:

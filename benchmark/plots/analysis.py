@@ -99,9 +99,8 @@ def _gains(axes: Axes, members: Complementarity) -> None:
 def curves_figure(histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int]) -> Figure:
     """Draw top-1 and loss of training and validation over epochs, one panel per experiment.
 
-    Args:
-        histories: Columns `epoch`, `train/top1`, `val/top1`, and, if measured, the losses.
-        kept: Epoch of the weights that each experiment keeps, from 1.
+    A history has the columns `epoch`, `train/top1`, `val/top1`, and, if measured, the losses;
+    `kept` is the epoch of the weights that each experiment keeps, from 1.
     """
     rows = -(-len(histories) // COLUMNS)
     figure = Figure(figsize=(6.8, 2.2 * rows), layout="constrained")

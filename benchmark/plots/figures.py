@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ ON_LIGHT = "#111111"
 DPI = 120
 INK = re.compile(r"#(?:000000|444444|666666)\b")
 """Black and the grays of words and axes: an SVG takes those of its page."""
+IDS = re.compile(r'\bid="|url\(#|href="#')
+"""What stands before an id, where it is given and where it is used."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,8 @@ def svg(figure: Figure) -> str:
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     text = file.getvalue()
     text = INK.sub("currentColor", text[text.index("<svg") :])
+    # Figures of one page share no id: a browser would look for a hatch in one that is folded away.
+    text = IDS.sub(rf"\g<0>{zlib.crc32(text.encode()):08x}-", text)
     return text.replace("<svg ", '<svg fill="currentColor" ', 1)
 
 

@@ -55,9 +55,7 @@ def maps_picture(maps: Floats) -> Frame:
 def stretched(pictures: Sequence[NDArray[np.uint8]], *, still: int) -> list[NDArray[np.uint8]]:
     """Raise the contrast of pictures in which little differs from the value of what stands still.
 
-    Args:
-        pictures: uint8 (H, W, 3), all on one scale.
-        still: Value that means no motion; it stays.
+    The pictures are uint8 (H, W, 3), all on one scale; `still` means no motion, and stays.
     """
     away = np.stack(pictures).astype(np.float32) - still
     # A few pixels move far more than all others: they may reach the end of the scale.

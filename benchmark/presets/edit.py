@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Collection, Container, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 from ruamel.yaml import YAML
@@ -18,9 +19,6 @@ from benchmark.core.text_files import read_text
 from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.params.folds import Folds, fold_graph
 from benchmark.params.params import Experiment, Merge, Params
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Sequence
 
 
 class FoldSections(BaseModel):
@@ -73,11 +71,6 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     Modalities, editions, recipes, merges and checkpoints that nothing trains on any more go too.
     Fusions lose the removed members, and go if fewer than two members are left. Table rows that
     need a removed experiment or fusion go. What names a system that goes names the best one left.
-
-    Args:
-        document: Of params.yaml, with its comments.
-        params: The values of the document.
-        kept: Experiments to keep.
 
     Returns:
         What went, or changed, besides the experiments; a line each.

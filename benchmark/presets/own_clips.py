@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from benchmark.archives.folder import SKELETON, read_own_clips
-from benchmark.archives.own_skeleton import read_own_skeleton
+from benchmark.archives.folder import SKELETON, OwnClip, read_own_clips
+from benchmark.archives.own_skeleton import OwnSkeleton, read_own_skeleton
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmark.archives.folder import OwnClip
-    from benchmark.archives.own_skeleton import OwnSkeleton
     from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Params
@@ -128,9 +126,10 @@ def _propose_folds(document: Any, rows: Sequence[OwnClip], edition: str) -> list
         return []
     by = "subject" if all(row.subject for row in train) else "video"
     pairs = {(row.label, row.subject if by == "subject" else row.video) for row in train}
-    number = min(FOLDS, len({group for _, group in pairs}))
+    largest = max(Counter(row.label for row in train).values(), default=0)
+    number = min(FOLDS, len({group for _, group in pairs}), largest)
     if number < FEWEST_MEMBERS:
-        return [f"no folds: all clips are of one {by}"]
+        return [f"no folds: they need two {by}s, and two clips of a class"]
     groups = Counter(label for label, _ in pairs)
     lone = sorted(str(label) for label in groups if groups[label] == 1)
     document["folds"] = {

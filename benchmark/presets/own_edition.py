@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -26,9 +27,6 @@ from benchmark.presets.preset import (
     preset_file,
     stored_path,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TAKEN = ("raw", "test_labels")
 """Other folders of data/, where each edition has its own."""

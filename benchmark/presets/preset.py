@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.core.files import write_text
-from benchmark.params.params import read_params
+from benchmark.params.params import Params, read_params
 from benchmark.tracking.records import flatten
-
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
 
 PAPER = Path(__file__).with_name("paper.yaml")
 ZOO_PRESET = PAPER.with_name("zoo.yaml")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.core.files import csv_text, write_text
-from benchmark.editions.edition import read_edition
+from benchmark.editions.edition import Edition, read_edition
 from benchmark.evaluation.bootstrap import f1_intervals
-from benchmark.evaluation.diversity import complementarity, hardest
+from benchmark.evaluation.diversity import Complementarity, complementarity, hardest
 from benchmark.evaluation.metrics import class_scores, confusion, correctness
 from benchmark.evaluation.scores import calibration
 from benchmark.plots import analysis as analysis_figures
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.predictions import Probabilities
     from benchmark.data.readers import PackedVideos
-    from benchmark.editions.edition import Edition
-    from benchmark.evaluation.diversity import Complementarity
     from benchmark.params.params import Params
     from benchmark.results.ground_truth import GroundTruth
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.predictions import read_probabilities
-from benchmark.core.errors import FormatError
+from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF
 from benchmark.evaluation.bootstrap import Interval, drawn_groups, interval, paired_interval
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
@@ -193,36 +193,12 @@ class _Sets:
         return path[: best + 1]
 
 
-def read_best(params: Params, edition: str, truth: Labels, folder: Path, draw: Resampling) -> Best:
-    """Find the best set of the streams of an edition that have scores out of fold.
+def read_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> Best | None:
+    """Find the best set of the streams of an edition; None where fewer than two are folded.
 
     Args:
         params: Name the streams.
-        edition: The edition.
-        truth: Labels of all clips that are dealt into folds.
-        folder: Folder of all probabilities.
-        draw: Of the intervals.
-
-    Raises:
-        FormatError: Fewer than two streams are folded, or a file is missing or breaks its schema.
-        MismatchError: Two streams cannot be joined.
-    """
-    folds = params.folds.get(edition)
-    if folds is None or len(folds.experiments) < FEWEST_MEMBERS:
-        raise FormatError(
-            f"edition {edition}", "fewer than two experiments have folds",
-            do=f"Run 'mgbench edition folds {edition}', then 'dvc repro join_folds'",
-        )  # fmt: skip
-    files = [folder / OOF / name / "oof.parquet" for name in folds.experiments]
-    return find_best([read_probabilities(file) for file in files], truth, draw)
-
-
-def table_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> Best | None:
-    """Find the best set for the results table; None where fewer than two streams are folded.
-
-    Args:
-        params: Name the streams.
-        clips: The index of the table's edition.
+        clips: The index of the edition.
         folder: Folder of all probabilities.
         draw: Of the intervals.
 
@@ -233,8 +209,9 @@ def table_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> 
     folds = params.folds.get(clips.edition)
     if folds is None or len(folds.experiments) < FEWEST_MEMBERS:
         return None
+    files = [folder / OOF / name / "oof.parquet" for name in folds.experiments]
     truth = oof_labels(clips, folds.over, folds.groups)
-    return read_best(params, clips.edition, truth, folder, draw)
+    return find_best([read_probabilities(file) for file in files], truth, draw)
 
 
 def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling) -> Best:
@@ -246,11 +223,16 @@ def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling)
         draw: Of the intervals.
 
     Raises:
-        MismatchError: Two streams cannot be joined, or are of other clips.
+        MismatchError: Two streams cannot be joined, or are of other clips or folds.
     """
     check_members(members)
     for member in members:
         truth.joined(member, where=member.source)
+        if member.stamp != members[0].stamp:
+            raise MismatchError(
+                f"{members[0].source} and {member.source}", "their scores are of different folds",
+                do="Run 'dvc repro join_folds'",
+            )  # fmt: skip
     names, p = stacked(members, truth.clip_id)
     sets = _Sets(names, p, truth, draw)
     path = sets.grow(np.ones(len(truth.label), np.bool_))

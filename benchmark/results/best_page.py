@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmark.presets.edit import yaml_text
-from benchmark.tracking.records import RunRecord, new_record, now_ms
-from benchmark.tracking.store import NOTE, TABLE
+from benchmark.tracking.records import RunRecord, edition_tags, new_record
+from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +109,6 @@ def best_records(root: Path, edition: Edition, best: Best | None) -> list[RunRec
     """Record the choice, if any, as one run: set and rule as params, the scores in per cent."""
     if best is None:
         return []
-    now = now_ms()
     scores = {
         "top1": best.best.top1,
         "nested_top1": best.nested,
@@ -117,15 +116,14 @@ def best_records(root: Path, edition: Edition, best: Best | None) -> list[RunRec
     }
     scores |= {f"adds.{one.member}": one.top1 for one in best.additions}
     run = new_record(
-        root, experiment=TABLE, name=f"best {edition.name}", start_ms=now, end_ms=now,
+        root, experiment=TABLE, name=f"best {edition.name}",
         params={
             "members": "+".join(best.best.members), "rule": best.rule.kind,
             "simplest": "+".join(best.simplest.members),
         },
         metrics={name: round(100 * value, 2) for name, value in scores.items()},
-        tags={
-            "kind": "best", "edition": f"{edition.name}/{edition.version}",
-            NOTE: f"The best set of streams out of fold on {edition.title}.",
-        },
+        tags=edition_tags(
+            "best", edition, f"The best set of streams out of fold on {edition.title}."
+        ),
     )  # fmt: skip
     return [run]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmark.contracts.predictions import Probabilities, read_probabilities
-from benchmark.editions.splits import OOF
+from benchmark.editions.splits import OOF, Scored
 from benchmark.results.ground_truth import GroundTruth
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import fuse
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.splits import Scored
     from benchmark.params.params import Params, TableRow
     from submission.fusion.rules.union import FusionRule
 

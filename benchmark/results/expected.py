@@ -50,11 +50,6 @@ class Place(NamedTuple):
 def places(table: Path, edition: Edition, expected: Path = EXPECTED) -> tuple[str, list[Place]]:
     """Compare the rows of a table.csv with the ranges; nothing to compare gives no places.
 
-    Args:
-        table: Of the results.
-        edition: Of the table.
-        expected: File of the ranges.
-
     Returns:
         Which runs the ranges are of, and a place for every row that has one.
 

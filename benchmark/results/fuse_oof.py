@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.contracts.folds import oof_labels
-from benchmark.contracts.predictions import read_probabilities
+from benchmark.contracts.folds import FoldTable, oof_labels
+from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.pinned_file import sha256
 from benchmark.results.join_folds import check_joined
 from submission.fusion.fit import fit_with_nested
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.contracts.clips import Clips
-    from benchmark.contracts.folds import FoldTable
-    from benchmark.contracts.predictions import Probabilities
     from benchmark.params.params import Fusion
     from submission.fusion.fitted import FittedFusion
 

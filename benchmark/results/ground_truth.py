@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels
 from benchmark.core.errors import MismatchError
-from benchmark.editions.splits import OOF
+from benchmark.editions.splits import OOF, Groups, Scored, Split
 from benchmark.evaluation.metrics import majority_baseline
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.editions.splits import Groups, Scored, Split
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,3 @@ class GroundTruth(Labels):
     def majority_baseline(self) -> float:
         """Top-1 of always predicting the largest class of the training split, in [0, 1]."""
         return majority_baseline(self.train_label, self.label)
-
-
-def ground_truths(clips: Clips, test: NDArray[np.int64] | None) -> list[GroundTruth]:
-    """Return that of validation and, where the test labels `test` are given, that of test."""
-    truths = [GroundTruth.of(clips, "val")]
-    if test is not None:
-        truths.append(GroundTruth.of(clips, "test", test))
-    return truths

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.challenges.challenge import NumberedIds, published_ids
+from benchmark.challenges.challenge import Challenge, NumberedIds, published_ids
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.external_scores import Scores, read_scores
 from benchmark.contracts.foreign_table import read_ids
@@ -18,7 +18,6 @@ from benchmark.editions.edition import FOREIGN, listed_ids, read_edition
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.challenges.challenge import Challenge
     from benchmark.editions.splits import Split
 
 

@@ -52,8 +52,12 @@ def join_folds(
     ids = tuple(clip for part in aligned for clip in part.clip_id)
     rows = np.concatenate([part.p for part in aligned])
     stamp = parts[0].stamp and parts[0].stamp._replace(fold=JOINED)
-    oof = replace(parts[0], source=name, clip_id=ids, p=rows, stamp=stamp).aligned(folds.clip_id)
-    return oof, replace(mean_of_networks(tests, mean, source=name), stamp=stamp)
+    oof = replace(
+        parts[0], source=name, clip_id=ids, p=rows, stamp=stamp,
+        transductive=any(part.transductive for part in parts),
+    )  # fmt: skip
+    test = replace(mean_of_networks(tests, mean, source=name), stamp=stamp)
+    return oof.aligned(folds.clip_id), test
 
 
 def check_joined(probabilities: Probabilities, folds: FoldTable, *, where: object) -> None:

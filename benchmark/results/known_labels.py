@@ -5,22 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from benchmark.contracts.clips import read_clips
+from benchmark.contracts.clips import Clips, read_clips
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels, index_labels, listed_labels
 from benchmark.contracts.test_labels import read_answers, read_test_labels
 from benchmark.core.errors import FormatError
-from benchmark.editions.edition import edition_names, read_edition
-from benchmark.editions.splits import OOF, SPLITS
+from benchmark.editions.edition import Edition, edition_names, read_edition
+from benchmark.editions.splits import OOF, SPLITS, Groups, Split
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import FoldStamp, Probabilities
-    from benchmark.editions.edition import Edition
-    from benchmark.editions.splits import Groups, Split
 
 
 def _out_of_fold(probabilities: Probabilities, stamp: FoldStamp) -> Labels:
@@ -56,9 +53,7 @@ def split_labels(
 def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     """Find the labels of these clips.
 
-    Args:
-        probabilities: Whose clips.
-        csv: Labels that the user gives; None to take those of the project in this folder.
+    `csv` holds labels that the user gives; None to take those of the project in this folder.
 
     Raises:
         FormatError: Nothing here knows them.
@@ -83,6 +78,6 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     raise FormatError(
         f"probabilities of {probabilities.source}",
         f"no labels of edition '{name}', split '{probabilities.split}', are in this folder",
-        do="Give them with --labels, a csv with the columns clip_id and label, or run"
-        f" 'dvc repro index@{name}'",
+        do="Give them with --labels, a csv with the columns clip_id, label and perhaps video"
+        f" ('mgbench scores import --labels-out' writes one), or run 'dvc repro index@{name}'",
     )  # fmt: skip

@@ -142,10 +142,7 @@ def boards_section(
 ) -> list[str]:
     """Write what is published on an edition's test clips beside one's own rows; nothing for none.
 
-    Args:
-        edition: Its name.
-        rows: Of the results table, of all splits.
-        leaderboard: One's own leaderboard results, name -> fraction.
+    `rows` are of all splits; `leaderboard` holds one's own leaderboard results, name -> fraction.
     """
     board = board_of(edition)
     if board is None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.contracts.intervals import labeled, read_intervals
 from benchmark.evaluation.online import online_scores
 from benchmark.results.leaderboards import board_of, leaderboard_page
-from benchmark.tracking.records import RunRecord, new_record, now_ms
-from benchmark.tracking.store import NOTE, TABLE
+from benchmark.tracking.records import NOTE, RunRecord, new_record
+from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
+    from benchmark.contracts.intervals import Intervals
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
     from benchmark.evaluation.bootstrap import Interval
@@ -37,37 +38,51 @@ class OnlineRow(NamedTuple):
     scores: OnlineScores
 
 
-def online_rows(
-    params: Params, folder: Path, clips: Clips, test: NDArray[np.int64] | None,
-    resampling: Resampling,
-) -> list[OnlineRow]:  # fmt: skip
-    """Score each entry of section `online` of the table's edition, on validation and test.
+class Found(NamedTuple):
+    """What one entry of section `online` found in one split, beside the labels."""
+
+    name: str
+    split: Split
+    truth: Intervals
+    found: Intervals
+
+
+def read_online(
+    params: Params, folder: Path, clips: Clips, test: NDArray[np.int64] | None
+) -> list[Found]:
+    """Read the gestures of each entry of section `online` of this edition, by split.
 
     Args:
         params: The whole of params.yaml.
         folder: That of all probabilities.
         clips: The whole index.
         test: The labels of test; None where they are not known.
-        resampling: How the intervals are drawn.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
-        MismatchError: It is of other videos or classes.
     """
     known: dict[Split, NDArray[np.int64]] = {"val": clips.split("val").labels()}
     known |= {} if test is None else {"test": test}
-    rows = []
+    each = []
     for split, labels in known.items():
         for name, entry in params.online.items():
-            if entry.edition != clips.edition:
-                continue
-            found = read_intervals(folder / "online" / name / f"{split}.parquet")
-            gestures = labeled(clips.split(split), labels, found.classes)
-            scores = online_scores(
-                gestures, found, resamples=resampling.resamples, seed=resampling.seed
-            )
-            rows.append(OnlineRow(name, split, scores))
-    return rows
+            if entry.edition == clips.edition:
+                found = read_intervals(folder / "online" / name / f"{split}.parquet")
+                truth = labeled(clips.split(split), labels, found.classes)
+                each.append(Found(name, split, truth, found))
+    return each
+
+
+def online_rows(each: Sequence[Found], resampling: Resampling) -> list[OnlineRow]:
+    """Score what was found.
+
+    Raises:
+        MismatchError: It is of other videos or classes than the labels.
+    """
+    return [
+        OnlineRow(name, split, online_scores(truth, found, **vars(resampling)))
+        for name, split, truth, found in each
+    ]
 
 
 def online_section(rows: Sequence[OnlineRow], edition: Edition) -> list[str]:
@@ -117,7 +132,6 @@ def online_records(
         edition: Whose videos are scored.
         parent: The run of the table.
     """
-    now = now_ms()
     records = []
     for name in dict.fromkeys(row.name for row in rows):
         metrics = {}
@@ -129,9 +143,9 @@ def online_records(
                 metrics |= {f"{prefix}{key}": round(100 * v, 2) for key, v in shares.items()}
         records.append(
             new_record(
-                root, experiment=TABLE, name=f"online {name}", start_ms=now, end_ms=now,
+                root, experiment=TABLE, name=f"online {name}",
                 parent_key=parent.run_key, metrics=metrics,
-                params={"online": name, "edition": f"{edition.name}/{edition.version}"},
+                params={"online": name, "edition": edition.stamp},
                 tags={"kind": "row", NOTE: f"{name}: gestures found in whole videos."},
             )
         )  # fmt: skip
@@ -148,6 +162,7 @@ def scores_lines(scores: OnlineScores) -> list[str]:
         f"precision    {100 * s.precision:.3f} %",
         f"recall       {100 * s.recall:.3f} %",
         f"mean_ap      {100 * s.mean_ap:.3f} %{_span(s.mean_ap_interval)}",
+        "ap at " + ", ".join(f"{iou} {100 * ap:.1f}" for iou, ap in s.ap_at.items()) + " %",
     ]
 
 

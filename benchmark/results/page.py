@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmark.editions.edition import read_edition
-from benchmark.results.best import table_best
+from benchmark.results.best import read_best
 from benchmark.results.entries import read_entries, scored_truths
 from benchmark.results.leaderboards import boards_section
-from benchmark.results.online import online_records, online_rows
+from benchmark.results.online import online_records, online_rows, read_online
 from benchmark.results.runs import table_records
 from benchmark.results.subsets import table_subsets
 from benchmark.results.table import Resampling, score_rows
@@ -53,8 +53,8 @@ def score_page(
         rows, edition, resampling,
         subsets=table_subsets(params, clips, test, probabilities),
         leaderboards=boards_section(edition.name, published, spec.leaderboard),
-        best=table_best(params, clips, probabilities, resampling),
-        online=online_rows(params, probabilities, clips, test, resampling),
+        best=read_best(params, clips, probabilities, resampling),
+        online=online_rows(read_online(params, probabilities, clips, test), resampling),
     )  # fmt: skip
 
 

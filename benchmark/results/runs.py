@@ -6,8 +6,8 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from benchmark.results.best_page import best_records
-from benchmark.tracking.records import RunRecord, Table, new_record, now_ms
-from benchmark.tracking.store import NOTE, TABLE
+from benchmark.tracking.records import NOTE, RunRecord, Table, edition_tags, new_record
+from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,23 +37,22 @@ def table_records(
         artifacts: Files that the parent run shows.
         best: The best set of streams, which gets a run of its own; None without folds.
     """
-    now = now_ms()
     by_index: dict[int, list[ResultRow]] = {}
     for row in rows:
         by_index.setdefault(row.index, []).append(row)
     kind = "generated data" if not edition.comparable else "published data"
     parent = new_record(
-        root, experiment=TABLE, name=f"table {edition.name}", start_ms=now, end_ms=now,
-        params={"edition": f"{edition.name}/{edition.version}", "data": kind},
-        tags={
-            "kind": "table", "edition": f"{edition.name}/{edition.version}",
-            NOTE: f"{len(by_index)} systems on {edition.title}; one run per row below.",
-        }, artifacts=artifacts, table=_table(by_index),
+        root, experiment=TABLE, name=f"table {edition.name}",
+        params={"edition": edition.stamp, "data": kind},
+        tags=edition_tags(
+            "table", edition, f"{len(by_index)} systems on {edition.title}; one run per row below."
+        ),
+        artifacts=artifacts, table=_table(by_index),
     )  # fmt: skip
     children = [
         # A millisecond per row: the UI sorts by start, and so shows the rows in their order.
         new_record(
-            root, experiment=TABLE, name=same[0].title, start_ms=now + index, end_ms=now + index,
+            root, experiment=TABLE, name=same[0].title, end_ms=parent.end_ms + index,
             parent_key=parent.run_key, params=_params(same[0], kind), metrics=_metrics(same),
             tags={"kind": "row", "row.index": f"{index:02d}", NOTE: _described(same[0])},
         )
@@ -74,7 +73,6 @@ def analysis_record(
         members: Split -> how the members complement each other on it.
         out: Folder of the analysis.
     """
-    now = now_ms()
     metrics: dict[str, float] = {}
     for split, found in members.items():
         adds = zip((f"adds.{name}" for name in found.names), found.shapley.tolist(), strict=True)
@@ -82,25 +80,20 @@ def analysis_record(
         prefix = _prefix(split)
         metrics |= {prefix + name: round(PERCENT * share, 2) for name, share in shares.items()}
     return new_record(
-        root, experiment=TABLE, name=f"analysis {edition.name}", start_ms=now, end_ms=now,
+        root, experiment=TABLE, name=f"analysis {edition.name}",
         params={"analysis": spec.model_dump(mode="json")}, metrics=metrics,
-        tags={
-            "kind": "analysis", "edition": f"{edition.name}/{edition.version}",
-            NOTE: f"Confusion, calibration, members and hard clips of {spec.source}.",
-        },
+        tags=edition_tags(
+            "analysis", edition, f"Confusion, calibration, members and hard clips of {spec.source}."
+        ),
         artifacts=sorted(file for file in out.rglob("*") if file.is_file()),
     )  # fmt: skip
 
 
 def report_record(root: Path, edition: Edition, page: Path) -> RunRecord:
     """Record the report as one run that shows the page."""
-    now = now_ms()
     return new_record(
-        root, experiment=TABLE, name=f"report {edition.name}", start_ms=now, end_ms=now,
-        tags={
-            "kind": "report", "edition": f"{edition.name}/{edition.version}",
-            NOTE: "All results on one page: artifact report.html.",
-        },
+        root, experiment=TABLE, name=f"report {edition.name}",
+        tags=edition_tags("report", edition, "All results on one page: artifact report.html."),
         artifacts=[page],
     )  # fmt: skip
 

@@ -43,12 +43,7 @@ def chosen(rows: Sequence[Row]) -> str | None:
 
 
 def screen(rows: Sequence[Row], edition: Edition) -> list[str]:
-    """Write the last split of the table, one line per row.
-
-    Args:
-        rows: Of table.csv.
-        edition: Whose clips they are of.
-    """
+    """Write the last split of the table, one line per row."""
     split = rows[-1]["split"]
     shown = [row for row in rows if row["split"] == split]
     best = chosen(rows)

@@ -58,11 +58,6 @@ def read_found(path: Path, sequences: Sequences, name: str) -> Intervals:
 
     A folder holds a csv per sequence, .json is OpenTAD's (`result_detection.json`), .parquet ours.
 
-    Args:
-        path: A folder or file.
-        sequences: The videos that it is about.
-        name: Name of the system.
-
     Raises:
         FormatError: The file has none of these forms, or a row is no interval.
         MismatchError: A video is not of the split, or a class is none of the edition.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.contracts.clips import read_clips
+from benchmark.contracts.clips import Clips, read_clips
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.errors import ParamsError
@@ -12,7 +12,7 @@ from benchmark.core.half_precision import LICENCE, SUFFIX, ZOO, write_half
 from benchmark.core.schema import write_json
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import score
-from benchmark.results.ground_truth import ground_truths
+from benchmark.results.entries import scored_truths
 from benchmark.tracking.records import read_records
 from benchmark.weights.cards import FORMAT, Card
 from benchmark.weights.model_folder import read_metadata, read_weights
@@ -20,7 +20,6 @@ from benchmark.weights.model_folder import read_metadata, read_weights
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmark.contracts.clips import Clips
     from benchmark.params.params import Params
     from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
@@ -52,7 +51,7 @@ def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
         data=_data(params, edition).model_dump(mode="json"),
         recipe=params.recipes[params.experiments[name].recipe].model_dump(mode="json"),
         hours=_hours(root / f"runs/train-{name}.json", len(clips.split("train"))),
-        scores=_scores(name, clips, root),
+        scores=_scores(name, params, clips, root),
     )
     write_json(out / f"{name}.json", card)
     return card
@@ -71,12 +70,12 @@ def _hours(record: Path, train_clips: int) -> float:
     return round(sum(train_clips / speed for speed in speeds) / 3600, 2)
 
 
-def _scores(name: str, clips: Clips, root: Path) -> dict[str, float]:
+def _scores(name: str, params: Params, clips: Clips, root: Path) -> dict[str, float]:
     """Score validation and, if its labels are known, test: percent with two decimals."""
     edition = read_edition(clips.edition)
     labels = root / "data/test_labels" / edition.name / "test_labels.csv"
     scores = {}
-    for truth in ground_truths(clips, read_test_labels(labels, clips, edition)):
+    for truth in scored_truths(params, clips, read_test_labels(labels, clips, edition), {"val"}):
         file = root / "predictions/experiments" / name / f"{truth.split}.parquet"
         p = truth.joined(read_probabilities(file), where=str(file))
         metrics = score(p, truth.label)

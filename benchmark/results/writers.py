@@ -12,9 +12,16 @@ from benchmark.core.files import csv_text, write_text
 from benchmark.editions.splits import OOF
 from benchmark.plots import figures
 from benchmark.results.best_page import best_section
-from benchmark.results.online import online_section
-from benchmark.results.subsets import subsets_csv, subsets_section
-from benchmark.results.table import NOT_COVERED, SIGNIFICANT, Role
+from benchmark.results.online import OnlineRow, online_section
+from benchmark.results.subsets import SubsetScore, subsets_csv, subsets_section
+from benchmark.results.table import (
+    NOT_COVERED,
+    SIGNIFICANT,
+    Comparison,
+    Resampling,
+    ResultRow,
+    Role,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +30,6 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.bootstrap import Interval
     from benchmark.results.best import Best
-    from benchmark.results.online import OnlineRow
-    from benchmark.results.subsets import SubsetScore
-    from benchmark.results.table import Comparison, Resampling, ResultRow
 
 OUT_OF_FOLD = (
     "Each of these clips is scored by networks, and fused by weights, that never saw its video or"

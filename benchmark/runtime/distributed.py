@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,21 +24,28 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _hidden(module: str) -> Iterator[None]:
-    """Let imports of `module` fail, as if it were not installed."""
+def _replaced(module: str, stand_in: ModuleType | None) -> Iterator[None]:
+    """Let imports of `module` find `stand_in`, or fail as if it were not installed."""
     if module in sys.modules:
         yield
         return
-    sys.modules[module] = None  # pyright: ignore[reportArgumentType]
+    sys.modules[module] = stand_in  # pyright: ignore[reportArgumentType]
     try:
         yield
     finally:
         del sys.modules[module]
 
 
+def _no_compiler() -> ModuleType:
+    module = ModuleType("torch._dynamo")
+    module.OptimizedModule = type("OptimizedModule", (torch.nn.Module,), {})  # pyright: ignore[reportAttributeAccessIssue]
+    return module
+
+
 # Fabric imports torchmetrics, where it is installed, only to compare its version for a class that
-# is not used here. That import takes longer than torch's.
-with _hidden("torchmetrics"):
+# is not used here. That import takes longer than torch's. It imports torch's compiler, which takes
+# nearly as long as the rest of torch, only to recognize networks that torch.compile returned.
+with _replaced("torchmetrics", None), _replaced("torch._dynamo", _no_compiler()):
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.precision import MixedPrecision, Precision
@@ -156,10 +164,7 @@ def all_gather(fabric: Fabric, value: Any) -> list[Any]:
 def all_gather_rows(fabric: Fabric, rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Return all rows in order, after rank r computed rows r, r + world_size, ...
 
-    Args:
-        fabric: The processes.
-        rows: This process's share: float32 (n, K); (0, 0) where it has none.
-        count: Number of rows of all processes.
+    `rows` is this process's share, float32 (n, K), (0, 0) for none; `count` that of all.
     """
     parts = all_gather(fabric, rows)
     gathered = np.empty((count, max(part.shape[1] for part in parts)), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,20 @@ import torch
 from benchmark.core.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from benchmark.params.recipes import Optimization
 
 CPU_WORDS = "can't allocate memory"
 """What torch says where the machine itself has no more; it is a plain RuntimeError."""
 
 
 @contextmanager
-def lack_of_memory_named(
-    experiment: str, recipe: str, *, section: str = "recipes"
-) -> Iterator[None]:
+def lack_of_memory_named(experiment: str, entry: str, recipe: Optimization) -> Iterator[None]:
     """Turn torch's errors about memory into one message.
 
     Args:
         experiment: Which network.
-        recipe: Its entry of `section`.
-        section: Of params.yaml.
+        entry: Where params.yaml holds its recipe, as in recipes.pose.
+        recipe: The recipe.
 
     Raises:
         TrainingError: The memory of the GPU or of the machine is not enough.
@@ -39,7 +38,23 @@ def lack_of_memory_named(
         place = "GPU" if on_gpu else "machine"
         raise TrainingError(
             experiment, f"does not fit into the memory of this {place}",
-            found=str(error).partition(". ")[0].strip(),
-            do=f"Halve {section}.{recipe}.micro_batch_size: steps keep their batch_size and take"
-            " more passes; or free the memory that other programs hold",
+            found=str(error).partition(". ")[0].strip(), do=_advice(entry, recipe),
         ) from None  # fmt: skip
+
+
+def _advice(entry: str, recipe: Optimization) -> str:
+    now = recipe.micro_batch_size
+    if now == 1:
+        change = f"{entry}.micro_batch_size is 1 already: set recompute of a Video Swin to true"
+    else:
+        less = largest_part(recipe.batch_size, now // 2)
+        change = (
+            f"Set {entry}.micro_batch_size to {less} (it is {now}): steps keep their"
+            f" {recipe.batch_size} clips and take more passes"
+        )
+    return f"{change}; or free the memory that other programs hold, and run the command again"
+
+
+def largest_part(batch: int, most: int) -> int:
+    """Return the largest micro-batch of at most `most` clips that divides a step; at least 1."""
+    return next((size for size in range(min(batch, most), 0, -1) if batch % size == 0), 1)

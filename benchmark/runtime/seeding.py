@@ -71,10 +71,7 @@ def seed_micro_batch(seed: int, step: int, number: int) -> None:
 
     The seed depends neither on the process that computes the micro-batch nor on earlier stops.
 
-    Args:
-        seed: Seed of the experiment.
-        step: Number of the step over all epochs, from 0.
-        number: Number of the micro-batch within the step, over all processes.
+    Steps count over all epochs, micro-batches within a step over all processes; both from 0.
     """
     import torch
 

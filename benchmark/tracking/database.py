@@ -7,15 +7,13 @@ import logging
 import re
 import sqlite3
 import time
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from benchmark.core.errors import BenchmarkError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
 
 log = logging.getLogger(__name__)
 

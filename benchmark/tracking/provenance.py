@@ -77,10 +77,7 @@ ARCHIVES = frozenset({"index", "prepare", "windows", "predict_windows", "data_re
 def stage_code(root: Path, params: Any, archive_module: Callable[[str], str]) -> dict[str, str]:
     """Hash the code of every stage, per entry: `stage` or `stage@entry` -> lines `path SHA-256`.
 
-    Args:
-        root: The project, which holds dvc.yaml.
-        params: The whole of params.yaml.
-        archive_module: Returns the module that reads the raw archive of a named edition.
+    `archive_module` returns the module that reads the raw archive of a named edition.
 
     Stage `check` itself is not among them: it waits for nothing.
     """

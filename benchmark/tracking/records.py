@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -35,7 +35,7 @@ from benchmark.core.files import write_text
 from benchmark.core.schema import Strict, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from benchmark.editions.edition import Edition
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,9 @@ PACKAGES = ("mm-gesture-benchmark", "torch", "mmaction2")
 STAGE_OUTPUTS = ("dvc.lock",)
 """Git tracks it, but DVC rewrites it: a change there does not make the code dirty."""
 NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+NOTE = "mlflow.note.content"
+"""Tag that the UI shows as the description of a run or an experiment."""
 
 RunKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -147,8 +150,8 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
     *,
     experiment: str,
     name: str,
-    start_ms: int,
-    end_ms: int,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
     parent_key: str | None = None,
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
@@ -162,8 +165,8 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         root: The repository.
         experiment: Name of the MLflow experiment, such as `mmgesture/table`.
         name: Name in the UI's list of runs.
-        start_ms: Start in milliseconds since 1970.
-        end_ms: End in milliseconds since 1970; also the time of the metrics.
+        start_ms: Start in milliseconds since 1970; by default the end.
+        end_ms: End in milliseconds since 1970, by default now; also the time of the metrics.
         parent_key: `run_key` of the run that the UI shows this one under.
         params: Parameters; nested ones become `outer.inner`.
         tags: Tags to add to those of `origin`.
@@ -174,6 +177,7 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
     Raises:
         ValueError: An artifact lies outside `root`.
     """
+    end_ms = now_ms() if end_ms is None else end_ms
     points = (
         Point(key=key, value=value, step=0, timestamp_ms=end_ms)
         for key, value in (metrics or {}).items()
@@ -184,7 +188,7 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         experiment=experiment,
         name=name,
         status="FINISHED",
-        start_ms=start_ms,
+        start_ms=end_ms if start_ms is None else start_ms,
         end_ms=end_ms,
         params=flatten(params or {}),
         tags={**origin(root), **(tags or {})},
@@ -192,6 +196,11 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         artifacts=tuple((root / path).relative_to(root).as_posix() for path in artifacts),
         table=table,
     )
+
+
+def edition_tags(kind: str, edition: Edition, note: str) -> dict[str, str]:
+    """Return the tags of a run on an edition: its kind, the edition, and what the UI describes."""
+    return {"kind": kind, "edition": edition.stamp, NOTE: note}
 
 
 def now_ms() -> int:

@@ -23,6 +23,7 @@ from benchmark.core.files import inside
 from benchmark.tracking.database import (
     DATABASE,
     StoreError,
+    Whole,
     address,
     escaped,
     examine,
@@ -31,6 +32,7 @@ from benchmark.tracking.database import (
     rewrite_paths,
     store_error,
 )
+from benchmark.tracking.records import NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-    from benchmark.tracking.database import Whole
     from benchmark.tracking.records import Point, RunRecord, Table
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,6 @@ EXPERIMENTS = {
     SUBMISSION: "Leaderboard files, with what they are made of.",
 }
 """Experiments of MLflow -> their description in the UI."""
-NOTE = "mlflow.note.content"
-"""Tag that the UI shows as the description of a run or an experiment."""
 
 TABLE_FILE = "results_table.json"
 SAMPLING_SECONDS = 10

@@ -9,17 +9,20 @@ import platform
 import random
 import re
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from benchmark.core.errors import BenchmarkError, FormatError
 from benchmark.core.schema import read_yaml
 from benchmark.tracking.database import locked
-from benchmark.tracking.records import read_records, write_records
+from benchmark.tracking.records import RunRecord, read_records, write_records
 from benchmark.tracking.run import Window, close_stale
 from benchmark.tracking.store import (
     NOTE,
+    Store,
     attach,
     attach_table,
     create,
@@ -28,13 +31,6 @@ from benchmark.tracking.store import (
     search,
     write,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from benchmark.tracking.records import RunRecord
-    from benchmark.tracking.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +77,7 @@ class ShownRun(NamedTuple):
 def sync(root: Path, *, lock: Path) -> SyncReport:
     """Create the recorded runs that the store lacks, close dead ones, add the hashes of DVC.
 
-    Args:
-        root: The repository, with `runs/*.json`.
-        lock: `dvc.lock`; before the first `dvc repro` there is none.
+    `lock` is `dvc.lock`; before the first `dvc repro` there is none.
 
     Raises:
         FormatError: A record or the lock file is damaged.

@@ -7,7 +7,7 @@ import os
 import socket
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from benchmark.core.errors import BenchmarkError
@@ -21,9 +21,6 @@ from benchmark.tracking.store import (
     open_store,
     search,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Without it the UI opens as one for generative AI, which has no list of runs.
 MODE = {"workflowType": "machine_learning"}

@@ -7,18 +7,17 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmark.core.files import replacing, write_text
 from benchmark.core.pinned_file import content_hashes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
 log = logging.getLogger(__name__)
 
 LAST = "last.pt"

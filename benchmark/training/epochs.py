@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from benchmark.core.errors import TrainingError
 from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
-from benchmark.training.checkpoint import Progress
-from benchmark.training.monitor.meter import Meter
+from benchmark.training.checkpoint import Checkpoints, Progress
+from benchmark.training.monitor.meter import Measured, Meter
 from benchmark.training.monitor.progress import Countdown
 from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.train_step import train_step
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from benchmark.data.loader import TrainBatch
     from benchmark.runtime.signals import StopSignals
-    from benchmark.training.checkpoint import Checkpoints
-    from benchmark.training.monitor.meter import Measured
     from benchmark.training.step_state import StepState
 
 log = logging.getLogger(__name__)

@@ -14,20 +14,21 @@ import torch
 from benchmark.core.errors import TrainingError
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.edition import read_edition
-from benchmark.evaluation.metrics import class_scores, confusion, score
+from benchmark.evaluation.metrics import Metrics, class_scores, confusion, score
 from benchmark.plots import figures
 from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.tracking.provenance import digest_of
+from benchmark.tracking.records import edition_tags
 from benchmark.tracking.run import Run, track
-from benchmark.tracking.store import NOTE, TRAIN, find_root
+from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.loop import train
 from benchmark.training.monitor.progress import write_cost
 from benchmark.training.monitor.samples import samples
-from benchmark.training.state import TrainSpec, without_validation
+from benchmark.training.state import TrainResult, TrainSpec, without_validation
 from benchmark.weights.initial import is_transductive
-from benchmark.weights.model_folder import FORMAT, ModelMetadata, write_model
+from benchmark.weights.model_folder import FORMAT, ModelMetadata, Seen, write_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.evaluation.metrics import Metrics
     from benchmark.params.params import Params
-    from benchmark.training.state import TrainResult
-    from benchmark.weights.model_folder import Seen
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +88,7 @@ def run(
         params, clips = without_validation(name, params, clips)
     root = find_root()
     spec = replace(build_train_spec(name, params, clips, paths), seen=seen)
-    with lack_of_memory_named(name, spec.experiment.recipe):
+    with lack_of_memory_named(name, f"recipes.{spec.experiment.recipe}", spec.recipe):
         _run(name, spec, paths, root)
 
 
@@ -119,11 +117,7 @@ def _run(name: str, spec: TrainSpec, paths: TrainPaths, root: Path) -> None:
         experiment=TRAIN,
         name=f"train@{name}",
         params=_tracked_params(name, spec, fabric),
-        tags={
-            "kind": "training",
-            "edition": f"{edition.name}/{edition.version}",
-            NOTE: _described(name, spec),
-        },
+        tags=edition_tags("training", edition, _described(name, spec)),
         record=paths.record,
         artifacts=artifacts,
     ) as tracked:

@@ -13,8 +13,8 @@ from benchmark.inference.forward import probabilities
 from benchmark.models.text_projection import without_text
 from benchmark.runtime.distributed import all_gather_rows
 from benchmark.runtime.signals import StopSignals
-from benchmark.training.epochs import Epochs, cpu_copy
-from benchmark.training.state import TrainResult, build_state
+from benchmark.training.epochs import Epochs, Row, cpu_copy
+from benchmark.training.state import TrainResult, TrainSpec, TrainState, build_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.training.checkpoint import Checkpoints
-    from benchmark.training.epochs import Row
-    from benchmark.training.state import TrainSpec, TrainState
 
 
 def train(

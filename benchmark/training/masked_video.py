@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.data.loader import TrainClips, build_views
+from benchmark.data.loader import TrainBatch, TrainClips, build_views
 from benchmark.models.masked_autoencoder import MaskedAutoencoder
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.runtime.signals import StopSignals
-from benchmark.training.epochs import Epochs, cpu_copy
+from benchmark.training.epochs import Epochs, Row, cpu_copy
 from benchmark.training.step_state import StepState, shared_fields
 from benchmark.weights.initial import load_initial_weights
 
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from benchmark.contracts.clips import Clips
-    from benchmark.data.loader import TrainBatch
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Pretraining
     from benchmark.training.checkpoint import Checkpoints, Progress
-    from benchmark.training.epochs import Row
     from benchmark.training.monitor.meter import Meter
 
 log = logging.getLogger(__name__)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, assert_never
 import torch
 
 from benchmark.core.errors import TrainingError
-from benchmark.params.recipes import AdamW, Cosine, Sgd, Steps
+from benchmark.params.recipes import AdamW, Cosine, Optimization, Sgd, Steps
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3 as ModelEma
     from torch import nn
 
-    from benchmark.params.recipes import Optimization
 
 BLOCK = re.compile(
     r"(?P<path>backbone\.(?:\w+_path\.)?)"
@@ -85,6 +84,12 @@ def _groups(spec: AdamW, lr: float, model: nn.Module) -> list[dict[str, Any]]:
         {"params": parameters, "lr": rate, "weight_decay": decay}
         for (rate, decay), parameters in groups.items()
     ]
+
+
+def is_block(module: str) -> bool:
+    """Tell whether a module is a block, or a stage of blocks, by its name."""
+    match = BLOCK.match(module + ".")
+    return match is not None and match["block"] is not None and match.end() == len(module) + 1
 
 
 def _blocks_above(names: list[str]) -> tuple[dict[str, int], int]:

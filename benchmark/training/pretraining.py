@@ -19,12 +19,13 @@ from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.runtime.seeding import seed_micro_batch
 from benchmark.tracking.provenance import digest_of
+from benchmark.tracking.records import NOTE
 from benchmark.tracking.run import track
-from benchmark.tracking.store import NOTE, TRAIN, find_root
+from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
-from benchmark.training.masked_video import PretrainSpec, pretrain
+from benchmark.training.masked_video import PretrainResult, PretrainSpec, pretrain
 from benchmark.training.monitor.progress import write_cost
-from benchmark.weights.initial import is_transductive, write_masked_video
+from benchmark.weights.initial import is_transductive, write_initial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from benchmark.params.params import Params
-    from benchmark.training.masked_video import PretrainResult
 
 HISTORY = "history.csv"
 CURVE = "history.png"
@@ -57,29 +57,18 @@ class PretrainPaths(NamedTuple):
 def run(name: str, params: Params, paths: PretrainPaths) -> None:
     """Pre-train an entry, from its last checkpoint if an earlier call was stopped.
 
-    Args:
-        name: Its name in section `pretraining` of params.yaml.
-        params: The whole of params.yaml.
-        paths: Folders and files to read and write.
-
     Raises:
         TrainingError: The loss or the gradient is not finite, or the processes cannot share a step.
         FormatError: The windows or the initial weights cannot be read.
     """
     root = find_root()
     spec = build_spec(name, params, paths)
-    with lack_of_memory_named(name, f"{name}.recipe", section="pretraining"):
+    with lack_of_memory_named(name, f"pretraining.{name}.recipe", spec.entry.recipe):
         _run(name, spec, paths, root, transductive=_is_transductive(name, params, paths))
 
 
 def build_spec(name: str, params: Params, paths: PretrainPaths) -> PretrainSpec:
-    """Collect everything that an entry of `pretraining` refers to.
-
-    Args:
-        name: Its name.
-        params: The whole of params.yaml.
-        paths: Of these, the folders of windows and initial weights.
-    """
+    """Collect everything that an entry of `pretraining` refers to."""
     entry = params.pretraining[name]
     windows = params.windows[entry.windows]
     modality = params.modalities[windows.modality]
@@ -133,7 +122,10 @@ def _run(
         tracked.tag("initial_weights", result.initial_weights)
         _write_reports(result, spec, paths, device_name(fabric.device))
         # The weights last: their presence says that the pre-training is complete.
-        write_masked_video(paths.out, result.weights, origin=name, transductive=transductive)
+        write_initial(
+            paths.out, result.weights, checkpoint_format="masked_video", origin=name,
+            transductive=transductive,
+        )  # fmt: skip
     checkpoints.clear()
 
 

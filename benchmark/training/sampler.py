@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.core.errors import TrainingError
 from benchmark.data.sampling import rng_for
-from benchmark.params.recipes import ClassBalanced, Shuffled
+from benchmark.params.recipes import ClassBalanced, Optimization, Shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.data.loader import Key
-    from benchmark.params.recipes import Optimization
 
 
 class ClipBatchSampler:

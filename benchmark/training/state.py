@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.contracts.clips import Clips
-from benchmark.data.loader import TestClips, TrainClips, build_views, test_loader
+from benchmark.data.loader import (
+    TestBatch,
+    TestClips,
+    TrainBatch,
+    TrainClips,
+    build_views,
+    test_loader,
+)
 from benchmark.models.network import build
 from benchmark.models.text_projection import add_text
 from benchmark.runtime.seeding import set_up_torch
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import DataLoader
 
-    from benchmark.data.loader import TestBatch, TrainBatch
     from benchmark.modalities.union import Modality
     from benchmark.models.union import Backbone
     from benchmark.params.params import Experiment, Params
@@ -160,13 +166,7 @@ def last_epoch(recipe: Recipe) -> Recipe:
 
 
 def without_validation(name: str, params: Params, clips: Clips) -> tuple[Params, Clips]:
-    """Let the training clips stand in for validation, and keep the last epoch.
-
-    Args:
-        name: The experiment.
-        params: The whole of params.yaml.
-        clips: The index, which has no clip in val.
-    """
+    """Let the training clips stand in for validation, and keep the last epoch."""
     recipe = params.experiments[name].recipe
     recipes = {**params.recipes, recipe: last_epoch(params.recipes[recipe])}
     stand_in = [replace(clip, split="val") for clip in clips.with_excluded if clip.split == "train"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.data.loader import train_loader
-from benchmark.training.optimizer import build_ema, build_optimizer
+from benchmark.training.optimizer import build_ema, build_optimizer, is_block
 from benchmark.training.sampler import ClipBatchSampler
 from benchmark.training.train_step import BatchNormStatistics
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from benchmark.params.recipes import Optimization
     from benchmark.training.monitor.meter import Meter
     from benchmark.training.optimizer import ModelEma
+
+VARIANTS = 512
+"""Most compiled forms of the blocks of a network."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,25 @@ class StepState(ABC):
         self.fabric.strategy.precision.load_state_dict(saved["precision"])
 
 
+def compile_blocks(model: nn.Module) -> list[str]:
+    """Compile each block of a backbone for shapes that do not change; return the blocks' names.
+
+    Names and tensors of the network stay. An EMA of it is not compiled.
+    """
+    import torch._dynamo.config as dynamo
+
+    # Blocks differ in shape and drop rate, and see full and last micro-batches, in training and in
+    # validation. Past this number torch would go on without compiling.
+    dynamo.recompile_limit = max(dynamo.recompile_limit, VARIANTS)
+    dynamo.accumulated_recompile_limit = max(dynamo.accumulated_recompile_limit, VARIANTS)
+    modules = dict(model.named_modules())
+    blocks = [name for name in modules if is_block(name)]
+    inner = [one for one in blocks if not any(name.startswith(one + ".") for name in blocks)]
+    for name in inner or ["backbone"]:
+        modules[name].compile(dynamic=False)
+    return inner or ["backbone"]
+
+
 def shared_fields(
     recipe: Optimization, model: nn.Module, clips: TrainClips, labels: NDArray[np.int64],
     *, seed: int, fabric: Fabric,
@@ -95,6 +117,8 @@ def shared_fields(
     Raises:
         TrainingError: There are fewer clips than a step has micro-batches.
     """
+    if recipe.compiled:
+        compile_blocks(model)
     optimizer = build_optimizer(recipe, model)
     full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)

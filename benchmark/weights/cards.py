@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pydantic import Field, JsonValue
 
@@ -12,9 +12,6 @@ from benchmark.core.half_precision import SUFFIX, ZOO, shipped_names, verified_b
 from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.weights.model_folder import METADATA, WEIGHTS, ModelMetadata
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FORMAT = "zoo/1"
 

@@ -10,7 +10,7 @@ from benchmark.core.errors import FormatError, MismatchError
 from benchmark.core.files import replacing_folder
 from benchmark.core.pinned_file import verified
 from benchmark.core.schema import Strict, read_yaml, write_json
-from benchmark.data.inputs import FeaturesInput, VideoInput
+from benchmark.data.inputs import FeaturesInput, Input, VideoInput
 from benchmark.models.check_tensors import read_checkpoint
 from benchmark.weights.convert import HEAD, CheckpointFormat, convert, fill, merge
 from benchmark.weights.model_folder import (
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from benchmark.data.inputs import Input
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Pretrained
 
@@ -54,7 +53,7 @@ class InitialWeights(Strict):
 
 def write_no_weights(out: Path) -> None:
     """Write a folder without tensors: training keeps the network's own initialization."""
-    _write(out, None, checkpoint_format="scratch", origin="none", transductive=False)
+    write_initial(out, None, checkpoint_format="scratch", origin="none", transductive=False)
 
 
 def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
@@ -68,7 +67,7 @@ def write_merged_weights(rgb: Path, pose: Path, out: Path) -> None:
     origin = f"{of_rgb.experiment} and {of_pose.experiment}"
     seen = _seen_by_both(of_rgb, of_pose)
     transductive = of_rgb.transductive or of_pose.transductive
-    _write(
+    write_initial(
         out, tensors, checkpoint_format="merged", origin=origin, seen=seen,
         transductive=transductive,
     )  # fmt: skip
@@ -105,22 +104,6 @@ def seen_by_start(folder: Path, edition: str) -> Seen | None:
     return start.seen if start.edition == edition else None
 
 
-def write_masked_video(
-    out: Path, tensors: dict[str, torch.Tensor], *, origin: str, transductive: bool
-) -> None:
-    """Write a network that masked pre-training has trained, its decoder too.
-
-    Args:
-        out: The folder.
-        tensors: Under the names of `MaskedAutoencoder`.
-        origin: Whose weights they are.
-        transductive: Whether it has seen frames of test videos.
-    """
-    _write(
-        out, tensors, checkpoint_format="masked_video", origin=origin, transductive=transductive
-    )  # fmt: skip
-
-
 def write_pretrained(spec: Pretrained, out: Path) -> None:
     """Write the tensors of a published file, without running anything in it.
 
@@ -130,13 +113,14 @@ def write_pretrained(spec: Pretrained, out: Path) -> None:
     path = verified(spec.file, expected="the file that `pretrained` in params.yaml names")
     # The names stay the file's: only the training knows the network that they must fit.
     tensors = read_checkpoint(path).tensors
-    _write(
+    write_initial(
         out, tensors, checkpoint_format=spec.checkpoint_format, origin=path.name,
         transductive=False,
     )  # fmt: skip
 
 
-def _write(out: Path, tensors: dict[str, torch.Tensor] | None, **metadata: Any) -> None:
+def write_initial(out: Path, tensors: dict[str, torch.Tensor] | None, **metadata: Any) -> None:
+    """Write a folder of initial weights; `metadata` are the fields of `InitialWeights`."""
     with replacing_folder(out) as work:
         if tensors is not None:
             write_tensors(work / WEIGHTS, tensors)

@@ -126,15 +126,6 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
 
-def load_weights(folder: Path, model: nn.Module) -> None:
-    """Load the tensors of a model folder into `model`; none may be missing or left over.
-
-    Raises:
-        FormatError: The file is missing or damaged, or does not fit the network.
-    """
-    load_tensors(read_weights(folder), model, where=folder / WEIGHTS)
-
-
 def load_tensors(tensors: dict[str, torch.Tensor], model: nn.Module, *, where: object) -> None:
     """Load tensors, which errors call `where`, into `model`; none may be missing or left over.
 

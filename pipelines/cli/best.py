@@ -20,7 +20,6 @@ def best(name: str | None, resamples: int) -> None:
     Example: mgbench best mimic
     """
     from benchmark.contracts.clips import read_clips
-    from benchmark.contracts.folds import oof_labels, read_folds
     from benchmark.core.errors import ParamsError
     from benchmark.editions.edition import read_edition
     from benchmark.results.best import read_best
@@ -30,13 +29,11 @@ def best(name: str | None, resamples: int) -> None:
     with mistakes_shown():
         params = read_params(PARAMS)
         name = name or params.table.edition
-        if name not in params.folds:
-            wrong, do = f"has no folds of '{name}'", f"Run 'mgbench edition folds {name}'"
-            raise ParamsError(PARAMS, wrong, do=do)
-        data = Path("data", name)
-        clips = read_clips(data / "clips.parquet", read_edition(name))
-        folds = read_folds(data / "folds.parquet", clips)
-        truth = oof_labels(clips, folds.over, folds.groups)
+        clips = read_clips(Path("data", name, "clips.parquet"), read_edition(name))
         draw = Resampling(resamples, params.seed)
-        found = read_best(params, name, truth, Path("predictions"), draw)
+        found = read_best(params, clips, Path("predictions"), draw)
+        if found is None:
+            wrong = f"fewer than two experiments of '{name}' have folds"
+            do = f"Run 'mgbench edition folds {name}', then 'dvc repro join_folds'"
+            raise ParamsError(PARAMS, wrong, do=do)
     click.echo("\n".join(best_section(found, name)))

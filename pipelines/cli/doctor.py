@@ -5,16 +5,13 @@ from __future__ import annotations
 from pipelines._stage import USER_FAULT, mistakes_shown
 
 import sys
+from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import click
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.findings import Finding, has_fault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WIDTH = 16
 """Of the column of names."""

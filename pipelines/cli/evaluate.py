@@ -33,7 +33,8 @@ VERDICTS = {
 
 labels_option = click.option(
     "--labels", type=existing,
-    help="CSV with the columns clip_id and label, instead of the labels of the edition.",
+    help="CSV with the columns clip_id, label and, for intervals, video; instead of the labels of"
+    " the edition.",
 )  # fmt: skip
 
 

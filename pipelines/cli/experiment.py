@@ -1,10 +1,8 @@
-"""`mgbench experiment` and `mgbench profile`: what an experiment is, and how fast it trains."""
+"""`mgbench experiment`: what an experiment is."""
 
 from __future__ import annotations
 
 from pipelines._stage import PARAMS, entry, mistakes_shown, read_params
-
-from pathlib import Path
 
 import click
 
@@ -82,45 +80,3 @@ def remove(names: tuple[str, ...]) -> None:
     for line in said:
         click.echo(line)
     click.echo(f"removed {', '.join(names)} from {PARAMS}; left: {', '.join(kept)}")
-
-
-@click.command()
-@click.argument("name", metavar="EXPERIMENT")
-@click.option(
-    "--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True,
-    help="Duration of each measurement.",
-)  # fmt: skip
-def profile(name: str, seconds: float) -> None:
-    """Measure the training speed of EXPERIMENT here.
-
-    Three measurements: end to end, on one batch that is ready on the device, and of the data
-    loader alone.
-
-    Example: mgbench profile joint --seconds 5
-    """
-    from benchmark.contracts.clips import read_clips
-    from benchmark.editions.edition import read_edition
-
-    with mistakes_shown():
-        params = read_params(PARAMS)
-        experiment = entry(params.experiments, "experiments", name)
-        data = Path("data", experiment.edition)
-        clips = read_clips(data / "clips.parquet", read_edition(experiment.edition))
-        # Seconds to import: not before it is known that there are clips.
-        from benchmark.training.experiment import TrainPaths, build_train_spec
-        from benchmark.training.monitor.profiling import measure
-
-        paths = TrainPaths(
-            modality=data / experiment.modality, init_from=Path("models", experiment.init_from),
-            out=Path(), reports=Path(), record=Path(),
-        )  # fmt: skip
-        speeds = measure(build_train_spec(name, params, clips, paths), seconds=seconds)
-    click.echo(f"{name} on {speeds.device}, one process")
-    share = speeds.end_to_end / speeds.synthetic
-    click.echo(f"end to end          {speeds.end_to_end:8.2f} clips/s   {share:.2f} of synthetic")
-    click.echo(f"synthetic           {speeds.synthetic:8.2f} clips/s   on one ready batch")
-    click.echo(f"loader alone        {speeds.loader:8.2f} clips/s")
-    click.echo(f"forward pass        {speeds.gflops_per_clip:8.2f} G multiply-adds per clip")
-    click.echo(f"MFU of synthetic    {100 * speeds.mfu:8.1f} %")
-    if speeds.memory_gib:
-        click.echo(f"peak memory         {speeds.memory_gib:8.2f} GiB")

@@ -138,8 +138,6 @@ def _fit(
                 f"{name:<25} top-1 {100 * estimate.top1:6.2f} %, macro-F1"
                 f" {100 * estimate.macro_f1:6.2f} %, log-loss {estimate.log_loss:.4f}"
             )
-    if fitted.nested is None:
-        click.echo("no estimate on other videos: the videos of these clips are not known, or one")
     click.echo(f"to apply them: mgbench fuse TEST_FILES --fitted {beside} --out FILE")
 
 

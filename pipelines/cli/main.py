@@ -14,19 +14,20 @@ from pipelines.cli.best import best
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.evaluate import compare, evaluate
-from pipelines.cli.experiment import experiment, profile
+from pipelines.cli.experiment import experiment
 from pipelines.cli.fuse import fuse
 from pipelines.cli.group import SectionedGroup
 from pipelines.cli.modality import modality
 from pipelines.cli.predict import predict
 from pipelines.cli.preset import preset
+from pipelines.cli.profile import profile
 from pipelines.cli.scale import graph, plan, run
 from pipelines.cli.scores import scores
 from pipelines.cli.submit import submit
 from pipelines.cli.system import export, install
 from pipelines.cli.weights import weights
 from pipelines.cli.zoo import zoo
-from pipelines.scale.graph import read_graph, recorded
+from pipelines.scale.graph import ran_here, read_graph
 
 PORT = 5000
 """MLflow's usual port."""
@@ -55,7 +56,7 @@ for _command in (
 @main.command()
 @click.option("--why", is_flag=True, help="Name what changed.")
 def status(why: bool) -> None:
-    """Show per stage whether it is up to date, stale or never run.
+    """Show per stage whether it is up to date, stale or never run here.
 
     Example: mgbench status --why
     """
@@ -68,16 +69,18 @@ def status(why: bool) -> None:
         params = read_params(PARAMS)
         # DVC sees changed code only after stage check has hashed it, so compare it here.
         code = changed_code(Path.cwd(), params, archive_module)
-        ran = recorded(Path.cwd())
+        ran = ran_here(Path.cwd())
         graph = read_graph(Path.cwd())
-    stale = 0
+    stale, width = 0, max(map(len, graph.upstream), default=0)
     for name in graph.upstream:
         reasons = _reasons(graph.changes.get(name, []))
         if files := code.get(name):
             reasons.append("changed code: " + _first_three(files))
         stale += bool(reasons) or name not in ran
         text = "never run" if name not in ran else "stale" if reasons else "up to date"
-        click.echo(f"{name:<26} {text}" + (f": {'; '.join(reasons)}" if why and reasons else ""))
+        click.echo(
+            f"{name:<{width}}  {text}" + (f": {'; '.join(reasons)}" if why and reasons else "")
+        )
     advice = "run 'dvc repro'; --why says what changed" if stale else "nothing to do"
     count = len(graph.upstream)
     click.echo(f"{count - stale} of {count} stages are up to date: {advice}")

@@ -6,7 +6,7 @@ from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path, read
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,7 +16,6 @@ from pipelines.cli.group import Group, echo_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
     from benchmark.core.video import VideoInfo
     from benchmark.modalities.one_file import Span

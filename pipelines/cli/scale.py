@@ -12,6 +12,7 @@ import click
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
+from pipelines.cli.fitting import fit_to_memory
 from pipelines.scale.graph import kind_of, makefile, read_graph
 from pipelines.scale.plan import schedule
 from pipelines.scale.run import clock
@@ -61,11 +62,23 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
     help="Hours of a stage, or of a kind of stages, that never ran here.",
 )  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Every stage, not only those out of date.")
-def plan(slots: int, assume: tuple[str, ...], everything: bool) -> None:
+@click.option(
+    "--gpu-memory", type=click.FloatRange(1), metavar="GIB",
+    help="Instead: the micro-batches that fit into a GPU of so much memory, hours, disk.",
+)  # fmt: skip
+@click.option("--write", is_flag=True, help="With --gpu-memory: write them into params.yaml.")
+def plan(
+    slots: int, assume: tuple[str, ...], everything: bool, gpu_memory: float | None, write: bool
+) -> None:
     """Tell how long the stages take on so many GPUs, and how much disk they fill.
 
     Example: mgbench plan --gpus 8 --assume train=2.5
+
+    Example: mgbench plan --gpu-memory 24 --write
     """
+    if gpu_memory is not None:
+        fit_to_memory(gpu_memory, write=write)
+        return
     with mistakes_shown():
         stages = read_graph(Path.cwd(), stale=not everything)
         todo = list(stages.upstream) if everything else stages.to_run()

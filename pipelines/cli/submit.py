@@ -166,9 +166,10 @@ def _index(edition: str) -> Clips | None:
     from benchmark.tracking.store import find_root
 
     try:
-        file = find_root() / "data" / edition / "clips.parquet"
+        folder = find_root()
     except BenchmarkError:
-        return None
+        folder = Path()  # an index alone is enough, as for the other commands about scores
+    file = folder / "data" / edition / "clips.parquet"
     if not file.is_file():
         return None
     from benchmark.contracts.clips import read_clips

@@ -23,16 +23,26 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of the weights, as the file says it.",
 )
-def export(name: str, file: Path, licence: str) -> None:
+@click.option("--onnx", is_flag=True, help="Write ONNX instead of a system.")
+def export(name: str, file: Path, licence: str, onnx: bool) -> None:
     """Write fusion or experiment NAME, its networks included, as one FILE to hand on.
 
-    Example: mgbench export convex system.zip --licence Apache-2.0
-    """
+    With --onnx, other programs run it; that is for single networks. Examples:
+
+    \b
+      mgbench export convex system.zip --licence Apache-2.0
+      mgbench export joint joint.onnx --onnx
+    """  # noqa: D301 - click reads the sign that keeps lines apart
     with mistakes_shown():
+        from benchmark.inference.onnx_file import export_onnx
         from benchmark.inference.system_file import export_system
         from benchmark.inference.systems import open_system, open_zoo
 
         system = open_zoo() if name == ZOO_NAME else open_system(name)
+        if onnx:
+            apart = export_onnx(system, file, licence=licence)
+            click.echo(f"wrote {file}: ONNX Runtime answers within {apart:.1g} of torch")
+            return
         card = export_system(system, file, licence=licence)
     networks = sum(len(member.networks) for member in card.members.values())
     size = file.stat().st_size / 2**20

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.core.findings import Finding
+from benchmark.core.findings import Finding, Level
 from benchmark.core.foreign_file import stand_in
 from benchmark.core.pinned_file import sha256
 from benchmark.modalities.pose.pose import PoseModality
-from benchmark.weights.catalogue import FileState, pinned_state, published_state, weights_files
+from benchmark.weights.catalogue import (
+    Catalogue,
+    FileState,
+    PublishedWeights,
+    pinned_state,
+    published_state,
+    weights_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from benchmark.core.findings import Level
     from benchmark.params.params import Params
-    from benchmark.weights.catalogue import Catalogue, PublishedWeights
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 """Endings of files that hold tensors."""

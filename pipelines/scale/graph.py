@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-    from pathlib import Path
 
 STEP = "STEP"
 """Variable of the makefile: a command that `mgbench run` puts before each recipe."""
@@ -126,15 +124,25 @@ def recorded(root: Path) -> list[str]:
     return list(load_yaml(lock)["stages"]) if lock.is_file() else []
 
 
+def ran_here(root: Path) -> set[str]:
+    """Return the stages of dvc.lock of whose outputs one at least is here.
+
+    A clone brings the records of runs elsewhere, without what they wrote.
+    """
+    lock = root / "dvc.lock"
+    stages: dict[str, Any] = load_yaml(lock)["stages"] if lock.is_file() else {}
+    return {
+        name for name, stage in stages.items()
+        if any((root / out["path"]).exists() for out in stage.get("outs", ()))
+    }  # fmt: skip
+
+
 def order_lock(root: Path, before: list[str], order: list[str]) -> None:
     """Order dvc.lock as a plain `dvc repro` would have: new stages last, in the order of the graph.
 
     Side by side, stages are recorded as they end.
 
-    Args:
-        root: The project.
-        before: Stages that it had before.
-        order: All stages, as a plain `dvc repro` runs them.
+    `before` are the stages that it had, `order` all, as a plain `dvc repro` runs them.
     """
     from dvc.repo import Repo
     from dvc.utils.serialize import modify_yaml

@@ -18,7 +18,8 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from shutil import which
-from typing import IO, TYPE_CHECKING, Any
+from types import FrameType
+from typing import IO, Any
 
 import click
 from pydantic import Field
@@ -31,9 +32,6 @@ from pipelines.scale.graph import kind_of
 from pipelines.scale.launchers import AnyLauncher, Job, Resources, Sbatch, log_of
 from pipelines.scale.slots import take
 from pipelines.scale.state import LAUNCHED, TABLE, launched_mark
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 SETTING = Path("launch.yaml")
 VARIABLE = "MGBENCH_LAUNCH"
@@ -108,12 +106,7 @@ def resources_of(stage: str, settings: Settings) -> Resources | None:
 
 
 def launch_stage(module: str, arguments: list[str]) -> int | None:
-    """Launch this stage; return its exit code, or None if this process is to do the work.
-
-    Args:
-        module: The stage's, as in `pipelines.train`.
-        arguments: Of its command line.
-    """
+    """Launch this stage; return its exit code, or None if this process is to do the work."""
     stage = os.environ["DVC_STAGE"]
     settings = read_settings()
     needs = resources_of(stage, settings)

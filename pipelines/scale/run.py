@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
 
 import click
 
@@ -21,10 +22,6 @@ from pipelines.scale import step
 from pipelines.scale.graph import STEP, Graph, makefile, order_lock, recorded
 from pipelines.scale.plan import schedule
 from pipelines.scale.state import FOLDER, LOGS, one_host, only_one, read_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from types import FrameType
 
 EVENTS = FOLDER / "events"
 REFRESH_SECONDS = 0.5

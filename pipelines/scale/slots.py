@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import ParamsError
 from benchmark.runtime.parallel import claimed
-from pipelines.scale.launchers import Slots, Ssh
+from pipelines.scale.launchers import Job, Slots, Ssh
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from pipelines.scale.launchers import Job
 
 SLOTS = "MGBENCH_SLOTS"
 
@@ -24,10 +23,8 @@ def take(launcher: Any, job: Job, stack: ExitStack) -> dict[str, str] | None:
 
     None: too few are free now.
 
-    Args:
-        launcher: Whose slots; most have none, and take what comes.
-        job: What needs them.
-        stack: Holds the locks. All projects of this user on this host share them.
+    Most launchers have no slots, and take what comes. All projects of this user on this host share
+    the slots of one.
 
     Raises:
         ParamsError: The job needs more than there are.

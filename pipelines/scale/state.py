@@ -7,15 +7,13 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import write_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FOLDER = Path(".run")
 LOCKS, LOGS, SECONDS = FOLDER / "locks", FOLDER / "logs", FOLDER / "seconds"

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from benchmark.contracts.predictions import ANY
+from benchmark.contracts.predictions import ANY, Probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF
 from benchmark.evaluation.metrics import score
 from submission.fusion.blend import Blend
 from submission.fusion.fitted import FORMAT, Estimate, FittedFusion, parameters_of
 from submission.fusion.fuse import check_members, stacked
-from submission.fusion.rules.rule import uniform_weights
-from submission.fusion.temperature import fit_with_temperature
+from submission.fusion.rules.rule import Fit, uniform_weights
+from submission.fusion.temperature import Temperature, fit_with_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.labels import Labels
-    from benchmark.contracts.predictions import Probabilities
-    from submission.fusion.rules.rule import Fit
     from submission.fusion.rules.union import FusionRule
-    from submission.fusion.temperature import Temperature
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +100,11 @@ def fit_with_nested(
     )  # fmt: skip
     if nested is None:
         return result, None
-    first = members[0]
-    return result, replace(first, source=OOF, clip_id=ids, p=nested.astype(np.float32), note="")
+    answers = replace(
+        members[0], source=OOF, clip_id=ids, p=nested.astype(np.float32), note="",
+        transductive=any(member.transductive for member in members),
+    )  # fmt: skip
+    return result, answers
 
 
 def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "any"]:
@@ -145,7 +145,7 @@ def _nested(
         block: Block of videos of each clip, (N,).
     """
     if block.max() < 1:
-        log.warning("all clips are of one video: nothing estimates the fit on others")
+        log.warning("one video, or none known: nothing estimates the fit on others")
         return None
     fused = np.empty(p.shape[1:])
     for number in range(block.max() + 1):

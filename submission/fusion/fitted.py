@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
@@ -14,10 +16,6 @@ from benchmark.core.schema import Share, Strict, read_json
 from submission.fusion.blend import Blend, GroupPower, Rerank, Stack
 from submission.fusion.rules.union import FusionRule
 from submission.fusion.temperature import Temperature
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 FORMAT = "fusion/3"
 

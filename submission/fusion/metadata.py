@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
 
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Share, Strict, read_json
 from submission.fusion.rules.union import FusionRule
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 
 class FusionMetadata(Strict):

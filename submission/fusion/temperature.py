@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from submission.fusion.blend import apply_temperature, apply_temperatures
-from submission.fusion.rules.rule import Fit
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from submission.fusion.rules.rule import Rule
+from submission.fusion.rules.rule import Fit, Rule
 
 Temperature: TypeAlias = Literal["none", "before", "after", "both"]
 """Where a temperature is fitted: to each member `before` the fusion, to the result `after` it."""

@@ -256,7 +256,7 @@ def _label_faults(  # noqa: PLR0917 - what a message needs
     ]
     yield from _at(
         name, f"the label{called} is out of range", outside, expected=expected,
-        do=f"Write class k as k + {low}, k counted from 0",
+        do=f"Number the classes from {low} on",
     )  # fmt: skip
 
 

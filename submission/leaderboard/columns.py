@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.challenges.challenge import published_ids
+from benchmark.challenges.challenge import Challenge, Form, published_ids
 from benchmark.core.errors import MismatchError
-from benchmark.editions.edition import FOREIGN, read_edition
+from benchmark.editions.edition import FOREIGN, Edition, read_edition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from benchmark.challenges.challenge import Challenge, Form
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
-    from benchmark.editions.edition import Edition
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from benchmark.core.errors import MismatchError, SubmissionError
 from benchmark.core.text_files import once_each
 from submission.leaderboard.checks import INTEGER, bytes_of, text_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MOVES = 10
 """Pairs of labels that the summary names."""

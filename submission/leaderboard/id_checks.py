@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from benchmark.core.errors import SubmissionError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 def id_faults(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from benchmark.core.errors import MissingExtra, SubmissionError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def upload(file: Path, competition: str, message: str) -> str:

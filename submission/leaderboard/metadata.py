@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Positive, Share, Strict, read_json
-from benchmark.tracking.records import RunRecord, new_record, now_ms
-from benchmark.tracking.store import NOTE, SUBMISSION
+from benchmark.tracking.records import NOTE, RunRecord, new_record
+from benchmark.tracking.store import SUBMISSION
 from submission.fusion.fitted import read_fitted
 from submission.fusion.metadata import read_fusion_metadata
 from submission.fusion.rules.equal import Fixed
 from submission.fusion.rules.union import FusionRule
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 METADATA = "submission.json"
 
@@ -108,7 +106,6 @@ def read_metadata(folder: Path) -> SubmissionMetadata:
 
 def submission_record(root: Path, metadata: SubmissionMetadata, folder: Path) -> RunRecord:
     """Describe the submission in `folder`, just written, as an MLflow run of the project `root`."""
-    now = now_ms()
     # A record names artifacts relative to the project, so files outside of it are none.
     within = folder.resolve().is_relative_to(root)
     artifacts = [folder.resolve() / name for name in (*metadata.files, METADATA)] if within else []
@@ -116,8 +113,6 @@ def submission_record(root: Path, metadata: SubmissionMetadata, folder: Path) ->
         root,
         experiment=SUBMISSION,
         name=f"{metadata.challenge} {folder.name}",
-        start_ms=now,
-        end_ms=now,
         params=metadata.model_dump(mode="json", exclude={"format", "excluded"}),
         tags={
             "kind": "submission",

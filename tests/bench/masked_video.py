@@ -36,7 +36,7 @@ from benchmark.training.experiment import TrainPaths, build_train_spec
 from benchmark.training.loop import train
 from benchmark.training.masked_video import pretrain
 from benchmark.training.pretraining import PretrainPaths, build_spec
-from benchmark.weights.initial import write_masked_video, write_no_weights
+from benchmark.weights.initial import write_initial, write_no_weights
 
 NORM = DatasetNorm(kind="dataset", mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
 ROUNDS = 7
@@ -112,7 +112,13 @@ def both(params: Params, root: Path) -> tuple[float, float]:
     spec = build_spec("masked", params, PretrainPaths(windows, root / "scratch", root, root, root))
     checkpoints = Checkpoints(root / "ckpt", "masked", {})
     done = pretrain(spec, alone(spec.entry.recipe), checkpoints, lambda epoch, row: None)
-    write_masked_video(root / "masked", done.weights, origin="masked", transductive=False)
+    write_initial(
+        root / "masked",
+        done.weights,
+        checkpoint_format="masked_video",
+        origin="masked",
+        transductive=False,
+    )
     return top1("vit_scratch", params, root), top1("vit_masked", params, root)
 
 

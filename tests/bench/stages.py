@@ -146,8 +146,8 @@ def sleep(seconds: float, jobs: int) -> None:
     click.echo(f"critical path {bound.length:.1f} s of {len(bound.path)} stages")
     click.echo(f"wall time {wall:.1f} s, {wall / bound.length:.3f} of it")
     click.echo(
-        f"overhead per stage: mean {mean(overheads):.2f} s, median {median(overheads):.2f} s, largest"
-        f" {overheads[-1]:.2f} s; of the path {on_path:.2f} s"
+        f"overhead per stage: mean {mean(overheads):.2f} s, median {median(overheads):.2f} s,"
+        f" largest {overheads[-1]:.2f} s; of the path {on_path:.2f} s"
     )
     click.echo(f"nothing to do: {again:.1f} s")
 

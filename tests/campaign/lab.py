@@ -51,8 +51,8 @@ class Lab:
         stored.unlink(missing_ok=True)
         shutil.rmtree(self.finished, ignore_errors=True)
         tiny_project.project(self.finished, kept=tiny_project.KEPT)
-        tiny_project.command(self.finished, "dvc", "repro")
-        tiny_project.command(self.finished, "mgbench", "sync")
+        tiny_project.command(self.finished, "dvc", "repro", cold=True)
+        tiny_project.command(self.finished, "mgbench", "sync", cold=True)
         stored.write_text(key, "utf-8")
 
     def clear(self) -> None:

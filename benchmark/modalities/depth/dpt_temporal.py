@@ -8,18 +8,13 @@ et al., ICLR 2024). Tensors have the published names.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.modalities.depth.dinov2 import PATCH
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
 
 MAX_FRAMES = 32
 """Frames for which there are positions."""

@@ -7,11 +7,14 @@ Legend: T frames, H W frame, h w working size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, JsonValue
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,13 +25,6 @@ from benchmark.core.pinned_file import Sha256
 from benchmark.core.schema import Strict, read_yaml, write_json
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.runtime.parallel import own_device
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
 
 FORMAT = "tiny-depth/2"
 FRAMES_AT_ONCE = 16

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.pinned_file import WeightsFile, verified
@@ -25,8 +25,6 @@ from benchmark.runtime.parallel import own_device
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from torch import Tensor
 
     from benchmark.modalities.depth.depth_anything import VideoDepthAnythingBackend
 

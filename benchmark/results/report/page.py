@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from benchmark.params.recipes import SelectCheckpoint
     from benchmark.results.ground_truth import GroundTruth
     from benchmark.results.report.gallery import Gallery
+    from benchmark.results.report.online import OnlineView
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 SHEETS = 3
@@ -66,7 +67,7 @@ def answers(params: Params, truth: GroundTruth, folder: Path) -> Answers:
 
 def render(
     reports: Path, edition: Edition, params: Params, *, galleries: Sequence[Gallery],
-    answers: Mapping[str, Answers], provenance: Mapping[str, str],
+    answers: Mapping[str, Answers], online: OnlineView | None, provenance: Mapping[str, str],
 ) -> str:  # fmt: skip
     """Render the page.
 
@@ -76,6 +77,7 @@ def render(
         params: Name the experiments and the analyzed system.
         galleries: Clips that play in the page, one gallery per split.
         answers: What every row of the table answers, by split: the page compares any two of them.
+        online: Gestures found in whole videos; None where params.yaml asks for none.
         provenance: What made the numbers, such as commit and machine.
     """
     table = pd.read_csv(reports / "table/table.csv")
@@ -89,8 +91,8 @@ def render(
     return render_template(
         TEMPLATE, edition=edition, even=np.log(len(edition.classes)), fusions=_fusions(table),
         system=params.analysis.source, members=", ".join(params.analysis.members),
-        splits=splits, galleries=galleries, provenance=provenance, significant=SIGNIFICANT,
-        curves=_curves(reports, params), costs=_costs(reports, params),
+        splits=splits, galleries=galleries, online=online, provenance=provenance,
+        significant=SIGNIFICANT, curves=_curves(reports, params), costs=_costs(reports, params),
         pretraining=_pretraining(reports, params),
         data_report=json.loads(data_report.read_text("utf-8")),
         sheets=_sheets(reports / "modalities", edition, params),

@@ -99,6 +99,11 @@ class Meter:
         return None
 
     @property
+    def waited(self) -> float:
+        """Seconds in which the loop waited for clips."""
+        return self._waited
+
+    @property
     def sums(self) -> list[float]:
         """Loss times clips, clips answered correctly, and clips, of this process."""
         return self._sums.tolist()

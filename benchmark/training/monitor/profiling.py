@@ -12,14 +12,13 @@ import torch
 from benchmark.runtime.distributed import alone, device_name
 from benchmark.training.monitor.meter import Meter
 from benchmark.training.monitor.throughput import Utilization
-from benchmark.training.state import build_state
+from benchmark.training.state import TrainSpec, TrainState, build_state
 from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmark.data.loader import TrainBatch
-    from benchmark.training.state import TrainSpec, TrainState
 
 
 ROUNDS = 5
@@ -32,14 +31,14 @@ class Speeds(NamedTuple):
     device: str
     end_to_end: float
     """Reading clips and training, as `train` does."""
-    synthetic: float
+    ready: float
     """Training on one batch that is on the device already, without waiting for clips."""
     loader: float
     """Reading clips alone."""
     gflops_per_clip: float
     """Multiply-adds of one forward pass, in 10^9."""
     mfu: float
-    """Model FLOPs utilization at the speed `synthetic`."""
+    """Model FLOPs utilization at the speed `ready`."""
     memory_gib: float
     """Peak of the device; 0 on a CPU."""
 
@@ -59,7 +58,7 @@ def measure(spec: TrainSpec, *, seconds: float) -> Speeds:
     ]
     state.model.train()
     measurements = {
-        "synthetic": _training(state, itertools.cycle(step_batches)),
+        "ready": _training(state, itertools.cycle(step_batches)),
         # Before `end_to_end`, which would else start with what workers read ahead meanwhile.
         "loader": lambda: sum(len(next(endless).clip_id) for _ in step_batches),
         "end_to_end": _training(state, endless),
@@ -73,7 +72,7 @@ def measure(spec: TrainSpec, *, seconds: float) -> Speeds:
         device=device_name(fabric.device),
         **speeds,
         gflops_per_clip=utilization.flops / 2e9,
-        mfu=utilization.of(speeds["synthetic"]),
+        mfu=utilization.of(speeds["ready"]),
         memory_gib=torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
     )
 

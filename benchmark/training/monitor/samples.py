@@ -11,6 +11,7 @@ import torch
 from benchmark.data.inputs import (
     FeaturesInput,
     GraphInput,
+    Input,
     RgbPoseInput,
     SkeletonInput,
     VideoInput,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmark.data.inputs import Input
     from benchmark.training.state import TrainSpec
 
 MOMENTS = 6

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.schema import Share
 from submission.fusion.blend import Blend
 from submission.fusion.rules.rule import Fit, Rule, trimmed, uniform_weights
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 OPTIMALITY_GAP = 1e-6
 """Nats by which the fitted weights may miss the minimum on the simplex."""

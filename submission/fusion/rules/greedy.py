@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.schema import Positive
 from submission.fusion.blend import Blend
 from submission.fusion.rules.rule import Fit, FusedMetric, Rule, cost
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 
 class Greedy(Rule):

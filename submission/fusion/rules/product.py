@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.errors import FormatError
 from submission.fusion.blend import Blend, GroupPower
 from submission.fusion.rules.rule import Fit, Rule, uniform_weights
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 STRONGEST = 4.0
 """Largest strength that a fit tries."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.errors import FormatError
 from benchmark.core.schema import AboveZero, Share
 from submission.fusion.blend import Blend, Rerank, rerank_features, weighted_mean
 from submission.fusion.rules.rule import Fit, Rule, uniform_weights
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 
 class Reranker(Rule):
