@@ -57,7 +57,7 @@ class Network(NamedTuple):
         if isinstance(self.spec, GraphInput):
             return (keypoints(self.spec.frames, 2.0) - torch.tensor([1.0, 1.0, 0.0]),)
         if isinstance(self.spec, FeaturesInput):
-            return (torch.randn(count, 5, self.spec.width, generator=generator),)
+            return (torch.randn(count, self.spec.tokens, self.spec.width, generator=generator),)
         side = self.spec.size
         points = keypoints(self.spec.pose_frames, side * self.spec.map_scale)
         return frames(self.spec.rgb_frames, side), points
@@ -99,7 +99,7 @@ def networks() -> dict[str, Network]:
         AttentiveProbe(kind="attentive_probe", width=16, num_heads=2, blocks=1, **grid),
     )
     for probe in probes:
-        found[probe.kind] = Network(probe, FeaturesInput(kind="features", width=24))
+        found[probe.kind] = Network(probe, FeaturesInput(kind="features", tokens=5, width=24))
     return found
 
 

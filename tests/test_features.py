@@ -19,7 +19,7 @@ from benchmark.core.half_precision import ZOO, read_half
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.features_input import FeaturesInput, FeatureViews
 from benchmark.data.video_input import VideoInput
-from benchmark.inference.predict import Trained, predict_with
+from benchmark.inference.predict import Trained, predict
 from benchmark.modalities.features.features import FeaturesModality
 from benchmark.modalities.features.networks import TransformersNetwork, ZooNetwork
 from benchmark.modalities.features.zoo import read_shipped
@@ -61,7 +61,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def spec_of(prepared: Prepared, name: str, **recipe: Any) -> TrainSpec:
     """Experiment `name` of preset beyond, on what zoo/rgb sees of the tiny archive."""
     experiment = BEYOND.experiments[name].model_copy(
-        update={"input": FeaturesInput(kind="features", width=WIDTH)}
+        update={"input": FeaturesInput(kind="features", tokens=6, width=WIDTH)}
     )
     changes = {"epochs": 3, "batch_size": 5, "micro_batch_size": 5} | recipe
     changed = BEYOND.recipes["probe"].model_copy(update=changes)
@@ -134,8 +134,8 @@ def test_bytes_do_not_depend_on_processes_shards_or_the_other_clips(
 
 
 def test_another_width_is_an_error_that_names_the_right_one(prepared: Prepared) -> None:
-    wrong = FeaturesInput(kind="features", width=64)
-    with pytest.raises(MismatchError, match=f"Write width: {WIDTH}"):
+    wrong = FeaturesInput(kind="features", tokens=6, width=64)
+    with pytest.raises(MismatchError, match=f"found tokens: 6, width: {WIDTH}"):
         wrong.clip_views(SEEN, prepared.root / "seen", prepared.clips, cache_gib=0)
 
 
@@ -163,7 +163,7 @@ def test_the_best_probe_becomes_the_model_and_predicts_as_it_did_in_the_grid(
     assert result.backbone.lr_factors[0] in spec.experiment.backbone.lr_factors
     metrics = build_metrics()
     tensors = Trained(_metadata(name, result, spec, metrics), result.weights)
-    found = predict_with(tensors, spec.modality_folder, spec.clips, "val", spec.recipe, quick=True)
+    found = predict(tensors, spec.modality_folder, spec.clips, "val", spec.recipe, quick=True)
     np.testing.assert_allclose(found.p, result.val, atol=1e-5)
 
 

@@ -31,6 +31,8 @@ class FeaturesInput(InputBase):
     mixes: ClassVar = False
     views: ClassVar = 1
     """How many are read together; a clip's features are small."""
+    tokens: Positive
+    """Tokens of a view, by the modality's `tokens`."""
     width: Positive
     """Channels of the frozen network."""
 
@@ -38,11 +40,12 @@ class FeaturesInput(InputBase):
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> FeatureViews:
         views = FeatureViews(folder, clips)
-        if views.width not in {self.width, None}:
+        if views.shape is not None and views.shape != (self.tokens, self.width):
+            tokens, width = views.shape
             raise MismatchError(
-                folder, "the features have another width than the experiment's input says",
-                expected=f"width: {self.width}", found=str(views.width),
-                do=f"Write width: {views.width}",
+                folder, "the features have another shape than the experiment's input says",
+                expected=f"tokens: {self.tokens}, width: {self.width}",
+                found=f"tokens: {tokens}, width: {width}", do="Change the input accordingly",
             )  # fmt: skip
         return views
 
@@ -59,7 +62,7 @@ class FeatureViews:
         self._folder = folder
         self._rows = read_manifest(folder, clips)
         self._files: dict[str, tuple[Any, NDArray[np.float32]]] = {}
-        self.width = next((row.width for row in self._rows.values()), None)
+        self.shape = next(((row.height, row.width) for row in self._rows.values()), None)
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[NDArray[np.float32]]:
         """Draw one of the random views, or of the fixed ones where there are no others."""

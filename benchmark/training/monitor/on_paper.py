@@ -27,6 +27,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from benchmark.contracts.skeletons import FILE as LAYOUT
 from benchmark.contracts.skeletons import OPENPOSE36, read_layout
+from benchmark.data.features_input import FeaturesInput
 from benchmark.data.graph_input import GraphInput
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.rgb_pose_input import RgbPoseInput
@@ -287,5 +288,7 @@ def views(spec: Input, clips: int, points: int, *, test: bool = False) -> tuple[
             return frames(spec.rgb_frames, size), keypoints(spec.pose_frames, spec.map_side(size))
         case GraphInput():
             return (keypoints(spec.frames, 1),)
+        case FeaturesInput():
+            return (torch.randn(clips, spec.tokens, spec.width),)
         case _:
             assert_never(spec)
