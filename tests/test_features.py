@@ -144,8 +144,8 @@ def test_another_width_is_an_error_that_names_the_right_one(prepared: Prepared) 
 
 
 def test_a_network_that_does_not_ship_is_refused_with_those_that_do() -> None:
-    with pytest.raises(ValueError, match="no network 'jont'; expected one of joint, limb, rgb"):
-        ZooNetwork(kind="zoo", name="jont")
+    with pytest.raises(ValueError, match="no network 'nobody'; expected one of joint, limb, rgb"):
+        ZooNetwork(kind="zoo", name="nobody")
 
 
 def test_the_code_of_the_card_counts_as_if_params_named_it() -> None:
