@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.data.features_input import FeaturesInput
 from benchmark.data.graph_input import GraphInput
 from benchmark.data.inputs import Input
 from benchmark.data.normalization import DatasetNorm
@@ -17,6 +18,7 @@ from benchmark.data.video_input import VideoInput
 from benchmark.models.graph import Graph
 from benchmark.models.mmaction2 import Mmaction2Backbone
 from benchmark.models.network import build
+from benchmark.models.probe import AttentiveProbe, LinearProbe
 from benchmark.models.recognizer import Recognizer
 from benchmark.models.union import Backbone
 from benchmark.models.video_swin import VideoSwin
@@ -55,6 +57,8 @@ class Network(NamedTuple):
             return (keypoints(self.spec.frames, self.spec.size),)
         if isinstance(self.spec, GraphInput):
             return (keypoints(self.spec.frames, 2.0) - torch.tensor([1.0, 1.0, 0.0]),)
+        if isinstance(self.spec, FeaturesInput):
+            return (torch.randn(count, self.spec.tokens, self.spec.width, generator=generator),)
         side = self.spec.size
         points = keypoints(self.spec.pose_frames, side * self.spec.map_scale)
         return frames(self.spec.rgb_frames, side), points
@@ -90,6 +94,13 @@ def networks() -> dict[str, Network]:
         ),
         found["joint"].spec,
     )  # fmt: skip
+    grid: Any = {"lr_factors": (1.0,), "decay_factors": (1.0,), "dropout": 0.1}
+    probes = (
+        LinearProbe(kind="linear_probe", **grid),
+        AttentiveProbe(kind="attentive_probe", width=16, num_heads=2, blocks=1, **grid),
+    )
+    for probe in probes:
+        found[probe.kind] = Network(probe, FeaturesInput(kind="features", tokens=5, width=24))
     return found
 
 

@@ -113,7 +113,7 @@ def test_params_of_own_clips_are_never_written_over(project: Path, tmp_path: Pat
 def test_an_unknown_preset_is_refused_with_the_known_ones(project: Path) -> None:
     wrong = run(project, "preset", "use", "mine")
     assert wrong.returncode == 2
-    assert "no preset 'mine'; expected one of default, masked, paper, zoo" in wrong.stderr
+    assert "no preset 'mine'; expected one of beyond, default, masked, paper, zoo" in wrong.stderr
 
 
 def test_remove_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:

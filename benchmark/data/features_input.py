@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class FeaturesInput(InputBase):
     mixes: ClassVar = False
     views: ClassVar = 1
     """How many are read together; a clip's features are small."""
+    tokens: Positive
+    """Tokens of a view, by the modality's `tokens`."""
     width: Positive
     """Channels of the frozen network."""
 
@@ -38,11 +40,12 @@ class FeaturesInput(InputBase):
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float
     ) -> FeatureViews:
         views = FeatureViews(folder, clips)
-        if views.width not in {self.width, None}:
+        if views.shape is not None and views.shape != (self.tokens, self.width):
+            tokens, width = views.shape
             raise MismatchError(
-                folder, "the features have another width than the experiment's input says",
-                expected=f"width: {self.width}", found=str(views.width),
-                do=f"Write width: {views.width}",
+                folder, "the features have another shape than the experiment's input says",
+                expected=f"tokens: {self.tokens}, width: {self.width}",
+                found=f"tokens: {tokens}, width: {width}", do="Change the input accordingly",
             )  # fmt: skip
         return views
 
@@ -58,30 +61,45 @@ class FeatureViews:
     def __init__(self, folder: Path, clips: Clips) -> None:
         self._folder = folder
         self._rows = read_manifest(folder, clips)
-        self._files: dict[str, tuple[NDArray[np.float16], NDArray[np.float32]]] = {}
-        self.width = next((row.width for row in self._rows.values()), None)
+        self._files: dict[str, tuple[Any, NDArray[np.float32]]] = {}
+        self.shape = next(((row.height, row.width) for row in self._rows.values()), None)
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[NDArray[np.float32]]:
         """Draw one of the random views, or of the fixed ones where there are no others."""
-        features, weight = self._read(clip_id)
+        weight = self.weights(clip_id)
         random = np.flatnonzero(weight == 0)
-        views = random if random.size else np.arange(len(weight))
-        return (features[rng.choice(views)].astype(np.float32),)
+        place = int(rng.choice(random if random.size else len(weight)))
+        return (self._read(clip_id, place, place + 1)[0],)
 
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:
         """Give the fixed views; only the first one if `quick`: float32 (V, tokens, width)."""
-        features, weight = self._read(clip_id)
-        fixed = np.flatnonzero(weight)[: 1 if quick else None]
-        share = weight[fixed] / weight[fixed].sum()
-        return FixedViews((features[fixed].astype(np.float32),), share)
+        weight = self.weights(clip_id)
+        fixed = 1 if quick else np.count_nonzero(weight)  # they stand before the random ones
+        return FixedViews((self._read(clip_id, 0, fixed),), weight[:fixed] / weight[:fixed].sum())
 
-    def _read(self, clip_id: str) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    def weights(self, clip_id: str) -> NDArray[np.float32]:
+        """Return the weight of each view of a clip: above 0 for fixed ones, 0 for random ones."""
         row = self._rows[clip_id]
-        if row.shard not in self._files:
-            self._files[row.shard] = _read_features(self._folder / row.shard)
-        features, weight = self._files[row.shard]
-        part = slice(row.offset, row.offset + row.size)
-        return features[part], weight[part]
+        return self._open(row.shard)[1][row.offset : row.offset + row.size]
+
+    def _read(self, clip_id: str, first: int, end: int) -> NDArray[np.float32]:
+        row = self._rows[clip_id]
+        part = self._open(row.shard)[0][row.offset + first : row.offset + end]
+        return part.astype(np.float32)
+
+    def _open(self, shard: str) -> tuple[Any, NDArray[np.float32]]:
+        """Open a file of features, of which only what is asked for is read."""
+        from safetensors import SafetensorError, safe_open
+
+        if shard not in self._files:
+            path = self._folder / shard
+            try:
+                file: Any = safe_open(path, framework="numpy")
+                self._files[shard] = file.get_slice(FEATURES), file.get_tensor(WEIGHT)
+            except (OSError, SafetensorError) as error:
+                do = "Run 'dvc repro prepare'"
+                raise FormatError(path, f"cannot be read ({error})", do=do) from None
+        return self._files[shard]
 
 
 def write_features(path: Path, features: NDArray[np.float16], weight: NDArray[np.float32]) -> None:
@@ -95,15 +113,3 @@ def write_features(path: Path, features: NDArray[np.float16], weight: NDArray[np
     from safetensors.numpy import save_file
 
     save_file({FEATURES: features, WEIGHT: weight}, path)
-
-
-def _read_features(path: Path) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Read a file whole: features of thousands of clips take less memory than one decoded clip."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(path)
-        return tensors[FEATURES], tensors[WEIGHT]
-    except (OSError, SafetensorError, KeyError) as error:
-        raise FormatError(path, f"cannot be read ({error})", do="Run 'dvc repro prepare'") from None

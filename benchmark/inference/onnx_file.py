@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import MismatchError, MissingExtra, ParamsError
 from benchmark.core.files import replacing
-from benchmark.data.inputs import GraphInput, RgbPoseInput, SkeletonInput, VideoInput
+from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.models.network import build
 from benchmark.weights.model_folder import load_tensors
 
@@ -145,6 +145,9 @@ def views_like(spec: Input, layout: Layout | None, count: int) -> dict[str, Tens
             return {"keypoints": keypoints(spec.frames, 0, spec.test_size)}
         case GraphInput():
             return {"keypoints": keypoints(spec.frames, -1, 1)}
+        case FeaturesInput():
+            shape = (count, spec.tokens, spec.width)
+            return {"features": torch.randn(shape, generator=generator)}
         case RgbPoseInput():
             side = spec.map_side(spec.test_size)
             return {

@@ -78,11 +78,24 @@ class Recognizer(nn.Module):
         """Makes probabilities of classes of what the head says of classes and groups."""
         self.factors: dict[str, tuple[float, float]] = {}
         """Beginning of parameters' names -> factors on their learning rate and weight decay."""
+        self.text_dimensions = 0
+        """Last outputs in training that are no logits: features projected to label texts."""
 
     def forward(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Tensor:
-        """Turn views as the loader delivers them, each (B, ...), into logits (B, heads, K)."""
-        logits = self.cls_head(self.features(x, mix))
-        return logits if self.groups is None else self.groups(logits)
+        """Turn views as the loader delivers them, each (B, ...), into logits (B, heads, K).
+
+        In training with a loss of label texts, their projections follow: (B, heads, K + E).
+        """
+        out = self.cls_head(self.features(x, mix))
+        logits, *text = self.split(out)
+        logits = logits if self.groups is None else self.groups(logits)
+        return torch.cat([logits, *text], 2) if text else logits
+
+    def split(self, out: Tensor) -> tuple[Tensor, ...]:
+        """Split outputs into logits and, in training with a loss of label texts, projections."""
+        if not (self.training and self.text_dimensions):
+            return (out,)
+        return out.split([out.shape[2] - self.text_dimensions, self.text_dimensions], 2)
 
     def features(self, x: tuple[Tensor, ...], mix: Mix | None = None) -> Any:
         """Turn views into what the head takes: (B, C), (B, C, T, H, W), or that of two pathways."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, asse
 
 from pydantic import Field, model_validator
 
+from benchmark.core.pinned_file import WeightsFile
 from benchmark.core.schema import AboveZero, NotNegative, Positive, Share, Strict
 
 SelectionMetric: TypeAlias = Literal["top1", "macro_f1", "mean_acc"]
@@ -141,6 +142,19 @@ class Cutmix(Strict):
     """Share of micro-batches that are cut; the others get mixup, if the recipe has it."""
 
 
+class TextLoss(Strict):
+    """A second loss: features, projected by a layer of their own, near a vector of the class.
+
+    It adds one minus the cosine of both. Source: the idea of Li et al., 1st of MiGA 2023 (arXiv
+    2307.10624), who use word vectors of the class names.
+    """
+
+    vectors: WeightsFile
+    """JSON: name of each class of the edition -> list of numbers, of one length."""
+    weight: AboveZero
+    """Factor on this loss."""
+
+
 class Ema(Strict):
     """Exponential moving average of the weights, which is validated and saved instead of them."""
 
@@ -265,6 +279,8 @@ class Recipe(Optimization):
     """First epochs that train the head alone; statistics of batch norms follow the clips."""
     head_scale: AboveZero = 1.0
     """Factor on the initial weights of a fresh classifier."""
+    text_loss: TextLoss | None = None
+    """Loss of label texts; null for none."""
 
     @property
     def mixes(self) -> bool:

@@ -20,7 +20,6 @@ from benchmark.evaluation.diversity import FEWEST_MEMBERS, MOST_MEMBERS
 from benchmark.params.folds import Folds, fold_graph
 from benchmark.params.params import Experiment, Merge, Params
 
-
 USUAL_FOLDS: dict[str, Any] = {
     "groups": "video", "number": 5, "seed": 0, "over": ["train", "val"], "lone_classes": "refuse",
     "mean": "arithmetic", "refit": False,

@@ -15,7 +15,7 @@ from benchmark.tracking.records import flatten
 PAPER = Path(__file__).with_name("paper.yaml")
 ZOO_PRESET = PAPER.with_name("zoo.yaml")
 ZOO_DEPTH = PAPER.with_name("zoo_depth.yaml")
-SHIPPED = ("default", "masked", "paper", "zoo")
+SHIPPED = ("beyond", "default", "masked", "paper", "zoo")
 
 
 def current_preset(params_file: Path) -> str:
@@ -68,7 +68,7 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
     stored = stored_path(preset, params_file)
     if stored.is_file():
         return stored
-    if preset in {"masked", "paper", "zoo"}:
+    if preset in {*SHIPPED} - {"default"}:
         return PAPER.with_name(f"{preset}.yaml")
     if preset == current:
         return params_file  # no other copy

@@ -10,6 +10,7 @@ import torch
 
 from benchmark.evaluation.metrics import score
 from benchmark.inference.forward import probabilities
+from benchmark.models.text_projection import without_text
 from benchmark.runtime.distributed import all_gather_rows
 from benchmark.runtime.signals import StopSignals
 from benchmark.training.epochs import Epochs, Row, cpu_copy
@@ -114,6 +115,6 @@ class Trainer(Epochs):
         epoch, weights = progress.best_epoch, progress.best_weights
         if self._recipe.select_checkpoint.epoch == "last":
             epoch, weights = progress.epoch, cpu_copy(self._state.evaluated)
-        backbone, weights = self._backbone.chosen(weights)
+        backbone, weights = self._backbone.chosen(without_text(weights))
         val, start = progress.val.numpy(), self._state.initial_weights
         return TrainResult(progress, weights, epoch, val, start, backbone)

@@ -16,8 +16,9 @@ from benchmark.data.loader import (
     test_loader,
 )
 from benchmark.models.network import build
+from benchmark.models.text_projection import add_text
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.training.losses import Loss
+from benchmark.training.losses import Loss, read_vectors
 from benchmark.training.step_state import StepState, shared_fields
 from benchmark.training.train_step import classification_loss
 from benchmark.weights.initial import load_initial_weights, points_of
@@ -137,6 +138,9 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         points=points_of(spec.experiment.input, spec.modality), groups=spec.head_groups,
     )  # fmt: skip
     log.info("initial weights: %s", initial_weights)
+    vectors = read_vectors(recipe.text_loss, spec.classes) if recipe.text_loss else None
+    if vectors is not None:
+        add_text(model, vectors.shape[1])
     labels, clips = train_clips.labels(), TrainClips(views, train_clips, spec.seed)
     shared = shared_fields(recipe, model, clips, labels, seed=spec.seed, fabric=fabric)
     own_val = spec.clips.split("val").ids[fabric.global_rank :: fabric.world_size]
@@ -144,7 +148,10 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
         **shared,
         initial_weights=initial_weights,
         options=experiment.backbone.options,
-        loss=Loss(recipe, labels, len(spec.classes), fabric.device, group_of=spec.group_of),
+        loss=Loss(
+            recipe, labels, len(spec.classes), fabric.device, group_of=spec.group_of,
+            vectors=vectors,
+        ),
         val_batches=test_loader(
             TestClips(views, own_val, quick=True), batch_size=recipe.micro_batch_size,
             workers=recipe.loader_workers,

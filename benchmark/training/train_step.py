@@ -85,8 +85,8 @@ def classification_loss(state: TrainState, step: int, batch: TrainBatch, meter: 
     label = batch.label.to(device, non_blocking=True)
     recipe = state.recipe
     mix = draw_mix(recipe.mixup, len(batch.clip_id), device, cutmix=recipe.cutmix)
-    logits = state.net(x, mix)
-    loss = state.loss(logits, label, mix)
+    logits, *projected = state.model.split(state.net(x, mix))
+    loss = state.loss(logits, label, mix, *projected)
     meter.add(step, loss / state.options, logits, label, batch.clip_id)
     return loss
 

@@ -39,7 +39,7 @@ def use(name: str) -> None:
 
     The current file is kept beside it, broken or not, named params.NAME.yaml after its own preset.
     A broken one is replaced by another copy of PRESET, and kept as params.broken.yaml.
-    PRESET is default, masked, paper, zoo, or one of yours from 'mgbench edition new'.
+    PRESET is beyond, default, masked, paper, zoo, or one of yours from 'mgbench edition new'.
 
     Example: mgbench preset use paper
     """

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from benchmark.modalities.packing import PackingJob
     from benchmark.modalities.shards import Shard
 
+CACHE_GIB = 0.5
+"""Memory for decoded clips of a shard: each has several views."""
 VIEWS_AT_ONCE = 4
 """Views of one forward pass: of one clip alone, so that no clip's features depend on another."""
 
@@ -52,7 +54,7 @@ def write_shard(
         data = Path(folder) / "data"
         with whole_work():
             modality.prepare(job.raw, job.edition, clips, data, workers=1)
-        views = build_views(spec.network.views(), modality, data, clips)
+        views = build_views(spec.network.views(), modality, data, clips, cache_gib=CACHE_GIB)
         network = spec.network.open(views.layout)
         rows: list[ManifestRow] = []
         found: list[NDArray[np.float16]] = []

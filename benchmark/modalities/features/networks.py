@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
 from pydantic import Field, field_validator
 
@@ -47,6 +47,10 @@ class FrozenNetwork(Strict):
         """Name the frames or keypoints that it reads, of an edition."""
 
     @abstractmethod
+    def with_own_points(self) -> Self:
+        """Read the keypoints of an archive's own layout, which has the network's points."""
+
+    @abstractmethod
     def views(self) -> InputBase:
         """Name the views that it sees."""
 
@@ -71,6 +75,8 @@ class ZooNetwork(FrozenNetwork):
     kind: Literal["zoo"]
     name: str
     """As `mgbench zoo list` prints it."""
+    layout: Literal["own"] | None = None
+    """`own`: the archive's own keypoints, which must be the network's points; null: as trained."""
 
     @field_validator("name")
     @classmethod
@@ -96,7 +102,12 @@ class ZooNetwork(FrozenNetwork):
         return ZOO / f"{self.name}.json", ZOO / f"{self.name}{SUFFIX}"
 
     def modality(self, edition: str) -> ModalityBase:
-        return self.card.model.modality.model_copy(update={"edition": edition, "shards": 1})
+        layout = {"layout": self.layout} if self.layout else {}
+        more = {"edition": edition, "shards": 1, **layout}
+        return self.card.model.modality.model_copy(update=more)
+
+    def with_own_points(self) -> Self:
+        return self.model_copy(update={"layout": "own"})
 
     def views(self) -> InputBase:
         return self.card.model.input
@@ -134,6 +145,9 @@ class TransformersNetwork(FrozenNetwork):
 
     def modality(self, edition: str) -> ModalityBase:
         return self.reads.model_copy(update={"edition": edition, "shards": 1})
+
+    def with_own_points(self) -> Self:
+        return self.model_copy(update={"reads": self.reads.model_copy(update={"layout": "own"})})
 
     def views(self) -> InputBase:
         return self.input

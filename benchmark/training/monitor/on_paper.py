@@ -68,8 +68,6 @@ BANDWIDTH = {"H100": 3.35e12, "A100": 2.039e12, "RTX 4090": 1.008e12, "RTX 3090"
 GB), and its white papers of the architectures Ada and GA102."""
 
 
-MOST_TOKENS = 1568
-"""Features of a clip: what a ViT makes of 16 frames of 224 pixels, where nobody pools them."""
 
 
 class Operator(NamedTuple):
@@ -280,6 +278,6 @@ def views(spec: Input, clips: int, points: int, *, test: bool = False) -> tuple[
         case GraphInput():
             return (keypoints(spec.frames, 1),)
         case FeaturesInput():
-            return (torch.rand(clips, MOST_TOKENS, spec.width),)
+            return (torch.randn(clips, spec.tokens, spec.width),)
         case _:
             assert_never(spec)
