@@ -68,8 +68,6 @@ BANDWIDTH = {"H100": 3.35e12, "A100": 2.039e12, "RTX 4090": 1.008e12, "RTX 3090"
 GB), and its white papers of the architectures Ada and GA102."""
 
 
-
-
 class Operator(NamedTuple):
     """One call of an operator."""
 
