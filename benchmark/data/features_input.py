@@ -74,7 +74,7 @@ class FeatureViews:
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:
         """Give the fixed views; only the first one if `quick`: float32 (V, tokens, width)."""
         weight = self.weights(clip_id)
-        fixed = 1 if quick else np.count_nonzero(weight)  # they stand before the random ones
+        fixed = 1 if quick else int(np.count_nonzero(weight))  # they stand before the random ones
         return FixedViews((self._read(clip_id, 0, fixed),), weight[:fixed] / weight[:fixed].sum())
 
     def weights(self, clip_id: str) -> NDArray[np.float32]:
