@@ -92,9 +92,10 @@ def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None
     assert mgbench(project, "preset", "use", "paper").returncode == 0
     assert (project / "params.yaml").read_bytes() == PAPER.read_bytes()
     listed = mgbench(project, "preset", "list").stdout.splitlines()
-    assert listed[0] == "  default      params.default.yaml"
-    assert listed[2] == "* paper        params.yaml"
-    assert [line.split()[0] for line in listed[3:]] == ["zoo"]
+    assert listed[1] == "  default      params.default.yaml"
+    assert listed[3] == "* paper        params.yaml"
+    others = [listed[k].split()[0] for k in (0, 2, 4)]
+    assert others == ["beyond", "masked", "zoo"]
     shown = mgbench(project, "experiment", "show", "joint")
     assert shown.stdout.endswith("No differences from preset 'paper'.\n")
     assert mgbench(project, "preset", "use", "default").returncode == 0

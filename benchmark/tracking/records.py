@@ -178,10 +178,9 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         ValueError: An artifact lies outside `root`.
     """
     end_ms = now_ms() if end_ms is None else end_ms
-    points = (
-        Point(key=key, value=value, step=0, timestamp_ms=end_ms)
-        for key, value in (metrics or {}).items()
-    )
+    points = [
+        Point(key=k, value=v, step=0, timestamp_ms=end_ms) for k, v in (metrics or {}).items()
+    ]
     return RunRecord(
         run_key=uuid.uuid4().hex,
         parent_key=parent_key,

@@ -75,8 +75,11 @@ class Loss:
     ) -> Tensor:
         """Return the loss as a float32 scalar: the mean over clips of the sum over heads.
 
-        `logits` are (B, heads, K) in any float type, and `label` is int64 (B,). `projected` are the
-        features for a loss of label texts, (B, heads, E).
+        Args:
+            logits: (B, heads, K), any float type.
+            label: (B,), int64.
+            mix: Which clips are mixed, and how much; None if none are.
+            projected: Features for the loss of label texts, (B, heads, E).
 
         Source: RGBPoseConv3D (Duan et al., CVPR 2022) sums the losses of its two heads.
         """
