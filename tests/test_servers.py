@@ -16,7 +16,11 @@ from conftest import REPO, mgbench
 from servers import free_port, wait_until_healthy
 
 UI = [sys.executable, "-m", "pipelines.cli.main", "ui", "--port"]
-STARTER = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
+STARTER = """
+import signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, nothing follows what started it
+subprocess.Popen(sys.argv[1:]).wait()
+"""
 TEST = "import os, sys; from servers import leashed; leashed(sys.argv[1:], {**os.environ}).wait()"
 TWO = """
 import socket, subprocess, sys
