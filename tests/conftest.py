@@ -61,7 +61,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same to read, and to add files to."""
+    """The same to read and to copy: another process may do so at the same moment."""
     return _projects(tmp_path_factory) / "finished"
 
 

@@ -25,7 +25,7 @@ from conftest import REPO, copy_code
 from submission.leaderboard.columns import Wanted
 from submission.leaderboard.writer import write_submission
 from submissions import IDS, MADE_OF, sure
-from tiny_project import change, command
+from tiny_project import change, command, copied
 
 TEXT = (REPO / "docs/adding.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.S)
@@ -162,7 +162,7 @@ def test_the_fusion_rule_is_read_fitted_and_applied(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_modality_is_packed_trained_on_shown_and_made(finished: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
+    root = copied(finished, tmp_path / "project")
     text = block("python", '"""Difference: each frame minus the one before, around gray."""')
     union = "benchmark/modalities/union.py"
     add(root, "benchmark/modalities/difference.py", union, "DifferenceModality", text=text)

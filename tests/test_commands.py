@@ -20,7 +20,7 @@ from benchmark.core.video import read_frames
 from benchmark.editions.edition import read_edition
 from benchmark.inference.any_video import read_points
 from conftest import REPO
-from tiny_project import command
+from tiny_project import command, copied
 
 pytestmark = pytest.mark.slow
 
@@ -87,9 +87,9 @@ def dump(path: Path, scores: list[object]) -> None:
 
 
 @pytest.fixture
-def at_hand(finished: Path) -> Path:
-    """The finished project with the files that the pages name."""
-    root = finished
+def at_hand(finished: Path, tmp_path: Path) -> Path:
+    """A finished project with the files that the pages name; others copy the one that is read."""
+    root = copied(finished, tmp_path / "p")
     raw = root / "data/raw/mimic"
     video = min((raw / "imigue_rgb_phase2").rglob("*.mp4"))
     sheet = next(raw.rglob(f"{video.stem}_openpose.xlsx"))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import pickle
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark.contracts.predictions import read_probabilities
-from tiny_project import change, command, ran
+from tiny_project import change, command, copied, ran
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def project(finished: Path, tmp_path: Path) -> Path:
     """A finished project whose params name two dumps, of what its joint network predicts."""
-    root = shutil.copytree(finished, tmp_path / "p", symlinks=True)
+    root = copied(finished, tmp_path / "p")
     (root / "scores").mkdir()
     for split in ("val", "test"):
         found = read_probabilities(root / f"predictions/experiments/joint/{split}.parquet")
@@ -55,5 +54,6 @@ def test_an_external_stream_is_a_row_and_a_member_like_any_other(project: Path) 
 
 
 def test_a_video_is_not_predicted_with_scores_of_another_program(project: Path) -> None:
-    done = command(project, "mgbench", "predict", "talk.mp4", "--with", "twins", check=False)
+    video = next((project / "data/raw/mimic").rglob("*.mp4"))
+    done = command(project, "mgbench", "predict", str(video), "--with", "twins", check=False)
     assert "'twins' needs mine: scores of another program, not a network" in done.stderr

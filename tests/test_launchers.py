@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from pipelines.scale import state
 from pipelines.scale.launch import Settings, read_settings, resources_of
 from pipelines.scale.launchers import Job, Resources, Slots
 from pipelines.scale.slots import take
-from tiny_project import KEPT, change, command, project, python_path
+from tiny_project import KEPT, change, command, copied, project, python_path
 
 NEEDS = Resources(cores=1, gpus=0, memory_gib=1.0, hours=1.0)
 SMALL = {"cores": 1, "gpus": 0, "memory_gib": 0.5, "hours": 1}
@@ -156,7 +155,7 @@ def test_a_machine_without_this_disk_is_told_so_and_does_no_work(
 def ready(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished tiny project of its own."""
     root = tmp_path_factory.mktemp("launched") / "p"
-    shutil.copytree(finished, root, symlinks=True)
+    copied(finished, root)
     return root
 
 

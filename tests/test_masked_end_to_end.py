@@ -12,7 +12,7 @@ from benchmark.contracts.predictions import read_probabilities
 from benchmark.params.params import read_params
 from benchmark.weights.model_folder import read_metadata
 from conftest import REPO
-from tiny_project import TINY, change, ran
+from tiny_project import TINY, change, copied, ran
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def root(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny project after a change to preset `masked`: its archive and its index are kept."""
     root = tmp_path_factory.mktemp("masked") / "project"
-    shutil.copytree(finished, root, symlinks=True)
+    copied(finished, root)
     shutil.copy(REPO / "benchmark/presets/masked.yaml", root / "params.yaml")
     for keys in (("synthetic", "mimic"), ("previews", "mimic"), ("analysis",), ("table",)):
         change(root, keys, TINY[keys])

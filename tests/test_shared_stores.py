@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from engines import PASSWORD, object_store, postgres, wait_until
 from servers import free_port, mlflow_server
-from tiny_project import command
+from tiny_project import command, copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def project(finished: Path, tmp_path: Path) -> Path:
     """A finished project, committed, with an S3 remote that holds its data."""
-    root = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    root = copied(finished, tmp_path / "project")
     shutil.rmtree(root / "mlruns")
     command(root, "dvc", "remote", "add", "-f", "-d", "shared", f"s3://store/{tmp_path.name}")
     command(root, "git", "add", "-A")

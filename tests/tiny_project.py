@@ -118,6 +118,12 @@ def project(root: Path, *, kept: tuple[str, ...]) -> Path:
     return root
 
 
+def copied(finished: Path, to: Path) -> Path:
+    """Copy a finished project, without what another test is writing into it at this moment."""
+    unfinished = shutil.ignore_patterns("*.part")
+    return Path(shutil.copytree(finished, to, symlinks=True, ignore=unfinished))
+
+
 def ran(root: Path, *targets: str) -> list[str]:
     """Run `dvc repro` of `targets`, or of all stages, and return the stages that it ran."""
     out = command(root, "dvc", "repro", *targets).stdout

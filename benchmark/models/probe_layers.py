@@ -94,6 +94,7 @@ class AttentiveLayers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Turn tokens (B, tokens, width) into logits (B, 1, K)."""
         x = self.norm(self.blocks(self.projection(x)))
-        query = self.query + x.new_zeros(x.shape[0], 1, 1)  # no view, and no len: torch records numbers of clips
+        # No view: torch cannot count one. No len: a recording would hold this number of clips.
+        query = self.query + x.new_zeros(x.shape[0], 1, 1)
         query = query + self.attention(query, x, x, need_weights=False)[0]
         return self.fc_cls(self.dropout(query + self.perceptron(query)))
