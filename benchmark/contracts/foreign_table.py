@@ -88,10 +88,15 @@ def read_ids(path: Path) -> list[str]:
 
 
 def read_labels(path: Path, num_classes: int) -> dict[str, int]:
-    """Read the labels of a csv with the columns clip id, label and perhaps video.
+    """Read the labels of a csv as `read_labels_and_videos` does: clip -> class index."""
+    return read_labels_and_videos(path, num_classes)[0]
+
+
+def read_labels_and_videos(path: Path, num_classes: int) -> tuple[dict[str, int], dict[str, str]]:
+    """Read a csv with the columns clip id, label and perhaps video.
 
     Returns:
-        Clip -> class index; `read_videos` reads the videos.
+        Clip -> class index, and clip -> video, empty where no column `video` says it.
 
     Raises:
         ArchiveError: It is missing, not UTF-8, or no csv; or a label is no class.
@@ -101,8 +106,9 @@ def read_labels(path: Path, num_classes: int) -> dict[str, int]:
     table = read_table(path)
     ids, told = table.ids, table.labels
     rest = list(zip(*table.cells, strict=True))
-    if (place := _video_column(table)) is not None:
-        del rest[place]
+    names = [name.lower() for name in table.columns or ()]
+    # Only where the header names the ids: else the first column holds them, whatever its name.
+    videos = rest.pop(names.index(VIDEO)) if ids is not None and VIDEO in names else ()
     # Where the header does not say, the only order there is: clip, label.
     if ids is None and rest:
         ids = _once(table.where, rest.pop(0))
@@ -117,25 +123,7 @@ def read_labels(path: Path, num_classes: int) -> dict[str, int]:
         with faults.collected():
             labels[clip] = _class(where, cell, num_classes)
     faults.raise_any(path)
-    return labels
-
-
-def read_videos(path: Path) -> dict[str, str]:
-    """Read which video each clip of a csv of labels is of; empty where no column `video` says it.
-
-    Raises:
-        ArchiveError: It is missing, not UTF-8, or no csv.
-    """
-    table = read_table(path)
-    place = _video_column(table)
-    if place is None or table.ids is None:
-        return {}
-    return {clip: row[place] for clip, row in zip(table.ids, table.cells, strict=True)}
-
-
-def _video_column(table: ForeignTable) -> int | None:
-    names = [name.lower() for name in table.columns or ()]
-    return names.index(VIDEO) if table.ids is not None and VIDEO in names else None
+    return labels, dict(zip(ids, videos, strict=False))
 
 
 def _class(where: str, cell: str, num_classes: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.contracts.foreign_table import read_labels, read_videos
+from benchmark.contracts.foreign_table import read_labels_and_videos
 from benchmark.core.errors import FormatError, MismatchError
 
 if TYPE_CHECKING:
@@ -62,12 +62,11 @@ def listed_labels(path: Path, probabilities: Probabilities) -> Labels:
     Raises:
         FormatError: A clip has no label, or the file breaks its form.
     """
-    label_of = read_labels(path, len(probabilities.classes))
+    label_of, video_of = read_labels_and_videos(path, len(probabilities.classes))
     ids = probabilities.clip_id
     if missing := [clip for clip in ids if clip not in label_of]:
         wrong = f"{len(missing)} clip(s) have no label, the first is {missing[0]}"
         raise FormatError(path, wrong, expected=f"the clips of {probabilities.source}")
     label = np.array([label_of[clip] for clip in ids], np.int64)
-    video_of = read_videos(path)
     videos = tuple(video_of.get(clip, "unknown") for clip in ids)
     return Labels(probabilities.edition, probabilities.split, ids, videos, label)

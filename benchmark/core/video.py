@@ -213,11 +213,8 @@ def _examined(path: Path) -> tuple[VideoInfo, Timeline]:
     state = path.stat() if path.is_file() else None
     key = state and (path.resolve(), state.st_size, state.st_mtime_ns)
     if key not in _last:
-        stamps, lengths, size = (
-            array("d"),
-            array("d"),
-            (0, 0),
-        )  # compact: a day has 2 million frames
+        # Arrays, which are compact: a day has 2 million frames.
+        stamps, lengths, size = array("d"), array("d"), (0, 0)
         for frame in _decoded(path):
             size = size if any(size) else _size(frame)
             stamps.append(np.nan if frame.pts is None else frame.pts)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import MismatchError, MissingExtra, ParamsError
 from benchmark.core.files import replacing
-from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput, SkeletonInput, VideoInput
 from benchmark.models.network import build
+from benchmark.models.random_views import random_views
 from benchmark.weights.model_folder import load_tensors
 
 if TYPE_CHECKING:
@@ -122,38 +122,17 @@ def write_onnx(
 
 
 def views_like(spec: Input, layout: Layout | None, count: int) -> dict[str, Tensor]:
-    """Make up views as test has them, by the name of the network's input.
+    """Make up views as test has them, by the name of the network's input; equal in each call.
 
-    `frames` is uint8 (count, T, H, W, 3), and `keypoints` float32 (count, T, J, 3), where a
-    quarter of the points is not seen.
+    A quarter of the keypoints is not seen.
     """
-    generator = torch.Generator().manual_seed(count)
-
-    def frames(length: int, side: int) -> Tensor:
-        shape = (count, length, side, side, 3)
-        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-
-    def keypoints(length: int, low: float, high: float) -> Tensor:
-        assert layout is not None, "an input of skeletons has their layout"
-        x = torch.rand(count, length, len(layout.points), 3, generator=generator)
-        return torch.cat([low + (high - low) * x[..., :2], x[..., 2:] * (x[..., 2:] > 1 / 4)], -1)
-
-    match spec:
-        case VideoInput():
-            return {"frames": frames(spec.frames, spec.size)}
-        case SkeletonInput():
-            return {"keypoints": keypoints(spec.frames, 0, spec.test_size)}
-        case GraphInput():
-            return {"keypoints": keypoints(spec.frames, -1, 1)}
-        case FeaturesInput():
-            shape = (count, spec.tokens, spec.width)
-            return {"features": torch.randn(shape, generator=generator)}
-        case RgbPoseInput():
-            side = spec.map_side(spec.test_size)
-            return {
-                "frames": frames(spec.rgb_frames, spec.test_size),
-                "keypoints": keypoints(spec.pose_frames, 0, side),
-            }
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(count)
+        views = random_views(spec, count, len(layout.points) if layout else 0, test=True)
+    if "keypoints" in views:
+        confidence = views["keypoints"][..., 2]
+        confidence *= confidence > 1 / 4
+    return views
 
 
 def _write(

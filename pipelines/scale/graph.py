@@ -120,8 +120,7 @@ def makefile(upstream: Mapping[str, Iterable[str]], stages: Iterable[str]) -> st
 
 def recorded(root: Path) -> list[str]:
     """Return the stages of dvc.lock, in its order."""
-    lock = root / "dvc.lock"
-    return list(load_yaml(lock)["stages"]) if lock.is_file() else []
+    return list(_locked(root))
 
 
 def ran_here(root: Path) -> set[str]:
@@ -129,12 +128,15 @@ def ran_here(root: Path) -> set[str]:
 
     A clone brings the records of runs elsewhere, without what they wrote.
     """
-    lock = root / "dvc.lock"
-    stages: dict[str, Any] = load_yaml(lock)["stages"] if lock.is_file() else {}
     return {
-        name for name, stage in stages.items()
+        name for name, stage in _locked(root).items()
         if any((root / out["path"]).exists() for out in stage.get("outs", ()))
     }  # fmt: skip
+
+
+def _locked(root: Path) -> dict[str, Any]:
+    lock = root / "dvc.lock"
+    return load_yaml(lock)["stages"] if lock.is_file() else {}
 
 
 def order_lock(root: Path, before: list[str], order: list[str]) -> None:

@@ -21,12 +21,12 @@ import torch
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.data.loader import TrainBatch
 from benchmark.models.network import build
+from benchmark.models.random_views import random_views
 from benchmark.presets.preset import paper
 from benchmark.runtime.distributed import alone, device_name
 from benchmark.runtime.seeding import set_up_torch
 from benchmark.training.losses import Loss
 from benchmark.training.monitor.meter import Meter
-from benchmark.training.monitor.on_paper import views
 from benchmark.training.monitor.throughput import TRAINING, flops_of_forward, peak_flops
 from benchmark.training.optimizer import build_optimizer
 from benchmark.training.sampler import ClipBatchSampler
@@ -55,7 +55,7 @@ def state_of(
     full_lrs = tuple(float(group["lr"]) for group in optimizer.param_groups)
     net, optimizer = fabric.setup(model, optimizer)
     labels = np.arange(recipe.batch_size) % num_classes
-    x = views(experiment.input, recipe.micro_batch_size, POINTS)
+    x = tuple(random_views(experiment.input, recipe.micro_batch_size, POINTS).values())
     label = torch.arange(recipe.micro_batch_size) % num_classes
     batch = TrainBatch(
         [f"clip{row}" for row in range(recipe.micro_batch_size)],
@@ -93,7 +93,7 @@ def steps_of(state: TrainState, steps: int, seconds: float) -> tuple[int, float,
 def predicted(state: TrainState, experiment: Experiment, clips: int) -> float:
     """Views a second of the forward pass at test size; the second of two calls."""
     state.model.eval()
-    x = views(experiment.input, clips, POINTS, test=True)
+    x = tuple(random_views(experiment.input, clips, POINTS, test=True).values())
     x = tuple(one.to(state.fabric.device) for one in x)
     for _ in range(2):
         _wait()

@@ -18,10 +18,11 @@ import click
 import torch
 from full_size import CLASSES, POINTS, predicted, state_of, steps_of
 
+from benchmark.models.random_views import random_views
 from benchmark.params.params import read_params
 from benchmark.presets.preset import paper
 from benchmark.runtime.distributed import device_name
-from benchmark.training.monitor.on_paper import on_paper_of, views
+from benchmark.training.monitor.on_paper import on_paper_of
 from benchmark.training.monitor.throughput import TRAINING, flops_of_forward, peak_flops
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def measure(
     for way in [*states] * ROUNDS:
         done, passed, _ = steps_of(states[way], 2, seconds)
         rates[way].append(done / passed)
-    x = tuple(one.to(device) for one in views(experiment.input, 1, POINTS))
+    x = tuple(one.to(device) for one in random_views(experiment.input, 1, POINTS).values())
     flops = flops_of_forward(states["op by op"], x)
     peak = peak_flops(device, recipe.precision)
     for way, state in states.items():

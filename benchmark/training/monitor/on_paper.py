@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,16 +27,12 @@ from torch.utils.module_tracker import ModuleTracker
 
 from benchmark.contracts.skeletons import FILE as LAYOUT
 from benchmark.contracts.skeletons import OPENPOSE36, read_layout
-from benchmark.data.features_input import FeaturesInput
-from benchmark.data.graph_input import GraphInput
 from benchmark.data.normalization import DatasetNorm
-from benchmark.data.rgb_pose_input import RgbPoseInput
-from benchmark.data.skeleton_input import SkeletonInput
-from benchmark.data.video_input import VideoInput
 from benchmark.data.views import FramesInput
 from benchmark.editions.edition import read_edition
 from benchmark.models.mmaction_import import forget_masks
 from benchmark.models.network import build
+from benchmark.models.random_views import random_views
 from benchmark.training.monitor.throughput import PEAKS
 from benchmark.training.optimizer import build_optimizer
 
@@ -220,7 +216,7 @@ def on_paper(
         optimizer.zero_grad()
         counter.peak = counter.live
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            logits = model(views(spec, clips, len(layout.points)))
+            logits = model(tuple(random_views(spec, clips, len(layout.points)).values()))
         label = torch.empty(clips, dtype=torch.long)
         loss = torch.stack([cross_entropy(x.float(), label) for x in logits.unbind(1)]).sum()
         # What loss.backward() calls. That itself is a function of `_Gpu`, which sets the mode aside
@@ -247,35 +243,3 @@ def on_paper_of(name: str, params: Params, *, clips: int) -> Paper:
         experiment.backbone, spec, params.recipes[experiment.recipe], layout, clips=clips,
         classes=len(read_edition(experiment.edition).classes),
     )  # fmt: skip
-
-
-def views(spec: Input, clips: int, points: int, *, test: bool = False) -> tuple[Tensor, ...]:
-    """Return random views as the loader delivers them, of the training or the test size.
-
-    Args:
-        spec: What a network sees of a clip.
-        clips: Number of views.
-        points: Keypoints of the skeleton.
-        test: Whether they have the test size.
-    """
-
-    def frames(length: int, size: int) -> Tensor:
-        return torch.randint(0, 256, (clips, length, size, size, 3), dtype=torch.uint8)
-
-    def keypoints(length: int, size: float) -> Tensor:
-        return torch.rand(clips, length, points, 3) * torch.tensor([size, size, 1.0])
-
-    match spec:
-        case SkeletonInput():
-            return (keypoints(spec.frames, spec.test_size if test else spec.size),)
-        case VideoInput():
-            return (frames(spec.frames, spec.size),)
-        case RgbPoseInput():
-            size = spec.test_size if test else spec.size
-            return frames(spec.rgb_frames, size), keypoints(spec.pose_frames, spec.map_side(size))
-        case GraphInput():
-            return (keypoints(spec.frames, 1),)
-        case FeaturesInput():
-            return (torch.randn(clips, spec.tokens, spec.width),)
-        case _:
-            assert_never(spec)
