@@ -134,11 +134,10 @@ def test_params_used_by_the_graph_exist() -> None:
             assert name.split(".")[0] in raw.keys() | OPTIONAL, f"{stage}: {name}"
 
 
-def test_a_project_without_section_online_has_no_stage_of_it(tmp_path: Path) -> None:
+def test_a_project_with_an_empty_section_online_has_no_stage_of_it(tmp_path: Path) -> None:
     raw = YAML(typ="safe").load((REPO / "params.yaml").read_text("utf-8"))
-    assert raw.pop("online")
+    raw["online"].clear()
     YAML(typ="safe").dump(raw, tmp_path / "params.yaml")
-    assert read_params(tmp_path / "params.yaml").online == {}
     shutil.copy(GRAPH, tmp_path)
     run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
     run([sys.executable, "-m", "dvc", "init", "--no-scm"])

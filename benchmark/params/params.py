@@ -294,8 +294,8 @@ class Params(Strict):
     """Error analysis: stage `analyse`."""
     submissions: dict[Name, Submission]
     """Leaderboard files: stage `submit`."""
-    online: dict[Name, Online] = Field(default_factory=dict)
-    """Gestures found in whole videos: stages `predict_windows` and `detect`. May be absent."""
+    online: dict[Name, Online]
+    """Gestures found in whole videos: stages `predict_windows` and `detect`."""
     folds: dict[str, Folds] = Field(default_factory=dict)
     """Editions whose labeled clips are dealt into folds: stage `folds` (docs/folds.md)."""
     fold_graph: FoldGraph = FoldGraph()

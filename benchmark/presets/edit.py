@@ -110,7 +110,7 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
         raise ParamsError("table.rows", f"no row of {', '.join(kept)}", do="Write one first")
     keep_only(document["table"]["subsets"], streams)
     _keep_members(document["analysis"]["members"], streams, kept)
-    keep_only(document.get("online", {}), {k for k, o in params.online.items() if o.source in kept})
+    keep_only(document["online"], {k for k, o in params.online.items() if o.source in kept})
     return said + _name_sources(document, sources, kept)
 
 

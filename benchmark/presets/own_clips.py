@@ -208,10 +208,10 @@ def _trainable(params: Params, modalities: list[str]) -> list[str]:
 
 
 def _set_data(document: Any, edition: str, modalities: list[str], layout: LayoutName) -> None:
-    for section in ("synthetic", "synthetic_ma52", "external"):
+    # online goes too: its window is as long as the gestures of the preset's edition.
+    for section in ("synthetic", "synthetic_ma52", "external", "online"):
         document[section] = {}
-    # Of other clips: the window of section online is as long as that edition's gestures.
-    for section in ("folds", "fold_graph", "oof_fusions", "online"):
+    for section in ("folds", "fold_graph", "oof_fusions"):
         document.pop(section, None)
     document["editions"] = {edition: {"excluded": []}}
     keep_only(document["modalities"], modalities)
