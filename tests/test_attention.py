@@ -64,6 +64,7 @@ def two_blocks() -> tuple[nn.Module, nn.Module]:
     ours = copy.deepcopy(theirs)
     mmaction.speed_up_attention(ours)
     assert type(ours.blocks[0].attn) is not type(theirs.blocks[0].attn)
+    assert type(ours.blocks[1]) is not type(theirs.blocks[1])
     return ours, theirs
 
 

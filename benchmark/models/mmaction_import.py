@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import linear, pad, scaled_dot_product_attention
 from torch.utils import checkpoint
 
 from benchmark.models.attention import position_bias, window_attention
+from benchmark.models.windows import from_windows, to_windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,10 +100,11 @@ def forget_masks() -> None:
 
 
 def speed_up_attention(backbone: Any) -> None:
-    """Give attention our forward pass; parameters, buffers and their names stay."""
-    faster = dict([window_attention_classes(), tube_attention_classes()])
+    """Give attention and its windows our forward pass; parameters, buffers and names stay."""
+    faster = dict([window_attention_classes(), tube_attention_classes(), window_block_classes()])
     for module in backbone.modules():
-        if type(module) in faster and not module.attn_drop.p:
+        drop = getattr(module, "attn_drop", None)
+        if type(module) in faster and not (drop and drop.p):
             # Changing the class keeps the built module, and so the draws of its weights.
             module.__class__ = faster[type(module)]
 
@@ -125,6 +127,28 @@ def window_attention_classes() -> tuple[Any, Any]:
             return self.proj_drop(self.proj(window_attention(qkv, bias, mask, self.scale)))
 
     return WindowAttention3D, WindowAttention
+
+
+@cache
+def window_block_classes() -> tuple[Any, Any]:
+    """Return mmaction2's block of a Video Swin, and the same class with fewer copies of tokens."""
+    mmaction_models()
+    from mmaction.models.backbones.swin import SwinTransformerBlock3D, get_window_size
+
+    class WindowBlock(SwinTransformerBlock3D):
+        def forward_part1(self, x: Tensor, mask_matrix: Tensor) -> Tensor:
+            depth, height, width = view = tuple(x.shape[1:4])
+            size, shift = get_window_size(view, self.window_size, self.shift_size)
+            # Without a shift its way is one copy too, and a compiler makes one of the two.
+            if not any(shift) or torch.compiler.is_compiling():
+                return super().forward_part1(x, mask_matrix)
+            after = [-length % step for length, step in zip(view, size, strict=True)]
+            x = pad(self.norm1(x), (0, 0, 0, after[2], 0, after[1], 0, after[0]))
+            mixed = self.attn(to_windows(x, size, shift), mask=mask_matrix)
+            x = from_windows(mixed, tuple(x.shape[1:4]), size, shift)
+            return x[:, :depth, :height, :width]
+
+    return SwinTransformerBlock3D, WindowBlock
 
 
 @cache
