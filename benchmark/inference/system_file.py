@@ -26,7 +26,6 @@ from benchmark.core.schema import Strict, read_json, write_json
 from benchmark.editions.edition import Edition
 from benchmark.inference.systems import Member, Network, System, with_levels
 from benchmark.inference.val_score import ValScore
-from benchmark.inference.video_archive import needs_points
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin
 from benchmark.weights.model_folder import WEIGHTS, ModelMetadata, read_weights, write_tensors
@@ -130,7 +129,7 @@ def _packed(system: System, name: str, work: Path) -> MemberCard:
             )
         )  # fmt: skip
     own = getattr(member.metadata.modality, "layout", "") == "own"
-    layout = system.layout if own and needs_points(member.metadata.modality) else None
+    layout = system.layout if own and member.metadata.modality.needs_points else None
     return MemberCard(
         networks=tuple(networks), mean=member.mean, recipe=member.recipe, layout=layout
     )

@@ -16,7 +16,6 @@ from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition
 from benchmark.inference.val_score import ValScore, oof_score, val_score_of
-from benchmark.inference.video_archive import needs_points
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.params.checks import check_system
 from benchmark.params.params import Params, read_params
@@ -83,7 +82,7 @@ class System:
         """The points that the members know; None if none of them needs points."""
         for member in self.members.values():
             modality = member.metadata.modality
-            if needs_points(modality):
+            if modality.needs_points:
                 if getattr(modality, "layout", "openpose36") != "own":
                     return OPENPOSE36
                 return read_layout(modality.keypoints_folder(member.prepared))
@@ -92,7 +91,7 @@ class System:
     @property
     def with_points(self) -> list[str]:
         """The members that need a skeleton."""
-        return [n for n, member in self.members.items() if needs_points(member.metadata.modality)]
+        return [n for n, member in self.members.items() if member.metadata.modality.needs_points]
 
     def without_points(self) -> System:
         """Return the members that need no skeleton, with their weights in the same ratios.

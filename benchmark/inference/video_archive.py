@@ -14,9 +14,6 @@ from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
 from benchmark.core.files import write_text
 from benchmark.core.schema import write_json
-from benchmark.modalities.features.features import FeaturesModality
-from benchmark.modalities.person_crop import PersonCropModality
-from benchmark.modalities.skeleton import SkeletonModality
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,19 +30,6 @@ OPENPOSE = 137
 """Number of points of OpenPose with face and hands."""
 
 
-def needs_points(spec: Modality) -> bool:
-    """Tell whether a modality is a skeleton, the square around one, or features of either."""
-    if isinstance(spec, FeaturesModality):
-        return spec.network.modality(spec.edition).content != "video"
-    return isinstance(spec, SkeletonModality | PersonCropModality)
-
-
-def _of_own_points(spec: Modality) -> Modality:
-    if isinstance(spec, FeaturesModality):
-        return spec.model_copy(update={"network": spec.network.with_own_points()})
-    return spec.model_copy(update={"layout": "own"})
-
-
 @dataclass(frozen=True)
 class VideoArchive:
     """A folder in the format of docs/own-clips.md, with each window of the video as a test clip."""
@@ -57,9 +41,7 @@ class VideoArchive:
     def modality(self, spec: Modality, out: Path) -> Path:
         """Prepare a modality of all windows in the folder `out`, as for training; return `out`."""
         # The archive holds the points that the networks know, in a layout file of its own.
-        if needs_points(spec):
-            spec = _of_own_points(spec)
-        spec = spec.model_copy(update={"shards": 1})
+        spec = spec.with_own_points().model_copy(update={"shards": 1})
         spec.prepare(self.root, self.edition, self.clips, out, workers=1)
         return out
 

@@ -18,7 +18,7 @@ from benchmark.editions.splits import SPLITS
 from benchmark.inference.any_video import sliding_windows
 from benchmark.inference.predict import Trained, predict
 from benchmark.inference.systems import with_levels
-from benchmark.inference.video_archive import needs_points, window_ids
+from benchmark.inference.video_archive import window_ids
 from benchmark.modalities.one_file import Span
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 from benchmark.weights.model_folder import read_metadata
@@ -96,7 +96,7 @@ class Source(NamedTuple):
 
     def needs_points(self) -> bool:
         """Tell whether it sees a skeleton, or the square around one."""
-        return needs_points(read_metadata(self.model).modality)
+        return read_metadata(self.model).modality.needs_points
 
 
 def score_windows(

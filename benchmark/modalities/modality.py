@@ -6,7 +6,7 @@ To add one: one module with its class, and the class's name in `modalities/union
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from pydantic import Field
 
@@ -75,6 +75,15 @@ class ModalityBase(Strict):
     """Whose archive it is made of."""
     shards: Positive
     """Files that hold the clips; an interrupted `prepare` resumes at the next one."""
+
+    @property
+    def needs_points(self) -> bool:
+        """Whether it is made of keypoints that come with the videos."""
+        return False
+
+    def with_own_points(self) -> Self:
+        """Return the spec for an archive whose own layout has the same points."""
+        return self
 
     @property
     def no_motion(self) -> int | None:

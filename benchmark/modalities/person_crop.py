@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -58,6 +58,13 @@ class PersonCropModality(ModalityBase):
     gop: Positive
     """Frames between key frames."""
     crf: Crf
+
+    @property
+    def needs_points(self) -> bool:
+        return True
+
+    def with_own_points(self) -> Self:
+        return self.model_copy(update={"layout": "own"})
 
     def frames_folder(self, folder: Path) -> Path:
         return folder / VIDEO

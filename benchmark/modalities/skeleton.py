@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from benchmark.modalities.modality import ModalityBase
 
@@ -21,6 +21,13 @@ class SkeletonModality(ModalityBase):
     layout: Literal["openpose36", "own"]
     """Which points of the raw file are kept and how they are joined: MM-Gesture's 36 of OpenPose's
     137, or the archive's own (data set `folder`)."""
+
+    @property
+    def needs_points(self) -> bool:
+        return True
+
+    def with_own_points(self) -> Self:
+        return self.model_copy(update={"layout": "own"})
 
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int

@@ -138,7 +138,8 @@ def window_block_classes() -> tuple[Any, Any]:
     class WindowBlock(SwinTransformerBlock3D):
         def forward_part1(self, x: Tensor, mask_matrix: Tensor) -> Tensor:
             depth, height, width = view = tuple(x.shape[1:4])
-            size, shift = get_window_size(view, self.window_size, self.shift_size)
+            sizes: Any = get_window_size(view, self.window_size, self.shift_size)
+            size, shift = sizes
             # Without a shift its way is one copy too, and a compiler makes one of the two.
             if not any(shift) or torch.compiler.is_compiling():
                 return super().forward_part1(x, mask_matrix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -37,6 +37,13 @@ class FeaturesModality(ModalityBase):
     train_views: Annotated[int, Field(ge=0)]
     """Random views of each training clip to compute besides the fixed ones of test; training draws
     from them. 0: training draws from the fixed ones."""
+
+    @property
+    def needs_points(self) -> bool:
+        return self.network.modality(self.edition).needs_points
+
+    def with_own_points(self) -> Self:
+        return self.model_copy(update={"network": self.network.with_own_points()})
 
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int

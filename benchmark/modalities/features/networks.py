@@ -147,7 +147,7 @@ class TransformersNetwork(FrozenNetwork):
         return self.reads.model_copy(update={"edition": edition, "shards": 1})
 
     def with_own_points(self) -> Self:
-        return self.model_copy(update={"reads": self.reads.model_copy(update={"layout": "own"})})
+        return self.model_copy(update={"reads": self.reads.with_own_points()})
 
     def views(self) -> InputBase:
         return self.input
