@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,3 +142,11 @@ def test_points_far_outside_draw_nothing_and_harm_nothing(stream: str, way: str)
     points = torch.tensor([1e30, -1e30, 1.0]).repeat(1, 1, 36, 1)
     volume = WAYS[stream][way](points, 0.6)
     assert not volume.any()
+
+
+@pytest.mark.parametrize("stream", WAYS)
+def test_a_compiler_takes_the_dense_way_whole(stream: str) -> None:
+    points = torch.rand(2, 3, 36, 3) * torch.tensor([SIZE, SIZE, 1.0])
+    dense = partial(WAYS[stream]["dense"], sigma=0.6)
+    compiled = torch.compile(dense, fullgraph=True, dynamic=False, backend="aot_eager")
+    torch.testing.assert_close(compiled(points), dense(points))

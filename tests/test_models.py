@@ -9,6 +9,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cross_entropy
 
+from benchmark.models import recognizer
 from benchmark.models.recognizer import Mix
 from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, Network, alive, theirs
@@ -47,6 +48,30 @@ def test_the_same_seed_builds_the_same_network(network: Network) -> None:
     one, other = network.build().state_dict(), network.build().state_dict()
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@every_network
+@torch.no_grad()
+def test_casting_volumes_once_gives_the_bits_of_a_copy_and_autocasts_cast(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, x = network.build().eval(), network.views(2)
+    seen: list[torch.Tensor] = []
+    net.backbone.register_forward_pre_hook(lambda _, volumes: seen.extend(volumes))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = net(x)
+        monkeypatch.setattr(recognizer, "_as_read", copied)
+        assert torch.equal(net(x), found)
+    once, twice = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    if net.preprocessor.is_volume:
+        assert {volume.dtype for volume in once} == {torch.bfloat16}
+        assert {volume.dtype for volume in twice} == {torch.float32}
+        assert all(v.is_contiguous(memory_format=recognizer.CHANNELS_LAST) for v in once)
+
+
+def copied(volume: torch.Tensor) -> torch.Tensor:
+    """The order alone; autocast casts it before the first convolution."""
+    return volume.contiguous(memory_format=recognizer.CHANNELS_LAST)
 
 
 @pytest.mark.parametrize("name", ["joint", "rgb_joint"])

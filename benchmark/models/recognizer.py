@@ -104,8 +104,17 @@ class Recognizer(nn.Module):
             # Volumes, not views: heat maps of two people can be mixed, their coordinates cannot.
             volumes = tuple(_mixed(volume, mix) for volume in volumes)
         if self.preprocessor.is_volume:
-            volumes = [volume.contiguous(memory_format=CHANNELS_LAST) for volume in volumes]
+            volumes = [_as_read(volume) for volume in volumes]
         return self.backbone(*volumes)
+
+
+def _as_read(volume: Tensor) -> Tensor:
+    """Bring a volume into the order and the precision in which the first convolution reads it."""
+    # Autocast would cast it after the copy: one pass over memory more, to the same numbers.
+    device = volume.device.type
+    half = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if half else volume.dtype
+    return volume.to(dtype, memory_format=CHANNELS_LAST)
 
 
 def _channels_last(backbone: nn.Module) -> nn.Module:

@@ -82,9 +82,10 @@ class StepState(ABC):
 
 
 def compile_blocks(model: nn.Module, *, backend: str = "inductor") -> list[str]:
-    """Compile each block of a backbone for shapes that do not change; return the blocks' names.
+    """Compile each block of a network for shapes that do not change; return the blocks' names.
 
-    Names and tensors of the network stay. An EMA of it is not compiled.
+    On a GPU the preprocessor is one of them. Names and tensors of the network stay. An EMA of it is
+    not compiled.
     """
     import torch
     import torch._dynamo.config as dynamo
@@ -99,9 +100,13 @@ def compile_blocks(model: nn.Module, *, backend: str = "inductor") -> list[str]:
     modules = dict(model.named_modules())
     blocks = [name for name in modules if is_block(name)]
     inner = [one for one in blocks if not any(name.startswith(one + ".") for name in blocks)]
-    for name in inner or ["backbone"]:
+    parts = inner or ["backbone"]
+    # A GPU draws heat maps pixel by pixel, in many passes over memory; a CPU in loops of its own.
+    if torch.cuda.is_available():
+        parts = ["preprocessor", *parts]
+    for name in parts:
         modules[name].compile(dynamic=False, backend=backend)
-    return inner or ["backbone"]
+    return parts
 
 
 def shared_fields(
