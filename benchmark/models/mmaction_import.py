@@ -21,7 +21,7 @@ from torch.nn.functional import linear, pad, scaled_dot_product_attention
 from torch.utils import checkpoint
 
 from benchmark.models.attention import position_bias, window_attention
-from benchmark.models.windows import from_windows, to_windows
+from benchmark.models.windows import from_windows, orders, to_windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,12 +91,13 @@ def build_backbone(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     return backbone
 
 
-def forget_masks() -> None:
-    """Drop the masks of shifted windows that Swin keeps, after a pass on tensors without values."""
+def forget_windows() -> None:
+    """Drop what is kept of shifted windows: after a pass without values, it has none either."""
     mmaction_models()
     from mmaction.models.backbones import swin
 
     swin.compute_mask.cache_clear()
+    orders.cache_clear()
 
 
 def speed_up_attention(backbone: Any) -> None:

@@ -26,22 +26,23 @@ def to_windows(x: Tensor, size: Triple, shift: Triple) -> Tensor:
 
     D, H and W are multiples of `size`; N is the number of tokens of a window.
     """
-    order, back = _orders(tuple(x.shape[1:4]), size, shift, x.device)
+    order, back = orders(tuple(x.shape[1:4]), size, shift, x.device)
     tokens = size[0] * size[1] * size[2]
     return _Move.apply(x.flatten(1, 3), order, back).reshape(-1, tokens, x.shape[-1])
 
 
 def from_windows(windows: Tensor, view: tuple[int, ...], size: Triple, shift: Triple) -> Tensor:
     """Undo `to_windows` for a view of (D, H, W) tokens: (B * windows, N, C) -> (B, D, H, W, C)."""
-    order, back = _orders(view, size, shift, windows.device)
+    order, back = orders(view, size, shift, windows.device)
     x = windows.reshape(-1, len(order), windows.shape[-1])
     return _Move.apply(x, back, order).unflatten(1, view)
 
 
 @lru_cache(GEOMETRIES)
-def _orders(
+def orders(
     view: tuple[int, ...], size: Triple, shift: Triple, device: torch.device
 ) -> tuple[Tensor, Tensor]:
+    """Return where each token of the windows comes from, and where each token of the view goes."""
     # What inference mode made, no backward pass could use later.
     with torch.inference_mode(mode=False):
         place = torch.arange(view[0] * view[1] * view[2], device=device).view(view)

@@ -30,7 +30,7 @@ from benchmark.contracts.skeletons import OPENPOSE36, read_layout
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.views import FramesInput
 from benchmark.editions.edition import read_edition
-from benchmark.models.mmaction_import import forget_masks
+from benchmark.models.mmaction_import import forget_windows
 from benchmark.models.network import build
 from benchmark.models.random_views import random_views
 from benchmark.training.monitor.throughput import PEAKS
@@ -225,7 +225,7 @@ def on_paper(
             (loss,), (torch.ones_like(loss),), False, False, (), allow_unreachable=True,
             accumulate_grad=True,
         )  # fmt: skip
-    forget_masks()
+    forget_windows()
     return Paper(clips, counter.operators, update, counter.peak, weights, batch_norms)
 
 
