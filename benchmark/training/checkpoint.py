@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 
 from benchmark.core.files import replacing, write_text
 from benchmark.core.pinned_file import content_hashes
+from benchmark.training.monitor.meter import NOTHING
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ class Progress:
     """Epochs finished."""
     step: int = 0
     """Steps done of the epoch after."""
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    """Over those steps: loss times clips, clips answered correctly, clips."""
+    sums: Sequence[float] = NOTHING
+    """Over those steps, of all processes: what a `Meter` sums up."""
     history: list[dict[str, float]] = field(default_factory=list)
     """Metrics of each finished epoch."""
     best_epoch: int = 0

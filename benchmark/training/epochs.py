@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmark.core.errors import TrainingError
 from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
 from benchmark.training.checkpoint import Checkpoints, Progress
-from benchmark.training.monitor.meter import Measured, Meter
+from benchmark.training.monitor.meter import NOTHING, Measured, Meter
 from benchmark.training.monitor.progress import Countdown
 from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.train_step import train_step
@@ -83,7 +83,7 @@ class Epochs(ABC):
         self._state.load_state_dict(state)
         if not self._fabric.is_global_zero:
             # The checkpoint holds the sums of all processes; rank 0 alone continues with them.
-            self.progress.sums = [0.0, 0.0, 0.0]
+            self.progress.sums = NOTHING
         done = f"step {self.progress.step} of epoch {self.progress.epoch + 1}"
         log.info("resuming after %s of %d epochs", done, self._recipe.epochs)
 
@@ -94,10 +94,12 @@ class Epochs(ABC):
 
     def epoch(self) -> Row:
         """Train one epoch and what follows it; return its metrics."""
-        speed = self._train_epoch()
+        self._train_epoch()
         self._save_or_stop()
-        loss, correct, clips = self._sums().tolist()
-        self._end_epoch({"train/loss": loss / clips, **speed}, correct / clips)
+        loss, correct, clips, seconds, waited = self._sums().tolist()
+        speed = self._speed(clips * self._fabric.world_size / seconds)
+        row = {"train/loss": loss / clips, **speed, "wait_share": waited / seconds}
+        self._end_epoch(row, correct / clips)
         self._save()
         return self.progress.history[-1]
 
@@ -111,13 +113,13 @@ class Epochs(ABC):
     def _count(self, row: Row) -> None:
         """Add the metrics of a finished epoch to the history, and begin the next one."""
         progress = self.progress
-        progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
+        progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, NOTHING
         row["epoch"] = progress.epoch
         row["lr"] = max(float(group["lr"]) for group in self._state.optimizer.param_groups)
         progress.history.append(row)
 
-    def _train_epoch(self) -> Row:
-        """Take the remaining steps of the epoch; return speed and memory."""
+    def _train_epoch(self) -> None:
+        """Take the remaining steps of the epoch."""
         state, progress = self._state, self.progress
         meter = Meter(self._fabric.device, progress.sums)
         batches = meter.timed(self._batches)
@@ -148,7 +150,6 @@ class Epochs(ABC):
         if any(any_rank(self._fabric, bad is not None)):
             self._fail(bad)
         progress.sums = meter.sums
-        return self._speed(meter)
 
     @cached_property
     def _batches(self) -> Iterator[TrainBatch]:
@@ -179,11 +180,9 @@ class Epochs(ABC):
     def _sums(self) -> torch.Tensor:
         return all_reduce_sum(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
 
-    def _speed(self, meter: Meter) -> Row:
-        """Return clips per second of all processes, waiting time, MFU, and a GPU's peak memory."""
-        row = meter.speed()
-        row["clips_s"] *= self._fabric.world_size
-        row["mfu"] = self._utilization.of(row["clips_s"])
+    def _speed(self, clips_s: float) -> Row:
+        """Return clips per second of all processes, MFU, and a GPU's peak memory."""
+        row = {"clips_s": clips_s, "mfu": self._utilization.of(clips_s)}
         if self._fabric.device.type == "cuda":
             row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
         return row

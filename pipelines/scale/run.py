@@ -61,20 +61,27 @@ def _make(make: str, text: str, board: _Board) -> int:
     environment = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MFLAGS"}}
     options = ["--keep-going", f"--jobs={board.jobs}", "--silent", f"{STEP}={recorder}"]
     command = [make, *options, "-f", "-"]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=environment, text=True, start_new_session=True,
-        preexec_fn=partial(die_with_parent, os.getpid()),
-    )  # fmt: skip
     stopped: list[int] = []
+    begun: list[subprocess.Popen[str]] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.append(number)
         # To make, DVC and the commands alike, as a terminal does: DVC itself waits for its command.
-        os.killpg(process.pid, signal.SIGINT)
+        for process in begun:
+            os.killpg(process.pid, signal.SIGINT)
 
+    # Before make starts: a signal that is ignored here, as SIGINT is behind nohup, would be ignored
+    # by make too, and nothing could stop it.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=environment, text=True, start_new_session=True,
+            preexec_fn=partial(die_with_parent, os.getpid()),
+        )  # fmt: skip
+        begun.append(process)
+        if stopped:
+            stop(stopped[0], None)
         assert process.stdin is not None
         with process.stdin as pipe:
             pipe.write(text)

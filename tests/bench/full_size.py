@@ -73,7 +73,7 @@ def state_of(
 
 def steps_of(state: TrainState, steps: int, seconds: float) -> tuple[int, float, float]:
     """Clips, seconds and last loss of timed steps, after one that is not timed."""
-    meter = Meter(state.fabric.device, [0.0, 0.0, 0.0])
+    meter = Meter(state.fabric.device)
     batches = itertools.cycle(state.batches)
     clips, began = 0, 0.0
     for number in itertools.count():

@@ -41,7 +41,7 @@ def ours(state: TrainState, steps: int) -> Callable[[], None]:
     batches = itertools.cycle(state.batches)
 
     def take() -> None:
-        meter = Meter(state.fabric.device, [0.0, 0.0, 0.0])
+        meter = Meter(state.fabric.device)
         timed = meter.timed(batches)
         for step in tqdm(range(steps), disable=None):
             train_step(state, step, timed, meter)

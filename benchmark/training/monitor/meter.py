@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from torch import Tensor
 
@@ -27,15 +27,22 @@ class Measured(NamedTuple):
     clips: list[str]
 
 
-class Meter:
-    """Sums of loss, correct answers and clips over an epoch, and where its time goes."""
+NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
+"""Loss times clips, clips answered correctly, clips, seconds, seconds that the loop waited for
+clips, where nothing was done yet."""
 
-    def __init__(self, device: torch.device, sums: list[float]) -> None:
-        self._sums = torch.tensor(sums, dtype=torch.float64, device=device)
+
+class Meter:
+    """Sums of loss, correct answers and clips over an epoch, and where its time goes.
+
+    A training that was stopped in the epoch continues its `sums`, seconds included.
+    """
+
+    def __init__(self, device: torch.device, sums: Sequence[float] = NOTHING) -> None:
+        *answers, seconds, self._waited = sums
+        self._sums = torch.tensor(answers, dtype=torch.float64, device=device)
         self._unchecked: list[Measured] = []
-        self._began = time.perf_counter()
-        self._waited = 0.0
-        self._clips = 0
+        self._began = time.perf_counter() - seconds
 
     def timed(self, batches: Iterable[TrainBatch]) -> Iterator[TrainBatch]:
         """Yield the batches, and measure how long the loop waits for each."""
@@ -78,7 +85,6 @@ class Meter:
         # The sums stay on the device: reading them here would wait for the forward pass.
         summed = (loss * len(ids), correct, float(len(ids)))
         self._sums += torch.stack([torch.as_tensor(x).to(self._sums) for x in summed])
-        self._clips += len(ids)
         self._unchecked.append(Measured(step, "loss", *_copy_to_cpu(loss), ids))
 
     def add_gradient(self, step: int, norm: Tensor, ids: list[str]) -> None:
@@ -105,13 +111,8 @@ class Meter:
 
     @property
     def sums(self) -> list[float]:
-        """Loss times clips, clips answered correctly, and clips, of this process."""
-        return self._sums.tolist()
-
-    def speed(self) -> dict[str, float]:
-        """Return clips per second of this process and its share of time spent waiting for clips."""
-        passed = time.perf_counter() - self._began
-        return {"clips_s": self._clips / passed, "wait_share": self._waited / passed}
+        """Of this process: as `NOTHING` says."""
+        return [*self._sums.tolist(), time.perf_counter() - self._began, self._waited]
 
 
 def _copy_to_cpu(number: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:

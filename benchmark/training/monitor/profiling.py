@@ -79,7 +79,7 @@ def measure(spec: TrainSpec, *, seconds: float) -> Speeds:
 
 def _training(state: TrainState, batches: Iterator[TrainBatch]) -> Callable[[], int]:
     """Return a function that takes a training step and returns its number of clips."""
-    meter, numbers = Meter(state.fabric.device, [0.0, 0.0, 0.0]), itertools.count()
+    meter, numbers = Meter(state.fabric.device), itertools.count()
 
     def take_step() -> int:
         number = next(numbers)

@@ -61,7 +61,7 @@ def trace(spec: TrainSpec, *, steps: int, out: Path) -> Trace:
     fabric = alone(spec.recipe)
     state = build_state(spec, fabric)
     state.model.train()
-    meter = Meter(fabric.device, [0.0, 0.0, 0.0])
+    meter = Meter(fabric.device)
     endless = itertools.chain.from_iterable(itertools.repeat(state.batches))
     cuda = fabric.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
