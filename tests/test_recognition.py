@@ -210,7 +210,7 @@ def test_folders_stand_for_their_videos_and_each_gets_its_own_results(
         (tmp_path / name).touch()
     found = videos_in([tmp_path / "in", tmp_path / "b.MP4", tmp_path / "in/a.mkv"])
     assert [*found] == [tmp_path / "in/a.mkv", tmp_path / "in/ben/a.mkv", tmp_path / "b.MP4"]
-    assert "in: 1 files are no videos by their ending" in capsys.readouterr().err
+    assert "in: passed over, no video by its ending: notes.txt" in capsys.readouterr().err
     out = folders_of(found, tmp_path / "out")
     assert [*out.values()] == [tmp_path / f"out/{name}" for name in ("a", "ben/a", "b")]
     alone = videos_in([tmp_path / "b.MP4"])

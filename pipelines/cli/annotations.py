@@ -95,7 +95,7 @@ def _echo_rows(rows: Sequence[Row]) -> None:
     for split in SPLITS:
         persons = {row.subject for row in rows if row.split == split and row.subject}
         videos = {row.video for row in rows if row.split == split}
-        told = f", {len(persons)} persons" if persons else ""
-        click.echo(f"{split}: {len(videos)} videos{told}")
+        told = f", persons {len(persons)}" if persons else ""
+        click.echo(f"{split}: videos {len(videos)}{told}")
     if alone := [label for label, train, *_ in cells if train == "0"]:
         click.echo(f"no clip to learn from: {', '.join(alone)}", err=True)

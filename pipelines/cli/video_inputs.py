@@ -44,8 +44,9 @@ def videos_in(given: Sequence[Path]) -> dict[Path, Path]:
         if not videos:
             wanted = f"files {', '.join(ENDINGS)}"
             raise ParamsError(path, "no videos in this folder", expected=wanted)
-        if others := len(files) - len(videos):
-            click.echo(f"{path}: {others} files are no videos by their ending", err=True)
+        if others := [str(file.relative_to(path)) for file in files if file not in videos]:
+            shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if others[3:] else "")
+            click.echo(f"{path}: passed over, no video by its ending: {shown}", err=True)
         for video in videos:
             found.setdefault(video, video.relative_to(path).with_suffix(""))
     return found
