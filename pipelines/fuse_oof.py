@@ -13,7 +13,7 @@ from benchmark.contracts.folds import read_folds
 from benchmark.contracts.predictions import write_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
-from benchmark.results.fuse_oof import fuse_oof
+from benchmark.results.join_folds import fuse_oof
 from submission.fusion.fitted import write_fitted
 
 

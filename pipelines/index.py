@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.archives.expected_counts import label_differences
+from benchmark.archives.archive import label_differences
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import check_subjects, write_clips
 from benchmark.core.files import write_text

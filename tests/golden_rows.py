@@ -10,8 +10,7 @@ import numpy as np
 
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.editions.edition import read_edition
-from benchmark.results.entries import Entry
-from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.entries import Entry, GroundTruth
 from benchmark.results.table import Resampling, ResultRow, score_rows
 from benchmark.results.writers import to_markdown
 from submission.fusion.fuse import fuse

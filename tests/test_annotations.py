@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from benchmark.archives.annotations.splits import Shares, grouped_splits
-from benchmark.archives.annotations.table import read_table
-from benchmark.archives.annotations.write import _together
+from benchmark.archives.annotations.read import read_table
+from benchmark.archives.annotations.write import Shares, _together, grouped_splits
 from benchmark.archives.folder import read_own_clips
 from benchmark.core.errors import ArchiveError, BenchmarkError
 from benchmark.core.video import write_video

@@ -18,8 +18,7 @@ from benchmark.contracts.window_scores import (
     write_window_scores,
 )
 from benchmark.core.errors import FormatError
-from benchmark.evaluation.online import f1
-from benchmark.evaluation.overlap import match_counts
+from benchmark.evaluation.online import f1, match_counts
 from benchmark.inference.detect import candidates, detected, fit_detector, fit_thresholds
 from benchmark.params.params import Grouping, Online
 from test_online_scores import intervals

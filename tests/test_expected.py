@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import read_params
-from benchmark.results.expected import EXPECTED, Expected, places
+from benchmark.results.screen import EXPECTED, Expected, places
 from conftest import REPO
 
 if TYPE_CHECKING:

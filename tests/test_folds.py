@@ -21,8 +21,7 @@ from benchmark.data.draw_folds import draw_folds, given_folds, lone_classes, spa
 from benchmark.inference.predict_fold import predict_fold
 from benchmark.params.folds import Folds, fold_graph
 from benchmark.params.params import Fusion, Params, read_params
-from benchmark.results.fuse_oof import fuse_oof
-from benchmark.results.join_folds import join_folds
+from benchmark.results.join_folds import fuse_oof, join_folds
 from benchmark.training.experiment import TrainPaths
 from benchmark.training.fold import run_fold
 from benchmark.weights.model_folder import read_metadata

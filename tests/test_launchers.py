@@ -22,9 +22,8 @@ from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.core.schema import validate
 from engines import ray_cluster, slurm, ssh_server, wait_until
 from pipelines.scale import state
-from pipelines.scale.launch import Settings, read_settings, resources_of
+from pipelines.scale.launch import Settings, read_settings, resources_of, take
 from pipelines.scale.launchers import Job, Resources, Slots
-from pipelines.scale.slots import take
 from tiny_project import KEPT, change, command, copied, project, python_path
 
 NEEDS = Resources(cores=1, gpus=0, memory_gib=1.0, hours=1.0)

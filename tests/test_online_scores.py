@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 
 from benchmark.contracts.intervals import Intervals, read_intervals, write_intervals
 from benchmark.core.errors import FormatError, MismatchError
-from benchmark.evaluation.online import IOUS, class_scores, f1, online_scores
-from benchmark.evaluation.overlap import match_counts, right_ones
+from benchmark.evaluation.online import (
+    IOUS,
+    class_scores,
+    f1,
+    match_counts,
+    online_scores,
+    right_ones,
+)
 
 CLASSES = ("nod", "wave", "rub")
 NONE = np.zeros(0)

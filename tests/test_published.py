@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.archives.expected_counts import check_expected, label_differences
+from benchmark.archives.archive import check_expected, label_differences
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import ManyFaults
 from benchmark.editions.edition import Edition, SplitCounts, edition_names, listed_ids, read_edition

@@ -23,8 +23,7 @@ from benchmark.data.manifest import write_manifest
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.inference.any_video import Recognized, named, read_points
-from benchmark.inference.any_video_files import to_csv, to_json, write_all
-from benchmark.inference.any_video_pictures import timeline_figure
+from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
 from benchmark.inference.segments import segments
 from benchmark.inference.systems import with_levels
 from benchmark.inference.video_archive import video_archive

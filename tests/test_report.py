@@ -18,7 +18,7 @@ from benchmark.editions.edition import read_edition
 from benchmark.params.recipes import SelectCheckpoint
 from benchmark.plots.analysis import curves_figure
 from benchmark.plots.figures import svg
-from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.entries import GroundTruth
 from benchmark.results.online import Found
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
 from benchmark.results.report.online import online_view, typical_video

@@ -21,8 +21,7 @@ from benchmark.evaluation.metrics import correctness
 from benchmark.evaluation.scores import all_scores
 from benchmark.evaluation.significance import McNemar, holm, mcnemar
 from benchmark.plots.figures import confusion_figure, history_figure, results_figure, save
-from benchmark.results.entries import Entry
-from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.entries import Entry, GroundTruth
 from benchmark.results.table import Comparison, ResultRow, score_rows
 from benchmark.results.writers import to_csv, to_latex, to_markdown
 from conftest import a_clip

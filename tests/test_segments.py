@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.archives.annotations.elan import read_elan
+from benchmark.archives.annotations.read import read_elan
 from benchmark.inference.any_video import Recognized
 from benchmark.inference.detect import Detector
 from benchmark.inference.segments import (

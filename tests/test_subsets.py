@@ -13,7 +13,7 @@ from benchmark.contracts.predictions import Probabilities
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.diversity import complementarity, hardest, shapley, subset_counts
-from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.entries import GroundTruth
 from benchmark.results.subsets import members_of, score_subsets, subsets_csv, subsets_section
 from submission.fusion.fuse import fuse
 

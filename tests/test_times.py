@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from benchmark.core.errors import ParamsError
 from benchmark.core.video import Timeline, VideoWriter, probe, read_frames, timeline
 from benchmark.inference.any_video import Recognized, sliding_windows
-from benchmark.inference.any_video_pictures import write_annotated
+from benchmark.inference.any_video_files import write_annotated
 from benchmark.modalities.one_file import Span, write_pictures
 from pipelines.cli.video_inputs import Part
 

@@ -22,9 +22,9 @@ from timm.models.vision_transformer import VisionTransformer
 
 from benchmark.core.errors import ArchiveError
 from benchmark.modalities.depth.dinov2 import DinoV2
-from benchmark.modalities.depth.dpt_temporal import MotionModule
 from benchmark.modalities.depth.video_depth_anything_network import (
     SIZES,
+    MotionModule,
     Size,
     VideoDepthAnything,
     load_weights,

@@ -22,7 +22,7 @@ PARTS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
         "benchmark.evaluation.scores": ("all_scores", "calibration"),
         "benchmark.evaluation.bootstrap": ("interval", "paired_interval", "f1_intervals"),
         "benchmark.evaluation.significance": ("mcnemar", "holm"),
-        "benchmark.results.paired": ("paired",),
+        "benchmark.results.table": ("paired",),
         "submission.fusion.fuse": ("fuse", "apply"),
         "submission.fusion.fit": ("fit_fusion",),
         "submission.fusion.fitted": ("read_fitted", "write_fitted"),

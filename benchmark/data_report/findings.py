@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from benchmark.archives.expected_counts import label_differences
+from benchmark.archives.archive import label_differences
 from benchmark.contracts.clips import leaked_subjects
 from benchmark.core.findings import Finding, worst_first
 from benchmark.editions.splits import SPLITS

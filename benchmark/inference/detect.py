@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from benchmark.contracts.intervals import Intervals
 from benchmark.core.schema import AboveZero, NotNegative, Strict, read_json
-from benchmark.evaluation.overlap import OVERLAP, right_ones
+from benchmark.evaluation.online import OVERLAP, right_ones
 from benchmark.params.params import Grouping
 
 if TYPE_CHECKING:

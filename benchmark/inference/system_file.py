@@ -24,8 +24,7 @@ from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Strict, read_json, write_json
 from benchmark.editions.edition import Edition
-from benchmark.inference.systems import Member, Network, System, with_levels
-from benchmark.inference.val_score import ValScore
+from benchmark.inference.systems import Member, Network, System, ValScore, with_levels
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin
 from benchmark.weights.model_folder import WEIGHTS, ModelMetadata, read_weights, write_tensors

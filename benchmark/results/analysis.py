@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.predictions import Probabilities
     from benchmark.data.readers import PackedVideos
     from benchmark.params.params import Params
-    from benchmark.results.ground_truth import GroundTruth
+    from benchmark.results.entries import GroundTruth
 
 MOMENTS = 6
 """Frames shown of a hard clip."""

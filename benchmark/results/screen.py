@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from benchmark.core.schema import Share, Strict, read_yaml
 from benchmark.core.text_files import read_text
 from benchmark.editions.splits import OOF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from benchmark.editions.edition import Edition
+
 
 Row = dict[str, str]
 """A line of table.csv: column -> cell."""
@@ -75,3 +77,56 @@ def _line(row: Row, width: int) -> str:
         span = f"{100 * float(row['top1_low']):.1f} to {100 * float(row['top1_high']):.1f}"
     cells = f"{100 * float(row['top1']):7.2f}  {span:>14}  {100 * float(row['macro_f1']):10.2f}"
     return f"{row['name']:<{width}}  {cells}"
+
+
+EXPECTED = Path(__file__).with_name("expected.yaml")
+SPLIT = "test"
+MARGIN = 0.01
+"""Top-1 beside the range that still counts as in it: the range is of a few runs."""
+
+
+class Expected(Strict):
+    """Ranges of top-1 on the test split, by row of the table."""
+
+    edition: str
+    version: int
+    runs: str
+    """Which runs they are of, in words."""
+    rows: dict[str, tuple[Share, Share]]
+    """Least and largest top-1."""
+
+
+class Place(NamedTuple):
+    """Where one row of a table lies."""
+
+    row: str
+    top1: float
+    low: float
+    high: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether the row is within its range."""
+        return self.low - MARGIN <= self.top1 <= self.high + MARGIN
+
+
+def places(table: Path, edition: Edition, expected: Path = EXPECTED) -> tuple[str, list[Place]]:
+    """Compare the rows of a table.csv with the ranges; nothing to compare gives no places.
+
+    Returns:
+        Which runs the ranges are of, and a place for every row that has one.
+
+    Raises:
+        ParamsError: The file of the ranges breaks its schema.
+    """
+    if not expected.is_file():
+        return "", []
+    ranges = read_yaml(expected, Expected)
+    if (ranges.edition, ranges.version) != (edition.name, edition.version):
+        return "", []
+    rows = [row for row in read_rows(table) if row["split"] == SPLIT]
+    top1 = {row["name"]: float(row["top1"]) for row in rows}
+    found = [
+        Place(name, top1[name], *limits) for name, limits in ranges.rows.items() if name in top1
+    ]
+    return ranges.runs, found

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.params.params import Params
-    from benchmark.results.ground_truth import GroundTruth
+    from benchmark.results.entries import GroundTruth
     from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clips
     from benchmark.params.params import Params
-    from benchmark.results.ground_truth import GroundTruth
+    from benchmark.results.entries import GroundTruth
 
 BEST = 10
 """Subsets that the page shows."""

@@ -14,7 +14,7 @@ from benchmark.data.loader import build_views
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.windows import FRAMES, INDEX, unlabeled
 from benchmark.plots import figures
-from benchmark.plots.masked_video import Reconstruction, loss_figure, reconstructions_figure
+from benchmark.plots.figures import Reconstruction, loss_figure, reconstructions_figure
 from benchmark.runtime.distributed import all_gather, device_name, launch
 from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.runtime.seeding import seed_micro_batch

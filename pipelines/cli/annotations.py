@@ -18,8 +18,7 @@ from pipelines.cli.video_inputs import videos_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmark.archives.annotations.splits import Shares
-    from benchmark.archives.annotations.write import GroupBy, Row
+    from benchmark.archives.annotations.write import GroupBy, Row, Shares
 
 
 @click.command("import")
@@ -50,8 +49,7 @@ def import_(
       mgbench edition import talks talks/events.csv --split-by subject --rest nothing
       mgbench edition import talks talks/anna.eaf talks/ben.eaf --tier gestures --split-by video
     """  # noqa: D301 - click reads the sign that keeps lines apart
-    from benchmark.archives.annotations.elan import read_elan
-    from benchmark.archives.annotations.table import read_table
+    from benchmark.archives.annotations.read import read_elan, read_table
     from benchmark.archives.annotations.write import make_rows, read_class_folders, write_rows
     from benchmark.archives.folder import CLIPS
 
@@ -72,7 +70,7 @@ def import_(
 
 
 def _shares(text: str) -> Shares:
-    from benchmark.archives.annotations.splits import Shares
+    from benchmark.archives.annotations.write import Shares
 
     parts = text.split(",")
     if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):

@@ -1,8 +1,8 @@
-"""`mgbench evaluate` and `mgbench compare`: how good scores are, and which are better."""
+"""`mgbench evaluate`, `compare` and `best`: how good scores are, and which are better."""
 
 from __future__ import annotations
 
-from pipelines._stage import existing, mistakes_shown
+from pipelines._stage import PARAMS, existing, mistakes_shown, read_params
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.labels import Labels
     from benchmark.evaluation.bootstrap import Interval
+
 
 RESAMPLES, SEED = 2000, 0
 SHOWN = 10
@@ -108,7 +109,7 @@ def compare(first: Path, second: Path, labels: Path | None, out: Path | None) ->
     """
     from benchmark.contracts.predictions import read_probabilities
     from benchmark.results.known_labels import labels_for
-    from benchmark.results.paired import paired
+    from benchmark.results.table import paired
 
     with mistakes_shown():
         found = [read_probabilities(file) for file in (first, second)]
@@ -129,3 +130,32 @@ def compare(first: Path, second: Path, labels: Path | None, out: Path | None) ->
         click.echo(f"  {clip}: {label}; A says {one}, B says {other}")
     if (more := len(pair.differ) - SHOWN) > 0:
         click.echo(f"  and {more} more" + ("" if out else "; --out lists them all"))
+
+
+@click.command()
+@click.argument("name", metavar="[EDITION]", required=False)
+def best(name: str | None) -> None:
+    """Say which streams of EDITION to fuse, how sure that is, and by which commands.
+
+    By default the edition of the table. The same section stands in RESULTS.md.
+
+    Example: mgbench best mimic
+    """
+    from benchmark.contracts.clips import read_clips
+    from benchmark.core.errors import ParamsError
+    from benchmark.editions.edition import read_edition
+    from benchmark.results.best import read_best
+    from benchmark.results.best_page import best_section
+    from benchmark.results.table import Resampling
+
+    with mistakes_shown():
+        params = read_params(PARAMS)
+        name = name or params.table.edition
+        clips = read_clips(Path("data", name, "clips.parquet"), read_edition(name))
+        draw = Resampling(params.table.resamples, params.seed)
+        found = read_best(params, clips, Path("predictions"), draw)
+        if found is None:
+            wrong = f"fewer than two experiments of '{name}' have folds"
+            do = f"Run 'mgbench edition folds {name}', then 'dvc repro join_folds'"
+            raise ParamsError(PARAMS, wrong, do=do)
+    click.echo("\n".join(best_section(found, name)))

@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from pipelines.cli.best import best
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
-from pipelines.cli.evaluate import compare, evaluate
+from pipelines.cli.evaluate import best, compare, evaluate
 from pipelines.cli.experiment import experiment
 from pipelines.cli.fuse import fuse
 from pipelines.cli.group import SectionedGroup
@@ -189,7 +188,7 @@ def _echo_expected(table: Path) -> None:
     """Say which rows of the default edition lie outside of what other seeds and machines gave."""
     from benchmark.editions.edition import read_edition
     from benchmark.params.params import read_params
-    from benchmark.results.expected import places
+    from benchmark.results.screen import places
 
     params = read_params(PARAMS) if PARAMS.is_file() else None
     if params is None or params.preset != "default" or not table.is_file():

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -27,11 +28,48 @@ from pydantic import Field
 from benchmark.core.errors import ParamsError
 from benchmark.core.parent import die_with_parent
 from benchmark.core.schema import Strict, load_yaml, read_yaml, validate
-from benchmark.runtime.parallel import HELPER
+from benchmark.runtime.parallel import HELPER, claimed
 from pipelines.scale.graph import kind_of
-from pipelines.scale.launchers import AnyLauncher, Job, Resources, Sbatch, log_of
-from pipelines.scale.slots import take
+from pipelines.scale.launchers import AnyLauncher, Job, Resources, Sbatch, Slots, Ssh, log_of
 from pipelines.scale.state import LAUNCHED, TABLE, launched_mark
+
+SLOTS = "MGBENCH_SLOTS"
+
+
+def take(launcher: Any, job: Job, stack: ExitStack) -> dict[str, str] | None:
+    """Take free slots until `stack` closes; return the variables that name them to the job.
+
+    None: too few are free now.
+
+    Most launchers have no slots, and take what comes. All projects of this user on this host share
+    the slots of one.
+
+    Raises:
+        ParamsError: The job needs more than there are.
+    """
+    if isinstance(launcher, Slots):
+        slots, count = launcher.gpus, job.needs.gpus
+    elif isinstance(launcher, Ssh):
+        slots, count = launcher.hosts, 1
+    else:
+        return {}
+    if count > len(slots):
+        raise ParamsError(
+            "launch.yaml", f"{job.name} needs {count} slots; there are {len(slots)}"
+        )  # fmt: skip
+    folder = Path(tempfile.gettempdir()) / f"mgbench-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    free: list[str] = []
+    for slot in slots:
+        if len(free) < count and stack.enter_context(claimed(folder / slot.replace("/", "_"))):
+            free.append(slot)
+    if len(free) < count:
+        stack.close()  # all or none: two jobs with half of what they need would wait for ever
+        return None
+    names = ",".join(free)
+    variable = "CUDA_VISIBLE_DEVICES" if isinstance(launcher, Slots) else SLOTS
+    return {variable: names}
+
 
 SETTING = Path("launch.yaml")
 VARIABLE = "MGBENCH_LAUNCH"

@@ -61,7 +61,7 @@ from pathlib import Path
 import click
 import numpy as np
 from benchmark.contracts.predictions import read_probabilities
-from benchmark.results.ground_truth import GroundTruth
+from benchmark.results.entries import GroundTruth
 from benchmark.results.subsets import score_subsets
 folder = Path(sys.argv[1])
 members, truths = {}, []

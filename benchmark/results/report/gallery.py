@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
-    from benchmark.results.ground_truth import GroundTruth
+    from benchmark.results.entries import GroundTruth
 
 SHORT_SIDE = 180
 """Pixels of the shorter side of a clip that plays in the page."""

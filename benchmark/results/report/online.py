@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmark.evaluation.online import class_scores, f1
-from benchmark.evaluation.overlap import match_counts
+from benchmark.evaluation.online import class_scores, f1, match_counts
+from benchmark.plots.analysis import overlaps_figure, timeline_figure
 from benchmark.plots.figures import svg
-from benchmark.plots.online import overlaps_figure, timeline_figure
 from benchmark.results.online import online_rows, read_online
 from benchmark.results.table import Resampling
 

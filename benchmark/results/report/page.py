@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
     from benchmark.params.recipes import SelectCheckpoint
-    from benchmark.results.ground_truth import GroundTruth
+    from benchmark.results.entries import GroundTruth
     from benchmark.results.report.gallery import Gallery
     from benchmark.results.report.online import OnlineView
 

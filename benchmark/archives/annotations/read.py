@@ -1,21 +1,60 @@
-"""Tables of annotations: CSV of any separator, Excel, and the exports of BORIS."""
+"""Annotations that people wrote down: tables (CSV, Excel, exports of BORIS), and tiers of ELAN."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
-from benchmark.archives.annotations.annotation import Annotation, seconds
 from benchmark.archives.sheet import read_sheet
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.isolated import isolated
 from benchmark.core.text_files import once_each, read_text, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
+
+
+class Annotation(NamedTuple):
+    """A gesture in a video; None where the annotation does not say."""
+
+    where: str
+    """File and line, for messages."""
+    video: str
+    """Path or name of the video, as the annotation calls it."""
+    label: str
+    start_s: float | None = None
+    end_s: float | None = None
+    start_frame: int | None = None
+    end_frame: int | None = None
+    """The frame after the last one."""
+    subject: str | None = None
+    split: str | None = None
+
+
+def seconds(where: str, text: str) -> float | None:
+    """Read a time: 12.5, 12,5, 0:12.5 or 1:00:12.5; None where the cell is empty.
+
+    Raises:
+        ArchiveError: It is no time.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    parts = text.replace(",", ".").split(":")
+    if len(parts) > 3 or not all(re.fullmatch(r"[0-9]+(\.[0-9]*)?", part) for part in parts):
+        expected = "seconds as 12.5, or 1:00:12.5"
+        raise ArchiveError(where, "no time", expected=expected, found=repr(text[:40]))
+    total = 0.0
+    for part in parts:
+        total = 60 * total + float(part)
+    return total
+
 
 NAMES = {
     "video": ("video", "file", "filename", "file name", "media", "media file", "media file name",
@@ -158,3 +197,60 @@ def _event(
     if key not in open_ones:
         raise ArchiveError(where, f"'{key[1]}' stops, but has not begun")
     return [Annotation(where, key[0], key[1], open_ones.pop(key), time, subject=key[2] or None)]
+
+
+def read_elan(path: Path, tiers: Collection[str] = ()) -> list[Annotation]:
+    """Read the annotations of some tiers, or of the only one that has any.
+
+    The video is the file's media; a tier's participant is the subject.
+
+    Raises:
+        ManyFaults: Every annotation without a time or a word.
+        ArchiveError: The file is no annotation document, names no video, or has several tiers and
+            none is chosen.
+    """
+    data = path.read_bytes()
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise ArchiveError(path, "defines entities, which no annotation document does")
+    try:
+        root = ElementTree.fromstring(data)
+    except ElementTree.ParseError as error:
+        raise ArchiveError(path, f"not XML ({error})", do="Save it again with ELAN") from None
+    media = root.find("HEADER/MEDIA_DESCRIPTOR")
+    address = "" if media is None else media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL", "")
+    if not address:
+        raise ArchiveError(path, "names no video", do="Link the video in ELAN, and save it again")
+    video = unquote(address.rpartition("/")[2])
+    times = {
+        slot.get("TIME_SLOT_ID", ""): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")
+    }
+    faults, found = FaultList(), list[Annotation]()
+    for tier in _chosen(path, root, tiers):
+        for one in tier.iter("ALIGNABLE_ANNOTATION"):
+            where = f"{path}, annotation {one.get('ANNOTATION_ID')}"
+            ends = [times.get(one.get(f"TIME_SLOT_REF{k}", "")) for k in (1, 2)]
+            label = (one.findtext("ANNOTATION_VALUE") or "").strip()
+            if None in ends or not label:
+                wrong = "no times" if None in ends else "no word in it"
+                faults.errors.append(ArchiveError(where, wrong))
+                continue
+            start, end = (int(str(value)) / 1000 for value in ends)
+            subject = tier.get("PARTICIPANT") or None
+            found.append(Annotation(where, video, label, start, end, subject=subject))
+    faults.raise_any(path)
+    return found
+
+
+def _chosen(
+    path: Path, root: ElementTree.Element, wanted: Collection[str]
+) -> list[ElementTree.Element]:
+    tiers = {
+        tier.get("TIER_ID", ""): tier for tier in root.iter("TIER")
+        if tier.find("ANNOTATION/ALIGNABLE_ANNOTATION") is not None
+    }  # fmt: skip
+    if not wanted and len(tiers) != 1:
+        raise ArchiveError(
+            path, f"{len(tiers)} tiers with times", expected="one, or a choice by --tier",
+            found=", ".join(tiers)[:120],
+        )  # fmt: skip
+    return [tier for name, tier in tiers.items() if not wanted or name in wanted]
