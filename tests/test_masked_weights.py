@@ -19,7 +19,7 @@ from benchmark.params.params import read_params
 from benchmark.presets.edit import read_document, write_document
 from benchmark.presets.preset import PAPER
 from benchmark.weights.convert import convert, fill
-from benchmark.weights.convert_videomae import from_transformers, to_authors, to_transformers
+from benchmark.weights.convert_videomae import from_transformers
 from benchmark.weights.initial import (
     is_transductive,
     load_initial_weights,
@@ -30,6 +30,7 @@ from conftest import REPO
 from small_masked import MASKING, SMALL, VIEW, alive, autoencoder, frames, recognizer
 from small_networks import theirs
 from submission.fusion.fuse import fuse
+from videomae_names import to_authors, to_transformers
 
 
 def test_the_classifier_equals_that_of_mmaction2() -> None:

@@ -1,4 +1,4 @@
-"""Tensors of VideoMAE networks <-> our names: those of the authors' code, and of transformers.
+"""Tensors of VideoMAE networks -> our names: those of the authors' code, and of transformers.
 
 Ours are mmaction2's for the encoder (`backbone.*`) and the authors' for the rest of a pre-training
 network (`encoder_to_decoder`, `mask_token`, `decoder.*`).
@@ -10,7 +10,7 @@ Source: MCG-NJU/VideoMAE at 14ef8d8, modeling_pretrain.py and modeling_finetune.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,18 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-Rules: TypeAlias = tuple[tuple[str, str], ...]
 
-AUTHORS: Rules = (
-    (r"^backbone\.patch_embed\.projection\.", "encoder.patch_embed.proj."),
-    (r"^backbone\.fc_norm\.", "fc_norm."),
-    (r"^backbone\.", "encoder."),
-    (r"^cls_head\.fc_cls\.", "head."),
-    (r"\.mlp\.layers\.0\.0\.", ".mlp.fc1."),
-    (r"\.mlp\.layers\.1\.", ".mlp.fc2."),
-)  # fmt: skip
-"""Our names -> those of the authors' pre-training network."""
-FROM_AUTHORS: Rules = (
+AUTHORS = (
     (r"^head\.", "cls_head.fc_cls."),
     (r"^(?=(?:patch_embed|blocks|norm|fc_norm)\.)", "backbone."),
     (r"^encoder\.", "backbone."),
@@ -58,7 +48,6 @@ BLOCK = (
     ("mlp.layers.1.", "output.dense."),
 )
 """The same within a block."""
-OURS = re.compile(r"((?:backbone|decoder)\.blocks\.\d+\.)attn\.(qkv\.weight|q_bias|v_bias)")
 THEIRS = re.compile(
     r"(.*\.(?:layer|decoder_layers)\.\d+\.)attention\.attention\."
     r"(?:(query|key|value)\.(weight|bias)|([qv])_bias)"
@@ -68,12 +57,12 @@ PARTS = ("query", "key", "value")
 
 def from_authors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename a pre-trained or fine-tuned network of VideoMAE's authors; shapes stay."""
-    return {_renamed(name, FROM_AUTHORS): x for name, x in tensors.items()}
-
-
-def to_authors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename our tensors to the authors' names; shapes stay."""
-    return {_renamed(name, AUTHORS): x for name, x in tensors.items()}
+    renamed = {}
+    for name, x in tensors.items():
+        for pattern, text in AUTHORS:
+            name = re.sub(pattern, text, name)
+        renamed[name] = x
+    return renamed
 
 
 def from_transformers(tensors: Mapping[str, Tensor], *, where: object) -> dict[str, Tensor]:
@@ -91,9 +80,9 @@ def from_transformers(tensors: Mapping[str, Tensor], *, where: object) -> dict[s
         if match := THEIRS.fullmatch(name):
             block, part, kind, short = match.groups()
             part = part or {"q": "query", "v": "value"}[short]
-            attention.setdefault(_paired(block, 1), {})[f"{part}.{kind or 'bias'}"] = x
+            attention.setdefault(_ours(block), {})[f"{part}.{kind or 'bias'}"] = x
         else:
-            renamed[_paired(name, 1)] = x
+            renamed[_ours(name)] = x
     for block, parts in attention.items():
         if (bias := parts.pop("key.bias", None)) is not None and bias.any():
             wrong = f"the keys of {block.removesuffix('.')} have a bias"
@@ -107,39 +96,14 @@ def from_transformers(tensors: Mapping[str, Tensor], *, where: object) -> dict[s
     return renamed
 
 
-def to_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename our tensors to the names of transformers 5."""
-    renamed = {}
-    for name, x in tensors.items():
-        match = OURS.fullmatch(name)
-        if not match:
-            renamed[_paired(name, 0)] = x
-            continue
-        start = _paired(match[1], 0) + "attention.attention."
-        if match[2] == "qkv.weight":
-            for part, weight in zip(PARTS, x.chunk(3), strict=True):
-                renamed[f"{start}{part}.weight"] = weight
-        else:
-            renamed[f"{start}{'query' if match[2] == 'q_bias' else 'value'}.bias"] = x
-    return renamed
-
-
-def _renamed(name: str, rules: Rules) -> str:
-    for pattern, text in rules:
-        name = re.sub(pattern, text, name)
-    return name
-
-
-def _paired(name: str, side: int) -> str:
-    """Rename by `PAIRS` and, within a block, by `BLOCK`, from their column `side` to the other."""
-    for pair in PAIRS:
-        if name.startswith(pair[side]):
-            start, rest = pair[1 - side], name.removeprefix(pair[side])
-            number, dot, inside = rest.partition(".")
+def _ours(name: str) -> str:
+    """Rename by `PAIRS` and, within a block, by `BLOCK`."""
+    for start, published in PAIRS:
+        if name.startswith(published):
+            number, dot, inside = name.removeprefix(published).partition(".")
             if dot and number.isdecimal():
-                for part in BLOCK:
-                    if inside.startswith(part[side]):
-                        inside = part[1 - side] + inside.removeprefix(part[side])
-                        break
+                parts = ((ours, part) for ours, part in BLOCK if inside.startswith(part))
+                ours, part = next(parts, ("", ""))
+                inside = ours + inside.removeprefix(part)
             return start + number + dot + inside
     return name
