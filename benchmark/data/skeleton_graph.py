@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+import numpy as np
 
+if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
 
 
@@ -28,15 +28,22 @@ def skeleton_graph(layout: Layout) -> SkeletonGraph:
     A part of the skeleton that no edge joins to the center, such as the lips of `openpose36`, gets
     an edge from its own middle to the center: otherwise its features would reach no other point.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import shortest_path
+
     count = len(layout.points)
-    neighbors: dict[int, list[int]] = {point: [] for point in range(count)}
-    for start, end in layout.edges:
-        neighbors[start].append(end)
-        neighbors[end].append(start)
-    center, *others = _middles(neighbors)
-    steps = _steps(neighbors, center)
+    ends = np.array(layout.edges, np.int64).reshape(-1, 2).T
+    near = csr_array((np.ones(ends.shape[1]), ends), (count, count))
+    far = shortest_path(near, directed=False, unweighted=True)  # inf between parts
+    joined = np.isfinite(far)
+    # Each part once, the largest first; of equal ones that with the first point.
+    parts = sorted(np.unique(joined, axis=0), key=lambda part: (-part.sum(), part.argmax()))
+    center, *others = (
+        min(np.flatnonzero(part).tolist(), key=lambda at: far[at, part].sum()) for part in parts
+    )
+    steps = far[center]
     for middle in others:
-        steps |= {point: 1 + far for point, far in _steps(neighbors, middle).items()}
+        steps = np.minimum(steps, 1 + far[middle])
     edges = [*((middle, center) for middle in others), *layout.edges]
     inward = tuple((a, b) if steps[a] >= steps[b] else (b, a) for a, b in edges if a != b)
     parent = list(range(count))
@@ -44,24 +51,3 @@ def skeleton_graph(layout: Layout) -> SkeletonGraph:
         if steps[nearer] < steps[point]:
             parent[point] = nearer
     return SkeletonGraph(center, inward, tuple(parent))
-
-
-def _middles(neighbors: Mapping[int, Sequence[int]]) -> list[int]:
-    """Find the middle of each connected part, that of the largest part first."""
-    left, parts = {*neighbors}, []
-    while left:
-        parts.append(sorted(_steps(neighbors, min(left))))
-        left -= {*parts[-1]}
-    parts.sort(key=len, reverse=True)  # stable: of equal parts the one with the first point
-    return [min(part, key=lambda at: sum(_steps(neighbors, at).values())) for part in parts]
-
-
-def _steps(neighbors: Mapping[int, Sequence[int]], start: int) -> dict[int, int]:
-    """Count the edges from `start` to every point that it reaches."""
-    steps, queue = {start: 0}, [start]
-    for point in queue:  # grows while it is walked
-        for neighbor in neighbors[point]:
-            if neighbor not in steps:
-                steps[neighbor] = steps[point] + 1
-                queue.append(neighbor)
-    return steps
