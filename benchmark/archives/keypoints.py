@@ -157,12 +157,10 @@ class Arrays:
         return NUM_POINTS if self.own_layout is None else len(self.own_layout.points)
 
     def only(self, clips: Sequence[Clip]) -> Arrays:
-        """Keep the arrays of these clips: less to send to another process."""
         files = {c.clip_id: self.files[c.clip_id] for c in clips if c.clip_id in self.files}
         return replace(self, files=files)
 
     def stamps(self, clips: Sequence[Clip]) -> list[object]:
-        """Return what changes when a file of these clips does."""
         return [self.files[clip.clip_id].stamp() for clip in clips if clip.clip_id in self.files]
 
     def of_video(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Keypoints]]:

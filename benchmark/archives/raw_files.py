@@ -206,15 +206,12 @@ class ZipTree:
         return self._members[sub.strip("/")]
 
     def folders(self, sub: str) -> list[str]:
-        """Do as `FolderTree.folders`."""
         return sorted(name[:-1] for name in self._names(sub) if name.endswith("/"))
 
     def files(self, sub: str) -> list[str]:
-        """Do as `FolderTree.files`."""
         return sorted(name for name in self._names(sub) if not name.endswith("/"))
 
     def file(self, sub: str) -> RawFile:
-        """Do as `FolderTree.file`."""
         folder, _, name = sub.rpartition("/")
         if name not in self._members.get(folder, set()):
             raise ArchiveError(f"{self}{sub}", "no such file in the zip", do="Fetch it again")

@@ -24,12 +24,8 @@ def read_sheet(path: Path, *, do: str) -> list[list[Any]]:
     Call it through `isolated`: calamine ends its process on a cell far from the others, since it
     asks for the memory of all cells in between.
 
-    Args:
-        path: An .xlsx file.
-        do: What the user can do about a file that is too large.
-
     Raises:
-        ArchiveError: The file is no workbook, or too large.
+        ArchiveError: The file is no workbook, or too large, where `do` says what helps.
     """
     from python_calamine import CalamineError, CalamineWorkbook
 

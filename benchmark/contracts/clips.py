@@ -69,7 +69,6 @@ class Clip:
 
     @property
     def frames(self) -> int:
-        """Length in frames."""
         return self.end_frame - self.start_frame
 
 
@@ -107,17 +106,14 @@ class Clips:
 
     @property
     def videos(self) -> list[str]:
-        """The video of each clip."""
         return [clip.video for clip in self.rows]
 
     def split(self, split: Split) -> Clips:
-        """Keep the clips of one split, in their order."""
         return Clips(
             self.edition, tuple(clip for clip in self.with_excluded if clip.split == split)
         )
 
     def without(self, split: Split) -> Clips:
-        """Leave out the clips of one split."""
         kept = (clip for clip in self.with_excluded if clip.split != split)
         return Clips(self.edition, tuple(kept))
 

@@ -38,10 +38,7 @@ class TableFormat:
     def read(self, path: Path, *, do: str, do_other: str = "") -> tuple[pa.Table, dict[str, str]]:
         """Read a table and its metadata.
 
-        Args:
-            path: The file.
-            do: What helps if there is no such file, for the message.
-            do_other: What helps if it is no parquet file.
+        `do` is what helps if there is no such file, `do_other` if it is no parquet file.
 
         Raises:
             FormatError: The file is missing, is no parquet, or is of another format.

@@ -30,7 +30,6 @@ class BenchmarkError(Exception):
         super().__init__("\n".join(map(_shortened, message.split("\n"))))
 
     def rename(self, old: str, new: str) -> None:
-        """Replace the name of a file in the message."""
         self.args = tuple(part.replace(old, new) for part in self.args)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -79,7 +78,6 @@ class ManyFaults(ArchiveError):
 
     @property
     def lines(self) -> list[str]:
-        """One message per fault."""
         return [str(line) for line in self.args[1:]]
 
     def __str__(self) -> str:

@@ -15,12 +15,8 @@ PR_SET_PDEATHSIG = 1
 def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:
     """Ask Linux to send a signal to this process when its parent dies, or send it now.
 
-    An orphan would continue and write its outputs after DVC has given the stage up.
-
-    Args:
-        parent: Process id of the parent. It may have died before Linux was asked; Linux says
-            nothing then, but this process has another parent.
-        number: The signal.
+    An orphan would continue and write its outputs after DVC has given the stage up. `parent` may
+    have died before Linux was asked, which says nothing then; but there is another parent.
     """
     if sys.platform == "linux":
         import ctypes

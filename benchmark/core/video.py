@@ -326,7 +326,6 @@ class VideoWriter:
             self._stream.codec_context.flags |= Flags.frame_duration
 
     def __enter__(self) -> Self:
-        """Enter with a writer that is ready for `add`."""
         return self
 
     def add(self, rgb: RgbFrame) -> None:

@@ -47,7 +47,6 @@ class PackedVideos:
         self._rows = read_manifest(folder, clips)
 
     def num_frames(self, clip_id: str) -> int:
-        """Return the number of frames of the clip."""
         return self._rows[clip_id].frames
 
     def read(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -79,7 +79,6 @@ class RgbPoseViews:
         self.layout = keypoints.layout
 
     def train(self, clip_id: str, rng: np.random.Generator) -> tuple[NDArray[np.generic], ...]:
-        """Draw one random view."""
         spec = self._spec
         frames, points = self._read(clip_id, self._numbers(clip_id, rng))
         side = frames.shape[1]
@@ -95,7 +94,6 @@ class RgbPoseViews:
         return frames, points
 
     def test(self, clip_id: str, *, quick: bool) -> FixedViews:
-        """Give the distinct of the fixed views; only the first one if `quick`."""
         spec = self._spec
         rng = rng_for(TEST_SEED, "test frames", clip_id)
         total, views = self._videos.num_frames(clip_id), 1 if quick else spec.views

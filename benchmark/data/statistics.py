@@ -40,11 +40,9 @@ class ChannelCounts:
             self._counts[channel] += found.ravel().astype(np.int64)
 
     def sums(self) -> list[int]:
-        """Sum the values of each channel."""
         return (self._counts @ LEVELS).tolist()
 
     def squares(self) -> list[int]:
-        """Sum the squares of the values of each channel."""
         return (self._counts @ LEVELS**2).tolist()
 
 

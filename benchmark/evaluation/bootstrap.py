@@ -36,6 +36,11 @@ class Interval(Strict):
         return self.low > 0 or self.high < 0
 
 
+def percent(span: Interval | None, form: str = "{:.2f} to {:.2f}", *, without: str = "none") -> str:
+    """Write an interval in per cent or points, or `without` where there is none."""
+    return form.format(100 * span.low, 100 * span.high) if span else without
+
+
 def interval(
     correct: NDArray[np.bool_], videos: Sequence[str], *, resamples: int, seed: int
 ) -> Interval | None:

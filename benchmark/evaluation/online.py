@@ -191,12 +191,7 @@ def online_scores(truth: Intervals, found: Intervals, *, resamples: int, seed: i
 
 
 def class_scores(truth: Intervals, found: Intervals) -> list[ClassScores]:
-    """Score each class that has a label, or an interval that counts as found.
-
-    Args:
-        truth: Labels.
-        found: A system's intervals, of the same videos.
-    """
+    """Score each class that has a label, or an interval that counts as found."""
     everything, scores = np.ones((1, len(truth.videos)), np.int64), []
     for label in np.union1d(truth.label, found.sure().label).tolist():
         gestures, guesses = (each.rows(each.label == label) for each in (truth, found))

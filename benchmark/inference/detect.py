@@ -101,10 +101,6 @@ def fit_thresholds(found: Intervals, truth: Intervals) -> tuple[list[float], flo
     is found by Dinkelbach's method: for a guess of it, each class is maximized alone. A class with
     fewer than `FEWEST` gestures in `truth` takes the common threshold.
 
-    Args:
-        found: Candidates in validation.
-        truth: Its labels.
-
     Raises:
         MismatchError: A candidate lies in a video without labels.
 

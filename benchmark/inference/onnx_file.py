@@ -44,20 +44,13 @@ class WithSoftmax(nn.Module):
         self.network = network
 
     def forward(self, *views: Tensor) -> Tensor:
-        """Return the probabilities of each view."""
         return self.network(views).softmax(2).mean(1)
 
 
 def export_onnx(system: System, path: Path, *, licence: str) -> float:
-    """Write the network of a system as ONNX, and compare what ONNX Runtime answers with torch.
+    """Write a system of one network as ONNX, and compare what ONNX Runtime answers with torch.
 
-    Args:
-        system: A single network.
-        path: The file to write.
-        licence: Of the weights, for the file's metadata.
-
-    Returns:
-        The largest difference of a probability.
+    Return the largest difference of a probability. The licence is that of the weights.
 
     Raises:
         ParamsError: The system has several networks, or torch cannot export this one.

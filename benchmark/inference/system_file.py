@@ -37,8 +37,6 @@ FORMAT = "system/1"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 LARGEST_CARD, LARGEST = 2**24, 2**35
 """Bytes of the card, and of a whole archive."""
-STAMP = (1980, 1, 1, 0, 0, 0)
-"""Time of every file in the archive: equal systems give equal bytes."""
 TOLD = ("git.commit", "git.dirty", "python", "version.torch")
 """What the card tells of the machine that exported it."""
 DO = "Export it again with this version, or ask whoever made it for another copy"
@@ -109,7 +107,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
         write_json(work / CARD, card)
         with replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
             for file in (CARD, *sorted(one.file for one in _files(card))):
-                info = zipfile.ZipInfo(file, STAMP)
+                info = zipfile.ZipInfo(file)  # of 1980: equal systems give equal bytes
                 with (work / file).open("rb") as source, archive.open(info, "w") as copy:
                     shutil.copyfileobj(source, copy)
     return card

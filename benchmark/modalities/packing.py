@@ -81,17 +81,12 @@ def pack_videos(
     shards.finish(work, job.out, names)
 
 
-def as_is(values: Values) -> Frame:
-    """Return values that are frames already."""
-    return values
-
-
 def pack_into(
     work: Path,
     job: PackingJob,
     start: Start,
     *,
-    render: Callable[[Any], Frame] = as_is,
+    render: Callable[[Any], Frame] = np.asarray,
     more_stamps: Stamps | None = None,
     workers: int,
 ) -> list[str]:
@@ -101,7 +96,7 @@ def pack_into(
         work: Folder in which the result grows; a later call resumes there.
         job: What is packed.
         start: Begins the extraction of a clip; it may use per-clip data.
-        render: Turns extracted values into the stored frame.
+        render: Turns extracted values into the stored frame; by default the values are one.
         more_stamps: Returns a value that changes whenever the per-clip data of these clips do; it
             is part of the shard's key.
         workers: Processes.

@@ -48,12 +48,7 @@ class MaskedAutoencoder(nn.Module):
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def forward(self, x: tuple[Tensor, ...], split: Split | None = None) -> Tensor:
-        """Return the mean squared error of the hidden tubes, a scalar.
-
-        Args:
-            x: Frames as the loader delivers them, uint8 (B, T, H, W, 3).
-            split: Which tokens are hidden; drawn if there is none.
-        """
+        """Return the mean squared error of the hidden tubes of uint8 (B, T, H, W, 3), a scalar."""
         tubes = self.tubes(x)
         split = split or self.draw(len(tubes), tubes.device)
         return mse_loss(self.predict(tubes, split), self.targets(tubes, split))

@@ -59,7 +59,6 @@ class VideoPreprocessor(Preprocessor):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
     def forward(self, frames: Tensor) -> tuple[Tensor]:
-        """Return the normalized volume."""
         x = frames.float()
         if self._temporal_mean_removed:
             x = x - x.mean(dim=1, keepdim=True)
@@ -131,7 +130,6 @@ class FeaturesPreprocessor(Preprocessor):
         self.out_channels = width
 
     def forward(self, features: Tensor) -> tuple[Tensor]:
-        """Return them as they are."""
         return (features,)
 
 
@@ -149,5 +147,4 @@ class RgbPosePreprocessor(Preprocessor):
         self.out_channels = self.pose.out_channels
 
     def forward(self, frames: Tensor, keypoints: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both volumes."""
         return (*self.rgb(frames), *self.pose(keypoints))

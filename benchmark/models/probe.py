@@ -83,9 +83,9 @@ class LinearProbe(ProbeSpec):
     kind: Literal["linear_probe"]
 
     def probe(self, width: int, num_classes: int) -> nn.Module:
-        from benchmark.models.probe_layers import LinearLayers
+        from benchmark.models.recognizer import Head
 
-        return LinearLayers(width, num_classes, self.dropout)
+        return Head(width, num_classes, self.dropout)
 
 
 class AttentiveProbe(ProbeSpec):

@@ -29,7 +29,6 @@ class FeatureNorm(nn.BatchNorm1d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch calls it so
-        """Normalize by the batch in training, by the running statistics otherwise."""
         rows = input.flatten(0, 1)
         if self.training and len(rows) == 1:  # a batch of one number per channel has no variance
             return batch_norm(rows, self.running_mean, self.running_var, eps=self.eps).view_as(
@@ -49,21 +48,7 @@ class Probes(nn.Module):
         self.register_buffer("best", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Let every probe answer."""
         return torch.cat([probe(x) for probe in self.probes], dim=1)
-
-
-class LinearLayers(nn.Module):
-    """Mean of the tokens, dropout, one linear layer."""
-
-    def __init__(self, width: int, num_classes: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.fc_cls = classifier(width, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Turn tokens (B, tokens, width) into logits (B, 1, K)."""
-        return self.fc_cls(self.dropout(x.mean(1)))[:, None]
 
 
 class AttentiveLayers(nn.Module):

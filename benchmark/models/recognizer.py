@@ -31,7 +31,7 @@ class Mix(NamedTuple):
 
 
 class Head(nn.Module):
-    """Mean over time and space, dropout, one linear layer."""
+    """Mean over time and space, or over tokens, dropout, one linear layer."""
 
     def __init__(self, in_channels: int, num_classes: int, dropout: float) -> None:
         super().__init__()
@@ -39,8 +39,9 @@ class Head(nn.Module):
         self.fc_cls = classifier(in_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Turn features (B, C) or (B, C, T, H, W) into logits (B, 1, K)."""
-        return self.fc_cls(self.dropout(x if x.ndim == 2 else x.mean(dim=(2, 3, 4))))[:, None]
+        """Turn features (B, C), (B, N, C) or (B, C, T, H, W) into logits (B, 1, K)."""
+        axes = {2: None, 3: 1, 5: (2, 3, 4)}[x.ndim]
+        return self.fc_cls(self.dropout(x if axes is None else x.mean(axes)))[:, None]
 
 
 class TwoHeads(nn.Module):

@@ -27,7 +27,6 @@ class WithText(nn.Linear):
         self.text = nn.Linear(layer.in_features, dimensions)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch calls it so
-        """Give logits alone in evaluation."""
         logits = super().forward(input)
         return torch.cat([logits, self.text(input)], -1) if self.training else logits
 

@@ -150,8 +150,7 @@ WRAP = 26
 def overlaps_figure(curves: Mapping[str, Mapping[str, float]]) -> Figure:
     """Draw average precision over the overlap that it asks for.
 
-    Args:
-        curves: Name of a system and split -> overlap -> mean over classes, in [0, 1].
+    `curves`: name of a system and split -> overlap -> mean over classes, in [0, 1].
     """
     figure = Figure(figsize=(6.4, 3), layout="constrained")
     axes = figure.add_subplot()

@@ -215,12 +215,9 @@ def read_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> B
 
 
 def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling) -> Best:
-    """Find the best set of streams.
+    """Find the best set of streams by their probabilities out of fold.
 
-    Args:
-        members: Their probabilities out of fold.
-        truth: The labels of the same clips; its `videos` are the groups of the folds.
-        draw: Of the intervals.
+    The `videos` of `truth` are the groups of the folds.
 
     Raises:
         MismatchError: Two streams cannot be joined, or are of other clips or folds.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmark.evaluation.bootstrap import percent
 from benchmark.presets.edit import yaml_text
 from benchmark.tracking.records import RunRecord, edition_tags, new_record
 from benchmark.tracking.store import TABLE
@@ -46,9 +47,7 @@ def best_section(best: Best, edition: str) -> list[str]:
     if best.additions:
         lines += ["| member of the best | adds, points | 95 % interval |", "|---|--:|:-:|"]
         for one in best.additions:
-            lines.append(
-                f"| {one.member} | {100 * one.top1:+.2f} | {_span(one.interval, '+.2f')} |"
-            )
+            lines.append(f"| {one.member} | {100 * one.top1:+.2f} | {_points(one.interval)} |")
         lines.append("")
     if best.rules:
         lines += [
@@ -56,7 +55,7 @@ def best_section(best: Best, edition: str) -> list[str]:
             "|---|--:|--:|:-:|",
         ]
         for one in best.rules:
-            cells = f"{100 * one.top1:.2f} | {one.log_loss:.4f} | {_span(one.difference, '+.2f')}"
+            cells = f"{100 * one.top1:.2f} | {one.log_loss:.4f} | {_points(one.difference)}"
             lines.append(f"| {one.rule.kind} | {cells} |")
         lines.append("")
     return [*lines, *_commands(best, edition)]
@@ -91,17 +90,15 @@ def _set(choice: Choice) -> str:
 
 
 def _top1(top1: float, interval: Interval | None) -> str:
-    return f"{100 * top1:.2f} % top-1 ({_span(interval, '.2f')})"
+    return f"{100 * top1:.2f} % top-1 ({percent(interval, without='no interval')})"
 
 
-def _span(interval: Interval | None, form: str) -> str:
-    if interval is None:
-        return "no interval"
-    return f"{100 * interval.low:{form}} to {100 * interval.high:{form}}"
+def _points(difference: Interval | None) -> str:
+    return percent(difference, "{:+.2f} to {:+.2f}", without="no interval")
 
 
 def _row(what: str, choice: Choice) -> str:
-    span = _span(choice.interval, ".2f")
+    span = percent(choice.interval, without="no interval")
     return f"| {what} | {_set(choice)} | {100 * choice.top1:.2f} | {span} | {choice.log_loss:.4f} |"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.contracts.intervals import labeled, read_intervals
+from benchmark.evaluation.bootstrap import percent
 from benchmark.evaluation.online import online_scores
 from benchmark.results.leaderboards import board_of, leaderboard_page
 from benchmark.tracking.records import NOTE, RunRecord, new_record
@@ -101,9 +102,9 @@ def online_section(rows: Sequence[OnlineRow], edition: Edition) -> list[str]:
     ]
     for name, split, s in rows:
         cells = [
-            name, split, f"{100 * s.f1_reference:.2f}", _bounds(s.f1_reference_interval),
-            f"{100 * s.f1_strict:.2f}", _bounds(s.f1_strict_interval), f"{100 * s.precision:.2f}",
-            f"{100 * s.recall:.2f}", f"{100 * s.mean_ap:.2f}", _bounds(s.mean_ap_interval),
+            name, split, f"{100 * s.f1_reference:.2f}", percent(s.f1_reference_interval),
+            f"{100 * s.f1_strict:.2f}", percent(s.f1_strict_interval), f"{100 * s.precision:.2f}",
+            f"{100 * s.recall:.2f}", f"{100 * s.mean_ap:.2f}", percent(s.mean_ap_interval),
             str(s.predictions), str(s.gestures),
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
@@ -166,9 +167,5 @@ def scores_lines(scores: OnlineScores) -> list[str]:
     ]
 
 
-def _bounds(span: Interval | None) -> str:
-    return f"{100 * span.low:.2f} to {100 * span.high:.2f}" if span else "none"
-
-
 def _span(span: Interval | None) -> str:
-    return f", {_bounds(span)} % (95 %, videos resampled)" if span else ""
+    return f", {percent(span)} % (95 %, videos resampled)" if span else ""

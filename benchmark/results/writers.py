@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.splits import OOF
+from benchmark.evaluation.bootstrap import percent
 from benchmark.plots import figures
 from benchmark.results.best_page import best_section
 from benchmark.results.online import OnlineRow, online_section
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.editions.edition import Edition
-    from benchmark.evaluation.bootstrap import Interval
     from benchmark.results.best import Best
 
 OUT_OF_FOLD = (
@@ -225,7 +225,7 @@ def _table_row(row: ResultRow, *, parts: bool, paper: bool) -> str:
         f"{row.index:02d}",
         _cell(row.name),
         _percent(m.top1),
-        _bounds(row.interval, "{:.2f} to {:.2f}"),
+        percent(row.interval),
         _percent(m.top5),
         _percent(m.macro_f1),
         _percent(m.mean_acc),
@@ -242,17 +242,13 @@ def _comparison_row(row: ResultRow, other: Comparison) -> str:
         _cell(row.name),
         f"{_cell(other.name)} ({ROLES[other.role]})",
         f"{100 * other.difference:+.2f}",
-        _bounds(other.interval, "{:+.2f} to {:+.2f}"),
+        percent(other.interval, "{:+.2f} to {:+.2f}"),
         f"{other.test.only_first}, {other.test.only_second}",
         f"{other.test.p_value:.3f}",
         f"{other.holm:.3f}",
         VERDICTS[other.verdict],
     ]
     return "| " + " | ".join(cells) + " |"
-
-
-def _bounds(bounds: Interval | None, form: str) -> str:
-    return form.format(100 * bounds.low, 100 * bounds.high) if bounds else "none"
 
 
 def _weights(row: ResultRow) -> str:
@@ -341,7 +337,7 @@ def _latex_row(row: ResultRow) -> str:
     cells = [
         row.name.translate(LATEX_SPECIAL) + ("$^\\dagger$" if better else ""),
         _percent(m.top1),
-        _bounds(row.interval, "{:.1f}--{:.1f}"),
+        percent(row.interval, "{:.1f}--{:.1f}"),
         *map(_percent, (m.top5, m.macro_f1, m.ece)),
     ]
     return " & ".join(cells) + r" \\"

@@ -60,7 +60,6 @@ class InnerPrecision(MixedPrecision):
     """
 
     def convert_input(self, data: Any) -> Any:
-        """Leave the input as it is."""
         return data
 
 

@@ -21,10 +21,7 @@ CPU_WORDS = "can't allocate memory"
 def lack_of_memory_named(experiment: str, entry: str, recipe: Optimization) -> Iterator[None]:
     """Turn torch's errors about memory into one message.
 
-    Args:
-        experiment: Which network.
-        entry: Where params.yaml holds its recipe, as in recipes.pose.
-        recipe: The recipe.
+    `entry` is where params.yaml holds the recipe, as in recipes.pose.
 
     Raises:
         TrainingError: The memory of the GPU or of the machine is not enough.

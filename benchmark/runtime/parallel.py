@@ -176,7 +176,6 @@ class _Worker:
         theirs.close()  # the worker alone holds it now: the pipe ends when the worker does
 
     def begin(self, index: int, item: Any) -> None:
-        """Send an item."""
         self.index, self._reads = index, f"item {index + 1}"
         with suppress(OSError):  # `received` finds a worker that has died
             self.pipe.send(item)
@@ -217,7 +216,6 @@ class _Worker:
         return ArchiveError(self._reads, f"the process that worked on it crashed ({name})", do=do)
 
     def terminate(self) -> None:
-        """Ask the process to clean up and end."""
         self._process.terminate()
 
     def end(self) -> None:

@@ -33,7 +33,6 @@ class StopSignals:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Restore the previous handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

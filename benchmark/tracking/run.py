@@ -85,7 +85,6 @@ class Run:
         self.show(lambda store, run_id: write(store, run_id, points=new))
 
     def tag(self, name: str, value: str) -> None:
-        """Set a tag."""
         self.tags[name] = value
         self.show(lambda store, run_id: write(store, run_id, tags={name: value}))
 

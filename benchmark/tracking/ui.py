@@ -95,10 +95,7 @@ def serve(root: Path, listener: socket.socket, home: str) -> None:
 
     `mlflow ui` starts a second process, and leaves that one behind if it is killed itself.
 
-    Args:
-        root: The project.
-        listener: From `listen`.
-        home: One of `ui_links`, which the bare address opens.
+    The bare address opens `home`, one of `ui_links`.
     """
     uri = open_store(root).uri
     os.environ |= {

@@ -89,7 +89,6 @@ class Epochs(ABC):
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is done."""
         return self.progress.epoch >= self._recipe.epochs
 
     def epoch(self) -> Row:

@@ -77,7 +77,6 @@ class MaskedTrainer(Epochs):
         self._count(row)
 
     def result(self) -> PretrainResult:
-        """Return the weights as they are now."""
         state = self._state
         weights = cpu_copy(state.evaluated)
         return PretrainResult(self.progress, state.evaluated, weights, state.initial_weights)

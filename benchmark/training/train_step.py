@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from benchmark.data.loader import TrainBatch
     from benchmark.params.recipes import Cutmix, Mixup
     from benchmark.training.monitor.meter import Meter
-    from benchmark.training.state import TrainState
     from benchmark.training.step_state import StepState
 
 
@@ -68,27 +67,6 @@ def train_step(state: StepState, step: int, batches: Iterator[TrainBatch], meter
     state.optimizer.zero_grad()
     if state.ema is not None:
         state.ema.update(state.model)
-
-
-def classification_loss(state: TrainState, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
-    """Run the network on a micro-batch of labeled clips; return its mean loss.
-
-    Args:
-        state: Network and loss.
-        step: Number of the step over all epochs.
-        batch: The micro-batch.
-        meter: Receives loss and logits.
-    """
-    device = state.fabric.device
-    # The loader pins memory, so these copies run while the GPU still computes.
-    x = tuple(tensor.to(device, non_blocking=True) for tensor in batch.x)
-    label = batch.label.to(device, non_blocking=True)
-    recipe = state.recipe
-    mix = draw_mix(recipe.mixup, len(batch.clip_id), device, cutmix=recipe.cutmix)
-    logits, *projected = state.model.split(state.net(x, mix))
-    loss = state.loss(logits, label, mix, *projected)
-    meter.add(step, loss / state.options, logits, label, batch.clip_id)
-    return loss
 
 
 def draw_mix(

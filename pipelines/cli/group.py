@@ -21,7 +21,6 @@ class Group(click.Group):
     """A group that cuts no sentence of its commands."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(self.told(self.list_commands(ctx)))
 
@@ -34,7 +33,6 @@ class SectionedGroup(Group):
     """A group whose help lists the commands by section."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands, section by section."""
         for title, names in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(self.told([*names]))

@@ -30,7 +30,6 @@ class Kind(click.ParamType):
         self.name, self._kinds = name, kinds
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the value if it is a kind."""
         if value not in (kinds := self._kinds()):
             self.fail(f"'{value}' is not one of {', '.join(kinds)}", param, ctx)
         return value
@@ -38,7 +37,6 @@ class Kind(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the kinds that begin so."""
         return [CompletionItem(kind) for kind in self._kinds() if kind.startswith(incomplete)]
 
 

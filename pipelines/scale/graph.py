@@ -31,9 +31,8 @@ class Graph(NamedTuple):
     def to_run(self, targets: Collection[str] = ()) -> list[str]:
         """Return the stages that are out of date, and all that depend on one, in order.
 
-        Args:
-            targets: Only these, as `train@joint` or `train` for all of its entries, and what they
-                wait for; everything if empty.
+        With `targets` only these, as `train@joint` or `train` for all of its entries, and what
+        they wait for.
 
         Raises:
             BenchmarkError: There is no such stage.

@@ -292,7 +292,6 @@ class _Launched:
         return code
 
     def stop(self) -> None:
-        """Ask the job to end."""
         if cancel := self._launcher.cancel(self._job):
             with suppress(OSError):
                 subprocess.run(cancel, check=False, stdout=subprocess.DEVNULL)

@@ -68,7 +68,6 @@ class Here(Launcher):
     kind: Literal["here"]
 
     def start(self, job: Job) -> list[str]:
-        """Return the job's own command."""
         return job.spelled()
 
 
@@ -101,7 +100,6 @@ class Srun(_Slurm):
     program: ClassVar[str] = "srun"
 
     def start(self, job: Job) -> list[str]:
-        """Return `srun` and the command."""
         return ["srun", "--unbuffered", *self._asked(job), *job.spelled()]
 
 
@@ -112,7 +110,6 @@ class Sbatch(_Slurm):
     program: ClassVar[str] = "sbatch"
 
     def start(self, job: Job) -> list[str]:
-        """Return `sbatch --wait` and the command."""
         log = f"--output={log_of(job)}"
         # A job that SLURM requeues by itself would run beside the next call of this stage.
         fixed = ["sbatch", "--wait", "--quiet", "--no-requeue", "--open-mode=append", log]
@@ -146,7 +143,6 @@ class Ray(Launcher):
     address: str = "http://127.0.0.1:8265"
 
     def start(self, job: Job) -> list[str]:
-        """Return `ray job submit` and the command."""
         needs = job.needs
         asked = [
             f"--entrypoint-num-cpus={needs.cores}", f"--entrypoint-num-gpus={needs.gpus}",
@@ -156,7 +152,6 @@ class Ray(Launcher):
         return ["ray", "job", "submit", *where, *asked, *self.options, "--", *job.spelled()]
 
     def cancel(self, job: Job) -> list[str]:
-        """Return `ray job stop`."""
         return ["ray", "job", "stop", f"--address={self.address}", job.name]
 
     def outcome(self, job: Job) -> bool | None:

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Positive, Share, Strict, read_json
 from benchmark.tracking.records import NOTE, RunRecord, new_record
@@ -86,11 +85,6 @@ def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> I
         members=members,
         transductive=transductive,
     )
-
-
-def write_metadata(metadata: SubmissionMetadata, folder: Path) -> None:
-    """Write `folder`/submission.json."""
-    write_text(folder / METADATA, metadata.model_dump_json(indent=1) + "\n")
 
 
 def read_metadata(folder: Path) -> SubmissionMetadata:

@@ -28,15 +28,8 @@ def write_sequences(found: Intervals, sequences: Sequences, out: Path) -> list[s
     """Write a csv per video of the split and the zip of all; check them by reading them back.
 
     Classes have the numbers of the label files, and frames both ends included, as there. A
-    fraction of a frame is rounded, and every interval keeps a frame at least.
-
-    Args:
-        found: Intervals in these videos; those that count as found are written.
-        sequences: The videos of the split.
-        out: A folder; it is replaced.
-
-    Returns:
-        Names of the files.
+    fraction of a frame is rounded, and every interval keeps a frame at least. The folder
+    `out` is replaced. Return the names of the files.
 
     Raises:
         MismatchError: A video is not of the split.

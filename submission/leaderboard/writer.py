@@ -5,12 +5,12 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
-from benchmark.core.files import replacing_folder
+from benchmark.core.files import replacing_folder, write_text
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.edition import read_edition
 from submission.leaderboard.checks import check_submission
 from submission.leaderboard.columns import Wanted, predicted_labels
-from submission.leaderboard.metadata import Ingredients, SubmissionMetadata, write_metadata
+from submission.leaderboard.metadata import METADATA, Ingredients, SubmissionMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from benchmark.challenges.challenge import Challenge
     from benchmark.contracts.predictions import Probabilities
-
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can hold: equal files give equal archives."""
 
 
 def write_submission(
@@ -71,16 +68,16 @@ def write_submission(
             ingredients=ingredients,
             files={name: sha256(work / name) for name in (form.file, form.zip)},
         )
-        write_metadata(metadata, work)
+        write_text(work / METADATA, metadata.model_dump_json(indent=1) + "\n")
     return metadata
 
 
 def write_zip(archive: Path, files: Mapping[str, bytes]) -> None:
     """Write a zip of files, name -> content; equal contents give equal bytes."""
-    # Stored, because deflate gives other bytes with another zlib.
+    # Stored, because deflate gives other bytes with another zlib. Each file is of 1980, by default.
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for name, data in files.items():
-            member = zipfile.ZipInfo(name, ZIP_TIME)
+            member = zipfile.ZipInfo(name)
             # Unix and a plain file's mode: the platform's own values would change the bytes.
             member.create_system = 3
             member.external_attr = 0o100644 << 16

@@ -74,7 +74,18 @@ class DepthModality(VideoModality):
 
     def viewer(self) -> Callable[[Any], Frame]:
         """Return what shows the depth of one video: on the fixed scale, or the first frame's."""
-        return Viewer(self.scale if isinstance(self.scale, FixedScale) else None)
+        levels = self.scale if isinstance(self.scale, FixedScale) else None
+
+        def view(depth: Map) -> Frame:
+            nonlocal levels
+            if levels is None:
+                low, high = float(depth.min()), float(depth.max())
+                # A flat first frame would divide by 0.
+                high = high if high > low else low + 1
+                levels = FixedScale(kind="fixed", low=low, high=high)
+            return gray(depth[..., 0], levels)
+
+        return view
 
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
@@ -106,28 +117,10 @@ class DepthExtractor:
         self._estimator, self._resize = estimator, resize
 
     def add(self, frame: Frame) -> Sequence[Map]:
-        """Take a frame; return the maps that are finished by it."""
         return [depth[..., None] for depth in self._estimator.add(self._resize(frame))]
 
     def finish(self) -> Sequence[Map]:
-        """Return what the estimator still owes."""
         return [depth[..., None] for depth in self._estimator.finish()]
-
-
-class Viewer:
-    """Shows depth as gray; without levels, those of the first frame serve the whole video."""
-
-    def __init__(self, levels: FixedScale | None) -> None:
-        self._levels = levels
-
-    def __call__(self, depth: Map) -> Frame:
-        """Show one map, float32 (H, W, 1), as uint8 (H, W, 3)."""
-        if self._levels is None:
-            low, high = float(depth.min()), float(depth.max())
-            # A flat first frame would divide by 0.
-            high = high if high > low else low + 1
-            self._levels = FixedScale(kind="fixed", low=low, high=high)
-        return gray(depth[..., 0], self._levels)
 
 
 def gray(depth: Map, levels: FixedScale) -> Frame:

@@ -157,7 +157,6 @@ class DepthAnythingEstimator:
         return self._find() if len(self._waiting) == self._at_once else ()
 
     def finish(self) -> Sequence[Map]:
-        """Return the maps still owed; afterwards a new clip may begin."""
         found = self._find() if self._waiting else ()
         self._shape = ()
         return found

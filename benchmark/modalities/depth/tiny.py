@@ -167,12 +167,10 @@ class TinyDepthEstimator:
         self._waiting: list[NDArray[np.uint8]] = []
 
     def add(self, frame: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
-        """Add a frame uint8 (H, W, 3); return maps float32 (H, W) once enough frames wait."""
         self._waiting.append(frame)
         return self.finish() if len(self._waiting) == FRAMES_AT_ONCE else ()
 
     def finish(self) -> Sequence[NDArray[np.float32]]:
-        """Return maps of the frames that wait."""
         frames, self._waiting = self._waiting, []
         return list(self._network.depth(np.stack(frames))) if frames else ()
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from benchmark.core.pinned_file import sha256
-from benchmark.core.schema import Strict
+from benchmark.core.schema import Positive, Strict
 from benchmark.modalities.depth.depth_anything import DepthBackendBase
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmark.modalities.depth.tiny import TinyDepthEstimator
-
-_Positive = Annotated[int, Field(gt=0)]
 
 
 class TinyDepthSpec(Strict):
@@ -27,15 +25,15 @@ class TinyDepthSpec(Strict):
     """Height of the network's input in pixels; frames are resized to it, in training and after."""
     width: Annotated[int, Field(ge=32, multiple_of=2)]
     """Width of the input in training, in pixels; later it follows from a frame's own shape."""
-    channels: tuple[_Positive, _Positive, _Positive, _Positive]
+    channels: tuple[Positive, Positive, Positive, Positive]
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the input."""
-    takes: _Positive
+    takes: Positive
     """Short videos filmed to train on: each shows a train person in a new place and new clothes."""
-    frames_per_take: _Positive
+    frames_per_take: Positive
     """Frames used per take."""
-    steps: _Positive
+    steps: Positive
     """Optimizer steps."""
-    batch_size: _Positive
+    batch_size: Positive
     """Frames per step."""
     lr: Annotated[float, Field(gt=0)]
     """Highest learning rate of AdamW; it rises during warmup, then falls to 0 along a cosine."""
@@ -43,7 +41,7 @@ class TinyDepthSpec(Strict):
     """Weight of the loss on depth differences between neighbors, which keeps outlines sharp."""
     backdrop_metres: Annotated[float, Field(gt=0)]
     """Assumed distance of the backdrop, a picture without depth, behind the person."""
-    threads: _Positive
+    threads: Positive
     """CPU threads in training; the weights' last bits depend on it, as it splits sums."""
 
 

@@ -69,13 +69,7 @@ def read_view(
 def online_view(
     each: Sequence[Found], resampling: Resampling, fps: Mapping[str, float]
 ) -> OnlineView | None:
-    """Score and draw what was found; None where there is no entry.
-
-    Args:
-        each: From `read_online`.
-        resampling: Of the intervals.
-        fps: Frames per second of every video.
-    """
+    """Score and draw what was found, in videos of `fps`; None where there is no entry."""
     if not each:
         return None
     rows = online_rows(each, resampling)

@@ -50,10 +50,8 @@ class Trace(NamedTuple):
 def trace(spec: TrainSpec, *, steps: int, out: Path) -> Trace:
     """Trace `steps` steps after two others. The weights are trained a little and discarded.
 
-    Args:
-        spec: What to train.
-        steps: Few: a trace holds every call of an operator.
-        out: File of the timeline, for chrome://tracing or ui.perfetto.dev.
+    Give few: a trace holds every call of an operator. `out` gets the timeline, for
+    chrome://tracing or ui.perfetto.dev.
 
     Raises:
         FormatError: The prepared data or the initial weights cannot be read.

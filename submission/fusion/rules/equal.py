@@ -19,7 +19,6 @@ class Uniform(Rule):
     kind: Literal["uniform"]
 
     def fit(self, names: Sequence[str], p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
-        """Return equal weights for `names`."""
         return Fit(Blend(uniform_weights(len(names))), evaluations=0)
 
 
