@@ -16,8 +16,7 @@ from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.entries import scored_truths
 from benchmark.results.report.gallery import Archive, gallery
-from benchmark.results.report.online import read_view
-from benchmark.results.report.page import answers, provenance, render
+from benchmark.results.report.page import answers, provenance, read_view, render
 from benchmark.results.runs import report_record
 from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.data.augmentation import PixelAugmentation, RandAugment
 from benchmark.data.loader import build_views
+from benchmark.data.video_input import PixelAugmentation, RandAugment
 from benchmark.models.recognizer import _mixed
 from benchmark.params.recipes import Cutmix, Mixup
 from benchmark.runtime.distributed import alone

@@ -23,7 +23,7 @@ from benchmark.training.monitor.on_paper import (
     on_paper,
     on_paper_of,
 )
-from benchmark.training.monitor.trace import trace
+from benchmark.training.monitor.profiling import trace
 from benchmark.training.step_state import compile_blocks
 from conftest import REPO
 from pipelines.cli.main import main

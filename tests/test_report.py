@@ -21,8 +21,7 @@ from benchmark.plots.figures import svg
 from benchmark.results.entries import GroundTruth
 from benchmark.results.online import Found
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
-from benchmark.results.report.online import online_view, typical_video
-from benchmark.results.report.page import _row, kept_epoch
+from benchmark.results.report.page import _row, kept_epoch, online_view, typical_video
 from benchmark.results.screen import chosen
 from benchmark.results.table import Resampling
 from conftest import a_clip

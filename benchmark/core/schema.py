@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-
 DEEPEST = 100
 """Levels of lists and mappings of a YAML file."""
 LARGEST = 2**63

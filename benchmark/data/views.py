@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
     from benchmark.modalities.modality import ModalityBase
 
-
 Stream: TypeAlias = Literal["joint", "limb"]
 """One heat map per joint, or one per limb."""
 SMALLEST_STD = 1.0

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.intervals import Intervals
 
-
 Rule: TypeAlias = Literal["reference", "strict"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 OVERLAP = 0.3

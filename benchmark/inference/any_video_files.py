@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from benchmark.inference.any_video import Recognized
 
-
 LINES = 6
 """Classes drawn over time; they have a color each."""
 STRIP = 5.3

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from benchmark.evaluation.diversity import Complementarity
     from benchmark.evaluation.scores import Calibration
 
-
 COLUMNS = 2
 """Learning curves beside each other."""
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     Frames = NDArray[np.float32]
 
-
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 COLORS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")

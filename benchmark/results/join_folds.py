@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from benchmark.params.params import Fusion
     from submission.fusion.fitted import FittedFusion
 
-
 JOINED = "joined"
 """Stands instead of a fold for all of them."""
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from benchmark.editions.edition import Edition
 
-
 Row = dict[str, str]
 """A line of table.csv: column -> cell."""
 MOST_ROWS = 20

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from benchmark.contracts.predictions import Probabilities
     from benchmark.results.entries import Entry, GroundTruth
 
-
 SIGNIFICANT = 0.05
 """A corrected p-value below this, with an interval without 0, is significant."""
 

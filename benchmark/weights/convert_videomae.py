@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-
 AUTHORS = (
     (r"^head\.", "cls_head.fc_cls."),
     (r"^(?=(?:patch_embed|blocks|norm|fc_norm)\.)", "backbone."),

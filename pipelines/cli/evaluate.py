@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from benchmark.contracts.labels import Labels
     from benchmark.evaluation.bootstrap import Interval
 
-
 RESAMPLES, SEED = 2000, 0
 SHOWN = 10
 """Clips that `compare` prints; --out lists all."""

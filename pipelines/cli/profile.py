@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from benchmark.params.params import Params
-    from benchmark.training.monitor.trace import Trace
+    from benchmark.training.monitor.profiling import Trace
     from benchmark.training.state import TrainSpec
 
 HEAVIEST = 10
@@ -45,7 +45,7 @@ def profile(name: str, seconds: float, trace: bool, roofline: bool) -> None:
         if roofline:
             _echo_roofline(name, params)
         elif trace:
-            from benchmark.training.monitor.trace import trace as traced
+            from benchmark.training.monitor.profiling import trace as traced
 
             out = Path(".run", "trace", f"{name}.json")
             _echo_trace(name, traced(_train_spec(name, params), steps=STEPS, out=out))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from benchmark.core.video import Timeline
     from benchmark.editions.splits import Split
 
-
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train", "training": "train",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",

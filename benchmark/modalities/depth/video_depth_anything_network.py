@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from benchmark.modalities.depth.depth_anything import VideoDepthAnythingBackend
 
-
 MAX_FRAMES = 32
 """Frames for which there are positions."""
 _HEADS = 8
