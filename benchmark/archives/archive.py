@@ -60,6 +60,7 @@ class Archive(ABC):
 
         Raises:
             ManyFaults: All that is missing, is damaged or contradicts itself.
+            ArchiveError: The classes of the user's own clips are not those of the edition.
         """
 
     @abstractmethod
@@ -67,7 +68,7 @@ class Archive(ABC):
         """Map each video to its file; the file of an excluded video may be missing.
 
         Raises:
-            ArchiveError: A file is missing.
+            ManyFaults: Every file that is missing, and of own clips every row that breaks the form.
         """
 
     def needed_video_files(self) -> dict[str, RawFile]:

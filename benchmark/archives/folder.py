@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from benchmark.archives.archive import Archive
-from benchmark.archives.keypoints import Arrays, array_shape
+from benchmark.archives.keypoints import Arrays, read_array
 from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.archives.own_skeleton import read_own_layout, recording_of
 from benchmark.archives.raw_files import RawFile, is_unreadable, probe_raw
@@ -50,12 +50,6 @@ class Folder(Archive):
     dataset: ClassVar[str] = "folder"
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
-        """List every row of `clips.csv`.
-
-        Raises:
-            ManyFaults: All that is missing, is damaged or contradicts itself.
-            ArchiveError: The classes are not those of the edition.
-        """
         self._check_classes()
         rows = read_own_clips(self.root, excluded=excluded)
         recording = recording_of(self.root)
@@ -88,22 +82,11 @@ class Folder(Archive):
             )
 
     def video_files(self) -> dict[str, RawFile]:
-        """Map each video to its file; the file of an excluded video may be missing.
-
-        Raises:
-            ManyFaults: Every row that breaks the form.
-        """
         if recording_of(self.root) is not None:
             return {}
         return {row.video: row.file for row in read_own_clips(self.root, excluded=None)}
 
     def keypoints(self) -> Arrays | None:
-        """Find the arrays in `skeletons/` and their layout; None where neither is there.
-
-        Raises:
-            ArchiveError: One of the two is missing.
-            ParamsError: `skeleton.yaml` breaks its schema.
-        """
         folder, layout = self.root / ARRAYS, self.root / SKELETON
         has_arrays, has_layout = folder.is_dir(), layout.is_file()
         if not has_arrays and not has_layout:
@@ -296,7 +279,7 @@ def _length(row: OwnClip, recording: Recording) -> VideoInfo:
     """Describe the recording of a clip as a video that holds nothing else."""
     from benchmark.core.video import VideoInfo
 
-    shape = array_shape(row.file)
+    shape = read_array(row.file, "r").shape
     return VideoInfo(recording.width, recording.height, recording.fps, shape[0] if shape else 0)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
-from benchmark.archives.raw_files import RawFile, Tree, is_unreadable, open_tree, probe_raw
+from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import read_rows, whole
@@ -60,32 +60,16 @@ class Imigue(Archive):
     dataset: ClassVar[str] = "imigue"
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
-        """List every row of every label csv.
-
-        In a withheld split the class column holds placeholders: no number of it reaches the index.
-
-        Raises:
-            ManyFaults: All that is missing, is damaged or contradicts itself.
-        """
+        # In a withheld split the class column holds placeholders: no number of it gets in.
         one_video = partial(_index_video, edition=self.edition, excluded=frozenset(excluded))
         videos = raw_videos(self.root)
         rows = map_in_processes(one_video, videos, what="index videos", workers=workers)
         return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
 
     def video_files(self) -> dict[str, RawFile]:
-        """Map each video to its file.
-
-        Raises:
-            ManyFaults: Every file that is missing.
-        """
         return {video.video: video.movie for video in raw_videos(self.root)}
 
     def keypoints(self) -> Sheets:
-        """Return the OpenPose sheets of all videos.
-
-        Raises:
-            ManyFaults: Every file that is missing.
-        """
         return Sheets({video.video: video.sheet for video in raw_videos(self.root)})
 
 
@@ -140,19 +124,13 @@ def _split_videos(root: Path, split: Split, faults: FaultList) -> list[RawVideo]
     videos = []
     for name in names:
         with faults.collected():
-            videos.append(_raw_video(name, split, skeletons, movies))
+            below = f"{SKELETONS[split].sub}{name}/{name}"
+            sheet, labels = (
+                skeletons.file(f"{below}_{end}") for end in ("openpose.xlsx", "label.csv")
+            )
+            movie = movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4")
+            videos.append(RawVideo(name, split, sheet, labels, movie))
     return videos
-
-
-def _raw_video(name: str, split: Split, skeletons: Tree, movies: Tree) -> RawVideo:
-    below = f"{SKELETONS[split].sub}{name}/{name}"
-    return RawVideo(
-        video=name,
-        split=split,
-        sheet=skeletons.file(f"{below}_openpose.xlsx"),
-        labels=skeletons.file(f"{below}_label.csv"),
-        movie=movies.file(f"{MOVIES[split].sub}{name}/{name}.mp4"),
-    )
 
 
 def _check_disjoint(root: Path, videos: list[RawVideo]) -> None:

@@ -151,11 +151,6 @@ class Arrays:
     own_layout: Layout | None
     """None for OpenPose's 137 points."""
 
-    @property
-    def num_points(self) -> int:
-        """Number of joints, J."""
-        return NUM_POINTS if self.own_layout is None else len(self.own_layout.points)
-
     def only(self, clips: Sequence[Clip]) -> Arrays:
         files = {c.clip_id: self.files[c.clip_id] for c in clips if c.clip_id in self.files}
         return replace(self, files=files)
@@ -184,22 +179,26 @@ class Arrays:
         if clip.clip_id not in self.files:
             raise ArchiveError(f"skeletons/{clip.clip_id}.npy", "no such file")
         file = self.files[clip.clip_id]
-        points = _loaded(file)
-        _check_array(points, (clip.frames, self.num_points, 3), file)
+        points = read_array(file)
+        joints = NUM_POINTS if self.own_layout is None else len(self.own_layout.points)
+        shape = (clip.frames, joints, 3)
+        if points.dtype != np.float32 or points.shape != shape:
+            raise ArchiveError(
+                file,
+                "not the keypoints of its clip",
+                expected=f"float32 {shape} (frames, joints, x y confidence)",
+                found=f"{points.dtype} {points.shape}",
+            )
         check_points(points, (clip.width, clip.height), where=file)
         return points
 
 
-def array_shape(file: RawFile) -> tuple[int, ...]:
-    """Read the shape of an array of keypoints from its header.
+def read_array(file: RawFile, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
+    """Read an array of keypoints, or with `mmap_mode` its header.
 
     Raises:
         ArchiveError: The file is not a single array.
     """
-    return _loaded(file, "r").shape
-
-
-def _loaded(file: RawFile, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
     with file.local() as path:
         try:
             points = load_array(path, mmap_mode)
@@ -209,16 +208,6 @@ def _loaded(file: RawFile, mmap_mode: Literal["r"] | None = None) -> NDArray[Any
     if not isinstance(points, np.ndarray):
         raise ArchiveError(file, "not a single array", found="an archive of arrays (npz)")
     return points
-
-
-def _check_array(points: NDArray[Any], shape: tuple[int, ...], file: RawFile) -> None:
-    if points.dtype != np.float32 or points.shape != shape:
-        raise ArchiveError(
-            file,
-            "not the keypoints of its clip",
-            expected=f"float32 {shape} (frames, joints, x y confidence)",
-            found=f"{points.dtype} {points.shape}",
-        )
 
 
 RawKeypoints: TypeAlias = Sheets | Arrays

@@ -33,22 +33,12 @@ class Ma52(Archive):
     dataset: ClassVar[str] = "ma52"
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
-        """List every line of every list.
-
-        Raises:
-            ManyFaults: All that is missing, is damaged or contradicts itself.
-        """
         one_clip = partial(_index_clip, edition=self.edition, excluded=frozenset(excluded))
         lines = listed_videos(self.root)
         clips = map_in_processes(one_clip, lines, what="index videos", workers=workers)
         return Clips(self.edition.name, tuple(clips))
 
     def video_files(self) -> dict[str, RawFile]:
-        """Map each video, which is one clip, to its file.
-
-        Raises:
-            ManyFaults: Every list and video that is missing.
-        """
         return {line.video: line.file for line in listed_videos(self.root)}
 
 

@@ -56,11 +56,6 @@ class Smg(Archive):
     dataset: ClassVar[str] = "smg"
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
-        """List every labeled interval of every sequence.
-
-        Raises:
-            ManyFaults: All that is missing, is damaged or contradicts itself.
-        """
         one = partial(_index, edition=self.edition, excluded=frozenset(excluded))
         rows = map_in_processes(one, sequences(self.root), what="index videos", workers=workers)
         return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
@@ -70,7 +65,6 @@ class Smg(Archive):
         return {each.name: each.movie for each in sequences(self.root) if each.movie}
 
     def keypoints(self) -> Skeletons:
-        """Return the joints of all sequences, in pixels of the color picture."""
         files = {each.name: each.skeleton for each in sequences(self.root)}
         return Skeletons(files, KINECT25)
 

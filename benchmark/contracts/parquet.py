@@ -54,10 +54,8 @@ class TableFormat:
             raise FormatError(path, f"not a parquet file ({reason})", do=do_other) from None
         found = metadata.get("format", "nothing")
         missing = [key for key in self.keys if key not in metadata]
-        if found != self.name or missing or not self._has_columns(table):
+        fits = self.columns is None or table.schema.equals(self.columns, check_metadata=False)
+        if found != self.name or missing or not fits:
             wrong = f"not {self.what} of this version"
             raise FormatError(path, wrong, expected=self.name, found=found)
         return table, metadata
-
-    def _has_columns(self, table: pa.Table) -> bool:
-        return self.columns is None or table.schema.equals(self.columns, check_metadata=False)

@@ -57,15 +57,12 @@ class PackedVideos:
         """
         if (kept := self._kept.get(clip_id)) is not None:
             return kept[frames]
-        if (size := self._decoded_size(clip_id)) > self._room:
+        row = self._rows[clip_id]
+        if (size := row.frames * row.height * row.width * 3) > self._room:
             return self._decode(clip_id, frames)
         self._room -= size
-        self._kept[clip_id] = self._decode(clip_id, np.arange(self.num_frames(clip_id)))
+        self._kept[clip_id] = self._decode(clip_id, np.arange(row.frames))
         return self._kept[clip_id][frames]
-
-    def _decoded_size(self, clip_id: str) -> int:
-        row = self._rows[clip_id]
-        return row.frames * row.height * row.width * 3
 
     def _decode(self, clip_id: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         import decord

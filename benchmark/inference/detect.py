@@ -9,13 +9,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from benchmark.contracts.intervals import Intervals
-from benchmark.core.schema import AboveZero, NotNegative, Strict, read_json
+from benchmark.core.schema import AboveZero, NotNegative, Strict
 from benchmark.evaluation.online import OVERLAP, right_ones
 from benchmark.params.params import Grouping
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from benchmark.contracts.window_scores import WindowScores
@@ -139,15 +137,6 @@ def _best_cuts(
         else float(score[0]) * 1.001 + 1e-6 if len(score) else 1.0
         for (score, _), cut in zip(curves, cuts, strict=True)
     ]  # fmt: skip
-
-
-def read_detector(path: Path) -> Detector:
-    """Read a fitted detector.
-
-    Raises:
-        FormatError: The file is missing or breaks its schema.
-    """
-    return read_json(path, Detector, what="a detector", do="Run 'dvc repro detect'")
 
 
 def _runs(p: NDArray[np.float32], grouping: Grouping) -> _Runs:

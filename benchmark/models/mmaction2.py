@@ -83,9 +83,9 @@ class Mmaction2Backbone(BackboneSpec):
         return f"backbone.name '{self.name}'"
 
     def _layers(self) -> nn.Module:
-        from benchmark.models.mmaction_import import backbone_names, build_backbone
+        from benchmark.models.mmaction_import import build_backbone, mmaction_models
 
-        names = backbone_names()
+        names = sorted(mmaction_models().backbones.__all__)
         if self.name not in names:
             near = difflib.get_close_matches(self.name, names, n=3, cutoff=0.4)
             do = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(names)}."

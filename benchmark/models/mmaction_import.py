@@ -69,11 +69,6 @@ def _fix_checkpoints(backbones: types.ModuleType) -> None:
                 setattr(module, name, fixed)
 
 
-def backbone_names() -> list[str]:
-    """List the classes of mmaction.models.backbones."""
-    return sorted(mmaction_models().backbones.__all__)
-
-
 def build_backbone(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """Build a backbone by its class, from scratch unless the arguments name a file of weights."""
     models = mmaction_models()

@@ -190,7 +190,7 @@ def _bounds(row: ResultRow) -> tuple[float, float]:
 
 
 def _interval_line(axes: Axes, place: int, row: ResultRow) -> None:
-    color, marker = (VERMILION, "D") if row.is_fusion else (BLUE, "o")
+    color, marker = (VERMILION, "D") if row.rule else (BLUE, "o")
     bounds = [100 * bound for bound in _bounds(row)]
     axes.plot(bounds, [place, place], color=color, linewidth=2)
     axes.plot(100 * row.metrics.top1, place, marker=marker, color=color, markersize=6)

@@ -109,7 +109,10 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     if not rows:
         raise ParamsError("table.rows", f"no row of {', '.join(kept)}", do="Write one first")
     keep_only(document["table"]["subsets"], streams)
-    _keep_members(document["analysis"]["members"], streams, kept)
+    members = document["analysis"]["members"]
+    keep_only(members, streams)
+    if not members:
+        members += kept[:MOST_MEMBERS]
     keep_only(document["online"], {k for k, o in params.online.items() if o.source in kept})
     return said + _name_sources(document, sources, kept)
 
@@ -122,12 +125,6 @@ def _pretraining_of(params: Params, kept: Sequence[str]) -> list[str]:
             found.append(name)
             todo.append(params.pretraining[name].init_from)
     return found
-
-
-def _keep_members(members: Any, streams: Container[str], kept: Sequence[str]) -> None:
-    keep_only(members, streams)
-    if not members:
-        members += kept[:MOST_MEMBERS]
 
 
 def _name_sources(document: Any, sources: Collection[str], kept: Sequence[str]) -> list[str]:

@@ -86,10 +86,9 @@ def _of_opentad(path: Path, sequences: Sequences, name: str) -> Intervals:
     place = {label: k for k, label in enumerate(classes)}
     for video, each in told.results.items():
         if video not in sequences.fps:
-            where = f"{path}: {video}"
-            raise MismatchError(
-                where, f"not a video of {sequences.split}", expected=_some(sequences)
-            )
+            some = f"{len(sequences.fps)} videos, such as {next(iter(sequences.fps), 'none')}"
+            wrong = f"not a video of {sequences.split}"
+            raise MismatchError(f"{path}: {video}", wrong, expected=some)
         for one in each:
             label = one.label if isinstance(one.label, int) else place.get(one.label, -1)
             if not 0 <= label < len(classes):
@@ -143,7 +142,3 @@ def _intervals(
         np.array([place[row[0]] for row in rows], np.int64), numbers[:, 0], numbers[:, 1],
         numbers[:, 2].astype(np.int64), numbers[:, 3],
     )  # fmt: skip
-
-
-def _some(sequences: Sequences) -> str:
-    return f"{len(sequences.fps)} videos, such as {next(iter(sequences.fps), 'none')}"

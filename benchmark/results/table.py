@@ -109,11 +109,6 @@ class ResultRow(Strict):
         """Place and name: as pictures, `dvc metrics` and MLflow list the row."""
         return f"{self.index:02d} {self.name}"
 
-    @property
-    def is_fusion(self) -> bool:
-        """Whether several experiments make the row."""
-        return self.rule is not None
-
 
 @dataclass(frozen=True)
 class Resampling:

@@ -43,11 +43,6 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def worker_number() -> int:
-    """Return 0, 1, ... within a pool of workers, and 0 elsewhere."""
-    return _number
-
-
 def own_device() -> torch.device:
     """Return the GPU of this worker process, or the CPU limited to one thread.
 
@@ -56,7 +51,7 @@ def own_device() -> torch.device:
     import torch
 
     if torch.cuda.is_available():
-        return torch.device("cuda", worker_number() % torch.cuda.device_count())
+        return torch.device("cuda", _number % torch.cuda.device_count())
     keep_freed_memory()
     # Threads split sums: with several, the bytes would depend on the number of workers.
     torch.set_num_threads(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from abc import ABC, abstractmethod
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
@@ -17,7 +16,7 @@ from benchmark.core.errors import TrainingError
 from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.monitor.meter import NOTHING, Measured, Meter
-from benchmark.training.monitor.progress import Countdown
+from benchmark.training.monitor.progress import Countdown, Row
 from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.train_step import train_step
 
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, float]
 
-
-class Epochs(ABC):
+class Epochs:
     """One training in progress."""
 
     def __init__(self, state: StepState, checkpoints: Checkpoints, signals: StopSignals) -> None:
@@ -102,15 +99,11 @@ class Epochs(ABC):
         self._save()
         return self.progress.history[-1]
 
-    @abstractmethod
     def _end_epoch(self, row: Row, correct: float) -> None:
-        """Complete the epoch's metrics and hand them to `_count`.
+        """Add the metrics of a finished epoch to the history, and begin the next one.
 
         `correct` is the share of the clips that the network answered correctly in training.
         """
-
-    def _count(self, row: Row) -> None:
-        """Add the metrics of a finished epoch to the history, and begin the next one."""
         progress = self.progress
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, NOTHING
         row["epoch"] = progress.epoch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +23,7 @@ from benchmark.tracking.run import Run, track
 from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.loop import train
-from benchmark.training.monitor.progress import write_cost
+from benchmark.training.monitor.progress import COST, HISTORY, write_history
 from benchmark.training.monitor.samples import samples
 from benchmark.training.state import TrainResult, TrainSpec, without_validation
 from benchmark.weights.initial import is_transductive
@@ -41,12 +40,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HISTORY = "history.csv"
 CURVES = "history.png"
 CONFUSION = "confusion.png"
 CLASSES = "classes.csv"
 SAMPLES = "samples.png"
-COST = "cost.json"
 COLUMNS = (
     "epoch", "train/loss", "train/top1", "val/loss", "val/top1", "val/macro_f1", "val/mean_acc",
     "lr",
@@ -221,8 +218,7 @@ def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths, devi
     history = result.progress.history
     recipe = spec.recipe
     clips = recipe.repeats * recipe.views_per_clip * len(spec.clips.split("train"))
-    write_cost(paths.reports / COST, history, result.weights, clips, device)
-    write_text(paths.reports / HISTORY, _history_csv(history))
+    write_history(paths.reports, COLUMNS, history, result.weights, clips, device=device)
     scores = ["train/top1", "val/top1", "val/macro_f1"]
     losses = ["train/loss", "val/loss"]
     curves = figures.history_figure(pd.DataFrame(history), losses=losses, scores=scores)
@@ -246,11 +242,6 @@ def _classes_csv(p: NDArray[np.float32], spec: TrainSpec) -> str:
         for k, name in enumerate(spec.classes)
     ]
     return csv_text(["class", "train_clips", "clips", "recall", "precision", "f1"], rows)
-
-
-def _history_csv(history: list[dict[str, float]]) -> str:
-    # JSON writes a float with all the digits that give it back exactly.
-    return csv_text(COLUMNS, ([json.dumps(row[column]) for column in COLUMNS] for row in history))
 
 
 def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics) -> ModelMetadata:

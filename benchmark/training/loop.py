@@ -100,7 +100,7 @@ class Trainer(Epochs):
         row["train/top1"] = correct
         row["val/loss"] = metrics.log_loss
         row |= {f"val/{name}": getattr(metrics, name) for name in ("top1", "macro_f1", "mean_acc")}
-        self._count(row)
+        super()._end_epoch(row, correct)
         if better := row[f"val/{select.metric}"] > progress.best_value:
             progress.best_value, progress.best_epoch = row[f"val/{select.metric}"], progress.epoch
             if select.epoch == "best":

@@ -73,9 +73,6 @@ class MaskedState(StepState):
 class MaskedTrainer(Epochs):
     """One pre-training in progress. Nothing is validated: it keeps the last epoch."""
 
-    def _end_epoch(self, row: Row, correct: float) -> None:
-        self._count(row)
-
     def result(self) -> PretrainResult:
         state = self._state
         weights = cpu_copy(state.evaluated)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
 from benchmark.contracts.clips import read_clips
-from benchmark.core.files import csv_text, write_text
 from benchmark.data.loader import build_views
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.windows import FRAMES, INDEX, unlabeled
@@ -24,7 +22,7 @@ from benchmark.tracking.run import track
 from benchmark.tracking.store import TRAIN, find_root
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.masked_video import PretrainResult, PretrainSpec, pretrain
-from benchmark.training.monitor.progress import write_cost
+from benchmark.training.monitor.progress import COST, HISTORY, write_history
 from benchmark.weights.initial import is_transductive, write_initial
 
 if TYPE_CHECKING:
@@ -34,10 +32,8 @@ if TYPE_CHECKING:
 
     from benchmark.params.params import Params
 
-HISTORY = "history.csv"
 CURVE = "history.png"
 PICTURES = "reconstructions.png"
-COST = "cost.json"
 COLUMNS = ("epoch", "train/loss", "lr")
 """Of history.csv. Throughput goes to MLflow alone: it would change the file's bytes."""
 MOMENTS = 4
@@ -164,9 +160,7 @@ def _write_reports(
     """
     history = result.progress.history
     clips = spec.entry.recipe.repeats * len(spec.clips)
-    write_cost(paths.reports / COST, history, result.weights, clips, device)
-    rows = ([json.dumps(row[column]) for column in COLUMNS] for row in history)
-    write_text(paths.reports / HISTORY, csv_text(COLUMNS, rows))
+    write_history(paths.reports, COLUMNS, history, result.weights, clips, device=device)
     losses = [row["train/loss"] for row in history]
     figures.save(loss_figure(losses), paths.reports / CURVE)
     pictures = reconstructions_figure(reconstructions(result, spec))

@@ -105,9 +105,11 @@ def _detector(name: str | None) -> Detector | None:
     root = find_root()
     if name not in read_params(root / PARAMS).online:
         return None
-    from benchmark.inference.detect import read_detector
+    from benchmark.core.schema import read_json
+    from benchmark.inference.detect import Detector
 
-    return read_detector(root / "predictions/online" / name / "detector.json")
+    file = root / "predictions/online" / name / "detector.json"
+    return read_json(file, Detector, what="a detector", do="Run 'dvc repro detect'")
 
 
 def _system(name: str | None) -> System:

@@ -75,7 +75,8 @@ class DepthNet(nn.Module):
             skips.append(block(skips[-1]))
         y = self.bottom(skips[-1])
         for block, skip in zip(self.up, reversed(skips[1:]), strict=True):
-            y = block(torch.cat([_to_size_of(skip, y), skip], 1))
+            y = functional.interpolate(y, size=skip.shape[-2:], mode="nearest")
+            y = block(torch.cat([y, skip], 1))
         # Odd sizes come out one pixel larger, as each level rounds up: cut that off.
         return self.last(y)[:, 0, :height, :width]
 
@@ -94,10 +95,6 @@ def _position(frames: Tensor) -> Tensor:
     x = torch.linspace(-1, 1, width, device=frames.device).expand(height, width)
     y = torch.linspace(-1, 1, height, device=frames.device)[:, None].expand(height, width)
     return torch.stack([x, y]).expand(count, 2, height, width)
-
-
-def _to_size_of(larger: Tensor, smaller: Tensor) -> Tensor:
-    return functional.interpolate(smaller, size=larger.shape[-2:], mode="nearest")
 
 
 class TinyDepth:

@@ -38,7 +38,6 @@ class FlowModality(VideoModality):
 
     @property
     def no_motion(self) -> int | None:
-        """Value of no motion, where channel 0 is motion along x: a mirror changes its sign."""
         return NO_MOTION if self.rendering == "components" else None
 
     def extractor(self, *, side: int | None = None) -> FlowExtractor:
@@ -75,7 +74,6 @@ class FlowModality(VideoModality):
         return flow_picture(vectors(stored, self.limit), SATURATED_PX)
 
     def viewer(self) -> Callable[[Any], Frame]:
-        """Return what colors the flow of one video, with one scale for all frames."""
         from benchmark.plots.modalities import SATURATED_PX, flow_picture
 
         return partial(flow_picture, limit=SATURATED_PX)

@@ -7,7 +7,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from benchmark.core.files import write_text
+from benchmark.core.files import csv_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
+HISTORY, COST = "history.csv", "cost.json"
 Row = dict[str, float]
 
 
@@ -46,13 +47,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def write_cost(
-    path: Path, history: Sequence[Row], weights: dict[str, torch.Tensor], clips: int, device: str
-) -> None:
-    """Write cost.json: parameters, clips per second, seconds of training steps, device.
+def write_history(
+    folder: Path, columns: Sequence[str], history: Sequence[Row], weights: dict[str, torch.Tensor],
+    clips: int, *, device: str,
+) -> None:  # fmt: skip
+    """Write history.csv; and cost.json: parameters, clips per second, seconds of steps, device.
 
     Args:
-        path: The file.
+        folder: Where to.
+        columns: Of the csv.
         history: Metrics of every epoch.
         weights: Of the model.
         clips: That an epoch trains on.
@@ -66,4 +69,7 @@ def write_cost(
         "epochs": len(history),
         "device": device,
     }
-    write_text(path, json.dumps(cost, indent=1) + "\n")
+    write_text(folder / COST, json.dumps(cost, indent=1) + "\n")
+    # JSON writes a float with all the digits that give it back exactly.
+    rows = ([json.dumps(row[column]) for column in columns] for row in history)
+    write_text(folder / HISTORY, csv_text(columns, rows))
