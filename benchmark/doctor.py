@@ -11,6 +11,7 @@ import shutil
 import socket
 import sqlite3
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
@@ -28,8 +29,6 @@ from benchmark.tracking.database import DATABASE, StoreError, store_error, witho
 from benchmark.tracking.store import URI, store_state, tracking_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from benchmark.params.params import Params
 
 GIB = 2**30

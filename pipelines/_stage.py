@@ -10,8 +10,10 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -21,9 +23,6 @@ from benchmark.core.files import braces_fault, name_fault
 from benchmark.runtime.parallel import is_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType
-
     from benchmark.params.params import Params
 
 PARAMS = Path("params.yaml")

@@ -19,10 +19,8 @@ import sys
 import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+from types import FrameType, TracebackType
+from typing import NoReturn
 
 INTERRUPTED = "Interrupted. Finished work is kept; run the same command again to resume"
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "csh", "tcsh"})

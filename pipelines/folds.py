@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import command, entry
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,8 +25,6 @@ from benchmark.data.draw_folds import (
 from benchmark.editions.edition import read_edition
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.params.params import Params
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import command, entry
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +17,6 @@ from benchmark.evaluation.scores import write_scores
 from benchmark.results.join_folds import join_folds
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.params.params import Params
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import command, entry
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +18,6 @@ from benchmark.inference.predict_fold import predict_fold
 from benchmark.runtime.memory import lack_of_memory_named
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.params.params import Params
 
 

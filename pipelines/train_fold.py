@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import command, entry
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +16,6 @@ from benchmark.training.experiment import TrainPaths
 from benchmark.training.fold import run_fold
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.params.params import Params
 
 

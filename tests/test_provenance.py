@@ -111,7 +111,7 @@ def test_a_stage_that_quotes_messages_sees_them_change(tmp_path: Path) -> None:
         ("table", "benchmark/plots/figures.py"),
         ("report", "benchmark/editions/edition.py"),  # Edition.group_of
         ("submit@final", "benchmark/editions/edition.py"),
-        ("submit@final", "submission/leaderboard/id_checks.py"),
+        ("submit@final", "submission/leaderboard/checks.py"),
         ("data_report@mimic", "benchmark/data_report/findings.py"),
     ],
 )

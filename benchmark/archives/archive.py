@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,9 +15,6 @@ from benchmark.editions.edition import Edition, edition_file, listed_ids
 from benchmark.editions.splits import SPLITS, Split
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-    from pathlib import Path
-
     from benchmark.archives.keypoints import RawKeypoints
     from benchmark.archives.raw_files import RawFile
 

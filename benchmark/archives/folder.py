@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from benchmark.archives.archive import Archive
@@ -26,9 +28,6 @@ from benchmark.editions.splits import SPLITS
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
     from benchmark.archives.own_skeleton import Recording
     from benchmark.core.video import VideoInfo
     from benchmark.editions.splits import Split

@@ -5,8 +5,10 @@ Source: layout and conventions of https://github.com/momiji-bit/MM-Gesture and t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from benchmark.archives.archive import Archive
@@ -18,9 +20,6 @@ from benchmark.core.text_files import read_rows, whole
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
     from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split

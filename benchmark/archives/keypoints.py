@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.archives.openpose import NUM_POINTS, read_openpose
 from benchmark.archives.sheet import count_rows
@@ -13,10 +15,6 @@ from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.foreign_file import load_array, what_is
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip
     from benchmark.contracts.skeletons import Layout

@@ -5,7 +5,9 @@ Source: https://github.com/VUT-HFUT/Micro-Action (arXiv 2403.05234).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from benchmark.archives.archive import Archive
@@ -17,9 +19,6 @@ from benchmark.editions.splits import SPLITS, Split
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
     from benchmark.editions.edition import Edition
 
 LIST = "{split}_list_videos.txt"

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -17,8 +18,6 @@ from benchmark.core.foreign_file import what_is
 from benchmark.core.parent import reads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from benchmark.core.video import VideoInfo
 
 MAX_GROWTH = 100

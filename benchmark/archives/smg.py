@@ -5,11 +5,15 @@ Source: SMGaccessSample.py and THDutils.py of https://github.com/mikecheninoulu/
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Sequence as Videos
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
@@ -21,12 +25,6 @@ from benchmark.core.text_files import read_rows, whole_number
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from collections.abc import Sequence as Videos
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
 

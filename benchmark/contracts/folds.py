@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,9 +21,6 @@ from benchmark.core.errors import FormatError, MismatchError
 from benchmark.editions.splits import OOF, REFIT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clip
     from benchmark.editions.splits import Groups
 

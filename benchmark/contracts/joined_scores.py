@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from benchmark.contracts.foreign_table import class_order
@@ -12,11 +15,6 @@ from benchmark.contracts.predictions import TOLERANCE
 from benchmark.core.errors import FormatError, MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.external_scores import Scores
 
 ROUNDING = 0.01

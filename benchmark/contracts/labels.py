@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.foreign_table import read_labels_and_videos
 from benchmark.core.errors import FormatError, MismatchError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
     from benchmark.editions.splits import Split

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.editions.splits import OOF, SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
 
 FORMAT = TableFormat(

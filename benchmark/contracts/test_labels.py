@@ -6,18 +6,16 @@ that trains, selects or fuses sees these labels, not even by mistake.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.foreign_table import read_labels
 from benchmark.core.errors import MismatchError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
 

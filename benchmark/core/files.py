@@ -12,6 +12,7 @@ import platform
 import re
 import shutil
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,6 @@ from typing import IO, TYPE_CHECKING
 from benchmark.core.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 log = logging.getLogger(__name__)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
-    from numpy.typing import NDArray
 
 
 def render_template(template: Path, **values: object) -> str:

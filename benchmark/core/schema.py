@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -18,9 +20,6 @@ from benchmark.core.files import write_text
 from benchmark.core.text_files import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from pydantic_core import ErrorDetails
 
 DEEPEST = 100

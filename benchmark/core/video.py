@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
@@ -22,8 +23,6 @@ from benchmark.core.files import replacing
 from benchmark.core.foreign_file import claimed_size, what_is
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from av.container import InputContainer
     from av.sidedata.sidedata import SideData
 

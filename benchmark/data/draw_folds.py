@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.folds import FoldTable, check_folds, oof_labels
 from benchmark.contracts.foreign_table import read_table
@@ -15,11 +18,6 @@ from benchmark.core.files import csv_text
 from benchmark.core.text_files import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.splits import Groups
 

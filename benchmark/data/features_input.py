@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.core.schema import Positive
@@ -12,10 +14,6 @@ from benchmark.data.manifest import read_manifest
 from benchmark.data.views import FixedViews, InputBase
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.modalities.modality import ModalityBase
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Share
@@ -15,10 +17,6 @@ from benchmark.data.transforms import mirrored_points
 from benchmark.data.views import FixedViews, InputBase, distinct
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.modalities.modality import ModalityBase
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -10,9 +12,6 @@ from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clips
 
 FILE = "manifest.parquet"

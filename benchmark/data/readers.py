@@ -6,19 +6,17 @@ decord is fast but returns wrong frames on open-GOP files; the packer writes clo
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.skeletons import read_layout
 from benchmark.core.errors import ClipUnreadable
 from benchmark.data.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
 
 

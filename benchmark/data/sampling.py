@@ -6,13 +6,13 @@ import hashlib
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Strict
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-    from numpy.typing import NDArray
 
     Frames: TypeAlias = NDArray[np.int64]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Share
@@ -14,10 +16,6 @@ from benchmark.data.transforms import mirrored_points, random_box
 from benchmark.data.views import FixedViews, InputBase, Stream, distinct
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.modalities.modality import ModalityBase
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.schema import Strict
 from benchmark.data.normalization import DatasetNorm, Normalization, TrainSplitNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.skeletons import Layout
     from benchmark.modalities.modality import ModalityBase

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 from benchmark.editions.splits import SPLITS
 from benchmark.plots.figures import BLUE, GREEN, ORANGE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.skeletons import Layout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchmark.archives.archive import label_differences
@@ -11,8 +12,6 @@ from benchmark.core.findings import Finding, worst_first
 from benchmark.editions.splits import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from benchmark.data_report.scan import ArchiveScan
 
 NAMED = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from benchmark.editions.splits import SPLITS
 from benchmark.plots.figures import save, svg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.core.findings import Finding
     from benchmark.data_report.scan import ArchiveScan
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.core.html import render_template
@@ -20,10 +22,6 @@ from benchmark.plots.figures import plain, save
 from benchmark.plots.modalities import SATURATED_PX, maps_picture, stretched
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.union import Modality

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.archives.keypoints import Arrays, Sheets, doubt_about
 from benchmark.archives.raw_files import probe_raw
@@ -19,11 +22,6 @@ from benchmark.core.video import VideoInfo, frames_at
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.archives.keypoints import RawKeypoints
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips

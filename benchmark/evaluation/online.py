@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
@@ -14,10 +16,6 @@ from benchmark.core.schema import NotNegative, Share, Strict
 from benchmark.evaluation.bootstrap import Interval, interval_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.intervals import Intervals
 
 Rule: TypeAlias = Literal["reference", "strict"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.errors import FormatError
 from benchmark.core.files import csv_text, write_text
@@ -14,11 +17,6 @@ from benchmark.core.schema import Positive, Share
 from benchmark.evaluation.metrics import Metrics, class_scores, correctness, ranking, score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.predictions import Probabilities
 
 NUM_BINS = 15

@@ -8,12 +8,14 @@ print(recognized[0].top(3))
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.archives.keypoints import check_points
 from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
@@ -27,10 +29,6 @@ from submission.fusion.blend import apply_temperature
 from submission.fusion.fuse import blended, mean_of_networks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.predictions import Probabilities
 
 

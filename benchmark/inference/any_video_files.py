@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.core.files import csv_text, replacing, write_text
@@ -18,11 +21,7 @@ from benchmark.inference.segments import Segment, stretches
 from benchmark.plots.figures import COLORS, MARKERS, plain, save
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from benchmark.inference.any_video import Recognized
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from benchmark.contracts.intervals import Intervals
@@ -14,8 +15,6 @@ from benchmark.evaluation.online import OVERLAP, right_ones
 from benchmark.params.params import Grouping
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmark.contracts.window_scores import WindowScores
     from benchmark.params.params import Online
 

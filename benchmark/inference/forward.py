@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lightning_fabric import Fabric
-    from numpy.typing import NDArray
     from torch import Tensor
     from torch.utils.data import DataLoader
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.core.errors import MismatchError, MissingExtra, ParamsError
@@ -20,10 +22,6 @@ from benchmark.models.random_views import random_views
 from benchmark.weights.model_folder import load_tensors
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
     from benchmark.inference.systems import System

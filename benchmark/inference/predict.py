@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.contracts.predictions import Probabilities
@@ -13,8 +14,6 @@ from benchmark.runtime.seeding import set_up_torch
 from benchmark.weights.model_folder import ModelMetadata, load_tensors, read_metadata, read_weights
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
 
     from benchmark.contracts.clips import Clips

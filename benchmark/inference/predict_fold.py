@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.contracts.predictions import FoldStamp
@@ -11,8 +12,6 @@ from benchmark.editions.splits import OOF, REFIT
 from benchmark.inference.predict import Trained, predict
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.folds import FoldTable
     from benchmark.contracts.predictions import Probabilities

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.window_scores import WindowScores
 from benchmark.core.files import csv_text
 from benchmark.inference.detect import Detector, candidates, detected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.inference.any_video import Recognized
 
 COLUMNS = ("video", "start_s", "end_s", "class", "p")

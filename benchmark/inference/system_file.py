@@ -10,10 +10,11 @@ import hashlib
 import re
 import shutil
 import zipfile
+from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -29,9 +30,6 @@ from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin
 from benchmark.weights.model_folder import WEIGHTS, ModelMetadata, read_weights, write_tensors
 from submission.fusion.fitted import BlendParameters, parameters_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FORMAT = "system/1"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")

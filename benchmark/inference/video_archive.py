@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.archives.folder import CLASSES, CLIPS, Folder
 from benchmark.archives.own_skeleton import FILE as SKELETON
@@ -16,11 +19,6 @@ from benchmark.core.files import write_text
 from benchmark.core.schema import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.one_file import Span

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,9 +26,6 @@ from benchmark.runtime.parallel import map_in_processes, usable_cores
 from benchmark.weights.model_folder import read_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
     from benchmark.archives.archive import Archive
     from benchmark.editions.edition import Edition
     from benchmark.params.recipes import Recipe

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.archives.archive import advice
 from benchmark.archives.union import open_archive
@@ -16,11 +19,6 @@ from benchmark.data.manifest import ManifestRow, write_manifest
 from benchmark.modalities import shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.archives.keypoints import RawKeypoints
     from benchmark.contracts.clips import Clip
     from benchmark.contracts.skeletons import Layout

@@ -6,6 +6,8 @@ To add one: one module with its class, and the class's name in `modalities/union
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from pydantic import Field
@@ -13,9 +15,6 @@ from pydantic import Field
 from benchmark.core.schema import Positive, Strict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 

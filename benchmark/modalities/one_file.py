@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.contracts.skeletons import OPENPOSE36
@@ -26,12 +29,6 @@ from benchmark.modalities.modality import VideoModality
 from benchmark.plots.modalities import maps_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
-    from typing import Any
-
-    from numpy.typing import NDArray
-
     from benchmark.core.video import Timeline
     from benchmark.modalities.modality import Frame, FrameExtractor
     from benchmark.modalities.pose.mediapipe_points import PoseModels

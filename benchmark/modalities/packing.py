@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,10 +27,6 @@ from benchmark.data.statistics import ChannelCounts
 from benchmark.modalities import shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-    from typing import Any
-
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition

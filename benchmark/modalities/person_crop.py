@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.errors import ArchiveError, FaultList
@@ -19,10 +21,6 @@ from benchmark.data.person_box import person_box, to_box
 from benchmark.modalities.modality import Crf, FrameByFrame, ModalityBase, PixelFormat
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.person_box import Box

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.errors import ParamsError
@@ -13,8 +14,6 @@ from benchmark.data.person_box import person_box
 from benchmark.modalities.person_crop import PersonCropModality
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmark.contracts.skeletons import Layout
 
 USUAL = 0.9

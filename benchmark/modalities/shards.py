@@ -13,9 +13,11 @@ import logging
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from benchmark.archives.union import open_archive
@@ -26,9 +28,6 @@ from benchmark.runtime.parallel import claimed, is_helper, map_in_processes
 from benchmark.tracking.provenance import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.modalities.packing import PackingJob
 

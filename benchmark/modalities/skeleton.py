@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
 

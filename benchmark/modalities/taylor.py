@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from benchmark.core.schema import Positive
 from benchmark.modalities.modality import NO_MOTION, VideoModality
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from benchmark.modalities.modality import Frame
 
     Floats: TypeAlias = NDArray[np.float32]

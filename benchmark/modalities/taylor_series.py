@@ -9,15 +9,13 @@ Source: Wang, Yuan, Gedeon and Zheng, Taylor Videos for Action Recognition, ICML
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats: TypeAlias = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
 
 
 def taylor(block: Floats, terms: int) -> Floats:

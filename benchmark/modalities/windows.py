@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, StringConstraints, field_validator
@@ -10,8 +11,6 @@ from benchmark.core.schema import Positive, Strict
 from benchmark.editions.splits import SPLITS, Split
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.core.video import VideoInfo

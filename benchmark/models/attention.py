@@ -9,14 +9,12 @@ FlashAttention (Dao et al., NeurIPS 2022, appendix B).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FAR = 100
 """Factor for masks of -100. e^-100 is a denormal number, which slows a CPU down; e^-10000 is 0."""

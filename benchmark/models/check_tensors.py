@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -13,9 +15,6 @@ from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import what_is
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from torch import Tensor
 
 NESTS = ("state_dict", "model", "model_state", "module")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
     Volume = NDArray[np.float32]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -16,8 +17,6 @@ from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput, Skele
 from benchmark.models.backbone import BackboneSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import nn
 
     from benchmark.data.inputs import Input

@@ -12,6 +12,7 @@ import logging
 import sys
 import types
 import warnings
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,6 @@ from benchmark.models.attention import position_bias, window_attention
 from benchmark.models.windows import from_windows, orders, to_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
 EXPANSION = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from benchmark.core.errors import TrainingError, one_per_line
@@ -22,8 +23,6 @@ from benchmark.models.preprocessors import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
     from benchmark.models.backbone import BackboneSpec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,8 +12,6 @@ from torch.nn.functional import batch_norm
 from benchmark.models.recognizer import classifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from benchmark.models.probe import AttentiveProbe
 
 MLP_RATIO = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -13,8 +14,6 @@ from benchmark.editions.edition import edition_names, read_edition
 from benchmark.params.folds import fold_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
     from benchmark.params.params import Params, TableRow
     from benchmark.params.recipes import Recipe
 

@@ -6,6 +6,7 @@ into section `fold_graph`, and the file is refused where the section is not what
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
@@ -15,8 +16,6 @@ from benchmark.core.schema import Strict
 from benchmark.editions.splits import OOF, REFIT, Groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from benchmark.params.params import Experiment, Merge, Params
 
 FoldKey: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*-(fold\d+|all)$")]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from benchmark.plots.figures import BLUE, COLORS, MARKERS, ON_LIGHT, ORANGE, VERMILION, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pandas as pd
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from benchmark.contracts.intervals import Intervals
     from benchmark.evaluation.diversity import Complementarity

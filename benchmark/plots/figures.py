@@ -9,24 +9,23 @@ from __future__ import annotations
 import io
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     import pandas as pd
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from benchmark.editions.edition import Edition
     from benchmark.results.table import ResultRow

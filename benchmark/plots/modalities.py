@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    Frame: TypeAlias = NDArray[np.uint8]
-    Floats: TypeAlias = NDArray[np.float32]
+Frame: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float32]
 
 SATURATED_PX = 2.0
 """Motion in pixels per frame that is fully colored; micro-gestures hardly get there."""

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,8 +42,6 @@ from benchmark.presets.preset import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Params

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.edition import Edition, read_edition
@@ -18,11 +21,6 @@ from benchmark.plots import figures
 from benchmark.results.entries import read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.predictions import Probabilities
     from benchmark.data.readers import PackedVideos
     from benchmark.params.params import Params

@@ -7,10 +7,13 @@ scored on that block.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.predictions import read_probabilities
@@ -25,11 +28,6 @@ from submission.fusion.rules.equal import Geometric, Uniform
 from submission.fusion.rules.rule import TIE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.labels import Labels
     from benchmark.contracts.predictions import Probabilities

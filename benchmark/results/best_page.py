@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.evaluation.bootstrap import percent
@@ -10,8 +11,6 @@ from benchmark.tracking.records import RunRecord, edition_tags, new_record
 from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.bootstrap import Interval
     from benchmark.results.best import Best, Choice

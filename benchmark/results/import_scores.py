@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.challenges.challenge import Challenge, NumberedIds, published_ids
@@ -16,8 +17,6 @@ from benchmark.core.isolated import isolated
 from benchmark.editions.edition import FOREIGN, listed_ids, read_edition
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.editions.splits import Split
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -16,8 +17,6 @@ from submission.fusion.fit import fit_with_nested
 from submission.fusion.fuse import apply, mean_of_networks
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import FoldStamp
     from benchmark.params.params import Fusion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
@@ -12,8 +13,6 @@ from benchmark.core.schema import Positive, Strict, read_yaml
 from benchmark.evaluation.bootstrap import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from benchmark.results.table import ResultRow
 
 FILE = Path(__file__).with_name("leaderboards.yaml")

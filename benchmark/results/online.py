@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.contracts.intervals import labeled, read_intervals
@@ -12,9 +14,6 @@ from benchmark.tracking.records import NOTE, RunRecord, new_record
 from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,6 @@ from benchmark.tracking.records import NOTE, RunRecord, Table, edition_tags, new
 from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.diversity import Complementarity
     from benchmark.params.params import Analysis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,8 +13,6 @@ from benchmark.core.text_files import read_text
 from benchmark.editions.splits import OOF
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.editions.edition import Edition
 
 Row = dict[str, str]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,9 +16,6 @@ from benchmark.core.schema import read_json
 from benchmark.core.text_files import read_rows, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.contracts.clips import read_clips
@@ -18,9 +20,6 @@ from benchmark.weights.cards import FORMAT, Card
 from benchmark.weights.model_folder import read_metadata, read_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from benchmark.params.params import Params
     from benchmark.results.entries import GroundTruth
     from benchmark.synthetic.spec import ActionsSpec, GesturesSpec

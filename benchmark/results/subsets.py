@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
@@ -14,11 +17,6 @@ from benchmark.results.entries import folder_of_scores, scored_truths
 from submission.fusion.fuse import check_members, stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.params.params import Params
     from benchmark.results.entries import GroundTruth

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.schema import Positive, Share, Strict
@@ -19,10 +21,6 @@ from submission.fusion.rules.equal import Uniform
 from submission.fusion.rules.union import FusionRule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.labels import Labels
     from benchmark.contracts.predictions import Probabilities
     from benchmark.results.entries import Entry, GroundTruth

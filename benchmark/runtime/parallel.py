@@ -6,8 +6,11 @@ import multiprocessing
 import os
 import signal
 import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -18,10 +21,6 @@ from benchmark.core.parent import die_with_parent, report_reads
 from benchmark.runtime.seeding import keep_freed_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-    from types import FrameType
-
     import torch
 
 HELPER = "MGBENCH_HELPER"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from lightning_fabric import Fabric
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM)

@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,6 @@ from benchmark.core.pinned_file import sha256
 from benchmark.core.schema import load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
     import grimp
 
 PACKAGES = ("benchmark", "pipelines", "submission")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.tracking.database import StoreError
@@ -13,9 +15,6 @@ from benchmark.tracking.records import Point, is_dead, new_record, now_ms, write
 from benchmark.tracking.store import attach, create, open_store, sampling, search, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
     from benchmark.tracking.records import RunRecord, Status
     from benchmark.tracking.store import Store, StoredRun
 

@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
@@ -35,8 +36,6 @@ from benchmark.tracking.database import (
 from benchmark.tracking.records import NOTE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
@@ -21,8 +22,6 @@ from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from benchmark.data.loader import TrainBatch
     from benchmark.runtime.signals import StopSignals
     from benchmark.training.step_state import StepState

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from benchmark.core.errors import TrainingError
 from benchmark.core.files import csv_text, write_text
@@ -30,10 +32,7 @@ from benchmark.weights.initial import is_transductive
 from benchmark.weights.model_folder import FORMAT, ModelMetadata, Seen, write_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lightning_fabric import Fabric
-    from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
     from benchmark.params.params import Params

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmark.evaluation.metrics import score
 from benchmark.inference.forward import probabilities
@@ -17,10 +19,7 @@ from benchmark.training.epochs import Epochs, Row, cpu_copy
 from benchmark.training.state import TrainResult, TrainSpec, TrainState, build_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lightning_fabric import Fabric
-    from numpy.typing import NDArray
 
     from benchmark.training.checkpoint import Checkpoints
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -16,10 +18,7 @@ from benchmark.models.text_projection import text_distance
 from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
-    from numpy.typing import NDArray
 
     from benchmark.models.recognizer import Mix
     from benchmark.params.recipes import Recipe, TextLoss

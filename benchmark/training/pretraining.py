@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,8 +27,6 @@ from benchmark.training.monitor.progress import COST, HISTORY, write_history
 from benchmark.weights.initial import is_transductive, write_initial
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lightning_fabric import Fabric
 
     from benchmark.params.params import Params

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.errors import TrainingError
 from benchmark.data.sampling import rng_for
 from benchmark.params.recipes import ClassBalanced, Optimization, Shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
     from benchmark.data.loader import Key
 
 

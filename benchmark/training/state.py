@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.contracts.clips import Clips
@@ -24,8 +25,6 @@ from benchmark.training.train_step import draw_mix
 from benchmark.weights.initial import load_initial_weights, points_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import torch
     from lightning_fabric import Fabric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,8 +14,6 @@ from benchmark.runtime.seeding import seed_micro_batch
 from benchmark.training.optimizer import lr_factor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lightning_fabric import Fabric
     from torch import Tensor, nn
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
@@ -14,8 +15,6 @@ from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.core.schema import Strict, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from benchmark.core.findings import Level
 
 NOT_PINNED = "0" * 64

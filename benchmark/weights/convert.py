@@ -6,6 +6,7 @@ Our names are mmaction2's: `backbone.*` and `cls_head.fc_cls.*`; with two pathwa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
 
 from torch.nn.functional import pad
@@ -16,8 +17,6 @@ from benchmark.weights.convert_swin import REBUILT, from_2d, from_torchvision, i
 from benchmark.weights.convert_videomae import from_authors, from_transformers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
 CheckpointFormat: TypeAlias = Literal["mmaction", "swin_2d", "swin_3d", "videomae", "videomae_hf"]

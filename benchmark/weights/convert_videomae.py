@@ -10,6 +10,7 @@ Source: MCG-NJU/VideoMAE at 14ef8d8, modeling_pretrain.py and modeling_finetune.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,8 +18,6 @@ import torch
 from benchmark.core.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
 AUTHORS = (

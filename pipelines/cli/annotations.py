@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines._stage import existing, mistakes_shown
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,6 @@ from pipelines.cli.group import echo_columns
 from pipelines.cli.video_inputs import videos_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.archives.annotations.write import GroupBy, Row, Shares
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, existing, mistakes_shown, read_params
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ import click
 from benchmark.core.files import csv_text, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 

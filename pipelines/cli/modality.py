@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path, read_params
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,8 +16,6 @@ from benchmark.core.errors import ParamsError
 from pipelines.cli.group import Group, echo_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from benchmark.core.video import VideoInfo
     from benchmark.modalities.one_file import Span
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, existing, mistakes_shown, path, read_params
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,9 +16,6 @@ from benchmark.core.half_precision import ZOO_NAME, is_installed
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 

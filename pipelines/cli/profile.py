@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, entry, mistakes_shown, read_params
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ import click
 from pipelines.cli.group import echo_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from benchmark.params.params import Params
     from benchmark.training.monitor.profiling import Trace
     from benchmark.training.state import TrainSpec

@@ -6,6 +6,7 @@ from pipelines._stage import PARAMS, mistakes_shown, read_params
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,6 @@ from pipelines.scale.run import run as run_stages
 from pipelines.scale.state import TABLE, read_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from benchmark.training.monitor.fit import Fit
 
 

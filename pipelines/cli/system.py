@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pipelines._stage import existing, mistakes_shown, path
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from benchmark.core.half_precision import ZOO_NAME
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command()

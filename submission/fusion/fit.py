@@ -6,10 +6,12 @@ Legend: M members, N clips, K classes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.predictions import ANY, Probabilities
 from benchmark.core.errors import MismatchError
@@ -22,10 +24,6 @@ from submission.fusion.rules.rule import Fit, uniform_weights
 from submission.fusion.temperature import Temperature, fit_with_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.labels import Labels
     from submission.fusion.rules.union import FusionRule
 

@@ -5,10 +5,12 @@ Legend: M members, N clips, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.predictions import Probabilities
 from benchmark.core.errors import FormatError, MismatchError
@@ -16,10 +18,6 @@ from submission.fusion.blend import Blend
 from submission.fusion.rules.rule import uniform_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
     from submission.fusion.fitted import FittedFusion
 
 

@@ -7,14 +7,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.core.errors import SubmissionError, one_per_line
 from benchmark.core.text_files import WIDE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.challenges.challenge import Form
     from benchmark.editions.edition import Edition
 

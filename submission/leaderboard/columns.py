@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.challenges.challenge import Challenge, Form, published_ids
 from benchmark.core.errors import MismatchError
 from benchmark.editions.edition import FOREIGN, Edition, read_edition
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,6 @@ from benchmark.results.sequence_files import ENDING, raw_numbers, read_found
 from submission.leaderboard.writer import write_zip
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.contracts.intervals import Intervals
     from benchmark.results.sequence_files import Sequences
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.files import replacing_folder, write_text
@@ -13,9 +15,6 @@ from submission.leaderboard.columns import Wanted, predicted_labels
 from submission.leaderboard.metadata import METADATA, Ingredients, SubmissionMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from benchmark.challenges.challenge import Challenge
     from benchmark.contracts.predictions import Probabilities
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Collection, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -14,10 +16,6 @@ from benchmark.archives.sheet import read_sheet
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.isolated import isolated
 from benchmark.core.text_files import once_each, read_text, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from pathlib import Path
 
 
 class Annotation(NamedTuple):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -16,9 +18,6 @@ from benchmark.core.files import csv_text, write_text
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
     from benchmark.core.video import Timeline
     from benchmark.editions.splits import Split
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -15,9 +17,6 @@ from benchmark.modalities.backends import DepthBackend
 from benchmark.modalities.modality import VideoModality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition

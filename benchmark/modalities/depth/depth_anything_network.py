@@ -11,7 +11,9 @@ Source: Yang et al., Depth Anything (CVPR 2024, arXiv 2401.10891) and Depth Anyt
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -34,9 +36,6 @@ from benchmark.models.check_tensors import tensor_faults
 from benchmark.runtime.parallel import own_device
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from torch import Tensor
 
     from benchmark.modalities.depth.depth_anything import DepthAnythingBackend, Map

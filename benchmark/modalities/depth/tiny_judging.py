@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
@@ -15,8 +16,6 @@ from benchmark.synthetic.plan import generator, plan
 from benchmark.synthetic.raster import FAR
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from benchmark.synthetic.spec import GesturesSpec
 
 Values: TypeAlias = NDArray[np.float64]

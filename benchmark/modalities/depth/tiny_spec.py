@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -11,8 +12,6 @@ from benchmark.core.schema import Positive, Strict
 from benchmark.modalities.depth.depth_anything import DepthBackendBase
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.modalities.depth.tiny import TinyDepthEstimator
 
 

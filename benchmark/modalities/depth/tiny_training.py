@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -30,11 +33,6 @@ from benchmark.synthetic.plan import Performance, Video, generator, plan
 from benchmark.synthetic.raster import FAR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
     from benchmark.synthetic.spec import GesturesSpec
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -26,8 +27,6 @@ from benchmark.models.check_tensors import read_checkpoint, tensor_faults
 from benchmark.runtime.parallel import own_device
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmark.modalities.depth.depth_anything import VideoDepthAnythingBackend
 
 MAX_FRAMES = 32

@@ -9,6 +9,7 @@ Source: Video Depth Anything (Chen et al., CVPR 2025, section 3.3) and its code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
@@ -20,8 +21,6 @@ from torch.nn import functional
 from benchmark.modalities.depth.dinov2 import PATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
 Frame: TypeAlias = NDArray[np.uint8]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import FormatError
@@ -18,7 +19,6 @@ from benchmark.data.sampling import rng_for
 from benchmark.runtime.parallel import whole_work
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from benchmark.contracts.clips import Clip

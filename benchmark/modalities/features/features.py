@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -12,9 +14,6 @@ from benchmark.modalities.features.networks import TransformersNetwork, ZooNetwo
 from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from benchmark.archives.archive import Archive
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
 from pydantic import Field, field_validator
@@ -17,8 +18,6 @@ from benchmark.modalities.region_crop import RegionCropModality
 from benchmark.modalities.rgb import RgbModality
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import BaseModel
     from torch import Tensor
 

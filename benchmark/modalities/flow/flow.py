@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -13,9 +15,6 @@ from benchmark.modalities.backends import FlowBackend
 from benchmark.modalities.modality import NO_MOTION, VideoModality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.modalities.flow.estimator import Vectors

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from warnings import catch_warnings, simplefilter
 
@@ -28,9 +30,6 @@ from benchmark.core.schema import Positive
 from benchmark.modalities.flow.estimator import FlowBackendBase, PairByPair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from benchmark.modalities.flow.estimator import Frame, Vectors
 
 INSTALL = (

@@ -6,7 +6,9 @@ itself needs nothing but numpy. Left and right are the person's, in both convent
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -18,9 +20,6 @@ from benchmark.core.pinned_file import sha256
 from benchmark.modalities.person_crop import cropped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     from benchmark.data.person_box import Box
 
 FloatArray: TypeAlias = NDArray[np.float32]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
@@ -23,10 +25,6 @@ from benchmark.results.table import NOT_COVERED, SIGNIFICANT, Resampling, verdic
 from benchmark.tracking.records import PACKAGES, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.online import ClassScores

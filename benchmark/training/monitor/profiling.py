@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,9 +21,6 @@ from benchmark.training.state import TrainSpec, TrainState, build_state
 from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from benchmark.data.loader import TrainBatch
 
 ROUNDS = 5

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.files import csv_text, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     import torch
 
 HISTORY, COST = "history.csv", "cost.json"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmark.data.inputs import (
     FeaturesInput,
@@ -21,10 +23,6 @@ from benchmark.models.heatmaps import joint_volumes
 from benchmark.plots.figures import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from benchmark.training.state import TrainSpec
 
 MOMENTS = 6

@@ -9,17 +9,15 @@ Legend: M members, N clips, K classes.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.core.schema import Strict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-
-    from numpy.typing import NDArray
-
     from submission.fusion.blend import Blend
 
 FusedMetric: TypeAlias = Literal["top1", "macro_f1", "log_loss"]
