@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Arrays, read_array
 from benchmark.archives.own_skeleton import FILE as SKELETON
-from benchmark.archives.own_skeleton import read_own_layout, recording_of
+from benchmark.archives.own_skeleton import Recording, read_own_layout, recording_of
 from benchmark.archives.raw_files import RawFile, is_unreadable, probe_raw
 from benchmark.contracts.clips import SAFE_ID, Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
@@ -24,13 +24,11 @@ from benchmark.core.files import inside
 from benchmark.core.schema import in_one_line
 from benchmark.core.text_files import once_each, read_rows, read_text, whole_number
 from benchmark.editions.edition import Edition
-from benchmark.editions.splits import SPLITS
+from benchmark.editions.splits import SPLITS, Split
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from benchmark.archives.own_skeleton import Recording
     from benchmark.core.video import VideoInfo
-    from benchmark.editions.splits import Split
 
 CLIPS = "clips.csv"
 CLASSES = "classes.txt"

@@ -9,20 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
-from benchmark.contracts.clips import Clips
+from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.labels import Labels
 from benchmark.contracts.parquet import TableFormat
 from benchmark.core.errors import FormatError, MismatchError
-from benchmark.editions.splits import OOF, REFIT
-
-if TYPE_CHECKING:
-    from benchmark.contracts.clips import Clip
-    from benchmark.editions.splits import Groups
+from benchmark.editions.splits import OOF, REFIT, Groups
 
 COLUMNS = pa.schema(
     [

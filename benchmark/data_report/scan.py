@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.archives.keypoints import Arrays, Sheets, doubt_about
-from benchmark.archives.raw_files import probe_raw
+from benchmark.archives.keypoints import Arrays, RawKeypoints, Sheets, doubt_about
+from benchmark.archives.raw_files import RawFile, probe_raw
 from benchmark.archives.union import open_archive
-from benchmark.contracts.skeletons import OPENPOSE36
+from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import FaultList
 from benchmark.core.video import VideoInfo, frames_at
 from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from benchmark.archives.keypoints import RawKeypoints
-    from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
-    from benchmark.contracts.skeletons import Layout
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
 

@@ -12,11 +12,10 @@ from scipy.ndimage import gaussian_filter1d
 from benchmark.contracts.intervals import Intervals
 from benchmark.core.schema import AboveZero, NotNegative, Strict
 from benchmark.evaluation.online import OVERLAP, right_ones
-from benchmark.params.params import Grouping
+from benchmark.params.params import Grouping, Online
 
 if TYPE_CHECKING:
     from benchmark.contracts.window_scores import WindowScores
-    from benchmark.params.params import Online
 
 FEWEST = 5
 """Labeled gestures of validation that a class needs for a threshold of its own."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.contracts.predictions import FoldStamp
+from benchmark.contracts.predictions import FoldStamp, Probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF, REFIT
 from benchmark.inference.predict import Trained, predict
@@ -14,7 +14,6 @@ from benchmark.inference.predict import Trained, predict
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.folds import FoldTable
-    from benchmark.contracts.predictions import Probabilities
     from benchmark.params.folds import FoldRun
     from benchmark.params.recipes import Recipe
 

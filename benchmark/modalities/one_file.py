@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ParamsError
 from benchmark.core.files import replacing
-from benchmark.core.video import VideoWriter, read_frames
+from benchmark.core.video import Timeline, VideoWriter, read_frames
 from benchmark.data.person_box import person_box, to_box
 from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
@@ -29,7 +29,6 @@ from benchmark.modalities.modality import VideoModality
 from benchmark.plots.modalities import maps_picture
 
 if TYPE_CHECKING:
-    from benchmark.core.video import Timeline
     from benchmark.modalities.modality import Frame, FrameExtractor
     from benchmark.modalities.pose.mediapipe_points import PoseModels
     from benchmark.modalities.union import Modality

@@ -17,13 +17,12 @@ from pydantic import Field
 
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.schema import Positive
-from benchmark.data.person_box import person_box, to_box
+from benchmark.data.person_box import Box, person_box, to_box
 from benchmark.modalities.modality import Crf, FrameByFrame, ModalityBase, PixelFormat
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.contracts.skeletons import Layout
-    from benchmark.data.person_box import Box
     from benchmark.data.readers import SkeletonReader
     from benchmark.editions.edition import Edition
     from benchmark.modalities.modality import Frame

@@ -6,12 +6,11 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from benchmark.core.schema import Strict
-from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput
+from benchmark.data.inputs import FeaturesInput, GraphInput, Input, RgbPoseInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from benchmark.data.inputs import Input
     from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
 

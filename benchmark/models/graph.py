@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import model_validator
 
 from benchmark.core.schema import Positive, Share
-from benchmark.data.inputs import GraphInput
+from benchmark.data.inputs import GraphInput, Input
 from benchmark.models.backbone import BackboneSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from benchmark.data.inputs import Input
     from benchmark.data.skeleton_graph import SkeletonGraph
     from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer

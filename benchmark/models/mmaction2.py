@@ -13,13 +13,12 @@ from pydantic import JsonValue
 
 from benchmark.core.errors import TrainingError
 from benchmark.core.schema import Positive, Share
-from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput, SkeletonInput
+from benchmark.data.inputs import FeaturesInput, GraphInput, Input, RgbPoseInput, SkeletonInput
 from benchmark.models.backbone import BackboneSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.data.inputs import Input
     from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
 

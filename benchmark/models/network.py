@@ -9,6 +9,7 @@ from benchmark.core.errors import TrainingError, one_per_line
 from benchmark.data.inputs import (
     FeaturesInput,
     GraphInput,
+    Input,
     RgbPoseInput,
     SkeletonInput,
     VideoInput,
@@ -18,15 +19,14 @@ from benchmark.models.preprocessors import (
     FeaturesPreprocessor,
     GraphPreprocessor,
     HeatmapGenerator,
+    Preprocessor,
     RgbPosePreprocessor,
     VideoPreprocessor,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
-    from benchmark.data.inputs import Input
     from benchmark.models.backbone import BackboneSpec
-    from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
-
-if TYPE_CHECKING:
-    from torch import nn
+from torch import Tensor, nn
 
 
 def pool_features(backbone: nn.Module, images_per_clip: int | None) -> None:

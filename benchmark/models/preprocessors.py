@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, assert_never
 import torch
 from torch import Tensor, nn
 
-from benchmark.data.normalization import DatasetNorm, TemporalMeanRemoved, TrainSplitNorm
+from benchmark.data.normalization import (
+    DatasetNorm,
+    Normalization,
+    TemporalMeanRemoved,
+    TrainSplitNorm,
+)
 from benchmark.data.skeleton_graph import skeleton_graph
 from benchmark.models.heatmaps import joint_volumes, limb_volumes
 
 if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
-    from benchmark.data.normalization import Normalization
     from benchmark.data.rgb_pose_input import RgbPoseInput
     from benchmark.data.views import Stream
 

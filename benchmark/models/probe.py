@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from benchmark.core.schema import AboveZero, NotNegative, Positive, Share
-from benchmark.data.inputs import FeaturesInput
+from benchmark.data.inputs import FeaturesInput, Input
 from benchmark.models.backbone import BackboneSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from benchmark.data.inputs import Input
     from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
 

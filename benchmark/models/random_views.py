@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 import torch
 from torch import Tensor
 
-from benchmark.data.inputs import FeaturesInput, GraphInput, RgbPoseInput, SkeletonInput, VideoInput
-
-if TYPE_CHECKING:
-    from benchmark.data.inputs import Input
+from benchmark.data.inputs import (
+    FeaturesInput,
+    GraphInput,
+    Input,
+    RgbPoseInput,
+    SkeletonInput,
+    VideoInput,
+)
 
 
 def random_views(spec: Input, clips: int, points: int, *, test: bool = False) -> dict[str, Tensor]:

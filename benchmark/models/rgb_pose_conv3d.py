@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.core.schema import Positive, Share, Strict
-from benchmark.data.inputs import RgbPoseInput
+from benchmark.data.inputs import Input, RgbPoseInput
 from benchmark.models.backbone import BackboneSpec, Inflate, Stride
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmark.data.inputs import Input
     from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
 

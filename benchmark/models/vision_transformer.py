@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import model_validator
 
 from benchmark.core.schema import Positive, Share, Strict
-from benchmark.data.inputs import VideoInput
+from benchmark.data.inputs import Input, VideoInput
 from benchmark.models.backbone import BackboneSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmark.data.inputs import Input
     from benchmark.models.preprocessors import Preprocessor
     from benchmark.models.recognizer import Recognizer
 

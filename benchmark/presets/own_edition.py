@@ -23,7 +23,7 @@ from benchmark.editions.edition import FOREIGN, OWN, SHIPPED, Edition, read_edit
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.modalities.person_crop import PersonCropModality
 from benchmark.modalities.skeleton import SkeletonModality
-from benchmark.params.params import EditionUse, read_params
+from benchmark.params.params import EditionUse, Params, read_params
 from benchmark.presets.edit import (
     USUAL_FOLDS,
     keep_experiments,
@@ -44,7 +44,6 @@ from benchmark.presets.preset import (
 if TYPE_CHECKING:
     from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
-    from benchmark.params.params import Params
 
 TAKEN = ("raw", "test_labels")
 """Other folders of data/, where each edition has its own."""

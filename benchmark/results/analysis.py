@@ -18,13 +18,12 @@ from benchmark.evaluation.metrics import class_scores, confusion, correctness
 from benchmark.evaluation.scores import calibration
 from benchmark.plots import analysis as analysis_figures
 from benchmark.plots import figures
-from benchmark.results.entries import read_source
+from benchmark.results.entries import GroundTruth, read_source
 
 if TYPE_CHECKING:
     from benchmark.contracts.predictions import Probabilities
     from benchmark.data.readers import PackedVideos
     from benchmark.params.params import Params
-    from benchmark.results.entries import GroundTruth
 
 MOMENTS = 6
 """Frames shown of a hard clip."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contracts.folds import oof_labels
-from benchmark.contracts.predictions import read_probabilities
+from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF
 from benchmark.evaluation.bootstrap import Interval, drawn_groups, interval, paired_interval
@@ -30,7 +30,6 @@ from submission.fusion.rules.rule import TIE
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.labels import Labels
-    from benchmark.contracts.predictions import Probabilities
     from benchmark.params.params import Params
     from benchmark.results.table import Resampling
     from submission.fusion.rules.union import FusionRule

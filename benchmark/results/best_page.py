@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.evaluation.bootstrap import percent
+from benchmark.evaluation.bootstrap import Interval, percent
 from benchmark.presets.edit import yaml_text
 from benchmark.tracking.records import RunRecord, edition_tags, new_record
 from benchmark.tracking.store import TABLE
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
-    from benchmark.evaluation.bootstrap import Interval
     from benchmark.results.best import Best, Choice
 
 NAME = "best"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from benchmark.contracts.folds import FoldTable, oof_labels
-from benchmark.contracts.predictions import Probabilities, read_probabilities
+from benchmark.contracts.predictions import FoldStamp, Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.splits import OOF
@@ -18,7 +18,6 @@ from submission.fusion.fuse import apply, mean_of_networks
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
-    from benchmark.contracts.predictions import FoldStamp
     from benchmark.params.params import Fusion
     from submission.fusion.fitted import FittedFusion
 

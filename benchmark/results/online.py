@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.contracts.intervals import labeled, read_intervals
-from benchmark.evaluation.bootstrap import percent
-from benchmark.evaluation.online import online_scores
+from benchmark.contracts.intervals import Intervals, labeled, read_intervals
+from benchmark.evaluation.bootstrap import Interval, percent
+from benchmark.evaluation.online import OnlineScores, online_scores
 from benchmark.results.leaderboards import board_of, leaderboard_page
 from benchmark.tracking.records import NOTE, RunRecord, new_record
 from benchmark.tracking.store import TABLE
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.clips import Clips
-    from benchmark.contracts.intervals import Intervals
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
-    from benchmark.evaluation.bootstrap import Interval
-    from benchmark.evaluation.online import OnlineScores
     from benchmark.params.params import Params
     from benchmark.results.table import Resampling
 

@@ -14,14 +14,13 @@ from benchmark.core.half_precision import LICENCE, SUFFIX, ZOO, write_half
 from benchmark.core.schema import write_json
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import score
-from benchmark.results.entries import scored_truths
+from benchmark.results.entries import GroundTruth, scored_truths
 from benchmark.tracking.records import read_records
 from benchmark.weights.cards import FORMAT, Card
 from benchmark.weights.model_folder import read_metadata, read_weights
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params
-    from benchmark.results.entries import GroundTruth
     from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 

@@ -13,13 +13,12 @@ from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.files import csv_text
 from benchmark.evaluation.diversity import subset_counts
-from benchmark.results.entries import folder_of_scores, scored_truths
+from benchmark.results.entries import GroundTruth, folder_of_scores, scored_truths
 from submission.fusion.fuse import check_members, stacked
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.params.params import Params
-    from benchmark.results.entries import GroundTruth
 
 BEST = 10
 """Subsets that the page shows."""

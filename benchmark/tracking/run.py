@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.tracking.database import StoreError
-from benchmark.tracking.records import Point, is_dead, new_record, now_ms, write_records
+from benchmark.tracking.records import (
+    Point,
+    RunRecord,
+    Status,
+    is_dead,
+    new_record,
+    now_ms,
+    write_records,
+)
 from benchmark.tracking.store import attach, create, open_store, sampling, search, write
 
 if TYPE_CHECKING:
-    from benchmark.tracking.records import RunRecord, Status
     from benchmark.tracking.store import Store, StoredRun
 
 log = logging.getLogger(__name__)

@@ -33,13 +33,12 @@ from benchmark.tracking.database import (
     rewrite_paths,
     store_error,
 )
-from benchmark.tracking.records import NOTE
+from benchmark.tracking.records import NOTE, Point, RunRecord, Table
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-    from benchmark.tracking.records import Point, RunRecord, Table
 
 log = logging.getLogger(__name__)
 

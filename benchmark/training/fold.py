@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.contracts.folds import group_of
-from benchmark.training.experiment import run
+from benchmark.contracts.folds import FoldTable, group_of
+from benchmark.training.experiment import TrainPaths, run
 from benchmark.training.state import last_epoch
 from benchmark.weights.initial import seen_by_start
 from benchmark.weights.model_folder import Seen
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
-    from benchmark.contracts.folds import FoldTable
     from benchmark.params.params import Params
-    from benchmark.training.experiment import TrainPaths
 
 
 def run_fold(name: str, params: Params, clips: Clips, folds: FoldTable, paths: TrainPaths) -> None:

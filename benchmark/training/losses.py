@@ -15,13 +15,12 @@ from benchmark.core.errors import ParamsError
 from benchmark.core.pinned_file import verified
 from benchmark.models.group_head import group_logits, membership
 from benchmark.models.text_projection import text_distance
-from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted
+from benchmark.params.recipes import ClassWeighted, CrossEntropy, LogitAdjusted, Recipe, TextLoss
 
 if TYPE_CHECKING:
     import numpy as np
 
     from benchmark.models.recognizer import Mix
-    from benchmark.params.recipes import Recipe, TextLoss
 
 
 class Loss:

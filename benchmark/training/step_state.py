@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark.data.loader import train_loader
+from benchmark.data.loader import TrainBatch, TrainClips, train_loader
 from benchmark.training.optimizer import build_ema, build_optimizer, is_block
 from benchmark.training.sampler import ClipBatchSampler
 from benchmark.training.train_step import BatchNormStatistics
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import DataLoader
 
-    from benchmark.data.loader import TrainBatch, TrainClips
     from benchmark.params.recipes import Optimization
     from benchmark.training.monitor.meter import Meter
     from benchmark.training.optimizer import ModelEma

@@ -9,12 +9,11 @@ import numpy as np
 
 from benchmark.core.errors import MismatchError
 from benchmark.core.files import replacing_folder
-from benchmark.results.sequence_files import ENDING, raw_numbers, read_found
+from benchmark.results.sequence_files import ENDING, Sequences, raw_numbers, read_found
 from submission.leaderboard.writer import write_zip
 
 if TYPE_CHECKING:
     from benchmark.contracts.intervals import Intervals
-    from benchmark.results.sequence_files import Sequences
 
 ASSUMED = (
     "one NAME_prediction.csv per sequence with rows class,start,end is the form of 2023; nobody"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.contracts.clips import Clips
+from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import FormatError
 from benchmark.data.features_input import write_features
 from benchmark.data.loader import build_views
@@ -21,7 +21,6 @@ from benchmark.runtime.parallel import whole_work
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmark.contracts.clips import Clip
     from benchmark.data.views import Views
     from benchmark.modalities.features.features import FeaturesModality
     from benchmark.modalities.features.networks import Extractor

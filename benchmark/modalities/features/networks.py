@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from benchmark.core.half_precision import SUFFIX, ZOO, shipped_names
 from benchmark.core.pinned_file import WeightsFile, sha256
@@ -18,7 +18,6 @@ from benchmark.modalities.region_crop import RegionCropModality
 from benchmark.modalities.rgb import RgbModality
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
     from torch import Tensor
 
     from benchmark.contracts.skeletons import Layout

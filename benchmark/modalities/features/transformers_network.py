@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from benchmark.core.errors import ArchiveError
-from benchmark.core.pinned_file import verified
+from benchmark.core.pinned_file import WeightsFile, verified
 from benchmark.modalities.hugging_face import transformers_classes
 from benchmark.models.check_tensors import read_checkpoint, tensor_faults
 from benchmark.models.preprocessors import VideoPreprocessor
@@ -26,7 +26,6 @@ from benchmark.runtime.parallel import own_device
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmark.core.pinned_file import WeightsFile
     from benchmark.data.video_input import VideoInput
     from benchmark.modalities.features.networks import Extractor, TransformersNetwork
 

@@ -11,19 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contracts.clips import frame_numbers
+from benchmark.contracts.clips import Clip, Clips, frame_numbers
 from benchmark.core.html import data_uri
 from benchmark.core.resize import rescaled
 from benchmark.core.video import VideoWriter, frames_at
 from benchmark.evaluation.diversity import hardest
-from benchmark.results.entries import read_source
+from benchmark.results.entries import GroundTruth, read_source
 
 if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
-    from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
-    from benchmark.results.entries import GroundTruth
 
 SHORT_SIDE = 180
 """Pixels of the shorter side of a clip that plays in the page."""

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
 from benchmark.evaluation.bootstrap import Interval
-from benchmark.evaluation.online import class_scores, f1, match_counts
+from benchmark.evaluation.online import ClassScores, class_scores, f1, match_counts
 from benchmark.plots.analysis import curves_figure, overlaps_figure, timeline_figure
 from benchmark.plots.figures import svg
-from benchmark.results.entries import read_entries
-from benchmark.results.online import online_rows, read_online
+from benchmark.results.entries import GroundTruth, read_entries
+from benchmark.results.online import Found, OnlineRow, online_rows, read_online
 from benchmark.results.screen import chosen, read_rows
 from benchmark.results.table import NOT_COVERED, SIGNIFICANT, Resampling, verdict
 from benchmark.tracking.records import PACKAGES, origin
@@ -27,11 +27,8 @@ from benchmark.tracking.records import PACKAGES, origin
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
-    from benchmark.evaluation.online import ClassScores
     from benchmark.params.params import Params
     from benchmark.params.recipes import SelectCheckpoint
-    from benchmark.results.entries import GroundTruth
-    from benchmark.results.online import Found, OnlineRow
     from benchmark.results.report.gallery import Gallery
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.module_tracker import ModuleTracker
 
 from benchmark.contracts.skeletons import FILE as LAYOUT
-from benchmark.contracts.skeletons import OPENPOSE36, read_layout
+from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
 from benchmark.data.normalization import DatasetNorm
 from benchmark.data.views import FramesInput
 from benchmark.editions.edition import read_edition
@@ -37,7 +37,6 @@ from benchmark.training.monitor.throughput import PEAKS
 from benchmark.training.optimizer import build_optimizer
 
 if TYPE_CHECKING:
-    from benchmark.contracts.skeletons import Layout
     from benchmark.data.inputs import Input
     from benchmark.models.backbone import BackboneSpec
     from benchmark.params.params import Params
