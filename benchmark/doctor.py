@@ -26,6 +26,7 @@ from benchmark.core.files import braces_fault
 from benchmark.core.findings import Finding
 from benchmark.runtime.seeding import is_slow_torch
 from benchmark.tracking.database import DATABASE, StoreError, store_error, without_password
+from benchmark.tracking.records import git, user_name
 from benchmark.tracking.store import URI, store_state, tracking_server
 
 if TYPE_CHECKING:
@@ -162,8 +163,6 @@ def _leftovers(root: Path, params: Params) -> Iterator[Finding]:
 
 def _git(root: Path) -> Finding:
     """Check that DVC finds a Git repository, and that the runs can name its commit."""
-    from benchmark.tracking.records import git
-
     inside = git(root, "rev-parse", "--is-inside-work-tree")
     if inside.returncode == 127:
         return Finding("fault", "missing", "Git", "install git")
@@ -184,8 +183,6 @@ def _git(root: Path) -> Finding:
 
 def _place(root: Path) -> Iterator[Finding]:
     """Check the path of the project, whether it can be written to, and the name of the user."""
-    from benchmark.tracking.records import user_name
-
     if fault := braces_fault(root):
         yield Finding("fault", fault, "path", "rename the folder")
     if not os.access(root, os.W_OK):

@@ -21,6 +21,7 @@ from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF
 from benchmark.evaluation.bootstrap import Interval, drawn_groups, interval, paired_interval
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
+from benchmark.evaluation.metrics import PROBABILITY_FLOOR
 from submission.fusion.fit import MOST_REFITS, blocks_of, fit_with_nested
 from submission.fusion.fuse import check_members, stacked
 from submission.fusion.rules.convex import Convex
@@ -120,8 +121,6 @@ class _Sets:
     def _score(self, members: Members) -> None:
         if members in self._correct:
             return
-        from benchmark.evaluation.metrics import PROBABILITY_FLOOR
-
         fused = self._p[list(members)].mean(axis=0)
         self._correct[members] = fused.argmax(axis=1) == self._label
         of_label = fused[np.arange(len(fused)), self._label]

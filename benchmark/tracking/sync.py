@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 from pydantic import BaseModel
 
 from benchmark.core.errors import BenchmarkError, FormatError
@@ -244,8 +245,6 @@ def _writing(record: RunRecord) -> str:
 
 def _is_left(tag: str) -> bool:
     """Tell whether the writer of a run on a server is gone: a dead process, or one of long ago."""
-    import psutil  # not at the top: leftovers are rare
-
     if tag.count(" ") != 3:
         return False  # of an earlier version of ours, which did not say who
     _, host, process, since = tag.split(" ")

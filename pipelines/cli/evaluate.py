@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.core.errors import ParamsError
 from benchmark.core.files import csv_text, write_text
 
 if TYPE_CHECKING:
@@ -140,7 +141,6 @@ def best(name: str | None) -> None:
     Example: mgbench best mimic
     """
     from benchmark.contracts.clips import read_clips
-    from benchmark.core.errors import ParamsError
     from benchmark.editions.edition import read_edition
     from benchmark.results.best import read_best
     from benchmark.results.best_page import best_section

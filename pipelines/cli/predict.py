@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import ParamsError
+from benchmark.core.files import write_text
 from benchmark.core.half_precision import ZOO_NAME, is_installed
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
@@ -228,7 +229,6 @@ def _write_tables(
         seen: Of each video, the seconds that were looked at, and the segments.
         classes: All that might have been seen.
     """
-    from benchmark.core.files import write_text
     from benchmark.inference.segments import to_counts, to_csv
 
     if len(seen) > 1:

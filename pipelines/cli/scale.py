@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from tqdm import tqdm
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
@@ -30,8 +31,6 @@ def fit_to_memory(gib: float, *, write: bool) -> None:
 
     Experiments of one recipe share its micro_batch_size: the smallest counts.
     """
-    from tqdm import tqdm
-
     with mistakes_shown():
         params = read_params(PARAMS)
         from benchmark.training.monitor.fit import MARGIN, REACHED, RESERVED, fit

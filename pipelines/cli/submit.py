@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import BenchmarkError, FaultList, ParamsError
+from benchmark.core.files import replacing
 from pipelines.cli.group import Group
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
     Example: mgbench submit write fused.parquet --edition miga2025 --out submissions/mine
     """
     from benchmark.contracts.predictions import read_probabilities
-    from benchmark.core.files import replacing
     from benchmark.tracking.records import write_records
     from submission.leaderboard.metadata import ingredients_of, submission_record
     from submission.leaderboard.writer import write_submission

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -37,8 +38,6 @@ class Product(Rule):
         Raises:
             FormatError: The groups do not hold every class exactly once.
         """
-        from dataclasses import replace
-
         listed = sorted(k for classes in self.groups.values() for k in classes)
         if listed != [*range(p.shape[2])]:
             where, wanted = "rule product", f"each of 0 to {p.shape[2] - 1} once"
