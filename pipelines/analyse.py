@@ -10,14 +10,13 @@ import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
-from benchmark.core.files import replacing_folder
+from benchmark.core.files import find_root, replacing_folder
 from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.analysis import write_analyses
 from benchmark.results.entries import scored_truths
 from benchmark.results.runs import analysis_record
-from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
 

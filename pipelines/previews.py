@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from benchmark.contracts.clips import read_clips
+from benchmark.core.files import find_root
 from benchmark.data_report.previews import PreviewSource, write_previews
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.tracking.records import edition_tags, new_record, now_ms
-from benchmark.tracking.store import DATA, find_root
+from benchmark.tracking.store import DATA
 from benchmark.tracking.sync import show_and_record
 
 

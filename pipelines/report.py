@@ -11,14 +11,13 @@ import click
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
-from benchmark.core.files import write_text
+from benchmark.core.files import find_root, write_text
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.entries import scored_truths
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import answers, provenance, read_view, render
 from benchmark.results.runs import report_record
-from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
 

@@ -11,9 +11,9 @@ import click
 from benchmark.challenges.challenge import read_challenge
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
+from benchmark.core.files import find_root
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
-from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 from submission.leaderboard.columns import wanted_clips
 from submission.leaderboard.metadata import ingredients_of, submission_record

@@ -10,11 +10,11 @@ import click
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.test_labels import read_test_labels
+from benchmark.core.files import find_root
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.page import page_records, score_page
 from benchmark.results.writers import write_table
-from benchmark.tracking.store import find_root
 from benchmark.tracking.sync import show_and_record
 
 

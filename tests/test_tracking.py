@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.core.errors import BenchmarkError, FormatError
+from benchmark.core.files import find_root
 from benchmark.tracking import store as tracking
 from benchmark.tracking.records import (
     Point,
@@ -360,9 +361,9 @@ def test_an_experiment_of_dvc_logs_to_the_project(
 
 def test_the_root_is_where_params_yaml_is(root: Path) -> None:
     (root / "a/b").mkdir(parents=True)
-    assert tracking.find_root(root / "a/b") == root
+    assert find_root(root / "a/b") == root
     with pytest.raises(BenchmarkError, match=r"params\.yaml"):
-        tracking.find_root(root.parent)
+        find_root(root.parent)
 
 
 def test_the_links_show_the_trainings_before_there_is_a_table(root: Path) -> None:

@@ -23,6 +23,7 @@ from benchmark.core.errors import BenchmarkError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 log = logging.getLogger(__name__)
 
 _WORK = re.compile(r"\..*\.(\d+)(?:@(.*))?\.part")
@@ -201,6 +202,19 @@ def inside(root: Path, relative: str) -> Path:
     ):
         raise ValueError(f"{relative!r} leaves {root}")
     return path
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the nearest folder with a params.yaml, from `start` (or the working folder) upward.
+
+    Raises:
+        BenchmarkError: No folder has one.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "params.yaml").is_file():
+            return folder
+    raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
 
 
 def name_fault(root: Path) -> str:

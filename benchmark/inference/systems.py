@@ -15,6 +15,7 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
 from benchmark.core.errors import MismatchError, ParamsError
+from benchmark.core.files import find_root
 from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition
@@ -22,7 +23,6 @@ from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.params.checks import check_system
 from benchmark.params.params import Params, read_params
 from benchmark.params.recipes import Recipe
-from benchmark.tracking.store import find_root
 from benchmark.weights.cards import read_card
 from benchmark.weights.model_folder import ModelMetadata, read_metadata, read_weights
 from submission.fusion.blend import Blend

@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import inside
 from benchmark.tracking.database import (
     DATABASE,
@@ -100,19 +99,6 @@ def _failures_named(where: object) -> Iterator[None]:
     # MLflow raises a ValueError for an address or an answer that it cannot read.
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
         raise store_error(where, error) from None
-
-
-def find_root(start: Path | None = None) -> Path:
-    """Return the nearest folder with a params.yaml, from `start` (or the working folder) upward.
-
-    Raises:
-        BenchmarkError: No folder has one.
-    """
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "params.yaml").is_file():
-            return folder
-    raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
 
 
 def tracking_server() -> str | None:

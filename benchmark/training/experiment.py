@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.core.errors import TrainingError
-from benchmark.core.files import csv_text, write_text
+from benchmark.core.files import csv_text, find_root, write_text
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import Metrics, class_scores, confusion, score
 from benchmark.plots import figures
@@ -22,7 +22,7 @@ from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.records import edition_tags
 from benchmark.tracking.run import Run, track
-from benchmark.tracking.store import TRAIN, find_root
+from benchmark.tracking.store import TRAIN
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.loop import train
 from benchmark.training.monitor.progress import COST, HISTORY, write_history

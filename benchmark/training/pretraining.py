@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmark.contracts.clips import read_clips
+from benchmark.core.files import find_root
 from benchmark.data.loader import build_views
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.windows import FRAMES, INDEX, unlabeled
@@ -20,7 +21,7 @@ from benchmark.runtime.seeding import seed_micro_batch
 from benchmark.tracking.provenance import digest_of
 from benchmark.tracking.records import NOTE
 from benchmark.tracking.run import track
-from benchmark.tracking.store import TRAIN, find_root
+from benchmark.tracking.store import TRAIN
 from benchmark.training.checkpoint import Checkpoints, data_key
 from benchmark.training.masked_video import PretrainResult, PretrainSpec, pretrain
 from benchmark.training.monitor.progress import COST, HISTORY, write_history

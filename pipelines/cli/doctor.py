@@ -11,6 +11,7 @@ from itertools import chain
 import click
 
 from benchmark.core.errors import BenchmarkError
+from benchmark.core.files import find_root
 from benchmark.core.findings import Finding, has_fault
 
 WIDTH = 16
@@ -38,7 +39,6 @@ def _project() -> Iterator[Finding]:
     from benchmark import doctor as checks
     from benchmark.challenges.challenge import challenge_names, published_ids, read_challenge
     from benchmark.params.params import read_params
-    from benchmark.tracking.store import find_root
 
     for name in challenge_names():
         try:

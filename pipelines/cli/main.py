@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from benchmark.core.files import find_root
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.evaluate import best, compare, evaluate
@@ -118,7 +119,6 @@ def sync() -> None:
 
     Example: mgbench sync
     """
-    from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
 
     with mistakes_shown():
@@ -142,7 +142,6 @@ def ui(port: int) -> None:
 
     Example: mgbench ui --port 5001
     """
-    from benchmark.tracking.store import find_root
     from benchmark.tracking.sync import sync as sync_runs
     from benchmark.tracking.ui import listen, serve, ui_links
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.core.files import write_text
+from benchmark.core.files import find_root, write_text
 from benchmark.core.half_precision import ZOO_NAME, is_installed
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
@@ -100,7 +100,6 @@ def _detector(name: str | None) -> Detector | None:
     """Read the detector of an entry of section online; None for any other system."""
     if name is None or name == ZOO_NAME or not PARAMS.is_file():
         return None
-    from benchmark.tracking.store import find_root
 
     root = find_root()
     if name not in read_params(root / PARAMS).online:
@@ -114,8 +113,6 @@ def _detector(name: str | None) -> Detector | None:
 
 def _system(name: str | None) -> System:
     """Open the system that the user names; by default that of the project, or else the zoo."""
-    from benchmark.tracking.store import find_root
-
     installed = False
     if name is None:
         name = _trained() or ZOO_NAME
@@ -142,8 +139,6 @@ def _is_foreign(name: str) -> bool:
 
 def _trained() -> str | None:
     """Name the fusion `convex`, or the only network, of this project; None if it has neither."""
-    from benchmark.tracking.store import find_root
-
     if not PARAMS.is_file():
         return None
     root = find_root()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import BenchmarkError, FaultList, ParamsError
-from benchmark.core.files import replacing
+from benchmark.core.files import find_root, replacing
 from pipelines.cli.group import Group
 
 if TYPE_CHECKING:
@@ -137,8 +137,6 @@ def _check_folder(out: Path, ours: set[str]) -> None:
 
 def _record_file(challenge: str, out: Path) -> tuple[Path, Path] | tuple[None, None]:
     """Return the project that the command runs in, and its file for the record of a submission."""
-    from benchmark.tracking.store import find_root
-
     try:
         root = find_root()
     except BenchmarkError:
@@ -163,7 +161,6 @@ def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
 
 
 def _index(edition: str) -> Clips | None:
-    from benchmark.tracking.store import find_root
 
     try:
         folder = find_root()

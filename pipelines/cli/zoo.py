@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.core.files import find_root
 from pipelines.cli.group import Group
 
 
@@ -47,7 +48,6 @@ def ship(names: tuple[str, ...], system: str | None) -> None:
     from benchmark.core.half_precision import ZOO
     from benchmark.params.params import read_params
     from benchmark.results.ship import ship as ship_one
-    from benchmark.tracking.store import find_root
 
     with mistakes_shown():
         params, root = read_params(PARAMS), find_root()
@@ -75,7 +75,7 @@ def depth(picture: Path | None) -> None:
     from benchmark.params.params import read_params
     from benchmark.presets.preset import ZOO_DEPTH, ZOO_PRESET
     from benchmark.tracking.run import track
-    from benchmark.tracking.store import TRAIN, find_root
+    from benchmark.tracking.store import TRAIN
 
     with mistakes_shown():
         root, spec = find_root(), read_yaml(ZOO_DEPTH, TinyDepthSpec)
