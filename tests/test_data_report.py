@@ -15,9 +15,17 @@ from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips, check_subjects
 from benchmark.core.errors import ArchiveError
-from benchmark.data_report.figures import SURE, sample_picture
 from benchmark.data_report.findings import findings
-from benchmark.data_report.page import PAGE, SHEET, SUMMARY, TABLE, metrics, write_report
+from benchmark.data_report.page import (
+    PAGE,
+    SHEET,
+    SUMMARY,
+    SURE,
+    TABLE,
+    metrics,
+    sample_picture,
+    write_report,
+)
 from benchmark.data_report.scan import ArchiveScan, scan_archive
 from benchmark.editions.edition import read_edition
 from benchmark.synthetic.xlsx import write_xlsx
