@@ -51,7 +51,6 @@ existing = click.Path(path_type=Path, exists=True)
 path = click.Path(path_type=Path)
 """Type of an option whose path the command writes, or reads if it exists."""
 
-
 PATHS = {
     "clips": "Index (clips.parquet).",
     "counts": "CSV of each class's clips per fold.",

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 NUM_BINS = 15
 """Equal-width bins of confidence, as in Guo et al. 2017."""
 
-
 PREDICTIONS = ("clip_id", "label", "prediction", "probability")
 """Columns of predictions.csv."""
 

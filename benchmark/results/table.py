@@ -32,7 +32,6 @@ Role: TypeAlias = Literal["best single", "uniform"]
 """What the other row of a comparison is: the single stream with the best top-1 of the split, or
 the uniform fusion that has the most members."""
 
-
 NOT_COVERED = (
     "A verdict is of these models on other clips. Another seed or processor trains"
     " other models and may turn a verdict: a row with `repeats` shows by how much."

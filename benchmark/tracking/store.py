@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-
 log = logging.getLogger(__name__)
 
 TRAIN = "mmgesture/train"

@@ -53,10 +53,8 @@ KINDS = {
 }  # fmt: skip
 """Kind of an operator -> how names of operators begin; all others are pointwise or sums."""
 
-
 IS_CUDA = vars(torch._C.TensorBase)["is_cuda"].__get__
 """What reads `tensor.is_cuda`."""
-
 
 BANDWIDTH = {"H100": 3.35e12, "A100": 2.039e12, "RTX 4090": 1.008e12, "RTX 3090": 0.936e12}
 """Bytes per second of a card's memory. Source: NVIDIA's data sheets of H100 (SXM) and A100 (SXM, 80
