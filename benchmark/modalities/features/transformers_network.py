@@ -26,7 +26,6 @@ from benchmark.runtime.parallel import own_device
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmark.data.video_input import VideoInput
     from benchmark.modalities.features.networks import Extractor, TransformersNetwork
 
 _DO = "Take model.safetensors and config.json of one repository as published, see docs/weights.md"
@@ -94,7 +93,20 @@ def open_network(spec: TransformersNetwork) -> Extractor:
             spec.config.path, f"the network takes {tube} frames together",
             expected=f"frames: a multiple of {tube}", found=str(view.frames), do="Change the input",
         )  # fmt: skip
-    return _TransformersExtractor(name, network, view, view.frames // tube)
+    device = next(network.parameters()).device
+    prepared = VideoPreprocessor(view.normalization).to(device)
+
+    @torch.inference_mode()
+    def extract(x: tuple[Tensor, ...], *, training: bool) -> Tensor:
+        (volume,) = prepared(x[0].to(device))
+        frames = volume.transpose(1, 2)  # (V, T, 3, H, W), the order that it takes
+        if name == "xclip":  # it sees each frame for itself, with messages between them
+            found = network(frames.flatten(0, 1)).pooler_output
+        else:
+            found = network(frames).last_hidden_state
+        return found.float().cpu().reshape(len(frames), view.frames // tube, -1, found.shape[-1])
+
+    return extract
 
 
 @cache
@@ -141,22 +153,3 @@ def _published(tensors: Mapping[str, Tensor], kind: Kind) -> dict[str, Tensor]:
             inside = inside.replace(theirs, ours)
         found[inside] = x  # one of no known part stays, and the comparison names it
     return found
-
-
-class _TransformersExtractor:
-    """One of these networks, with the frames in the order that it takes."""
-
-    def __init__(self, name: str, network: Any, view: VideoInput, moments: int) -> None:
-        self._name, self._network, self._moments = name, network, moments
-        self._device = next(network.parameters()).device
-        self._prepared = VideoPreprocessor(view.normalization).to(self._device)
-
-    @torch.inference_mode()
-    def __call__(self, x: tuple[Tensor, ...], *, training: bool) -> Tensor:
-        (volume,) = self._prepared(x[0].to(self._device))
-        frames = volume.transpose(1, 2)  # (V, T, 3, H, W)
-        if self._name == "xclip":  # it sees each frame for itself, with messages between them
-            found = self._network(frames.flatten(0, 1)).pooler_output
-        else:
-            found = self._network(frames).last_hidden_state
-        return found.float().cpu().reshape(len(frames), self._moments, -1, found.shape[-1])

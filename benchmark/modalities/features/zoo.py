@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.skeletons import Layout
     from benchmark.modalities.features.networks import Extractor
-    from benchmark.models.recognizer import Recognizer
 
 
 class ShippedModel(Strict, extra="ignore"):
@@ -43,11 +42,13 @@ def read_shipped(name: str) -> ShippedCard:
 
 
 def open_shipped(name: str, layout: Layout | None) -> Extractor:
-    """Load a network of the zoo on this process's device.
+    """Load a network of the zoo, without its head, on this process's device.
 
     Raises:
         FormatError: The weights are missing, damaged, or not those of the card.
     """
+    import torch
+
     from benchmark.contracts.skeletons import OPENPOSE36
     from benchmark.models.network import build
     from benchmark.runtime.parallel import own_device
@@ -59,22 +60,15 @@ def open_shipped(name: str, layout: Layout | None) -> Extractor:
         groups=model.groups,
     )  # fmt: skip
     network.load_state_dict(tensors)
-    return _ShippedExtractor(network.eval().to(own_device()))
+    device = own_device()
+    network.eval().to(device)
 
-
-class _ShippedExtractor:
-    """The network without its head."""
-
-    def __init__(self, network: Recognizer) -> None:
-        self._network = network
-
-    def __call__(self, x: tuple[Tensor, ...], *, training: bool) -> Tensor:
-        import torch
-
-        self._network.preprocessor.train(training)
-        device = next(self._network.parameters()).device
+    def extract(x: tuple[Tensor, ...], *, training: bool) -> Tensor:
+        network.preprocessor.train(training)
         with torch.inference_mode():
-            found = self._network.features(tuple(part.to(device) for part in x)).float().cpu()
+            found = network.features(tuple(part.to(device) for part in x)).float().cpu()
         if found.ndim == 2:  # it averages over time and space itself
             return found[:, None, None]
         return found.flatten(3).permute(0, 2, 3, 1)
+
+    return extract
