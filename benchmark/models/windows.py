@@ -32,7 +32,14 @@ def to_windows(x: Tensor, size: Triple, shift: Triple) -> Tensor:
 
 
 def from_windows(windows: Tensor, view: tuple[int, ...], size: Triple, shift: Triple) -> Tensor:
-    """Undo `to_windows` for a view of (D, H, W) tokens: (B * windows, N, C) -> (B, D, H, W, C)."""
+    """Undo `to_windows`: (B * windows, N, C) -> (B, D, H, W, C).
+
+    Args:
+        windows: Of all clips, one clip after the other.
+        view: D, H and W of the view that they were cut from.
+        size: Of a window.
+        shift: As it was cut.
+    """
     order, back = orders(view, size, shift, windows.device)
     x = windows.reshape(-1, len(order), windows.shape[-1])
     return _Move.apply(x, back, order).unflatten(1, view)
@@ -42,7 +49,14 @@ def from_windows(windows: Tensor, view: tuple[int, ...], size: Triple, shift: Tr
 def orders(
     view: tuple[int, ...], size: Triple, shift: Triple, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Return where each token of the windows comes from, and where each token of the view goes."""
+    """Return where each token of the windows comes from, and where each token of the view goes.
+
+    Args:
+        view: D, H and W of the view.
+        size: Of a window.
+        shift: By which the view is moved back before it is cut.
+        device: Of the answers, both int64 (D * H * W,).
+    """
     # What inference mode made, no backward pass could use later.
     with torch.inference_mode(mode=False):
         place = torch.arange(view[0] * view[1] * view[2], device=device).view(view)
