@@ -111,7 +111,8 @@ def write_analysis(
     names = [member.source for member in analyzed.members]
     members = complementarity(names, stack, truth.label, truth.majority_baseline)
     write_text(out / "complementarity.csv", _members_csv(members))
-    figures.save(analysis_figures.complementarity_figure(members), out / "complementarity.svg")
+    if len(names) > 1:
+        figures.save(analysis_figures.complementarity_figure(members), out / "complementarity.svg")
     rows = hardest(stack, truth.label)
     write_text(out / "hardest.csv", _hardest_csv(rows, stack, truth, edition))
     if frames is not None:

@@ -99,6 +99,7 @@ def render(
         sheets=_sheets(reports / "modalities", edition, params),
         not_covered=NOT_COVERED, classes=edition.classes,
         answers={split: each._asdict() for split, each in answers.items()},
+        several=any(len(each.rows) > 1 for each in answers.values()),
     )  # fmt: skip
 
 
