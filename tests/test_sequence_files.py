@@ -42,11 +42,12 @@ def test_segments_of_opentad_are_seconds_and_its_labels_names(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("results", "said"),
     [
+        ({"0001": [NOD]}, "lacks 1 of 2 videos of val, the first is 0002. Give a video without"),
         ({"0099": [NOD]}, "0099: not a video of val; expected 2 videos, such as 0001"),
         ({"0001": [NOD | {"label": "jump"}]}, "unknown class; expected a class of imigue"),
         ({"0001": [NOD | {"label": 32}]}, "unknown class"),
-        ({"0001": [NOD | {"segment": [3, 3]}]}, "no time in it in 1 row"),
-        ({"0001": [NOD | {"segment": [-1, 3]}]}, "starts before frame 0 in 1 row"),
+        ({"0001": [NOD | {"segment": [3, 3]}], "0002": []}, "no time in it in 1 row"),
+        ({"0001": [NOD | {"segment": [-1, 3]}], "0002": []}, "starts before frame 0 in 1 row"),
         ({"0001": [NOD | {"segment": "0-3"}]}, "not OpenTAD's results: results.0001.0.segment"),
         (["0001"], "not OpenTAD's results: results"),
     ],
@@ -62,9 +63,8 @@ def test_what_is_no_result_of_these_videos_is_refused(
 def test_files_of_sequences_have_the_numbers_of_the_labels_and_come_back(tmp_path: Path) -> None:
     assert raw_numbers(EDITION)[-2:] == [31, 99]
     assert raw_numbers(read_edition("smg"))[-1] == 17
-    found = read_found(
-        opentad(tmp_path / "r.json", {"0001": [NOD, NOD | {"segment": [2.01, 2.02]}]}), VIDEOS, "x"
-    )
+    given = {"0001": [NOD, NOD | {"segment": [2.01, 2.02]}], "0002": []}
+    found = read_found(opentad(tmp_path / "r.json", given), VIDEOS, "x")
     write_sequences(found, VIDEOS, tmp_path / "out")
     assert (tmp_path / "out/0001_prediction.csv").read_text() == "99,50,50\n99,100,119\n"
     assert (tmp_path / "out/0002_prediction.csv").read_text() == "", "a sequence without gestures"
@@ -100,7 +100,8 @@ def test_a_missing_sequence_is_named(tmp_path: Path) -> None:
 
 def test_the_commands_score_and_write_what_opentad_found(tmp_path: Path) -> None:
     write_clips(CLIPS, tmp_path / "data/imigue/clips.parquet", EDITION)
-    opentad(tmp_path / "r.json", {"0001": [NOD, NOD | {"segment": [9, 10], "score": 0.2}]})
+    given = {"0001": [NOD, NOD | {"segment": [9, 10], "score": 0.2}], "0002": []}
+    opentad(tmp_path / "r.json", given)
     scores = ("scores", "online", "r.json", "--edition", "imigue")
     told = mgbench(tmp_path, *scores, "--least", "0.5", "--out", "f.parquet")
     assert told.returncode == 0, told.stderr

@@ -59,7 +59,7 @@ def read_found(path: Path, sequences: Sequences, name: str) -> Intervals:
 
     Raises:
         FormatError: The file has none of these forms, or a row is no interval.
-        MismatchError: A video is not of the split, or a class is none of the edition.
+        MismatchError: A video is not of the split, or lacks, or a class is none of the edition.
         ManyFaults: Every row of a csv that is not three whole numbers.
     """
     if path.is_dir():
@@ -97,6 +97,11 @@ def _of_opentad(path: Path, sequences: Sequences, name: str) -> Intervals:
                 )  # fmt: skip
             start, end = (second * sequences.fps[video] for second in one.segment)
             rows.append((video, start, end, label, one.score))
+    if lacking := [video for video in sequences.fps if video not in told.results]:
+        raise MismatchError(
+            path, f"lacks {len(lacking)} of {len(sequences.fps)} videos of {sequences.split}, the"
+            f" first is {lacking[0]}", do="Give a video without any gesture an empty list",
+        )  # fmt: skip
     return _intervals(rows, sequences, name)
 
 
