@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -128,7 +129,11 @@ def test_a_stage_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     code += "@stage\ndef main(params):\n" + textwrap.indent(body, "    ") + "\nmain()"
     (tmp_path / "inner.py").write_text(code, "utf-8")
     starter = f"import subprocess; subprocess.run([{sys.executable!r}, 'inner.py'])"
-    outer = subprocess.Popen([sys.executable, "-c", starter], cwd=tmp_path, env=ENVIRONMENT)
+    # Under nohup a stage stays by design: the starter is to be an ordinary one, however we run.
+    ordinary = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    outer = subprocess.Popen(
+        [sys.executable, "-c", starter], cwd=tmp_path, env=ENVIRONMENT, preexec_fn=ordinary
+    )
     deadline = time.monotonic() + 60
     pid_file = tmp_path / "pid"
     while not pid_file.exists() or not pid_file.read_text("utf-8"):
