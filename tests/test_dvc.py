@@ -152,3 +152,12 @@ def test_an_experiment_that_goes_takes_its_entry_of_online_along() -> None:
     keep_experiments(document, params, ["limb", "rgb"])
     left = YAML(typ="safe").load(document_text(document))
     assert left["online"] == {}
+
+
+def test_two_fusions_that_become_one_stay_once() -> None:
+    document, params = read_document(REPO / "params.yaml"), read_params(REPO / "params.yaml")
+    assert {"convex", "convex_graphs"} <= params.fusions.keys()
+    keep_experiments(document, params, ["swin_rgb", "swin_flow"])
+    left = YAML(typ="safe").load(document_text(document))
+    assert [*left["fusions"]] == ["uniform", "winner", "convex"]
+    assert "convex_graphs" not in {row.get("source") for row in left["table"]["rows"]}

@@ -178,6 +178,6 @@ def test_clips_without_validation_get_folds_by_person(
     assert found.folds["own"].groups == "subject"
     assert found.folds["own"].over == ("train",)
     assert found.fusions == {}
-    assert {*found.oof_fusions} == {"uniform", "convex"}
+    assert {*found.oof_fusions} == {"uniform", "convex", "convex_graphs"}
     assert {row.scores for row in found.table.rows} == {"oof"}
     assert found.table.subset_scores == found.analysis.scores == "oof"

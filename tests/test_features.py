@@ -144,7 +144,7 @@ def test_another_width_is_an_error_that_names_the_right_one(prepared: Prepared) 
 
 
 def test_a_network_that_does_not_ship_is_refused_with_those_that_do() -> None:
-    with pytest.raises(ValueError, match="no network 'nobody'; expected one of joint, limb, rgb"):
+    with pytest.raises(ValueError, match="no network 'nobody'; expected one of graph_bone"):
         ZooNetwork(kind="zoo", name="nobody")
 
 

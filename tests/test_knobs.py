@@ -159,7 +159,7 @@ def test_knobs_that_do_not_fit_the_recipe_are_refused(
 
 
 def test_cutting_of_coordinates_is_refused(tmp_path: Path) -> None:
-    recipe = "    epochs: 24\n", "    epochs: 24\n    cutmix: {alpha: 1.0, switch: 0.5}\n"
+    recipe = "  graph_small:\n", "  graph_small:\n    cutmix: {alpha: 1.0, switch: 0.5}\n"
     wanted = "graph_joint.recipe: 'graph_small' mixes clips; input 'graph' cannot be mixed"
     assert wanted in fault(edited(tmp_path, recipe))
 

@@ -141,11 +141,15 @@ def _name_sources(document: Any, sources: Collection[str], kept: Sequence[str]) 
 
 
 def _drop_members(fusions: Any, kept: Collection[str]) -> None:
+    left: list[Any] = []
     for name, fusion in list(fusions.items()):
         keep_only(fusion["members"], kept)
         keep_only(fusion["rule"].get("weights", {}), kept)
-        if len(fusion["members"]) < FEWEST_MEMBERS:
+        # Without the members that told them apart, two fusions may be one.
+        if len(fusion["members"]) < FEWEST_MEMBERS or fusion in left:
             del fusions[name]
+        else:
+            left.append(fusion)
 
 
 def _drop_folds(document: Any, kept: Collection[str]) -> None:
