@@ -169,6 +169,9 @@ HEAD = """\
 {why}"""
 PASSES = {"zoo": 1000, "scratch": 6000}
 """Clips that a small network should see in training, from the zoo's weights and from none."""
+SCRATCH_LR = 10
+"""Learning rate of a network that starts from nothing over that of one from the zoo, as preset zoo
+has it over preset default."""
 MOST_EPOCHS = 30
 TAIL = 4
 """Clips of the largest class over those of the smallest, from which on samples are balanced."""
@@ -282,7 +285,7 @@ def _propose_folds(document: Any, rows: Sequence[OwnClip], edition: str) -> list
 
 
 def _fit_recipes(document: Any, rows: Sequence[OwnClip]) -> list[str]:
-    """Set epochs by the number of clips, and balance the samples of a long tail."""
+    """Set epochs by the number of clips and learning rates by the starts; balance a long tail."""
     why = []
     labels = Counter(row.label for row in rows if row.split == "train")
     clips = sum(labels.values())
@@ -290,7 +293,12 @@ def _fit_recipes(document: Any, rows: Sequence[OwnClip]) -> list[str]:
         starts = [
             run["init_from"] for run in document["experiments"].values() if run["recipe"] == name
         ]
-        passes = PASSES["scratch" if "scratch" in starts else "zoo"]
+        start = "scratch" if "scratch" in starts else "zoo"
+        passes = PASSES[start]
+        if start == "scratch":
+            optimizer = recipe["optimizer"]
+            optimizer["lr"] = round(SCRATCH_LR * optimizer["lr"], 9)
+            why.append(f"recipe '{name}': {SCRATCH_LR} times the learning rate, from scratch")
         needed = max(int(recipe["epochs"]), math.ceil(passes / max(clips, 1)))
         if needed != recipe["epochs"]:
             # Each epoch ends with a validation: with few clips, an epoch goes through them often.
