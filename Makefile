@@ -30,7 +30,7 @@ reproduce: $(VENV)/.installed
 # Nothing is trained: the networks of the zoo ship with the package.
 demo: $(VENV)/.installed
 	python -m benchmark.synthetic.demo --out demo
-	mgbench predict demo/talk.mp4 --with zoo --skeleton demo/talk.npy --window 1.5 --out demo/seen
+	mgbench predict demo/talk.mp4 --with zoo --skeleton demo/talk.npy --window 1.5 --threshold 0.4 --out demo/seen
 	@echo "look at demo/seen/annotated.mp4 and demo/seen/timeline.png; demo/talk.csv says what is done when"
 
 extras: $(VENV)/.extras
