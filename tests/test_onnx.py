@@ -83,6 +83,6 @@ def test_a_network_that_torch_cannot_write_is_refused_and_leaves_nothing(tmp_pat
 def test_several_networks_are_no_onnx_file(tmp_path: Path) -> None:
     told = mgbench(tmp_path, "export", "zoo", "zoo.onnx", "--onnx")
     assert told.returncode == 2
-    assert re.search(r"'zoo' has \d networks; expected a single network", told.stderr)
+    assert re.search(r"'zoo' has \d+ networks; expected a single network", told.stderr)
     assert "swin_rgb" in told.stderr
     assert not (tmp_path / "zoo.onnx").exists()
