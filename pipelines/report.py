@@ -15,9 +15,11 @@ from benchmark.core.files import find_root, write_text
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.entries import scored_truths
+from benchmark.results.online import read_online
 from benchmark.results.report.gallery import Archive, gallery
-from benchmark.results.report.page import answers, provenance, read_view, render
+from benchmark.results.report.page import answers, online_view, provenance, render
 from benchmark.results.runs import report_record
+from benchmark.results.table import Resampling
 from benchmark.tracking.sync import show_and_record
 
 
@@ -40,8 +42,12 @@ def main(
     if not archive.videos:
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
         truths = []
+    online = online_view(
+        read_online(params, probabilities, clips, test),
+        Resampling(params.table.resamples, params.seed), {clip.video: clip.fps for clip in clips},
+    )  # fmt: skip
     text = render(
-        reports, edition, params, online=read_view(params, probabilities, clips, test),
+        reports, edition, params, online=online,
         galleries=[gallery(params, truth, probabilities, archive) for truth in truths],
         answers={truth.split: answers(params, truth, probabilities) for truth in compared},
         provenance=provenance(params, edition, PARAMS, probabilities),

@@ -6,7 +6,7 @@ import re
 
 from torch import Tensor
 
-from benchmark.weights.convert_videomae import BLOCK, PAIRS, PARTS
+from benchmark.weights.convert_videomae import PARTS, rename
 
 AUTHORS = (
     (r"^backbone\.patch_embed\.projection\.", "encoder.patch_embed.proj."),
@@ -36,24 +36,12 @@ def to_transformers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, x in tensors.items():
         match = OURS.fullmatch(name)
         if not match:
-            renamed[_theirs(name)] = x
+            renamed[rename(name, back=True)] = x
             continue
-        start = _theirs(match[1]) + "attention.attention."
+        start = rename(match[1], back=True) + "attention.attention."
         if match[2] == "qkv.weight":
             for part, weight in zip(PARTS, x.chunk(3), strict=True):
                 renamed[f"{start}{part}.weight"] = weight
         else:
             renamed[f"{start}{'query' if match[2] == 'q_bias' else 'value'}.bias"] = x
     return renamed
-
-
-def _theirs(name: str) -> str:
-    for start, published in PAIRS:
-        if name.startswith(start):
-            number, dot, inside = name.removeprefix(start).partition(".")
-            if dot and number.isdecimal():
-                parts = ((ours, part) for ours, part in BLOCK if inside.startswith(ours))
-                ours, part = next(parts, ("", ""))
-                inside = part + inside.removeprefix(ours)
-            return published + number + dot + inside
-    return name

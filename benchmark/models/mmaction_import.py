@@ -139,7 +139,10 @@ def window_block_classes() -> tuple[Any, Any]:
             if not any(shift) or torch.compiler.is_compiling():
                 return super().forward_part1(x, mask_matrix)
             after = [-length % step for length, step in zip(view, size, strict=True)]
-            x = pad(self.norm1(x), (0, 0, 0, after[2], 0, after[1], 0, after[0]))
+            x = self.norm1(x)
+            # Padding by nothing copies too.
+            if any(after):
+                x = pad(x, (0, 0, 0, after[2], 0, after[1], 0, after[0]))
             mixed = self.attn(to_windows(x, size, shift), mask=mask_matrix)
             x = from_windows(mixed, tuple(x.shape[1:4]), size, shift)
             return x[:, :depth, :height, :width]

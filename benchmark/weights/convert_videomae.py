@@ -10,7 +10,7 @@ Source: MCG-NJU/VideoMAE at 14ef8d8, modeling_pretrain.py and modeling_finetune.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -78,9 +78,9 @@ def from_transformers(tensors: Mapping[str, Tensor], *, where: object) -> dict[s
         if match := THEIRS.fullmatch(name):
             block, part, kind, short = match.groups()
             part = part or {"q": "query", "v": "value"}[short]
-            attention.setdefault(_ours(block), {})[f"{part}.{kind or 'bias'}"] = x
+            attention.setdefault(rename(block), {})[f"{part}.{kind or 'bias'}"] = x
         else:
-            renamed[_ours(name)] = x
+            renamed[rename(name)] = x
     for block, parts in attention.items():
         if (bias := parts.pop("key.bias", None)) is not None and bias.any():
             wrong = f"the keys of {block.removesuffix('.')} have a bias"
@@ -94,14 +94,19 @@ def from_transformers(tensors: Mapping[str, Tensor], *, where: object) -> dict[s
     return renamed
 
 
-def _ours(name: str) -> str:
-    """Rename by `PAIRS` and, within a block, by `BLOCK`."""
-    for start, published in PAIRS:
-        if name.startswith(published):
-            number, dot, inside = name.removeprefix(published).partition(".")
-            if dot and number.isdecimal():
-                parts = ((ours, part) for ours, part in BLOCK if inside.startswith(part))
-                ours, part = next(parts, ("", ""))
-                inside = ours + inside.removeprefix(part)
-            return start + number + dot + inside
-    return name
+def rename(name: str, *, back: bool = False) -> str:
+    """Rename by `PAIRS` and, within a block, by `BLOCK`: theirs -> ours, or `back`."""
+    start, rest = _swap(name, PAIRS, back=back)
+    number, dot, inside = rest.partition(".")
+    if start and dot and number.isdecimal():
+        rest = number + dot + "".join(_swap(inside, BLOCK, back=back))
+    return start + rest
+
+
+def _swap(name: str, pairs: Iterable[tuple[str, str]], *, back: bool) -> tuple[str, str]:
+    """Return the other program's beginning of a name, and the rest; "" where no pair begins it."""
+    for ours, theirs in pairs:
+        old, new = (ours, theirs) if back else (theirs, ours)
+        if name.startswith(old):
+            return new, name.removeprefix(old)
+    return "", name

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
@@ -19,13 +18,12 @@ from benchmark.evaluation.online import ClassScores, class_scores, f1, match_cou
 from benchmark.plots.analysis import curves_figure, overlaps_figure, timeline_figure
 from benchmark.plots.figures import svg
 from benchmark.results.entries import GroundTruth, read_entries
-from benchmark.results.online import Found, OnlineRow, online_rows, read_online
+from benchmark.results.online import Found, OnlineRow, online_rows
 from benchmark.results.screen import chosen, read_rows
 from benchmark.results.table import NOT_COVERED, SIGNIFICANT, Resampling, verdict
 from benchmark.tracking.records import PACKAGES, origin
 
 if TYPE_CHECKING:
-    from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
     from benchmark.params.recipes import SelectCheckpoint
@@ -250,26 +248,6 @@ class OnlineView(NamedTuple):
     overlaps: str
     """SVG: average precision over overlaps."""
     entries: list[Entry]
-
-
-def read_view(
-    params: Params, folder: Path, clips: Clips, test: NDArray[np.int64] | None
-) -> OnlineView | None:
-    """Read what was found, score and draw it; None where params.yaml asks for nothing.
-
-    Args:
-        params: The whole of params.yaml.
-        folder: That of all probabilities.
-        clips: The whole index.
-        test: The labels of test; None where they are not known.
-
-    Raises:
-        FormatError: A file is missing or breaks its schema.
-        MismatchError: It is of other videos or classes than the labels.
-    """
-    fps = {clip.video: clip.fps for clip in clips}
-    resampling = Resampling(params.table.resamples, params.seed)
-    return online_view(read_online(params, folder, clips, test), resampling, fps)
 
 
 def online_view(
