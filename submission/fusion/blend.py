@@ -8,39 +8,48 @@ Legend: M members, N clips, K classes, S classes that the regression covers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from benchmark.core.schema import NotNegative, Share, Strict
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A fitted multinomial regression over log-probabilities."""
+class Stack(Strict):
+    """A fitted multinomial regression over log-probabilities, one row of coefficients per class."""
 
-    classes: NDArray[np.int64]
+    classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=2)
     """(S,) classes that occurred in the clips of the fit."""
-    coefficients: NDArray[np.float64]
-    """(S, M * K)."""
-    intercept: NDArray[np.float64]
+    coefficients: tuple[tuple[float, ...], ...]
+    """(S, M * K): members sorted by name, and all classes of each."""
+    intercept: tuple[float, ...]
     """(S,)."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Stack:
+        if not len(self.classes) == len(self.coefficients) == len(self.intercept):
+            raise ValueError("classes, coefficients and intercept differ in length")
+        return self
 
     def __call__(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predict probabilities of `classes`: (M, N, K) -> (N, S)."""
         from scipy.special import softmax
 
-        return softmax(stack_features(p) @ self.coefficients.T + self.intercept, axis=1)
+        coefficients, intercept = np.array(self.coefficients), np.array(self.intercept)
+        return softmax(stack_features(p) @ coefficients.T + intercept, axis=1)
 
 
-@dataclass(frozen=True)
-class Rerank:
+class Rerank(Strict):
     """A fitted ranking of the best classes of clips that the mean is unsure of."""
 
-    k: int
+    k: Annotated[int, Field(ge=2)]
     """Classes to rank."""
-    margin: float
+    margin: Share
     """A clip is unsure if its two best classes are less than this apart."""
-    coefficients: NDArray[np.float64]
-    """(M + 1,): of each member's log-probability, and of the mean's."""
+    coefficients: tuple[float, ...]
+    """(M + 1,): of the members' log-probabilities, sorted by name, and of the mean's."""
 
     def __call__(self, p: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share out what the mean (N, K) gives the best classes; p is (M, N, K)."""
@@ -49,7 +58,8 @@ class Rerank:
         unsure, top, x = rerank_features(p, mean, self.k, self.margin)
         rows, ranked = mean[unsure], mean.copy()
         mass = np.take_along_axis(rows, top, axis=1).sum(axis=1, keepdims=True)
-        np.put_along_axis(rows, top, mass * softmax(x @ self.coefficients, axis=1), axis=1)
+        shares = softmax(x @ np.array(self.coefficients), axis=1)
+        np.put_along_axis(rows, top, mass * shares, axis=1)
         ranked[unsure] = rows
         return ranked
 
@@ -78,19 +88,19 @@ def rerank_features(
     return unsure, top, x.transpose(1, 2, 0)
 
 
-@dataclass(frozen=True)
-class GroupPower:
+class GroupPower(Strict):
     """The probability of each class's group, as a factor."""
 
-    group: NDArray[np.int64]
+    group: tuple[Annotated[int, Field(ge=0)], ...]
     """(K,) group of each class."""
-    strength: float
+    strength: NotNegative
     """Power of the group's probability."""
 
     def __call__(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Multiply probabilities (N, K) by those of the groups, rows summing to 1."""
-        sums = np.stack([mean[:, self.group == g].sum(axis=1) for g in range(max(self.group) + 1)])
-        powered = mean * np.maximum(sums[self.group].T, 1e-12) ** self.strength
+        group = np.array(self.group)
+        sums = np.stack([mean[:, group == g].sum(axis=1) for g in range(group.max() + 1)])
+        powered = mean * np.maximum(sums[group].T, 1e-12) ** self.strength
         return powered / powered.sum(axis=1, keepdims=True)
 
 
@@ -123,7 +133,7 @@ class Blend:
         mean = geometric_mean(p, self.weights) if self.geometric else weighted_mean(p, self.weights)
         if self.stack is not None:
             # The regression shares out what the mean gives its classes; the others keep theirs.
-            covered = self.stack.classes
+            covered = [*self.stack.classes]
             mean = mean.copy()
             mean[:, covered] = mean[:, covered].sum(axis=1, keepdims=True) * self.stack(p)
         mean = mean if self.groups is None else self.groups(mean)

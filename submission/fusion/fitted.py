@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat
 
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256
@@ -29,38 +29,6 @@ class Estimate(Strict):
     """Nats."""
 
 
-class StackParameters(Strict):
-    """A regression over S classes of the K, one row of coefficients per class."""
-
-    classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=2)
-    coefficients: tuple[tuple[float, ...], ...]
-    """(S, M * K): members sorted by name, and all classes of each."""
-    intercept: tuple[float, ...]
-
-    @model_validator(mode="after")
-    def _fits(self) -> StackParameters:
-        if not len(self.classes) == len(self.coefficients) == len(self.intercept):
-            raise ValueError("classes, coefficients and intercept differ in length")
-        return self
-
-
-class RerankParameters(Strict):
-    """A ranking of the best classes of clips that the mean is unsure of."""
-
-    k: Annotated[int, Field(ge=2)]
-    margin: Share
-    coefficients: tuple[float, ...]
-    """(M + 1,): of the members' log-probabilities, sorted by name, and of the mean's."""
-
-
-class GroupParameters(Strict):
-    """The groups of the classes, and the power of their probabilities."""
-
-    group: tuple[Annotated[int, Field(ge=0)], ...]
-    """(K,)."""
-    strength: Annotated[float, Field(ge=0)]
-
-
 class BlendParameters(Strict):
     """A `Blend` as plain values."""
 
@@ -71,10 +39,10 @@ class BlendParameters(Strict):
     """Member -> its temperature; null for none."""
     after: PositiveFloat
     """Temperature of the result; 1 changes nothing."""
-    stack: StackParameters | None
-    rerank: RerankParameters | None = Field(default=None, exclude_if=lambda part: part is None)
+    stack: Stack | None
+    rerank: Rerank | None = Field(default=None, exclude_if=lambda part: part is None)
     """Of rule reranker; absent for others."""
-    groups: GroupParameters | None = Field(default=None, exclude_if=lambda part: part is None)
+    groups: GroupPower | None = Field(default=None, exclude_if=lambda part: part is None)
     """Of rule product; absent for others."""
 
     def blend(self) -> Blend:
@@ -83,13 +51,8 @@ class BlendParameters(Strict):
         names, geometric = sorted(self.weights), self.mean == "geometric"
         weights = np.array([self.weights[name] for name in names])
         before = None if self.before is None else np.array([self.before[n] for n in names])
-        stack = self.stack and Stack(*(np.array(values) for _, values in self.stack))
-        rerank, groups = self.rerank, self.groups
-        return Blend(
-            weights, geometric, before, self.after, stack,
-            rerank and Rerank(rerank.k, rerank.margin, np.array(rerank.coefficients)),
-            groups and GroupPower(np.array(groups.group), groups.strength),
-        )  # fmt: skip
+        rest = (self.after, self.stack, self.rerank, self.groups)
+        return Blend(weights, geometric, before, *rest)
 
 
 class FittedFusion(BlendParameters):
@@ -121,25 +84,16 @@ class FittedFusion(BlendParameters):
 
 def parameters_of(blend: Blend, names: Sequence[str]) -> dict[str, object]:
     """Return the fields of `BlendParameters` for a blend of `names`, sorted."""
-    before, stack = blend.before, blend.stack
+    before = blend.before
     return {
         "weights": dict(zip(names, blend.weights.tolist(), strict=True)),
         "mean": "geometric" if blend.geometric else "arithmetic",
         "before": None if before is None else dict(zip(names, before.tolist(), strict=True)),
         "after": blend.after,
-        "stack": stack and StackParameters(
-            classes=tuple(stack.classes.tolist()),
-            coefficients=tuple(map(tuple, stack.coefficients.tolist())),
-            intercept=tuple(stack.intercept.tolist()),
-        ),
-        "rerank": blend.rerank and RerankParameters(
-            k=blend.rerank.k, margin=blend.rerank.margin,
-            coefficients=tuple(blend.rerank.coefficients.tolist()),
-        ),
-        "groups": blend.groups and GroupParameters(
-            group=tuple(blend.groups.group.tolist()), strength=blend.groups.strength
-        ),
-    }  # fmt: skip
+        "stack": blend.stack,
+        "rerank": blend.rerank,
+        "groups": blend.groups,
+    }
 
 
 def write_fitted(fitted: FittedFusion, path: Path) -> None:

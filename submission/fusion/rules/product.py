@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.core.errors import FormatError
 from submission.fusion.blend import Blend, GroupPower
 from submission.fusion.rules.rule import Fit, Rule, uniform_weights
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STRONGEST = 4.0
 """Largest strength that a fit tries."""
@@ -42,22 +43,22 @@ class Product(Rule):
         if listed != [*range(p.shape[2])]:
             where, wanted = "rule product", f"each of 0 to {p.shape[2] - 1} once"
             raise FormatError(where, "its groups are not of these classes", expected=wanted)
-        group = np.zeros(len(listed), np.int64)
-        for number, classes in enumerate(self.groups.values()):
-            group[[*classes]] = number
-        power = GroupPower(group, self.strength or 0.0)
-        blend, evaluations = Blend(uniform_weights(len(names)), groups=power), 0
-        if self.strength is None:
-            from scipy.optimize import minimize_scalar
+        places = {k: number for number, row in enumerate(self.groups.values()) for k in row}
+        group = tuple(places[k] for k in listed)
 
-            from benchmark.evaluation.metrics import log_loss
+        def blend(strength: float) -> Blend:
+            power = GroupPower(group=group, strength=strength)
+            return Blend(uniform_weights(len(names)), groups=power)
 
-            def worth(strength: float) -> float:
-                tried = replace(blend, groups=replace(power, strength=strength))
-                return log_loss(tried(p), label)
+        if self.strength is not None:
+            return Fit(blend(self.strength), evaluations=0)
+        from scipy.optimize import minimize_scalar
 
-            found = minimize_scalar(worth, bounds=(0, STRONGEST), method="bounded")
-            strength = float(found.x)  # pyright: ignore[reportAttributeAccessIssue] - stubs
-            blend = replace(blend, groups=replace(power, strength=strength))
-            evaluations = 1
-        return Fit(blend, evaluations)
+        from benchmark.evaluation.metrics import log_loss
+
+        found = minimize_scalar(
+            lambda strength: log_loss(blend(strength)(p), label),
+            bounds=(0, STRONGEST), method="bounded",
+        )  # fmt: skip
+        strength = float(found.x)  # pyright: ignore[reportAttributeAccessIssue] - stubs
+        return Fit(blend(strength), evaluations=1)

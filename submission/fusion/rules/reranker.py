@@ -57,7 +57,8 @@ class Reranker(Rule):
         if found and k > 1:
             x, is_label = x[known], is_label[known]
             others = x[~is_label].reshape(found, k - 1, -1)
-            rerank = Rerank(k, self.margin, self._coefficients(x[is_label][:, None] - others))
+            fitted = self._coefficients(x[is_label][:, None] - others)
+            rerank = Rerank(k=k, margin=self.margin, coefficients=tuple(fitted.tolist()))
         return Fit(Blend(weights, rerank=rerank), evaluations=1)
 
     def _coefficients(self, differences: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -40,4 +40,7 @@ class Stacking(Rule):
         if len(classes) == 2:
             coefficients = np.concatenate([-coefficients, coefficients]) / 2
             intercept = np.concatenate([-intercept, intercept]) / 2
-        return Stack(classes.astype(np.int64), coefficients, intercept)
+        return Stack(
+            classes=tuple(classes.tolist()), intercept=tuple(intercept.tolist()),
+            coefficients=tuple(map(tuple, coefficients.tolist())),
+        )  # fmt: skip
