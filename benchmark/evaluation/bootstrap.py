@@ -41,6 +41,11 @@ def percent(span: Interval | None, form: str = "{:.2f} to {:.2f}", *, without: s
     return form.format(100 * span.low, 100 * span.high) if span else without
 
 
+def resampled(span: Interval | None, unit: str = "%") -> str:
+    """Write an interval behind its score, in per cent or points; nothing where there is none."""
+    return f", {percent(span)} {unit} (95 %, videos resampled)" if span else ""
+
+
 def interval(
     correct: NDArray[np.bool_], videos: Sequence[str], *, resamples: int, seed: int
 ) -> Interval | None:

@@ -104,27 +104,24 @@ class _Sets:
     ) -> None:
         self._names, self._p, self._label = names, p, truth.label
         self._groups, self._draw = truth.videos, draw
-        self._correct: dict[Members, NDArray[np.bool_]] = {}
-        self._nats: dict[Members, NDArray[np.float32]] = {}
+        self._scores: dict[Members, tuple[NDArray[np.bool_], NDArray[np.float32]]] = {}
         self.size = len(p)
 
     def correct(self, members: Members) -> NDArray[np.bool_]:
         """Tell for each clip whether the set answers it correctly, bool (N,)."""
-        self._score(members)
-        return self._correct[members]
+        return self._scored(members)[0]
 
     def nats(self, members: Members) -> NDArray[np.float32]:
         """Return the log-loss of each clip, (N,)."""
-        self._score(members)
-        return self._nats[members]
+        return self._scored(members)[1]
 
-    def _score(self, members: Members) -> None:
-        if members in self._correct:
-            return
-        fused = self._p[list(members)].mean(axis=0)
-        self._correct[members] = fused.argmax(axis=1) == self._label
-        of_label = fused[np.arange(len(fused)), self._label]
-        self._nats[members] = -np.log(np.maximum(of_label, PROBABILITY_FLOOR)).astype(np.float32)
+    def _scored(self, members: Members) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        if members not in self._scores:
+            fused = self._p[list(members)].mean(axis=0)
+            of_label = fused[np.arange(len(fused)), self._label]
+            nats = -np.log(np.maximum(of_label, PROBABILITY_FLOOR)).astype(np.float32)
+            self._scores[members] = fused.argmax(axis=1) == self._label, nats
+        return self._scores[members]
 
     def worth(self, members: Members) -> NDArray[np.floating]:
         """Return what each clip adds to what is maximized: top-1, and between equals log-loss."""
@@ -133,16 +130,14 @@ class _Sets:
     def choice(self, members: Members) -> Choice:
         """Describe a set."""
         correct = self.correct(members)
-        span = interval(correct, self._groups, resamples=self._draw.resamples, seed=self._draw.seed)
+        span = interval(correct, self._groups, **vars(self._draw))
         names = tuple(self._names[k] for k in members)
         return Choice(names, float(correct.mean()), span, float(self.nats(members).mean()))
 
     def above(self, members: Members, others: Members) -> Interval | None:
         """Return the interval of what a set has in top-1 above another one."""
-        return paired_interval(
-            self.correct(members), self.correct(others), self._groups,
-            resamples=self._draw.resamples, seed=self._draw.seed,
-        )  # fmt: skip
+        right = self.correct(members), self.correct(others)
+        return paired_interval(*right, self._groups, **vars(self._draw))
 
     def additions(self, members: Members) -> list[Addition]:
         """Say what each member of a set adds to the others."""
@@ -150,10 +145,10 @@ class _Sets:
         right = self.correct(members).mean()
         return [
             Addition(
-                self._names[k], float(right - self.correct(rest[k]).mean()),
-                self.above(members, rest[k]),
-            ) for k in rest
-        ]  # fmt: skip
+                self._names[k], float(right - self.correct(left).mean()), self.above(members, left)
+            )
+            for k, left in rest.items()
+        ]
 
     def nested(self, block: NDArray[np.int64]) -> tuple[NDArray[np.bool_], list[Members]]:
         """Choose without each block: whether its clips are then answered correctly; the choices."""
@@ -173,16 +168,14 @@ class _Sets:
         def value(members: Members) -> float:
             return float(self.worth(members)[rows].mean())
 
-        starts = [
-            *combinations(range(self.size), 1),
-            *combinations(range(self.size), FEWEST_MEMBERS),
-        ]
+        streams = range(self.size)
+        starts = [*combinations(streams, 1), *combinations(streams, FEWEST_MEMBERS)]
         path = [max(starts, key=value)]
         best = 0
         # A third stream can decide where two contradict each other: one step without a gain is
         # no reason to stop.
         while len(path[-1]) < self.size and len(path) - 1 - best < PATIENCE:
-            others = [k for k in range(self.size) if k not in path[-1]]
+            others = [k for k in streams if k not in path[-1]]
             path.append(max((tuple(sorted((*path[-1], k))) for k in others), key=value))
             if value(path[-1]) > value(path[best]):
                 best = len(path) - 1
@@ -245,9 +238,7 @@ def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling)
         singles=[sets.choice(key) for key in singles], pair=sets.choice(pair),
         grown=[sets.choice(key) for key in path], best=chosen, simplest=sets.choice(simplest),
         nested=float(answered.mean()),
-        nested_interval=interval(
-            answered, truth.videos, resamples=draw.resamples, seed=draw.seed
-        ),
+        nested_interval=interval(answered, truth.videos, **vars(draw)),
         same=(without.count(best), len(without)),
         wins=_wins(sets, candidates, best, truth.videos, draw), additions=sets.additions(best),
         rules=rules, rule=max(better, key=lambda one: one.top1).rule if better else RULES[0],
@@ -259,12 +250,8 @@ def _wins(
     draw: Resampling,
 ) -> float:  # fmt: skip
     keys = [best, *(key for key in candidates if key != best)]
-    sums, sizes, times = drawn_groups(
-        np.stack([sets.worth(key) for key in keys]),
-        groups,
-        resamples=draw.resamples,
-        seed=draw.seed,
-    )
+    worths = np.stack([sets.worth(key) for key in keys])
+    sums, sizes, times = drawn_groups(worths, groups, **vars(draw))
     worth = (times @ sums.T) / (times @ sizes)[:, None]
     return float((worth[:, 0] >= worth.max(axis=1)).mean())
 
@@ -279,8 +266,6 @@ def _rules(members: Sequence[Probabilities], truth: Labels, draw: Resampling) ->
         if nested is None or fitted.nested is None:
             return []
         answers.append(nested.aligned(truth.clip_id).p.argmax(axis=1) == truth.label)
-        span = paired_interval(
-            answers[-1], answers[0], truth.videos, resamples=draw.resamples, seed=draw.seed
-        )
+        span = paired_interval(answers[-1], answers[0], truth.videos, **vars(draw))
         found.append(RuleScore(rule, fitted.nested.top1, fitted.nested.log_loss, span))
     return found

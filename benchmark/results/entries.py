@@ -60,9 +60,7 @@ class GroundTruth(Labels):
             FormatError: The edition withholds a label, or names no subject of a clip.
         """
         truth = oof_labels(clips, over, groups)
-        return cls(
-            truth.edition, OOF, truth.clip_id, truth.videos, truth.label, train_label=truth.label
-        )
+        return cls(**vars(truth), train_label=truth.label)
 
     @property
     def majority_baseline(self) -> float:
@@ -128,7 +126,7 @@ def scored_truths(
     if OOF in scores:
         folds = params.folds[clips.edition]
         truths.append(GroundTruth.out_of_fold(clips, folds.over, folds.groups))
-    return [*truths, *([] if test is None else [GroundTruth.of(clips, "test", test)])]
+    return truths if test is None else [*truths, GroundTruth.of(clips, "test", test)]
 
 
 def read_entries(params: Params, folder: Path, split: Scored) -> list[Entry]:

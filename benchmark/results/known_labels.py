@@ -17,13 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.contracts.predictions import FoldStamp, Probabilities
-
-
-def _out_of_fold(probabilities: Probabilities, stamp: FoldStamp) -> Labels:
-    edition = read_edition(probabilities.edition)
-    clips = read_clips(Path("data", edition.name, "clips.parquet"), edition)
-    return oof_labels(clips, stamp.over, cast("Groups", stamp.groups))
+    from benchmark.contracts.predictions import Probabilities
 
 
 def split_labels(
@@ -60,12 +54,12 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     """
     if csv is not None:
         return listed_labels(csv, probabilities)
-    name = probabilities.edition
-    if probabilities.split == OOF and probabilities.stamp is not None:
-        return _out_of_fold(probabilities, probabilities.stamp)
+    name, index = probabilities.edition, Path("data", probabilities.edition, "clips.parquet")
+    if probabilities.split == OOF and (stamp := probabilities.stamp) is not None:
+        clips = read_clips(index, read_edition(name))
+        return oof_labels(clips, stamp.over, cast("Groups", stamp.groups))
     splits: dict[str, Split] = {one: one for one in SPLITS}
     split = splits.get(probabilities.split)
-    index = Path("data", name, "clips.parquet")
     if name in edition_names() and split is not None and index.is_file():
         edition = read_edition(name)
         clips = read_clips(index, edition)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.contracts.intervals import Intervals, labeled, read_intervals
-from benchmark.evaluation.bootstrap import Interval, percent
+from benchmark.evaluation.bootstrap import percent, resampled
 from benchmark.evaluation.online import OnlineScores, online_scores
 from benchmark.results.leaderboards import board_of, leaderboard_page
 from benchmark.tracking.records import NOTE, RunRecord, new_record
@@ -154,14 +154,10 @@ def scores_lines(scores: OnlineScores) -> list[str]:
     s = scores
     return [
         f"{s.predictions} found, {s.gestures} labeled, in {s.videos} videos",
-        f"f1_reference {100 * s.f1_reference:.3f} %{_span(s.f1_reference_interval)}",
-        f"f1_strict    {100 * s.f1_strict:.3f} %{_span(s.f1_strict_interval)}",
+        f"f1_reference {100 * s.f1_reference:.3f} %{resampled(s.f1_reference_interval)}",
+        f"f1_strict    {100 * s.f1_strict:.3f} %{resampled(s.f1_strict_interval)}",
         f"precision    {100 * s.precision:.3f} %",
         f"recall       {100 * s.recall:.3f} %",
-        f"mean_ap      {100 * s.mean_ap:.3f} %{_span(s.mean_ap_interval)}",
+        f"mean_ap      {100 * s.mean_ap:.3f} %{resampled(s.mean_ap_interval)}",
         "ap at " + ", ".join(f"{iou} {100 * ap:.1f}" for iou, ap in s.ap_at.items()) + " %",
     ]
-
-
-def _span(span: Interval | None) -> str:
-    return f", {percent(span)} % (95 %, videos resampled)" if span else ""

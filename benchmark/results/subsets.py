@@ -42,25 +42,16 @@ def table_subsets(
         clips: The index of the table's edition.
         test: The labels of test; None where they are not known.
         probabilities: Folder of all of them.
-    """
-    scores = params.table.subset_scores
-    truths = scored_truths(params, clips, test, {scores})
-    return read_subsets(params.table.subsets, probabilities / folder_of_scores(scores), truths)
-
-
-def read_subsets(
-    names: Sequence[str], folder: Path, truths: Sequence[GroundTruth]
-) -> list[SubsetScore]:
-    """Score all subsets of the experiments `names`, whose probabilities lie below `folder`.
-
-    The order is that of `score_subsets`. No names, no subsets.
 
     Raises:
         FormatError: A file is missing or breaks its schema, or there are too many experiments.
         MismatchError: Two experiments cannot be joined.
     """
+    names, scores = params.table.subsets, params.table.subset_scores
     if not names:
         return []
+    truths = scored_truths(params, clips, test, {scores})
+    folder = probabilities / folder_of_scores(scores)
     members = {
         split: [read_probabilities(folder / name / f"{split}.parquet") for name in names]
         for split in (truth.split for truth in truths)
@@ -95,9 +86,8 @@ def score_subsets(
     splits, sizes = [truth.split for truth in truths], [len(truth.label) for truth in truths]
     rows = [
         SubsetScore(members_of(subset, names), dict(zip(splits, top1.tolist(), strict=True)))
-        for subset, top1 in enumerate(counts / sizes)
-        if subset  # 0 is the subset without members
-    ]
+        for subset, top1 in enumerate(counts / sizes) if subset  # 0 has no members
+    ]  # fmt: skip
     return sorted(rows, key=lambda row: (-row.top1[splits[0]], len(row.members), row.members))
 
 

@@ -145,12 +145,7 @@ def score_rows(
             weights=dict(entry.weights) or None,
             metrics=all_scores(p[index], truth.label, groups),
             # One seed for all rows: every interval is drawn from the same resampled videos.
-            interval=interval(
-                correct[index],
-                truth.videos,
-                resamples=resampling.resamples,
-                seed=resampling.seed,
-            ),
+            interval=interval(correct[index], truth.videos, **vars(resampling)),
             num_videos=len(set(truth.videos)),
             majority_baseline=truth.majority_baseline,
             paper_top1=entry.paper_top1,
@@ -201,9 +196,7 @@ def _comparisons(
                 name=entries[pair.other].name,
                 # Counts first: a difference of two means could miss 0 by a rounding error.
                 difference=(int(first.sum()) - int(second.sum())) / len(first),
-                interval=paired_interval(
-                    first, second, videos, resamples=resampling.resamples, seed=resampling.seed
-                ),
+                interval=paired_interval(first, second, videos, **vars(resampling)),
                 test=test,
                 holm=p_value,
             )
@@ -214,10 +207,8 @@ def _comparisons(
 def _seeds(entry: Entry, correct: NDArray[np.bool_], truth: GroundTruth) -> tuple[float, ...]:
     if not entry.repeats:
         return ()
-    repeats = [
-        correctness(truth.joined(repeat, where=f"row '{entry.name}'"), truth.label)
-        for repeat in entry.repeats
-    ]
+    joined = (truth.joined(repeat, where=f"row '{entry.name}'") for repeat in entry.repeats)
+    repeats = (correctness(p, truth.label) for p in joined)
     return tuple(float(each.mean()) for each in (correct, *repeats))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, existing, mistakes_shown, read_params
+from pipelines._stage import PARAMS, existing, mistakes_shown, path, read_params
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.contracts.labels import Labels
-    from benchmark.evaluation.bootstrap import Interval
 
 RESAMPLES, SEED = 2000, 0
 SHOWN = 10
@@ -49,7 +48,7 @@ def evaluate(file: Path, labels: Path | None, by_class: bool) -> None:
     """
     from benchmark.contracts.predictions import read_probabilities
     from benchmark.editions.edition import groups_of
-    from benchmark.evaluation.bootstrap import interval
+    from benchmark.evaluation.bootstrap import interval, resampled
     from benchmark.evaluation.metrics import correctness
     from benchmark.evaluation.scores import all_scores
     from benchmark.results.known_labels import labels_for
@@ -63,7 +62,7 @@ def evaluate(file: Path, labels: Path | None, by_class: bool) -> None:
     click.echo(f"{scores.n} clips of {_videos(truth)}")
     for name, value in scores.model_dump(exclude={"n"}, exclude_none=True).items():
         shown = f"{value:.6g} nats" if name == "log_loss" else f"{100 * value:.3f} %"
-        click.echo(f"{name:<10} {shown}{_span(span) if name == 'top1' else ''}")
+        click.echo(f"{name:<10} {shown}{resampled(span) if name == 'top1' else ''}")
     if by_class:
         _echo_classes(found.classes, p.argmax(1), truth.label)
 
@@ -71,12 +70,6 @@ def evaluate(file: Path, labels: Path | None, by_class: bool) -> None:
 def _videos(truth: Labels) -> str:
     count = len({*truth.videos})
     return f"{count} videos" if count > 1 else "unknown videos: no interval"
-
-
-def _span(span: Interval | None, unit: str = "%") -> str:
-    if span is None:
-        return ""
-    return f", {100 * span.low:.2f} to {100 * span.high:.2f} {unit} (95 %, videos resampled)"
 
 
 def _echo_classes(
@@ -98,15 +91,14 @@ def _share(value: float) -> str:
 @click.argument("first", type=existing, metavar="A")
 @click.argument("second", type=existing, metavar="B")
 @labels_option
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="CSV to list every clip in that they differ."
-)
+@click.option("--out", type=path, help="CSV to list every clip in that they differ.")
 def compare(first: Path, second: Path, labels: Path | None, out: Path | None) -> None:
     """Tell whether the probabilities in A are better than those in B, on the same clips.
 
     Example: mgbench compare predictions/fusions/convex/val.parquet scores/mine_val.parquet
     """
     from benchmark.contracts.predictions import read_probabilities
+    from benchmark.evaluation.bootstrap import resampled
     from benchmark.results.known_labels import labels_for
     from benchmark.results.table import paired
 
@@ -118,7 +110,7 @@ def compare(first: Path, second: Path, labels: Path | None, out: Path | None) ->
             write_text(out, csv_text(["clip_id", "label", "A", "B"], pair.differ))
     for name, file, top1 in (("A", first, pair.first), ("B", second, pair.second)):
         click.echo(f"{name} {100 * top1:.2f} % top-1   {file}")
-    click.echo(f"A - B {100 * pair.difference:+.2f} points{_span(pair.interval, 'points')}")
+    click.echo(f"A - B {100 * pair.difference:+.2f} points{resampled(pair.interval, 'points')}")
     click.echo(
         f"right in A only: {pair.test.only_first} clips; in B only: {pair.test.only_second};"
         f" exact McNemar test: p = {pair.test.p_value:.3g}"
