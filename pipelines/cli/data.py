@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
+from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown, read_params
 
 import sys
 from pathlib import Path
@@ -42,13 +42,7 @@ def folds(name: str | None, remove: bool, **given: str | int | None) -> None:
 
     Example: mgbench edition folds mimic --number 5 --experiments joint,limb
     """
-    from benchmark.params.params import read_params
-    from benchmark.presets.edit import (
-        USUAL_FOLDS,
-        read_document,
-        set_fold_graph,
-        write_document,
-    )
+    from benchmark.presets.edit import USUAL_FOLDS, read_document, set_fold_graph, write_document
 
     with mistakes_shown():
         if not PARAMS.is_file():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import USER_FAULT, mistakes_shown
+from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown, read_params
 
 import sys
 from collections.abc import Iterator
@@ -38,7 +38,6 @@ def doctor() -> None:
 def _project() -> Iterator[Finding]:
     from benchmark import doctor as checks
     from benchmark.challenges.challenge import challenge_names, published_ids, read_challenge
-    from benchmark.params.params import read_params
 
     for name in challenge_names():
         try:
@@ -52,7 +51,7 @@ def _project() -> Iterator[Finding]:
         yield Finding("note", str(error), "project")
         return
     try:
-        params = read_params(root / "params.yaml")
+        params = read_params(root / PARAMS)
     except BenchmarkError as error:
         yield Finding("fault", str(error), "params.yaml", "fix the keys above")
         return

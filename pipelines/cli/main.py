@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, mistakes_shown
+from pipelines._stage import PARAMS, mistakes_shown, read_params
 
 from importlib.metadata import version
 from pathlib import Path
@@ -61,7 +61,6 @@ def status(why: bool) -> None:
     Example: mgbench status --why
     """
     from benchmark.archives.union import archive_module
-    from benchmark.params.params import read_params
     from benchmark.tracking.provenance import changed_code
 
     with mistakes_shown():
@@ -164,7 +163,6 @@ def results(full: bool) -> None:
     Example: mgbench results --full
     """
     from benchmark.editions.edition import read_edition
-    from benchmark.params.params import read_params
     from benchmark.results.screen import read_rows, screen
 
     page, table = Path("RESULTS.md"), Path("reports/table/table.csv")
@@ -186,7 +184,6 @@ def results(full: bool) -> None:
 def _echo_expected(table: Path) -> None:
     """Say which rows of the default edition lie outside of what other seeds and machines gave."""
     from benchmark.editions.edition import read_edition
-    from benchmark.params.params import read_params
     from benchmark.results.screen import places
 
     params = read_params(PARAMS) if PARAMS.is_file() else None

@@ -113,10 +113,9 @@ def list_() -> None:
     "--end", type=click.IntRange(1), help="Frame after the last one; default: all frames."
 )
 @click.option(
-    "--keypoints",
-    type=existing,
+    "--keypoints", type=existing,
     help="OpenPose's sheet or JSON folder of the video, for joint and limb.",
-)
+)  # fmt: skip
 @click.option("--pose", type=existing, help="Instead of --keypoints: MediaPipe's pose model.")
 @click.option("--hands", type=existing, help="MediaPipe's hand model.")
 @click.option("--face", type=existing, help="MediaPipe's face model.")

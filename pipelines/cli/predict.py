@@ -100,7 +100,6 @@ def _detector(name: str | None) -> Detector | None:
     """Read the detector of an entry of section online; None for any other system."""
     if name is None or name == ZOO_NAME or not PARAMS.is_file():
         return None
-
     root = find_root()
     if name not in read_params(root / PARAMS).online:
         return None

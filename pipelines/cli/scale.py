@@ -112,8 +112,6 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
 
     Example: mgbench run -j 8 train predict
     """
-    from benchmark.params.params import read_params
-
     with mistakes_shown():
         read_params(PARAMS)  # a broken params.yaml gets our message instead of DVC's
         code = run_stages(read_graph(Path.cwd()), jobs, stages)

@@ -25,12 +25,9 @@ def _parquet(_: click.Context, __: click.Parameter, value: Path) -> Path:
 
 
 out_option = click.option(
-    "--out",
-    type=path,
-    required=True,
-    callback=_parquet,
+    "--out", type=path, required=True, callback=_parquet,
     help="File of probabilities to write (.parquet).",
-)
+)  # fmt: skip
 
 
 @click.group(cls=Group)
@@ -49,11 +46,7 @@ def scores() -> None:
 @click.option(
     "--ids", "ids_file", type=existing, help="CSV with the clip id of each row, in order."
 )
-@click.option(
-    "--labels-out",
-    type=click.Path(path_type=Path),
-    help="CSV to write the labels to that FILE contains.",
-)
+@click.option("--labels-out", type=path, help="CSV to write the labels to that FILE contains.")
 @click.option(
     "--name", help="Name of the system, the same for all its files; by default that of --out."
 )

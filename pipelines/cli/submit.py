@@ -25,11 +25,9 @@ EDITION = "Challenge, such as miga2025, or edition."
 
 edition_option = click.option("--edition", "name", required=True, help=EDITION)
 ids_option = click.option(
-    "--ids",
-    "ids_file",
-    type=existing,
+    "--ids", "ids_file", type=existing,
     help="CSV with the clip ids that the challenge expects, in order.",
-)
+)  # fmt: skip
 
 
 @click.group(cls=Group)
@@ -47,10 +45,8 @@ def list_() -> None:
     from benchmark.editions.edition import edition_names
 
     editions, faults = set(edition_names()), FaultList()
-    for are_editions, title in (
-        (False, "Challenges:"),
-        (True, "Editions, each in its own format:"),
-    ):
+    titles = {False: "Challenges:", True: "Editions, each in its own format:"}
+    for are_editions, title in titles.items():
         click.echo(title)
         for name in challenge_names():
             if (name in editions) != are_editions:
@@ -69,17 +65,14 @@ def list_() -> None:
 @click.argument("file", type=existing)
 @edition_option
 @click.option(
-    "--out",
-    type=path,
-    required=True,
+    "--out", type=path, required=True,
     help="Folder to write; an earlier submission in it is replaced.",
-)
+)  # fmt: skip
 @ids_option
 @click.option(
-    "--transductive",
-    is_flag=True,
+    "--transductive", is_flag=True,
     help="State that unlabeled test clips took part in training or fusing.",
-)
+)  # fmt: skip
 def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive: bool) -> None:
     """Write the probabilities in FILE as the CSV and zip that the leaderboard accepts.
 
@@ -161,7 +154,6 @@ def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
 
 
 def _index(edition: str) -> Clips | None:
-
     try:
         folder = find_root()
     except BenchmarkError:
@@ -205,11 +197,9 @@ def _checked(file: Path, name: str, ids_file: Path | None) -> str:
 @ids_option
 @click.option("--competition", help="Kaggle's name of the competition, if ours is unknown.")
 @click.option(
-    "--message",
-    default="mgbench",
-    show_default=True,
+    "--message", default="mgbench", show_default=True,
     help="Text that Kaggle shows beside the score.",
-)
+)  # fmt: skip
 @click.option("--send", is_flag=True, help="Send the file; without this option, only check it.")
 def upload(
     file: Path, name: str, ids_file: Path | None, competition: str | None, message: str, send: bool

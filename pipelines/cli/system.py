@@ -15,11 +15,9 @@ from benchmark.core.half_precision import ZOO_NAME
 @click.argument("name")
 @click.argument("file", type=path)
 @click.option(
-    "--licence",
-    default="not stated",
-    show_default=True,
+    "--licence", default="not stated", show_default=True,
     help="Of the weights, as the file says it.",
-)
+)  # fmt: skip
 @click.option("--onnx", is_flag=True, help="Write ONNX instead of a system.")
 def export(name: str, file: Path, licence: str, onnx: bool) -> None:
     """Write fusion or experiment NAME, its networks included, as one FILE to hand on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, mistakes_shown
+from pipelines._stage import PARAMS, mistakes_shown, path, read_params
 
 import shutil
 from pathlib import Path
@@ -31,10 +31,9 @@ def list_() -> None:
         for name in shipped_names():
             card = read_card(name)
             scores = ", ".join(f"{key} {value:.1f} %" for key, value in card.scores.items())
-            clips = (
-                f"{card.data['train_clips']} clips of {card.data['train_people']} generated people"
-            )
-            click.echo(f"{name:<14} {scores}; {clips}, {card.hours:.1f} h, {card.licence}")
+            clips, people = card.data["train_clips"], card.data["train_people"]
+            learned = f"{clips} clips of {people} generated people, {card.hours:.1f} h"
+            click.echo(f"{name:<14} {scores}; {learned}, {card.licence}")
 
 
 @zoo.command()
@@ -46,7 +45,6 @@ def ship(names: tuple[str, ...], system: str | None) -> None:
     Example: mgbench zoo ship joint limb --system convex
     """
     from benchmark.core.half_precision import ZOO
-    from benchmark.params.params import read_params
     from benchmark.results.ship import ship as ship_one
 
     with mistakes_shown():
@@ -55,14 +53,13 @@ def ship(names: tuple[str, ...], system: str | None) -> None:
             card = ship_one(name, params, root)
             click.echo(f"{name}: {card.scores}")
         if system is not None:
-            shutil.copyfile(
-                root / f"predictions/fusions/{system}/weights.json", ZOO / "system.json"
-            )
+            fitted = root / f"predictions/fusions/{system}/weights.json"
+            shutil.copyfile(fitted, ZOO / "system.json")
             click.echo(f"system: {system}")
 
 
 @zoo.command()
-@click.option("--picture", type=click.Path(path_type=Path), help="PNG of depth on unseen people.")
+@click.option("--picture", type=path, help="PNG of depth on unseen people.")
 def depth(picture: Path | None) -> None:
     """Train the depth network of the zoo again, on the people of preset zoo; one MLflow run.
 
@@ -72,7 +69,6 @@ def depth(picture: Path | None) -> None:
     from benchmark.core.schema import read_yaml
     from benchmark.modalities.depth.tiny_spec import TinyDepthSpec
     from benchmark.modalities.depth.tiny_training import train
-    from benchmark.params.params import read_params
     from benchmark.presets.preset import ZOO_DEPTH, ZOO_PRESET
     from benchmark.tracking.run import track
     from benchmark.tracking.store import TRAIN
