@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
-from benchmark.contracts.clips import read_clips
 from benchmark.contracts.intervals import labeled, write_intervals
 from benchmark.contracts.window_scores import read_window_scores
 from benchmark.core.schema import write_json
-from benchmark.editions.edition import read_edition
 from benchmark.evaluation.online import online_scores
 from benchmark.inference.detect import candidates, detected, fit_detector
 from benchmark.params.params import Params
+from pipelines._index import indexed
 
 
 @command("ONLINE", reads=("clips", "windows"), writes=("out", "metrics"))
 def main(params: Params, name: str, index: Path, windows: Path, out: Path, metrics: Path) -> None:
     """Find gestures for ONLINE, an entry of section online, in validation and test."""
-    spec = entry(params.online, "online", name)
-    edition = read_edition(spec.edition)
-    part = read_clips(index, edition).split("val")
+    spec, edition, clips = indexed(params, "online", name, index)
+    part = clips.split("val")
     truth = labeled(part, part.labels(), edition.classes)
     found = {
         file.stem: candidates(read_window_scores(file), spec.grouping)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pipelines._stage import command, entry
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -23,9 +22,7 @@ from benchmark.data.draw_folds import (
     sparse_classes,
 )
 from benchmark.editions.edition import read_edition
-
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
+from benchmark.params.params import Params
 
 
 @command("EDITION", reads=("clips",), writes=("out", "counts"))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
-from benchmark.contracts.clips import read_clips
 from benchmark.contracts.labels import index_labels
 from benchmark.contracts.predictions import read_probabilities, write_probabilities
 from benchmark.core.pinned_file import sha256
-from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
+from pipelines._index import indexed
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import write_fitted
 from submission.fusion.fuse import apply
@@ -22,9 +21,8 @@ from submission.fusion.fuse import apply
 @command("FUSION", reads=("clips", "members"), writes=("out",))
 def main(params: Params, name: str, index: Path, members: Path, out: Path) -> None:
     """Fit FUSION, an entry of section fusions, on validation; apply it to validation and test."""
-    fusion = entry(params.fusions, "fusions", name)
-    edition = read_edition(fusion.edition)
-    truth = index_labels(read_clips(index, edition), "val")
+    fusion, _, clips = indexed(params, "fusions", name, index)
+    truth = index_labels(clips, "val")
     val = [read_probabilities(members / member / "val.parquet") for member in fusion.members]
     fitted = fit_fusion(fusion.rule, fusion.temperature, val, truth)
     files = {member: members / member / "test.parquet" for member in fusion.members}

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.contracts.clips import read_clips
 from benchmark.contracts.folds import oof_labels, read_folds
 from benchmark.contracts.predictions import write_probabilities
-from benchmark.editions.edition import read_edition
 from benchmark.evaluation.scores import write_scores
+from benchmark.params.params import Params
 from benchmark.results.join_folds import join_folds
-
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
+from pipelines._index import indexed
 
 
 @command("EXPERIMENT", reads=("clips", "folds", "parts"), writes=("out", "reports"))
@@ -25,11 +21,9 @@ def main(
     params: Params, name: str, index: Path, folds: Path, parts: Path, out: Path, reports: Path
 ) -> None:
     """Join the folds of EXPERIMENT, and score it out of fold."""
-    join = entry(params.fold_graph.joins, "fold_graph.joins", name)
-    edition = read_edition(join.edition)
-    clips = read_clips(index, edition)
+    _, edition, clips = indexed(params, "fold_graph.joins", name, index)
     table = read_folds(folds, clips)
-    oof, test = join_folds(name, parts, table, params.folds[join.edition].mean)
+    oof, test = join_folds(name, parts, table, params.folds[edition.name].mean)
     truth = oof_labels(clips, table.over, table.groups)
     aligned = oof.aligned(truth.clip_id)
     scores = write_scores(aligned, truth.label, edition.group_of(), reports)

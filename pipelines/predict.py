@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
-from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, write_probabilities
-from benchmark.editions.edition import read_edition
 from benchmark.editions.splits import Split
 from benchmark.evaluation.scores import write_no_scores, write_scores
 from benchmark.inference.predict import Trained, predict
 from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
+from pipelines._index import indexed
 
 PREDICTED: tuple[Split, ...] = ("test", "val")
 
@@ -25,9 +24,8 @@ def main(
     params: Params, name: str, index: Path, modality: Path, model: Path, out: Path, reports: Path
 ) -> None:
     """Average the softmax over all test views of each clip; score validation."""
-    experiment = entry(params.experiments, "experiments", name)
-    edition, recipe = read_edition(experiment.edition), params.recipes[experiment.recipe]
-    clips = read_clips(index, edition)
+    experiment, edition, clips = indexed(params, "experiments", name, index)
+    recipe = params.recipes[experiment.recipe]
     # Once for both splits: a large model takes seconds to read.
     network = Trained.read(model)
     for split in PREDICTED:

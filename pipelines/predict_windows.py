@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
 from benchmark.archives.union import open_archive
-from benchmark.contracts.clips import read_clips
 from benchmark.contracts.window_scores import write_window_scores
-from benchmark.editions.edition import read_edition
 from benchmark.inference.windows import Source, score_windows, window_clips
 from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
+from pipelines._index import indexed
 
 WORK = Path(".ckpt/windows")
 
@@ -22,9 +21,8 @@ WORK = Path(".ckpt/windows")
 @command("ONLINE", reads=("raw", "clips", "model"), writes=("out",))
 def main(params: Params, name: str, raw: Path, index: Path, model: Path, out: Path) -> None:
     """Score windows of validation and test for ONLINE, an entry of section online."""
-    spec = entry(params.online, "online", name)
-    edition, experiment = read_edition(spec.edition), params.experiments[spec.source]
-    clips = read_clips(index, edition)
+    spec, edition, clips = indexed(params, "online", name, index)
+    experiment = params.experiments[spec.source]
     source = Source(model, index.parent / experiment.modality, params.recipes[experiment.recipe])
     windows = window_clips(
         open_archive(raw, edition), clips.without("train"), window=spec.window, step=spec.step,

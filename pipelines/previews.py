@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
-from benchmark.contracts.clips import read_clips
 from benchmark.core.files import find_root
 from benchmark.data_report.previews import PreviewSource, write_previews
-from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.tracking.records import edition_tags, new_record, now_ms
 from benchmark.tracking.store import DATA
 from benchmark.tracking.sync import show_and_record
+from pipelines._index import indexed
 
 
 @command("PREVIEWS", reads=("clips", "data"), writes=("out", "record"))
 def main(params: Params, name: str, index: Path, data: Path, out: Path, record: Path) -> None:
     """Draw PREVIEWS, an entry of section previews: one training clip per class."""
     start = now_ms()
-    spec = entry(params.previews, "previews", name)
-    edition = read_edition(spec.edition)
-    source = PreviewSource(spec, data, params.modalities, read_clips(index, edition))
+    spec, edition, clips = indexed(params, "previews", name, index)
+    source = PreviewSource(spec, data, params.modalities, clips)
     files = write_previews(source, edition, out)
     root = find_root()
     run = new_record(

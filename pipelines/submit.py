@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
 from benchmark.challenges.challenge import read_challenge
-from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import check_against, read_probabilities
 from benchmark.core.files import find_root
-from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.tracking.sync import show_and_record
+from pipelines._index import indexed
 from submission.leaderboard.columns import wanted_clips
 from submission.leaderboard.metadata import ingredients_of, submission_record
 from submission.leaderboard.writer import write_submission
@@ -25,9 +24,8 @@ def main(
     params: Params, name: str, index: Path, probabilities: Path, out: Path, record: Path
 ) -> None:
     """Write SUBMISSION, an entry of section submissions, and check it against its challenge."""
-    spec = entry(params.submissions, "submissions", name)
-    challenge, edition = read_challenge(spec.challenge), read_edition(spec.edition)
-    clips = read_clips(index, edition)
+    spec, edition, clips = indexed(params, "submissions", name, index)
+    challenge = read_challenge(spec.challenge)
     file = probabilities / params.folder_of(spec.source) / "test.parquet"
     test = read_probabilities(file)
     check_against(test, clips.split("test"), edition.classes)

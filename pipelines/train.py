@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
-from benchmark.contracts.clips import read_clips
-from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.training.experiment import TrainPaths, run
+from pipelines._index import indexed
 
 
 @command(
@@ -19,9 +18,8 @@ from benchmark.training.experiment import TrainPaths, run
 )
 def main(params: Params, name: str, index: Path, **paths: Path) -> None:
     """Train EXPERIMENT, resuming from its checkpoint if an earlier call was stopped."""
-    experiment = entry(params.experiments, "experiments", name)
-    edition = read_edition(experiment.edition)
-    run(name, params, read_clips(index, edition), TrainPaths(**paths))
+    _, _, clips = indexed(params, "experiments", name, index)
+    run(name, params, clips, TrainPaths(**paths))
     click.echo("wrote {out}, {reports} and {record}".format(**paths))
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.contracts.clips import read_clips
 from benchmark.contracts.folds import read_folds
-from benchmark.editions.edition import read_edition
+from benchmark.params.params import Params
 from benchmark.training.experiment import TrainPaths
 from benchmark.training.fold import run_fold
-
-if TYPE_CHECKING:
-    from benchmark.params.params import Params
+from pipelines._index import indexed
 
 
 @command(
@@ -24,8 +20,7 @@ if TYPE_CHECKING:
 )
 def main(params: Params, name: str, index: Path, folds: Path, **paths: Path) -> None:
     """Train FOLD, as joint-fold2, on all other folds."""
-    run = entry(params.fold_graph.runs, "fold_graph.runs", name)
-    clips = read_clips(index, read_edition(run.edition))
+    _, _, clips = indexed(params, "fold_graph.runs", name, index)
     run_fold(name, params, clips, read_folds(folds, clips), TrainPaths(**paths))
     click.echo("wrote {out}, {reports} and {record}".format(**paths))
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from pipelines._stage import command, entry
+from pipelines._stage import command
 
 from pathlib import Path
 
 import click
 
-from benchmark.contracts.clips import read_clips, write_clips
-from benchmark.editions.edition import read_edition
+from benchmark.contracts.clips import write_clips
 from benchmark.modalities.windows import FRAMES, INDEX, unlabeled
 from benchmark.params.params import Params
 from benchmark.runtime.parallel import usable_cores
+from pipelines._index import indexed
 
 
 @command("WINDOWS", reads=("raw", "clips"), writes=("out",))
 def main(params: Params, name: str, raw: Path, index: Path, out: Path) -> None:
     """Cut WINDOWS, an entry of section windows, and prepare their frames."""
-    spec = entry(params.windows, "windows", name)
-    edition = read_edition(spec.edition)
-    windows = spec.cut(raw, edition, read_clips(index, edition), workers=usable_cores())
+    spec, edition, clips = indexed(params, "windows", name, index)
+    windows = spec.cut(raw, edition, clips, workers=usable_cores())
     modality = params.modalities[spec.modality]
     modality.prepare(raw, edition, windows, out / FRAMES, workers=usable_cores())
     write_clips(windows, out / INDEX, unlabeled(edition))
