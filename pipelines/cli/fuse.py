@@ -49,8 +49,7 @@ USUAL: dict[str, dict[str, Any]] = {
 )
 @out_option
 def fuse(
-    files: tuple[Path, ...], weights: str | None, rule: str | None,
-    temperature: Temperature,
+    files: tuple[Path, ...], weights: str | None, rule: str | None, temperature: Temperature,
     labels: Path | None, fitted: Path | None, out: Path,
 ) -> None:  # fmt: skip
     """Fuse the probabilities in FILES, joined by clip id, into one file.
@@ -70,9 +69,8 @@ def fuse(
         if sum(value is not None for value in (weights, rule, fitted)) > 1:
             raise ParamsError("fuse", "takes one of --weights, --fit and --fitted")
         if len(set(files)) < len(files):
-            raise ParamsError(
-                "FILES", "a file is given twice", do="Give it a larger weight instead"
-            )
+            do = "Give it a larger weight instead"
+            raise ParamsError("FILES", "a file is given twice", do=do)
         numbers = _numbers(weights, len(files))
         members = [read_probabilities(file) for file in files]
         if rule is not None:
@@ -80,7 +78,7 @@ def fuse(
         elif fitted is not None:
             from submission.fusion.fitted import read_fitted
 
-            _write(files, members, read_fitted(fitted), out)
+            _apply(files, members, read_fitted(fitted), out)
         else:
             _weigh(files, members, numbers, out)
 
@@ -88,17 +86,13 @@ def fuse(
 def _weigh(
     files: tuple[Path, ...], read: list[Probabilities], numbers: list[float], out: Path
 ) -> None:
-    from benchmark.contracts.predictions import write_probabilities
     from submission.fusion.fuse import fuse as fused
-    from submission.fusion.metadata import write_fusion_metadata
 
     # Files of different systems may have the same source name; their paths differ.
     members = [replace(one, source=str(file)) for one, file in zip(read, files, strict=True)]
     given = {one.source: number for one, number in zip(members, numbers, strict=True)}
     result = fused(members, given, source=out.stem)
-    write_probabilities(result, out)
-    beside = write_fusion_metadata(out, dict(zip(files, numbers, strict=True)))
-    click.echo(f"wrote {out}: {len(result)} clips of {len(files)} files, recorded in {beside.name}")
+    _write(result, dict(zip(files, numbers, strict=True)), None, out)
 
 
 def _fit(
@@ -126,7 +120,7 @@ def _fit(
     fitted = fit_fusion(rule, temperature, members, labels_for(members[0], labels))
     beside = out.with_suffix(".weights.json")
     write_fitted(fitted, beside)
-    _write(files, members, fitted, out)
+    _apply(files, members, fitted, out)
     for name, weight in sorted(fitted.weights.items(), key=lambda item: -item[1]):
         click.echo(f"{weight:8.4f}  {name}")
     for name, estimate in (
@@ -141,18 +135,25 @@ def _fit(
     click.echo(f"to apply them: mgbench fuse TEST_FILES --fitted {beside} --out FILE")
 
 
-def _write(
+def _apply(
     files: tuple[Path, ...], members: list[Probabilities], fitted: FittedFusion, out: Path
 ) -> None:
-    from benchmark.contracts.predictions import write_probabilities
     from submission.fusion.fuse import apply
+
+    weights = {file: fitted.weights[one.source] for one, file in zip(members, files, strict=True)}
+    _write(apply(fitted, members, source=out.stem), weights, fitted.rule, out)
+
+
+def _write(
+    result: Probabilities, weights: dict[Path, float], rule: FusionRule | None, out: Path
+) -> None:
+    from benchmark.contracts.predictions import write_probabilities
     from submission.fusion.metadata import write_fusion_metadata
 
-    result = apply(fitted, members, source=out.stem)
     write_probabilities(result, out)
-    weights = {file: fitted.weights[one.source] for one, file in zip(members, files, strict=True)}
-    beside = write_fusion_metadata(out, weights, fitted.rule)
-    click.echo(f"wrote {out}: {len(result)} clips of {len(files)} files, recorded in {beside.name}")
+    beside = write_fusion_metadata(out, weights, rule)
+    clips = f"{len(result)} clips of {len(weights)} files"
+    click.echo(f"wrote {out}: {clips}, recorded in {beside.name}")
 
 
 def _rule(text: str) -> FusionRule:

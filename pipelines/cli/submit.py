@@ -91,7 +91,8 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
         probabilities = read_probabilities(file)
         transductive = transductive or probabilities.transductive
         made_of = ingredients_of(file, probabilities.source, transductive=transductive)
-        root, record = _record_file(challenge.name, out)
+        root = _project()
+        record = root and _record_file(root, challenge.name, out)
         with replacing(record) if record else nullcontext() as work:
             metadata = write_submission(probabilities, wanted, challenge, made_of, out)
             if root and work:
@@ -128,15 +129,18 @@ def _check_folder(out: Path, ours: set[str]) -> None:
         )  # fmt: skip
 
 
-def _record_file(challenge: str, out: Path) -> tuple[Path, Path] | tuple[None, None]:
-    """Return the project that the command runs in, and its file for the record of a submission."""
+def _project() -> Path | None:
+    """Return the project that the command runs in, if any."""
     try:
-        root = find_root()
+        return find_root()
     except BenchmarkError:
-        return None, None
+        return None
+
+
+def _record_file(root: Path, challenge: str, out: Path) -> Path:
     # Folders of the same name in different places are different submissions.
     place = hashlib.sha256(str(out).encode()).hexdigest()[:8]
-    return root, root / "runs" / f"submission-{challenge}-{out.name}-{place}.json"
+    return root / "runs" / f"submission-{challenge}-{out.name}-{place}.json"
 
 
 def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
@@ -154,11 +158,8 @@ def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
 
 
 def _index(edition: str) -> Clips | None:
-    try:
-        folder = find_root()
-    except BenchmarkError:
-        folder = Path()  # an index alone is enough, as for the other commands about scores
-    file = folder / "data" / edition / "clips.parquet"
+    # Without a project, an index alone is enough, as for the other commands about scores.
+    file = (_project() or Path()) / "data" / edition / "clips.parquet"
     if not file.is_file():
         return None
     from benchmark.contracts.clips import read_clips

@@ -105,9 +105,8 @@ def _unpacked(path: Path, form: Form | None) -> tuple[list[SubmissionError], byt
                 nested = member is not None and "/" in member
                 wrong = f"{file} lies in a folder" if nested else f"not {file} alone"
                 held = ", ".join(names[:3]) or "nothing"
-                faults.append(
-                    SubmissionError(path.name, wrong, expected=file, found=held, do=again)
-                )
+                fault = SubmissionError(path.name, wrong, expected=file, found=held, do=again)
+                faults.append(fault)
             if member is None:
                 return faults, None
             info = archive.getinfo(member)
@@ -152,22 +151,15 @@ def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
     text = text.replace("\r\n", "\n")
     if "\r" in text:
         line = text[: text.index("\r")].count("\n") + 1
-        faults.append(
-            SubmissionError(
-                f"{name}, line {line}", "a carriage return alone", expected="'\\n' or '\\r\\n'"
-            )
-        )
+        where, ends = f"{name}, line {line}", "'\\n' or '\\r\\n'"
+        faults.append(SubmissionError(where, "a carriage return alone", expected=ends))
         # The other checks go on with it as a line end, so that their line numbers are right.
         text = text.replace("\r", "\n")
     if not text.endswith("\n"):
         # A file that was cut off may still look right: 's12_0042,1' may have been ',13'.
-        faults.append(
-            SubmissionError(
-                f"{name}, line {text.count(chr(10)) + 1}",
-                "the last line has no end",
-                do="See that its label is whole, then end the line",
-            )
-        )
+        where = f"{name}, line {text.count(chr(10)) + 1}"
+        do = "See that its label is whole, then end the line"
+        faults.append(SubmissionError(where, "the last line has no end", do=do))
     return faults, text
 
 
@@ -278,48 +270,32 @@ def id_faults(
     if twice:
         number, clip = twice[0]
         yield SubmissionError(
-            f"{name}, line {number}",
-            f"{len(twice)} clip(s) come twice, the first is {clip}",
-            found=f"before on line {lines[clip]}",
-            do="Keep one line per clip",
-        )
+            f"{name}, line {number}", f"{len(twice)} clip(s) come twice, the first is {clip}",
+            found=f"before on line {lines[clip]}", do="Keep one line per clip",
+        )  # fmt: skip
     if foreign:
+        where, first = f"{name}, line {lines[foreign[0]]}", foreign[0]
         yield SubmissionError(
-            f"{name}, line {lines[foreign[0]]}",
-            f"{len(foreign)} unknown clip(s), the first is {foreign[0]}",
+            where, f"{len(foreign)} unknown clip(s), the first is {first}",
             expected=f"the {len(wanted)} clips of the challenge, such as {wanted[0]}",
             do=_advice(foreign, expected),
-        )
+        )  # fmt: skip
     if missing:
         yield SubmissionError(
-            name,
-            f"{len(missing)} clip(s) missing, the first is {missing[0]}",
-            expected=f"{len(wanted)} clips",
-            found=str(len(lines)),
+            name, f"{len(missing)} clip(s) missing, the first is {missing[0]}",
+            expected=f"{len(wanted)} clips", found=str(len(lines)),
             do="Predict every clip of the challenge",
-        )
+        )  # fmt: skip
     # Among other clips the order means nothing: report it only where the clips are right.
-    if not (twice or foreign or missing):
-        yield from _order_faults(name, rows, wanted)
-
-
-def _order_faults(
-    name: str, rows: Sequence[tuple[int, str]], wanted: Sequence[str]
-) -> Iterator[SubmissionError]:
-    wrong = [
-        (number, clip, right)
-        for (number, clip), right in zip(rows, wanted, strict=True)
-        if clip != right
-    ]
-    if wrong:
-        number, clip, right = wrong[0]
+    if twice or foreign or missing:
+        return
+    pairs = [(row, right) for row, right in zip(rows, wanted, strict=True) if row[1] != right]
+    if pairs:
+        (number, clip), right = pairs[0]
         yield SubmissionError(
-            f"{name}, line {number}",
-            f"not in the challenge's order ({len(wrong)} line(s))",
-            expected=right,
-            found=clip,
-            do="Write the clips in the order of the published list",
-        )
+            f"{name}, line {number}", f"not in the challenge's order ({len(pairs)} line(s))",
+            expected=right, found=clip, do="Write the clips in the order of the published list",
+        )  # fmt: skip
 
 
 def _advice(foreign: Sequence[str], expected: set[str]) -> str:

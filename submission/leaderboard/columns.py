@@ -45,11 +45,9 @@ def wanted_clips(
     if not ids and test is not None:
         ids = tuple(clip.clip_id for clip in test.with_excluded)
     if not ids:
-        raise MismatchError(
-            f"challenge {challenge.name}",
-            "nobody published the order of its clips",
-            do=f"Run 'dvc repro index@{challenge.edition}', or name them with --ids",
-        )
+        wrong = "nobody published the order of its clips"
+        do = f"Run 'dvc repro index@{challenge.edition}', or name them with --ids"
+        raise MismatchError(f"challenge {challenge.name}", wrong, do=do)
     if len(set(ids)) != len(ids):
         twice = next(clip for place, clip in enumerate(ids) if clip in ids[:place])
         raise MismatchError(f"clips of challenge {challenge.name}", f"{twice} comes twice")
@@ -86,12 +84,10 @@ def predicted_labels(
     named = replace(probabilities, clip_id=bare)
     depth = max(column.rank for column in form.columns)
     if depth > len(edition.classes):
-        raise MismatchError(
-            "submission", f"wants {depth} ranks", expected=f"at most {len(edition.classes)}"
-        )
-    ranked = dict(
-        zip(predicted, np.argsort(-named.aligned(predicted).p, 1, "stable")[:, :depth], strict=True)
-    )
+        most = f"at most {len(edition.classes)}"
+        raise MismatchError("submission", f"wants {depth} ranks", expected=most)
+    best = np.argsort(-named.aligned(predicted).p, 1, "stable")[:, :depth]
+    ranked = dict(zip(predicted, best, strict=True))
     guess = np.array((wanted.guess or ())[:depth])
     order = np.stack([ranked.get(clip, guess) for clip in wanted.ids])
     group = edition.group_of()
@@ -106,16 +102,12 @@ def _check_origin(probabilities: Probabilities, edition: Edition) -> None:
     where = f"probabilities of {probabilities.source} on {probabilities.split}"
     if probabilities.edition == FOREIGN:
         # Scores of other programs name no edition, split or classes: only the count can tell.
-        found, expected = len(probabilities.classes), len(edition.classes)
-        if found != expected:
-            raise MismatchError(
-                where, "another number of classes", expected=str(expected), found=str(found)
-            )
+        found, wanted = (str(len(each.classes)) for each in (probabilities, edition))
+        if found != wanted:
+            raise MismatchError(where, "another number of classes", expected=wanted, found=found)
         return
-    if probabilities.edition != edition.name:
-        raise MismatchError(
-            where, "another edition's", expected=edition.name, found=probabilities.edition
-        )
+    if (found := probabilities.edition) != edition.name:
+        raise MismatchError(where, "another edition's", expected=edition.name, found=found)
     if probabilities.classes != edition.classes:
         raise MismatchError(where, "the classes are not the edition's, in its order")
     if probabilities.split != "test":
