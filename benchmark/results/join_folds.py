@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from benchmark.contracts.folds import FoldTable, oof_labels
-from benchmark.contracts.predictions import FoldStamp, Probabilities, read_probabilities
+from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.pinned_file import sha256
 from benchmark.editions.splits import OOF
@@ -44,11 +44,10 @@ def join_folds(
         MismatchError: A file is of other folds, of another fold, or of other clips.
     """
     labels = [f"fold{k}" for k in range(folds.number)]
-    parts = [read_probabilities(folder / label / "oof.parquet") for label in labels]
-    tests = [read_probabilities(folder / label / "test.parquet") for label in labels]
-    for label, *both in zip(labels, parts, tests, strict=True):
-        for stem, one in zip(("oof", "test"), both, strict=True):
-            _check_stamp(one, folds, label, where=folder / label / f"{stem}.parquet")
+    parts, tests = (
+        [_read(folder / label / f"{stem}.parquet", folds, label) for label in labels]
+        for stem in ("oof", "test")
+    )
     aligned = [
         part.aligned(folds.clips_of(label)) for label, part in zip(labels, parts, strict=True)
     ]
@@ -63,24 +62,19 @@ def join_folds(
     return oof.aligned(folds.clip_id), test
 
 
-def check_joined(probabilities: Probabilities, folds: FoldTable, *, where: object) -> None:
-    """Raise `MismatchError` unless these are joined probabilities of exactly these folds."""
-    _check_stamp(probabilities, folds, JOINED, where=where)
-    if probabilities.split == OOF:
-        probabilities.aligned(folds.clip_id)
-
-
-def _check_stamp(one: Probabilities, folds: FoldTable, fold: str, *, where: object) -> None:
-    stamp: FoldStamp | None = one.stamp
-    do = "Run 'dvc repro' for the stage that makes it"
+def _read(file: Path, folds: FoldTable, fold: str) -> Probabilities:
+    """Read probabilities of this fold, or `JOINED` ones, of exactly these folds."""
+    one = read_probabilities(file)
+    stamp, do = one.stamp, "Run 'dvc repro' for the stage that makes it"
     if stamp is None or stamp.fold != fold:
         found = stamp.fold if stamp else "of no fold"
-        raise MismatchError(where, "not of this fold", expected=fold, found=found, do=do)
+        raise MismatchError(file, "not of this fold", expected=fold, found=found, do=do)
     if stamp.folds != folds.digest:
-        raise MismatchError(
-            where, "made with another file of folds", expected=folds.digest[:12],
-            found=stamp.folds[:12], do=do,
-        )  # fmt: skip
+        wrong, wanted = "made with another file of folds", folds.digest[:12]
+        raise MismatchError(file, wrong, expected=wanted, found=stamp.folds[:12], do=do)
+    if fold == JOINED and one.split == OOF:
+        one.aligned(folds.clip_id)
+    return one
 
 
 class FusedOutOfFold(NamedTuple):
@@ -111,9 +105,7 @@ def fuse_oof(
     """
     files = {key: members / key / "oof.parquet" for key in fusion.members}
     tests = {key: members / key / "test.parquet" for key in fusion.members}
-    read = {file: read_probabilities(file) for file in (*files.values(), *tests.values())}
-    for file, one in read.items():
-        check_joined(one, folds, where=file)
+    read = {file: _read(file, folds, JOINED) for file in (*files.values(), *tests.values())}
     truth = oof_labels(clips, folds.over, folds.groups)
     oof = [read[file] for file in files.values()]
     fitted, nested = fit_with_nested(fusion.rule, fusion.temperature, oof, truth)
