@@ -360,13 +360,7 @@ def _set_data(document: Any, edition: str, modalities: list[str], layout: Layout
         if "layout" in spec and spec["kind"] != "pose":
             spec["layout"] = layout
     # Each preset previews one edition, the one that its table scores.
-    previews = next(iter(document["previews"].values()))
-    if previews["skeleton"] not in modalities:
-        previews["skeleton"] = None
-    if document["analysis"]["modality"] not in modalities:
-        document["analysis"]["modality"] = modalities[0]
-    keep_only(previews["videos"], modalities)
-    document["previews"] = {edition: previews}
+    document["previews"] = {edition: next(iter(document["previews"].values()))}
 
 
 def _set_edition(document: Any, edition: str) -> None:
