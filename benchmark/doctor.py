@@ -13,7 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from benchmark.core.files import braces_fault
 from benchmark.core.findings import Finding
 from benchmark.runtime.seeding import is_slow_torch
 from benchmark.tracking.database import DATABASE, StoreError, store_error, without_password
-from benchmark.tracking.records import git, user_name
+from benchmark.tracking.records import git, installed, user_name
 from benchmark.tracking.store import URI, store_state, tracking_server
 
 if TYPE_CHECKING:
@@ -77,14 +77,15 @@ def _gpu() -> Finding:
 def packages() -> Iterator[Finding]:
     """Check the packages that must be installed, that clash, and that are optional."""
     for name in NEEDED:
-        installed = _version(name)
-        level, do = ("ok", "") if installed else ("fault", "make reproduce")
-        yield Finding(level, installed or "not installed", name, do)
-    if is_slow_torch(_version("torch")):
+        found = installed(name)
+        level, do = ("ok", "") if found else ("fault", "make reproduce")
+        yield Finding(level, found or "not installed", name, do)
+    if is_slow_torch(installed("torch")):
         do = "pip install --no-deps -r requirements.lock"
         yield Finding("fault", "this release is slow in 3-D convolutions", "torch", do)
     # All builds of OpenCV write the same folder: the last one installed breaks the others.
-    doubled = sorted({name for name in _names() if name.startswith("opencv")})
+    names = {(package.metadata["Name"] or "").lower() for package in distributions()}
+    doubled = sorted(name for name in names if name.startswith("opencv"))
     if len(doubled) > 1:
         do = f"pip uninstall {' '.join(doubled)}; pip install --no-deps -r requirements.lock"
         yield Finding("fault", f"installed {len(doubled)} times over", "OpenCV", do)
@@ -264,14 +265,3 @@ def _data_set(root: Path, name: str, *, made: bool) -> Finding:
 def page_of(edition: str) -> str:
     """Return the page that says where an archive comes from."""
     return "docs/imigue.md" if edition in {"imigue", "ma52"} else "docs/own-clips.md"
-
-
-def _names() -> list[str]:
-    return [(package.metadata["Name"] or "").lower() for package in distributions()]
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

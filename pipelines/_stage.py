@@ -111,10 +111,8 @@ def command(
         # Backward, because click lists the option first that it gets last.
         for option in reversed((*reads, *writes, *perhaps)):
             name = "index" if option == "clips" else option.replace("-", "_")
-            kind = existing if option in reads else path
-            run = click.option(f"--{option}", name, type=kind, required=True, help=PATHS[option])(
-                run
-            )
+            kind, told = existing if option in reads else path, PATHS[option]
+            run = click.option(f"--{option}", name, type=kind, required=True, help=told)(run)
         return click.command()(click.argument("name", metavar=argument)(run) if argument else run)
 
     return made

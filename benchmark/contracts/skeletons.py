@@ -49,18 +49,11 @@ def choose(name: LayoutName, own: Layout | None) -> Layout:
     Raises:
         ParamsError: An archive of OpenPose points has no layout of its own, or the reverse.
     """
-    match name:
-        case "openpose36" if own is None:
-            return OPENPOSE36
-        case "own" if own is not None:
-            return own
-        case _:
-            raise ParamsError(
-                "modality: layout",
-                "not a layout of this archive",
-                expected="openpose36" if own is None else "own",
-                found=name,
-            )
+    expected = "openpose36" if own is None else "own"
+    if name != expected:
+        wrong = "not a layout of this archive"
+        raise ParamsError("modality: layout", wrong, expected=expected, found=name)
+    return own or OPENPOSE36
 
 
 def write_layout(points: Layout, folder: Path) -> None:

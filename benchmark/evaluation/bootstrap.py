@@ -114,16 +114,16 @@ def _interval(
     clips = np.bincount(video)
     if len(clips) < 2:
         return None
+    # Only two systems that answer every clip alike differ by 0 for sure.
+    if paired and not points.any():
+        return Interval(low=0.0, high=0.0)
     sums = np.bincount(video, points).astype(np.int64)
-    times = _drawn(len(clips), resamples, seed)
-    # A ratio of sums, not a mean of the videos' means: a long video weighs by its clips.
-    means = (times @ sums) / (times @ clips)
-    low, high = np.percentile(means, PERCENTILES)
-    # Not "100.00 to 100.00": no resample could differ, which is no sign of certainty. Only two
-    # systems that answer every clip alike differ by 0 for sure.
-    if low == high and not (paired and not points.any()):
-        return None
-    return Interval(low=float(low), high=float(high))
+
+    def means(times: NDArray[np.int64]) -> NDArray[np.float64]:
+        # A ratio of sums, not a mean of the videos' means: a long video weighs by its clips.
+        return (times @ sums) / (times @ clips)
+
+    return interval_of(means, len(clips), resamples=resamples, seed=seed)
 
 
 def f1_intervals(
@@ -181,6 +181,7 @@ def interval_of(
     if videos < 2:
         return None
     low, high = np.percentile(score(_drawn(videos, resamples, seed)), PERCENTILES)
+    # Not "100.00 to 100.00": no resample could differ, which is no sign of certainty.
     return Interval(low=float(low), high=float(high)) if low < high else None
 
 

@@ -162,10 +162,8 @@ def _check_initial_weights(params: Params) -> Iterator[str]:
         for pathway, name in (("rgb", merge.rgb), ("pose", merge.pose)):
             yield from _missing(f"merges.{key}.{pathway}", name, "experiments", params.experiments)
     for key, experiment in params.experiments.items():
-        where, section = (
-            f"experiments.{key}.init_from",
-            "experiments, merges, pretraining, pretrained or zoo/",
-        )
+        where = f"experiments.{key}.init_from"
+        section = "experiments, merges, pretraining, pretrained or zoo/"
         yield from _missing(where, experiment.init_from, section, [*sources, *zoo])
     parents = {key: [experiment.init_from] for key, experiment in params.experiments.items()}
     parents |= {key: [merge.rgb, merge.pose] for key, merge in params.merges.items()}

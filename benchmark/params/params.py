@@ -12,15 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.core.pinned_file import WeightsFile
-from benchmark.core.schema import (
-    AboveZero,
-    Line,
-    NotNegative,
-    Positive,
-    Share,
-    Strict,
-    read_yaml,
-)
+from benchmark.core.schema import AboveZero, Line, NotNegative, Positive, Share, Strict, read_yaml
 from benchmark.data.inputs import Input
 from benchmark.data.video_input import VideoInput
 from benchmark.editions.edition import of_project

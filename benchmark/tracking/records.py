@@ -178,9 +178,8 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         ValueError: An artifact lies outside `root`.
     """
     end_ms = now_ms() if end_ms is None else end_ms
-    points = [
-        Point(key=k, value=v, step=0, timestamp_ms=end_ms) for k, v in (metrics or {}).items()
-    ]
+    pairs = (metrics or {}).items()
+    points = [Point(key=key, value=value, step=0, timestamp_ms=end_ms) for key, value in pairs]
     return RunRecord(
         run_key=uuid.uuid4().hex,
         parent_key=parent_key,
@@ -232,7 +231,7 @@ def origin(root: Path) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         **_git_tags(root),
     }
-    tags |= {f"version.{package}": _version(package) for package in PACKAGES}
+    tags |= {f"version.{name}": installed(name) or "not installed" for name in PACKAGES}
     from_dvc = {"dvc.stage": "DVC_STAGE", "dvc.exp": "DVC_EXP_NAME"}
     return tags | {tag: os.environ[key] for tag, key in from_dvc.items() if os.environ.get(key)}
 
@@ -259,11 +258,12 @@ def _boot_id() -> str:
     return path.read_text("ascii").strip() if path.exists() else str(int(psutil.boot_time()))
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str:
+    """Return the version of a package; empty where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return ""
 
 
 def user_name() -> str:

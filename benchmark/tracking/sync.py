@@ -102,7 +102,8 @@ def sync(root: Path, *, lock: Path) -> SyncReport:
                     continue
                 deleted += not run.active
                 if run.active:
-                    _tag(store, run, outputs)
+                    if new := {k: v for k, v in outputs.items() if run.tags.get(k) != v}:
+                        write(store, run.run_id, tags=new)
                     writer.link_models(run, record, outputs)
     present = sum(len(records) for records in files.values()) - created
     return SyncReport(created, present, closed, deleted)
@@ -251,12 +252,6 @@ def _is_left(tag: str) -> bool:
     if host == platform.node():
         return not psutil.pid_exists(int(process))
     return time.time() - float(since) > SYNC_SECONDS
-
-
-def _tag(store: Store, run: ShownRun, tags: Mapping[str, str]) -> None:
-    new = {key: value for key, value in tags.items() if run.tags.get(key) != value}
-    if new:
-        write(store, run.run_id, tags=new)
 
 
 def _about(record: RunRecord, path: str) -> str:

@@ -54,9 +54,7 @@ def take(launcher: Any, job: Job, stack: ExitStack) -> dict[str, str] | None:
     else:
         return {}
     if count > len(slots):
-        raise ParamsError(
-            "launch.yaml", f"{job.name} needs {count} slots; there are {len(slots)}"
-        )  # fmt: skip
+        raise ParamsError("launch.yaml", f"{job.name} needs {count} slots; there are {len(slots)}")
     folder = Path(tempfile.gettempdir()) / f"mgbench-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     free: list[str] = []

@@ -51,7 +51,7 @@ class Launcher(Strict):
 
     def start(self, job: Job) -> list[str]:
         """Return the command that starts the job and waits for its end."""
-        raise NotImplementedError
+        return job.spelled()
 
     def cancel(self, job: Job) -> list[str]:
         """Return the command that ends the job; none if ending the client does."""
@@ -67,20 +67,13 @@ class Here(Launcher):
 
     kind: Literal["here"]
 
-    def start(self, job: Job) -> list[str]:
-        return job.spelled()
-
 
 class Slots(Launcher):
     """This host; each job waits until as many of these GPUs are free as it needs."""
 
     kind: Literal["slots"]
     gpus: Annotated[tuple[str, ...], Field(min_length=1)]
-    """As CUDA_VISIBLE_DEVICES names them: numbers, or UUIDs."""
-
-    def start(self, job: Job) -> list[str]:
-        """Return the job's own command: `launch` sets the devices."""
-        return job.spelled()
+    """As CUDA_VISIBLE_DEVICES names them, which `launch` sets: numbers, or UUIDs."""
 
 
 class _Slurm(Launcher):
