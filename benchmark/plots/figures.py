@@ -204,14 +204,6 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def png(figure: Figure, *, dpi: int = DPI) -> bytes:
-    """Draw a figure as a PNG; equal figures give equal bytes."""
-    file = io.BytesIO()
-    # matplotlib would write its version into the file, and another version other bytes.
-    figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
-    return file.getvalue()
-
-
 def svg(figure: Figure) -> str:
     """Draw a figure as an SVG element in the ink of the page around it, light or dark.
 
@@ -230,12 +222,13 @@ def svg(figure: Figure) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as the file that its ending names: .png or .svg."""
+    """Write a figure as the file that its ending names, .png or .svg; equal ones as equal bytes."""
     with replacing(path) as work:
         if path.suffix == ".svg":
             work.write_text(svg(figure), "utf-8")
         else:
-            work.write_bytes(png(figure))
+            # matplotlib would write its version into the file, and another version other bytes.
+            figure.savefig(work, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _class_ticks(axes: Axes, classes: Sequence[str], clips: NDArray[np.int64]) -> None:

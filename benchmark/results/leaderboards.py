@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from scipy.stats import binomtest
 
 from benchmark.core.schema import Positive, Strict, read_yaml
-from benchmark.evaluation.bootstrap import Interval
+from benchmark.evaluation.bootstrap import Interval, percent
 
 if TYPE_CHECKING:
     from benchmark.results.table import ResultRow
@@ -101,16 +101,15 @@ def wilson(correct: int, clips: int) -> Interval:
 
 
 class _Shown(NamedTuple):
-    percent: float | None
+    score: float | None
     correct: int | None
     cells: tuple[str, ...]
 
     def columns(self, clips: int | None) -> list[str]:
-        score = "not found" if self.percent is None else f"{self.percent:.3f}"
+        score = "not found" if self.score is None else f"{self.score:.3f}"
         if clips is None or self.correct is None:
             return [score, *self.cells]
-        bounds = wilson(self.correct, clips)
-        return [score, f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}", *self.cells]
+        return [score, percent(wilson(self.correct, clips)), *self.cells]
 
 
 def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
@@ -124,7 +123,7 @@ def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
         correct = None if board.clips is None else round(share * board.clips)
         rows.append(_Shown(100 * share, correct, ("", f"**{name}**", "yours", "")))
     # By count where there is one: the printed shares have different numbers of digits.
-    rows.sort(key=lambda row: -(row.correct or row.percent or 0))
+    rows.sort(key=lambda row: -(row.correct or row.score or 0))
     interval, line = (" 95 % interval |", ":-:|") if board.clips else ("", "")
     return [
         f"{board.title}" + (f": {board.clips} clips." if board.clips else "."),

@@ -83,9 +83,7 @@ def online_rows(each: Sequence[Found], resampling: Resampling) -> list[OnlineRow
 
 
 def online_section(rows: Sequence[OnlineRow], edition: Edition) -> list[str]:
-    """Write the part of the page with a table of both splits; nothing without a row."""
-    if not rows:
-        return []
+    """Write the part of the page with a table of both splits."""
     lines = [
         "## Online recognition",
         "",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from benchmark.results.table import ResultRow
 
 PERCENT = 100
+SHARES = {"top1", "top5", "macro_f1", "mean_acc", "ece"}
+"""Scores that a run shows in per cent."""
 SHORT = {"best single": "vs_single", "uniform": "vs_even"}
 """Metrics of a comparison: points of top-1; with _p, its p-value with Holm's correction."""
 
@@ -123,14 +125,8 @@ def _metrics(rows: Sequence[ResultRow]) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for row in rows:
         prefix = _prefix(row.split)
-        scores = {
-            "top1": row.metrics.top1,
-            **({"low": row.interval.low, "high": row.interval.high} if row.interval else {}),
-            "top5": row.metrics.top5,
-            "macro_f1": row.metrics.macro_f1,
-            "mean_acc": row.metrics.mean_acc,
-            "ece": row.metrics.ece,
-        }
+        span = row.interval.model_dump() if row.interval else {}
+        scores = {"top1": row.metrics.top1, **span, **row.metrics.model_dump(include=SHARES)}
         # Per cent with two decimals, which is as much as the UI's columns show.
         metrics |= {prefix + name: round(PERCENT * value, 2) for name, value in scores.items()}
         metrics[f"{prefix}log_loss"] = round(row.metrics.log_loss, 4)

@@ -74,16 +74,14 @@ def write_table(page: Page, out: Path, path: Path) -> list[Path]:
     texts = (to_csv(rows), to_latex(rows, edition), subsets_csv(page.subsets))
     for file, text in zip(files, texts, strict=True):
         write_text(file, text)
-    sections = [to_markdown(rows, edition, page.resampling)]
-    if page.best:
-        sections.append("\n".join(best_section(page.best, edition.name)) + "\n")
-    if page.subsets:
-        sections.append("\n".join(subsets_section(page.subsets)) + "\n")
-    if page.leaderboards:
-        sections.append("\n".join(["## Published leaderboards", "", *page.leaderboards]) + "\n")
-    if page.online:
-        sections.append("\n".join(online_section(page.online, edition)) + "\n")
-    write_text(path, "\n".join(sections))
+    sections = (
+        best_section(page.best, edition.name) if page.best else [],
+        subsets_section(page.subsets) if page.subsets else [],
+        ["## Published leaderboards", "", *page.leaderboards] if page.leaderboards else [],
+        online_section(page.online, edition) if page.online else [],
+    )
+    told = ["\n".join(lines) + "\n" for lines in sections if lines]
+    write_text(path, "\n".join([to_markdown(rows, edition, page.resampling), *told]))
     scores: dict[str, dict[str, float]] = {}
     for row in rows:
         # The title holds the index, so two rows of one name stay two keys of `dvc metrics`.

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def stage_code(root: Path, params: Any, archive_module: Callable[[str], str]) ->
     for stage, body in stages.items():
         if stage == "check":
             continue
-        for name, entry in _entries(stage, body, params):
+        for name, entry in _entries(body, params):
             specs = [entry, *_named_params(body.get("do", body), params, name, entry)]
             if stage == "predict_windows":  # prepares its windows itself
                 specs.append(params.modalities[params.experiments[entry.source].modality])
@@ -166,18 +167,13 @@ def _graph() -> grimp.ImportGraph:
 # What an entry of params.yaml uses
 
 
-def _entries(
-    stage: str, body: Mapping[str, Any], params: BaseModel
-) -> Iterator[tuple[str | None, Any]]:
+def _entries(body: Mapping[str, Any], params: BaseModel) -> Iterator[tuple[str | None, Any]]:
     """Yield the entries that a stage runs for; (None, None) for a stage that runs once."""
     if "foreach" not in body:
         yield None, None
         return
     section = body["foreach"].removeprefix("${").removesuffix("}")
-    entries: Any = params
-    for part in section.split("."):
-        entries = getattr(entries, part)
-    yield from entries.items()
+    yield from attrgetter(section)(params).items()
 
 
 def _named_params(

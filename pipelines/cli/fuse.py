@@ -99,16 +99,6 @@ def _fit(
     files: tuple[Path, ...], members: list[Probabilities], rule: FusionRule,
     temperature: Temperature, labels: Path | None, out: Path,
 ) -> None:  # fmt: skip
-    """Fit, say what it is worth, and write the weights beside the fused probabilities.
-
-    Args:
-        files: Files of probabilities of labeled clips.
-        members: What they hold.
-        rule: The fusion rule.
-        temperature: Where to fit temperatures around it.
-        labels: CSV of labels, or None for those of the project.
-        out: Where to write the fused probabilities.
-    """
     from benchmark.results.known_labels import labels_for
     from submission.fusion.fit import fit_fusion, labeled_split
     from submission.fusion.fitted import write_fitted

@@ -155,7 +155,10 @@ def _usable(whole: System, *, with_points: bool) -> System:
         system = whole.without_points()
         text = f"no skeleton: without {', '.join(left_out)}; give --skeleton or --pose"
         click.echo(text, err=True)
-        _echo_loss(whole, system)
+        if whole.val_score is not None and system.val_score is not None:
+            without, complete = 100 * system.val_score.top1, 100 * whole.val_score.top1
+            text = f"top-1 on validation: {without:.1f} %, with all members {complete:.1f} %"
+            click.echo(text, err=True)
     if not _is_calibrated(system):
         click.echo("not calibrated: the validation probabilities are missing", err=True)
     if not system.edition.comparable:
@@ -232,15 +235,6 @@ def _write_tables(
     counted = [(names[video].parts[0], *each) for video, each in seen.items()]
     write_text(out / "gestures.csv", to_counts(counted, classes))
     click.echo(f"wrote {out / 'gestures.csv'}: how often each person does what")
-
-
-def _echo_loss(whole: System, reduced: System) -> None:
-    """Print what leaving members out costs on validation, where both scores are known."""
-    if whole.val_score is not None and reduced.val_score is not None:
-        without, complete = 100 * reduced.val_score.top1, 100 * whole.val_score.top1
-        click.echo(
-            f"top-1 on validation: {without:.1f} %, with all members {complete:.1f} %", err=True
-        )
 
 
 def _echo_windows(windows: Sequence[Recognized], found: Sequence[Segment]) -> None:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
 from pipelines.cli.group import echo_columns
-from pipelines.scale.graph import kind_of, makefile, read_graph
+from pipelines.scale.graph import kind_of, locked, makefile, read_graph
 from pipelines.scale.plan import schedule
 from pipelines.scale.run import clock
 from pipelines.scale.run import run as run_stages
@@ -154,10 +154,9 @@ def plan(
         spent = sum(seconds[stage] for stage in todo if kind_of(stage) == kind)
         click.echo(f"{kind:<16} {count:>5} stages {clock(spent):>10}")
     click.echo(f"one after the other: {clock(found.total)}")
-    gain = (
-        f"{found.total / found.makespan:.2f} times as fast" if found.makespan else "nothing to do"
-    )
-    click.echo(f"on {slots} slots: {clock(found.makespan)}, {gain}")
+    most = found.makespan
+    gain = f"{found.total / most:.2f} times as fast" if most else "nothing to do"
+    click.echo(f"on {slots} slots: {clock(most)}, {gain}")
     click.echo(f"critical path: {clock(found.length)}, {' -> '.join(found.path)}")
     click.echo(f"disk: {_gib():.2f} GiB of results, as dvc.lock records them")
 
@@ -181,18 +180,13 @@ def _durations(todo: list[str], assume: tuple[str, ...]) -> dict[str, float]:
             missing.append(stage)
     if missing:
         raise BenchmarkError(
-            "plan",
-            f"nothing is known of {len(missing)} stages: {', '.join(missing[:6])}",
+            "plan", f"nothing is known of {len(missing)} stages: {', '.join(missing[:6])}",
             expected="stages that ran here once",
             do="Say how long they take, as in --assume train=2.5",
-        )
+        )  # fmt: skip
     return found
 
 
 def _gib() -> float:
-    lock = Path("dvc.lock")
-    stages = load_yaml(lock)["stages"] if lock.is_file() else {}
-    return (
-        sum(out.get("size", 0) for stage in stages.values() for out in stage.get("outs", ()))
-        / 2**30
-    )
+    stages = locked(Path.cwd()).values()
+    return sum(out.get("size", 0) for stage in stages for out in stage.get("outs", ())) / 2**30

@@ -119,7 +119,7 @@ def makefile(upstream: Mapping[str, Iterable[str]], stages: Iterable[str]) -> st
 
 def recorded(root: Path) -> list[str]:
     """Return the stages of dvc.lock, in its order."""
-    return list(_locked(root))
+    return list(locked(root))
 
 
 def ran_here(root: Path) -> set[str]:
@@ -128,12 +128,13 @@ def ran_here(root: Path) -> set[str]:
     A clone brings the records of runs elsewhere, without what they wrote.
     """
     return {
-        name for name, stage in _locked(root).items()
+        name for name, stage in locked(root).items()
         if any((root / out["path"]).exists() for out in stage.get("outs", ()))
     }  # fmt: skip
 
 
-def _locked(root: Path) -> dict[str, Any]:
+def locked(root: Path) -> dict[str, Any]:
+    """Read the stages of dvc.lock; none before the first run."""
     lock = root / "dvc.lock"
     return load_yaml(lock)["stages"] if lock.is_file() else {}
 
