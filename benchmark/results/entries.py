@@ -11,7 +11,7 @@ from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
-from benchmark.editions.splits import OOF, Groups, Scored, Split
+from benchmark.editions.splits import OOF, Scored, Split
 from benchmark.evaluation.metrics import majority_baseline
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import fuse
@@ -51,16 +51,6 @@ class GroundTruth(Labels):
             raise MismatchError(where, "not one label per clip", expected=wanted, found=found)
         train_label = clips.split("train").labels()
         return cls(clips.edition, split, tuple(part.ids), tuple(part.videos), label, train_label)
-
-    @classmethod
-    def out_of_fold(cls, clips: Clips, over: Sequence[str], groups: Groups) -> GroundTruth:
-        """Take the labels of all clips of the splits `over`; the `videos` are the groups.
-
-        Raises:
-            FormatError: The edition withholds a label, or names no subject of a clip.
-        """
-        truth = oof_labels(clips, over, groups)
-        return cls(**vars(truth), train_label=truth.label)
 
     @property
     def majority_baseline(self) -> float:
@@ -125,7 +115,8 @@ def scored_truths(
     truths = [GroundTruth.of(clips, "val")] if "val" in scores else []
     if OOF in scores:
         folds = params.folds[clips.edition]
-        truths.append(GroundTruth.out_of_fold(clips, folds.over, folds.groups))
+        oof = oof_labels(clips, folds.over, folds.groups)
+        truths.append(GroundTruth(**vars(oof), train_label=oof.label))
     return truths if test is None else [*truths, GroundTruth.of(clips, "test", test)]
 
 

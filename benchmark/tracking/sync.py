@@ -276,7 +276,9 @@ def _hashes(root: Path, lock: Path) -> Iterator[tuple[Path, dict[str, str]]]:
             if path.parent != root / RUNS or not path.is_file():
                 continue
             if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5:
-                yield path, {f"dvc.out.{_tag_name(out)}": value for out, value in outs.items()}
+                # MLflow refuses signs such as `@` in the name of a tag.
+                names = {out: re.sub(r"[^\w./ -]", "_", out) for out in outs}
+                yield path, {f"dvc.out.{names[out]}": value for out, value in outs.items()}
 
 
 class _Out(BaseModel):
@@ -300,8 +302,3 @@ def _stages(lock: Path) -> list[_Stage]:
     except BenchmarkError as error:
         do = "Get it back with 'git checkout dvc.lock'"
         raise FormatError(lock, f"not a lock file of DVC: {error}", do=do) from None
-
-
-def _tag_name(path: str) -> str:
-    """Replace what MLflow refuses in the name of a tag, such as `@`."""
-    return re.sub(r"[^\w./ -]", "_", path)
