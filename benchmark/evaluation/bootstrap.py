@@ -105,25 +105,21 @@ def _interval(
     points: NDArray[np.int64], videos: Sequence[str], resamples: int, seed: int, *, paired: bool
 ) -> Interval | None:
     if len(points) != len(videos) or not len(points):
-        raise FormatError(
-            "bootstrap",
-            "needs one prediction and one video for each of at least one clip",
-            found=f"{len(points)} predictions and {len(videos)} videos",
-        )
-    video = _numbered(videos)
-    clips = np.bincount(video)
-    if len(clips) < 2:
+        needs = "needs one prediction and one video for each of at least one clip"
+        found = f"{len(points)} predictions and {len(videos)} videos"
+        raise FormatError("bootstrap", needs, found=found)
+    if len({*videos}) < 2:
         return None
     # Only two systems that answer every clip alike differ by 0 for sure.
     if paired and not points.any():
         return Interval(low=0.0, high=0.0)
-    sums = np.bincount(video, points).astype(np.int64)
+    return _middle(resampled_means(points[None], videos, resamples=resamples, seed=seed)[:, 0])
 
-    def means(times: NDArray[np.int64]) -> NDArray[np.float64]:
-        # A ratio of sums, not a mean of the videos' means: a long video weighs by its clips.
-        return (times @ sums) / (times @ clips)
 
-    return interval_of(means, len(clips), resamples=resamples, seed=seed)
+def _middle(scores: NDArray[np.float64]) -> Interval | None:
+    low, high = np.percentile(scores, PERCENTILES)
+    # Not "100.00 to 100.00": no resample could differ, which is no sign of certainty.
+    return Interval(low=float(low), high=float(high)) if low < high else None
 
 
 def f1_intervals(
@@ -180,31 +176,26 @@ def interval_of(
     """
     if videos < 2:
         return None
-    low, high = np.percentile(score(_drawn(videos, resamples, seed)), PERCENTILES)
-    # Not "100.00 to 100.00": no resample could differ, which is no sign of certainty.
-    return Interval(low=float(low), high=float(high)) if low < high else None
+    return _middle(score(_drawn(videos, resamples, seed)))
 
 
-def drawn_groups(
-    values: NDArray[np.floating], groups: Sequence[str], *, resamples: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Resample groups of clips, and return what the means of many systems follow from.
-
-    With the three results, `times @ sums.T / (times @ sizes)[:, None]` are the means, (R, S).
+def resampled_means(
+    values: NDArray[np.number], groups: Sequence[str], *, resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Compute the means of many systems on the same resampled groups of clips, (R, S).
 
     Args:
         values: Of S systems on N clips, (S, N).
         groups: The group of each clip.
         resamples: R.
         seed: Of their draw.
-
-    Returns:
-        Sums by group (S, G), clips of each group (G,), and how often each is drawn (R, G).
     """
     group = _numbered(groups)
     sizes = np.bincount(group)
     sums = np.stack([np.bincount(group, row).astype(np.float64) for row in values])
-    return sums, sizes, _drawn(len(sizes), resamples, seed)
+    times = _drawn(len(sizes), resamples, seed)
+    # A ratio of sums, not a mean of the groups' means: a large group weighs by its clips.
+    return (times @ sums.T) / (times @ sizes)[:, None]
 
 
 def _numbered(videos: Sequence[str]) -> NDArray[np.int64]:

@@ -123,10 +123,8 @@ def write_analysis(
 
 def by_group(matrix: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sum a confusion of classes (K, K) into one of groups, int64 (G, G); `group` is int64 (K,)."""
-    groups = np.zeros((group.max() + 1, group.max() + 1), np.int64)
-    # Many classes share a cell: `groups[...] += matrix` would keep only the last of them.
-    np.add.at(groups, (group[:, None], group[None]), matrix)
-    return groups
+    is_in = np.eye(group.max() + 1, dtype=np.int64)[group]
+    return is_in.T @ matrix @ is_in
 
 
 def _classes_csv(predicted: NDArray[np.int64], truth: GroundTruth, edition: Edition) -> str:

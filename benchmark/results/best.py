@@ -19,7 +19,7 @@ from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF
-from benchmark.evaluation.bootstrap import Interval, drawn_groups, interval, paired_interval
+from benchmark.evaluation.bootstrap import Interval, interval, paired_interval, resampled_means
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR
 from submission.fusion.fit import MOST_REFITS, blocks_of, fit_with_nested
@@ -251,8 +251,7 @@ def _wins(
 ) -> float:  # fmt: skip
     keys = [best, *(key for key in candidates if key != best)]
     worths = np.stack([sets.worth(key) for key in keys])
-    sums, sizes, times = drawn_groups(worths, groups, **vars(draw))
-    worth = (times @ sums.T) / (times @ sizes)[:, None]
+    worth = resampled_means(worths, groups, **vars(draw))
     return float((worth[:, 0] >= worth.max(axis=1)).mean())
 
 
