@@ -41,7 +41,7 @@ def test_a_full_disk_a_slow_torch_and_a_doubled_opencv_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     versions = {"torch": "2.9.1"}
-    monkeypatch.setattr(doctor, "version", lambda name: versions.get(name, "1"))
+    monkeypatch.setattr(doctor, "installed", lambda name: versions.get(name, "1"))
     names = ["opencv-python", "opencv-contrib-python-headless", "torch"]
     installed = [SimpleNamespace(metadata={"Name": name}) for name in names]
     monkeypatch.setattr(doctor, "distributions", lambda: installed)
