@@ -21,12 +21,12 @@ def main(
     params: Params, name: str, index: Path, folds: Path, parts: Path, out: Path, reports: Path
 ) -> None:
     """Join the folds of EXPERIMENT, and score it out of fold."""
-    _, edition, clips = indexed(params, "fold_graph.joins", name, index)
+    join, _, clips = indexed(params, "fold_graph.joins", name, index)
     table = read_folds(folds, clips)
-    oof, test = join_folds(name, parts, table, params.folds[edition.name].mean)
+    oof, test = join_folds(name, parts, table, params.folds[join.edition].mean)
     truth = oof_labels(clips, table.over, table.groups)
     aligned = oof.aligned(truth.clip_id)
-    scores = write_scores(aligned, truth.label, edition.group_of(), reports)
+    scores = write_scores(aligned, truth.label, reports)
     write_probabilities(oof, out / "oof.parquet")
     write_probabilities(test, out / "test.parquet")
     top1 = 100 * scores.top1

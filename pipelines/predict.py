@@ -38,8 +38,7 @@ def main(
         if split == "val" and not len(of_split):
             write_no_scores(reports)
         elif split == "val":
-            aligned, groups = found.aligned(of_split.ids), edition.group_of()
-            scores = write_scores(aligned, of_split.labels(), groups, reports)
+            scores = write_scores(found.aligned(of_split.ids), of_split.labels(), reports)
             click.echo(f"top-1 {100 * scores.top1:.2f} % on {edition.title}, {split}")
 
 

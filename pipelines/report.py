@@ -50,7 +50,7 @@ def main(
         reports, edition, params, online=online,
         galleries=[gallery(params, truth, probabilities, archive) for truth in truths],
         answers={truth.split: answers(params, truth, probabilities) for truth in compared},
-        provenance=provenance(params, edition, PARAMS, probabilities),
+        provenance=provenance(params, PARAMS, probabilities),
     )  # fmt: skip
     write_text(out, text)
     root = find_root()

@@ -210,14 +210,7 @@ def _encode(text: Any, code: Any = "latin1") -> bytes:
 
 
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
-    """Read an array as protocol 5 writes it.
-
-    Args:
-        data: The bytes.
-        dtype: Type of its elements.
-        shape: Length of each axis.
-        order: "C" or "F".
-    """
+    # As protocol 5 writes an array; the order is "C" or "F".
     if not isinstance(dtype, _Dtype):
         raise Refused("it holds an array of an unknown form")
     return np.frombuffer(data, dtype.real).reshape(shape, order=order)

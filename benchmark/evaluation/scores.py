@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from benchmark.core.errors import FormatError
 from benchmark.core.files import csv_text, write_text
 from benchmark.core.schema import Positive, Share
+from benchmark.editions.edition import groups_of
 from benchmark.evaluation.metrics import Metrics, class_scores, correctness, ranking, score
 
 if TYPE_CHECKING:
@@ -129,21 +129,14 @@ def f1_mean(
     return float(np.mean(scores))
 
 
-def write_scores(
-    found: Probabilities, label: NDArray[np.int64], group_of: NDArray[np.int64], folder: Path
-) -> Scores:
+def write_scores(found: Probabilities, label: NDArray[np.int64], folder: Path) -> Scores:
     """Write metrics.json and predictions.csv of the clips of `found`; return the scores.
 
-    Args:
-        found: Probabilities of N clips.
-        label: True classes, int64 (N,), in the order of `found`.
-        group_of: Group of each class, int64 (K,).
-        folder: Where to write.
+    `label` are the true classes, int64 (N,), in the order of `found`.
     """
-    scores = all_scores(found.p, label, group_of)
+    scores = all_scores(found.p, label, groups_of(found.edition))
     write_metrics(scores, folder / "metrics.json")
-    table = predictions_csv(found.clip_id, found.p, label, found.classes)
-    write_text(folder / "predictions.csv", table)
+    write_text(folder / "predictions.csv", predictions_csv(found, label))
     return scores
 
 
@@ -159,23 +152,15 @@ def write_metrics(scores: Scores, path: Path) -> None:
     write_text(path, json.dumps(known, indent=2, sort_keys=True) + "\n")
 
 
-def predictions_csv(
-    clip_ids: Sequence[str], p: NDArray[np.floating], label: NDArray[np.int64],
-    classes: Sequence[str],
-) -> str:  # fmt: skip
+def predictions_csv(found: Probabilities, label: NDArray[np.int64]) -> str:
     """Format predictions.csv, which `dvc plots` counts into a confusion picture.
 
-    Args:
-        clip_ids: N ids; the rows keep their order.
-        p: Probabilities, (N, K); the table holds those of the predicted classes.
-        label: True classes, int64 (N,) in [0, K).
-        classes: K names.
+    `label` are the true classes, int64 (N,). The rows keep the order of `found`, and the table
+    holds the probabilities of the predicted classes.
     """
-    predicted = ranking(p)[:, 0]
-    probability = p[np.arange(len(p)), predicted]
+    classes, predicted = found.classes, ranking(found.p)[:, 0]
+    probability = found.p[np.arange(len(found)), predicted]
     # Git keeps this file: more than 4 decimals would show rounding noise as changes.
-    rows = [
-        (clip, classes[true], classes[guess], f"{sure:.4f}")
-        for clip, true, guess, sure in zip(clip_ids, label, predicted, probability, strict=True)
-    ]
+    columns = zip(found.clip_id, label, predicted, probability, strict=True)
+    rows = [(clip, classes[k], classes[guess], f"{p:.4f}") for clip, k, guess, p in columns]
     return csv_text(PREDICTIONS, rows)

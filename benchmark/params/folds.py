@@ -149,7 +149,7 @@ def fold_faults(params: Params) -> Iterator[str]:
                 found = True
                 yield f"{where}.experiments: no experiment '{name}' of edition '{edition}'"
                 continue
-            for start in _unfolded(params, name, edition, (*folds.experiments,)):
+            for start in _unfolded(params, name):
                 yield (
                     f"{where}.experiments: '{name}' starts from '{start}', which has seen the clips"
                     f" of every fold; add '{start}' to the list, or start from something else"
@@ -164,17 +164,13 @@ def fold_faults(params: Params) -> Iterator[str]:
         yield f"fold_graph: is not what folds and experiments ask for; {DO}"
 
 
-def _unfolded(params: Params, name: str, edition: str, folded: tuple[str, ...]) -> Iterator[str]:
+def _unfolded(params: Params, name: str) -> Iterator[str]:
     """Yield the experiments of the edition that a folded one starts from, but that are not folded.
 
     A start by way of another edition's experiment counts too: that one is not trained per fold.
-
-    Args:
-        params: The whole of params.yaml.
-        name: The folded experiment.
-        edition: Its edition.
-        folded: All experiments of the edition that are folded.
     """
+    edition = params.experiments[name].edition
+    folded = params.folds[edition].experiments
     todo, seen = [(name, True)], {name}
     while todo:
         key, per_fold = todo.pop()

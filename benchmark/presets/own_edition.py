@@ -108,7 +108,7 @@ def make_edition(name: str, source: Path, preset: str, params: Path) -> MadeEdit
         write_text(path, yaml_text(made.model_dump(mode="json")))
         told = f"preset '{name}' exists already and is not changed"
         if present is None:
-            kept = write_own_params(base, read_params(base), name, source, out)
+            kept = write_own_params(base, name, source, out)
             told = f"wrote {out}: {', '.join(kept)}"
         _link(raw, source)
     make_test_labels_folder(name)
@@ -177,7 +177,7 @@ TAIL = 4
 """Clips of the largest class over those of the smallest, from which on samples are balanced."""
 
 
-def write_own_params(base: Path, params: Params, edition: str, clips: Path, out: Path) -> list[str]:
+def write_own_params(base: Path, edition: str, clips: Path, out: Path) -> list[str]:
     """Write the preset `base` to `out`, changed to the clips of your own edition.
 
     Experiments that need other data, synthetic people or missing skeletons go, with all that only
@@ -185,7 +185,6 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
 
     Args:
         base: Params file of a preset for a synthetic or a published edition.
-        params: Its values.
         edition: Name of your edition, and of the new preset.
         clips: Folder of the clips to train on.
         out: Params file to write.
@@ -196,7 +195,7 @@ def write_own_params(base: Path, params: Params, edition: str, clips: Path, out:
     Raises:
         ManyFaults: clips.csv is not valid.
     """
-    rows = read_own_clips(clips)
+    params, rows = read_params(base), read_own_clips(clips)
     skeleton = clips / SKELETON
     given = read_yaml(skeleton, OwnSkeleton) if skeleton.is_file() else None
     modalities = [

@@ -22,6 +22,7 @@ from benchmark.editions.splits import OOF
 from benchmark.evaluation.bootstrap import Interval, interval, paired_interval, resampled_means
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR
+from benchmark.results.table import Resampling
 from submission.fusion.fit import MOST_REFITS, blocks_of, fit_with_nested
 from submission.fusion.fuse import check_members, stacked
 from submission.fusion.rules.convex import Convex
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.labels import Labels
     from benchmark.params.params import Params
-    from benchmark.results.table import Resampling
     from submission.fusion.rules.union import FusionRule
 
 RULES: tuple[FusionRule, ...] = (
@@ -182,14 +182,10 @@ class _Sets:
         return path[: best + 1]
 
 
-def read_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> Best | None:
+def read_best(params: Params, clips: Clips, folder: Path) -> Best | None:
     """Find the best set of the streams of an edition; None where fewer than two are folded.
 
-    Args:
-        params: Name the streams.
-        clips: The index of the edition.
-        folder: Folder of all probabilities.
-        draw: Of the intervals.
+    `clips` is the index of the edition, `folder` that of all probabilities.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
@@ -200,6 +196,7 @@ def read_best(params: Params, clips: Clips, folder: Path, draw: Resampling) -> B
         return None
     files = [folder / OOF / name / "oof.parquet" for name in folds.experiments]
     truth = oof_labels(clips, folds.over, folds.groups)
+    draw = Resampling(params.table.resamples, params.seed)
     return find_best([read_probabilities(file) for file in files], truth, draw)
 
 

@@ -10,7 +10,7 @@ from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels, index_labels, listed_labels
 from benchmark.contracts.test_labels import read_answers, read_test_labels
 from benchmark.core.errors import FormatError
-from benchmark.editions.edition import Edition, edition_names, read_edition
+from benchmark.editions.edition import edition_names, read_edition
 from benchmark.editions.splits import OOF, SPLITS, Groups, Split
 
 if TYPE_CHECKING:
@@ -20,22 +20,17 @@ if TYPE_CHECKING:
     from benchmark.contracts.predictions import Probabilities
 
 
-def split_labels(
-    clips: Clips, split: Split, edition: Edition, csv: Path | None
-) -> NDArray[np.int64]:
-    """Find the class index of each clip of a split, int64 (N,), in the index's order.
+def split_labels(clips: Clips, split: Split, csv: Path | None) -> NDArray[np.int64]:
+    """Find the class index of each clip of a split, int64 (N,), in the order of the index `clips`.
 
-    Args:
-        clips: The whole index.
-        split: Whose labels.
-        edition: Of the index.
-        csv: Labels that the user gives; None to take those of the project in this folder.
+    `csv` holds labels that the user gives; None to take those of the project in this folder.
 
     Raises:
         FormatError: Nothing here knows them.
         MismatchError: The csv does not answer exactly the clips of the split.
     """
-    part, file = clips.split(split), Path("data/test_labels", edition.name, "test_labels.csv")
+    part, edition = clips.split(split), read_edition(clips.edition)
+    file = Path("data/test_labels", edition.name, "test_labels.csv")
     if csv is None and split not in edition.withheld:
         return part.labels()
     if csv is None and not file.is_file():

@@ -116,16 +116,10 @@ def online_section(rows: Sequence[OnlineRow], edition: Edition) -> list[str]:
     return lines
 
 
-def online_records(
-    root: Path, rows: Sequence[OnlineRow], edition: Edition, parent: RunRecord
-) -> list[RunRecord]:
-    """Record each entry as a run under the table's; scores in per cent.
+def online_records(root: Path, rows: Sequence[OnlineRow], parent: RunRecord) -> list[RunRecord]:
+    """Record each entry as a run under that of the table, `parent`; scores in per cent.
 
-    Args:
-        root: Folder of the project.
-        rows: Of all splits; those of one name share a run.
-        edition: Whose videos are scored.
-        parent: The run of the table.
+    `root` is the folder of the project; rows of one name share a run.
     """
     records = []
     for name in dict.fromkeys(row.name for row in rows):
@@ -140,7 +134,7 @@ def online_records(
             new_record(
                 root, experiment=TABLE, name=f"online {name}",
                 parent_key=parent.run_key, metrics=metrics,
-                params={"online": name, "edition": edition.stamp},
+                params={"online": name, "edition": parent.params["edition"]},
                 tags={"kind": "row", NOTE: f"{name}: gestures found in whole videos."},
             )
         )  # fmt: skip

@@ -52,7 +52,7 @@ def score_page(
         rows, edition, resampling,
         subsets=table_subsets(params, clips, test, probabilities),
         leaderboards=boards_section(edition.name, published, spec.leaderboard),
-        best=read_best(params, clips, probabilities, resampling),
+        best=read_best(params, clips, probabilities),
         online=online_rows(read_online(params, probabilities, clips, test), resampling),
     )  # fmt: skip
 
@@ -60,4 +60,4 @@ def score_page(
 def page_records(root: Path, page: Page, files: Sequence[Path]) -> list[RunRecord]:
     """Record the page as runs: one of the table with its `files`, and one per row below it."""
     records = table_records(root, page.rows, page.edition, files, page.best)
-    return records + online_records(root, page.online, page.edition, records[0])
+    return records + online_records(root, page.online, records[0])

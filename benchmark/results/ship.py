@@ -24,14 +24,10 @@ if TYPE_CHECKING:
     from benchmark.synthetic.spec import ActionsSpec, GesturesSpec
 
 
-def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
-    """Write the weights and the card of an experiment into the folder of the zoo.
+def ship(name: str, params: Params, root: Path) -> Card:
+    """Write the weights and the card of an experiment of a project into the folder of the zoo.
 
-    Args:
-        name: The experiment; `dvc repro` has trained it and predicted with it.
-        params: The whole of params.yaml.
-        root: The project.
-        out: Folder of the zoo.
+    `dvc repro` has trained it and predicted with it.
 
     Raises:
         ParamsError: There is no such experiment, or it has not learned from generated clips.
@@ -48,7 +44,7 @@ def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
     folder = root / "models" / name
     card = Card(
         format=FORMAT,
-        sha256=write_half(out / f"{name}{SUFFIX}", read_weights(folder)),
+        sha256=write_half(ZOO / f"{name}{SUFFIX}", read_weights(folder)),
         licence=LICENCE,
         model=read_metadata(folder),
         data=_data(params, edition.name).model_dump(mode="json"),
@@ -56,7 +52,7 @@ def ship(name: str, params: Params, root: Path, out: Path = ZOO) -> Card:
         hours=_hours(root / f"runs/train-{name}.json", len(clips.split("train"))),
         scores=_scores(truths, root / "predictions/experiments" / name),
     )
-    write_json(out / f"{name}.json", card)
+    write_json(ZOO / f"{name}.json", card)
     return card
 
 

@@ -136,14 +136,12 @@ def best(name: str | None) -> None:
     from benchmark.editions.edition import read_edition
     from benchmark.results.best import read_best
     from benchmark.results.best_page import best_section
-    from benchmark.results.table import Resampling
 
     with mistakes_shown():
         params = read_params(PARAMS)
         name = name or params.table.edition
         clips = read_clips(Path("data", name, "clips.parquet"), read_edition(name))
-        draw = Resampling(params.table.resamples, params.seed)
-        found = read_best(params, clips, Path("predictions"), draw)
+        found = read_best(params, clips, Path("predictions"))
         if found is None:
             wrong = f"fewer than two experiments of '{name}' have folds"
             do = f"Run 'mgbench edition folds {name}', then 'dvc repro join_folds'"

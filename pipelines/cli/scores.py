@@ -129,7 +129,7 @@ def online(
         if least is not None:
             found = replace(found, least=(least,) * len(found.classes))
         part = clips.split(split)
-        truth = labeled(part, split_labels(clips, split, edition, labels), edition.classes)
+        truth = labeled(part, split_labels(clips, split, labels), edition.classes)
         for line in scores_lines(online_scores(truth, found, resamples=RESAMPLES, seed=0)):
             click.echo(line)
         if out is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.challenges.challenge import Challenge, Form, published_ids
+from benchmark.challenges.challenge import Challenge, published_ids
 from benchmark.core.errors import MismatchError
 from benchmark.editions.edition import FOREIGN, Edition, read_edition
 
@@ -61,22 +61,17 @@ def wanted_clips(
 
 
 def predicted_labels(
-    probabilities: Probabilities, wanted: Wanted, edition: Edition, form: Form
+    probabilities: Probabilities, wanted: Wanted, challenge: Challenge
 ) -> NDArray[np.int64]:
     """Compute the labels of the file: (clips, columns), in the order of `wanted.ids`.
 
     A column holds the class of its rank, or the body part of that class; of equally probable
     classes the lower index comes first. Excluded clips get the guess of each rank.
 
-    Args:
-        probabilities: Probabilities of the test clips, rows in any order.
-        wanted: The clips that the leaderboard asks for.
-        edition: Defines the classes and the body part of each.
-        form: The columns, and the number that stands for index 0.
-
     Raises:
         MismatchError: The probabilities are of other data, a split with labels, or other clips.
     """
+    edition, form = read_edition(challenge.edition), challenge.form
     _check_origin(probabilities, edition)
     predicted = [clip for clip in wanted.ids if clip not in wanted.excluded]
     # Scores of other programs may name clips as the leaderboard does, with its suffix.

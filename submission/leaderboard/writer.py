@@ -43,7 +43,7 @@ def write_submission(
         SubmissionError: The leaderboard would not take the files.
     """
     edition, form = read_edition(challenge.edition), challenge.form
-    labels = predicted_labels(probabilities, wanted, edition, form)
+    labels = predicted_labels(probabilities, wanted, challenge)
     lines = [",".join(form.header)] if form.header else []
     lines += [
         f"{clip}{form.id_suffix},{','.join(map(str, row))}"

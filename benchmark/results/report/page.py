@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmark.core.html import data_uri, render_template
 from benchmark.core.pinned_file import sha256
+from benchmark.editions.edition import Edition, read_edition
 from benchmark.evaluation.bootstrap import Interval
 from benchmark.evaluation.online import ClassScores, class_scores, f1, match_counts
 from benchmark.plots.analysis import curves_figure, overlaps_figure, timeline_figure
@@ -24,7 +25,6 @@ from benchmark.results.table import NOT_COVERED, SIGNIFICANT, Resampling, verdic
 from benchmark.tracking.records import PACKAGES, origin
 
 if TYPE_CHECKING:
-    from benchmark.editions.edition import Edition
     from benchmark.params.params import Params
     from benchmark.params.recipes import SelectCheckpoint
     from benchmark.results.report.gallery import Gallery
@@ -187,15 +187,12 @@ def _row(row: dict[str, Any], best: set[Any]) -> dict[str, Any]:
     return {**row, "verdict": word, "points": points, "best": row["name"] in best}
 
 
-def provenance(params: Params, edition: Edition, file: Path, folder: Path) -> dict[str, str]:
+def provenance(params: Params, file: Path, folder: Path) -> dict[str, str]:
     """Tell what made the numbers: code, machine, params and the hashes of the probabilities.
 
-    Args:
-        params: Name the experiments and fusions.
-        edition: Whose clips the page is about.
-        file: params.yaml.
-        folder: That of all probabilities.
+    `file` is that of `params`, `folder` that of all probabilities.
     """
+    edition = read_edition(params.analysis.edition)
     tags = origin(Path.cwd())
     dirty = " with changes" if tags["git.dirty"] == "true" else ""
     folders = [params.folder_of(name) for name in (*params.streams, *params.every_fusion)]
