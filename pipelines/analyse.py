@@ -15,7 +15,7 @@ from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.analysis import write_analyses
-from benchmark.results.entries import scored_truths
+from benchmark.results.entries import Scoring
 from benchmark.results.runs import analysis_record
 from benchmark.tracking.sync import show_and_record
 
@@ -32,14 +32,13 @@ def main(
     edition = read_edition(spec.edition)
     clips = read_clips(index, edition)
     test = read_test_labels(test_labels, clips, edition)
-    truths = scored_truths(params, clips, test, {spec.scores})
-    frames = None
+    scoring, frames = Scoring(params, clips, probabilities, test), None
     if (modality := params.modalities[spec.modality]).content in ("video", "person"):
         frames = PackedVideos(modality.frames_folder(data / spec.modality), clips)
     else:
         click.echo(f"no hardest.png: {spec.modality} ({modality.kind}) stores no frames", err=True)
     with replacing_folder(out) as work:
-        members = write_analyses(params, truths, probabilities, work, frames=frames)
+        members = write_analyses(scoring, work, frames=frames)
     root = find_root()
     show_and_record(root, record, [analysis_record(root, spec, edition, members, out)])
     click.echo(f"wrote {out}: {', '.join(members)}")

@@ -14,7 +14,7 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import find_root, write_text
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
-from benchmark.results.entries import scored_truths
+from benchmark.results.entries import Scoring
 from benchmark.results.online import read_online
 from benchmark.results.report.gallery import Archive, gallery
 from benchmark.results.report.page import answers, online_view, provenance, render
@@ -36,20 +36,20 @@ def main(
     edition = read_edition(params.analysis.edition)
     clips = read_clips(index, edition)
     test = read_test_labels(test_labels, clips, edition)
-    truths = scored_truths(params, clips, test, {params.analysis.scores})
-    compared = scored_truths(params, clips, test, {row.scores for row in params.table.rows})
+    scoring = Scoring(params, clips, probabilities, test)
+    truths = scoring.truths({params.analysis.scores})
+    compared = scoring.truths({row.scores for row in params.table.rows})
     archive = Archive(open_archive(raw, edition).video_files(), edition, clips)
     if not archive.videos:
         click.echo(f"no clips that play: edition {edition.name} has no videos", err=True)
         truths = []
-    online = online_view(
-        read_online(params, probabilities, clips, test),
-        Resampling(params.table.resamples, params.seed), {clip.video: clip.fps for clip in clips},
-    )  # fmt: skip
+    resampling = Resampling(params.table.resamples, params.seed)
+    fps = {clip.video: clip.fps for clip in clips}
+    online = online_view(read_online(scoring), resampling, fps)
     text = render(
         reports, edition, params, online=online,
-        galleries=[gallery(params, truth, probabilities, archive) for truth in truths],
-        answers={truth.split: answers(params, truth, probabilities) for truth in compared},
+        galleries=[gallery(scoring, truth, archive) for truth in truths],
+        answers={truth.split: answers(scoring, truth) for truth in compared},
         provenance=provenance(params, PARAMS, probabilities),
     )  # fmt: skip
     write_text(out, text)

@@ -13,6 +13,7 @@ from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.files import find_root
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
+from benchmark.results.entries import Scoring
 from benchmark.results.page import page_records, score_page
 from benchmark.results.writers import write_table
 from benchmark.tracking.sync import show_and_record
@@ -28,7 +29,8 @@ def main(
     """Score the rows of params.yaml's table."""
     edition = read_edition(params.table.edition)
     clips = read_clips(index, edition)
-    scored = score_page(params, clips, probabilities, read_test_labels(test_labels, clips, edition))
+    test = read_test_labels(test_labels, clips, edition)
+    scored = score_page(Scoring(params, clips, probabilities, test))
     files = write_table(scored, out, page)
     root = find_root()
     show_and_record(root, record, page_records(root, scored, files))

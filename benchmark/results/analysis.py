@@ -18,12 +18,11 @@ from benchmark.evaluation.metrics import class_scores, confusion, correctness
 from benchmark.evaluation.scores import calibration
 from benchmark.plots import analysis as analysis_figures
 from benchmark.plots import figures
-from benchmark.results.entries import GroundTruth, read_source
 
 if TYPE_CHECKING:
     from benchmark.contracts.predictions import Probabilities
     from benchmark.data.readers import PackedVideos
-    from benchmark.params.params import Params
+    from benchmark.results.entries import GroundTruth, Scoring
 
 MOMENTS = 6
 """Frames shown of a hard clip."""
@@ -43,30 +42,22 @@ class Analyzed:
 
 
 def write_analyses(
-    params: Params, truths: Sequence[GroundTruth], probabilities: Path, out: Path,
-    *, frames: PackedVideos | None,
-) -> dict[str, Complementarity]:  # fmt: skip
+    scoring: Scoring, out: Path, *, frames: PackedVideos | None
+) -> dict[str, Complementarity]:
     """Write what `params.analysis` asks for; return how the members complement each other by split.
 
-    Args:
-        params: Name the system, its members and how many hard clips are shown.
-        truths: The labels of each split.
-        probabilities: Folder of all of them.
-        out: Gets one folder per split.
-        frames: The frames of hard clips; without them there is no hardest.png.
+    `out` gets one folder per split; without the `frames` of hard clips, there is no hardest.png.
 
     Raises:
         FormatError: A file of probabilities is missing or breaks its schema.
         MismatchError: Probabilities of another edition, split or other clips.
         ClipUnreadable: The frames of a hard clip cannot be decoded.
     """
-    spec, edition = params.analysis, read_edition(params.analysis.edition)
-    members = {}
-    for truth in truths:
-        source, *others = (
-            read_source(params, probabilities, name, truth.split, spec.scores)
-            for name in (spec.source, *spec.members)
-        )
+    spec = scoring.params.analysis
+    edition, members = read_edition(spec.edition), {}
+    for truth in scoring.truths({spec.scores}):
+        names = (spec.source, *spec.members)
+        source, *others = (scoring.read(name, truth.split, spec.scores) for name in names)
         analyzed, folder = Analyzed(source, others, truth), out / truth.split
         members[truth.split] = write_analysis(
             analyzed, edition, folder, frames=frames, shown=spec.hardest

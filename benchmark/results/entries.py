@@ -76,61 +76,58 @@ class Entry:
     """The same experiment with other seeds."""
 
 
-def read_source(
-    params: Params, folder: Path, name: str, split: Scored, scores: str = "val"
-) -> Probabilities:
-    """Read the probabilities of one experiment or fusion.
+@dataclass(frozen=True)
+class Scoring:
+    """What rows are scored by: the streams of params.yaml, clips of one edition, their labels."""
 
-    Args:
-        params: They tell experiments from fusions.
-        folder: That of all probabilities.
-        name: The experiment or fusion.
-        split: Whose clips.
-        scores: `oof` for an experiment's mean over folds on test.
+    params: Params
+    clips: Clips
+    """The whole index."""
+    probabilities: Path
+    """Folder of all of them."""
+    test: NDArray[np.int64] | None
+    """The labels of test; None where they are not known."""
 
-    Raises:
-        FormatError: The file is missing or breaks its schema.
-    """
-    of_stream = f"{folder_of_scores(scores)}/{name}"
-    place = params.folder_of(name) if name in params.every_fusion else of_stream
-    return read_probabilities(folder / place / f"{split}.parquet")
+    def truths(self, scores: Collection[str]) -> list[GroundTruth]:
+        """Return the labels of all that is scored: by `val`, `oof` or both, and of test."""
+        truths = [GroundTruth.of(self.clips, "val")] if "val" in scores else []
+        if OOF in scores:
+            folds = self.params.folds[self.clips.edition]
+            oof = oof_labels(self.clips, folds.over, folds.groups)
+            truths.append(GroundTruth(**vars(oof), train_label=oof.label))
+        known = [] if self.test is None else [GroundTruth.of(self.clips, "test", self.test)]
+        return [*truths, *known]
 
+    def streams(self, scores: str) -> Path:
+        """Return the folder of the streams that are scored out of fold, or not."""
+        return self.probabilities / (OOF if scores == OOF else "experiments")
 
-def folder_of_scores(scores: str) -> str:
-    """Return the folder below `predictions/` of streams that are scored out of fold, or not."""
-    return OOF if scores == OOF else "experiments"
+    def read(self, name: str, split: Scored, scores: str) -> Probabilities:
+        """Read the probabilities of an experiment or fusion on a split.
 
+        With `scores` of `oof`, those of an experiment on test are its mean over folds.
 
-def scored_truths(
-    params: Params, clips: Clips, test: NDArray[np.int64] | None, scores: Collection[str]
-) -> list[GroundTruth]:
-    """Return the labels of all that is scored: validation, out of fold, test.
-
-    Args:
-        params: Their folds say which clips are scored out of fold.
-        clips: The index.
-        test: The labels of test; None where they are not known.
-        scores: `val`, `oof` or both.
-    """
-    truths = [GroundTruth.of(clips, "val")] if "val" in scores else []
-    if OOF in scores:
-        folds = params.folds[clips.edition]
-        oof = oof_labels(clips, folds.over, folds.groups)
-        truths.append(GroundTruth(**vars(oof), train_label=oof.label))
-    return truths if test is None else [*truths, GroundTruth.of(clips, "test", test)]
+        Raises:
+            FormatError: The file is missing or breaks its schema.
+        """
+        folder = self.streams(scores) / name
+        if name in self.params.every_fusion:
+            folder = self.probabilities / self.params.folder_of(name)
+        return read_probabilities(folder / f"{split}.parquet")
 
 
-def read_entries(params: Params, folder: Path, split: Scored) -> list[Entry]:
-    """Read one entry per row that is scored on a split, in order; `folder` is that of all files.
+def read_entries(scoring: Scoring, split: Scored) -> list[Entry]:
+    """Read one entry per row of the table that is scored on a split, in order.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
         MismatchError: The members of a row disagree.
     """
+    params = scoring.params
 
     def entry(index: int, row: TableRow) -> Entry:
         def read(*names: str) -> list[Probabilities]:
-            return [read_source(params, folder, name, split, row.scores) for name in names]
+            return [scoring.read(name, split, row.scores) for name in names]
 
         if row.members is not None:
             even = dict.fromkeys(row.members, 1 / len(row.members))
@@ -141,7 +138,8 @@ def read_entries(params: Params, folder: Path, split: Scored) -> list[Entry]:
         if (fusion := params.every_fusion.get(row.source)) is None:
             return Entry(index, row.name, source, paper_top1=row.paper_top1, repeats=repeats)
         # Stage fuse has already applied the weights to the probabilities: they are only shown.
-        weights = read_fitted(folder / params.folder_of(row.source) / "weights.json").weights
+        file = scoring.probabilities / params.folder_of(row.source) / "weights.json"
+        weights = read_fitted(file).weights
         return Entry(index, row.name, source, fusion.rule, weights, row.paper_top1)
 
     rows = enumerate(params.table.rows, start=1)

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.contracts.clips import Clips
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
-    from benchmark.params.params import Params
+    from benchmark.results.entries import Scoring
     from benchmark.results.table import Resampling
 
 REFERENCE = "F1 of the reference"
@@ -44,27 +43,20 @@ class Found(NamedTuple):
     found: Intervals
 
 
-def read_online(
-    params: Params, folder: Path, clips: Clips, test: NDArray[np.int64] | None
-) -> list[Found]:
+def read_online(scoring: Scoring) -> list[Found]:
     """Read the gestures of each entry of section `online` of this edition, by split.
-
-    Args:
-        params: The whole of params.yaml.
-        folder: That of all probabilities.
-        clips: The whole index.
-        test: The labels of test; None where they are not known.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
     """
+    clips, folder = scoring.clips, scoring.probabilities / "online"
     known: dict[Split, NDArray[np.int64]] = {"val": clips.split("val").labels()}
-    known |= {} if test is None else {"test": test}
+    known |= {} if scoring.test is None else {"test": scoring.test}
     each = []
     for split, labels in known.items():
-        for name, entry in params.online.items():
+        for name, entry in scoring.params.online.items():
             if entry.edition == clips.edition:
-                found = read_intervals(folder / "online" / name / f"{split}.parquet")
+                found = read_intervals(folder / name / f"{split}.parquet")
                 truth = labeled(clips.split(split), labels, found.classes)
                 each.append(Found(name, split, truth, found))
     return each

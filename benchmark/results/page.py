@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.editions.edition import read_edition
 from benchmark.results.best import read_best
-from benchmark.results.entries import read_entries, scored_truths
+from benchmark.results.entries import Scoring, read_entries
 from benchmark.results.leaderboards import boards_section
 from benchmark.results.online import online_records, online_rows, read_online
 from benchmark.results.runs import table_records
@@ -17,43 +17,30 @@ from benchmark.results.table import Resampling, score_rows
 from benchmark.results.writers import Page
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from benchmark.contracts.clips import Clips
-    from benchmark.params.params import Params
     from benchmark.tracking.records import RunRecord
 
 
-def score_page(
-    params: Params, clips: Clips, probabilities: Path, test: NDArray[np.int64] | None
-) -> Page:
+def score_page(scoring: Scoring) -> Page:
     """Score all that section `table` asks for.
-
-    Args:
-        params: The whole of params.yaml.
-        clips: The index of the table's edition.
-        probabilities: Folder of all of them.
-        test: The labels of test; None where they are not known.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
         MismatchError: Members of a row disagree, or are of other clips.
     """
-    spec, edition = params.table, read_edition(params.table.edition)
-    resampling = Resampling(spec.resamples, params.seed)
+    spec, edition = scoring.params.table, read_edition(scoring.params.table.edition)
+    resampling = Resampling(spec.resamples, scoring.params.seed)
     rows = []
-    for truth in scored_truths(params, clips, test, {row.scores for row in spec.rows}):
-        rows += score_rows(read_entries(params, probabilities, truth.split), truth, resampling)
+    for truth in scoring.truths({row.scores for row in spec.rows}):
+        rows += score_rows(read_entries(scoring, truth.split), truth, resampling)
     # Published numbers are of the official split: none stands beside a score out of fold.
     official = {row.name for row in spec.rows if row.scores == "val"}
     published = [row for row in rows if row.name in official]
     return Page(
         rows, edition, resampling,
-        subsets=table_subsets(params, clips, test, probabilities),
+        subsets=table_subsets(scoring),
         leaderboards=boards_section(edition.name, published, spec.leaderboard),
-        best=read_best(params, clips, probabilities),
-        online=online_rows(read_online(params, probabilities, clips, test), resampling),
+        best=read_best(scoring.params, scoring.clips, scoring.probabilities),
+        online=online_rows(read_online(scoring), resampling),
     )  # fmt: skip
 
 

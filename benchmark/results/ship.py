@@ -14,7 +14,7 @@ from benchmark.core.half_precision import LICENCE, SUFFIX, ZOO, write_half
 from benchmark.core.schema import write_json
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import score
-from benchmark.results.entries import GroundTruth, scored_truths
+from benchmark.results.entries import GroundTruth, Scoring
 from benchmark.tracking.records import read_records
 from benchmark.weights.cards import FORMAT, Card
 from benchmark.weights.model_folder import read_metadata, read_weights
@@ -40,7 +40,8 @@ def ship(name: str, params: Params, root: Path) -> Card:
     clips = read_clips(root / "data" / edition.name / "clips.parquet", edition)
     labels = root / "data/test_labels" / edition.name / "test_labels.csv"
     # Not out of fold: one network is shipped, and not one per fold.
-    truths = scored_truths(params, clips, read_test_labels(labels, clips, edition), {"val"})
+    test = read_test_labels(labels, clips, edition)
+    truths = Scoring(params, clips, root / "predictions", test).truths({"val"})
     folder = root / "models" / name
     card = Card(
         format=FORMAT,

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.core.files import csv_text
 from benchmark.evaluation.diversity import subset_counts
-from benchmark.results.entries import GroundTruth, folder_of_scores, scored_truths
 from submission.fusion.fuse import check_members, stacked
 
 if TYPE_CHECKING:
-    from benchmark.contracts.clips import Clips
-    from benchmark.params.params import Params
+    from benchmark.results.entries import GroundTruth, Scoring
 
 BEST = 10
 """Subsets that the page shows."""
@@ -32,26 +28,17 @@ class SubsetScore(NamedTuple):
     """Split -> share of correct predictions."""
 
 
-def table_subsets(
-    params: Params, clips: Clips, test: NDArray[np.int64] | None, probabilities: Path
-) -> list[SubsetScore]:
+def table_subsets(scoring: Scoring) -> list[SubsetScore]:
     """Score the subsets that the table asks for, on validation or out of fold, and on test.
-
-    Args:
-        params: Name the streams and say how they are scored.
-        clips: The index of the table's edition.
-        test: The labels of test; None where they are not known.
-        probabilities: Folder of all of them.
 
     Raises:
         FormatError: A file is missing or breaks its schema, or there are too many experiments.
         MismatchError: Two experiments cannot be joined.
     """
-    names, scores = params.table.subsets, params.table.subset_scores
+    names, scores = scoring.params.table.subsets, scoring.params.table.subset_scores
     if not names:
         return []
-    truths = scored_truths(params, clips, test, {scores})
-    folder = probabilities / folder_of_scores(scores)
+    truths, folder = scoring.truths({scores}), scoring.streams(scores)
     members = {
         split: [read_probabilities(folder / name / f"{split}.parquet") for name in names]
         for split in (truth.split for truth in truths)

@@ -16,12 +16,11 @@ from benchmark.core.html import data_uri
 from benchmark.core.resize import rescaled
 from benchmark.core.video import VideoWriter, frames_at
 from benchmark.evaluation.diversity import hardest
-from benchmark.results.entries import GroundTruth, read_source
 
 if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.editions.edition import Edition
-    from benchmark.params.params import Params
+    from benchmark.results.entries import GroundTruth, Scoring
 
 SHORT_SIDE = 180
 """Pixels of the shorter side of a clip that plays in the page."""
@@ -78,25 +77,19 @@ class Streams(NamedTuple):
     """Of that stream."""
 
 
-def gallery(params: Params, truth: GroundTruth, folder: Path, archive: Archive) -> Gallery:
-    """Gather the clips of one split that `params.analysis` asks for.
-
-    Args:
-        params: Name the system and its members, and say how many clips are shown.
-        truth: The labels of the split.
-        folder: That of all probabilities.
-        archive: The raw videos.
+def gallery(scoring: Scoring, truth: GroundTruth, archive: Archive) -> Gallery:
+    """Gather the clips of one split that `params.analysis` asks for; `truth` are its labels.
 
     Raises:
         FormatError: A file of probabilities is missing or breaks its schema.
         ArchiveError: A video is missing or damaged.
     """
+    spec = scoring.params.analysis
 
     def read(name: str) -> NDArray[np.float64]:
-        probabilities = read_source(params, folder, name, truth.split, params.analysis.scores)
+        probabilities = scoring.read(name, truth.split, spec.scores)
         return probabilities.aligned(truth.clip_id).p.astype(np.float64)
 
-    spec = params.analysis
     members = np.stack([read(name) for name in spec.members])
     best = int((members.argmax(2) == truth.label).sum(1).argmax())
     streams = Streams(read(spec.source), members, members[best], spec.members[best])

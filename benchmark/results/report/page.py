@@ -18,7 +18,7 @@ from benchmark.evaluation.bootstrap import Interval
 from benchmark.evaluation.online import ClassScores, class_scores, f1, match_counts
 from benchmark.plots.analysis import curves_figure, overlaps_figure, timeline_figure
 from benchmark.plots.figures import svg
-from benchmark.results.entries import GroundTruth, read_entries
+from benchmark.results.entries import GroundTruth, Scoring, read_entries
 from benchmark.results.online import Found, OnlineRow, online_rows
 from benchmark.results.screen import chosen, read_rows
 from benchmark.results.table import NOT_COVERED, SIGNIFICANT, Resampling, verdict
@@ -50,15 +50,15 @@ class Answers(NamedTuple):
     """Place and name of the row -> predicted class of each clip."""
 
 
-def answers(params: Params, truth: GroundTruth, folder: Path) -> Answers:
-    """Collect the predicted classes of all rows; `folder` is that of all probabilities.
+def answers(scoring: Scoring, truth: GroundTruth) -> Answers:
+    """Collect the predicted classes of all rows on the split of `truth`.
 
     Raises:
         FormatError: A file is missing or breaks its schema.
         MismatchError: A row is of other clips.
     """
     rows = {}
-    for entry in read_entries(params, folder, truth.split):
+    for entry in read_entries(scoring, truth.split):
         p = truth.joined(entry.probabilities, where=f"row '{entry.name}'")
         rows[f"{entry.index:02d} {entry.name}"] = p.argmax(1).tolist()
     return Answers(list(truth.clip_id), truth.label.tolist(), rows)
