@@ -11,7 +11,7 @@ import pytest
 from benchmark.challenges.challenge import read_challenge
 from benchmark.core.errors import SubmissionError
 from submission.leaderboard.checks import check_submission
-from submissions import IDS, MIMIC, edition_of
+from submissions import IDS, MIMIC
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ BAD = {
 def refused(path: Path, ids: tuple[str, ...] = IDS, name: str = "mimic") -> str:
     challenge = read_challenge(name)
     with pytest.raises(SubmissionError) as error:
-        check_submission(path, ids, challenge.form, edition_of(challenge))
+        check_submission(path, ids, challenge)
     return str(error.value)
 
 
@@ -122,10 +122,10 @@ def test_the_check_takes_the_good_file_that_the_bad_ones_are_made_of(
 ) -> None:
     path = tmp_path / "prediction.csv"
     path.write_bytes(GOOD.replace(b"\n", ends))
-    check_submission(path, IDS, MIMIC.form, edition_of(MIMIC))
+    check_submission(path, IDS, MIMIC)
     path.write_bytes(GOOD[10:])
     form = read_challenge("miga2023").form
-    check_submission(path, IDS, form, edition_of(MIMIC))
+    check_submission(path, IDS, MIMIC.model_copy(update={"form": form}))
 
 
 def test_labels_are_counted_from_the_base(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_labels_are_counted_from_the_base(tmp_path: Path) -> None:
     path.write_bytes(b"Id,Target\n0201_3,1\n0201_11,32\n0200_7,0\n")
     form = MIMIC.form.model_copy(update={"label_base": 1})
     with pytest.raises(SubmissionError) as error:
-        check_submission(path, IDS, form, edition_of(MIMIC))
+        check_submission(path, IDS, MIMIC.model_copy(update={"form": form}))
     assert "line 4: the label is out of range; expected an integer from 1 to 32" in str(error.value)
     assert "Number the classes from 1 on" in str(error.value)
 
@@ -168,7 +168,7 @@ def test_five_ranks_of_actions_and_body_parts_are_checked(
     path = tmp_path / "prediction.csv"
     path.write_text(RANKED, "utf-8")
     challenge = read_challenge("mac2025")
-    check_submission(path, IDS, challenge.form, edition_of(challenge))
+    check_submission(path, IDS, challenge)
     path.write_text(RANKED.replace(old, new), "utf-8")
     assert message in refused(path, name="mac2025")
 

@@ -78,7 +78,7 @@ def test_what_is_written_passes_the_check(
     folder = tmp_path_factory.mktemp("s") / "joint"
     write_submission(sure(ids, labels, challenge), Wanted(ids), challenge, MADE_OF, folder)
     for file in (challenge.form.file, challenge.form.zip):
-        check_submission(folder / file, ids, challenge.form, edition_of(challenge))
+        check_submission(folder / file, ids, challenge)
 
 
 @PROPERTY
@@ -236,9 +236,9 @@ def test_both_forms_of_which_sources_speak_pass_and_ours_has_the_message(
     with zipfile.ZipFile(tmp_path / "submission.zip", "w") as file:
         file.writestr(name, lines)
     for path in (tmp_path / name, tmp_path / "submission.zip"):
-        check_submission(path, ["test0000"], challenge.form, edition_of(challenge))
+        check_submission(path, ["test0000"], challenge)
         with pytest.raises(SubmissionError, match="1 unknown clip"):
-            check_submission(path, ["test0001"], challenge.form, edition_of(challenge))
+            check_submission(path, ["test0001"], challenge)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
@@ -247,13 +247,13 @@ def test_a_zip_that_few_programs_can_read_is_named(tmp_path: Path, method: int) 
     with zipfile.ZipFile(path, "w", method) as file:
         file.writestr("prediction.csv", "Id,Target\n0201_3,7\n")
     with pytest.raises(SubmissionError, match="packed by a method"):
-        check_submission(path, ["0201_3"], MIMIC.form, edition_of(MIMIC))
+        check_submission(path, ["0201_3"], MIMIC)
 
 
 def test_a_label_of_five_thousand_digits_is_out_of_range(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"Id,Target\n0201_3,{'9' * 5000}\n", "utf-8")
     with pytest.raises(SubmissionError, match="the label is out of range"):
-        check_submission(tmp_path / "x.csv", ["0201_3"], MIMIC.form, edition_of(MIMIC))
+        check_submission(tmp_path / "x.csv", ["0201_3"], MIMIC)
 
 
 @pytest.mark.parametrize("edition", edition_names())

@@ -150,6 +150,12 @@ class _Sets:
             for k, left in rest.items()
         ]
 
+    def wins(self, members: Members, candidates: Iterable[Members]) -> float:
+        """Return the share of resamples in which none of the candidates is better than a set."""
+        worths = np.stack([self.worth(key) for key in (members, *candidates)])
+        worth = resampled_means(worths, self._groups, **vars(self._draw))
+        return float((worth[:, 0] >= worth.max(axis=1)).mean())
+
     def nested(self, block: NDArray[np.int64]) -> tuple[NDArray[np.bool_], list[Members]]:
         """Choose without each block: whether its clips are then answered correctly; the choices."""
         answered, chosen = np.zeros(len(block), np.bool_), []
@@ -237,19 +243,9 @@ def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling)
         nested=float(answered.mean()),
         nested_interval=interval(answered, truth.videos, **vars(draw)),
         same=(without.count(best), len(without)),
-        wins=_wins(sets, candidates, best, truth.videos, draw), additions=sets.additions(best),
+        wins=sets.wins(best, candidates), additions=sets.additions(best),
         rules=rules, rule=max(better, key=lambda one: one.top1).rule if better else RULES[0],
     )  # fmt: skip
-
-
-def _wins(
-    sets: _Sets, candidates: Iterable[Members], best: Members, groups: Sequence[str],
-    draw: Resampling,
-) -> float:  # fmt: skip
-    keys = [best, *(key for key in candidates if key != best)]
-    worths = np.stack([sets.worth(key) for key in keys])
-    worth = resampled_means(worths, groups, **vars(draw))
-    return float((worth[:, 0] >= worth.max(axis=1)).mean())
 
 
 def _rules(members: Sequence[Probabilities], truth: Labels, draw: Resampling) -> list[RuleScore]:

@@ -182,13 +182,12 @@ def check(file: Path, name: str, ids_file: Path | None) -> None:
 
 
 def _checked(file: Path, name: str, ids_file: Path | None) -> str:
-    from benchmark.editions.edition import read_edition
     from submission.leaderboard.checks import check_submission
 
     if file.is_dir():
         raise ParamsError(file, "is a folder", expected="the CSV in it, or the zip")
     challenge, wanted = _wanted(name, ids_file)
-    check_submission(file, wanted.ids, challenge.form, read_edition(challenge.edition))
+    check_submission(file, wanted.ids, challenge)
     return f"{file}: {len(wanted.ids)} clips, valid for {challenge.name}"
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.core.errors import SubmissionError, one_per_line
 from benchmark.core.text_files import WIDE
+from benchmark.editions.edition import Edition, read_edition
 
 if TYPE_CHECKING:
-    from benchmark.challenges.challenge import Form
-    from benchmark.editions.edition import Edition
+    from benchmark.challenges.challenge import Challenge, Form
 
 
 # int() would also take "+1", " 1", "1_0" and digits of other scripts.
@@ -35,23 +35,19 @@ class Row(NamedTuple):
     cells: list[str]
 
 
-def check_submission(path: Path, ids: Sequence[str], form: Form, edition: Edition) -> None:
-    """Raise `SubmissionError` unless the leaderboard would take the file.
+def check_submission(path: Path, ids: Sequence[str], challenge: Challenge) -> None:
+    """Raise `SubmissionError` unless the leaderboard would take the file, a CSV or the zip of one.
 
-    Args:
-        path: A CSV, or the zip of one.
-        ids: Our ids of the clips that the leaderboard asks for, in its order.
-        form: What the file must look like.
-        edition: Defines the classes and body parts.
+    `ids` are ours of the clips that the leaderboard asks for, in its order.
 
     Raises:
         SubmissionError: Every fault, one line each: where, what is wrong, how to fix it.
     """
-    form = _meant(path, form)
+    form = _meant(path, challenge.form)
     faults, data = bytes_of(path, form)
     if data is not None:
         name = f"{path.name}/{form.file}" if is_zip(path) else path.name
-        faults += _Csv(name, form, edition).faults(data, ids)
+        faults += _Csv(name, form, read_edition(challenge.edition)).faults(data, ids)
     if faults:
         raise SubmissionError(path, one_per_line(faults))
 

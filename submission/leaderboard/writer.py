@@ -55,7 +55,7 @@ def write_submission(
         write_zip(work / form.zip, {form.file: data})
         # The leaderboard sees the bytes on disk, so the check reads those.
         for name in (form.file, form.zip):
-            check_submission(work / name, wanted.ids, form, edition)
+            check_submission(work / name, wanted.ids, challenge)
         metadata = SubmissionMetadata(
             format="submission/3",
             challenge=challenge.name,
