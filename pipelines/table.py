@@ -14,7 +14,8 @@ from benchmark.core.files import find_root
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import Params
 from benchmark.results.entries import Scoring
-from benchmark.results.page import page_records, score_page
+from benchmark.results.page import score_page
+from benchmark.results.runs import table_records
 from benchmark.results.writers import write_table
 from benchmark.tracking.sync import show_and_record
 
@@ -33,7 +34,7 @@ def main(
     scored = score_page(Scoring(params, clips, probabilities, test))
     files = write_table(scored, out, page)
     root = find_root()
-    show_and_record(root, record, page_records(root, scored, files))
+    show_and_record(root, record, table_records(root, scored, files))
     click.echo(f"wrote {page}, {out} and {record}: {len(params.table.rows)} rows")
 
 

@@ -17,12 +17,13 @@ import pytest
 
 import browser
 from benchmark.results.runs import table_records
+from benchmark.results.writers import Page
 from benchmark.tracking import store as tracking
 from benchmark.tracking.records import write_records
 from benchmark.tracking.run import track
 from benchmark.tracking.ui import describe_experiments, ui_links
 from conftest import REPO
-from golden_rows import MIMIC, golden_rows
+from golden_rows import MIMIC, RESAMPLING, golden_rows
 from servers import free_port, wait_until_healthy
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 for epoch in range(1, 4):
                     run.metrics(epoch, {"val/top1": 0.1 * epoch + 0.05 * place, "lr": 0.01})
                 run.metrics(3, {"top1": 61.25 + place})
-        write_records(root / "runs/table.json", table_records(root, golden_rows(), MIMIC, []))
+        page = Page(golden_rows(), MIMIC, RESAMPLING)
+        write_records(root / "runs/table.json", table_records(root, page, []))
     return root
 
 

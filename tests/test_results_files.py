@@ -68,7 +68,7 @@ def test_a_table_writes_every_form_and_tells_which(rows: list[ResultRow], tmp_pa
 def test_a_table_without_subsets_and_boards_has_neither_section(
     rows: list[ResultRow], tmp_path: Path
 ) -> None:
-    write_table(Page(rows, MIMIC, RESAMPLING, [], []), tmp_path / "t", tmp_path / "RESULTS.md")
+    write_table(Page(rows, MIMIC, RESAMPLING), tmp_path / "t", tmp_path / "RESULTS.md")
     assert (tmp_path / "RESULTS.md").read_text("utf-8") == to_markdown(rows, MIMIC, RESAMPLING)
     assert (tmp_path / "t/subsets.csv").read_text("utf-8") == "rank,members,number\n"
 
@@ -97,7 +97,7 @@ def test_repeats_with_other_seeds_are_told_with_mean_and_spread() -> None:
 
 
 def test_the_rows_of_mlflow_carry_their_comparisons(rows: list[ResultRow], tmp_path: Path) -> None:
-    parent, *children = table_records(tmp_path, rows, MIMIC, [])
+    parent, *children = table_records(tmp_path, Page(rows, MIMIC, RESAMPLING), [])
     assert parent.table is not None
     assert {"vs_single", "vs_single_p", "vs_even", "vs_even_p", "ece"} <= set(parent.table.columns)
     metrics = {point.key: point.value for point in children[0].metrics}

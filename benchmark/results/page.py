@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from benchmark.editions.edition import read_edition
 from benchmark.results.best import read_best
 from benchmark.results.entries import Scoring, read_entries
 from benchmark.results.leaderboards import boards_section
-from benchmark.results.online import online_records, online_rows, read_online
-from benchmark.results.runs import table_records
+from benchmark.results.online import online_rows, read_online
 from benchmark.results.subsets import table_subsets
 from benchmark.results.table import Resampling, score_rows
 from benchmark.results.writers import Page
-
-if TYPE_CHECKING:
-    from benchmark.tracking.records import RunRecord
 
 
 def score_page(scoring: Scoring) -> Page:
@@ -42,9 +34,3 @@ def score_page(scoring: Scoring) -> Page:
         best=read_best(scoring.params, scoring.clips, scoring.probabilities),
         online=online_rows(read_online(scoring), resampling),
     )  # fmt: skip
-
-
-def page_records(root: Path, page: Page, files: Sequence[Path]) -> list[RunRecord]:
-    """Record the page as runs: one of the table with its `files`, and one per row below it."""
-    records = table_records(root, page.rows, page.edition, files, page.best)
-    return records + online_records(root, page.online, records[0])

@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from benchmark.results.best_page import best_records
+from benchmark.results.online import online_records
 from benchmark.tracking.records import NOTE, RunRecord, Table, edition_tags, new_record
 from benchmark.tracking.store import TABLE
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
     from benchmark.evaluation.diversity import Complementarity
     from benchmark.params.params import Analysis
-    from benchmark.results.best import Best
     from benchmark.results.table import ResultRow
+    from benchmark.results.writers import Page
 
 PERCENT = 100
 SHARES = {"top1", "top5", "macro_f1", "mean_acc", "ece"}
@@ -25,21 +26,15 @@ SHORT = {"best single": "vs_single", "uniform": "vs_even"}
 """Metrics of a comparison: points of top-1; with _p, its p-value with Holm's correction."""
 
 
-def table_records(
-    root: Path, rows: Sequence[ResultRow], edition: Edition, artifacts: Sequence[Path],
-    best: Best | None = None,
-) -> list[RunRecord]:  # fmt: skip
-    """Record the table as one parent run and one child run per row; scores in per cent.
+def table_records(root: Path, page: Page, artifacts: Sequence[Path]) -> list[RunRecord]:
+    """Record the table of a project as a run that shows the `artifacts`, and runs below it.
 
-    Args:
-        root: Folder of the project.
-        rows: Of all splits; those of one index share a run.
-        edition: Whose clips are scored.
-        artifacts: Files that the parent run shows.
-        best: The best set of streams, which gets a run of its own; None without folds.
+    They are one per row (those of one index share it), the best set of streams, and one per entry
+    of section `online`; scores in per cent.
     """
+    edition = page.edition
     by_index: dict[int, list[ResultRow]] = {}
-    for row in rows:
+    for row in page.rows:
         by_index.setdefault(row.index, []).append(row)
     kind = "generated data" if not edition.comparable else "published data"
     parent = new_record(
@@ -59,7 +54,8 @@ def table_records(
         )
         for index, same in by_index.items()
     ]  # fmt: skip
-    return [parent, *children, *best_records(root, edition, best)]
+    best = best_records(root, edition, page.best)
+    return [parent, *children, *best, *online_records(root, page.online, parent)]
 
 
 def analysis_record(

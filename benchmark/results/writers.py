@@ -57,9 +57,9 @@ class Page:
     rows: Sequence[ResultRow]
     edition: Edition
     resampling: Resampling
-    subsets: Sequence[SubsetScore]
+    subsets: Sequence[SubsetScore] = ()
     """Every subset of some experiments, the best first; empty for no such list."""
-    leaderboards: Sequence[str]
+    leaderboards: Sequence[str] = ()
     """Lines of Markdown with published results; empty where there are none."""
     best: Best | None = None
     """The best set of streams; None without folds."""
