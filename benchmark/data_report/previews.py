@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -83,8 +82,11 @@ def _maps(source: PreviewSource, clip: Clip, frames: NDArray[np.int64]) -> Rows:
     ]
 
 
-def preview_figure(rows: Rows, frames: Sequence[int], title: str) -> Figure:
-    """Draw modalities below each other, time to the right."""
+def clip_figure(source: PreviewSource, edition: Edition, clip: Clip) -> Figure:
+    """Draw the sheet of one clip: modalities below each other, time to the right."""
+    rows, frames = clip_rows(source, clip)
+    label = "no label" if clip.label is None else plain(edition.classes[clip.label])
+    title = f"{label}   {clip.clip_id}, {clip.frames} frames, {clip.frames / clip.fps:.1f} s"
     size = (1.5 + 1.75 * len(frames), 0.6 + 1.15 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", size=10)
@@ -111,14 +113,6 @@ def _padded(picture: Frame, ratio: float) -> Frame:
     missing = max(round(ratio * picture.shape[0]) - picture.shape[1], 0)
     sides = (missing // 2, missing - missing // 2)
     return np.pad(picture, ((0, 0), sides, (0, 0)), constant_values=255)
-
-
-def clip_figure(source: PreviewSource, edition: Edition, clip: Clip) -> Figure:
-    """Draw the sheet of one clip."""
-    rows, frames = clip_rows(source, clip)
-    label = "no label" if clip.label is None else plain(edition.classes[clip.label])
-    title = f"{label}   {clip.clip_id}, {clip.frames} frames, {clip.frames / clip.fps:.1f} s"
-    return preview_figure(rows, frames, title)
 
 
 def one_of_each_class(clips: Clips) -> list[Clip]:
