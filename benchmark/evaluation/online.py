@@ -90,15 +90,7 @@ def _overlaps(
     truth: Intervals, rows: NDArray[np.int64], found: Intervals, others: NDArray[np.int64],
     last: float = 0.0,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Compute the intersection over union of each pair, (rows, others).
-
-    Args:
-        truth: Labels.
-        rows: Some of their rows.
-        found: A system's intervals.
-        others: Some of their rows.
-        last: How many frames earlier every interval ends.
-    """
+    # Intersection over union of each pair, (rows, others); intervals end `last` frames earlier.
     start, end = truth.start[rows, None], truth.end[rows, None] - last
     begins, ends = found.start[others], found.end[others] - last
     both = np.minimum(end, ends) - np.maximum(start, begins)

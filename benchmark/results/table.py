@@ -115,13 +115,6 @@ class Resampling:
     seed: int
 
 
-class _Pair(NamedTuple):
-    row: int
-    role: Role
-    other: int
-    """The row that it is compared with."""
-
-
 def score_rows(
     entries: Sequence[Entry], truth: GroundTruth, resampling: Resampling
 ) -> list[ResultRow]:
@@ -178,22 +171,18 @@ def _comparisons(
     resampling: Resampling,
 ) -> list[tuple[Comparison, ...]]:
     references = _references(entries, correct)
-    pairs = [
-        _Pair(row, role, other)
-        for row in range(len(entries))
-        for role, other in references
-        if other != row
-    ]
+    rows = range(len(entries))
+    pairs = [(row, role, other) for row in rows for role, other in references if other != row]
     # All tests of the split come first: Holm's correction needs every p-value before any verdict.
-    tests = [mcnemar(correct[pair.row], correct[pair.other]) for pair in pairs]
+    tests = [mcnemar(correct[row], correct[other]) for row, _, other in pairs]
     corrected = holm([test.p_value for test in tests])
     compared: list[list[Comparison]] = [[] for _ in entries]
-    for pair, test, p_value in zip(pairs, tests, corrected, strict=True):
-        first, second = correct[pair.row], correct[pair.other]
-        compared[pair.row].append(
+    for (row, role, other), test, p_value in zip(pairs, tests, corrected, strict=True):
+        first, second = correct[row], correct[other]
+        compared[row].append(
             Comparison(
-                role=pair.role,
-                name=entries[pair.other].name,
+                role=role,
+                name=entries[other].name,
                 # Counts first: a difference of two means could miss 0 by a rounding error.
                 difference=(int(first.sum()) - int(second.sum())) / len(first),
                 interval=paired_interval(first, second, videos, **vars(resampling)),

@@ -179,15 +179,8 @@ def _entries(body: Mapping[str, Any], params: BaseModel) -> Iterator[tuple[str |
 def _named_params(
     body: Mapping[str, Any], params: BaseModel, name: str | None, entry: Any
 ) -> Iterator[Any]:
-    """Yield what the `params` of dvc.yaml name for this entry.
-
-    Args:
-        body: The stage in dvc.yaml.
-        params: The whole of params.yaml.
-        name: The entry's key, `${key}` in dvc.yaml.
-        entry: The entry, `${item}` in dvc.yaml.
-    """
-
+    # What the `params` of a stage in dvc.yaml name for an entry: its key is `${key}` there, and
+    # itself `${item}`.
     def filled(match: re.Match[str]) -> str:
         return str(name if match[1] == "key" else getattr(entry, match[1].removeprefix("item.")))
 

@@ -178,18 +178,8 @@ def _one(
     points: Callable[[Path, VideoInfo], NDArray[np.float32] | None], out: Path | None,
     kept: Detector | float,
 ) -> tuple[float, list[Segment]]:  # fmt: skip
-    """Recognize one video, print what it shows, and write its files.
-
-    Return the seconds that were looked at, and the segments.
-
-    Args:
-        system: With members that fit what is known of the video.
-        video: A file.
-        part: What to look at.
-        points: Reads or estimates the keypoints of a video.
-        out: Folder of the files, or None.
-        kept: What counts as seen: the least probability of a segment, or a detector.
-    """
+    # Prints what one video shows, writes its files, and returns the seconds that were looked at,
+    # and the segments: of at least the probability `kept`, or by that detector.
     from benchmark.core.video import probe, timeline
     from benchmark.inference.any_video import recognize
     from benchmark.inference.any_video_files import write_all
@@ -218,14 +208,8 @@ def _write_tables(
     out: Path, names: Mapping[Path, Path], seen: Mapping[Path, tuple[float, list[Segment]]],
     classes: Sequence[str],
 ) -> None:  # fmt: skip
-    """Write how often each person does what, and of several videos the segments of all.
-
-    Args:
-        out: Folder of the two tables.
-        names: Of each video, its path below what the user gave: the first part is the person.
-        seen: Of each video, the seconds that were looked at, and the segments.
-        classes: All that might have been seen.
-    """
+    # How often each person does what, and of several videos the segments of all. The first part of
+    # a video's path below what the user gave (`names`) is the person.
     from benchmark.inference.segments import to_counts, to_csv
 
     if len(seen) > 1:

@@ -167,15 +167,8 @@ def launch_stage(module: str, arguments: list[str]) -> int | None:
 def _over_nodes(
     command: tuple[str, ...], stage: str, settings: Settings, needs: Resources, stack: ExitStack
 ) -> tuple[str, ...]:
-    """Put torchrun before a training that runs on several nodes.
-
-    Args:
-        command: Of the stage.
-        stage: Its name.
-        settings: launch.yaml.
-        needs: Its resources; `processes` are the nodes.
-        stack: Closes the store at which the nodes meet.
-    """
+    # Puts torchrun before a training on several nodes: `needs.processes`. `stack` closes the store
+    # at which they meet.
     from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
     near = settings.launcher.kind in {"here", "slots"}

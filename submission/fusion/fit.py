@@ -132,16 +132,7 @@ def _nested(
     refit: Callable[[NDArray[np.float64], NDArray[np.int64]], Fit], p: NDArray[np.float64],
     label: NDArray[np.int64], block: NDArray[np.int64],
 ) -> NDArray[np.float64] | None:  # fmt: skip
-    """Fuse the clips of each block by a fit on all others: probabilities (N, K).
-
-    One block leaves no other to fit on: None.
-
-    Args:
-        refit: Fits the rule to probabilities and labels of some clips.
-        p: Probabilities of the members, (M, N, K).
-        label: Class of each clip, (N,).
-        block: Block of videos of each clip, (N,).
-    """
+    # Clips of each block (N,) are fused by a fit on all others; one alone leaves none to fit on.
     if block.max() < 1:
         log.warning("one video, or none known: nothing estimates the fit on others")
         return None
