@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 from scipy.stats import binomtest
@@ -100,37 +101,32 @@ def wilson(correct: int, clips: int) -> Interval:
     return Interval(low=float(bounds.low), high=float(bounds.high))
 
 
-class _Shown(NamedTuple):
-    score: float | None
-    correct: int | None
-    cells: tuple[str, ...]
-
-    def columns(self, clips: int | None) -> list[str]:
-        score = "not found" if self.score is None else f"{self.score:.3f}"
-        if clips is None or self.correct is None:
-            return [score, *self.cells]
-        return [score, percent(wilson(self.correct, clips)), *self.cells]
-
-
 def leaderboard_page(board: Board, own: Mapping[str, float]) -> list[str]:
     """Write lines of Markdown: published results and `own` ones, name -> fraction, best first."""
-    rows = []
+    rows: list[tuple[float, str]] = []
+
+    def add(score: float | None, correct: int | None, *cells: str) -> None:
+        told = ["not found" if score is None else f"{score:.3f}"]
+        if board.clips is not None and correct is not None:
+            told.append(percent(wilson(correct, board.clips)))
+        # By count where there is one: the printed shares have different numbers of digits.
+        rows.append((-(correct or score or 0), " | ".join([*told, *cells])))
+
     for entry in board.entries:
         year = f"{entry.year}" + (f", rank {entry.rank}" if entry.rank else "")
-        cells = (year, entry.team or "not named", entry.method or "", entry.source)
-        rows.append(_Shown(entry.score, entry.correct, cells))
+        team = entry.team or "not named"
+        add(entry.score, entry.correct, year, team, entry.method or "", entry.source)
     for name, share in own.items():
         correct = None if board.clips is None else round(share * board.clips)
-        rows.append(_Shown(100 * share, correct, ("", f"**{name}**", "yours", "")))
-    # By count where there is one: the printed shares have different numbers of digits.
-    rows.sort(key=lambda row: -(row.correct or row.score or 0))
+        add(100 * share, correct, "", f"**{name}**", "yours", "")
+    rows.sort(key=itemgetter(0))
     interval, line = (" 95 % interval |", ":-:|") if board.clips else ("", "")
     return [
         f"{board.title}" + (f": {board.clips} clips." if board.clips else "."),
         "",
         f"| {board.metric} % |{interval} year | team | method | source |",
         f"|--:|{line}---|---|---|---|",
-        *("| " + " | ".join(row.columns(board.clips)) + " |" for row in rows),
+        *(f"| {cells} |" for _, cells in rows),
         *(NOTE if board.clips else []),
     ]
 
