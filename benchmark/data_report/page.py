@@ -191,10 +191,7 @@ def lengths_figure(scan: ArchiveScan) -> Figure:
             label = f"{split}: median {np.median(seconds):.2f} s, longest {seconds[-1]:.1f} s"
             style = {"train": "-", "val": "--", "test": ":"}[split]
             axes.step(seconds, share, where="post", color=COLORS[split], ls=style, label=label)
-    axes.set_xscale("log")
-    axes.set_xlabel("length in seconds")
-    axes.set_ylabel("share of the clips")
-    axes.set_ylim(0, 1.02)
+    axes.set(xscale="log", xlabel="length in seconds", ylabel="share of the clips", ylim=(0, 1.02))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())

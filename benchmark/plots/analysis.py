@@ -158,8 +158,7 @@ def overlaps_figure(curves: Mapping[str, Mapping[str, float]]) -> Figure:
             color=COLORS[place % len(COLORS)], marker=MARKERS[place % len(MARKERS)],
             label=plain(name),
         )  # fmt: skip
-    axes.set_ylim(0, 100)
-    axes.set(xlabel="least overlap (intersection over union)", ylabel="mean AP in %")
+    axes.set(xlabel="least overlap (intersection over union)", ylabel="mean AP in %", ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     return figure
@@ -187,9 +186,7 @@ def timeline_figure(truth: Intervals, found: Intervals, video: str, fps: float) 
         )  # fmt: skip
     names = ["\n".join(textwrap.wrap(plain(truth.classes[k]), WRAP)) for k in labels]
     axes.set_yticks(range(len(labels)), names, size=8)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlim(left=0)
-    axes.set_xlabel("seconds")
+    axes.set(ylim=(len(labels) - 0.5, -0.5), xlim=(0, None), xlabel="seconds")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=2)
     return figure

@@ -139,8 +139,7 @@ def history_figure(
                 measured["epoch"], measured[name] * factor, label=name, markersize=4,
                 color=COLORS[index % len(COLORS)], marker=MARKERS[index % len(MARKERS)],
             )  # fmt: skip
-        axes.set(xlabel="epoch", ylabel=unit)
-        axes.set_ylim(bottom=0)
+        axes.set(xlabel="epoch", ylabel=unit, ylim=(0, None))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         if names:
@@ -277,8 +276,7 @@ def loss_figure(losses: Sequence[float]) -> Figure:
     axes = figure.add_subplot()
     axes.plot(range(1, len(losses) + 1), losses, color=BLUE, marker="o", markersize=4)
     axes.axhline(1, color="#666666", linestyle="--", linewidth=1)
-    axes.set(xlabel="epoch", ylabel="mean squared error of hidden pixels")
-    axes.set_ylim(bottom=0)
+    axes.set(xlabel="epoch", ylabel="mean squared error of hidden pixels", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     return figure
