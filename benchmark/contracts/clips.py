@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchmark.contracts.parquet import TableFormat
+from benchmark.contracts.parquet import TableFormat, columns
 from benchmark.core.errors import ArchiveError, FormatError
 from benchmark.editions.splits import SPLITS, Split
 
@@ -26,21 +26,11 @@ SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 FASTEST = 1e6
 """No camera takes as many frames per second."""
-COLUMNS = pa.schema(
-    [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("video", pa.string(), nullable=False),
-        pa.field("subject", pa.string()),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("label", pa.int16()),
-        pa.field("start_frame", pa.int32(), nullable=False),
-        pa.field("end_frame", pa.int32(), nullable=False),
-        pa.field("fps", pa.float64(), nullable=False),
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("excluded", pa.bool_(), nullable=False),
-    ]
-)
+COLUMNS = columns(
+    clip_id=pa.string(), video=pa.string(), subject=pa.string(), split=pa.string(),
+    label=pa.int16(), start_frame=pa.int32(), end_frame=pa.int32(), fps=pa.float64(),
+    width=pa.int32(), height=pa.int32(), excluded=pa.bool_(), nullable=("subject", "label"),
+)  # fmt: skip
 FORMAT = TableFormat("clips/3", "an index", COLUMNS, ("edition",))
 
 

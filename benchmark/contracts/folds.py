@@ -16,17 +16,11 @@ import pyarrow as pa
 
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.labels import Labels
-from benchmark.contracts.parquet import TableFormat
+from benchmark.contracts.parquet import TableFormat, columns
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.editions.splits import OOF, REFIT, Groups
 
-COLUMNS = pa.schema(
-    [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("group", pa.string(), nullable=False),
-        pa.field("fold", pa.int16(), nullable=False),
-    ]
-)
+COLUMNS = columns(clip_id=pa.string(), group=pa.string(), fold=pa.int16())
 FORMAT = TableFormat("folds/1", "a file of folds", COLUMNS, ("edition", "groups", "over"))
 
 
@@ -115,9 +109,9 @@ def oof_labels(clips: Clips, over: Sequence[str], groups: Groups) -> Labels:
 
 def write_folds(table: FoldTable, path: Path) -> None:
     """Write folds as parquet; equal contents give equal bytes."""
-    columns = [pa.array(getattr(table, field.name), field.type) for field in COLUMNS]
+    arrays = [pa.array(getattr(table, field.name), field.type) for field in COLUMNS]
     FORMAT.write(
-        pa.table(columns, schema=COLUMNS), path, edition=table.edition, groups=table.groups,
+        pa.table(arrays, schema=COLUMNS), path, edition=table.edition, groups=table.groups,
         over=json.dumps(table.over),
     )  # fmt: skip
 
@@ -130,9 +124,9 @@ def read_folds(path: Path, clips: Clips) -> FoldTable:
         MismatchError: It is of another edition or of other clips.
     """
     found, told = FORMAT.read(path, do=f"Run 'dvc repro folds@{clips.edition}'")
-    columns = (tuple(found[name].to_pylist()) for name in COLUMNS.names)
+    rows = (tuple(found[name].to_pylist()) for name in COLUMNS.names)
     groups = cast("Groups", told["groups"])
-    table = FoldTable(told["edition"], groups, tuple(json.loads(told["over"])), *columns)
+    table = FoldTable(told["edition"], groups, tuple(json.loads(told["over"])), *rows)
     check_folds(table, clips, where=path)
     return table
 

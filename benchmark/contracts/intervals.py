@@ -12,21 +12,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchmark.contracts.parquet import TableFormat
+from benchmark.contracts.parquet import TableFormat, columns
 from benchmark.core.errors import FormatError, MismatchError
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
 
-COLUMNS = pa.schema(
-    [
-        pa.field("video", pa.string(), nullable=False),
-        pa.field("start_frame", pa.float64(), nullable=False),
-        pa.field("end_frame", pa.float64(), nullable=False),
-        pa.field("label", pa.int16(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
-    ]
-)
+COLUMNS = columns(
+    video=pa.string(), start_frame=pa.float64(), end_frame=pa.float64(), label=pa.int16(),
+    score=pa.float64(),
+)  # fmt: skip
 FORMAT = TableFormat(
     "intervals/1", "a file of intervals", COLUMNS,
     ("edition", "split", "source", "classes", "videos", "least"),
@@ -136,12 +131,12 @@ def write_intervals(found: Intervals, path: Path) -> None:
         FormatError: A row is no interval.
     """
     check_intervals(found, where=path)
-    columns = [
+    arrays = [
         pa.array([found.videos[k] for k in found.video], pa.string()), pa.array(found.start),
         pa.array(found.end), pa.array(found.label.astype(np.int16)), pa.array(found.score),
     ]  # fmt: skip
     FORMAT.write(
-        pa.table(columns, schema=COLUMNS), path, edition=found.edition, split=found.split,
+        pa.table(arrays, schema=COLUMNS), path, edition=found.edition, split=found.split,
         source=found.source, classes=json.dumps(found.classes), videos=json.dumps(found.videos),
         least=json.dumps(found.least),
     )  # fmt: skip

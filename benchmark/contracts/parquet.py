@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import pyarrow.parquet as pq
 
 from benchmark.core.errors import FormatError
 from benchmark.core.files import replacing
+
+
+def columns(*, nullable: Collection[str] = (), **kinds: pa.DataType) -> pa.Schema:
+    """Name the columns of a table and their types; only those of `nullable` may hold nulls."""
+    return pa.schema([pa.field(key, kind, nullable=key in nullable) for key, kind in kinds.items()])
 
 
 @dataclass(frozen=True)

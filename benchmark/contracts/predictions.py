@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchmark.contracts.parquet import TableFormat
+from benchmark.contracts.parquet import TableFormat, columns
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.editions.splits import OOF, SPLITS
 
@@ -125,16 +125,13 @@ def write_probabilities(probabilities: Probabilities, path: Path) -> None:
     num_classes = len(probabilities.classes)
     flat = pa.array(np.ascontiguousarray(probabilities.p, np.float32).ravel())
     # A list of fixed length: its float32 values come back bit by bit, in one block of memory.
-    fields = [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("p", pa.list_(pa.float32(), num_classes), nullable=False),
-    ]
-    columns = [
+    schema = columns(clip_id=pa.string(), p=pa.list_(pa.float32(), num_classes))
+    arrays = [
         pa.array(probabilities.clip_id, pa.string()),
         pa.FixedSizeListArray.from_arrays(flat, num_classes),
     ]
     FORMAT.write(
-        pa.table(columns, schema=pa.schema(fields)),
+        pa.table(arrays, schema=schema),
         path,
         edition=probabilities.edition,
         split=probabilities.split,
