@@ -87,9 +87,8 @@ def check_same_ids(probabilities: Probabilities, ids: Sequence[str]) -> None:
     raise MismatchError(
         f"probabilities of {probabilities.source} on {probabilities.split}",
         f"{len(want - have)} clip(s) missing, {len(have - want)} foreign (the first is {first})",
-        expected=f"{len(want)} clips",
-        found=str(len(have)),
-    )
+        expected=f"{len(want)} clips", found=str(len(have)),
+    )  # fmt: skip
 
 
 def check_probabilities(probabilities: Probabilities, *, where: object) -> None:
@@ -108,11 +107,10 @@ def check_probabilities(probabilities: Probabilities, *, where: object) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise FormatError(
-            where,
-            f"{int(bad.sum())} row(s) are no probabilities, the first is {ids[row]}",
+            where, f"{int(bad.sum())} row(s) are no probabilities, the first is {ids[row]}",
             expected=f"finite values >= 0 with sum 1 +- {TOLERANCE}",
             found=f"sum {p[row].sum():.6g}, minimum {p[row].min():.6g}",
-        )
+        )  # fmt: skip
 
 
 def write_probabilities(probabilities: Probabilities, path: Path) -> None:
@@ -126,21 +124,18 @@ def write_probabilities(probabilities: Probabilities, path: Path) -> None:
     flat = pa.array(np.ascontiguousarray(probabilities.p, np.float32).ravel())
     # A list of fixed length: its float32 values come back bit by bit, in one block of memory.
     schema = columns(clip_id=pa.string(), p=pa.list_(pa.float32(), num_classes))
-    arrays = [
-        pa.array(probabilities.clip_id, pa.string()),
-        pa.FixedSizeListArray.from_arrays(flat, num_classes),
-    ]
+    rows = pa.FixedSizeListArray.from_arrays(flat, num_classes)
+    table = pa.table([pa.array(probabilities.clip_id, pa.string()), rows], schema=schema)
+    more = {
+        "note": probabilities.note,
+        "folds": json.dumps(probabilities.stamp) if probabilities.stamp else "",
+        "transductive": "true" if probabilities.transductive else "",
+    }
     FORMAT.write(
-        pa.table(arrays, schema=schema),
-        path,
-        edition=probabilities.edition,
-        split=probabilities.split,
-        source=probabilities.source,
-        classes=json.dumps(probabilities.classes),
-        **({"note": probabilities.note} if probabilities.note else {}),
-        **({"folds": json.dumps(probabilities.stamp)} if probabilities.stamp else {}),
-        **({"transductive": "true"} if probabilities.transductive else {}),
-    )
+        table, path, edition=probabilities.edition, split=probabilities.split,
+        source=probabilities.source, classes=json.dumps(probabilities.classes),
+        **{key: text for key, text in more.items() if text},
+    )  # fmt: skip
 
 
 def read_probabilities(path: Path) -> Probabilities:
@@ -149,11 +144,9 @@ def read_probabilities(path: Path) -> Probabilities:
     Raises:
         FormatError: The file is missing or breaks its schema.
     """
-    table, metadata = FORMAT.read(
-        path,
-        do="Run 'dvc repro' for the stage that makes it",
-        do_other="Scores of other programs become one by 'mgbench scores import'",
-    )
+    do = "Run 'dvc repro' for the stage that makes it"
+    do_other = "Scores of other programs become one by 'mgbench scores import'"
+    table, metadata = FORMAT.read(path, do=do, do_other=do_other)
     classes = _classes(path, metadata["classes"])
     is_ours = (
         table.column_names == ["clip_id", "p"]
@@ -166,16 +159,11 @@ def read_probabilities(path: Path) -> Probabilities:
         raise FormatError(path, "wrong columns", expected=expected, found=found)
     flat = table["p"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     probabilities = Probabilities(
-        edition=metadata["edition"],
-        split=metadata["split"],
-        source=metadata["source"],
-        classes=classes,
-        clip_id=tuple(table["clip_id"].to_pylist()),
-        p=flat.reshape(-1, len(classes)),
-        note=metadata.get("note", ""),
-        stamp=_stamp(path, metadata.get("folds")),
+        metadata["edition"], metadata["split"], metadata["source"], classes,
+        clip_id=tuple(table["clip_id"].to_pylist()), p=flat.reshape(-1, len(classes)),
+        note=metadata.get("note", ""), stamp=_stamp(path, metadata.get("folds")),
         transductive=metadata.get("transductive") == "true",
-    )
+    )  # fmt: skip
     check_probabilities(probabilities, where=path)
     return probabilities
 
@@ -203,10 +191,8 @@ def _classes(path: Path, text: str) -> tuple[str, ...]:
 def check_against(probabilities: Probabilities, clips: Clips, classes: Sequence[str]) -> None:
     """Raise `MismatchError` unless they belong to the edition's classes and to these clips."""
     where = f"probabilities of {probabilities.source} on {probabilities.split}"
-    if probabilities.edition != clips.edition:
-        raise MismatchError(
-            where, "another edition's", expected=clips.edition, found=probabilities.edition
-        )
+    if (found := probabilities.edition) != clips.edition:
+        raise MismatchError(where, "another edition's", expected=clips.edition, found=found)
     if probabilities.classes != tuple(classes):
         raise MismatchError(where, "the classes are not the edition's, in its order")
     check_same_ids(probabilities, clips.ids)

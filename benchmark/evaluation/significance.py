@@ -37,11 +37,8 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     Source: McNemar 1947; exact form: Fagerland et al. 2013, BMC Med Res Methodol 13:91.
     """
     if first.shape != second.shape or not len(first):
-        raise FormatError(
-            "McNemar test",
-            "needs the predictions of two systems for the same clips, at least one",
-            found=f"{len(first)} and {len(second)}",
-        )
+        needs = "needs the predictions of two systems for the same clips, at least one"
+        raise FormatError("McNemar test", needs, found=f"{len(first)} and {len(second)}")
     only_first = int(np.sum(first & ~second))
     only_second = int(np.sum(second & ~first))
     # Clips that both get right or both get wrong say nothing. If the systems are equally good,

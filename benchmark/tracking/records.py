@@ -181,19 +181,12 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
     pairs = (metrics or {}).items()
     points = [Point(key=key, value=value, step=0, timestamp_ms=end_ms) for key, value in pairs]
     return RunRecord(
-        run_key=uuid.uuid4().hex,
-        parent_key=parent_key,
-        experiment=experiment,
-        name=name,
-        status="FINISHED",
-        start_ms=end_ms if start_ms is None else start_ms,
-        end_ms=end_ms,
-        params=flatten(params or {}),
-        tags={**origin(root), **(tags or {})},
-        metrics=tuple(points),
+        run_key=uuid.uuid4().hex, parent_key=parent_key, experiment=experiment, name=name,
+        status="FINISHED", start_ms=end_ms if start_ms is None else start_ms, end_ms=end_ms,
+        params=flatten(params or {}), tags={**origin(root), **(tags or {})},
+        metrics=tuple(points), table=table,
         artifacts=tuple((root / path).relative_to(root).as_posix() for path in artifacts),
-        table=table,
-    )
+    )  # fmt: skip
 
 
 def edition_tags(kind: str, edition: Edition, note: str) -> dict[str, str]:

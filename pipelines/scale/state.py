@@ -47,11 +47,10 @@ def one_host() -> Iterator[None]:
         file.seek(0)
         if (holder := file.read()) != this_host():
             raise BenchmarkError(
-                "project",
-                f"host '{holder.split(' ')[0]}' runs DVC in this folder",
+                "project", f"host '{holder.split(' ')[0]}' runs DVC in this folder",
                 expected="one host at a time: DVC's locks know no hosts",
                 do="Wait for it, or let that host start commands on this one (launch.yaml)",
-            )
+            )  # fmt: skip
         yield
 
 

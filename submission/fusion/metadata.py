@@ -35,12 +35,10 @@ def write_fusion_metadata(
     """
     total = sum(weights.values())
     metadata = FusionMetadata(
-        format="fused/2",
-        result=sha256(result),
+        format="fused/2", result=sha256(result), rule=rule,
         weights={str(file): weight / total for file, weight in weights.items()},
         members={str(file): sha256(file) for file in weights},
-        rule=rule,
-    )
+    )  # fmt: skip
     write_text(_beside(result), metadata.model_dump_json(indent=1) + "\n")
     return _beside(result)
 

@@ -78,13 +78,9 @@ def ingredients_of(probabilities: Path, source: str, *, transductive: bool) -> I
         weights, members = metadata.weights, metadata.members
         rule = metadata.rule or Fixed(kind="fixed", weights=weights)
     return Ingredients(
-        source=source,
-        probabilities=sha256(probabilities),
-        rule=rule,
-        weights=weights,
-        members=members,
-        transductive=transductive,
-    )
+        source=source, probabilities=sha256(probabilities), rule=rule, weights=weights,
+        members=members, transductive=transductive,
+    )  # fmt: skip
 
 
 def read_metadata(folder: Path) -> SubmissionMetadata:
@@ -103,15 +99,10 @@ def submission_record(root: Path, metadata: SubmissionMetadata, folder: Path) ->
     # A record names artifacts relative to the project, so files outside of it are none.
     within = folder.resolve().is_relative_to(root)
     artifacts = [folder.resolve() / name for name in (*metadata.files, METADATA)] if within else []
+    note = f"Answers of {metadata.ingredients.source} for {metadata.challenge}."
     return new_record(
-        root,
-        experiment=SUBMISSION,
-        name=f"{metadata.challenge} {folder.name}",
+        root, experiment=SUBMISSION, name=f"{metadata.challenge} {folder.name}",
         params=metadata.model_dump(mode="json", exclude={"format", "excluded"}),
-        tags={
-            "kind": "submission",
-            NOTE: f"Answers of {metadata.ingredients.source} for {metadata.challenge}.",
-        },
+        tags={"kind": "submission", NOTE: note}, artifacts=artifacts,
         metrics={"clips": metadata.clips, "excluded": len(metadata.excluded)},
-        artifacts=artifacts,
-    )
+    )  # fmt: skip

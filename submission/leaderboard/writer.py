@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.files import replacing_folder, write_text
 from benchmark.core.pinned_file import sha256
-from benchmark.editions.edition import read_edition
 from submission.leaderboard.checks import check_submission
 from submission.leaderboard.columns import Wanted, predicted_labels
 from submission.leaderboard.metadata import METADATA, Ingredients, SubmissionMetadata
@@ -42,7 +41,7 @@ def write_submission(
         MismatchError: The probabilities are another edition's, or of other clips than `wanted`.
         SubmissionError: The leaderboard would not take the files.
     """
-    edition, form = read_edition(challenge.edition), challenge.form
+    form = challenge.form
     labels = predicted_labels(probabilities, wanted, challenge)
     lines = [",".join(form.header)] if form.header else []
     lines += [
@@ -57,16 +56,13 @@ def write_submission(
         for name in (form.file, form.zip):
             check_submission(work / name, wanted.ids, challenge)
         metadata = SubmissionMetadata(
-            format="submission/3",
-            challenge=challenge.name,
-            edition=edition.name,
-            assumed=challenge.assumed,
-            clips=len(wanted.ids),
+            format="submission/3", challenge=challenge.name, edition=challenge.edition,
+            assumed=challenge.assumed, clips=len(wanted.ids),
             excluded=tuple(sorted(wanted.excluded)),
             excluded_label=wanted.guess[0] if wanted.excluded and wanted.guess else None,
             ingredients=ingredients,
             files={name: sha256(work / name) for name in (form.file, form.zip)},
-        )
+        )  # fmt: skip
         write_text(work / METADATA, metadata.model_dump_json(indent=1) + "\n")
     return metadata
 
