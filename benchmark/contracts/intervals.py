@@ -154,9 +154,7 @@ def read_intervals(path: Path) -> Intervals:
     names = table["video"].to_pylist()
     if lone := sorted({*names} - place.keys()):
         raise FormatError(path, f"a row of video {lone[0]}, which the file does not list")
-    start, end, label, score = (
-        table[name].to_numpy() for name in ("start_frame", "end_frame", "label", "score")
-    )
+    start, end, label, score = (table[name].to_numpy() for name in COLUMNS.names[1:])
     found = Intervals(
         told["edition"], told["split"], told["source"], tuple(json.loads(told["classes"])), videos,
         np.array([place[name] for name in names], np.int64), start, end, label.astype(np.int64),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,15 +37,6 @@ def current_preset(params_file: Path) -> str:
         return named[1] if named else "broken"
 
 
-def is_broken(params_file: Path) -> bool:
-    """Tell whether a params file breaks its schema."""
-    try:
-        read_params(params_file)
-    except BenchmarkError:
-        return True
-    return False
-
-
 def stored_path(preset: str, params_file: Path) -> Path:
     """Return the file, beside `params_file`, that keeps a preset while it is not in use."""
     return params_file.with_name(f"params.{preset}.yaml")
@@ -62,8 +54,10 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
     Raises:
         ParamsError: There is no such preset.
     """
-    if preset == current and not is_broken(params_file):
-        return params_file
+    if preset == current:
+        with suppress(BenchmarkError):  # a broken file is replaced by another copy, if there is one
+            read_params(params_file)
+            return params_file
     # Checked before PAPER: a stored file may hold edits of the preset that ships.
     stored = stored_path(preset, params_file)
     if stored.is_file():
@@ -84,10 +78,8 @@ def make_test_labels_folder(edition: str) -> None:
     folder = Path("data/test_labels", edition)
     # DVC refuses a missing dependency, and warns of an empty one at every command.
     if not folder.is_dir() or not any(folder.iterdir()):
-        text = (
-            f"test_labels.csv (clip_id,label) may lie here: test labels of '{edition}', if known.\n"
-        )
-        write_text(folder / "README.txt", text)
+        text = f"may lie here: test labels of '{edition}', if known.\n"
+        write_text(folder / "README.txt", f"test_labels.csv (clip_id,label) {text}")
 
 
 @cache
