@@ -16,7 +16,7 @@ CLASSES = ("bulging face, deep breath", 'so-called "minaret"', "head up", "foldi
 
 def test_counting_its_rows_gives_the_confusion() -> None:
     rng = np.random.default_rng(0)
-    p, label = rng.dirichlet(np.ones(4), 50), rng.integers(0, 4, 50)
+    p, label = rng.dirichlet(np.ones(4), 50).astype(np.float32), rng.integers(0, 4, 50)
     ids = [f"0108_{row}" for row in range(50)]
     found = Probabilities("mimic", "val", "joint", CLASSES, tuple(ids), p)
     table = pd.read_csv(io.StringIO(predictions_csv(found, label)))
@@ -28,6 +28,8 @@ def test_counting_its_rows_gives_the_confusion() -> None:
 
 
 def test_of_equal_probabilities_the_first_class_is_the_prediction() -> None:
-    found = Probabilities("mimic", "val", "joint", CLASSES, ("a",), np.full((1, 4), 0.25))
+    found = Probabilities(
+        "mimic", "val", "joint", CLASSES, ("a",), np.full((1, 4), 0.25, np.float32)
+    )
     text = predictions_csv(found, np.array([2]))
     assert text.splitlines()[1] == 'a,head up,"bulging face, deep breath",0.2500'
