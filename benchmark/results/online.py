@@ -108,6 +108,11 @@ def online_section(rows: Sequence[OnlineRow], edition: Edition) -> list[str]:
     return lines
 
 
+def prefix_of(split: str) -> str:
+    """Begin the names of a run's scores: validation goes bare, since the UI cuts long names."""
+    return "" if split == "val" else f"{split}_"
+
+
 def online_records(root: Path, rows: Sequence[OnlineRow], parent: RunRecord) -> list[RunRecord]:
     """Record each entry as a run under that of the table, `parent`; scores in per cent.
 
@@ -118,8 +123,7 @@ def online_records(root: Path, rows: Sequence[OnlineRow], parent: RunRecord) -> 
         metrics = {}
         for row in rows:
             if row.name == name:
-                prefix = "" if row.split == "val" else f"{row.split}_"
-                told = row.scores.model_dump(exclude={"predictions", "gestures", "videos"})
+                told, prefix = row.scores.model_dump(), prefix_of(row.split)
                 shares = {key: share for key, share in told.items() if isinstance(share, float)}
                 metrics |= {f"{prefix}{key}": round(100 * v, 2) for key, v in shares.items()}
         records.append(

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from benchmark.results.best_page import best_records
-from benchmark.results.online import online_records
+from benchmark.results.online import online_records, prefix_of
 from benchmark.tracking.records import NOTE, RunRecord, Table, edition_tags, new_record
 from benchmark.tracking.store import TABLE
 
@@ -74,7 +74,7 @@ def analysis_record(
     for split, found in members.items():
         adds = zip((f"adds.{name}" for name in found.names), found.shapley.tolist(), strict=True)
         shares = {"oracle": found.oracle, "equal_weights": found.fused, **dict(adds)}
-        prefix = _prefix(split)
+        prefix = prefix_of(split)
         metrics |= {prefix + name: round(PERCENT * share, 2) for name, share in shares.items()}
     return new_record(
         root, experiment=TABLE, name=f"analysis {edition.name}",
@@ -101,11 +101,6 @@ def _described(row: ResultRow) -> str:
     return f"{row.name}: {', '.join(row.members)}, fused by rule {row.rule.kind}."
 
 
-def _prefix(split: str) -> str:
-    # The UI cuts long names: validation goes bare, other splits go with their name.
-    return "" if split == "val" else f"{split}_"
-
-
 def _params(row: ResultRow, kind: str) -> dict[str, object]:
     return {
         "source": row.source,
@@ -120,7 +115,7 @@ def _metrics(rows: Sequence[ResultRow]) -> dict[str, float]:
     """Collect the scores of one system on each split."""
     metrics: dict[str, float] = {}
     for row in rows:
-        prefix = _prefix(row.split)
+        prefix = prefix_of(row.split)
         span = row.interval.model_dump() if row.interval else {}
         scores = {"top1": row.metrics.top1, **span, **row.metrics.model_dump(include=SHARES)}
         # Per cent with two decimals, which is as much as the UI's columns show.
