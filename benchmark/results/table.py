@@ -171,8 +171,10 @@ def _comparisons(
     resampling: Resampling,
 ) -> list[tuple[Comparison, ...]]:
     references = _references(entries, correct)
-    rows = range(len(entries))
-    pairs = [(row, role, other) for row in rows for role, other in references if other != row]
+    pairs: list[tuple[int, Role, int]] = [
+        (row, role, other)
+        for row in range(len(entries)) for role, other in references if other != row
+    ]  # fmt: skip
     # All tests of the split come first: Holm's correction needs every p-value before any verdict.
     tests = [mcnemar(correct[row], correct[other]) for row, _, other in pairs]
     corrected = holm([test.p_value for test in tests])
