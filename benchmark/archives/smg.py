@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
-from benchmark.archives.raw_files import FolderTree, RawFile, probe_raw
+from benchmark.archives.raw_files import RawFile, Tree, probe_raw
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.skeletons import KINECT25
 from benchmark.core.errors import ArchiveError, FaultList
@@ -112,7 +112,7 @@ def sequences(root: Path) -> list[Sequence]:
     Raises:
         ManyFaults: Every file that is missing; videos of some sequences only.
     """
-    tree, faults = FolderTree(root), FaultList()
+    tree, faults = Tree(root), FaultList()
     found: list[Sequence] = []
     for place, name in enumerate(tree.folders("")):
         with faults.collected():
