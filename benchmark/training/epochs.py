@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import torch
 from tqdm import tqdm
 
 from benchmark.core.errors import TrainingError
 from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
+from benchmark.runtime.signals import StopSignals
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.monitor.meter import NOTHING, Measured, Meter
 from benchmark.training.monitor.progress import Countdown, Row
@@ -22,28 +24,63 @@ from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from benchmark.data.loader import TrainBatch
-    from benchmark.runtime.signals import StopSignals
     from benchmark.training.step_state import StepState
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 
-class Epochs:
+
+class Epochs(ABC, Generic[Result]):
     """One training in progress."""
 
-    def __init__(self, state: StepState, checkpoints: Checkpoints, signals: StopSignals) -> None:
-        self._state, self._recipe, self._fabric = state, state.recipe, state.fabric
+    _build: Callable[[Any, Fabric], StepState]
+    """Builds what a spec asks for, on this process's device."""
+
+    def __init__(
+        self, spec: Any, fabric: Fabric, checkpoints: Checkpoints, signals: StopSignals
+    ) -> None:
+        self._state = state = type(self)._build(spec, fabric)
+        self._recipe, self._fabric = state.recipe, fabric
         self._checkpoints, self._signals = checkpoints, signals
         self._utilization = Utilization(state)
         self._saved = time.monotonic()
         self.progress = Progress()
 
-    def run(self, report: Callable[[int, Row], None]) -> None:
+    @classmethod
+    def train(
+        cls, spec: Any, fabric: Fabric, checkpoints: Checkpoints,
+        report: Callable[[int, Row], None],
+    ) -> Result:  # fmt: skip
         """Train to the end, from the last checkpoint if there is one.
 
-        `report` is called with number and metrics of every epoch, also of those before a stop.
+        Every process of `fabric` calls this, and all return the same.
+
+        Args:
+            spec: What to train.
+            fabric: The processes and their devices.
+            checkpoints: Where to save and resume.
+            report: Called with number and metrics of every epoch, also of those before a stop.
+
+        Raises:
+            TrainingError: The loss or the gradient is not finite, there are too few clips for a
+                step, or the processes found different checkpoints.
+            FormatError: The prepared data or the initial weights cannot be read.
         """
+        with StopSignals(fabric) as signals:
+            trainer = cls(spec, fabric, checkpoints, signals)
+            trainer.run(report)
+            return trainer.result()
+
+    @abstractmethod
+    def result(self) -> Result:
+        """Return what was learned."""
+
+    def run(self, report: Callable[[int, Row], None]) -> None:
+        """Resume, and take the epochs that are left."""
         self.resume()
         countdown = Countdown(self.progress.epoch, self._recipe.epochs)
         for row in self.progress.history:
