@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.core.files import csv_text, replacing, write_text
+from benchmark.core.files import csv_text, write_text
 from benchmark.core.resize import rescaled
-from benchmark.core.video import VideoWriter, frames_at, probe, timeline
+from benchmark.core.video import frames_at, probe, timeline, write_video
 from benchmark.inference import segments
 from benchmark.inference.segments import Segment, stretches
 from benchmark.plots.figures import COLORS, MARKERS, plain, save
@@ -122,20 +122,15 @@ def write_annotated(windows: Sequence[Recognized], video: Path, out: Path) -> No
     start, end = windows[0].span.start, max(window.span.end for window in windows)
     middle = np.array([(window.span.start + window.span.end) / 2 for window in windows])
     whole, scale = timeline(video), max(1.0, MIN_HEIGHT / height)
-    times = whole.part(start, end)
-    bar = tqdm(total=end - start, desc=out.name, unit="frame", disable=None)
-    with (
-        replacing(out) as work,
-        work.open("wb") as file,
-        VideoWriter(
-            file, times.fps, crf=20, gop=24, preset="fast", times=times.unless_steady()
-        ) as writer,
-    ):
-        for number, frame in frames_at(video, range(start, end)):
-            nearest = windows[int(np.abs(middle - number).argmin())]
-            writer.add(_annotated(frame, nearest, scale, float(whole.edges[number])))
-            bar.update()
-    bar.close()
+    frames = frames_at(video, range(start, end))
+    bar = tqdm(frames, total=end - start, desc=out.name, unit="frame", disable=None)
+    pictures = (
+        _annotated(
+            frame, windows[int(np.abs(middle - number).argmin())], scale, float(whole.edges[number])
+        )
+        for number, frame in bar
+    )
+    write_video(out, pictures, whole.part(start, end), crf=20, gop=24, preset="fast")
 
 
 def _annotated(

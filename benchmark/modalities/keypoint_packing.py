@@ -45,7 +45,7 @@ def given_keypoints(raw: Path, edition: Edition, *, hint: str) -> RawKeypoints:
 
 
 def pack_keypoints(
-    work: Path, job: PackingJob, layout: Layout, of_video: OfVideo, stamps: Stamps, *, workers: int
+    work: Path, job: PackingJob, layout: Layout, of_video: OfVideo, stamps: Stamps
 ) -> list[str]:
     """Write the layout's points of every clip into `work`; return the names of the files.
 
@@ -56,7 +56,6 @@ def pack_keypoints(
         of_video: Yields each clip of one video with its float32 (T, N, 3) of all points of the
             source; worker processes must be able to import it.
         stamps: Returns values that change when the raw files of some clips do.
-        workers: Processes.
 
     Raises:
         ManyFaults: Every video whose keypoints cannot be read or found.
@@ -65,7 +64,7 @@ def pack_keypoints(
     plan = shards.keyed(plan, stamps, job, layout.model_dump_json())
     write = partial(_write_shard, of_video=of_video, kept=list(layout.points))
     what, do = f"prepare {job.out.name}", advice(job.edition)
-    rows = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
+    rows = shards.make_shards(plan, write, work, what=what, workers=job.workers, do=do)
     write_manifest(rows, work, job.clips, spec=job.config)
     skeletons.write_layout(layout, work)
     return [manifest.FILE, skeletons.FILE, *(shard.name for shard in plan)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -15,10 +15,9 @@ from benchmark.modalities.backends import FlowBackend
 from benchmark.modalities.modality import NO_MOTION, VideoModality
 
 if TYPE_CHECKING:
-    from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Edition
     from benchmark.modalities.flow.estimator import Vectors
     from benchmark.modalities.modality import Frame, FrameExtractor
+    from benchmark.modalities.packing import PackingJob
 
 
 class FlowModality(VideoModality):
@@ -77,15 +76,13 @@ class FlowModality(VideoModality):
 
         return partial(flow_picture, limit=SATURATED_PX)
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
+    def pack(self, job: PackingJob) -> list[str]:
         from benchmark.runtime.parallel import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video
         if self.backend.is_network:
-            workers = min(workers, network_workers())
-        super().prepare(raw, edition, clips, out, workers=workers)
+            job = replace(job, workers=min(job.workers, network_workers()))
+        return super().pack(job)
 
 
 class FlowExtractor:
