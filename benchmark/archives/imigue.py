@@ -181,11 +181,9 @@ def _parse_label(where: str, row: list[str], num_classes: int | None) -> RawLabe
         raise ArchiveError(where, "unknown class", expected=expected, found=str(raw_class))
     if not 0 <= first <= last:
         raise ArchiveError(
-            where,
-            "ends before it starts",
-            expected="0 <= start <= end",
+            where, "ends before it starts", expected="0 <= start <= end",
             found=f"start {first}, end {last}",
-        )
+        )  # fmt: skip
     return RawLabel(raw_class, first, last)
 
 
@@ -206,19 +204,13 @@ def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str])
         _check_inside(video, k, label, info)
         clips.append(
             Clip(
-                clip_id=f"{video.video}_{k}",
-                video=video.video,
-                subject=None,
-                split=video.split,
+                clip_id=f"{video.video}_{k}", video=video.video, subject=None, split=video.split,
                 label=None if withheld else class_index(label.raw_class, num_classes=num_classes),
-                start_frame=label.first,
-                end_frame=label.last + 1,  # the raw end is part of the clip, ours is not
-                fps=info.fps,
-                width=info.width,
-                height=info.height,
-                excluded=video.video in excluded,
+                # The raw end is part of the clip, ours is not.
+                start_frame=label.first, end_frame=label.last + 1, fps=info.fps, width=info.width,
+                height=info.height, excluded=video.video in excluded,
             )
-        )
+        )  # fmt: skip
     return clips
 
 

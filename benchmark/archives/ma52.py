@@ -110,23 +110,14 @@ def _list_path(root: Path, split: Split) -> Path:
 def _index_clip(line: ListedVideo, *, edition: Edition, excluded: frozenset[str]) -> Clip:
     if not 0 <= line.label < len(edition.classes):
         raise ArchiveError(
-            line.where,
-            "unknown class",
-            expected=f"0 to {len(edition.classes) - 1}",
+            line.where, "unknown class", expected=f"0 to {len(edition.classes) - 1}",
             found=str(line.label),
-        )
+        )  # fmt: skip
     info = probe_raw(line.file, excluded=line.video in excluded)
     return Clip(
-        clip_id=line.video,
-        video=line.video,
-        subject=None,
-        split=line.split,
+        clip_id=line.video, video=line.video, subject=None, split=line.split,
         label=None if line.split in edition.withheld else line.label,
-        start_frame=0,
         # Nobody knows how long an unreadable video is: one frame makes its clip a sound row.
-        end_frame=1 if is_unreadable(info) else info.frames,
-        fps=info.fps,
-        width=info.width,
-        height=info.height,
-        excluded=line.video in excluded,
-    )
+        start_frame=0, end_frame=1 if is_unreadable(info) else info.frames, fps=info.fps,
+        width=info.width, height=info.height, excluded=line.video in excluded,
+    )  # fmt: skip

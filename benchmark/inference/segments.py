@@ -46,8 +46,7 @@ class Stretch(NamedTuple):
 
 def stretches(windows: Sequence[Recognized]) -> list[Stretch]:
     """Cut a video where a window begins or ends; what several windows hold is their mean."""
-    seconds = {window.span.start: window.start_s for window in windows}
-    seconds |= {window.span.end: window.end_s for window in windows}
+    seconds = _seconds_of(windows)
     ahead = sorted(windows, key=lambda window: window.span.start, reverse=True)
     found: list[Stretch] = []
     active: list[Recognized] = []  # few of the thousands of windows of a long video
@@ -59,6 +58,12 @@ def stretches(windows: Sequence[Recognized]) -> list[Stretch]:
             mean = np.mean([window.p for window in active], axis=0)
             found.append(Stretch(seconds[start], seconds[end], mean))
     return found
+
+
+def _seconds_of(windows: Sequence[Recognized]) -> dict[int, float]:
+    """Map each frame at which a window begins or ends to its time."""
+    begins = {window.span.start: window.start_s for window in windows}
+    return begins | {window.span.end: window.end_s for window in windows}
 
 
 def segments(windows: Sequence[Recognized], threshold: float) -> list[Segment]:
@@ -85,8 +90,7 @@ def detected_segments(windows: Sequence[Recognized], detector: Detector) -> list
 
     The `windows` are of one video, as the stage cuts and scores them.
     """
-    frames = {window.span.start: window.start_s for window in windows}
-    frames |= {window.span.end: window.end_s for window in windows}
+    frames = _seconds_of(windows)
     start, end = np.array([window.span for window in windows], np.int64).T
     scores = WindowScores(
         "any", "any", detector.source, windows[0].classes, ("any",) * len(windows), start, end,

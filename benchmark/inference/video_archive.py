@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.archives.folder import CLASSES, CLIPS, Folder
+from benchmark.archives.openpose import NUM_POINTS
 from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
     from benchmark.modalities.one_file import Span
     from benchmark.modalities.union import Modality
-
-OPENPOSE = 137
-"""Number of points of OpenPose with face and hands."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +90,13 @@ def window_ids(video: str, count: int) -> list[str]:
 def _write_points(
     root: Path, windows: dict[str, Span], points: NDArray[np.float32], layout: Layout
 ) -> None:
-    if points.shape[1] == OPENPOSE and layout == OPENPOSE36:
+    if points.shape[1] == NUM_POINTS and layout == OPENPOSE36:
         points = points[:, list(layout.points)]
     count = len(layout.points)
     if points.shape[1] != count:
         raise ArchiveError(
             "skeletons", "not the points that the networks know",
-            expected=f"{count} points" + (f" or {OPENPOSE}" if layout == OPENPOSE36 else ""),
+            expected=f"{count} points" + (f" or {NUM_POINTS}" if layout == OPENPOSE36 else ""),
             found=str(points.shape[1]),
         )  # fmt: skip
     end = max(span.end for span in windows.values())

@@ -83,12 +83,9 @@ def launch(recipe: Optimization) -> Fabric:
     # equal at the end of each step. DDP would broadcast rank 0's before every forward pass.
     strategy = DDPStrategy(forward_sync_buffers=False) if total > 1 else "auto"
     fabric = Fabric(
-        accelerator=_accelerator(),
-        devices=local,
-        num_nodes=nodes,
-        strategy=strategy,
+        accelerator=_accelerator(), devices=local, num_nodes=nodes, strategy=strategy,
         plugins=_plugins(recipe),
-    )
+    )  # fmt: skip
     fabric.launch()
     return fabric
 

@@ -99,7 +99,6 @@ def _fold(
     return rows[taken]
 
 
-HEADER = ("clip_id", "split", "label", "video", "start_frame", "end_frame", "subject")
 FEW = 16
 """Videos that one process reads before another one pays."""
 GroupBy = Literal["subject", "video"]
@@ -157,6 +156,8 @@ def make_rows(
         ManyFaults: Every annotation that fits no video, or has no time in it.
         ArchiveError: Nothing says how to split.
     """
+    from benchmark.core.video import timeline
+
     faults = FaultList()
     found: list[Path] = []
     for one in annotations:
@@ -166,7 +167,7 @@ def make_rows(
     used = list(dict.fromkeys(found))
     # Processes take seconds to start: not for a few videos.
     workers = min(usable_cores(), 1 + len(used) // FEW)
-    times = map_in_processes(_timeline, used, what="read times", workers=workers)
+    times = map_in_processes(timeline, used, what="read times", workers=workers)
     clock = dict(zip(used, times, strict=True))
     spans = []
     for one, video in zip(annotations, found, strict=True):
@@ -193,13 +194,7 @@ def write_rows(root: Path, rows: Sequence[Row]) -> None:
     """Write clips.csv and classes.txt, classes in alphabetical order."""
     classes = sorted({row.label for row in rows})
     write_text(root / CLASSES, "\n".join(classes) + "\n")
-    write_text(root / CLIPS, csv_text(HEADER, rows))
-
-
-def _timeline(video: Path) -> Timeline:
-    from benchmark.core.video import timeline
-
-    return timeline(video)
+    write_text(root / CLIPS, csv_text(Row._fields, rows))
 
 
 def _video(one: Annotation, root: Path, videos: Sequence[Path]) -> Path:

@@ -38,7 +38,8 @@ class Meter:
     """
 
     def __init__(self, device: torch.device, sums: Sequence[float] = NOTHING) -> None:
-        *answers, seconds, self._waited = sums
+        *answers, seconds, self.waited = sums
+        """Seconds in which the loop waited for clips."""
         self._sums = torch.tensor(answers, dtype=torch.float64, device=device)
         self._unchecked: list[Measured] = []
         self._began = time.perf_counter() - seconds
@@ -49,7 +50,7 @@ class Meter:
         while True:
             began = time.perf_counter()
             batch = next(iterator, None)
-            self._waited += time.perf_counter() - began
+            self.waited += time.perf_counter() - began
             if batch is None:
                 return
             yield batch
@@ -104,14 +105,9 @@ class Meter:
         return None
 
     @property
-    def waited(self) -> float:
-        """Seconds in which the loop waited for clips."""
-        return self._waited
-
-    @property
     def sums(self) -> list[float]:
         """Of this process: as `NOTHING` says."""
-        return [*self._sums.tolist(), time.perf_counter() - self._began, self._waited]
+        return [*self._sums.tolist(), time.perf_counter() - self._began, self.waited]
 
 
 def _copy_to_cpu(number: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
