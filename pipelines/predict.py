@@ -13,9 +13,10 @@ from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.edition import read_edition
 from benchmark.editions.splits import Split
 from benchmark.evaluation.scores import write_no_scores, write_scores
-from benchmark.inference.predict import Trained, predict
+from benchmark.inference.predict import predict
 from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
+from benchmark.weights.model_folder import Network
 
 PREDICTED: tuple[Split, ...] = ("test", "val")
 
@@ -29,7 +30,7 @@ def main(
     edition, recipe = read_edition(experiment.edition), params.recipes[experiment.recipe]
     clips = read_clips(index, edition)
     # Once for both splits: a large model takes seconds to read.
-    network = Trained.read(model)
+    network = Network.read(model)
     for split in PREDICTED:
         of_split = clips.split(split)
         with lack_of_memory_named(name, f"recipes.{experiment.recipe}", recipe):

@@ -22,12 +22,18 @@ from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import replacing, replacing_folder
 from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
-from benchmark.core.schema import Strict, read_json, write_json
+from benchmark.core.schema import AboveZero, Positive, Strict, read_json, write_json
 from benchmark.editions.edition import Edition
-from benchmark.inference.systems import Member, Network, System, ValScore, with_levels
+from benchmark.inference.systems import Member, System, ValScore, with_levels
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin
-from benchmark.weights.model_folder import WEIGHTS, ModelMetadata, read_weights, write_tensors
+from benchmark.weights.model_folder import (
+    WEIGHTS,
+    ModelMetadata,
+    Network,
+    read_weights,
+    write_tensors,
+)
 from submission.fusion.fitted import BlendParameters, parameters_of
 
 FORMAT = "system/1"
@@ -43,7 +49,7 @@ class NetworkFile(Strict):
     """A network of the archive."""
 
     file: Annotated[str, Field(pattern=r"^networks/[a-z][a-z0-9_]*-[0-9]+\.safetensors$")]
-    size: Annotated[int, Field(gt=0)]
+    size: Positive
     sha256: Sha256
     model: ModelMetadata
 
@@ -61,7 +67,7 @@ class MemberCard(Strict):
 class Calibration(Strict):
     """The temperature of the system on labeled clips, and its top-1 there."""
 
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: AboveZero
     top1: float
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -24,15 +24,13 @@ from benchmark.params.checks import check_system
 from benchmark.params.params import Params, read_params
 from benchmark.params.recipes import Recipe
 from benchmark.weights.cards import read_card
-from benchmark.weights.model_folder import ModelMetadata, read_metadata, read_weights
+from benchmark.weights.model_folder import ModelMetadata, Network
 from submission.fusion.blend import Blend
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import blended
 from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from benchmark.modalities.union import Modality
 
 
@@ -86,14 +84,6 @@ def val_score_of(
 
 ZOO_SYSTEM = ZOO / "system.json"
 """The fitted fusion of the zoo's networks."""
-
-
-class Network(NamedTuple):
-    """A trained network."""
-
-    metadata: ModelMetadata
-    weights: Callable[[], dict[str, Tensor]]
-    """Reads its tensors, once."""
 
 
 class Member(NamedTuple):
@@ -236,7 +226,7 @@ def _member(root: Path, params: Params, name: str, *, folds: bool) -> Member:
         if not folder.is_dir():
             do = f"Run 'dvc repro {stage}@{model}', or 'dvc pull models/{model}'"
             raise ParamsError(folder, "no such model", do=do)
-        networks.append(Network(read_metadata(folder), cache(partial(read_weights, folder))))
+        networks.append(Network.read(folder))
     prepared = root / "data" / experiment.edition / experiment.modality
     recipe = params.recipes[experiment.recipe]
     return Member(tuple(networks), prepared, recipe, spec.mean if spec else "arithmetic")
