@@ -124,8 +124,9 @@ class ModalityBase(Strict):
         from benchmark.modalities import shards
         from benchmark.modalities.packing import PackingJob
 
-        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json(), workers)
-        shards.finish(job.work, out, self.pack(job))
+        work = shards.work_folder(out)
+        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json(), workers, work)
+        shards.finish(work, out, self.pack(job))
 
     @abstractmethod
     def pack(self, job: PackingJob) -> list[str]:
@@ -165,9 +166,9 @@ class VideoModality(ModalityBase):
         return self.render
 
     def pack(self, job: PackingJob) -> list[str]:
-        from benchmark.modalities.packing import pack_into
+        from benchmark.modalities.packing import pack_videos
 
-        return pack_into(job.work, job, self._start, render=self.render)
+        return pack_videos(job, self._start, render=self.render)
 
     def _start(self, clip: Clip) -> FrameExtractor:
         return self.extractor()

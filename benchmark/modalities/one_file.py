@@ -150,22 +150,17 @@ class Maps:
         self, stream: Literal["joint", "limb"], points: Points, shape: tuple[float, float],
         *, size: int, sigma: float,
     ) -> None:  # fmt: skip
+        from benchmark.models.preprocessors import HeatmapGenerator
+
         kept = points[:, list(OPENPOSE36.points)]
         self._points = to_box(kept, person_box(kept, shape), size)
-        self._stream, self._size, self._sigma = stream, size, sigma
+        self._generator = HeatmapGenerator(stream, OPENPOSE36, sizes=(size, size), sigma=sigma)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         import torch
 
-        from benchmark.models.heatmaps import joint_volumes, limb_volumes
-
-        edges = torch.tensor(OPENPOSE36.edges)
         for row in self._points:
-            view = torch.from_numpy(row)[None, None]
-            if self._stream == "joint":
-                volume = joint_volumes(view, self._size, self._sigma)
-            else:
-                volume = limb_volumes(view, edges, self._size, self._sigma)
+            (volume,) = self._generator(torch.from_numpy(row)[None, None])
             yield volume[0, :, 0].permute(1, 2, 0).contiguous().numpy()
 
 

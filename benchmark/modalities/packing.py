@@ -60,21 +60,30 @@ class PackingJob:
     """JSON of everything that the result depends on, besides code and raw files."""
     workers: int
     """Processes."""
+    work: Path
+    """Folder in which the result grows; a later call resumes there."""
 
-    @property
-    def work(self) -> Path:
-        """Folder in which `out` grows."""
-        return shards.work_folder(self.out)
+    def make(self, plan: list[Shard], write: shards.Write) -> list[str]:
+        """Make the files of a plan with keys, and their manifest; return the names of all.
+
+        Raises:
+            ManyFaults: After all files were tried.
+        """
+        rows = shards.make_shards(
+            plan, write, self.work, what=f"prepare {self.out.name}", workers=self.workers,
+            do=advice(self.edition),
+        )  # fmt: skip
+        write_manifest(rows, self.work, self.clips, spec=self.config)
+        return [manifest.FILE, *(shard.name for shard in plan)]
 
 
-def pack_into(
-    work: Path, job: PackingJob, start: Start, *, render: Callable[[Any], Frame] = np.asarray,
+def pack_videos(
+    job: PackingJob, start: Start, *, render: Callable[[Any], Frame] = np.asarray,
     more_stamps: Stamps | None = None,
 ) -> list[str]:  # fmt: skip
-    """Extract every clip and pack it into `work`; return the names of the files that belong there.
+    """Extract every clip and pack it into `job.work`; return the names of its files.
 
     Args:
-        work: Folder in which the result grows; a later call resumes there.
         job: What is packed.
         start: Begins the extraction of a clip; it may use per-clip data. Worker processes must be
             able to import it.
@@ -91,11 +100,7 @@ def pack_into(
     files = open_archive(job.raw, job.edition).needed_video_files()
     plan = shards.plan_shards(job.clips, job.spec.shards, "shard-{:03d}.tar")
     plan = shards.keyed(plan, stamps_of(files, more_stamps), job)
-    write = partial(_write_shard, files=files, begin=begin)
-    what, do = f"pack {job.out.name}", advice(job.edition)
-    packed = shards.make_shards(plan, write, work, what=what, workers=job.workers, do=do)
-    write_manifest(packed, work, job.clips, spec=job.config)
-    return [manifest.FILE, *(shard.name for shard in plan)]
+    return job.make(plan, partial(_write_shard, files=files, begin=begin))
 
 
 def stamps_of(files: Mapping[str, RawFile], more: Stamps | None = None) -> Stamps:

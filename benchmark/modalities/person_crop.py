@@ -6,6 +6,7 @@ frames of a clip.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -88,16 +89,17 @@ class PersonCropModality(ModalityBase):
         from benchmark.contracts import skeletons
         from benchmark.data.readers import SkeletonReader
         from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints
-        from benchmark.modalities.packing import pack_into
+        from benchmark.modalities.packing import pack_videos
 
         source = given_keypoints(job.raw, job.edition, hint="")
         points = skeletons.choose(self.layout, source.own_layout)
         self.check(points)
-        pack_keypoints(job.work / GIVEN, job, points, source.of_video, source.stamps)
+        into_given = replace(job, work=job.work / GIVEN)
+        pack_keypoints(into_given, points, source.of_video, source.stamps)
         given = SkeletonReader(job.work / GIVEN, job.clips)
         boxes = _boxes(given, job, self)
-        videos = pack_into(
-            job.work / VIDEO, job, partial(_crop, boxes, self.side),
+        videos = pack_videos(
+            replace(job, work=job.work / VIDEO), partial(_crop, boxes, self.side),
             # Other keypoints give another box: the shard's key has to know.
             more_stamps=lambda some: [boxes[clip.clip_id].tolist() for clip in some],
         )  # fmt: skip

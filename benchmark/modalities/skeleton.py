@@ -33,7 +33,7 @@ class SkeletonModality(ModalityBase):
 
         source = given_keypoints(job.raw, job.edition, hint=HINT)
         points = choose(self.layout, source.own_layout)
-        return pack_keypoints(job.work, job, points, source.of_video, source.stamps)
+        return pack_keypoints(job, points, source.of_video, source.stamps)
 
 
 HINT = ", or find them in the videos: a modality of kind 'pose' (docs/skeletons-from-video.md)"

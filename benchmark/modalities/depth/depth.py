@@ -88,7 +88,7 @@ class DepthModality(VideoModality):
 
     def pack(self, job: PackingJob) -> list[str]:
         from benchmark.archives.union import open_archive
-        from benchmark.modalities.packing import pack_into
+        from benchmark.modalities.packing import pack_videos
         from benchmark.runtime.parallel import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video
@@ -96,7 +96,7 @@ class DepthModality(VideoModality):
             levels = self.scale
         else:
             files = open_archive(job.raw, job.edition).needed_video_files()
-            levels = _sampled_levels(self, self.scale, files, job.clips)
+            levels = _sampled_levels(self, files, job.clips)
         more = {
             "levels": levels.model_dump(exclude={"kind"}),
             "network": self.backend.weights_digest(),
@@ -104,7 +104,7 @@ class DepthModality(VideoModality):
         config, workers = {**self.model_dump(), **more}, min(job.workers, network_workers())
         job = replace(job, config=json.dumps(config), workers=workers)
         render = partial(_rendered, short_side=self.short_side, levels=levels)
-        return pack_into(job.work, job, self._start, render=render)
+        return pack_videos(job, self._start, render=render)
 
 
 class DepthExtractor:
@@ -132,23 +132,16 @@ def _rendered(depth: Map, *, short_side: int, levels: FixedScale) -> Frame:
     return gray(resized(depth[..., 0], short_side), levels)
 
 
-def _sampled_levels(
-    spec: DepthModality, scale: SampledScale, files: dict[str, RawFile], clips: Clips
-) -> FixedScale:
+def _sampled_levels(spec: DepthModality, files: dict[str, RawFile], clips: Clips) -> FixedScale:
     """Compute quantiles of the depth of some training clips; the same clips give the same levels.
-
-    Args:
-        spec: The modality.
-        scale: How many clips, and which quantiles.
-        files: Raw file of each video.
-        clips: The index; only its training clips have a part in the result.
 
     Raises:
         ArchiveError: The network gives the same depth everywhere.
     """
     from tqdm import tqdm
 
-    train = list(clips.split("train"))
+    scale, train = spec.scale, list(clips.split("train"))
+    assert isinstance(scale, SampledScale), "a fixed scale needs no clips"
     number = min(scale.clips, len(train))
     chosen = [train[k * len(train) // number] for k in range(number)]
     values = [

@@ -42,9 +42,7 @@ class FeaturesModality(ModalityBase):
         return self.model_copy(update={"network": self.network.with_own_points()})
 
     def pack(self, job: PackingJob) -> list[str]:
-        from benchmark.archives.archive import advice
         from benchmark.archives.union import open_archive
-        from benchmark.data import manifest
         from benchmark.modalities import shards
         from benchmark.modalities.features.extraction import write_shard
         from benchmark.runtime.parallel import network_workers
@@ -54,12 +52,7 @@ class FeaturesModality(ModalityBase):
         job = replace(job, config=config, workers=min(job.workers, network_workers()))
         plan = shards.plan_shards(job.clips, self.shards, "features-{:03d}.safetensors")
         plan = shards.keyed(plan, self._stamps(open_archive(job.raw, job.edition)), job)
-        write, what = partial(write_shard, job=job, spec=self), f"prepare {job.out.name}"
-        rows = shards.make_shards(
-            plan, write, job.work, what=what, workers=job.workers, do=advice(job.edition)
-        )
-        manifest.write_manifest(rows, job.work, job.clips, spec=config)
-        return [manifest.FILE, *(shard.name for shard in plan)]
+        return job.make(plan, partial(write_shard, job=job, spec=self))
 
     def _stamps(self, archive: Archive) -> Stamps:
         """Stamp the raw files that the network's own modality is made of."""

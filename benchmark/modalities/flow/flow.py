@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from benchmark.core.schema import Positive
+from benchmark.core.schema import AboveZero, Positive
 from benchmark.modalities.backends import FlowBackend
 from benchmark.modalities.modality import NO_MOTION, VideoModality
 
@@ -31,7 +30,7 @@ class FlowModality(VideoModality):
     rendering: Literal["components", "wheel"]
     """components: x and y in two channels, 128 is no motion, one scale for the data set, so that
     strength survives. wheel: the color wheel of MM-Gesture, each frame by its own maximum."""
-    limit: Annotated[float, Field(gt=0)]
+    limit: AboveZero
     """Pixels at `work_side` that the components reach; faster motion is clipped to it."""
 
     @property

@@ -56,10 +56,8 @@ class PoseModality(ModalityBase):
         # The models are part of what was made: others find other points.
         config = json.dumps({**self.model_dump(), "models": model_hashes(models)})
         of_video = partial(_of_video, files=files, models=models)
-        return pack_keypoints(
-            job.work, replace(job, config=config), choose(self.layout, None), of_video,
-            stamps_of(files),
-        )  # fmt: skip
+        job, points = replace(job, config=config), choose(self.layout, None)
+        return pack_keypoints(job, points, of_video, stamps_of(files))
 
 
 def _of_video(
