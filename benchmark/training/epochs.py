@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -15,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from benchmark.core.errors import TrainingError
+from benchmark.core.files import write_text
 from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
 from benchmark.runtime.signals import StopSignals
 from benchmark.training.checkpoint import Checkpoints, Progress
@@ -129,8 +131,11 @@ class Epochs(ABC, Generic[Result]):
         self._train_epoch()
         self._save_or_stop()
         loss, correct, clips, seconds, waited = self._sums().tolist()
-        speed = self._speed(clips * self._fabric.world_size / seconds)
-        row = {"train/loss": loss / clips, **speed, "wait_share": waited / seconds}
+        clips_s = clips * self._fabric.world_size / seconds
+        row = {"train/loss": loss / clips, "clips_s": clips_s, "mfu": self._utilization.of(clips_s)}
+        if self._fabric.device.type == "cuda":
+            row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        row["wait_share"] = waited / seconds
         self._end_epoch(row, correct / clips)
         self._save()
         return self.progress.history[-1]
@@ -208,13 +213,6 @@ class Epochs(ABC, Generic[Result]):
     def _sums(self) -> torch.Tensor:
         return all_reduce_sum(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
 
-    def _speed(self, clips_s: float) -> Row:
-        """Return clips per second of all processes, MFU, and a GPU's peak memory."""
-        row = {"clips_s": clips_s, "mfu": self._utilization.of(clips_s)}
-        if self._fabric.device.type == "cuda":
-            row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
-        return row
-
     def _fail(self, bad: Measured | None) -> NoReturn:
         """Stop at a loss or a gradient that is not finite, after writing down its clips.
 
@@ -229,7 +227,9 @@ class Epochs(ABC, Generic[Result]):
         blamed = [fault for fault in faults if fault[0] == "loss"] or faults
         name, step, value, _ = blamed[0]
         clips = [clip for *_, ids in blamed for clip in ids]
-        path = self._checkpoints.write_not_finite(step, name, value, clips)
+        path = self._checkpoints.not_finite
+        report = {"step": step, name: str(value), "clips": clips}
+        write_text(path, json.dumps(report, indent=1) + "\n")
         raise TrainingError(
             f"step {step}", f"the {name} is {value}; clips: {', '.join(clips[:5])}",
             do=f"Lower the learning rate, or look at the step's clips, which {path} lists",

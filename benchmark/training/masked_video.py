@@ -63,7 +63,7 @@ class MaskedState(StepState):
     def micro_batch_loss(self, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
         x = tuple(tensor.to(self.fabric.device, non_blocking=True) for tensor in batch.x)
         loss = self.net(x)
-        meter.add_loss(step, loss, batch.clip_id)
+        meter.add(step, loss, batch.clip_id)
         return loss
 
 

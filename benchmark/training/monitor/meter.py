@@ -56,24 +56,10 @@ class Meter:
             yield batch
 
     @torch.no_grad()
-    def add(self, step: int, loss: Tensor, logits: Tensor, label: Tensor, ids: list[str]) -> None:
-        """Add a micro-batch of labeled clips.
-
-        Args:
-            step: Number of its step over all epochs.
-            loss: Scalar, the mean over its clips.
-            logits: (B, heads, K).
-            label: int64 (B,).
-            ids: Its clips.
-        """
-        correct = (logits.float().softmax(2).mean(1).argmax(1) == label).sum()
-        self.add_loss(step, loss, ids, correct=correct)
-
-    @torch.no_grad()
-    def add_loss(
+    def add(
         self, step: int, loss: Tensor, ids: list[str], *, correct: Tensor | float = 0.0
     ) -> None:
-        """Add a micro-batch by its loss.
+        """Add a micro-batch.
 
         Args:
             step: Number of its step over all epochs.
