@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -17,10 +16,8 @@ from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, prob
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import read_rows, whole
-from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
 
@@ -60,10 +57,7 @@ class Imigue(Archive):
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
         # In a withheld split the class column holds placeholders: no number of it gets in.
-        one_video = partial(_index_video, edition=self.edition, excluded=frozenset(excluded))
-        videos = raw_videos(self.root)
-        rows = map_in_processes(one_video, videos, what="index videos", workers=workers)
-        return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
+        return self._index_each(_index_video, raw_videos(self.root), excluded, workers)
 
     def video_files(self) -> dict[str, RawFile]:
         return {video.video: video.movie for video in raw_videos(self.root)}
@@ -201,7 +195,12 @@ def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str])
     info = probe_raw(video.movie, excluded=video.video in excluded)
     clips = []
     for k, label in enumerate(labels):
-        _check_inside(video, k, label, info)
+        if not is_unreadable(info) and label.last >= info.frames:
+            raise ArchiveError(
+                f"{video.labels} line {k + 1}", f"clip {video.video}_{k} ends past the video",
+                expected=f"end <= {info.frames - 1} ({video.movie.name} has {info.frames} frames)",
+                found=f"end {label.last}",
+            )  # fmt: skip
         clips.append(
             Clip(
                 clip_id=f"{video.video}_{k}", video=video.video, subject=None, split=video.split,
@@ -212,13 +211,3 @@ def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str])
             )
         )  # fmt: skip
     return clips
-
-
-def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> None:
-    if not is_unreadable(info) and label.last >= info.frames:
-        raise ArchiveError(
-            f"{video.labels} line {k + 1}",
-            f"clip {video.video}_{k} ends past the video",
-            expected=f"end <= {info.frames - 1} ({video.movie.name} has {info.frames} frames)",
-            found=f"end {label.last}",
-        )

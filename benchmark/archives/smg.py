@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Sequence as Videos
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -22,7 +21,6 @@ from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.skeletons import KINECT25
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import read_rows, whole_number
-from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
@@ -54,9 +52,7 @@ class Smg(Archive):
     dataset: ClassVar[str] = "smg"
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
-        one = partial(_index, edition=self.edition, excluded=frozenset(excluded))
-        rows = map_in_processes(one, sequences(self.root), what="index videos", workers=workers)
-        return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
+        return self._index_each(_index, sequences(self.root), excluded, workers)
 
     def video_files(self) -> dict[str, RawFile]:
         """Map each sequence to its color video; empty where the archive is skeletons alone."""

@@ -292,14 +292,8 @@ def write_video(
 class VideoWriter:
     """Writes what `write_video` writes, frame by frame: a whole clip need not fit into memory.
 
-    Args:
-        file: An open file.
-        fps: Frames per second.
-        crf: Quality of x264, 0 (lossless) to 51.
-        gop: Frames per closed group of pictures, at most.
-        preset: Effort of x264.
-        pixels: Layout of the stored colors; yuv420p halves their resolution.
-        times: When each frame appears, where that is not one frame after the other at `fps`.
+    `pixels` is the layout of the stored colors; yuv420p halves their resolution. `times` say when
+    each frame appears, where that is not one frame after the other at `fps`.
     """
 
     def __init__(
