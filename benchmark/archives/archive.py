@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from benchmark.contracts.clips import Clip, Clips, check_clips
-from benchmark.core.errors import ArchiveError, FaultList, ManyFaults
+from benchmark.core.errors import ArchiveError, FaultList, ManyFaults, ParamsError
 from benchmark.editions.edition import Edition, edition_file, listed_ids
 from benchmark.editions.splits import SPLITS, Split
 from benchmark.runtime.parallel import map_in_processes
@@ -111,6 +111,19 @@ class Archive(ABC):
             ParamsError: The description of the user's own skeletons breaks its schema.
         """
         return None
+
+
+def archive_class(members: Iterable[type[Archive]], edition: Edition) -> type[Archive]:
+    """Find the class among `members` that reads the data set of `edition`.
+
+    Raises:
+        ParamsError: There is none.
+    """
+    by_name = {member.dataset: member for member in members}
+    if edition.dataset not in by_name:
+        where, expected = f"edition {edition.name}: dataset", "one of " + ", ".join(by_name)
+        raise ParamsError(where, "unknown data set", expected=expected, found=edition.dataset)
+    return by_name[edition.dataset]
 
 
 def advice(edition: Edition) -> str:

@@ -73,7 +73,6 @@ class Skeletons(Sheets):
     """One table of 25 joints per sequence."""
 
     def num_rows(self, video: str) -> int:
-        """Return the number of rows of a sequence's table."""
         with self.files[video].local() as path, path.open("rb") as file:
             return sum(1 for line in file if line.strip())
 

@@ -22,7 +22,7 @@ from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import replacing, replacing_folder
 from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
-from benchmark.core.schema import AboveZero, Positive, Strict, read_json, write_json
+from benchmark.core.schema import Positive, Strict, read_json, write_json
 from benchmark.editions.edition import Edition
 from benchmark.inference.systems import Member, System, ValScore, with_levels
 from benchmark.params.recipes import Recipe
@@ -64,13 +64,6 @@ class MemberCard(Strict):
     """Keypoints of an own layout; null for others."""
 
 
-class Calibration(Strict):
-    """The temperature of the system on labeled clips, and its top-1 there."""
-
-    temperature: AboveZero
-    top1: float
-
-
 class SystemCard(Strict):
     """system.json."""
 
@@ -80,7 +73,7 @@ class SystemCard(Strict):
     edition: Edition
     members: dict[str, MemberCard]
     blend: BlendParameters
-    calibration: Calibration | None
+    calibration: ValScore | None
     provenance: dict[str, str]
 
 
@@ -104,7 +97,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
             format=FORMAT, name=system.name, licence=licence, edition=system.edition,
             members=members,
             blend=BlendParameters.model_validate(parameters_of(system.blend, sorted(members))),
-            calibration=system.val_score and Calibration(**system.val_score._asdict()),
+            calibration=system.val_score,
             provenance={key: told[key] for key in TOLD if key in told},
         )  # fmt: skip
         write_json(work / CARD, card)
@@ -227,5 +220,5 @@ def open_installed(name: str) -> System:
             points.mkdir(parents=True, exist_ok=True)
             write_layout(member.layout, points)
         members[key] = Member(networks, prepared, member.recipe, member.mean)
-    score = card.calibration and ValScore(card.calibration.temperature, card.calibration.top1)
-    return System(card.name, Path.cwd(), card.edition, members, card.blend.blend(), score)
+    blend, score = card.blend.blend(), card.calibration
+    return System(card.name, Path.cwd(), card.edition, members, blend, score)

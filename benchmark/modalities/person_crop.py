@@ -109,7 +109,6 @@ class PersonCropModality(ModalityBase):
 
 
 def _boxes(given: SkeletonReader, job: PackingJob, spec: PersonCropModality) -> dict[str, Boxes]:
-    """Find the boxes of each clip."""
     from benchmark.archives.archive import advice
 
     found, faults = {}, FaultList()

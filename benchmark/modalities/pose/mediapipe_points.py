@@ -117,7 +117,6 @@ class KeypointEstimator:
         self._open.close()
 
     def points(self, frame: NDArray[np.uint8]) -> FloatArray:
-        """Find the points of the next frame."""
         height, width = frame.shape[:2]
         found = self.landmarks(frame)
         left, right = assign_hands(found, width, height)

@@ -36,7 +36,6 @@ class PoseModality(ModalityBase):
     """Path of the face model; null for no face."""
 
     def models(self) -> PoseModels:
-        """Name the model files."""
         from benchmark.modalities.pose.mediapipe_points import PoseModels
 
         hands, face = (Path(name) if name else None for name in (self.hands, self.face))
