@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Arrays, read_array
@@ -94,8 +93,7 @@ class Folder(Archive):
         return Arrays(files, read_own_layout(layout))
 
 
-@dataclass(frozen=True)
-class OwnClip:
+class OwnClip(NamedTuple):
     """One row of `clips.csv`."""
 
     where: str

@@ -6,7 +6,6 @@ Source: layout and conventions of https://github.com/momiji-bit/MM-Gesture and t
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -66,8 +65,7 @@ class Imigue(Archive):
         return Sheets({video.video: video.sheet for video in raw_videos(self.root)})
 
 
-@dataclass(frozen=True)
-class RawVideo:
+class RawVideo(NamedTuple):
     """Where the three files of one long video lie."""
 
     video: str
@@ -77,8 +75,7 @@ class RawVideo:
     movie: RawFile
 
 
-@dataclass(frozen=True)
-class RawLabel:
+class RawLabel(NamedTuple):
     """One row of a label csv: raw class, first and last frame, both included, 0-based."""
 
     raw_class: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from benchmark.modalities.union import Modality
 
 
-@dataclass(frozen=True)
-class VideoArchive:
+class VideoArchive(NamedTuple):
     """A folder in the format of docs/own-clips.md, with each window of the video as a test clip."""
 
     root: Path
