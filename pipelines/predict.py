@@ -11,9 +11,10 @@ import click
 from benchmark.contracts.predictions import check_against, write_probabilities
 from benchmark.editions.splits import Split
 from benchmark.evaluation.scores import write_no_scores, write_scores
-from benchmark.inference.predict import Trained, predict
+from benchmark.inference.predict import predict
 from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
+from benchmark.weights.model_folder import Network
 from pipelines._index import indexed
 
 PREDICTED: tuple[Split, ...] = ("test", "val")
@@ -27,7 +28,7 @@ def main(
     experiment, edition, clips = indexed(params, "experiments", name, index)
     recipe = params.recipes[experiment.recipe]
     # Once for both splits: a large model takes seconds to read.
-    network = Trained.read(model)
+    network = Network.read(model)
     for split in PREDICTED:
         of_split = clips.split(split)
         with lack_of_memory_named(name, f"recipes.{experiment.recipe}", recipe):

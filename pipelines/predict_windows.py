@@ -10,9 +10,11 @@ import click
 
 from benchmark.archives.union import open_archive
 from benchmark.contracts.window_scores import write_window_scores
-from benchmark.inference.windows import Source, score_windows, window_clips
+from benchmark.inference.systems import Member
+from benchmark.inference.windows import score_windows, window_clips
 from benchmark.params.params import Params
 from benchmark.runtime.memory import lack_of_memory_named
+from benchmark.weights.model_folder import Network
 from pipelines._index import indexed
 
 WORK = Path(".ckpt/windows")
@@ -23,12 +25,13 @@ def main(params: Params, name: str, raw: Path, index: Path, model: Path, out: Pa
     """Score windows of validation and test for ONLINE, an entry of section online."""
     spec, edition, clips = indexed(params, "online", name, index)
     experiment = params.experiments[spec.source]
-    source = Source(model, index.parent / experiment.modality, params.recipes[experiment.recipe])
+    recipe, prepared = params.recipes[experiment.recipe], index.parent / experiment.modality
+    source = Member((Network.read(model),), prepared, recipe)
     windows = window_clips(
         open_archive(raw, edition), clips.without("train"), window=spec.window, step=spec.step,
-        points=source.needs_points(),
+        points=source.metadata.modality.needs_points,
     )  # fmt: skip
-    with lack_of_memory_named(spec.source, f"recipes.{experiment.recipe}", source.recipe):
+    with lack_of_memory_named(spec.source, f"recipes.{experiment.recipe}", recipe):
         for scores in score_windows(source, raw, windows, edition, work=WORK / name):
             write_window_scores(scores, out / f"{scores.split}.parquet")
             click.echo(f"wrote {out}/{scores.split}.parquet: {len(scores.video)} windows")

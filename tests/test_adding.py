@@ -86,6 +86,7 @@ assert {name.split(".")[0] for name in model.state_dict()} == {"backbone", "cls_
 """
 
 
+@pytest.mark.slow
 def test_the_backbone_is_read_built_and_trained(tmp_path: Path) -> None:
     root = copy_code(tmp_path)
     text = block("python", '"""A few 3-D convolutions over any volume."""')

@@ -109,6 +109,7 @@ def test_scoring_and_fusing_do_not_import_torch() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_training_and_predicting_start_without_torchmetrics_and_torchs_compiler() -> None:
     assert importlib.util.find_spec("torchmetrics") is not None
     code = (

@@ -132,7 +132,7 @@ def test_masked_scores_leave_no_denormal_numbers() -> None:
 
 @pytest.mark.parametrize(("number", "most", "found"), [(12, 5, 4), (7, 6, 1), (3, 9, 3), (5, 0, 1)])
 def test_pieces_are_alike(number: int, most: int, found: int) -> None:
-    assert attention._divisor(number, most) == found
+    assert attention.largest_part(number, most) == found
 
 
 def test_large_windows_are_attended_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,7 @@ def in_zoo(name: str) -> Network:
     return network(name, arguments, channels, time, frames=16 if name == "C3D" else 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_backbones_by_name_take_views_and_are_trained_whole(name: str) -> None:
     entry = in_zoo(name)

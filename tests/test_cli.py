@@ -22,6 +22,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_status_of_a_new_project_says_that_nothing_ran(project: Path) -> None:
     lines = mgbench(project, "status").stdout.splitlines()
     assert len(lines) == 49

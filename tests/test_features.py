@@ -19,7 +19,7 @@ from benchmark.core.half_precision import ZOO, read_half
 from benchmark.core.pinned_file import WeightsFile, sha256
 from benchmark.data.features_input import FeaturesInput, FeatureViews
 from benchmark.data.video_input import VideoInput
-from benchmark.inference.predict import Trained, predict
+from benchmark.inference.predict import predict
 from benchmark.modalities.features.features import FeaturesModality
 from benchmark.modalities.features.networks import TransformersNetwork, ZooNetwork
 from benchmark.modalities.features.zoo import read_shipped
@@ -33,6 +33,7 @@ from benchmark.runtime.distributed import alone
 from benchmark.training.experiment import _metadata
 from benchmark.training.optimizer import build_optimizer
 from benchmark.training.state import TrainSpec, build_state
+from benchmark.weights.model_folder import Network
 from conftest import REPO
 from small_training import MIMIC, Prepared, run
 
@@ -166,8 +167,8 @@ def test_the_best_probe_becomes_the_model_and_predicts_as_it_did_in_the_grid(
     assert result.backbone.options == 1
     assert result.backbone.lr_factors[0] in spec.experiment.backbone.lr_factors
     metrics = build_metrics()
-    tensors = Trained(_metadata(name, result, spec, metrics), result.weights)
-    found = predict(tensors, spec.modality_folder, spec.clips, "val", spec.recipe, quick=True)
+    network = Network(_metadata(name, result, spec, metrics), lambda: result.weights)
+    found = predict(network, spec.modality_folder, spec.clips, "val", spec.recipe, quick=True)
     np.testing.assert_allclose(found.p, result.val, atol=1e-5)
 
 

@@ -282,6 +282,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         yield Project(root)
 
 
+@pytest.mark.slow
 def test_every_clip_is_predicted_by_the_network_that_never_saw_its_video(trained: Project) -> None:
     oof, test = join_folds("joint", trained.root / "parts", trained.folds, "arithmetic")
     truth = oof_labels(trained.clips, OVER, "video")

@@ -27,6 +27,7 @@ print(faults())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone")
 def test_memory_of_freed_tensors_is_not_asked_of_linux_again() -> None:
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, check=True)

@@ -277,6 +277,7 @@ def test_mixing_of_coordinates_is_refused(tmp_path: Path) -> None:
     assert wanted in fault(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["stgcnpp", "agcn", "aagcn"])
 def test_eight_clips_are_learnt_by_heart(network: Any) -> None:
     base = NETWORKS["graph_bone"]

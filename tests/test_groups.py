@@ -17,14 +17,14 @@ from torch.nn.functional import cross_entropy
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.editions.edition import SHIPPED, read_edition
 from benchmark.evaluation.scores import all_scores, f1_mean
-from benchmark.inference.predict import Trained, predict
+from benchmark.inference.predict import predict
 from benchmark.models.group_head import GroupProduct, group_logits, membership
 from benchmark.models.network import build
 from benchmark.models.recognizer import Mix
 from benchmark.training.experiment import _metadata
 from benchmark.training.losses import Loss
 from benchmark.weights.initial import load_initial_weights
-from benchmark.weights.model_folder import write_model
+from benchmark.weights.model_folder import Network, write_model
 from small_networks import CLASSES, NETWORKS
 from small_training import MIMIC, Prepared, run
 from test_losses import PARAMS
@@ -130,7 +130,7 @@ def test_a_head_of_groups_trains_is_stored_and_predicts(tmp_path: Path) -> None:
     scores = all_scores(result.val, spec.clips.split("val").labels())
     metadata = _metadata("joint", result, spec, scores)
     assert metadata.groups == GROUPS
-    network = Trained(metadata, result.weights)
+    network = Network(metadata, lambda: result.weights)
     found = predict(network, spec.modality_folder, spec.clips, "val", spec.recipe)
     assert found.p.shape == (len(spec.clips.split("val")), CLASSES)
     np.testing.assert_allclose(found.p.sum(1), 1, atol=1e-5)

@@ -39,6 +39,7 @@ def wheel(built: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(found)
 
 
+@pytest.mark.slow
 def test_every_module_and_every_file_that_is_read_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     held = set(wheel.namelist())
     wanted = {

@@ -211,6 +211,7 @@ def test_a_checkpoint_depends_on_the_kinds_that_its_training_uses(
         assert (digest_of(experiment, start=["benchmark.training.loop"]) != before) == counts, name
 
 
+@pytest.mark.slow
 def test_status_parses_a_file_once_and_believes_no_hash_of_another_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_show_prints_the_experiment_and_its_differences_from_the_paper(project: 
     assert "no entry 'joints' in experiments; expected one of joint, limb" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
     assert mgbench(project, "preset", "use", "paper").returncode == 0
@@ -123,6 +124,7 @@ def test_a_broken_file_never_blocks_the_command_that_replaces_it(
     assert (project / kept).read_text("utf-8") == text.replace(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["epochs: five", "foo: ["])
 def test_a_broken_preset_is_replaced_by_another_copy_of_itself(project: Path, broken: str) -> None:
     mgbench(project, "preset", "use", "paper")

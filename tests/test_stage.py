@@ -147,6 +147,7 @@ def test_a_stage_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])
 @pytest.mark.parametrize("shell", ["", "sh -c '{}; true'"], ids=["alone", "in a shell"])
 def test_a_stage_whose_dvc_is_killed_in_its_first_second_writes_nothing(
@@ -171,6 +172,7 @@ def test_a_stage_whose_dvc_is_killed_in_its_first_second_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["nohup", "setsid", ""])
 def test_a_stage_that_was_started_by_hand_outlives_its_shell(tmp_path: Path, how: str) -> None:
     (tmp_path / "inner.py").write_text(

@@ -88,10 +88,8 @@ def test_written_videos_keep_the_times(uneven: Path, tmp_path: Path) -> None:
     edges = times.edges.tolist()
     window = Recognized(Span(5, 25), edges[5], edges[25], np.array([0.5, 0.5]), ("a", "b"))
     write_annotated([window], uneven, tmp_path / "annotated.mp4")
-    write_pictures(
-        tmp_path / "made.mp4", lambda frame: frame, list(read_frames(uneven))[5:25],
-        times.part(5, 25),
-    )  # fmt: skip
+    frames = list(read_frames(uneven))[5:25]
+    write_pictures(tmp_path / "made.mp4", frames, times.part(5, 25))
     for name in ("annotated.mp4", "made.mp4"):
         written = timeline(tmp_path / name).edges
         np.testing.assert_allclose(written, times.edges[5:26] - edges[5], atol=0.003)

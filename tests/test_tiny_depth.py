@@ -48,12 +48,14 @@ def unseen(step: int, values: object) -> None:
     """A report that nobody reads."""
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss():
     _, losses = fit(_SPEC, film_examples(_SPEC, _PEOPLE), unseen)
     assert len(losses) == _SPEC.steps
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
 
 
+@pytest.mark.slow
 def test_two_trainings_write_the_same_weights(trained, tmp_path):
     again = tmp_path / "again.json"
     train(_SPEC, _PEOPLE, again, picture=tmp_path / "people.png", report=unseen)

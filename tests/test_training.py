@@ -15,7 +15,7 @@ import torch
 
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import FormatError, TrainingError
-from benchmark.inference.predict import Trained, predict
+from benchmark.inference.predict import predict
 from benchmark.params.recipes import Sgd
 from benchmark.runtime.distributed import alone
 from benchmark.training import epochs, loop
@@ -26,6 +26,7 @@ from benchmark.training.state import TrainSpec, TrainState
 from benchmark.weights.model_folder import (
     FORMAT,
     ModelMetadata,
+    Network,
     load_tensors,
     read_weights,
     write_model,
@@ -140,13 +141,13 @@ def test_a_model_from_disk_predicts_probabilities_of_every_clip(
     for file in ("weights.safetensors", "experiment.json"):
         assert (tmp_path / "m" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
     clips = prepared.clips
-    found = predict(Trained.read(tmp_path / "m"), spec.modality_folder, clips, "test", spec.recipe)
+    found = predict(Network.read(tmp_path / "m"), spec.modality_folder, clips, "test", spec.recipe)
     assert found.clip_id == tuple(clips.split("test").ids)
     np.testing.assert_allclose(found.p.sum(1), 1, atol=1e-5)
     without = Clips("mimic", tuple(
         replace(clip, split="val") if clip.split == "test" else clip for clip in clips
     ))  # fmt: skip
-    none = predict(Trained.read(tmp_path / "m"), spec.modality_folder, without, "test", spec.recipe)
+    none = predict(Network.read(tmp_path / "m"), spec.modality_folder, without, "test", spec.recipe)
     assert none.p.shape == (0, 32), "own clips need no test split"
 
 

@@ -38,6 +38,7 @@ def refused(folder: Path, *words: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_participant_goes_from_two_dumps_to_a_checked_submission(tmp_path: Path) -> None:
     """Scores of two programs on iMiGUE: val with labels, test in the leaderboard's order."""
     rng = np.random.default_rng(0)
@@ -88,6 +89,7 @@ def student(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_student_gets_from_the_paper_to_what_the_own_card_and_archives_allow(
     student: Path,
 ) -> None:

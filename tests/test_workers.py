@@ -94,6 +94,7 @@ map_in_processes(time.sleep, [300] * 4, what="w", workers=2)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 0.1, 0.4])
 def test_workers_end_if_their_parent_is_killed_while_they_start(delay: float) -> None:
     parent = subprocess.Popen(
@@ -131,6 +132,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stop_ends_the_workers_at_once_cleans_up_and_begins_nothing_new(
     tmp_path: Path, number: int

@@ -152,8 +152,9 @@ def _step(state: TrainState, number: int, batches: Iterator, meter: Meter) -> No
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _add(self: Meter, step: int, loss: Tensor, *others: object) -> None:
-    ADD(self, step, loss * float("inf") if [step, RANK] == [*CALL[-1].infinite] else loss, *others)
+def _add(self: Meter, step: int, loss: Tensor, ids: list[str], *, correct: Tensor) -> None:
+    loss = loss * float("inf") if [step, RANK] == [*CALL[-1].infinite] else loss
+    ADD(self, step, loss, ids, correct=correct)
 
 
 def _due(self: Trainer) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from benchmark.contracts.clips import Clips, check_clips
+from benchmark.contracts.clips import Clip, Clips, check_clips
 from benchmark.core.errors import ArchiveError, FaultList, ManyFaults, ParamsError
 from benchmark.editions.edition import Edition, edition_file, listed_ids
 from benchmark.editions.splits import SPLITS, Split
+from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
     from benchmark.archives.keypoints import RawKeypoints
@@ -61,6 +63,14 @@ class Archive(ABC):
             ManyFaults: All that is missing, is damaged or contradicts itself.
             ArchiveError: The classes of the user's own clips are not those of the edition.
         """
+
+    def _index_each(
+        self, index: Callable[..., list[Clip]], items: Sequence[Any],
+        excluded: Collection[str], workers: int,
+    ) -> Clips:  # fmt: skip
+        one = partial(index, edition=self.edition, excluded=frozenset(excluded))
+        rows = map_in_processes(one, items, what="index videos", workers=workers)
+        return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
 
     @abstractmethod
     def video_files(self) -> dict[str, RawFile]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Arrays, read_array
@@ -71,12 +70,10 @@ class Folder(Archive):
         classes, name = read_classes(self.root), self.edition.name
         if classes != self.edition.classes:
             raise ArchiveError(
-                self.root / CLASSES,
-                f"not the classes of edition {name}",
-                expected=", ".join(self.edition.classes),
-                found=", ".join(classes),
+                self.root / CLASSES, f"not the classes of edition {name}",
+                expected=", ".join(self.edition.classes), found=", ".join(classes),
                 do=f"'mgbench edition new {name} --from {self.root}' writes the edition anew",
-            )
+            )  # fmt: skip
 
     def video_files(self) -> dict[str, RawFile]:
         if recording_of(self.root) is not None:
@@ -96,8 +93,7 @@ class Folder(Archive):
         return Arrays(files, read_own_layout(layout))
 
 
-@dataclass(frozen=True)
-class OwnClip:
+class OwnClip(NamedTuple):
     """One row of `clips.csv`."""
 
     where: str
@@ -221,16 +217,9 @@ def _parse(where: str, row: dict[str, str], video: str, file: RawFile) -> OwnCli
         found = f"start {start or 0}, end {end}"
         raise ArchiveError(where, "no frame in it", expected="end_frame after start", found=found)
     return OwnClip(
-        where,
-        clip_id,
-        cast("Split", split),
-        row["label"].strip(),
-        video,
-        start or 0,
-        end,
-        row.get("subject") or None,
-        file,
-    )
+        where, clip_id, cast("Split", split), row["label"].strip(), video, start or 0, end,
+        row.get("subject") or None, file,
+    )  # fmt: skip
 
 
 def _frame(where: str, name: str, text: str) -> int | None:
@@ -303,18 +292,11 @@ def _clip(row: OwnClip, info: VideoInfo, edition: Edition, excluded: Collection[
         expected = f"frames within 0 to {info.frames}"
         raise ArchiveError(row.where, "not inside its video", expected=expected, found=found)
     return Clip(
-        clip_id=row.clip_id,
-        video=row.video,
-        subject=row.subject,
-        split=row.split,
-        label=None if withheld else edition.classes.index(row.label),
-        start_frame=row.start,
-        end_frame=end,
-        fps=info.fps,
-        width=info.width,
-        height=info.height,
+        clip_id=row.clip_id, video=row.video, subject=row.subject, split=row.split,
+        label=None if withheld else edition.classes.index(row.label), start_frame=row.start,
+        end_frame=end, fps=info.fps, width=info.width, height=info.height,
         excluded=row.video in excluded,
-    )
+    )  # fmt: skip
 
 
 def describe(name: str, root: Path) -> Edition:

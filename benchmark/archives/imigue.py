@@ -6,8 +6,6 @@ Source: layout and conventions of https://github.com/momiji-bit/MM-Gesture and t
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -17,10 +15,8 @@ from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, prob
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import read_rows, whole
-from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
-    from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Edition
     from benchmark.editions.splits import Split
 
@@ -60,10 +56,7 @@ class Imigue(Archive):
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
         # In a withheld split the class column holds placeholders: no number of it gets in.
-        one_video = partial(_index_video, edition=self.edition, excluded=frozenset(excluded))
-        videos = raw_videos(self.root)
-        rows = map_in_processes(one_video, videos, what="index videos", workers=workers)
-        return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
+        return self._index_each(_index_video, raw_videos(self.root), excluded, workers)
 
     def video_files(self) -> dict[str, RawFile]:
         return {video.video: video.movie for video in raw_videos(self.root)}
@@ -72,8 +65,7 @@ class Imigue(Archive):
         return Sheets({video.video: video.sheet for video in raw_videos(self.root)})
 
 
-@dataclass(frozen=True)
-class RawVideo:
+class RawVideo(NamedTuple):
     """Where the three files of one long video lie."""
 
     video: str
@@ -83,8 +75,7 @@ class RawVideo:
     movie: RawFile
 
 
-@dataclass(frozen=True)
-class RawLabel:
+class RawLabel(NamedTuple):
     """One row of a label csv: raw class, first and last frame, both included, 0-based."""
 
     raw_class: int
@@ -181,11 +172,9 @@ def _parse_label(where: str, row: list[str], num_classes: int | None) -> RawLabe
         raise ArchiveError(where, "unknown class", expected=expected, found=str(raw_class))
     if not 0 <= first <= last:
         raise ArchiveError(
-            where,
-            "ends before it starts",
-            expected="0 <= start <= end",
+            where, "ends before it starts", expected="0 <= start <= end",
             found=f"start {first}, end {last}",
-        )
+        )  # fmt: skip
     return RawLabel(raw_class, first, last)
 
 
@@ -203,30 +192,19 @@ def _index_video(video: RawVideo, *, edition: Edition, excluded: frozenset[str])
     info = probe_raw(video.movie, excluded=video.video in excluded)
     clips = []
     for k, label in enumerate(labels):
-        _check_inside(video, k, label, info)
+        if not is_unreadable(info) and label.last >= info.frames:
+            raise ArchiveError(
+                f"{video.labels} line {k + 1}", f"clip {video.video}_{k} ends past the video",
+                expected=f"end <= {info.frames - 1} ({video.movie.name} has {info.frames} frames)",
+                found=f"end {label.last}",
+            )  # fmt: skip
         clips.append(
             Clip(
-                clip_id=f"{video.video}_{k}",
-                video=video.video,
-                subject=None,
-                split=video.split,
+                clip_id=f"{video.video}_{k}", video=video.video, subject=None, split=video.split,
                 label=None if withheld else class_index(label.raw_class, num_classes=num_classes),
-                start_frame=label.first,
-                end_frame=label.last + 1,  # the raw end is part of the clip, ours is not
-                fps=info.fps,
-                width=info.width,
-                height=info.height,
-                excluded=video.video in excluded,
+                # The raw end is part of the clip, ours is not.
+                start_frame=label.first, end_frame=label.last + 1, fps=info.fps, width=info.width,
+                height=info.height, excluded=video.video in excluded,
             )
-        )
+        )  # fmt: skip
     return clips
-
-
-def _check_inside(video: RawVideo, k: int, label: RawLabel, info: VideoInfo) -> None:
-    if not is_unreadable(info) and label.last >= info.frames:
-        raise ArchiveError(
-            f"{video.labels} line {k + 1}",
-            f"clip {video.video}_{k} ends past the video",
-            expected=f"end <= {info.frames - 1} ({video.movie.name} has {info.frames} frames)",
-            found=f"end {label.last}",
-        )

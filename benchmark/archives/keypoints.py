@@ -130,11 +130,9 @@ class Sheets:
         end = max(clip.end_frame for clip in clips)
         if len(sheet) < end:
             raise ArchiveError(
-                self.files[clips[0].video],
-                "shorter than its clips",
-                expected=f"at least {end} rows, one per frame",
-                found=f"{len(sheet)} rows",
-            )
+                self.files[clips[0].video], "shorter than its clips",
+                expected=f"at least {end} rows, one per frame", found=f"{len(sheet)} rows",
+            )  # fmt: skip
         check_points(sheet, (clips[0].width, clips[0].height), where=self.files[clips[0].video])
         for clip in clips:
             yield clip, sheet[clip.start_frame : clip.end_frame]

@@ -6,7 +6,6 @@ Source: https://github.com/VUT-HFUT/Micro-Action (arXiv 2403.05234).
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -16,7 +15,6 @@ from benchmark.contracts.clips import Clip, Clips
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import once_each, read_text, whole_number
 from benchmark.editions.splits import SPLITS, Split
-from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
@@ -32,10 +30,7 @@ class Ma52(Archive):
     dataset: ClassVar[str] = "ma52"
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
-        one_clip = partial(_index_clip, edition=self.edition, excluded=frozenset(excluded))
-        lines = listed_videos(self.root)
-        clips = map_in_processes(one_clip, lines, what="index videos", workers=workers)
-        return Clips(self.edition.name, tuple(clips))
+        return self._index_each(_index_clip, listed_videos(self.root), excluded, workers)
 
     def video_files(self) -> dict[str, RawFile]:
         return {line.video: line.file for line in listed_videos(self.root)}
@@ -107,26 +102,18 @@ def _list_path(root: Path, split: Split) -> Path:
     raise ArchiveError(root / name, "no such file", do=f"It may also lie in {LIST_FOLDERS[1]}/")
 
 
-def _index_clip(line: ListedVideo, *, edition: Edition, excluded: frozenset[str]) -> Clip:
+def _index_clip(line: ListedVideo, *, edition: Edition, excluded: frozenset[str]) -> list[Clip]:
     if not 0 <= line.label < len(edition.classes):
         raise ArchiveError(
-            line.where,
-            "unknown class",
-            expected=f"0 to {len(edition.classes) - 1}",
+            line.where, "unknown class", expected=f"0 to {len(edition.classes) - 1}",
             found=str(line.label),
-        )
+        )  # fmt: skip
     info = probe_raw(line.file, excluded=line.video in excluded)
-    return Clip(
-        clip_id=line.video,
-        video=line.video,
-        subject=None,
-        split=line.split,
+    clip = Clip(
+        clip_id=line.video, video=line.video, subject=None, split=line.split,
         label=None if line.split in edition.withheld else line.label,
-        start_frame=0,
         # Nobody knows how long an unreadable video is: one frame makes its clip a sound row.
-        end_frame=1 if is_unreadable(info) else info.frames,
-        fps=info.fps,
-        width=info.width,
-        height=info.height,
-        excluded=line.video in excluded,
-    )
+        start_frame=0, end_frame=1 if is_unreadable(info) else info.frames, fps=info.fps,
+        width=info.width, height=info.height, excluded=line.video in excluded,
+    )  # fmt: skip
+    return [clip]

@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from benchmark.core.errors import ArchiveError, BenchmarkError
 from benchmark.core.foreign_file import what_is
@@ -129,19 +129,13 @@ def _is_junk(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class FolderTree:
-    """An unpacked archive."""
+class Tree:
+    """What an archive unpacks to: a folder, or the same within the zip that was downloaded."""
 
-    base: Path
+    base: Path | zipfile.Path
 
     def __str__(self) -> str:
-        return str(self.base)
-
-    def _inside(self, sub: str) -> list[Path]:
-        place = self.base / sub
-        if not place.is_dir():
-            raise ArchiveError(place, "no such folder", do="Unpack the archive again")
-        return sorted(path for path in place.iterdir() if not _is_junk(path.name))
+        return _told(self.base)
 
     def folders(self, sub: str) -> list[str]:
         """List the names of the folders in `sub`, sorted.
@@ -149,7 +143,7 @@ class FolderTree:
         Raises:
             ArchiveError: There is no folder `sub`.
         """
-        return [path.name for path in self._inside(sub) if path.is_dir()]
+        return sorted(place.name for place in self._inside(sub) if place.is_dir())
 
     def files(self, sub: str) -> list[str]:
         """List the names of the files in `sub`, sorted; hidden files do not belong to the archive.
@@ -157,7 +151,15 @@ class FolderTree:
         Raises:
             ArchiveError: There is no folder `sub`.
         """
-        return [path.name for path in self._inside(sub) if path.is_file()]
+        return sorted(place.name for place in self._inside(sub) if place.is_file())
+
+    def _inside(self, sub: str) -> list[Path | zipfile.Path]:
+        # Some zips list their folders as members of their own, some list only files: `zipfile.Path`
+        # sees the same tree in both.
+        place = self.base.joinpath(sub.rstrip("/"))
+        if not place.is_dir():
+            raise _missing("folder", place)
+        return [path for path in place.iterdir() if not _is_junk(path.name)]
 
     def file(self, sub: str) -> RawFile:
         """Find the file at `sub`.
@@ -165,60 +167,23 @@ class FolderTree:
         Raises:
             ArchiveError: There is none.
         """
-        path = self.base / sub
-        if not path.is_file():
-            raise ArchiveError(path, "no such file", do="Unpack the archive again")
-        return RawFile(path)
+        place = self.base.joinpath(sub)
+        if not place.is_file():
+            raise _missing("file", place)
+        if isinstance(place, Path):
+            return RawFile(place)
+        info = place.root.getinfo(place.at)
+        return RawFile(Path(str(place.root.filename)), place.at, (info.file_size, info.CRC))
 
 
-@dataclass(frozen=True)
-class ZipTree:
-    """A zip as it was downloaded. `top` is the folder that its members begin with, or empty."""
-
-    path: Path
-    top: str
-
-    def __str__(self) -> str:
-        return f"{self.path}!{self.top}"
-
-    @cached_property
-    def _members(self) -> dict[str, set[str]]:
-        """Folder -> names below it; a name that ends in '/' is a folder."""
-        # Some zips list their folders as members of their own, some list only files: the names of
-        # both give the same tree.
-        members: dict[str, set[str]] = {"": set()}
-        for name in _opened(self.path).namelist():
-            parts = name.removeprefix(self.top).strip("/").split("/")
-            if not name.startswith(self.top) or parts == [""] or any(map(_is_junk, parts)):
-                continue
-            for depth in range(len(parts)):
-                is_file = depth == len(parts) - 1 and not name.endswith("/")
-                leaf = parts[depth] + ("" if is_file else "/")
-                members.setdefault("/".join(parts[:depth]), set()).add(leaf)
-            if name.endswith("/"):
-                members.setdefault("/".join(parts), set())
-        return members
-
-    def _names(self, sub: str) -> set[str]:
-        if sub.strip("/") not in self._members:
-            raise ArchiveError(f"{self}{sub}", "no such folder in the zip", do="Fetch it again")
-        return self._members[sub.strip("/")]
-
-    def folders(self, sub: str) -> list[str]:
-        return sorted(name[:-1] for name in self._names(sub) if name.endswith("/"))
-
-    def files(self, sub: str) -> list[str]:
-        return sorted(name for name in self._names(sub) if not name.endswith("/"))
-
-    def file(self, sub: str) -> RawFile:
-        folder, _, name = sub.rpartition("/")
-        if name not in self._members.get(folder, set()):
-            raise ArchiveError(f"{self}{sub}", "no such file in the zip", do="Fetch it again")
-        info = _opened(self.path).getinfo(self.top + sub)
-        return RawFile(self.path, info.filename, (info.file_size, info.CRC))
+def _told(place: Path | zipfile.Path) -> str:
+    return str(place) if isinstance(place, Path) else f"{place.root.filename}!{place.at}"
 
 
-Tree: TypeAlias = FolderTree | ZipTree
+def _missing(what: str, place: Path | zipfile.Path) -> ArchiveError:
+    if isinstance(place, Path):
+        return ArchiveError(place, f"no such {what}", do="Unpack the archive again")
+    return ArchiveError(_told(place), f"no such {what} in the zip", do="Fetch it again")
 
 
 def open_tree(root: Path, folder: str, archive: str) -> Tree:
@@ -228,7 +193,7 @@ def open_tree(root: Path, folder: str, archive: str) -> Tree:
         ArchiveError: Neither is there, or the zip is damaged or holds something else.
     """
     if (root / folder).is_dir():
-        return FolderTree(root / folder)
+        return Tree(root / folder)
     path = root / archive
     if not path.is_file():
         raise ArchiveError(
@@ -246,4 +211,4 @@ def open_tree(root: Path, folder: str, archive: str) -> Tree:
         raise ArchiveError(path, f"{twice} comes twice in the zip", do="Fetch it again")
     # Some tools pack the folder itself, some only what is in it.
     inside = any(name.startswith(f"{folder}/") for name in names)
-    return ZipTree(path, f"{folder}/" if inside else "")
+    return Tree(zipfile.Path(_opened(path), f"{folder}/" if inside else ""))

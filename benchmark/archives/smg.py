@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Sequence as Videos
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -17,12 +16,11 @@ from numpy.typing import NDArray
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
-from benchmark.archives.raw_files import FolderTree, RawFile, probe_raw
+from benchmark.archives.raw_files import RawFile, Tree, probe_raw
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.skeletons import KINECT25
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.text_files import read_rows, whole_number
-from benchmark.runtime.parallel import map_in_processes
 
 if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
@@ -54,9 +52,7 @@ class Smg(Archive):
     dataset: ClassVar[str] = "smg"
 
     def index(self, *, excluded: Collection[str], workers: int) -> Clips:
-        one = partial(_index, edition=self.edition, excluded=frozenset(excluded))
-        rows = map_in_processes(one, sequences(self.root), what="index videos", workers=workers)
-        return Clips(self.edition.name, tuple(clip for clips in rows for clip in clips))
+        return self._index_each(_index, sequences(self.root), excluded, workers)
 
     def video_files(self) -> dict[str, RawFile]:
         """Map each sequence to its color video; empty where the archive is skeletons alone."""
@@ -77,7 +73,6 @@ class Skeletons(Sheets):
     """One table of 25 joints per sequence."""
 
     def num_rows(self, video: str) -> int:
-        """Return the number of rows of a sequence's table."""
         with self.files[video].local() as path, path.open("rb") as file:
             return sum(1 for line in file if line.strip())
 
@@ -112,7 +107,7 @@ def sequences(root: Path) -> list[Sequence]:
     Raises:
         ManyFaults: Every file that is missing; videos of some sequences only.
     """
-    tree, faults = FolderTree(root), FaultList()
+    tree, faults = Tree(root), FaultList()
     found: list[Sequence] = []
     for place, name in enumerate(tree.folders("")):
         with faults.collected():

@@ -100,7 +100,6 @@ class FaultList:
             self.errors.append(error)
 
     def raise_any(self, where: object, *, do: str = "") -> None:
-        """Raise `ManyFaults` if there was a fault."""
         if self.errors:
             raise ManyFaults(where, self.errors, do=do)
 

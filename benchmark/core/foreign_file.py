@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tokenize
 import zipfile
 from collections.abc import Callable
@@ -112,27 +113,24 @@ def claimed_size(path: Path) -> int | None:
             file.seek(start + 16)
             return start + int.from_bytes(file.read(8), "little")
         if head[4:8] in _BOXES:
-            return _end(file, size, 0, _box)
+            return _end(file, 0, _box)
         if head[:4] == b"RIFF":
             # Some writers count the 8 bytes of the header as well, some omit a padding byte.
-            end = _end(file, size, 0, _chunk)
+            end = _end(file, 0, _chunk)
             return end if end > size + 8 else size
         if head[:3] == b"FLV":
-            end = _end(file, size, int.from_bytes(head[5:9], "big") + 4, _tag)
+            end = _end(file, int.from_bytes(head[5:9], "big") + 4, _tag)
             # The length behind the last tag may be missing. A cut between two tags is not seen.
             return end if end > size + 4 else None
     return None
 
 
-def _end(file: BinaryIO, size: int, place: int, length: Callable[[bytes], int]) -> int:
+def _end(file: BinaryIO, place: int, length: Callable[[bytes], int]) -> int:
     """Return where the last part ends that begins in the file; a length of 0 ends the walk.
 
-    Args:
-        file: The file.
-        size: Its bytes.
-        place: Where the first part begins.
-        length: Returns the bytes of a part from its first bytes, at most 16.
+    The first part begins at `place`; `length` tells the bytes of one from its first 16.
     """
+    size = file.seek(0, os.SEEK_END)
     while place < size:
         file.seek(place)
         if not (step := length(file.read(16))):

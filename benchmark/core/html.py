@@ -23,11 +23,9 @@ def render_template(template: Path, **values: object) -> str:
         UndefinedError: The template uses a name that `values` lacks.
     """
     environment = Environment(
-        loader=FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
+        loader=FileSystemLoader(template.parent), autoescape=True, undefined=StrictUndefined,
         keep_trailing_newline=True,
-    )
+    )  # fmt: skip
     return environment.get_template(template.name).render(**values)
 
 
@@ -36,11 +34,11 @@ def data_uri(media_type: str, data: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def jpeg_uri(picture: NDArray[np.uint8], *, quality: int = 85) -> str:
-    """Embed an RGB picture, uint8 (H, W, 3), as a JPEG; `quality` runs from 0 to 100."""
+def jpeg_uri(picture: NDArray[np.uint8]) -> str:
+    """Embed an RGB picture, uint8 (H, W, 3), as a JPEG of quality 85."""
     # OpenCV takes arrays for BGR, and tells a failure by its first result alone.
-    bgr, options = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    ok, data = cv2.imencode(".jpg", bgr, options)
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    ok, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 85])
     if not ok:
         raise RuntimeError(f"OpenCV cannot write a JPEG of shape {picture.shape}")
     return data_uri("image/jpeg", data.tobytes())

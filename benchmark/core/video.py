@@ -266,20 +266,15 @@ def _answer(
 
 
 def write_video(
-    target: Path | BinaryIO,
-    frames: Iterable[RgbFrame],
-    fps: float,
-    *,
-    crf: int,
-    gop: int,
-    preset: str = "veryfast",
-) -> int:
+    target: Path | BinaryIO, frames: Iterable[RgbFrame], fps: float | Timeline, *,
+    crf: int, gop: int, preset: str = "veryfast",
+) -> int:  # fmt: skip
     """Write RGB frames as H.264 yuv420p mp4 and return their number; equal frames, equal bytes.
 
     Args:
         target: A path, which never holds half a video, or an open file.
         frames: uint8 (H, W, 3) each, H and W even.
-        fps: Frames per second.
+        fps: Frames per second, or when each frame appears.
         crf: Quality of x264, 0 (lossless) to 51.
         gop: Frames per closed group of pictures, at most: decoding can begin at each group.
         preset: Effort of x264.
@@ -287,7 +282,8 @@ def write_video(
     if isinstance(target, Path):
         with replacing(target) as beside, beside.open("wb") as file:
             return write_video(file, frames, fps, crf=crf, gop=gop, preset=preset)
-    with VideoWriter(target, fps, crf=crf, gop=gop, preset=preset) as writer:
+    rate, times = (fps.fps, fps.unless_steady()) if isinstance(fps, Timeline) else (fps, None)
+    with VideoWriter(target, rate, crf=crf, gop=gop, preset=preset, times=times) as writer:
         for rgb in frames:
             writer.add(rgb)
     return writer.frames
@@ -296,14 +292,8 @@ def write_video(
 class VideoWriter:
     """Writes what `write_video` writes, frame by frame: a whole clip need not fit into memory.
 
-    Args:
-        file: An open file.
-        fps: Frames per second.
-        crf: Quality of x264, 0 (lossless) to 51.
-        gop: Frames per closed group of pictures, at most.
-        preset: Effort of x264.
-        pixels: Layout of the stored colors; yuv420p halves their resolution.
-        times: When each frame appears, where that is not one frame after the other at `fps`.
+    `pixels` is the layout of the stored colors; yuv420p halves their resolution. `times` say when
+    each frame appears, where that is not one frame after the other at `fps`.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from benchmark.core.schema import Strict
+from benchmark.core.schema import AboveZero, Strict
 
 
 class DatasetNorm(Strict):
@@ -36,7 +36,7 @@ class TemporalMeanRemoved(Strict):
     """
 
     kind: Literal["temporal_mean_removed"]
-    scale: Annotated[float, Field(gt=0)]
+    scale: AboveZero
     """Gray levels that become 1; well above the camera's noise, so that noise stays small."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from benchmark.core.schema import Positive, Share
+from benchmark.core.schema import AboveZero, Positive, Share
 from benchmark.data.person_box import to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
 from benchmark.data.transforms import mirrored_frames, mirrored_points, random_box, scaled
@@ -41,7 +41,7 @@ class RgbPoseInput(FramesInput):
     """Height and width in test, where the whole person is seen."""
     map_scale: Annotated[float, Field(gt=0, le=1)]
     """Side of a heat map over the side of a frame."""
-    sigma: Annotated[float, Field(gt=0)]
+    sigma: AboveZero
     """Standard deviation of a joint's Gaussian in heat-map pixels."""
     crop_area: tuple[Share, Share]
     """Least and largest share of the picture that a training crop takes."""

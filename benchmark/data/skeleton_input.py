@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from benchmark.core.schema import Positive, Share
+from benchmark.core.schema import AboveZero, Positive, Share
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
 from benchmark.data.transforms import mirrored_points, random_box
@@ -33,7 +32,7 @@ class SkeletonInput(InputBase):
     """Height and width of the heat maps in training, after a random crop."""
     test_size: Positive
     """Height and width in test, where the whole person is seen."""
-    sigma: Annotated[float, Field(gt=0)]
+    sigma: AboveZero
     """Standard deviation of a joint's Gaussian in heat-map pixels."""
     crop_area: tuple[Share, Share]
     """Range of the random crop's share of the area in training."""

@@ -21,7 +21,7 @@ from benchmark.archives.keypoints import check_points
 from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
 from benchmark.core.foreign_file import load_array, what_is
 from benchmark.core.video import Timeline, probe, timeline
-from benchmark.inference.predict import Trained, predict
+from benchmark.inference.predict import predict
 from benchmark.inference.systems import System, with_levels
 from benchmark.inference.video_archive import VideoArchive, video_archive
 from benchmark.modalities.one_file import Span
@@ -149,12 +149,9 @@ def _predict_windows(
         if key not in folders:
             folders[key] = archive.modality(spec, work / f"modality{len(folders)}")
         found = [
-            predict(
-                Trained(one.metadata, one.weights()), folders[key], archive.clips, "test",
-                member.recipe, quick=quick,
-            )
+            predict(one, folders[key], archive.clips, "test", member.recipe, quick=quick)
             for one in member.networks
-        ]  # fmt: skip
+        ]
         if len(found) > 1:
             found = [mean_of_networks(found, member.mean, source=name)]
         predictions.append(replace(found[0], source=name))

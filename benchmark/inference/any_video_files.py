@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.core.files import csv_text, replacing, write_text
+from benchmark.core.files import csv_text, write_text
 from benchmark.core.resize import rescaled
-from benchmark.core.video import VideoWriter, frames_at, probe, timeline
+from benchmark.core.video import frames_at, probe, timeline, write_video
 from benchmark.inference import segments
 from benchmark.inference.segments import Segment, stretches
 from benchmark.plots.figures import COLORS, MARKERS, plain, save
@@ -33,7 +33,7 @@ THUMBNAIL_HEIGHT = 90
 """Pixels."""
 OTHER = "#999999"
 """Color of a class that is seldom probable."""
-BAR = (0, 114, 178)
+BAR, FONT = (0, 114, 178), cv2.FONT_HERSHEY_SIMPLEX
 SHOWN = 3
 """Classes below each frame of the annotated video."""
 MIN_HEIGHT = 240
@@ -122,20 +122,15 @@ def write_annotated(windows: Sequence[Recognized], video: Path, out: Path) -> No
     start, end = windows[0].span.start, max(window.span.end for window in windows)
     middle = np.array([(window.span.start + window.span.end) / 2 for window in windows])
     whole, scale = timeline(video), max(1.0, MIN_HEIGHT / height)
-    times = whole.part(start, end)
-    bar = tqdm(total=end - start, desc=out.name, unit="frame", disable=None)
-    with (
-        replacing(out) as work,
-        work.open("wb") as file,
-        VideoWriter(
-            file, times.fps, crf=20, gop=24, preset="fast", times=times.unless_steady()
-        ) as writer,
-    ):
-        for number, frame in frames_at(video, range(start, end)):
-            nearest = windows[int(np.abs(middle - number).argmin())]
-            writer.add(_annotated(frame, nearest, scale, float(whole.edges[number])))
-            bar.update()
-    bar.close()
+    frames = frames_at(video, range(start, end))
+    bar = tqdm(frames, total=end - start, desc=out.name, unit="frame", disable=None)
+    pictures = (
+        _annotated(
+            frame, windows[int(np.abs(middle - number).argmin())], scale, float(whole.edges[number])
+        )
+        for number, frame in bar
+    )
+    write_video(out, pictures, whole.part(start, end), crf=20, gop=24, preset="fast")
 
 
 def _annotated(
@@ -153,31 +148,21 @@ def _annotated(
     height, width = picture.shape[:2]
     line = max(18, height // 14)
     footer = np.zeros((line * (SHOWN + 1) + 8, width, 3), np.uint8)
-    _write(footer, f"{second:.2f} s", line, (180, 180, 180))
+
+    def write(text: str, low: int, color: tuple[int, int, int]) -> None:
+        """Write one line, its lower end in row `low`, small enough to fit."""
+        needed = cv2.getTextSize(text, FONT, line / 30, 1)[0][0]
+        size = line / 30 * min(1.0, (width - 20) / needed)
+        cv2.putText(footer, text, (10, low - line // 5), FONT, size, color, 1, cv2.LINE_AA)
+
+    write(f"{second:.2f} s", line, (180, 180, 180))
     for row, (name, p) in enumerate(window.top(SHOWN), start=2):
         low = line * row
         cv2.rectangle(footer, (6, low - line + 4), (6 + round((width - 12) * p), low), BAR, -1)
-        _write(footer, f"{100 * p:3.0f} %  {name}", low, (255, 255, 255))
+        write(f"{100 * p:3.0f} %  {name}", low, (255, 255, 255))
     # x264 wants even numbers of rows.
     both = np.concatenate([picture, footer])
     return both[: len(both) // 2 * 2]
-
-
-def _write(footer: NDArray[np.uint8], text: str, low: int, color: tuple[int, int, int]) -> None:
-    """Write one line, small enough to fit.
-
-    Args:
-        footer: Picture to write on.
-        text: The line.
-        low: Row of its lower end.
-        color: RGB.
-    """
-    line, width = max(18, (footer.shape[0] - 8) // (SHOWN + 1)), footer.shape[1]
-    size = line / 30
-    needed = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
-    size *= min(1.0, (width - 20) / needed)
-    place = (10, low - line // 5)
-    cv2.putText(footer, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
 
 
 JSON = "recognized.json"

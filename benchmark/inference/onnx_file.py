@@ -81,20 +81,14 @@ def write_onnx(
 ) -> float:  # fmt: skip
     """Write a network as ONNX, and compare what ONNX Runtime answers with torch.
 
+    It raises what `export_onnx` does, and returns the largest difference of a probability.
+
     Args:
         network: The network.
         recorded: Views to record what it does, by the name of the input.
         other: Views of another number of clips, to compare the answers on.
         path: The file to write.
         properties: Metadata of the file.
-
-    Returns:
-        The largest difference of a probability.
-
-    Raises:
-        ParamsError: See `export_onnx`.
-        MismatchError: See `export_onnx`.
-        MissingExtra: See `export_onnx`.
     """
     model = WithSoftmax(network).eval()
     # Before the recording: mmaction2 keeps masks of windows for the next call, and those of a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from benchmark.contracts.predictions import Probabilities
 from benchmark.data.loader import TestClips, build_views, test_loader
@@ -11,11 +11,9 @@ from benchmark.inference.forward import probabilities
 from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.weights.model_folder import ModelMetadata, load_tensors, read_metadata, read_weights
+from benchmark.weights.model_folder import Network, load_tensors
 
 if TYPE_CHECKING:
-    import torch
-
     from benchmark.contracts.clips import Clips
     from benchmark.editions.splits import Split
     from benchmark.params.recipes import Recipe
@@ -24,25 +22,8 @@ CLIPS_AT_ONCE = 2
 """Least clips whose views are read together; few, because a clip can have a dozen large views."""
 
 
-class Trained(NamedTuple):
-    """A trained network in memory."""
-
-    metadata: ModelMetadata
-    tensors: dict[str, torch.Tensor]
-
-    @classmethod
-    def read(cls, folder: Path) -> Trained:
-        """Read a model folder.
-
-        Raises:
-            FormatError: The weights are missing or damaged.
-            ParamsError: The metadata are missing or break their schema.
-        """
-        return cls(read_metadata(folder), read_weights(folder))
-
-
 def predict(
-    network: Trained, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe,
+    network: Network, modality_folder: Path, clips: Clips, split: Split, recipe: Recipe,
     *, quick: bool = False,
 ) -> Probabilities:  # fmt: skip
     """Compute probabilities of the clips of a split from all test views, in the index's order.
@@ -56,10 +37,11 @@ def predict(
         quick: Whether the first view of a clip is enough.
 
     Raises:
-        FormatError: The weights are of another network, or the prepared data cannot be read.
+        FormatError: The weights are damaged or of another network, or the prepared data cannot be
+            read.
         ClipUnreadable: The prepared data of a clip are damaged.
     """
-    metadata, tensors = network
+    metadata, tensors = network.metadata, network.weights()
     set_up_torch(metadata.seed, threads=recipe.threads, deterministic=recipe.deterministic)
     views = build_views(metadata.input, metadata.modality, modality_folder, clips)
     model = build(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from benchmark.contracts.predictions import FoldStamp, Probabilities
 from benchmark.core.errors import MismatchError
 from benchmark.editions.splits import OOF, REFIT
-from benchmark.inference.predict import Trained, predict
+from benchmark.inference.predict import predict
+from benchmark.weights.model_folder import Network
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
@@ -39,7 +40,7 @@ def predict_fold(
         FormatError: The model or the prepared data cannot be read.
         ClipUnreadable: The prepared data of a clip are damaged.
     """
-    network = Trained.read(model)
+    network = Network.read(model)
     seen = network.metadata.seen
     if seen is None or seen.fold != entry.fold:
         found = seen.fold if seen else "a model of no fold"

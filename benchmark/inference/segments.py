@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +48,7 @@ class Stretch(NamedTuple):
 
 def stretches(windows: Sequence[Recognized]) -> list[Stretch]:
     """Cut a video where a window begins or ends; what several windows hold is their mean."""
-    seconds = {window.span.start: window.start_s for window in windows}
-    seconds |= {window.span.end: window.end_s for window in windows}
+    seconds = _seconds_of(windows)
     ahead = sorted(windows, key=lambda window: window.span.start, reverse=True)
     found: list[Stretch] = []
     active: list[Recognized] = []  # few of the thousands of windows of a long video
@@ -59,6 +60,12 @@ def stretches(windows: Sequence[Recognized]) -> list[Stretch]:
             mean = np.mean([window.p for window in active], axis=0)
             found.append(Stretch(seconds[start], seconds[end], mean))
     return found
+
+
+def _seconds_of(windows: Sequence[Recognized]) -> dict[int, float]:
+    """Map each frame at which a window begins or ends to its time."""
+    begins = {window.span.start: window.start_s for window in windows}
+    return begins | {window.span.end: window.end_s for window in windows}
 
 
 def segments(windows: Sequence[Recognized], threshold: float) -> list[Segment]:
@@ -85,8 +92,7 @@ def detected_segments(windows: Sequence[Recognized], detector: Detector) -> list
 
     The `windows` are of one video, as the stage cuts and scores them.
     """
-    frames = {window.span.start: window.start_s for window in windows}
-    frames |= {window.span.end: window.end_s for window in windows}
+    frames = _seconds_of(windows)
     start, end = np.array([window.span for window in windows], np.int64).T
     scores = WindowScores(
         "any", "any", detector.source, windows[0].classes, ("any",) * len(windows), start, end,
@@ -155,42 +161,36 @@ def to_eaf(found: Sequence[Segment], video: Path) -> str:
     overlap within a tier. Each has a tier below it, `score`, with the probabilities.
     Source: ELAN Annotation Format 3.0, Max Planck Institute for Psycholinguistics.
     """
-    root = _element(
-        None, "ANNOTATION_DOCUMENT", AUTHOR="mgbench", DATE="2000-01-01T00:00:00+00:00",
-        FORMAT="3.0", VERSION="3.0",
-        **{
-            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-            "xsi:noNamespaceSchemaLocation": SCHEMA,
-        },
-    )  # fmt: skip
-    header = _element(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    root = Element("ANNOTATION_DOCUMENT", {
+        "AUTHOR": "mgbench", "DATE": "2000-01-01T00:00:00+00:00", "FORMAT": "3.0", "VERSION": "3.0",
+        "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+        "xsi:noNamespaceSchemaLocation": SCHEMA,
+    })  # fmt: skip
+    header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     url = video.resolve().as_uri()
-    _element(header, "MEDIA_DESCRIPTOR", MEDIA_URL=url, MIME_TYPE="video/mp4")
-    order = _element(root, "TIME_ORDER")
+    SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=url, MIME_TYPE="video/mp4")
+    order = SubElement(root, "TIME_ORDER")
     number = 0
     for place, lane in enumerate(_lanes(found) or [[]]):
         ending = f" {place + 1}" if place else ""
-        tier = _element(root, "TIER", LINGUISTIC_TYPE_REF="gesture", TIER_ID=f"recognized{ending}")
-        below = _element(
-            root, "TIER", LINGUISTIC_TYPE_REF="score", PARENT_REF=f"recognized{ending}",
-            TIER_ID=f"score{ending}",
-        )  # fmt: skip
+        name, score = f"recognized{ending}", f"score{ending}"
+        tier = SubElement(root, "TIER", LINGUISTIC_TYPE_REF="gesture", TIER_ID=name)
+        below = SubElement(
+            root, "TIER", LINGUISTIC_TYPE_REF="score", PARENT_REF=name, TIER_ID=score
+        )
         for one in lane:
             number += 1
             ends = {f"TIME_SLOT_REF{k + 1}": f"ts{2 * number - 1 + k}" for k in range(2)}
-            for name, seconds in zip(ends.values(), one[:2], strict=True):
+            for slot, seconds in zip(ends.values(), one[:2], strict=True):
                 value = str(round(1000 * seconds))
-                _element(order, "TIME_SLOT", TIME_SLOT_ID=name, TIME_VALUE=value)
+                SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=value)
             _annotate(tier, one.label, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{number}", **ends)
             _annotate(below, f"{one.p:.2f}", "REF_ANNOTATION", ANNOTATION_ID=f"s{number}",
                       ANNOTATION_REF=f"a{number}")  # fmt: skip
-    shared = {"GRAPHIC_REFERENCES": "false"}
-    _element(root, "LINGUISTIC_TYPE", **shared, LINGUISTIC_TYPE_ID="gesture", TIME_ALIGNABLE="true")
-    _element(
-        root, "LINGUISTIC_TYPE", **shared, CONSTRAINTS=ONE_EACH, LINGUISTIC_TYPE_ID="score",
-        TIME_ALIGNABLE="false",
-    )  # fmt: skip
-    _element(root, "CONSTRAINT", DESCRIPTION="one for each above", STEREOTYPE=ONE_EACH)
+    add_type = partial(SubElement, root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false")
+    add_type(LINGUISTIC_TYPE_ID="gesture", TIME_ALIGNABLE="true")
+    add_type(CONSTRAINTS=ONE_EACH, LINGUISTIC_TYPE_ID="score", TIME_ALIGNABLE="false")
+    SubElement(root, "CONSTRAINT", DESCRIPTION="one for each above", STEREOTYPE=ONE_EACH)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, "unicode") + "\n"
 
@@ -206,14 +206,6 @@ def _lanes(found: Sequence[Segment]) -> list[list[Segment]]:
     return lanes
 
 
-def _annotate(tier: ElementTree.Element, text: str, kind: str, **attributes: str) -> None:
-    annotation = _element(_element(tier, "ANNOTATION"), kind, **attributes)
-    _element(annotation, "ANNOTATION_VALUE").text = text
-
-
-def _element(
-    parent: ElementTree.Element | None, name: str, **attributes: str
-) -> ElementTree.Element:
-    if parent is None:
-        return ElementTree.Element(name, attributes)
-    return ElementTree.SubElement(parent, name, attributes)
+def _annotate(tier: Element, text: str, kind: str, **attributes: str) -> None:
+    annotation = SubElement(SubElement(tier, "ANNOTATION"), kind, attributes)
+    SubElement(annotation, "ANNOTATION_VALUE").text = text

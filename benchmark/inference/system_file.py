@@ -6,7 +6,6 @@ every other file with its size and SHA-256; an archive that holds anything else 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import zipfile
@@ -23,12 +22,18 @@ from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import replacing, replacing_folder
 from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
-from benchmark.core.schema import Strict, read_json, write_json
+from benchmark.core.schema import Positive, Strict, read_json, write_json
 from benchmark.editions.edition import Edition
-from benchmark.inference.systems import Member, Network, System, ValScore, with_levels
+from benchmark.inference.systems import Member, System, ValScore, with_levels
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin
-from benchmark.weights.model_folder import WEIGHTS, ModelMetadata, read_weights, write_tensors
+from benchmark.weights.model_folder import (
+    WEIGHTS,
+    ModelMetadata,
+    Network,
+    read_weights,
+    write_tensors,
+)
 from submission.fusion.fitted import BlendParameters, parameters_of
 
 FORMAT = "system/1"
@@ -44,7 +49,7 @@ class NetworkFile(Strict):
     """A network of the archive."""
 
     file: Annotated[str, Field(pattern=r"^networks/[a-z][a-z0-9_]*-[0-9]+\.safetensors$")]
-    size: Annotated[int, Field(gt=0)]
+    size: Positive
     sha256: Sha256
     model: ModelMetadata
 
@@ -59,13 +64,6 @@ class MemberCard(Strict):
     """Keypoints of an own layout; null for others."""
 
 
-class Calibration(Strict):
-    """The temperature of the system on labeled clips, and its top-1 there."""
-
-    temperature: Annotated[float, Field(gt=0)]
-    top1: float
-
-
 class SystemCard(Strict):
     """system.json."""
 
@@ -75,7 +73,7 @@ class SystemCard(Strict):
     edition: Edition
     members: dict[str, MemberCard]
     blend: BlendParameters
-    calibration: Calibration | None
+    calibration: ValScore | None
     provenance: dict[str, str]
 
 
@@ -99,7 +97,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
             format=FORMAT, name=system.name, licence=licence, edition=system.edition,
             members=members,
             blend=BlendParameters.model_validate(parameters_of(system.blend, sorted(members))),
-            calibration=system.val_score and Calibration(**system.val_score._asdict()),
+            calibration=system.val_score,
             provenance={key: told[key] for key in TOLD if key in told},
         )  # fmt: skip
         write_json(work / CARD, card)
@@ -194,12 +192,9 @@ def _unpack(archive: zipfile.ZipFile, card: SystemCard, work: Path, path: Path) 
     for one in _files(card):
         folder = work / Path(one.file).stem
         folder.mkdir()
-        digest = hashlib.sha256()
         with archive.open(one.file) as source, (folder / WEIGHTS).open("wb") as copy:
-            while block := source.read(2**20):
-                digest.update(block)
-                copy.write(block)
-        if digest.hexdigest() != one.sha256:
+            shutil.copyfileobj(source, copy)
+        if sha256(folder / WEIGHTS) != one.sha256:
             raise FormatError(path, f"{one.file} is damaged: another SHA-256", do=DO)
         read_weights(folder)
     write_json(work / CARD, card)
@@ -225,5 +220,5 @@ def open_installed(name: str) -> System:
             points.mkdir(parents=True, exist_ok=True)
             write_layout(member.layout, points)
         members[key] = Member(networks, prepared, member.recipe, member.mean)
-    score = card.calibration and ValScore(card.calibration.temperature, card.calibration.top1)
-    return System(card.name, Path.cwd(), card.edition, members, card.blend.blend(), score)
+    blend, score = card.blend.blend(), card.calibration
+    return System(card.name, Path.cwd(), card.edition, members, blend, score)

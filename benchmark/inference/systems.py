@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import read_probabilities
@@ -17,6 +18,7 @@ from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
 from benchmark.core.errors import MismatchError, ParamsError
 from benchmark.core.files import find_root
 from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
+from benchmark.core.schema import AboveZero, Strict
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
@@ -24,25 +26,28 @@ from benchmark.params.checks import check_system
 from benchmark.params.params import Params, read_params
 from benchmark.params.recipes import Recipe
 from benchmark.weights.cards import read_card
-from benchmark.weights.model_folder import ModelMetadata, read_metadata, read_weights
+from benchmark.weights.model_folder import ModelMetadata, Network
 from submission.fusion.blend import Blend
 from submission.fusion.fitted import read_fitted
 from submission.fusion.fuse import blended
 from submission.fusion.temperature import fit_temperature
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from benchmark.modalities.union import Modality
 
 
-class ValScore(NamedTuple):
+class ValScore(Strict):
     """How well a system does on the validation clips."""
 
-    temperature: float
+    temperature: AboveZero
     """The temperature of least log-loss: with it, probabilities are calibrated."""
     top1: float
     """Top-1 accuracy, in [0, 1]. A fusion is fitted on the same clips, which flatters it."""
+
+    @classmethod
+    def of(cls, p: NDArray[np.float64], label: NDArray[np.int64]) -> ValScore:
+        top1 = float((p.argmax(1) == label).mean())
+        return cls(temperature=fit_temperature(p, label), top1=top1)
 
 
 def oof_score(root: Path, edition: Edition, name: str) -> ValScore | None:
@@ -54,8 +59,7 @@ def oof_score(root: Path, edition: Edition, name: str) -> ValScore | None:
     oof = read_probabilities(file)
     label_of = {clip.clip_id: clip.label for clip in read_clips(index, edition)}
     label = np.array([label_of[clip] for clip in oof.clip_id], np.int64)
-    p = oof.p.astype(np.float64)
-    return ValScore(fit_temperature(p, label), float((p.argmax(1) == label).mean()))
+    return ValScore.of(oof.p.astype(np.float64), label)
 
 
 def val_score_of(
@@ -79,21 +83,12 @@ def val_score_of(
     # `blended` sorts the members by source, so that must be the name that the weights go by.
     val = [replace(read_probabilities(file), source=name)
            for name, file in zip(members, files, strict=True)]  # fmt: skip
-    p = blended(val, blend, source="val").aligned(clips.ids).p.astype(np.float64)
-    top1 = float((p.argmax(1) == clips.labels()).mean())
-    return ValScore(fit_temperature(p, clips.labels()), top1)
+    p = blended(val, blend, source="val").aligned(clips.ids).p
+    return ValScore.of(p.astype(np.float64), clips.labels())
 
 
 ZOO_SYSTEM = ZOO / "system.json"
 """The fitted fusion of the zoo's networks."""
-
-
-class Network(NamedTuple):
-    """A trained network."""
-
-    metadata: ModelMetadata
-    weights: Callable[[], dict[str, Tensor]]
-    """Reads its tensors, once."""
 
 
 class Member(NamedTuple):
@@ -236,7 +231,7 @@ def _member(root: Path, params: Params, name: str, *, folds: bool) -> Member:
         if not folder.is_dir():
             do = f"Run 'dvc repro {stage}@{model}', or 'dvc pull models/{model}'"
             raise ParamsError(folder, "no such model", do=do)
-        networks.append(Network(read_metadata(folder), cache(partial(read_weights, folder))))
+        networks.append(Network.read(folder))
     prepared = root / "data" / experiment.edition / experiment.modality
     recipe = params.recipes[experiment.recipe]
     return Member(tuple(networks), prepared, recipe, spec.mean if spec else "arithmetic")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.archives.folder import CLASSES, CLIPS, Folder
+from benchmark.archives.openpose import NUM_POINTS
 from benchmark.archives.own_skeleton import FILE as SKELETON
 from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
@@ -24,12 +24,8 @@ if TYPE_CHECKING:
     from benchmark.modalities.one_file import Span
     from benchmark.modalities.union import Modality
 
-OPENPOSE = 137
-"""Number of points of OpenPose with face and hands."""
 
-
-@dataclass(frozen=True)
-class VideoArchive:
+class VideoArchive(NamedTuple):
     """A folder in the format of docs/own-clips.md, with each window of the video as a test clip."""
 
     root: Path
@@ -92,13 +88,13 @@ def window_ids(video: str, count: int) -> list[str]:
 def _write_points(
     root: Path, windows: dict[str, Span], points: NDArray[np.float32], layout: Layout
 ) -> None:
-    if points.shape[1] == OPENPOSE and layout == OPENPOSE36:
+    if points.shape[1] == NUM_POINTS and layout == OPENPOSE36:
         points = points[:, list(layout.points)]
     count = len(layout.points)
     if points.shape[1] != count:
         raise ArchiveError(
             "skeletons", "not the points that the networks know",
-            expected=f"{count} points" + (f" or {OPENPOSE}" if layout == OPENPOSE36 else ""),
+            expected=f"{count} points" + (f" or {NUM_POINTS}" if layout == OPENPOSE36 else ""),
             found=str(points.shape[1]),
         )  # fmt: skip
     end = max(span.end for span in windows.values())

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,17 +18,15 @@ from benchmark.core.errors import ArchiveError
 from benchmark.core.video import Timeline
 from benchmark.editions.splits import SPLITS
 from benchmark.inference.any_video import sliding_windows
-from benchmark.inference.predict import Trained, predict
-from benchmark.inference.systems import with_levels
+from benchmark.inference.predict import predict
+from benchmark.inference.systems import Member, with_levels
 from benchmark.inference.video_archive import window_ids
 from benchmark.modalities.one_file import Span
 from benchmark.runtime.parallel import map_in_processes, usable_cores
-from benchmark.weights.model_folder import read_metadata
 
 if TYPE_CHECKING:
     from benchmark.archives.archive import Archive
     from benchmark.editions.edition import Edition
-    from benchmark.params.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -83,28 +81,13 @@ def _windows(
             )
 
 
-class Source(NamedTuple):
-    """The network that scores the windows."""
-
-    model: Path
-    """Its folder."""
-    prepared: Path
-    """Folder of the data that it has learned from; it need not exist."""
-    recipe: Recipe
-    """Precision, threads, micro-batch size and loader processes."""
-
-    def needs_points(self) -> bool:
-        """Tell whether it sees a skeleton, or the square around one."""
-        return read_metadata(self.model).modality.needs_points
-
-
 def score_windows(
-    source: Source, raw: Path, windows: Clips, edition: Edition, *, work: Path
+    source: Member, raw: Path, windows: Clips, edition: Edition, *, work: Path
 ) -> Iterator[WindowScores]:
     """Prepare all windows, as clips are, and yield the scores of each split that has any.
 
     Args:
-        source: The network.
+        source: The network that scores them.
         raw: The raw archive.
         windows: From `window_clips`.
         edition: Of the archive.
@@ -114,7 +97,8 @@ def score_windows(
         FormatError: The model cannot be read.
         ManyFaults: Every raw file that is damaged or too short.
     """
-    network = Trained.read(source.model)
+    (network,) = source.networks
+    network.weights()  # a damaged file is reported before hours of work
     spec = with_levels(network.metadata.modality, source.prepared)
     spec = spec.model_copy(update={"shards": max(1, len(windows) // PER_SHARD)})
     work.parent.mkdir(parents=True, exist_ok=True)

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.archives.archive import advice
 from benchmark.archives.union import open_archive
 from benchmark.contracts import skeletons
 from benchmark.core.errors import ArchiveError
-from benchmark.data import manifest
-from benchmark.data.manifest import ManifestRow, write_manifest
+from benchmark.data.manifest import ManifestRow
 from benchmark.modalities import shards
 
 if TYPE_CHECKING:
@@ -44,19 +42,15 @@ def given_keypoints(raw: Path, edition: Edition, *, hint: str) -> RawKeypoints:
     return source
 
 
-def pack_keypoints(
-    work: Path, job: PackingJob, layout: Layout, of_video: OfVideo, stamps: Stamps, *, workers: int
-) -> list[str]:
-    """Write the layout's points of every clip into `work`; return the names of the files.
+def pack_keypoints(job: PackingJob, layout: Layout, of_video: OfVideo, stamps: Stamps) -> list[str]:
+    """Write the layout's points of every clip into `job.work`; return the names of its files.
 
     Args:
-        work: Folder in which the result grows; a later call resumes there.
         job: What is packed.
         layout: Which points of the source are kept.
         of_video: Yields each clip of one video with its float32 (T, N, 3) of all points of the
             source; worker processes must be able to import it.
         stamps: Returns values that change when the raw files of some clips do.
-        workers: Processes.
 
     Raises:
         ManyFaults: Every video whose keypoints cannot be read or found.
@@ -64,11 +58,9 @@ def pack_keypoints(
     plan = shards.plan_shards(job.clips, job.spec.shards, "keypoints-{:03d}.npy")
     plan = shards.keyed(plan, stamps, job, layout.model_dump_json())
     write = partial(_write_shard, of_video=of_video, kept=list(layout.points))
-    what, do = f"prepare {job.out.name}", advice(job.edition)
-    rows = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
-    write_manifest(rows, work, job.clips, spec=job.config)
-    skeletons.write_layout(layout, work)
-    return [manifest.FILE, skeletons.FILE, *(shard.name for shard in plan)]
+    names = job.make(plan, write)
+    skeletons.write_layout(layout, job.work)
+    return [*names, skeletons.FILE]
 
 
 def _write_shard(

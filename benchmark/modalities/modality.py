@@ -6,7 +6,7 @@ To add one: one module with its class, and the class's name in `modalities/union
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.editions.edition import Edition
+    from benchmark.modalities.packing import PackingJob
 
     Frame: TypeAlias = NDArray[np.uint8]
     Values: TypeAlias = NDArray[Any]
@@ -51,6 +52,13 @@ class FrameExtractor(Protocol):
         ...
 
 
+def extract(extractor: FrameExtractor, frames: Iterable[Frame]) -> Iterator[Values]:
+    """Yield the values of each frame, in order."""
+    for frame in frames:
+        yield from extractor.add(frame)
+    yield from extractor.finish()
+
+
 class FrameByFrame:
     """Extracts the values of each frame from that frame alone."""
 
@@ -58,7 +66,6 @@ class FrameByFrame:
         self._extract = extract
 
     def add(self, frame: Frame) -> Sequence[Values]:
-        """Return the values of the frame."""
         return (self._extract(frame),)
 
     def finish(self) -> Sequence[Values]:
@@ -97,7 +104,6 @@ class ModalityBase(Strict):
         """Return the part of a prepared folder that holds the keypoints."""
         return folder
 
-    @abstractmethod
     def prepare(
         self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
     ) -> None:
@@ -115,6 +121,16 @@ class ModalityBase(Strict):
             ArchiveError: A file of weights or of a model is missing, damaged or not the pinned one.
             MissingExtra: A package that the spec asks for is not installed.
         """
+        from benchmark.modalities import shards
+        from benchmark.modalities.packing import PackingJob
+
+        work = shards.work_folder(out)
+        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json(), workers, work)
+        shards.finish(work, out, self.pack(job))
+
+    @abstractmethod
+    def pack(self, job: PackingJob) -> list[str]:
+        """Make the data in `job.work`; return the names of the files that belong there."""
 
 
 class VideoModality(ModalityBase):
@@ -149,13 +165,10 @@ class VideoModality(ModalityBase):
         """Return what turns the values of one video into frames for people, on one scale."""
         return self.render
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
-        from benchmark.modalities.packing import PackingJob, pack_videos
+    def pack(self, job: PackingJob) -> list[str]:
+        from benchmark.modalities.packing import pack_videos
 
-        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
-        pack_videos(job, self._start, self.render, workers=workers)
+        return pack_videos(job, self._start, render=self.render)
 
     def _start(self, clip: Clip) -> FrameExtractor:
         return self.extractor()

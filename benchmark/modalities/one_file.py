@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -21,7 +20,7 @@ from tqdm import tqdm
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import ArchiveError, ParamsError
 from benchmark.core.files import replacing
-from benchmark.core.video import Timeline, VideoWriter, read_frames
+from benchmark.core.video import Timeline, read_frames, write_video
 from benchmark.data.person_box import person_box, to_box
 from benchmark.modalities.flow.flow import FlowModality
 from benchmark.modalities.flow.sparse_to_dense import SparseToDenseFlow
@@ -29,7 +28,7 @@ from benchmark.modalities.modality import VideoModality
 from benchmark.plots.modalities import maps_picture
 
 if TYPE_CHECKING:
-    from benchmark.modalities.modality import Frame, FrameExtractor
+    from benchmark.modalities.modality import Frame
     from benchmark.modalities.pose.mediapipe_points import PoseModels
     from benchmark.modalities.union import Modality
 
@@ -75,7 +74,8 @@ def spec_of(
     if backend == "sparse_to_dense" and of_kind and isinstance(of_kind[0], FlowModality):
         return of_kind[0].model_copy(update={"backend": SparseToDenseFlow(kind=backend)})
     if backend is not None:
-        of_kind = [spec for spec in of_kind if _backend_of(spec) == backend]
+        found = [(spec, getattr(spec, "backend", None)) for spec in of_kind]
+        of_kind = [spec for spec, its in found if its is not None and its.kind == backend]
     if not of_kind:
         what = f"kind {kind}" + (f" with backend {backend}" if backend else "")
         raise ParamsError(
@@ -83,10 +83,6 @@ def spec_of(
             do="Add one to params.yaml, with the weights that it needs: docs/modalities.md",
         )  # fmt: skip
     return of_kind[0]
-
-
-def _backend_of(spec: VideoModality) -> str | None:
-    return getattr(getattr(spec, "backend", None), "kind", None)
 
 
 def span_of(video: Path, frames: int, start: int, end: int | None) -> Span:
@@ -121,13 +117,6 @@ def frames_of(video: Path, span: Span) -> Iterator[Frame]:
     yield from tqdm(frames, desc=video.name, total=total, unit="frame", disable=None)
 
 
-def extract(extractor: FrameExtractor, frames: Iterable[Frame]) -> Iterator[Values]:
-    """Yield the values of each frame, in order."""
-    for frame in frames:
-        yield from extractor.add(frame)
-    yield from extractor.finish()
-
-
 def sheet_points(sheet: Path, span: Span) -> Points:
     """Read the rows of an OpenPose sheet, one per frame: float32 (T, 137, 3).
 
@@ -155,31 +144,24 @@ def estimated_points(frames: Iterable[Frame], models: PoseModels, fps: float) ->
 class Maps:
     """The heat maps of a clip, as a network sees them in test, but of every frame."""
 
+    picture = staticmethod(maps_picture)
+
     def __init__(
         self, stream: Literal["joint", "limb"], points: Points, shape: tuple[float, float],
         *, size: int, sigma: float,
     ) -> None:  # fmt: skip
+        from benchmark.models.preprocessors import HeatmapGenerator
+
         kept = points[:, list(OPENPOSE36.points)]
         self._points = to_box(kept, person_box(kept, shape), size)
-        self._stream, self._size, self._sigma = stream, size, sigma
+        self._generator = HeatmapGenerator(stream, OPENPOSE36, sizes=(size, size), sigma=sigma)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         import torch
 
-        from benchmark.models.heatmaps import joint_volumes, limb_volumes
-
-        edges = torch.tensor(OPENPOSE36.edges)
         for row in self._points:
-            view = torch.from_numpy(row)[None, None]
-            if self._stream == "joint":
-                volume = joint_volumes(view, self._size, self._sigma)
-            else:
-                volume = limb_volumes(view, edges, self._size, self._sigma)
+            (volume,) = self._generator(torch.from_numpy(row)[None, None])
             yield volume[0, :, 0].permute(1, 2, 0).contiguous().numpy()
-
-    def picture(self, values: NDArray[np.float32]) -> Frame:
-        """Show the strongest map at each pixel."""
-        return maps_picture(values)
 
 
 def write_arrays(out: Path, values: Iterable[Values], span: Span, config: str) -> None:
@@ -215,23 +197,6 @@ def write_arrays(out: Path, values: Iterable[Values], span: Span, config: str) -
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def write_pictures(
-    out: Path, picture: Callable[[Values], Frame], values: Iterable[Values], times: Timeline
-) -> None:
-    """Write a video to look at, each frame as long on the screen as in the source.
-
-    Args:
-        out: The file.
-        picture: Turns values into a frame, uint8 (H, W, 3), even sides.
-        values: Of every frame, in order.
-        times: When each of the frames is on the screen.
-    """
-    with ExitStack() as stack:
-        file = stack.enter_context(stack.enter_context(replacing(out)).open("wb"))
-        writer = stack.enter_context(
-            VideoWriter(
-                file, times.fps, crf=CRF, gop=GOP, preset=PRESET, times=times.unless_steady()
-            )
-        )
-        for value in values:
-            writer.add(picture(value))
+def write_pictures(out: Path, pictures: Iterable[Frame], times: Timeline) -> None:
+    """Write a video of frames, uint8 (H, W, 3), even sides, each on the screen when `times` say."""
+    write_video(out, pictures, times, crf=CRF, gop=GOP, preset=PRESET)

@@ -58,59 +58,49 @@ class PackingJob:
     out: Path
     config: str
     """JSON of everything that the result depends on, besides code and raw files."""
+    workers: int
+    """Processes."""
+    work: Path
+    """Folder in which the result grows; a later call resumes there."""
+
+    def make(self, plan: list[Shard], write: shards.Write) -> list[str]:
+        """Make the files of a plan with keys, and their manifest; return the names of all.
+
+        Raises:
+            ManyFaults: After all files were tried.
+        """
+        rows = shards.make_shards(
+            plan, write, self.work, what=f"prepare {self.out.name}", workers=self.workers,
+            do=advice(self.edition),
+        )  # fmt: skip
+        write_manifest(rows, self.work, self.clips, spec=self.config)
+        return [manifest.FILE, *(shard.name for shard in plan)]
 
 
 def pack_videos(
-    job: PackingJob, start: Start, render: Callable[[Any], Frame], *, workers: int
-) -> None:
-    """Extract every clip and pack it into `job.out`; bytes do not depend on `workers`.
-
-    Args:
-        job: What is packed, and where to.
-        start: Begins the extraction of a clip; worker processes must be able to import it.
-        render: Turns extracted values into the stored frame, uint8 (H, W, 3), even sides.
-        workers: Processes.
-
-    Raises:
-        ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
-    """
-    work = shards.work_folder(job.out)
-    names = pack_into(work, job, start, render=render, workers=workers)
-    shards.finish(work, job.out, names)
-
-
-def pack_into(
-    work: Path,
-    job: PackingJob,
-    start: Start,
-    *,
-    render: Callable[[Any], Frame] = np.asarray,
+    job: PackingJob, start: Start, *, render: Callable[[Any], Frame] = np.asarray,
     more_stamps: Stamps | None = None,
-    workers: int,
-) -> list[str]:
-    """Extract every clip and pack it into `work`; return the names of the files that belong there.
+) -> list[str]:  # fmt: skip
+    """Extract every clip and pack it into `job.work`; return the names of its files.
 
     Args:
-        work: Folder in which the result grows; a later call resumes there.
         job: What is packed.
-        start: Begins the extraction of a clip; it may use per-clip data.
-        render: Turns extracted values into the stored frame; by default the values are one.
+        start: Begins the extraction of a clip; it may use per-clip data. Worker processes must be
+            able to import it.
+        render: Turns extracted values into the stored frame, uint8 (H, W, 3), even sides; by
+            default the values are one.
         more_stamps: Returns a value that changes whenever the per-clip data of these clips do; it
             is part of the shard's key.
-        workers: Processes.
 
     Raises:
         ManyFaults: Every raw video that cannot be decoded up to the end of its last clip.
     """
     spec: Any = job.spec  # a modality whose data are videos: it has gop, crf and pixel_format
+    begin = partial(_begin, spec=spec, start=start, render=render)
     files = open_archive(job.raw, job.edition).needed_video_files()
     plan = shards.plan_shards(job.clips, job.spec.shards, "shard-{:03d}.tar")
     plan = shards.keyed(plan, stamps_of(files, more_stamps), job)
-    write = partial(_write_shard, spec=spec, files=files, start=start, render=render)
-    what, do = f"pack {job.out.name}", advice(job.edition)
-    packed = shards.make_shards(plan, write, work, what=what, workers=workers, do=do)
-    write_manifest(packed, work, job.clips, spec=job.config)
-    return [manifest.FILE, *(shard.name for shard in plan)]
+    return job.make(plan, partial(_write_shard, files=files, begin=begin))
 
 
 def stamps_of(files: Mapping[str, RawFile], more: Stamps | None = None) -> Stamps:
@@ -124,30 +114,21 @@ def stamps_of(files: Mapping[str, RawFile], more: Stamps | None = None) -> Stamp
 
 
 def _write_shard(
-    shard: Shard,
-    path: Path,
-    *,
-    spec: VideoModality | PersonCropModality,
-    files: dict[str, RawFile],
-    start: Start,
-    render: Callable[[Any], Frame],
+    shard: Shard, path: Path, *, files: dict[str, RawFile], begin: Callable[[Clip], _Packing]
 ) -> list[ManifestRow]:
     """Write one tar; return where each of its clips lies.
 
     Args:
         shard: Clips of the tar.
         path: The tar.
-        spec: The modality.
         files: Raw file of each video.
-        start: Begins the extraction of a clip.
-        render: Turns extracted values into the stored frame.
+        begin: Begins to extract and to encode a clip.
     """
     cv2.setNumThreads(1)  # the shards run in parallel already
     rows = []
     with tarfile.open(path, "w") as tar:
         for clips, faults in shards.collect_videos(shard):
             with faults.collected():
-                begin = partial(_begin, spec=spec, start=start, render=render)
                 for packed in _cut(files[clips[0].video], clips, begin):
                     data = packed.buffer.getvalue()
                     offset, size = _add(tar, f"{packed.clip.clip_id}.mp4", data)
@@ -237,12 +218,9 @@ def _lost(begun: list[_Packing], waiting: list[Clip], why: str) -> ArchiveError:
 
 
 def _begin(
-    clip: Clip,
-    *,
-    spec: VideoModality | PersonCropModality,
-    start: Start,
+    clip: Clip, *, spec: VideoModality | PersonCropModality, start: Start,
     render: Callable[[Any], Frame],
-) -> _Packing:
+) -> _Packing:  # fmt: skip
     buffer = io.BytesIO()
     writer = VideoWriter(
         buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=spec.pixel_format

@@ -6,6 +6,7 @@ frames of a clip.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -21,10 +22,9 @@ from benchmark.data.person_box import Box, person_box, to_box
 from benchmark.modalities.modality import Crf, FrameByFrame, ModalityBase, PixelFormat
 
 if TYPE_CHECKING:
-    from benchmark.contracts.clips import Clip, Clips
+    from benchmark.contracts.clips import Clip
     from benchmark.contracts.skeletons import Layout
     from benchmark.data.readers import SkeletonReader
-    from benchmark.editions.edition import Edition
     from benchmark.modalities.modality import Frame
     from benchmark.modalities.packing import PackingJob
 
@@ -85,56 +85,45 @@ class PersonCropModality(ModalityBase):
             ParamsError: It lacks a point that the spec names.
         """
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
+    def pack(self, job: PackingJob) -> list[str]:
         from benchmark.contracts import skeletons
         from benchmark.data.readers import SkeletonReader
-        from benchmark.modalities import shards
         from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints
-        from benchmark.modalities.packing import PackingJob, pack_into
+        from benchmark.modalities.packing import pack_videos
 
-        source = given_keypoints(raw, edition, hint="")
+        source = given_keypoints(job.raw, job.edition, hint="")
         points = skeletons.choose(self.layout, source.own_layout)
         self.check(points)
-        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
-        work = shards.work_folder(out)
-        of_video, stamps = source.of_video, source.stamps
-        pack_keypoints(work / GIVEN, job, points, of_video, stamps, workers=workers)
-        given = SkeletonReader(work / GIVEN, clips)
+        into_given = replace(job, work=job.work / GIVEN)
+        pack_keypoints(into_given, points, source.of_video, source.stamps)
+        given = SkeletonReader(job.work / GIVEN, job.clips)
         boxes = _boxes(given, job, self)
-        videos = pack_into(
-            work / VIDEO, job, partial(_crop, boxes, self.side),
+        videos = pack_videos(
+            replace(job, work=job.work / VIDEO), partial(_crop, boxes, self.side),
             # Other keypoints give another box: the shard's key has to know.
             more_stamps=lambda some: [boxes[clip.clip_id].tolist() for clip in some],
-            workers=workers,
         )  # fmt: skip
-        moved = _move(given, work, boxes, self.side, job)
+        moved = _move(given, boxes, self.side, job)
         parts = ((VIDEO, videos), (KEYPOINTS, moved))
-        shards.finish(work, out, [f"{folder}/{name}" for folder, names in parts for name in names])
+        return [f"{folder}/{name}" for folder, names in parts for name in names]
 
 
 def _boxes(given: SkeletonReader, job: PackingJob, spec: PersonCropModality) -> dict[str, Boxes]:
-    """Find the boxes of each clip."""
     from benchmark.archives.archive import advice
 
     found, faults = {}, FaultList()
     for clip in job.clips:
         with faults.collected():
-            found[clip.clip_id] = _checked(spec, given, clip)
+            boxes = spec.boxes(given.read(clip.clip_id), given.layout, (clip.width, clip.height))
+            if (largest := boxes[:, 2:].max()) > LARGEST * max(clip.width, clip.height):
+                raise ArchiveError(
+                    f"clip {clip.clip_id}", "keypoints lie far outside of the picture",
+                    expected=f"pixels of {clip.width}x{clip.height}",
+                    found=f"points over {largest} pixels",
+                )  # fmt: skip
+            found[clip.clip_id] = boxes
     faults.raise_any("keypoints", do=advice(job.edition))
     return found
-
-
-def _checked(spec: PersonCropModality, given: SkeletonReader, clip: Clip) -> Boxes:
-    boxes = spec.boxes(given.read(clip.clip_id), given.layout, (clip.width, clip.height))
-    if (largest := boxes[:, 2:].max()) > LARGEST * max(clip.width, clip.height):
-        raise ArchiveError(
-            f"clip {clip.clip_id}", "keypoints lie far outside of the picture",
-            expected=f"pixels of {clip.width}x{clip.height}",
-            found=f"points over {largest} pixels",
-        )  # fmt: skip
-    return boxes
 
 
 def _crop(boxes: dict[str, Boxes], side: int, clip: Clip) -> FrameByFrame:
@@ -157,14 +146,11 @@ def cropped(frame: Frame, box: Box | NDArray[np.int32]) -> Frame:
     return found
 
 
-def _move(
-    given: SkeletonReader, work: Path, boxes: dict[str, Boxes], side: int, job: PackingJob
-) -> list[str]:
+def _move(given: SkeletonReader, boxes: dict[str, Boxes], side: int, job: PackingJob) -> list[str]:
     """Write the keypoints in pixels of the stored frames; return the names of the files.
 
     Args:
         given: Keypoints in pixels of the raw videos.
-        work: Folder in which the modality grows.
         boxes: Boxes of each clip, one per frame.
         side: Pixels of a side of the stored frames.
         job: What is packed.
@@ -172,11 +158,10 @@ def _move(
     from benchmark.contracts import skeletons
     from benchmark.data.manifest import FILE, read_manifest, write_manifest
 
-    folder = work / KEYPOINTS
+    folder = job.work / KEYPOINTS
     folder.mkdir(exist_ok=True)
-    rows = sorted(
-        read_manifest(work / GIVEN, job.clips).values(), key=lambda row: (row.shard, row.offset)
-    )
+    found = read_manifest(job.work / GIVEN, job.clips).values()
+    rows = sorted(found, key=lambda row: (row.shard, row.offset))
     names = []
     for shard, group in groupby(rows, key=lambda row: row.shard):
         parts = [

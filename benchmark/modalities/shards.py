@@ -29,7 +29,7 @@ from benchmark.tracking.provenance import digest_of
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clip, Clips
-    from benchmark.modalities.packing import PackingJob
+    from benchmark.modalities.packing import PackingJob, Stamps
 
     Write: TypeAlias = Callable[["Shard", Path], list[ManifestRow]]
 
@@ -46,11 +46,6 @@ class Shard(NamedTuple):
     clips: tuple[Clip, ...]
     key: str = ""
     """Digest of all that the file depends on."""
-
-    def by_video(self) -> Iterator[list[Clip]]:
-        """Yield the clips of each video."""
-        for _, clips in groupby(self.clips, key=lambda clip: clip.video):
-            yield list(clips)
 
 
 def plan_shards(clips: Clips, number: int, name: str) -> list[Shard]:
@@ -71,10 +66,7 @@ def plan_shards(clips: Clips, number: int, name: str) -> list[Shard]:
 
 
 def keyed(
-    shards: Sequence[Shard],
-    stamps: Callable[[Sequence[Clip]], list[object]],
-    job: PackingJob,
-    more_config: str = "",
+    shards: Sequence[Shard], stamps: Stamps, job: PackingJob, more_config: str = ""
 ) -> list[Shard]:
     """Give the shards their keys.
 
@@ -147,8 +139,8 @@ def finish(work: Path, out: Path, keep: Sequence[str]) -> None:
 def collect_videos(shard: Shard) -> Iterator[tuple[list[Clip], FaultList]]:
     """Yield the clips of each video of a shard; raise the faults that were collected at the end."""
     faults = FaultList()
-    for clips in shard.by_video():
-        yield clips, faults
+    for _, clips in groupby(shard.clips, key=lambda clip: clip.video):
+        yield list(clips), faults
     faults.raise_any(shard.name)
 
 

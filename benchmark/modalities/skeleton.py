@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
-    from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Edition
+    from benchmark.modalities.packing import PackingJob
 
 
 class SkeletonModality(ModalityBase):
@@ -28,21 +26,14 @@ class SkeletonModality(ModalityBase):
     def with_own_points(self) -> Self:
         return self.model_copy(update={"layout": "own"})
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
+    def pack(self, job: PackingJob) -> list[str]:
         # Every raw file is read once; its clips are cut out of it.
         from benchmark.contracts.skeletons import choose
-        from benchmark.modalities import shards
         from benchmark.modalities.keypoint_packing import given_keypoints, pack_keypoints
-        from benchmark.modalities.packing import PackingJob
 
-        source = given_keypoints(raw, edition, hint=HINT)
+        source = given_keypoints(job.raw, job.edition, hint=HINT)
         points = choose(self.layout, source.own_layout)
-        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json())
-        work = shards.work_folder(out)
-        names = pack_keypoints(work, job, points, source.of_video, source.stamps, workers=workers)
-        shards.finish(work, out, names)
+        return pack_keypoints(job, points, source.of_video, source.stamps)
 
 
 HINT = ", or find them in the videos: a modality of kind 'pose' (docs/skeletons-from-video.md)"

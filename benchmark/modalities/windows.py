@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,6 @@ from benchmark.core.schema import Positive, Strict
 from benchmark.editions.splits import SPLITS, Split
 
 if TYPE_CHECKING:
-    from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
     from benchmark.core.video import VideoInfo
     from benchmark.editions.edition import Edition
@@ -60,6 +60,7 @@ class Windows(Strict):
             ManyFaults: Every video that cannot be opened.
         """
         from benchmark.archives.archive import advice
+        from benchmark.archives.raw_files import probe_raw
         from benchmark.archives.union import open_archive
         from benchmark.contracts.clips import Clips
         from benchmark.runtime.parallel import map_in_processes
@@ -68,8 +69,8 @@ class Windows(Strict):
         videos = dict(sorted(first.items()))
         files = open_archive(raw, edition).needed_video_files()
         infos: list[VideoInfo] = map_in_processes(
-            _probe, [files[video] for video in videos], what=f"probe {edition.name}",
-            workers=workers, do=advice(edition),
+            partial(probe_raw, excluded=False), [files[video] for video in videos],
+            what=f"probe {edition.name}", workers=workers, do=advice(edition),
         )  # fmt: skip
         rows = [
             self._window(number, clip, start, info)
@@ -100,9 +101,3 @@ class Windows(Strict):
 def unlabeled(edition: Edition) -> Edition:
     """Return the edition as a list of windows needs it: it withholds every label."""
     return edition.model_copy(update={"withheld": SPLITS})
-
-
-def _probe(file: RawFile) -> VideoInfo:
-    from benchmark.archives.raw_files import probe_raw
-
-    return probe_raw(file, excluded=False)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from benchmark.runtime.memory import largest_part
+
 FAR = 100
 """Factor for masks of -100. e^-100 is a denormal number, which slows a CPU down; e^-10000 is 0."""
 SMALL = 8 * 2**20
@@ -105,11 +107,11 @@ class _Pieces:
         self._qkv, self._bias, self._mask = qkv, bias, mask
         # Divisors make all pieces alike: the buffers fit each of them, and a piece never spans
         # two clips, so one slice of the mask fits it.
-        self._heads = _divisor(heads, rows)
+        self._heads = largest_part(heads, rows)
         one_clip = windows if mask is None else len(mask)
         # Several windows only with all heads: q[windows, heads] is then one block of memory, and
         # flattening it makes a view, not a copy.
-        self._windows = _divisor(one_clip, rows // heads) if self._heads == heads else 1
+        self._windows = largest_part(one_clip, rows // heads) if self._heads == heads else 1
         shape = (self._windows, self._heads, tokens, tokens)
         self._weights, self.scores = qkv.new_empty(shape), qkv.new_empty(shape)
 
@@ -137,11 +139,6 @@ class _Pieces:
 def rows(x: Tensor, at: tuple[slice, slice]) -> Tensor:
     """View some heads of some windows as a batch: (W, heads, N, d) -> (rows, N, d)."""
     return x[at].flatten(0, 1)
-
-
-def _divisor(number: int, most: int) -> int:
-    """Find the largest divisor of `number` up to `most`, at least 1."""
-    return max(k for k in range(1, max(1, min(number, most)) + 1) if number % k == 0)
 
 
 class _InPieces(torch.autograd.Function):

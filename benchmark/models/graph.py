@@ -57,20 +57,17 @@ class Graph(BackboneSpec):
         return self
 
     def faults(self, input_spec: Input) -> list[str]:
-        """Describe what keeps the backbone from taking an input: it takes graphs alone."""
         if isinstance(input_spec, GraphInput):
             return []
         return [f"backbone: cannot take input '{input_spec.kind}', it needs input 'graph'"]
 
     @property
     def width(self) -> int:
-        """Channels of the features."""
         return self.base_channels * 2 ** len(self.inflate_stages)
 
     def build(
         self, preprocessor: Preprocessor, input_spec: Input, *, num_classes: int
     ) -> Recognizer:
-        """Build the network from scratch: points of the preprocessor's layout -> logits."""
         from benchmark.models.preprocessors import GraphPreprocessor
         from benchmark.models.recognizer import Head, Recognizer
 

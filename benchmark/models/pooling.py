@@ -52,14 +52,10 @@ def _parts(out: Any) -> Iterator[Tensor]:
     """Yield the tensors to join in the order of mmaction2's heads."""
     if isinstance(out, Tensor):
         yield out
-    elif _is_pair(out):
+    elif len(out) == 2 and all(isinstance(x, Tensor) for x in out) and out[1].ndim == 2:
         # MViT returns places and their class token; its head reads the token alone.
         yield out[1]
     else:
         # SlowFastHead puts the fast pathway, which comes last, first.
         for part in reversed(out):
             yield from _parts(part)
-
-
-def _is_pair(out: Any) -> bool:
-    return len(out) == 2 and all(isinstance(x, Tensor) for x in out) and out[1].ndim == 2

@@ -120,7 +120,6 @@ class GraphPreprocessor(Preprocessor):
         self.graph = skeleton_graph(layout)
 
     def forward(self, points: Tensor) -> tuple[Tensor]:
-        """Return the points with an axis of people."""
         return (points[:, None],)
 
 

@@ -94,7 +94,6 @@ class RgbPoseConv3d(BackboneSpec):
     def build(
         self, preprocessor: Preprocessor, input_spec: Input, *, num_classes: int
     ) -> Recognizer:
-        """Build the network from scratch: frames and heat maps -> logits of two heads."""
         from benchmark.models.mmaction_import import EXPANSION
         from benchmark.models.recognizer import Recognizer, TwoHeads
 

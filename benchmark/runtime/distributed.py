@@ -83,12 +83,9 @@ def launch(recipe: Optimization) -> Fabric:
     # equal at the end of each step. DDP would broadcast rank 0's before every forward pass.
     strategy = DDPStrategy(forward_sync_buffers=False) if total > 1 else "auto"
     fabric = Fabric(
-        accelerator=_accelerator(),
-        devices=local,
-        num_nodes=nodes,
-        strategy=strategy,
+        accelerator=_accelerator(), devices=local, num_nodes=nodes, strategy=strategy,
         plugins=_plugins(recipe),
-    )
+    )  # fmt: skip
     fabric.launch()
     return fabric
 
@@ -99,7 +96,9 @@ def alone(recipe: Optimization) -> Fabric:
 
 
 def _plugins(recipe: Optimization) -> list[Any]:
-    plugins: list[Any] = [_precision(recipe)]
+    plugins: list[Any] = [Precision()]
+    if recipe.precision != "32-true":
+        plugins = [InnerPrecision(recipe.precision, _accelerator())]
     if "LOCAL_WORLD_SIZE" not in os.environ:
         # In a job of SLURM, Fabric would take SLURM's tasks for its processes: one, on many GPUs.
         plugins.append(LightningEnvironment())
@@ -108,12 +107,6 @@ def _plugins(recipe: Optimization) -> list[Any]:
 
 def _accelerator() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _precision(recipe: Optimization) -> Precision:
-    if recipe.precision == "32-true":
-        return Precision()
-    return InnerPrecision(recipe.precision, _accelerator())
 
 
 def _processes_and_nodes() -> tuple[int, int]:

@@ -52,6 +52,6 @@ def _advice(entry: str, recipe: Optimization) -> str:
     return f"{change}; or free the memory that other programs hold, and run the command again"
 
 
-def largest_part(batch: int, most: int) -> int:
-    """Return the largest micro-batch of at most `most` clips that divides a step; at least 1."""
-    return next((size for size in range(min(batch, most), 0, -1) if batch % size == 0), 1)
+def largest_part(whole: int, most: int) -> int:
+    """Return the largest part of at most `most` that divides a whole; at least 1."""
+    return next((size for size in range(min(whole, most), 0, -1) if whole % size == 0), 1)

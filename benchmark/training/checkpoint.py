@@ -105,19 +105,10 @@ class Checkpoints:
             log.warning("%s is damaged (%s): the training starts anew", self._file, reason)
             return None
 
-    def write_not_finite(self, step: int, name: str, value: float, clips: list[str]) -> Path:
-        """Write the clips of a step whose loss or gradient is not finite; return the file.
-
-        Args:
-            step: Number of the step over all epochs.
-            name: `loss` or `gradient`.
-            value: Infinite or NaN.
-            clips: Ids of the clips that may have caused it.
-        """
-        path = self._folder / "not_finite.json"
-        report = {"step": step, name: str(value), "clips": clips}
-        write_text(path, json.dumps(report, indent=1) + "\n")
-        return path
+    @property
+    def not_finite(self) -> Path:
+        """File for the clips of a step whose loss or gradient is not finite."""
+        return self._folder / "not_finite.json"
 
     def clear(self) -> None:
         """Delete the checkpoints of this experiment, those of older settings too."""

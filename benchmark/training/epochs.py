@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import torch
 from tqdm import tqdm
 
 from benchmark.core.errors import TrainingError
+from benchmark.core.files import write_text
 from benchmark.runtime.distributed import all_gather, all_reduce_sum, any_rank
+from benchmark.runtime.signals import StopSignals
 from benchmark.training.checkpoint import Checkpoints, Progress
 from benchmark.training.monitor.meter import NOTHING, Measured, Meter
 from benchmark.training.monitor.progress import Countdown, Row
@@ -22,28 +26,63 @@ from benchmark.training.monitor.throughput import Utilization
 from benchmark.training.train_step import train_step
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from benchmark.data.loader import TrainBatch
-    from benchmark.runtime.signals import StopSignals
     from benchmark.training.step_state import StepState
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 
-class Epochs:
+
+class Epochs(ABC, Generic[Result]):
     """One training in progress."""
 
-    def __init__(self, state: StepState, checkpoints: Checkpoints, signals: StopSignals) -> None:
-        self._state, self._recipe, self._fabric = state, state.recipe, state.fabric
+    _build: Callable[[Any, Fabric], StepState]
+    """Builds what a spec asks for, on this process's device."""
+
+    def __init__(
+        self, spec: Any, fabric: Fabric, checkpoints: Checkpoints, signals: StopSignals
+    ) -> None:
+        self._state = state = type(self)._build(spec, fabric)
+        self._recipe, self._fabric = state.recipe, fabric
         self._checkpoints, self._signals = checkpoints, signals
         self._utilization = Utilization(state)
         self._saved = time.monotonic()
         self.progress = Progress()
 
-    def run(self, report: Callable[[int, Row], None]) -> None:
+    @classmethod
+    def train(
+        cls, spec: Any, fabric: Fabric, checkpoints: Checkpoints,
+        report: Callable[[int, Row], None],
+    ) -> Result:  # fmt: skip
         """Train to the end, from the last checkpoint if there is one.
 
-        `report` is called with number and metrics of every epoch, also of those before a stop.
+        Every process of `fabric` calls this, and all return the same.
+
+        Args:
+            spec: What to train.
+            fabric: The processes and their devices.
+            checkpoints: Where to save and resume.
+            report: Called with number and metrics of every epoch, also of those before a stop.
+
+        Raises:
+            TrainingError: The loss or the gradient is not finite, there are too few clips for a
+                step, or the processes found different checkpoints.
+            FormatError: The prepared data or the initial weights cannot be read.
         """
+        with StopSignals(fabric) as signals:
+            trainer = cls(spec, fabric, checkpoints, signals)
+            trainer.run(report)
+            return trainer.result()
+
+    @abstractmethod
+    def result(self) -> Result:
+        """Return what was learned."""
+
+    def run(self, report: Callable[[int, Row], None]) -> None:
+        """Resume, and take the epochs that are left."""
         self.resume()
         countdown = Countdown(self.progress.epoch, self._recipe.epochs)
         for row in self.progress.history:
@@ -92,8 +131,11 @@ class Epochs:
         self._train_epoch()
         self._save_or_stop()
         loss, correct, clips, seconds, waited = self._sums().tolist()
-        speed = self._speed(clips * self._fabric.world_size / seconds)
-        row = {"train/loss": loss / clips, **speed, "wait_share": waited / seconds}
+        clips_s = clips * self._fabric.world_size / seconds
+        row = {"train/loss": loss / clips, "clips_s": clips_s, "mfu": self._utilization.of(clips_s)}
+        if self._fabric.device.type == "cuda":
+            row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        row["wait_share"] = waited / seconds
         self._end_epoch(row, correct / clips)
         self._save()
         return self.progress.history[-1]
@@ -171,13 +213,6 @@ class Epochs:
     def _sums(self) -> torch.Tensor:
         return all_reduce_sum(self._fabric, torch.tensor(self.progress.sums, dtype=torch.float64))
 
-    def _speed(self, clips_s: float) -> Row:
-        """Return clips per second of all processes, MFU, and a GPU's peak memory."""
-        row = {"clips_s": clips_s, "mfu": self._utilization.of(clips_s)}
-        if self._fabric.device.type == "cuda":
-            row["gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
-        return row
-
     def _fail(self, bad: Measured | None) -> NoReturn:
         """Stop at a loss or a gradient that is not finite, after writing down its clips.
 
@@ -192,7 +227,9 @@ class Epochs:
         blamed = [fault for fault in faults if fault[0] == "loss"] or faults
         name, step, value, _ = blamed[0]
         clips = [clip for *_, ids in blamed for clip in ids]
-        path = self._checkpoints.write_not_finite(step, name, value, clips)
+        path = self._checkpoints.not_finite
+        report = {"step": step, name: str(value), "clips": clips}
+        write_text(path, json.dumps(report, indent=1) + "\n")
         raise TrainingError(
             f"step {step}", f"the {name} is {value}; clips: {', '.join(clips[:5])}",
             do=f"Lower the learning rate, or look at the step's clips, which {path} lists",

@@ -116,7 +116,9 @@ def _run(name: str, spec: TrainSpec, paths: TrainPaths) -> None:
         _write_reports(result, spec, paths, device_name(fabric.device))
         # The model last: its presence says that the training is complete.
         write_model(paths.out, _metadata(name, result, spec, metrics), result.weights)
-        _report_final(tracked, result, metrics)
+        names = ("top1", "top5", "macro_f1", "mean_acc")
+        scores = {name: round(PERCENT * getattr(metrics, name), 2) for name in names}
+        tracked.metrics(result.epoch, scores)
     checkpoints.clear()
 
 
@@ -197,12 +199,6 @@ def _report(tracked: Run, epoch: int, row: dict[str, float]) -> None:
     for key in ("train/top1", "val/top1", "val/macro_f1", "val/mean_acc", "wait_share", "mfu"):
         shown[key] = round(PERCENT * shown[key], 2)
     tracked.metrics(epoch, shown)
-
-
-def _report_final(tracked: Run, result: TrainResult, metrics: Metrics) -> None:
-    names = ("top1", "top5", "macro_f1", "mean_acc")
-    scores = {name: round(PERCENT * getattr(metrics, name), 2) for name in names}
-    tracked.metrics(result.epoch, scores)
 
 
 def _write_reports(result: TrainResult, spec: TrainSpec, paths: TrainPaths, device: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,49 +13,26 @@ from benchmark.evaluation.metrics import score
 from benchmark.inference.forward import probabilities
 from benchmark.models.text_projection import without_text
 from benchmark.runtime.distributed import all_gather_rows
-from benchmark.runtime.signals import StopSignals
 from benchmark.training.epochs import Epochs, Row, cpu_copy
 from benchmark.training.state import TrainResult, TrainSpec, TrainState, build_state
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from benchmark.runtime.signals import StopSignals
     from benchmark.training.checkpoint import Checkpoints
 
 
-def train(
-    spec: TrainSpec, fabric: Fabric, checkpoints: Checkpoints, report: Callable[[int, Row], None]
-) -> TrainResult:
-    """Train to the end, from the last checkpoint if there is one.
-
-    Every process of `fabric` calls this, and all return the same.
-
-    Args:
-        spec: What to train.
-        fabric: The processes and their devices.
-        checkpoints: Where to save and resume.
-        report: Called with number and metrics of every epoch, also of those before a stop.
-
-    Raises:
-        TrainingError: The loss or the gradient is not finite, or the processes found different
-            checkpoints.
-        FormatError: The prepared data or the initial weights cannot be read.
-    """
-    with StopSignals(fabric) as signals:
-        trainer = Trainer(spec, fabric, checkpoints, signals)
-        trainer.run(report)
-        return trainer.result()
-
-
-class Trainer(Epochs):
+class Trainer(Epochs[TrainResult]):
     """One training on labeled clips in progress."""
 
     _state: TrainState
+    _build = staticmethod(build_state)
 
     def __init__(
         self, spec: TrainSpec, fabric: Fabric, checkpoints: Checkpoints, signals: StopSignals
     ) -> None:
-        super().__init__(build_state(spec, fabric), checkpoints, signals)
+        super().__init__(spec, fabric, checkpoints, signals)
         self._backbone = spec.experiment.backbone
         self._val_labels = spec.clips.split("val").labels()
 
@@ -117,3 +93,6 @@ class Trainer(Epochs):
         backbone, weights = self._backbone.chosen(without_text(weights))
         val, start = progress.val.numpy(), self._state.initial_weights
         return TrainResult(progress, weights, epoch, val, start, backbone)
+
+
+train = Trainer.train

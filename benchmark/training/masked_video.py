@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,7 @@ import numpy as np
 from benchmark.data.loader import TrainBatch, TrainClips, build_views
 from benchmark.models.masked_autoencoder import MaskedAutoencoder
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.runtime.signals import StopSignals
-from benchmark.training.epochs import Epochs, Row, cpu_copy
+from benchmark.training.epochs import Epochs, cpu_copy
 from benchmark.training.step_state import StepState, shared_fields
 from benchmark.weights.initial import load_initial_weights
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.modalities.union import Modality
     from benchmark.params.params import Pretraining
-    from benchmark.training.checkpoint import Checkpoints, Progress
+    from benchmark.training.checkpoint import Progress
     from benchmark.training.monitor.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -65,44 +63,17 @@ class MaskedState(StepState):
     def micro_batch_loss(self, step: int, batch: TrainBatch, meter: Meter) -> Tensor:
         x = tuple(tensor.to(self.fabric.device, non_blocking=True) for tensor in batch.x)
         loss = self.net(x)
-        meter.add_loss(step, loss, batch.clip_id)
+        meter.add(step, loss, batch.clip_id)
         return loss
 
 
-class MaskedTrainer(Epochs):
-    """One pre-training in progress. Nothing is validated: it keeps the last epoch."""
-
-    def result(self) -> PretrainResult:
-        state = self._state
-        weights = cpu_copy(state.evaluated)
-        return PretrainResult(self.progress, state.evaluated, weights, state.initial_weights)
-
-
-def pretrain(
-    spec: PretrainSpec, fabric: Fabric, checkpoints: Checkpoints, report: Callable[[int, Row], None]
-) -> PretrainResult:
-    """Pre-train to the end, from the last checkpoint if there is one.
-
-    Every process of `fabric` calls this, and all return the same.
-
-    Args:
-        spec: What to train.
-        fabric: The processes and their devices.
-        checkpoints: Where to save and resume.
-        report: Called with number and metrics of every epoch, also of those before a stop.
+def build_masked_state(spec: PretrainSpec, fabric: Fabric) -> MaskedState:
+    """Build everything that a pre-training needs, on this process's device.
 
     Raises:
-        TrainingError: The loss or the gradient is not finite, or there are too few windows.
         FormatError: The prepared windows or the initial weights cannot be read.
+        TrainingError: There are too few windows.
     """
-    with StopSignals(fabric) as signals:
-        trainer = MaskedTrainer(build_masked_state(spec, fabric), checkpoints, signals)
-        trainer.run(report)
-        return trainer.result()
-
-
-def build_masked_state(spec: PretrainSpec, fabric: Fabric) -> MaskedState:
-    """Build everything that a pre-training needs, on this process's device."""
     entry, recipe = spec.entry, spec.entry.recipe
     # Before the network is built: its initial weights come from this seed.
     set_up_torch(spec.seed, threads=recipe.threads, deterministic=recipe.deterministic)
@@ -116,3 +87,17 @@ def build_masked_state(spec: PretrainSpec, fabric: Fabric) -> MaskedState:
     no_labels = np.zeros(len(spec.clips), np.int64)
     shared = shared_fields(recipe, model, windows, no_labels, seed=spec.seed, fabric=fabric)
     return MaskedState(**shared, initial_weights=initial_weights)
+
+
+class MaskedTrainer(Epochs[PretrainResult]):
+    """One pre-training in progress. Nothing is validated: it keeps the last epoch."""
+
+    _build = staticmethod(build_masked_state)
+
+    def result(self) -> PretrainResult:
+        state = self._state
+        weights = cpu_copy(state.evaluated)
+        return PretrainResult(self.progress, state.evaluated, weights, state.initial_weights)
+
+
+pretrain = MaskedTrainer.train

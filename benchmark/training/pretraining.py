@@ -103,7 +103,13 @@ def _run(name: str, spec: PretrainSpec, paths: PretrainPaths) -> None:
 
         result = pretrain(spec, fabric, checkpoints, report)
         tracked.tag("initial_weights", result.initial_weights)
-        _write_reports(result, spec, paths, device_name(fabric.device))
+        clips, history = spec.entry.recipe.repeats * len(spec.clips), result.progress.history
+        device = device_name(fabric.device)
+        write_history(paths.reports, COLUMNS, history, result.weights, clips, device=device)
+        curve = loss_figure([row["train/loss"] for row in history])
+        figures.save(curve, paths.reports / CURVE)
+        pictures = reconstructions_figure(reconstructions(result, spec))
+        figures.save(pictures, paths.reports / PICTURES)
         # The weights last: their presence says that the pre-training is complete.
         write_initial(
             paths.out, result.weights, checkpoint_format="masked_video", origin=name,
@@ -145,26 +151,6 @@ def _described(name: str, spec: PretrainSpec) -> str:
         f"{name}: masked pre-training on {len(spec.clips)} windows ({entry.windows}), starting from"
         f" {entry.init_from}; {100 * entry.masking.ratio:g} % hidden, {entry.recipe.epochs} epochs."
     )
-
-
-def _write_reports(
-    result: PretrainResult, spec: PretrainSpec, paths: PretrainPaths, device: str
-) -> None:
-    """Write the loss curve, the pictures and the cost.
-
-    Args:
-        result: Of the pre-training.
-        spec: What was trained.
-        paths: Of these, the folder of reports.
-        device: Name of the processor that trained.
-    """
-    history = result.progress.history
-    clips = spec.entry.recipe.repeats * len(spec.clips)
-    write_history(paths.reports, COLUMNS, history, result.weights, clips, device=device)
-    losses = [row["train/loss"] for row in history]
-    figures.save(loss_figure(losses), paths.reports / CURVE)
-    pictures = reconstructions_figure(reconstructions(result, spec))
-    figures.save(pictures, paths.reports / PICTURES)
 
 
 def reconstructions(result: PretrainResult, spec: PretrainSpec) -> list[Reconstruction]:

@@ -101,7 +101,9 @@ class TrainState(StepState):
         mix = draw_mix(recipe.mixup, len(batch.clip_id), device, cutmix=recipe.cutmix)
         logits, *projected = self.model.split(self.net(x, mix))
         loss = self.loss(logits, label, mix, *projected)
-        meter.add(step, loss / self.options, logits, label, batch.clip_id)
+        answers = logits.detach().float().softmax(2).mean(1).argmax(1)
+        correct = (answers == label).sum()
+        meter.add(step, loss / self.options, batch.clip_id, correct=correct)
         return loss
 
     def choose(self, option: int) -> None:

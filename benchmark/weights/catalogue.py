@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from benchmark.core.errors import ParamsError
 from benchmark.core.foreign_file import stand_in
 from benchmark.core.pinned_file import WeightsFile, sha256
-from benchmark.core.schema import Strict, read_yaml
+from benchmark.core.schema import Positive, Strict, read_yaml
 
 if TYPE_CHECKING:
     from benchmark.core.findings import Level
@@ -45,7 +45,7 @@ class PublishedWeights(Strict):
     licence: Text
     """Of the weights, as published."""
     research_only: bool
-    bytes: Annotated[int, Field(gt=0)] | None
+    bytes: Positive | None
     sha256_begins: Annotated[tuple[Digits, ...], Field(min_length=1)] | None
     """First digits of the SHA-256, one entry per published version; null if none are known."""
     digits_from: Literal["file name", "others"] | None

@@ -58,15 +58,10 @@ class Filled(NamedTuple):
 
     def __str__(self) -> str:
         """Count the tensors of each kind in one line for the log."""
-        kinds = (
-            (self.loaded, "loaded"),
-            (self.adapted, "adapted in shape"),
-            (self.reinitialized, "of the network left as built"),
-            (self.skipped, "of the file not used"),
-        )
+        how = ("loaded", "adapted in shape", "of the network left as built", "of the file not used")
         counts = [
             f"{len(names)} {kind}" + (f" (first {names[0]})" if names and kind != "loaded" else "")
-            for names, kind in kinds
+            for names, kind in zip(self, how, strict=True)
         ]
         return "tensors: " + ", ".join(counts)
 

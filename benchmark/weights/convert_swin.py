@@ -80,7 +80,7 @@ def inflate(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
     for name, x in tensors.items():
         if name.endswith(TABLE) and name in network:
             attention: Any = model.get_submodule(name.removesuffix(TABLE))
-            if _is_square(x):
+            if x.ndim == 2 and math.isqrt(len(x)) ** 2 == len(x) > 0:
                 inflated[name] = _table(x, attention.window_size)
     return {name: x for name, x in inflated.items() if x.shape == network[name].shape}
 
@@ -95,10 +95,6 @@ def _table(flat: Tensor, window: tuple[int, int, int]) -> Tensor:
         flat = interpolate(square, size=sides[1:], mode="bicubic").reshape(heads, -1).T
     # The same bias at every distance in time: attention starts out blind to the order of frames.
     return flat.repeat(sides[0], 1)
-
-
-def _is_square(table: Tensor) -> bool:
-    return table.ndim == 2 and math.isqrt(len(table)) ** 2 == len(table) > 0
 
 
 def _last(pattern: str, tensors: Mapping[str, Tensor]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
@@ -123,6 +125,23 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
             raise FormatError(path, f"{name} holds a number that is not finite", do="Train again")
     # Networks of the zoo are stored in half precision.
     return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+class Network(NamedTuple):
+    """A trained network."""
+
+    metadata: ModelMetadata
+    weights: Callable[[], dict[str, torch.Tensor]]
+    """Reads its tensors, once."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Network:
+        """Read the metadata of a model folder.
+
+        Raises:
+            ParamsError: The metadata are missing or break their schema.
+        """
+        return cls(read_metadata(folder), cache(partial(read_weights, folder)))
 
 
 def load_tensors(tensors: dict[str, torch.Tensor], model: nn.Module, *, where: object) -> None:

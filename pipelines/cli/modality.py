@@ -147,13 +147,14 @@ def make(kind: str, video: Path, out: Path, start: int, end: int | None, **confi
         if out.suffix == ".npz":
             write_arrays(out, made.values, source.span, made.config)
         else:
-            write_pictures(out, made.picture, made.values, timeline(video).part(*source.span))
+            write_pictures(out, map(made.picture, made.values), timeline(video).part(*source.span))
     first, end = source.span
     click.echo(f"wrote {out}: {kind} of frames {first} to {end - 1} of {video}")
 
 
 def _frames(kind: str, source: Source, config: dict[str, Any]) -> Made:
-    from benchmark.modalities.one_file import extract, frames_of, spec_of
+    from benchmark.modalities.modality import extract
+    from benchmark.modalities.one_file import frames_of, spec_of
 
     _refuse(kind, config, "keypoints", "pose", "hands", "face")
     entries = read_params(PARAMS).modalities

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -51,6 +52,8 @@ def grouped_splits(
     Raises:
         ArchiveError: There are too few groups.
     """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
     wanted = [name for name, share in shares._asdict().items() if share]
     count = len({*groups})
     if count < len(wanted):
@@ -58,48 +61,33 @@ def grouped_splits(
             "splits", f"{count} groups cannot be {', '.join(wanted)}",
             expected=f"at least {len(wanted)}", do="Name a split in each row, or leave one out",
         )  # fmt: skip
+
+    def fold(rows: np.ndarray, share: float) -> np.ndarray:
+        """Choose about `share` of the rows, int64, in whole groups."""
+        y, g = np.array(labels)[rows], np.array(groups)[rows]
+        folds = min(max(2, round(1 / share)), len(np.unique(g)))
+        # scikit-learn spreads classes only if one of them has a clip for each fold.
+        spread = np.unique(y, return_counts=True)[1].max() >= folds
+        kind = StratifiedGroupKFold if spread else GroupKFold
+        splitter = kind(folds, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            # A class with fewer clips than folds is spread as far as it goes.
+            warnings.filterwarnings("ignore", "The least populated class")
+            _, taken = next(splitter.split(rows, y, g))
+        return rows[taken]
+
     found = np.full(len(labels), "train", object)
     left = np.arange(len(labels))
     total = 100
     for name, share in (("test", shares.test), ("val", shares.val)):
         if share:
-            taken = _fold(labels, groups, left, share / total, seed)
+            taken = fold(left, share / total)
             found[taken] = name
             left = np.setdiff1d(left, taken)
             total -= share
     return found.tolist()
 
 
-def _fold(
-    labels: Sequence[str], groups: Sequence[str], rows: np.ndarray, share: float, seed: int
-) -> np.ndarray:
-    """Choose about `share` of the rows, in whole groups.
-
-    Args:
-        labels: Class of every clip.
-        groups: Group of every clip.
-        rows: Clips to choose from, int64.
-        share: In (0, 1).
-        seed: Of the draw.
-    """
-    import warnings
-
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-    y, g = np.array(labels)[rows], np.array(groups)[rows]
-    folds = min(max(2, round(1 / share)), len(np.unique(g)))
-    # scikit-learn spreads classes only if one of them has a clip for each fold.
-    spread = np.unique(y, return_counts=True)[1].max() >= folds
-    kind = StratifiedGroupKFold if spread else GroupKFold
-    splitter = kind(folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class with fewer clips than folds is spread as far as it goes.
-        warnings.filterwarnings("ignore", "The least populated class")
-        _, taken = next(splitter.split(rows, y, g))
-    return rows[taken]
-
-
-HEADER = ("clip_id", "split", "label", "video", "start_frame", "end_frame", "subject")
 FEW = 16
 """Videos that one process reads before another one pays."""
 GroupBy = Literal["subject", "video"]
@@ -157,6 +145,8 @@ def make_rows(
         ManyFaults: Every annotation that fits no video, or has no time in it.
         ArchiveError: Nothing says how to split.
     """
+    from benchmark.core.video import timeline
+
     faults = FaultList()
     found: list[Path] = []
     for one in annotations:
@@ -166,7 +156,7 @@ def make_rows(
     used = list(dict.fromkeys(found))
     # Processes take seconds to start: not for a few videos.
     workers = min(usable_cores(), 1 + len(used) // FEW)
-    times = map_in_processes(_timeline, used, what="read times", workers=workers)
+    times = map_in_processes(timeline, used, what="read times", workers=workers)
     clock = dict(zip(used, times, strict=True))
     spans = []
     for one, video in zip(annotations, found, strict=True):
@@ -180,11 +170,10 @@ def make_rows(
         spans += [span for _, _, span in between]
     names = [video.relative_to(root).as_posix() for video in found]
     splits = _splits(annotations, names, split_by, shares, seed)
-    ids = _ids(names)
     return [
         Row(clip, split, " ".join(one.label.split()), name, start, end, one.subject or "")
         for clip, split, one, name, (start, end) in zip(
-            ids, splits, annotations, names, spans, strict=True
+            _ids(names), splits, annotations, names, spans, strict=True
         )
     ]
 
@@ -193,13 +182,7 @@ def write_rows(root: Path, rows: Sequence[Row]) -> None:
     """Write clips.csv and classes.txt, classes in alphabetical order."""
     classes = sorted({row.label for row in rows})
     write_text(root / CLASSES, "\n".join(classes) + "\n")
-    write_text(root / CLIPS, csv_text(HEADER, rows))
-
-
-def _timeline(video: Path) -> Timeline:
-    from benchmark.core.video import timeline
-
-    return timeline(video)
+    write_text(root / CLIPS, csv_text(Row._fields, rows))
 
 
 def _video(one: Annotation, root: Path, videos: Sequence[Path]) -> Path:

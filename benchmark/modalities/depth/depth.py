@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -14,14 +14,14 @@ from pydantic import Field, model_validator
 from benchmark.core.errors import ArchiveError
 from benchmark.core.schema import Positive, Strict
 from benchmark.modalities.backends import DepthBackend
-from benchmark.modalities.modality import VideoModality
+from benchmark.modalities.modality import VideoModality, extract
 
 if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
     from benchmark.contracts.clips import Clip, Clips
-    from benchmark.editions.edition import Edition
     from benchmark.modalities.depth.depth_anything import Map
     from benchmark.modalities.modality import Frame, FrameExtractor
+    from benchmark.modalities.packing import PackingJob
 
 VALUES_PER_FRAME = 997
 """Every 997th value of a frame counts for the quantiles; a prime, so that they form no columns."""
@@ -86,27 +86,25 @@ class DepthModality(VideoModality):
 
         return view
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
+    def pack(self, job: PackingJob) -> list[str]:
         from benchmark.archives.union import open_archive
-        from benchmark.modalities.packing import PackingJob, pack_videos
+        from benchmark.modalities.packing import pack_videos
         from benchmark.runtime.parallel import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video
         if isinstance(self.scale, FixedScale):
             levels = self.scale
         else:
-            files = open_archive(raw, edition).needed_video_files()
-            levels = _sampled_levels(self, self.scale, files, clips)
+            files = open_archive(job.raw, job.edition).needed_video_files()
+            levels = _sampled_levels(self, files, job.clips)
         more = {
             "levels": levels.model_dump(exclude={"kind"}),
             "network": self.backend.weights_digest(),
         }
-        config = json.dumps({**self.model_dump(), **more})
-        job = PackingJob(self, raw, edition, clips, out, config)
+        config, workers = {**self.model_dump(), **more}, min(job.workers, network_workers())
+        job = replace(job, config=json.dumps(config), workers=workers)
         render = partial(_rendered, short_side=self.short_side, levels=levels)
-        pack_videos(job, self._start, render, workers=min(workers, network_workers()))
+        return pack_videos(job, self._start, render=render)
 
 
 class DepthExtractor:
@@ -134,23 +132,16 @@ def _rendered(depth: Map, *, short_side: int, levels: FixedScale) -> Frame:
     return gray(resized(depth[..., 0], short_side), levels)
 
 
-def _sampled_levels(
-    spec: DepthModality, scale: SampledScale, files: dict[str, RawFile], clips: Clips
-) -> FixedScale:
+def _sampled_levels(spec: DepthModality, files: dict[str, RawFile], clips: Clips) -> FixedScale:
     """Compute quantiles of the depth of some training clips; the same clips give the same levels.
-
-    Args:
-        spec: The modality.
-        scale: How many clips, and which quantiles.
-        files: Raw file of each video.
-        clips: The index; only its training clips have a part in the result.
 
     Raises:
         ArchiveError: The network gives the same depth everywhere.
     """
     from tqdm import tqdm
 
-    train = list(clips.split("train"))
+    scale, train = spec.scale, list(clips.split("train"))
+    assert isinstance(scale, SampledScale), "a fixed scale needs no clips"
     number = min(scale.clips, len(train))
     chosen = [train[k * len(train) // number] for k in range(number)]
     values = [
@@ -170,9 +161,6 @@ def _sampled_levels(
 def _depth_of(spec: DepthModality, clip: Clip, file: RawFile) -> list[Map]:
     from benchmark.core.video import frames_at
 
-    extractor = spec.extractor()
-    maps: list[Map] = []
     with file.local() as path:
-        for _, frame in frames_at(path, range(clip.start_frame, clip.end_frame)):
-            maps += extractor.add(frame)
-    return [*maps, *extractor.finish()]
+        numbered = frames_at(path, range(clip.start_frame, clip.end_frame))
+        return list(extract(spec.extractor(), (frame for _, frame in numbered)))

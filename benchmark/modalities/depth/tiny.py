@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.core.errors import FormatError
-from benchmark.core.half_precision import SUFFIX, read_half, write_half
+from benchmark.core.half_precision import SUFFIX, read_half
 from benchmark.core.pinned_file import Sha256
-from benchmark.core.schema import Strict, read_yaml, write_json
+from benchmark.core.schema import Strict, read_yaml
 from benchmark.modalities.depth.tiny_spec import TinyBackend, TinyDepthSpec
 from benchmark.runtime.parallel import own_device
 
@@ -104,16 +104,11 @@ class TinyDepth:
         self.spec = spec
         # Channels-last memory is a fifth faster on a CPU.
         self._net = net.eval().to(memory_format=torch.channels_last)
-        self._device = torch.device("cpu")
-
-    def to(self, device: torch.device) -> Self:
-        """Move the network to a device, where `depth` then runs."""
-        self._net, self._device = self._net.to(device), device
-        return self
+        self._device = next(net.parameters()).device
 
     @classmethod
-    def load(cls, card: Path) -> Self:
-        """Load the network whose card `tiny_training.train` wrote to `card`.
+    def load(cls, card: Path, device: torch.device | None = None) -> Self:
+        """Load the network whose card `tiny_training.train` wrote to `card`, onto a device.
 
         Raises:
             ParamsError: The card is missing or breaks its schema.
@@ -127,7 +122,7 @@ class TinyDepth:
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise FormatError(path, f"is not the network of its card ({reason})") from None
-        return cls(told.spec, net)
+        return cls(told.spec, net.to(device))
 
     @torch.inference_mode()
     def depth(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -179,13 +174,4 @@ def load(card: Path) -> TinyDepth:
     Raises:
         ParamsError, FormatError: See `TinyDepth.load`.
     """
-    return TinyDepth.load(card).to(own_device())
-
-
-def write_depth_net(card: Path, told: DepthCard, net: DepthNet) -> DepthCard:
-    """Write weights and card beside each other; return the card with the hash of the weights."""
-    told = told.model_copy(
-        update={"sha256": write_half(card.with_suffix(SUFFIX), dict(net.state_dict()))}
-    )
-    write_json(card, told)
-    return told
+    return TinyDepth.load(card, own_device())

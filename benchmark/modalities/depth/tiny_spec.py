@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from benchmark.core.pinned_file import sha256
-from benchmark.core.schema import Positive, Strict
+from benchmark.core.schema import AboveZero, NotNegative, Positive, Strict
 from benchmark.modalities.depth.depth_anything import DepthBackendBase
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class TinyDepthSpec(Strict):
     """Optimizer steps."""
     batch_size: Positive
     """Frames per step."""
-    lr: Annotated[float, Field(gt=0)]
+    lr: AboveZero
     """Highest learning rate of AdamW; it rises during warmup, then falls to 0 along a cosine."""
-    edge_weight: Annotated[float, Field(ge=0)]
+    edge_weight: NotNegative
     """Weight of the loss on depth differences between neighbors, which keeps outlines sharp."""
-    backdrop_metres: Annotated[float, Field(gt=0)]
+    backdrop_metres: AboveZero
     """Assumed distance of the backdrop, a picture without depth, behind the person."""
     threads: Positive
     """CPU threads in training; the weights' last bits depend on it, as it splits sums."""

@@ -17,14 +17,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.core.files import write_png
-from benchmark.core.half_precision import LICENCE
-from benchmark.modalities.depth.tiny import (
-    FORMAT,
-    DepthCard,
-    DepthNet,
-    TinyDepth,
-    write_depth_net,
-)
+from benchmark.core.half_precision import LICENCE, SUFFIX, write_half
+from benchmark.core.schema import write_json
+from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, TinyDepth
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
 from benchmark.runtime.seeding import keep_freed_memory
 from benchmark.synthetic.film_clip import VideoFilm
@@ -86,9 +81,10 @@ def train(
     told = DepthCard(
         format=FORMAT, spec=spec, people=people.model_dump(mode="json"), licence=LICENCE,
         minutes=round((time.perf_counter() - begun) / 60, 1), scores=scores, loss=loss,
-        sha256="0" * 64,
+        sha256=write_half(card.with_suffix(SUFFIX), dict(net.state_dict())),
     )  # fmt: skip
-    return write_depth_net(card, told, net)
+    write_json(card, told)
+    return told
 
 
 def mean_map(examples: Examples, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -80,13 +80,25 @@ def _features_of(
         network: The frozen network.
         spec: The modality.
     """
+
+    def computed(parts: tuple[NDArray[np.generic], ...], *, training: bool) -> Tensor:
+        """Compute float32 (V, tokens, channels) of some views."""
+        some = zip(*(torch.from_numpy(part).split(VIEWS_AT_ONCE) for part in parts), strict=True)
+        found = torch.cat([network(one, training=training) for one in some])
+        match spec.tokens:
+            case "mean":
+                return found.mean((1, 2))[:, None]
+            case "time":
+                return found.mean(2)
+            case "all":
+                return found.flatten(1, 2)
+
     fixed = views.test(clip.clip_id, quick=False)
-    found = [_computed(fixed.views, network, spec.tokens, training=False)]
+    found = [computed(fixed.views, training=False)]
     random = spec.train_views if clip.split == "train" else 0
     for number in range(random):
         view = views.train(clip.clip_id, rng_for("features", clip.clip_id, number))
-        one = tuple(part[None] for part in view)
-        found.append(_computed(one, network, spec.tokens, training=True))
+        found.append(computed(tuple(part[None] for part in view), training=True))
     features = torch.cat(found).half()
     if not features.isfinite().all():
         raise FormatError(
@@ -94,29 +106,3 @@ def _features_of(
             expected="up to 65504", do="Take another network",
         )  # fmt: skip
     return features.numpy(), np.concatenate([fixed.weight, np.zeros(random, np.float32)])
-
-
-def _computed(
-    views: tuple[NDArray[np.generic], ...],
-    network: Extractor,
-    tokens: Literal["mean", "time", "all"],
-    *,
-    training: bool,
-) -> Tensor:
-    """Compute float32 (V, tokens, channels) of some views.
-
-    Args:
-        views: One array per input of the network: (V, ...).
-        network: The frozen network.
-        tokens: How to average.
-        training: Whether they are views of training.
-    """
-    parts = zip(*(torch.from_numpy(part).split(VIEWS_AT_ONCE) for part in views), strict=True)
-    found = torch.cat([network(part, training=training) for part in parts])
-    match tokens:
-        case "mean":
-            return found.mean((1, 2))[:, None]
-        case "time":
-            return found.mean(2)
-        case "all":
-            return found.flatten(1, 2)

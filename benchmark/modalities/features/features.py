@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -15,9 +14,7 @@ from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
     from benchmark.archives.archive import Archive
-    from benchmark.contracts.clips import Clip, Clips
-    from benchmark.editions.edition import Edition
-    from benchmark.modalities.packing import Stamps
+    from benchmark.modalities.packing import PackingJob, Stamps
 
 
 class FeaturesModality(ModalityBase):
@@ -44,29 +41,18 @@ class FeaturesModality(ModalityBase):
     def with_own_points(self) -> Self:
         return self.model_copy(update={"network": self.network.with_own_points()})
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
-        from benchmark.archives.archive import advice
+    def pack(self, job: PackingJob) -> list[str]:
         from benchmark.archives.union import open_archive
-        from benchmark.data import manifest
         from benchmark.modalities import shards
         from benchmark.modalities.features.extraction import write_shard
-        from benchmark.modalities.packing import PackingJob
         from benchmark.runtime.parallel import network_workers
 
         self.network.open(None)  # report a damaged file once, not once per shard
         config = json.dumps({**self.model_dump(), "weights": self.network.digest()})
-        job, work = PackingJob(self, raw, edition, clips, out, config), shards.work_folder(out)
-        plan = shards.plan_shards(clips, self.shards, "features-{:03d}.safetensors")
-        plan = shards.keyed(plan, self._stamps(open_archive(raw, edition)), job)
-        write = partial(write_shard, job=job, spec=self)
-        rows = shards.make_shards(
-            plan, write, work, what=f"prepare {out.name}", do=advice(edition),
-            workers=min(workers, network_workers()),
-        )  # fmt: skip
-        manifest.write_manifest(rows, work, clips, spec=config)
-        shards.finish(work, out, [manifest.FILE, *(shard.name for shard in plan)])
+        job = replace(job, config=config, workers=min(job.workers, network_workers()))
+        plan = shards.plan_shards(job.clips, self.shards, "features-{:03d}.safetensors")
+        plan = shards.keyed(plan, self._stamps(open_archive(job.raw, job.edition)), job)
+        return job.make(plan, partial(write_shard, job=job, spec=self))
 
     def _stamps(self, archive: Archive) -> Stamps:
         """Stamp the raw files that the network's own modality is made of."""
@@ -75,10 +61,6 @@ class FeaturesModality(ModalityBase):
         reads = self.network.modality(self.edition).content
         points = None if reads == "video" else archive.keypoints()
         of_points = points.stamps if points else None
-        if reads != "keypoints" or points is None:
-            return stamps_of(archive.needed_video_files(), of_points)
-
-        def stamps(clips: Sequence[Clip]) -> list[object]:
-            return list(points.stamps(clips))
-
-        return stamps
+        if reads == "keypoints" and of_points is not None:
+            return of_points
+        return stamps_of(archive.needed_video_files(), of_points)

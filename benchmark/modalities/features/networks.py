@@ -85,7 +85,6 @@ class ZooNetwork(FrozenNetwork):
 
     @property
     def card(self) -> ShippedCard:
-        """What the network is."""
         from benchmark.modalities.features.zoo import read_shipped
 
         return read_shipped(self.name)

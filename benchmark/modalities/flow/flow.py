@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from benchmark.core.schema import Positive
+from benchmark.core.schema import AboveZero, Positive
 from benchmark.modalities.backends import FlowBackend
 from benchmark.modalities.modality import NO_MOTION, VideoModality
 
 if TYPE_CHECKING:
-    from benchmark.contracts.clips import Clips
-    from benchmark.editions.edition import Edition
     from benchmark.modalities.flow.estimator import Vectors
     from benchmark.modalities.modality import Frame, FrameExtractor
+    from benchmark.modalities.packing import PackingJob
 
 
 class FlowModality(VideoModality):
@@ -32,7 +30,7 @@ class FlowModality(VideoModality):
     rendering: Literal["components", "wheel"]
     """components: x and y in two channels, 128 is no motion, one scale for the data set, so that
     strength survives. wheel: the color wheel of MM-Gesture, each frame by its own maximum."""
-    limit: Annotated[float, Field(gt=0)]
+    limit: AboveZero
     """Pixels at `work_side` that the components reach; faster motion is clipped to it."""
 
     @property
@@ -77,15 +75,13 @@ class FlowModality(VideoModality):
 
         return partial(flow_picture, limit=SATURATED_PX)
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
+    def pack(self, job: PackingJob) -> list[str]:
         from benchmark.runtime.parallel import network_workers
 
         self.backend.estimator()  # report a damaged file once, not once per video
         if self.backend.is_network:
-            workers = min(workers, network_workers())
-        super().prepare(raw, edition, clips, out, workers=workers)
+            job = replace(job, workers=min(job.workers, network_workers()))
+        return super().pack(job)
 
 
 class FlowExtractor:

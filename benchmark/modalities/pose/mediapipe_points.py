@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from benchmark.archives.openpose import NUM_POINTS
 from benchmark.core.errors import ArchiveError, MissingExtra
 from benchmark.core.pinned_file import sha256
 from benchmark.modalities.person_crop import cropped
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 FloatArray: TypeAlias = NDArray[np.float32]
 
 INSTALL = "pip install --no-deps mediapipe==1.2.2"
-NUM_POINTS = 137
 BODY, FACE = slice(0, 25), slice(25, 95)
 LEFT_HAND, RIGHT_HAND = slice(95, 116), slice(116, 137)
 
@@ -117,7 +117,6 @@ class KeypointEstimator:
         self._open.close()
 
     def points(self, frame: NDArray[np.uint8]) -> FloatArray:
-        """Find the points of the next frame."""
         height, width = frame.shape[:2]
         found = self.landmarks(frame)
         left, right = assign_hands(found, width, height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -15,8 +16,8 @@ from benchmark.modalities.modality import ModalityBase
 
 if TYPE_CHECKING:
     from benchmark.archives.raw_files import RawFile
-    from benchmark.contracts.clips import Clip, Clips
-    from benchmark.editions.edition import Edition
+    from benchmark.contracts.clips import Clip
+    from benchmark.modalities.packing import PackingJob
     from benchmark.modalities.pose.mediapipe_points import PoseModels
 
 
@@ -35,34 +36,27 @@ class PoseModality(ModalityBase):
     """Path of the face model; null for no face."""
 
     def models(self) -> PoseModels:
-        """Name the model files."""
         from benchmark.modalities.pose.mediapipe_points import PoseModels
 
         hands, face = (Path(name) if name else None for name in (self.hands, self.face))
         return PoseModels(Path(self.pose), hands, face)
 
-    def prepare(
-        self, raw: Path, edition: Edition, clips: Clips, out: Path, *, workers: int
-    ) -> None:
+    def pack(self, job: PackingJob) -> list[str]:
         from benchmark.archives.union import open_archive
         from benchmark.contracts.skeletons import choose
-        from benchmark.modalities import shards
         from benchmark.modalities.keypoint_packing import pack_keypoints
-        from benchmark.modalities.packing import PackingJob, stamps_of
+        from benchmark.modalities.packing import stamps_of
         from benchmark.modalities.pose.mediapipe_points import KeypointEstimator, model_hashes
 
         models = self.models()
         with KeypointEstimator(models, fps=25):
             pass  # report a missing package or a damaged model once, not once per video
-        files = open_archive(raw, edition).needed_video_files()
+        files = open_archive(job.raw, job.edition).needed_video_files()
         # The models are part of what was made: others find other points.
         config = json.dumps({**self.model_dump(), "models": model_hashes(models)})
-        job, work = PackingJob(self, raw, edition, clips, out, config), shards.work_folder(out)
-        names = pack_keypoints(
-            work, job, choose(self.layout, None), partial(_of_video, files=files, models=models),
-            stamps_of(files), workers=workers,
-        )  # fmt: skip
-        shards.finish(work, out, names)
+        of_video = partial(_of_video, files=files, models=models)
+        job, points = replace(job, config=config), choose(self.layout, None)
+        return pack_keypoints(job, points, of_video, stamps_of(files))
 
 
 def _of_video(

@@ -38,7 +38,8 @@ class Meter:
     """
 
     def __init__(self, device: torch.device, sums: Sequence[float] = NOTHING) -> None:
-        *answers, seconds, self._waited = sums
+        *answers, seconds, self.waited = sums
+        """Seconds in which the loop waited for clips."""
         self._sums = torch.tensor(answers, dtype=torch.float64, device=device)
         self._unchecked: list[Measured] = []
         self._began = time.perf_counter() - seconds
@@ -49,30 +50,16 @@ class Meter:
         while True:
             began = time.perf_counter()
             batch = next(iterator, None)
-            self._waited += time.perf_counter() - began
+            self.waited += time.perf_counter() - began
             if batch is None:
                 return
             yield batch
 
     @torch.no_grad()
-    def add(self, step: int, loss: Tensor, logits: Tensor, label: Tensor, ids: list[str]) -> None:
-        """Add a micro-batch of labeled clips.
-
-        Args:
-            step: Number of its step over all epochs.
-            loss: Scalar, the mean over its clips.
-            logits: (B, heads, K).
-            label: int64 (B,).
-            ids: Its clips.
-        """
-        correct = (logits.float().softmax(2).mean(1).argmax(1) == label).sum()
-        self.add_loss(step, loss, ids, correct=correct)
-
-    @torch.no_grad()
-    def add_loss(
+    def add(
         self, step: int, loss: Tensor, ids: list[str], *, correct: Tensor | float = 0.0
     ) -> None:
-        """Add a micro-batch by its loss.
+        """Add a micro-batch.
 
         Args:
             step: Number of its step over all epochs.
@@ -104,14 +91,9 @@ class Meter:
         return None
 
     @property
-    def waited(self) -> float:
-        """Seconds in which the loop waited for clips."""
-        return self._waited
-
-    @property
     def sums(self) -> list[float]:
         """Of this process: as `NOTHING` says."""
-        return [*self._sums.tolist(), time.perf_counter() - self._began, self._waited]
+        return [*self._sums.tolist(), time.perf_counter() - self._began, self.waited]
 
 
 def _copy_to_cpu(number: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:

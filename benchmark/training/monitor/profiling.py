@@ -71,12 +71,10 @@ def measure(spec: TrainSpec, *, seconds: float) -> Speeds:
     speeds = {name: median(values) for name, values in rates.items()}
     cuda = fabric.device.type == "cuda"
     return Speeds(
-        device=device_name(fabric.device),
-        **speeds,
-        gflops_per_clip=utilization.flops / 2e9,
+        device=device_name(fabric.device), **speeds, gflops_per_clip=utilization.flops / 2e9,
         mfu=utilization.of(speeds["ready"]),
         memory_gib=torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
-    )
+    )  # fmt: skip
 
 
 def _training(state: TrainState, batches: Iterator[TrainBatch]) -> Callable[[], int]:
@@ -157,18 +155,16 @@ def trace(spec: TrainSpec, *, steps: int, out: Path) -> Trace:
     state = build_state(spec, fabric)
     state.model.train()
     meter = Meter(fabric.device)
-    endless = itertools.chain.from_iterable(itertools.repeat(state.batches))
     cuda = fabric.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    batches = meter.timed(endless)
+    batches = meter.timed(_endless(state))
     for number in range(2):  # the first steps choose kernels and allocate memory
         train_step(state, number, batches, meter)
     waited, began = meter.waited, time.perf_counter()
     with profile(activities=activities, profile_memory=True, acc_events=True) as profiler:
         for number in range(2, 2 + steps):
             train_step(state, number, batches, meter)
-        if cuda:
-            torch.cuda.synchronize()
+        _wait(fabric.device)
         passed = time.perf_counter() - began
     out.parent.mkdir(parents=True, exist_ok=True)
     profiler.export_chrome_trace(str(out))

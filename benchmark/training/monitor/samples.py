@@ -68,15 +68,18 @@ def _frames(spec: Input, arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.ui
         case GraphInput():
             # Coordinates and differences of -1 to 1 become pixels around the middle.
             half = GRAPH_SIDE / 2
-            points = torch.from_numpy(arrays[0] * [half, half, 1] + [half, half, 0])[None]
-            maps = joint_volumes(points, GRAPH_SIDE, sigma=1.0)[0].amax(0)
-            frames = (255 * maps.clamp(0, 1)).byte().numpy()[..., None].repeat(3, -1)
+            points = arrays[0] * [half, half, 1] + [half, half, 0]
+            frames = _points_picture(points, GRAPH_SIDE, sigma=1.0)
         case SkeletonInput():
-            points = torch.from_numpy(arrays[0])[None]
-            maps = joint_volumes(points, spec.test_size, spec.sigma)[0].amax(0)
-            frames = (255 * maps.clamp(0, 1)).byte().numpy()[..., None].repeat(3, -1)
+            frames = _points_picture(arrays[0], spec.test_size, spec.sigma)
     moments = np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)
     return frames[moments].astype(np.uint8)
+
+
+def _points_picture(points: NDArray[Any], side: int, sigma: float) -> NDArray[np.uint8]:
+    """Draw the strongest joint at each pixel, of points (T, J, 3) in pixels."""
+    maps = joint_volumes(torch.from_numpy(points)[None], side, sigma)[0].amax(0)
+    return (255 * maps.clamp(0, 1)).byte().numpy()[..., None].repeat(3, -1)
 
 
 def _features_picture(tokens: NDArray[Any]) -> NDArray[np.uint8]:

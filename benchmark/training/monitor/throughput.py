@@ -28,15 +28,11 @@ MATRIX = 1024
 """Side of the matrices that are multiplied to measure a device that `PEAKS` does not list."""
 
 
-def flops_of_clip(state: StepState) -> int:
-    """Count the operations of the forward pass over one training view; a multiply-add is two."""
-    _, arrays, _ = state.batches.dataset[(0, 0, 0)]
-    x = tuple(torch.from_numpy(array)[None].to(state.fabric.device) for array in arrays)
-    return flops_of_forward(state, x)
-
-
 def flops_of_forward(state: StepState, x: tuple[Tensor, ...]) -> int:
-    """Count the operations of the forward pass over a batch with torch's own counter."""
+    """Count the operations of the forward pass over a batch with torch's own counter.
+
+    A multiply-add is two.
+    """
     model, was_training = state.model, state.model.training
     # Evaluation mode, so that counting moves no running statistics and draws no dropout. The
     # preprocessor alone stays in training mode: it then draws heat maps of the training size.
@@ -77,7 +73,9 @@ class Utilization:
     """
 
     def __init__(self, state: StepState) -> None:
-        self.flops = flops_of_clip(state)
+        _, arrays, _ = state.batches.dataset[(0, 0, 0)]
+        x = tuple(torch.from_numpy(array)[None].to(state.fabric.device) for array in arrays)
+        self.flops = flops_of_forward(state, x)
         """Operations of the forward pass over one clip."""
         peak = peak_flops(state.fabric.device, state.recipe.precision)
         self._peak = peak * state.fabric.world_size
