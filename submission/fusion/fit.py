@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from benchmark.contracts.predictions import ANY, Probabilities
 from benchmark.core.errors import MismatchError
@@ -73,8 +74,7 @@ def fit_with_nested(
     split = labeled_split(members)
     for member in members:
         truth.joined(member, where=f"fit of {member.source}")
-    # Floating-point sums depend on the order of the rows, so the fit sorts them by clip id.
-    order = np.argsort(truth.clip_id)
+    order = np.argsort(truth.clip_id)  # floating-point sums depend on the order of the rows
     ids = tuple(truth.clip_id[row] for row in order)
     names, p = stacked(members, ids)
     label, video = truth.label[order], np.asarray(truth.videos, np.str_)[order]
@@ -83,7 +83,9 @@ def fit_with_nested(
     def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         return fit_with_temperature(rule, temperature, names, p, label)
 
-    fitted, nested = refit(p, label), _nested(refit, p, label, blocks)
+    # Threads slow such small matrices down, and their number would change the last bits.
+    with threadpool_limits(1, "blas"):
+        fitted, nested = refit(p, label), _nested(refit, p, label, blocks)
     uniform = Blend(uniform_weights(len(names)))
     result = FittedFusion(
         format=FORMAT, edition=truth.edition, rule=rule, temperature=temperature,

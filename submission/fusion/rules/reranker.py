@@ -68,5 +68,5 @@ class Reranker(Rule):
         # Each pair in both directions: a regression without an intercept needs two classes.
         x = np.concatenate([pairs, -pairs])
         y = np.repeat([1, 0], len(pairs))
-        model = LogisticRegression(C=self.c, fit_intercept=False, max_iter=1000).fit(x, y)
-        return model.coef_[0]
+        model = LogisticRegression(C=self.c, fit_intercept=False, solver="newton-cholesky")
+        return model.fit(x, y).coef_[0]

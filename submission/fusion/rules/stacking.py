@@ -33,9 +33,13 @@ class Stacking(Rule):
         classes = np.unique(label)
         if len(classes) < 2:
             return None
-        # scikit-learn's own limit of 100 steps may stop short of the minimum.
-        model = LogisticRegression(C=self.c, max_iter=1000).fit(stack_features(p), label)
-        coefficients, intercept = model.coef_, model.intercept_
+        # Log-probabilities lie far from 0, where scikit-learn's own solver stops short of the
+        # minimum. Their middle can go into the intercept, which has no penalty: same minimum.
+        x = stack_features(p)
+        middle = x.mean(axis=0)
+        model = LogisticRegression(C=self.c, solver="newton-cg", tol=1e-8, max_iter=1000)
+        model.fit(x - middle, label)
+        coefficients, intercept = model.coef_, model.intercept_ - model.coef_ @ middle
         # For two classes scikit-learn keeps one row, the difference of both.
         if len(classes) == 2:
             coefficients = np.concatenate([-coefficients, coefficients]) / 2
