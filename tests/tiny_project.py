@@ -113,6 +113,8 @@ def project(root: Path, *, kept: tuple[str, ...]) -> Path:
         change(root, keys, values)
     keep_only(root, kept)
     command(root, "git", "init", "-q")
+    # The zoo hardly compresses.
+    command(root, "git", "config", "core.compression", "0")
     command(root, "git", "add", "-A")
     command(root, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "tiny")
     return root
