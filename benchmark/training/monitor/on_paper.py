@@ -10,6 +10,8 @@ operations over the peak and its bytes over the bandwidth.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -202,7 +204,7 @@ def on_paper(
     batch_norms = any(isinstance(module, _BatchNorm) for module in model.modules())
     half = recipe.precision != "32-true"
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    with fake, ModuleTracker() as tracker, _Counter(tracker) as counter, _Gpu():
+    with _windows_anew(), fake, ModuleTracker() as tracker, _Counter(tracker) as counter, _Gpu():
         model.to_empty(device="cpu")
         optimizer = build_optimizer(recipe, model)
         for parameter in model.parameters():
@@ -222,8 +224,17 @@ def on_paper(
             (loss,), (torch.ones_like(loss),), False, False, (), allow_unreachable=True,
             accumulate_grad=True,
         )  # fmt: skip
-    forget_windows()
     return Paper(clips, counter.operators, update, counter.peak, weights, batch_norms)
+
+
+@contextmanager
+def _windows_anew() -> Iterator[None]:
+    """Count also what a real pass has kept, and leave nothing without values to the next one."""
+    forget_windows()
+    try:
+        yield
+    finally:
+        forget_windows()
 
 
 def on_paper_of(name: str, params: Params, *, clips: int) -> Paper:
