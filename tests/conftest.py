@@ -79,7 +79,7 @@ def _projects(factory: pytest.TempPathFactory) -> Path:
     with FileLock(base / "projects.lock"):
         if not (base / "projects/finished").exists():
             root = project(base / "projects/done", kept=KEPT)
-            command(root, "dvc", "repro", cold=True)
+            command(root, "dvc", "repro")
             shutil.copytree(root, base / "projects/copying", symlinks=True)
             (base / "projects/copying").rename(base / "projects/finished")
     return base / "projects"

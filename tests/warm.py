@@ -1,7 +1,7 @@
 """Commands of tiny projects that start by fork, from a server that holds the large libraries.
 
 Loading torch takes seconds, and the tests start hundreds of stages and commands. Each process still
-loads the project's own code from where it lies. The fixture `done` starts real processes instead.
+loads the project's own code from where it lies; tests of launchers start real processes instead.
 """
 
 from __future__ import annotations
