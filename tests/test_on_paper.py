@@ -11,7 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contracts.skeletons import OPENPOSE36
 from benchmark.core.errors import BenchmarkError
-from benchmark.models import mmaction_import
 from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, read_document, write_document
 from benchmark.presets.preset import paper
@@ -85,7 +84,6 @@ def test_an_operator_takes_the_longer_of_computing_and_moving() -> None:
 
 def test_a_pass_on_paper_and_a_real_one_leave_each_other_as_they_were() -> None:
     net, views = NETWORKS["swin_rgb"].build().eval(), NETWORKS["swin_rgb"].views(2)
-    mmaction_import.forget_windows()
     first = small("swin_rgb", 2)
     before = net(views)
     assert small("swin_rgb", 2).peak == first.peak, "what a real pass has kept counts too"
