@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,35 @@ def test_a_mistake_is_one_message_and_writes_nothing(
     assert says in done.stderr
     assert done.stderr.count("Error: ") == 1
     assert not list(folder.glob("no.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["fuse", "a.parquet", "b.parquet", "--out", "./a.parquet"], "--out: would replace"),
+        (["fuse", "a.parquet", "link.parquet", "--out", "x.parquet"], "a file is given twice"),
+        (["compare", "a.parquet", "b.parquet", "--labels", "l.csv", "--out", "l.csv"],
+         "--out: would replace l.csv, which the command reads"),
+        (["scores", "import", "l.csv", "--num-classes", "2", "--out", "x.parquet", "--labels-out",
+          "l.csv"], "--labels-out: would replace l.csv, which the command reads"),
+        (["scores", "import", "l.csv", "--num-classes", "2", "--out", "x.parquet", "--labels-out",
+          "x.parquet"], "--labels-out: would replace x.parquet, which --out writes"),
+        (["modality", "make", "rgb", "v.mp4", "--out", "v.mp4"], "--out: would replace v.mp4"),
+    ],
+)  # fmt: skip
+def test_no_command_replaces_a_file_that_it_reads(
+    folder: Path, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    for name, source in (("a.parquet", "weak_val.parquet"), ("b.parquet", "strong_val.parquet")):
+        shutil.copy(folder / source, tmp_path / name)
+    (tmp_path / "link.parquet").symlink_to("a.parquet")
+    for name in ("l.csv", "v.mp4"):
+        (tmp_path / name).write_text("clip_id,0,1\na,0,1\n", "utf-8")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    done = mgbench(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_scores_that_were_imported_under_one_name_are_fitted_and_applied(folder: Path) -> None:

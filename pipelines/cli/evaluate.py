@@ -12,6 +12,7 @@ import click
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import csv_text, write_text
+from pipelines.cli.options import check_outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,6 +104,7 @@ def compare(first: Path, second: Path, labels: Path | None, out: Path | None) ->
     from benchmark.results.table import paired
 
     with mistakes_shown():
+        check_outputs({"--out": out}, (first, second, labels))
         found = [read_probabilities(file) for file in (first, second)]
         truth = labels_for(found[0], labels)
         pair = paired(found[0], found[1], truth, resamples=RESAMPLES, seed=SEED)

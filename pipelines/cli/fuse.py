@@ -12,6 +12,7 @@ import click
 
 from benchmark.core.errors import ParamsError
 from pipelines.cli.evaluate import labels_option
+from pipelines.cli.options import check_outputs
 from pipelines.cli.scores import out_option
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def fuse(
     with mistakes_shown():
         if sum(value is not None for value in (weights, rule, fitted)) > 1:
             raise ParamsError("fuse", "takes one of --weights, --fit and --fitted")
-        if len(set(files)) < len(files):
+        check_outputs({"--out": out}, (*files, labels, fitted))
+        if len({file.resolve() for file in files}) < len(files):
             do = "Give it a larger weight instead"
             raise ParamsError("FILES", "a file is given twice", do=do)
         numbers = _numbers(weights, len(files))

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from benchmark.core.errors import ParamsError
 from pipelines.cli.group import Group, echo_columns
+from pipelines.cli.options import check_outputs
 
 if TYPE_CHECKING:
     from benchmark.core.video import VideoInfo
@@ -141,6 +142,7 @@ def make(kind: str, video: Path, out: Path, start: int, end: int | None, **confi
     with mistakes_shown():
         if out.suffix not in {".npz", ".mp4"}:
             raise ParamsError(out, "unknown file type", expected=".npz or .mp4", found=out.suffix)
+        check_outputs({"--out": out}, (video, config["keypoints"]))
         info = probe(video)
         source = Source(video, info, span_of(video, info.frames, start, end))
         made = (_maps if kind in MAPS else _frames)(kind, source, config)

@@ -14,6 +14,7 @@ from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.splits import Split
 from pipelines.cli.group import Group
+from pipelines.cli.options import check_outputs
 
 RESAMPLES = 2000
 
@@ -68,6 +69,7 @@ def import_(
     from benchmark.results.import_scores import import_scores, numbered_target, target_of
 
     with mistakes_shown():
+        check_outputs({"--out": out, "--labels-out": labels_out}, (file, ids_file))
         if (edition is None) == (num_classes is None) or bool(edition) != bool(split):
             raise ParamsError(
                 "scores import", "clips and classes are not defined",
@@ -123,6 +125,7 @@ def online(
     from benchmark.results.sequence_files import Sequences, read_found
 
     with mistakes_shown():
+        check_outputs({"--out": out}, (file, labels))
         edition = read_edition(name)
         clips = read_clips(Path("data", name, "clips.parquet"), edition)
         found = read_found(file, Sequences.of(edition, clips, split), file.stem)

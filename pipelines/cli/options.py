@@ -1,0 +1,27 @@
+"""What options may say: no file to write that the command reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from benchmark.core.errors import ParamsError
+
+
+def check_outputs(written: Mapping[str, Path | None], read: Iterable[Path | None]) -> None:
+    """Refuse, before any work, to replace a file that the command reads.
+
+    Args:
+        written: Option -> the file that it writes; None for one that is not given.
+        read: Files that the command reads; None for options that are not given.
+
+    Raises:
+        ParamsError: A file is written and read, or written by two options.
+    """
+    taken = {file.resolve(): "which the command reads" for file in read if file is not None}
+    for option, file in written.items():
+        if file is None:
+            continue
+        if why := taken.get(file.resolve()):
+            raise ParamsError(option, f"would replace {file}, {why}", expected="another file")
+        taken[file.resolve()] = f"which {option} writes"
