@@ -201,6 +201,20 @@ def test_broken_weights_file_is_refused(old: str, new: str, message: str, tmp_pa
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("kind", ["stacking", "product"])
+def test_a_fit_is_not_applied_to_another_edition_or_number_of_classes(kind: str) -> None:
+    members, label = make(2)
+    fitted = fit_fusion(rule_for(kind, members), "none", members, truth_of(label))
+    others = [replace(member, edition="imigue") for member in members]
+    with pytest.raises(MismatchError, match=r"of another edition than .* mimic; found imigue"):
+        apply(fitted, others, source="f")
+    wider = [
+        replace(one, classes=(*CLASSES, "g"), p=np.pad(one.p, ((0, 0), (0, 1)))) for one in members
+    ]
+    with pytest.raises(MismatchError, match="another number of classes; expected 6; found 7"):
+        apply(fitted, wider, source="f")
+
+
 def test_missing_weights_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as error:
         read_fitted(tmp_path / "weights.json")

@@ -11,10 +11,13 @@ import pytest
 from sklearn.metrics import classification_report, f1_score
 
 from benchmark.contracts.clips import Clips, write_clips
+from benchmark.contracts.labels import Labels
 from benchmark.contracts.predictions import Probabilities, read_probabilities, write_probabilities
 from benchmark.editions.edition import read_edition
 from conftest import a_clip, mgbench
-from submission.fusion.fitted import read_fitted
+from submission.fusion.fit import fit_fusion
+from submission.fusion.fitted import read_fitted, write_fitted
+from submission.fusion.rules.equal import Uniform
 
 EDITION = read_edition("mimic")
 VIDEOS, EACH = 6, 12
@@ -141,6 +144,8 @@ def test_the_better_system_is_told_and_every_clip_that_differs_is_listed(folder:
          "did you mean 'shrinkage'?"),
         (["fuse", "weak_val.parquet", "--fit", "convex", "--weights", "1"],
          "takes one of --weights, --fit and --fitted"),
+        (["fuse", "weak_test.parquet", "--fitted", "weights.json"],
+         "not the members that it was fitted for; expected strong; found weak"),
         (["compare", "weak_val.parquet", "weak_test.parquet"], "another split"),
     ],
 )  # fmt: skip
@@ -148,6 +153,10 @@ def test_a_mistake_is_one_message_and_writes_nothing(
     folder: Path, arguments: list[str], says: str
 ) -> None:
     out = ["--out", "no.parquet"] if arguments[0] == "fuse" else []
+    strong = read_probabilities(folder / "strong_val.parquet")
+    known = Labels("mimic", "val", strong.clip_id, strong.clip_id, strong.p.argmax(1))
+    fitted = fit_fusion(Uniform(kind="uniform"), "none", [strong], known)
+    write_fitted(fitted, folder / "weights.json")
     done = mgbench(folder, *arguments, *out)
     assert done.returncode == 2
     assert says in done.stderr

@@ -132,8 +132,9 @@ def _apply(
 ) -> None:
     from submission.fusion.fuse import apply
 
+    result = apply(fitted, members, source=out.stem)
     weights = {file: fitted.weights[one.source] for one, file in zip(members, files, strict=True)}
-    _write(apply(fitted, members, source=out.stem), weights, fitted.rule, out)
+    _write(result, weights, fitted.rule, out)
 
 
 def _write(

@@ -72,13 +72,30 @@ def apply(fitted: FittedFusion, members: Sequence[Probabilities], *, source: str
     """Apply a fitted fusion to the same members on any split.
 
     Raises:
-        MismatchError: They are not the members of the fit, or disagree with each other.
+        MismatchError: They are not the members of the fit, are of another edition or of another
+            number of classes, or disagree with each other.
     """
     names = sorted(member.source for member in members)
     if names != sorted(fitted.weights):
         wrong, wanted = "not the members that it was fitted for", ", ".join(sorted(fitted.weights))
         raise MismatchError("fusion", wrong, expected=wanted, found=", ".join(names))
+    if (edition := members[0].edition) != fitted.edition:
+        wrong = "the members are of another edition than it was fitted on"
+        raise MismatchError("fusion", wrong, expected=fitted.edition, found=edition)
+    _check_classes(fitted, members[0])
     return blended(members, fitted.blend(), source=source)
+
+
+def _check_classes(fitted: FittedFusion, member: Probabilities) -> None:
+    # Scores of other programs are all of one edition, which says nothing of their classes.
+    wanted = found = len(member.classes)
+    if fitted.stack:
+        wanted = len(fitted.stack.coefficients[0]) // len(fitted.weights)
+    elif fitted.groups:
+        wanted = len(fitted.groups.group)
+    if found != wanted:
+        wrong = "the members have another number of classes"
+        raise MismatchError("fusion", wrong, expected=str(wanted), found=str(found))
 
 
 def stacked(
