@@ -26,6 +26,8 @@ from fused import (
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import read_fitted, write_fitted
 from submission.fusion.fuse import apply, fuse
+from submission.fusion.metadata import read_fusion_metadata, write_fusion_metadata
+from submission.fusion.rules.equal import Fixed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +102,21 @@ def test_weights_at_the_ends_of_float64_are_still_equal_weights(extreme: float) 
     even = fuse(members, dict.fromkeys(("m0", "m1", "m2"), 1.0), source="all")
     fused = fuse(members, dict.fromkeys(("m0", "m1", "m2"), extreme), source="all")
     np.testing.assert_array_equal(fused.p, even.p)
+
+
+@pytest.mark.parametrize("extreme", [1.7e308, 5e-324])
+def test_shares_of_weights_at_the_ends_of_float64_are_recorded(
+    extreme: float, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("a", "b", "f")]
+    for file in files:
+        file.write_text("any")
+    write_fusion_metadata(files[2], dict.fromkeys(files[:2], extreme))
+    metadata = read_fusion_metadata(files[2])
+    assert metadata is not None
+    assert [*metadata.weights.values()] == [0.5, 0.5]
+    fixed = Fixed(kind="fixed", weights={"a": extreme, "b": extreme})
+    assert fixed.fit(["a", "b"], np.ones((2, 1, 2)), np.zeros(1, int)).blend.weights.sum() == 1
 
 
 def test_a_member_of_weight_zero_has_no_say() -> None:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Share, Strict, read_json
+from submission.fusion.rules.rule import shares
 from submission.fusion.rules.union import FusionRule
 
 
@@ -33,10 +36,10 @@ def write_fusion_metadata(
 
     `weights` may sum to anything; `rule` has fitted them, if any has.
     """
-    total = sum(weights.values())
+    scaled = shares(np.array([*weights.values()], np.float64)).tolist()
     metadata = FusionMetadata(
         format="fused/2", result=sha256(result), rule=rule,
-        weights={str(file): weight / total for file, weight in weights.items()},
+        weights={str(file): share for file, share in zip(weights, scaled, strict=True)},
         members={str(file): sha256(file) for file in weights},
     )  # fmt: skip
     write_text(_beside(result), metadata.model_dump_json(indent=1) + "\n")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from submission.fusion.blend import Blend
-from submission.fusion.rules.rule import Fit, Rule, uniform_weights
+from submission.fusion.rules.rule import Fit, Rule, shares, uniform_weights
 
 
 class Uniform(Rule):
@@ -43,7 +43,7 @@ class Fixed(Rule):
         """Return the chosen weights, scaled to sum 1, in the order of `names`."""
         # Reading params.yaml has made sure, through `faults`, that every member has a weight.
         weights = np.array([self.weights[name] for name in names], np.float64)
-        return Fit(Blend(weights / weights.sum()), evaluations=0)
+        return Fit(Blend(shares(weights)), evaluations=0)
 
     def faults(self, members: Collection[str]) -> list[str]:
         """Tell whether the weights name other members than the fusion, or are all 0."""

@@ -60,6 +60,13 @@ def uniform_weights(num_members: int) -> NDArray[np.float64]:
     return np.full(num_members, 1 / num_members)
 
 
+def shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale weights (M,) >= 0, not all 0, to sum 1, whatever their size."""
+    # By a power of two first, which rounds nothing: the sum of large ones would be infinite.
+    scaled = np.ldexp(weights, -np.frexp(weights.max())[1])
+    return scaled / scaled.sum()
+
+
 def trimmed(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Set weights (M,) below `TINY` to 0 and scale the others to sum 1."""
     kept = np.where(weights < TINY, 0, weights)
