@@ -241,6 +241,19 @@ def test_both_forms_of_which_sources_speak_pass_and_ours_has_the_message(
             check_submission(path, ["test0001"], challenge)
 
 
+@pytest.mark.parametrize("challenge", ["mac2024", "miga2025"])
+@pytest.mark.parametrize("byte", [0, 46], ids=["signature", "name"])
+def test_a_damaged_zip_is_one_message(tmp_path: Path, challenge: str, byte: int) -> None:
+    path = tmp_path / "prediction.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("prédiction.csv", "id,pred_label_1,pred_label_2\n")  # an encoded name
+    data = bytearray(path.read_bytes())
+    data[data.rfind(b"PK\1\2") + byte] = 0xFF  # in the list of files, which the end still finds
+    path.write_bytes(data)
+    with pytest.raises(SubmissionError, match="not a whole zip"):
+        check_submission(path, ["test0000"], read_challenge(challenge))
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_a_zip_that_few_programs_can_read_is_named(tmp_path: Path, method: int) -> None:
     path = tmp_path / "prediction.ZIP"

@@ -25,6 +25,10 @@ LONGEST = 9
 """Digits of a label, at most."""
 LARGEST = 64 * 2**20
 """Bytes of a CSV: a hundred times what the largest challenge needs."""
+DAMAGED = (
+    zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError, UnicodeDecodeError,
+)  # fmt: skip
+"""What `zipfile` raises for a damaged zip; the last one for a name."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -54,16 +58,25 @@ def check_submission(path: Path, ids: Sequence[str], challenge: Challenge) -> No
 
 def _meant(path: Path, form: Form) -> Form:
     """Return the form of `form.also` that a file has, where sources disagree; else `form`."""
+    inside, first = _told(path) if form.also else ([], b"")
     for other, names in zip(form.others(), form.also, strict=True):
-        if is_zip(path) and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                is_other = other.file in archive.namelist()
-        else:
-            with path.open("rb") as file:
-                is_other = file.readline(LARGEST).rstrip() == ",".join(names.header).encode()
-        if is_other:
+        if other.file in inside or first == ",".join(names.header).encode():
             return other
     return form
+
+
+def _told(path: Path) -> tuple[list[str], bytes]:
+    """Return the names in a zip, or the first line of another file; nothing of what is damaged."""
+    try:
+        if is_zip(path):
+            with zipfile.ZipFile(path) as archive:
+                return archive.namelist(), b""
+    except DAMAGED:  # `_unpacked` says what is wrong
+        return [], b""
+    if not path.is_file():  # a pipe would wait for its writer
+        return [], b""
+    with path.open("rb") as file:
+        return [], file.readline(LARGEST).rstrip()
 
 
 def is_zip(path: Path) -> bool:
@@ -113,7 +126,7 @@ def _unpacked(path: Path, form: Form | None) -> tuple[list[SubmissionError], byt
             if info.file_size > LARGEST:
                 return [*faults, SubmissionError(path.name, "unpacks to far too much")], None
             return faults, archive.read(member)
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError) as error:
+    except DAMAGED as error:
         return [*faults, SubmissionError(path.name, f"not a whole zip ({error})", do=again)], None
     except RuntimeError:  # zipfile raises it for a password
         return [*faults, SubmissionError(path.name, "has a password", do=again)], None
