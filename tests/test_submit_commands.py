@@ -167,6 +167,14 @@ def test_diff_counts_every_column_and_reads_any_zip_and_header(tmp_path: Path) -
     assert lines[1:] == ["     1  in other columns only", "     1  0 -> 1"]
 
 
+@pytest.mark.parametrize("cell", ["25.0", " 25", "-1"])
+def test_diff_takes_a_first_line_with_any_number_for_a_clip(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"x,{cell}\ny,3.0\n", "utf-8")
+    (tmp_path / "b.csv").write_text("x,24\ny, 3\n", "utf-8")
+    lines = mgbench(tmp_path, "submit", "diff", "a.csv", "b.csv").stdout.splitlines()
+    assert lines[0] == "1 of 2 clips differ (50.00 %)"
+
+
 @pytest.mark.parametrize("text", ["", "Id,Target\n", "Id,Target\nx,1\nx,2\n", "x\n"])
 def test_diff_of_what_is_no_submission_says_so(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text, "utf-8")

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmark.contracts.foreign_table import is_number
 from benchmark.core.errors import MismatchError, SubmissionError
 from benchmark.core.text_files import once_each
-from submission.leaderboard.checks import INTEGER, bytes_of, text_of
+from submission.leaderboard.checks import bytes_of, text_of
 
 MOVES = 10
 """Pairs of labels that the summary names."""
@@ -59,7 +60,7 @@ def _read(path: Path, column: int) -> dict[str, list[str]]:
         raise SubmissionError(path, f"cannot be read: {faults[0]}")
     rows = [line.split(",") for line in text.removesuffix("\n").split("\n")]
     # Files of any program and challenge are welcome, so a first line without a number is a header.
-    first = 1 if any(INTEGER.fullmatch(cell) for cell in rows[0][1:]) else 2
+    first = 1 if any(is_number(cell) for cell in rows[0][1:]) else 2
     cells: dict[str, list[str]] = {}
     places: dict[str, str] = {}
     for number, row in enumerate(rows[first - 1 :], first):
@@ -68,7 +69,7 @@ def _read(path: Path, column: int) -> dict[str, list[str]]:
             raise SubmissionError(where, "not a prediction", expected="'clip id,label'")
         once_each(places, row[0], where)
         # 25.0 is the class 25.
-        cells[row[0]] = [cell.removesuffix(".0") for cell in row[1:]]
+        cells[row[0]] = [cell.strip().removesuffix(".0") for cell in row[1:]]
     if not cells:
         raise SubmissionError(path, "not a submission", expected="lines 'clip id,label'")
     return cells
