@@ -208,6 +208,13 @@ def test_scores_of_another_program_are_taken_with_or_without_the_ending(tmp_path
     assert files[0].splitlines()[1].startswith(b"test0000.mp4,0,1,2,3,4,0,")
 
 
+def test_a_clip_with_and_without_the_ending_is_refused_not_dropped(tmp_path: Path) -> None:
+    challenge = read_challenge("mac2025")
+    both = sure(("test0000", "test0000.mp4"), [1, 2], challenge)
+    with pytest.raises(MismatchError, match="clip test0000 comes twice, with and without .mp4"):
+        write_submission(both, Wanted(("test0000",)), challenge, MADE_OF, tmp_path / "x")
+
+
 def test_the_list_of_imigue_is_the_published_one() -> None:
     ids = wanted_clips(read_challenge("miga2025"), None).ids
     assert (len(ids), ids[0].split("_")[1]) == (4562, "0")

@@ -74,9 +74,7 @@ def predicted_labels(
     edition, form = read_edition(challenge.edition), challenge.form
     _check_origin(probabilities, edition)
     predicted = [clip for clip in wanted.ids if clip not in wanted.excluded]
-    # Scores of other programs may name clips as the leaderboard does, with its suffix.
-    bare = tuple(clip.removesuffix(form.id_suffix) for clip in probabilities.clip_id)
-    named = replace(probabilities, clip_id=bare)
+    named = _without(form.id_suffix, probabilities)
     depth = max(column.rank for column in form.columns)
     if depth > len(edition.classes):
         most = f"at most {len(edition.classes)}"
@@ -91,6 +89,17 @@ def predicted_labels(
         for column in form.columns
     ]
     return np.stack(columns, 1) + form.label_base
+
+
+def _without(suffix: str, probabilities: Probabilities) -> Probabilities:
+    # Scores of other programs may name clips as the leaderboard does, with its suffix.
+    bare = tuple(clip.removesuffix(suffix) for clip in probabilities.clip_id)
+    if len(set(bare)) < len(bare):
+        twice = next(clip for place, clip in enumerate(bare) if clip in bare[:place])
+        where = f"probabilities of {probabilities.source}"
+        wrong = f"clip {twice} comes twice, with and without {suffix}"
+        raise MismatchError(where, wrong, do="Keep one of both")
+    return replace(probabilities, clip_id=bare)
 
 
 def _check_origin(probabilities: Probabilities, edition: Edition) -> None:
