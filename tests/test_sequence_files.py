@@ -118,3 +118,22 @@ def test_the_commands_score_and_write_what_opentad_found(tmp_path: Path) -> None
     assert (tmp_path / "o/0001_prediction.csv").read_text() == "99,100,119\n"
     assert "data" in mgbench(tmp_path, *submit, "--out", "data").stderr, "foreign files stay"
     assert (tmp_path / "data/imigue/clips.parquet").is_file()
+
+
+def test_submit_online_replaces_only_a_folder_of_its_own(tmp_path: Path) -> None:
+    write_clips(CLIPS, tmp_path / "data/imigue/clips.parquet", EDITION)
+    opentad(tmp_path / "r.json", {"0001": [NOD], "0002": []})
+    submit = ("submit", "online", "r.json", "--edition", "imigue", "--split", "val", "--out")
+    (tmp_path / "mine").mkdir()
+    for file in ("notes.txt", "mine/0003_prediction.csv"):
+        (tmp_path / file).write_text("years of work")
+        done = mgbench(tmp_path, *submit, file.split("/")[0])
+        assert "is not a folder of one submission" in done.stderr
+        assert (tmp_path / file).read_text() == "years of work"
+    (tmp_path / "o").mkdir()
+    (tmp_path / "link").symlink_to("o")
+    for _ in range(2):
+        assert mgbench(tmp_path, *submit, "link").returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "o" / ZIP).is_file()
+    assert not list(tmp_path.glob(".*"))

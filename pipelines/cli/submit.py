@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines._stage import existing, mistakes_shown, path
 
 import hashlib
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,14 +81,16 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
     """
     from benchmark.contracts.predictions import read_probabilities
     from benchmark.tracking.records import write_records
-    from submission.leaderboard.metadata import ingredients_of, submission_record
+    from submission.leaderboard.metadata import METADATA, ingredients_of, submission_record
     from submission.leaderboard.writer import write_submission
 
     with mistakes_shown():
         challenge, wanted = _wanted(name, ids_file)
         # Messages show the user's path; the record of the run needs an absolute one.
         shown, out = out, out.resolve()
-        _check_folder(out, {challenge.form.file, challenge.form.zip})
+        files = {challenge.form.file, challenge.form.zip, METADATA}
+        # Without submission.json nothing says that a prediction.csv in the folder is ours.
+        _check_folder(out, METADATA, lambda name: name in files)
         probabilities = read_probabilities(file)
         transductive = transductive or probabilities.transductive
         made_of = ingredients_of(file, probabilities.source, transductive=transductive)
@@ -106,16 +109,14 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
             click.echo("outside of a project: submission.json is the only record")
 
 
-def _check_folder(out: Path, ours: set[str]) -> None:
+def _check_folder(out: Path, mark: str, is_ours: Callable[[str], bool]) -> None:
     """Refuse a folder that holds anything but an earlier submission, because we replace it whole.
 
-    `ours` are the names of the CSV and its zip.
+    `mark` is a file that only a folder of ours has; `is_ours` tells of the name of each file
+    whether it may be in one.
     """
-    from submission.leaderboard.metadata import METADATA
-
     names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    # Without submission.json nothing says that a prediction.csv in the folder is ours.
-    foreign = [name for name in names if METADATA not in names or name not in {*ours, METADATA}]
+    foreign = [name for name in names if mark not in names or not is_ours(name)]
     if out == Path.cwd():
         found = "the current folder"
     elif out.exists() and not out.is_dir():
@@ -295,10 +296,10 @@ def online(file: Path, name: str, split: Split, out: Path) -> None:
         edition = read_edition(name)
         clips = read_clips(Path("data", name, "clips.parquet"), edition)
         sequences = Sequences.of(edition, clips, split)
-        names = [path.name for path in out.iterdir()] if out.is_dir() else []
-        if foreign := [each for each in names if each != ZIP and not each.endswith(ENDING)]:
-            wrong = f"holds {foreign[0]}, which is no file of this command"
-            raise ParamsError("--out", f"{out} {wrong}", expected="a new folder")
+        # A link to a folder would be replaced itself.
+        shown, out = out, out.resolve()
+        # Without the zip nothing says that the csv in the folder are ours.
+        _check_folder(out, ZIP, lambda name: name == ZIP or name.endswith(ENDING))
         files = write_sequences(read_found(file, sequences, file.stem), sequences, out)
-        click.echo(f"wrote {out}: {len(files) - 1} csv and {ZIP}, checked")
+        click.echo(f"wrote {shown}: {len(files) - 1} csv and {ZIP}, checked")
         click.echo(f"not confirmed by the organizers: {ASSUMED}")
