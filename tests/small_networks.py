@@ -94,6 +94,14 @@ def networks() -> dict[str, Network]:
         ),
         found["joint"].spec,
     )  # fmt: skip
+    found["swin with a stem"] = Network(
+        VideoSwin(
+            kind="video_swin", embed_dims=24, depths=(2, 1), num_heads=(2, 4),
+            patch_size=(2, 8, 8), stem=(8, 16), window_size=(2, 3, 3), drop_path=0.1, dropout=0.1,
+            recompute=False,
+        ),
+        found["swin_rgb"].spec,
+    )  # fmt: skip
     grid: Any = {"lr_factors": (1.0,), "decay_factors": (1.0,), "dropout": 0.1}
     probes = (
         LinearProbe(kind="linear_probe", **grid),

@@ -10,6 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.functional import cross_entropy
 
 from benchmark.models import recognizer
+from benchmark.models.conv_stem import ConvStem
 from benchmark.models.recognizer import Mix
 from benchmark.models.rgb_pose_conv3d import RgbPoseConv3d
 from small_networks import CLASSES, NETWORKS, Network, alive, theirs
@@ -198,6 +199,25 @@ def test_weights_of_mmactions_two_pathways_load_and_give_its_logits_and_loss() -
     losses = net.cls_head.loss_by_feat(expected, samples)
     found = cross_entropy(logits[:, 0], labels) + cross_entropy(logits[:, 1], labels)
     torch.testing.assert_close(found, losses["rgb_loss_cls"] + losses["pose_loss_cls"])
+
+
+@pytest.mark.parametrize("view", [(8, 96, 96), (8, 56, 80), (5, 51, 90)])
+def test_convolutions_make_as_many_tokens_as_patches(view: tuple[int, int, int]) -> None:
+    stem = ConvStem(3, (4, 6), 10)
+    assert stem(torch.rand(2, 3, *view)).shape == (
+        2,
+        10,
+        *(-(-n // p) for n, p in zip(view, (2, 8, 8), strict=True)),
+    )
+
+
+def test_a_token_of_a_stem_sees_beyond_its_patch_in_space_and_in_time() -> None:
+    x = torch.rand(1, 3, 8, 64, 64, requires_grad=True)
+    ConvStem(3, (4, 6), 10).eval()(x)[0, :, 1, 4, 4].sum().backward()
+    assert x.grad is not None
+    frames, lines = (x.grad[0].abs().amax(axes).nonzero() for axes in ((0, 2, 3), (0, 1, 3)))
+    assert frames.flatten().tolist() == [1, 2, 3]
+    assert len(lines) > 8
 
 
 def test_heads_start_as_those_of_mmaction2() -> None:

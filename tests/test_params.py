@@ -141,6 +141,11 @@ def test_a_name_that_is_not_defined_is_refused(
             "num_heads: [4, 7, 16]",
             "experiments.swin_rgb.backbone: 7 heads cannot share the 80 channels of stage 2",
         ),
+        (
+            "patch_size: [2, 8, 8]",
+            "patch_size: [2, 8, 8]\n      stem: [16]",
+            "experiments.swin_rgb.backbone: stem [16] needs patch_size [2, 4, 4]",
+        ),
     ],
 )
 def test_a_network_whose_numbers_do_not_fit_is_refused_before_it_is_built(

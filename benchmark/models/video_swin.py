@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from benchmark.core.schema import Positive, Share
 from benchmark.models.backbone import OnePathway
@@ -25,6 +25,9 @@ class VideoSwin(OnePathway):
     """Attention heads of each stage."""
     patch_size: tuple[Positive, Positive, Positive]
     """Frames, lines and columns that become one token."""
+    stem: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
+    """Channels of the convolutions before the last one that make the tokens, each of which halves
+    lines and columns: [16, 32] for patch_size [2, 8, 8]. Null, as in the paper, cuts patches."""
     window_size: tuple[Positive, Positive, Positive]
     """Tokens along time, height and width that attend to each other."""
     drop_path: Share
@@ -45,6 +48,14 @@ class VideoSwin(OnePathway):
                 raise ValueError(f"{heads} heads cannot share {channels}")
         return self
 
+    @model_validator(mode="after")
+    def _stem_fits(self) -> VideoSwin:
+        if self.stem is not None:
+            side = 2 ** (len(self.stem) + 1)
+            if self.patch_size != (2, side, side):
+                raise ValueError(f"stem {list(self.stem)} needs patch_size [2, {side}, {side}]")
+        return self
+
     @property
     def width(self) -> int:
         return self.embed_dims * 2 ** (len(self.depths) - 1)
@@ -62,4 +73,9 @@ class VideoSwin(OnePathway):
             "out_indices": (len(self.depths) - 1,), "drop_path_rate": self.drop_path,
             "with_cp": self.recompute,
         }  # fmt: skip
-        return build_backbone("SwinTransformer3D", arguments)
+        layers = build_backbone("SwinTransformer3D", arguments)
+        if self.stem is not None:
+            from benchmark.models.conv_stem import ConvStem
+
+            layers.patch_embed = ConvStem(in_channels, self.stem, self.embed_dims)
+        return layers

@@ -251,7 +251,7 @@ class Params(Strict):
     """The whole of params.yaml."""
 
     preset: Name
-    """Name of this set of parameters: `default`, `masked`, `paper`, or one of your own."""
+    """Name of this set of parameters: one that ships, such as `default` or `paper`, or your own."""
     seed: int
     """Seed of all training runs and bootstraps; an experiment can override it."""
     synthetic: dict[Name, GesturesSpec]

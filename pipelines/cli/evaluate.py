@@ -92,7 +92,7 @@ def _share(value: float) -> str:
 @click.argument("first", type=existing, metavar="A")
 @click.argument("second", type=existing, metavar="B")
 @labels_option
-@click.option("--out", type=path, help="CSV to list every clip in that they differ.")
+@click.option("--out", type=path, help="CSV to list every clip on which they differ.")
 def compare(first: Path, second: Path, labels: Path | None, out: Path | None) -> None:
     """Tell whether the probabilities in A are better than those in B, on the same clips.
 
