@@ -30,6 +30,7 @@ USER_FAULT = 2
 """Exit code for an error that the user can fix."""
 
 ACCESS = "Give your user read and write access"
+NO_FOLDER = "A file lies where a folder is needed: rename it, or choose another place"
 SPACE = "Free some space and run it again"
 CURES = {
     errno.EACCES: ACCESS,
@@ -37,6 +38,10 @@ CURES = {
     errno.EROFS: "Its file system is read-only: mount it writable, or work in a copy",
     errno.ENOSPC: SPACE,
     errno.EDQUOT: SPACE,
+    errno.EISDIR: "A folder has this name: name a file",
+    errno.ENOTDIR: NO_FOLDER,
+    errno.EEXIST: NO_FOLDER,
+    errno.ENAMETOOLONG: "Give it a shorter name: the system allows 255 bytes, and we need some 40",
     errno.EFBIG: "The system limits the size of files: raise 'ulimit -f'",
     errno.EMFILE: "Too few files may be open at once: raise 'ulimit -n'",
     errno.ENFILE: "Other programs hold all files that the system may open: end some",

@@ -66,8 +66,21 @@ def test_a_full_disk_is_one_message(tmp_path: Path) -> None:
         ("write_text(pathlib.Path('/sys/kernel/x'), 'x')", "/sys/kernel/.x.", "write access"),
         ("f = [open('params.yaml') for _ in range(99)]", "params.yaml", "raise 'ulimit -n'"),
         ("write_text(pathlib.Path('big'), 'x' * 99_999)", "big", "raise 'ulimit -f'"),
+        ("write_text(pathlib.Path('x' * 250), 'x')", ".xxx", "Give it a shorter name"),
+        ("pathlib.Path('d').mkdir(); write_text(pathlib.Path('d'), 'x')", ".d.", "A folder has"),
+        ("write_text(pathlib.Path('params.yaml/x'), 'x')", "params.yaml", "A file lies where"),
+        ("write_text(pathlib.Path('params.yaml/x/y'), 'x')", "params.yaml/x", "A file lies where"),
     ],
-    ids=["no folder may be made", "no file may be made", "too many files", "a limit of size"],
+    ids=[
+        "no folder may be made",
+        "no file may be made",
+        "too many files",
+        "a limit of size",
+        "a long name",
+        "a folder instead of a file",
+        "a file instead of a folder",
+        "and above",
+    ],
 )
 def test_what_the_system_refuses_is_one_message_with_file_and_cure(
     body: str, file: str, cure: str, tmp_path: Path
