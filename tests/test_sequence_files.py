@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,15 @@ def test_the_commands_score_and_write_what_opentad_found(tmp_path: Path) -> None
     assert (tmp_path / "o/0001_prediction.csv").read_text() == "99,100,119\n"
     assert "data" in mgbench(tmp_path, *submit, "--out", "data").stderr, "foreign files stay"
     assert (tmp_path / "data/imigue/clips.parquet").is_file()
+
+
+def test_a_video_in_a_folder_gives_its_name_to_no_file(tmp_path: Path) -> None:
+    own = Clips("smg", (replace(a_clip("a_0", split="val", label=3), video="videos/a.mp4"),))
+    smg = Sequences.of(read_edition("smg"), own, "val")
+    found = read_found(opentad(tmp_path / "r.json", {"videos/a.mp4": []}), smg, "x")
+    with pytest.raises(BenchmarkError, match="no file can be called videos/a.mp4_prediction.csv"):
+        write_sequences(found, smg, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_submit_online_replaces_only_a_folder_of_its_own(tmp_path: Path) -> None:

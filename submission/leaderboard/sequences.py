@@ -30,10 +30,13 @@ def write_sequences(found: Intervals, sequences: Sequences, out: Path) -> list[s
     `out` is replaced. Return the names of the files.
 
     Raises:
-        MismatchError: A video is not of the split.
+        MismatchError: A video is not of the split, or lies in a folder: own clips may.
         ManyFaults: What was written is not what was found.
     """
     found = found.sure().on(tuple(sequences.fps))
+    if nested := next((video for video in found.videos if "/" in video), None):
+        wrong = f"no file can be called {nested}{ENDING}, after a video in a folder"
+        raise MismatchError(f"edition {sequences.edition.name}", wrong)
     numbers = np.array(raw_numbers(sequences.edition))
     first = np.rint(found.start).astype(np.int64)
     last = np.maximum(np.rint(found.end).astype(np.int64) - 1, first)
