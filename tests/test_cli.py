@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from conftest import REPO, copy_code, mgbench
+from pipelines.cli.main import main
 
 
 @pytest.fixture
@@ -42,3 +45,21 @@ def test_outside_of_a_project_a_command_says_so_without_traceback(
     assert done.returncode == 2
     assert done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _parameters(command: click.Command) -> Iterator[click.Parameter]:
+    yield from command.params
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            yield from _parameters(one)
+
+
+def test_no_option_takes_a_number_that_is_not_finite() -> None:
+    numbers = [
+        each for each in _parameters(main) if isinstance(each.type, click.types.FloatParamType)
+    ]
+    assert {"threshold", "least", "sigma"} <= {each.name for each in numbers}
+    for number in numbers:
+        for text in ("nan", "inf", "-inf"):
+            with pytest.raises(click.BadParameter):
+                number.type.convert(text, number, None)

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from benchmark.core.errors import ParamsError
 from pipelines.cli.group import Group, echo_columns
-from pipelines.cli.options import check_outputs
+from pipelines.cli.options import FiniteRange, check_outputs
 
 if TYPE_CHECKING:
     from benchmark.core.video import VideoInfo
@@ -125,7 +125,7 @@ def list_() -> None:
     help="Height and width of the heat maps in pixels.",
 )  # fmt: skip
 @click.option(
-    "--sigma", type=click.FloatRange(0.1), default=0.6, show_default=True,
+    "--sigma", type=FiniteRange(0.1), default=0.6, show_default=True,
     help="Standard deviation of a joint's Gaussian in heat-map pixels.",
 )  # fmt: skip
 def make(kind: str, video: Path, out: Path, start: int, end: int | None, **config: Any) -> None:

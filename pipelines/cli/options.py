@@ -1,11 +1,33 @@
-"""What options may say: no file to write that the command reads."""
+"""What options may say: finite numbers, and no file to write that the command reads."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import click
 
 from benchmark.core.errors import ParamsError
+
+
+class _Finite(click.ParamType):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number", param, ctx)
+        return number
+
+
+class Finite(_Finite, click.types.FloatParamType):
+    """A number. Click's own takes NaN and infinity."""
+
+
+class FiniteRange(_Finite, click.FloatRange):
+    """A number within limits. Click's own lets NaN through, which no limit is above."""
 
 
 def check_outputs(written: Mapping[str, Path | None], read: Iterable[Path | None]) -> None:

@@ -14,6 +14,7 @@ import click
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import find_root, write_text
 from benchmark.core.half_precision import ZOO_NAME, is_installed
+from pipelines.cli.options import FiniteRange
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:
@@ -37,15 +38,15 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=path, help="Folder for JSON, CSV, subtitles, ELAN, timeline and annotated video."
 )
-@click.option("--start", type=click.FloatRange(0), help="First second; the beginning if not given.")
-@click.option("--end", type=click.FloatRange(0), help="Last second; the end if not given.")
-@click.option("--window", type=click.FloatRange(0.1), help="Slide a window of so many seconds.")
+@click.option("--start", type=FiniteRange(0), help="First second; the beginning if not given.")
+@click.option("--end", type=FiniteRange(0), help="Last second; the end if not given.")
+@click.option("--window", type=FiniteRange(0.1), help="Slide a window of so many seconds.")
 @click.option(
-    "--step", type=click.FloatRange(0.05),
+    "--step", type=FiniteRange(0.05),
     help="Seconds between windows; half a window if not given.",
 )  # fmt: skip
 @click.option(
-    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+    "--threshold", type=FiniteRange(0, 1), default=0.5, show_default=True,
     help="Least probability of a segment; an entry of online has its own.",
 )  # fmt: skip
 @click.option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.group import echo_columns
+from pipelines.cli.options import FiniteRange
 
 if TYPE_CHECKING:
     from benchmark.params.params import Params
@@ -25,7 +26,7 @@ STEPS = 3
 @click.command()
 @click.argument("name", metavar="EXPERIMENT")
 @click.option(
-    "--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True,
+    "--seconds", type=FiniteRange(0.1), default=20.0, show_default=True,
     help="Duration of each measurement.",
 )  # fmt: skip
 @click.option("--trace", is_flag=True, help="Trace some steps instead: the heaviest operators.")

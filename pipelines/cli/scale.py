@@ -16,6 +16,7 @@ from tqdm import tqdm
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import load_yaml
 from pipelines.cli.group import echo_columns
+from pipelines.cli.options import FiniteRange
 from pipelines.scale.graph import kind_of, locked, makefile, read_graph
 from pipelines.scale.plan import schedule
 from pipelines.scale.run import clock
@@ -126,7 +127,7 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
 )  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Every stage, not only those out of date.")
 @click.option(
-    "--gpu-memory", type=click.FloatRange(1), metavar="GIB",
+    "--gpu-memory", type=FiniteRange(1), metavar="GIB",
     help="Instead: the micro-batches that fit into a GPU of so much memory, hours, disk.",
 )  # fmt: skip
 @click.option("--write", is_flag=True, help="With --gpu-memory: write them into params.yaml.")

@@ -14,7 +14,7 @@ from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import csv_text, write_text
 from benchmark.editions.splits import Split
 from pipelines.cli.group import Group
-from pipelines.cli.options import check_outputs
+from pipelines.cli.options import Finite, check_outputs
 
 RESAMPLES = 2000
 
@@ -103,7 +103,7 @@ def import_(
     help="Split of the edition.",
 )  # fmt: skip
 @click.option("--labels", type=existing, help="CSV clip_id,label, where the edition lacks labels.")
-@click.option("--least", type=float, help="Least score that counts for F1; all count if absent.")
+@click.option("--least", type=Finite(), help="Least score that counts for F1; all count if absent.")
 @click.option("--out", type=path, help="File of intervals to write (.parquet).")
 def online(
     file: Path, name: str, split: Split, labels: Path | None, least: float | None, out: Path | None
