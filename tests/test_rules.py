@@ -16,7 +16,7 @@ from scipy.stats import gmean
 from sklearn.linear_model import LogisticRegression
 
 from benchmark.contracts.predictions import check_probabilities
-from benchmark.core.errors import MismatchError
+from benchmark.core.errors import FormatError, MismatchError
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR, log_loss, score
 from fused import (
     CONVEX,
@@ -223,6 +223,19 @@ def test_stacking_is_the_regression_of_scikit_learn() -> None:
     expected = regression(logs, label, c=0.1)
     found = apply(fitted, members, source="f").aligned(ids).p
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_penalty_that_leaves_no_regression_is_told() -> None:
+    members, label = make(0)
+    with pytest.raises(FormatError, match="finds no regression with c 1e-300"):
+        fit_fusion(Stacking(kind="stacking", c=1e-300), "none", members, truth_of(label))
+
+
+def test_a_seed_that_cma_cannot_take_is_a_fault_of_the_params() -> None:
+    search = Search(kind="search", metric="top1", evaluations=2, seed=2**32)
+    assert search.faults(["a"]) == ["seed: must be below 2 ** 32"]
+    assert search.model_copy(update={"seed": 2**32 - 1}).faults(["a"]) == []
 
 
 def test_stacking_of_two_classes_is_that_of_scikit_learn() -> None:

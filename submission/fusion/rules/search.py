@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -27,6 +27,10 @@ class Search(Rule):
     """Weightings that the search may try."""
     seed: Annotated[int, Field(gt=0)]
     """Seed of the search."""
+
+    def faults(self, members: Collection[str]) -> list[str]:
+        """Tell whether the seed is one that CMA-ES cannot take."""
+        return [] if self.seed < 2**32 else ["seed: must be below 2 ** 32"]
 
     def fit(self, names: Sequence[str], p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         """Search the logarithms of the weights, beginning at equal weights."""
