@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -163,6 +164,34 @@ def test_compressed_or_repeated_files_and_what_is_no_zip_are_refused(
     path.write_bytes(exported.read_bytes()[:5000])
     with pytest.raises(FormatError, match="cannot be read as a zip"):
         install_system(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "byte", "message"),
+    [(8, 1, "holds compressed or encrypted"), (46, 0xFF, "cannot be read as a zip")],
+    ids=["encrypted", "no name"],
+)
+def test_an_archive_with_a_password_or_a_damaged_name_is_one_message(
+    place: int, byte: int, message: str, exported: Path, tmp_path: Path
+) -> None:
+    data = bytearray(exported.read_bytes())
+    entry = data.find(b"PK\1\2")  # the first in the list of files, which the end still finds
+    data[entry + 9] = 8  # names are UTF-8
+    data[entry + place] = byte
+    (tmp_path / "x.zip").write_bytes(data)
+    with pytest.raises(FormatError, match=message):
+        install_system(tmp_path / "x.zip")
+
+
+def test_a_full_disk_is_not_said_to_be_the_fault_of_the_archive(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        install_system(exported)
 
 
 def test_the_name_of_the_zoo_cannot_be_taken(exported: Path) -> None:

@@ -6,6 +6,7 @@ every other file with its size and SHA-256; an archive that holds anything else 
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import zipfile
@@ -42,6 +43,8 @@ LARGEST_CARD, LARGEST = 2**24, 2**35
 """Bytes of the card, and of a whole archive."""
 TOLD = ("git.commit", "git.dirty", "python", "version.torch")
 """What the card tells of the machine that exported it."""
+DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError)
+"""What `zipfile` raises for a damaged archive; the last one for a name."""
 DO = "Export it again with this version, or ask whoever made it for another copy"
 
 
@@ -152,7 +155,12 @@ def install_system(path: Path, name: str | None = None) -> SystemCard:
             systems_folder().mkdir(parents=True, exist_ok=True)
             with replacing_folder(systems_folder() / name) as work:
                 _unpack(archive, card, work, path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except DAMAGED as error:
+        raise FormatError(path, f"cannot be read as a zip ({error})", do=DO) from None
+    except OSError as error:
+        # The places in a damaged zip are invalid; a full disk or a refusal is not the archive's.
+        if error.errno != errno.EINVAL:
+            raise
         raise FormatError(path, f"cannot be read as a zip ({error})", do=DO) from None
     return card
 
@@ -163,6 +171,9 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> SystemCard:
     sizes = {info.filename: info.file_size for info in entries}
     if CARD not in sizes or sizes[CARD] > LARGEST_CARD:
         raise FormatError(path, f"no exported system: {CARD} is missing or too large", do=DO)
+    # Stored, not compressed: no few bytes unfold to a full disk.
+    if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in entries):
+        raise FormatError(path, "holds compressed or encrypted files", do=DO)
     try:
         card = SystemCard.model_validate_json(archive.read(CARD))
     except ValidationError as error:
@@ -176,9 +187,6 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> SystemCard:
         odd = sorted({*sizes.items()} ^ {*wanted.items()})
         what = f", the first is {odd[0][0]!r}" if odd else ": a file comes twice"
         raise FormatError(path, f"holds other files than its card names{what}", do=DO)
-    # Stored, not compressed: no few bytes unfold to a full disk.
-    if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in entries):
-        raise FormatError(path, "holds compressed or encrypted files", do=DO)
     if sum(sizes.values()) > LARGEST:
         raise FormatError(path, "too large", expected=f"{LARGEST} bytes at most", do=DO)
     if {*card.members} != {*card.blend.weights}:
