@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -126,6 +127,32 @@ def test_class_folders_name_class_and_split(root: Path) -> None:
         (split, label) for split in ("train", "val", "test") for label in ("wave", "nod")
     }
     assert {(row["start_frame"], row["end_frame"]) for row in rows} == {("0", str(FRAMES))}
+
+
+def write_book(path: Path, *sheets: list[list[object]]) -> None:
+    book = Workbook()
+    for k, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"page {k}") if k else book.active
+        for row in [["video", "class", "start", "end", "person"], *rows]:
+            sheet.append(row)
+    book.save(path)
+
+
+def test_cells_that_excel_knows_as_times_and_dates_are_read_or_named(root: Path) -> None:
+    second = timedelta(seconds=2.5)
+    write_book(root / "t.xlsx", [[n, "wave", time(0, 0, 1), second, n] for n in PEOPLE])
+    rows = imported(root, "talks/t.xlsx", "--split-by", "subject")
+    assert {(row["start_frame"], row["end_frame"]) for row in rows} == {("10", "25")}
+    write_book(root / "d.xlsx", [["anna", "wave", datetime(2026, 5, 1), 2, "anna"]])
+    with pytest.raises(ArchiveError, match="row 2: no time.*found '2026-05-01"):
+        read_table(root / "d.xlsx")
+
+
+def test_a_second_sheet_of_annotations_is_not_dropped_without_a_word(root: Path) -> None:
+    row: list[object] = ["anna", "wave", 1, 2, "anna"]
+    write_book(root / "t.xlsx", [row], [row])
+    with pytest.raises(ArchiveError, match="sheet 'page 1' holds annotations, too"):
+        read_table(root / "t.xlsx")
 
 
 @pytest.mark.parametrize(

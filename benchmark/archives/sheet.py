@@ -1,15 +1,20 @@
-"""The first sheet of an Excel workbook. The only module that imports calamine."""
+"""Sheets of an Excel workbook. The only module that imports calamine."""
 
 from __future__ import annotations
 
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import ArchiveError
 from benchmark.core.foreign_file import what_is
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineWorkbook
 
 PART = 2**22
 """Bytes of a sheet that are searched at once."""
@@ -27,13 +32,25 @@ def read_sheet(path: Path, *, do: str) -> list[list[Any]]:
     Raises:
         ArchiveError: The file is no workbook, or too large, where `do` says what helps.
     """
+    with _opened(path, do) as book:
+        return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+
+
+def later_headers(path: Path, *, do: str) -> dict[str, list[Any]]:
+    """Map the name of each sheet after the first to its first row; see `read_sheet`."""
+    with _opened(path, do) as book:
+        later = {name: book.get_sheet_by_name(name) for name in book.sheet_names[1:]}
+        return {name: next(iter(sheet.to_python()), []) for name, sheet in later.items()}
+
+
+@contextmanager
+def _opened(path: Path, do: str) -> Iterator[CalamineWorkbook]:
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
         _check_texts(path, do)
         # One error is enough: calamine wraps a broken zip and a missing sheet in its own.
-        book = CalamineWorkbook.from_path(str(path))
-        return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        yield CalamineWorkbook.from_path(str(path))
     except (CalamineError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ArchiveError(path, "not a readable xlsx", found=what_is(path, error)) from None
 

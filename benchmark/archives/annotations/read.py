@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from benchmark.archives.sheet import read_sheet
+from benchmark.archives.sheet import later_headers, read_sheet
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.isolated import isolated
 from benchmark.core.text_files import once_each, read_text, whole_number
@@ -118,9 +118,20 @@ def _lines(path: Path) -> list[tuple[str, list[str]]]:
 
 def _sheet(path: Path) -> list[tuple[str, list[str]]]:
     do = "Delete cells far from the others"
-    rows = isolated(partial(read_sheet, do=do), path, error=ArchiveError, do=do)
-    texts = [[_cell(cell) for cell in row] for row in rows]
+    texts, later = isolated(partial(_texts, do=do), path, error=ArchiveError, do=do)
+    for name, header in later.items():
+        known = {cell.strip().lower() for cell in header}
+        if all(known & {*NAMES[key]} for key in ("video", "label")):
+            wrong = f"sheet '{name}' holds annotations, too, but only the first sheet is read"
+            raise ArchiveError(path, wrong, do="Save each sheet as a CSV, and name all of them")
     return [(f"{path} row {k}", row) for k, row in enumerate(texts, start=1) if any(row)]
+
+
+def _texts(path: Path, *, do: str) -> tuple[list[list[str]], dict[str, list[str]]]:
+    """Read the cells of the first sheet, and the first row of each other one by its name."""
+    later = later_headers(path, do=do).items()
+    rows = [[_cell(cell) for cell in row] for row in read_sheet(path, do=do)]
+    return rows, {name: [_cell(cell) for cell in row] for name, row in later}
 
 
 def _cell(cell: object) -> str:
