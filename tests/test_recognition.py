@@ -36,7 +36,7 @@ from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, read_document, write_document
 from conftest import REPO
 from pipelines.cli.predict import _trained
-from pipelines.cli.video_inputs import Part, folders_of, points_of, videos_in
+from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,6 +198,42 @@ def test_all_files_are_written_and_the_video_is_whole(
     first = next(read_frames(tmp_path / "out/annotated.mp4"))
     assert first[:240].max() < 60, "nothing covers the picture"
     assert first[240:].max() > 200, "white letters below it"
+
+
+def test_results_that_are_stopped_before_the_end_leave_the_earlier_ones(
+    found: list[Recognized], video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(windows: list[Recognized]) -> None:
+        write_all(
+            windows, video, tmp_path, system="c", members={}, calibrated=False,
+            found=segments(windows, 0.5),
+        )  # fmt: skip
+
+    write(found)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmark.inference.any_video_files.write_annotated", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write(found[:1])
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("text", ["no json", "[1]", "{}"])
+def test_a_folder_with_results_of_another_program_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "recognized.json").write_text(text, "utf-8")
+    with pytest.raises(BenchmarkError, match="not the results of a video"):
+        check_out(tmp_path, tmp_path / "a.mp4")
+
+
+def test_a_video_whose_name_no_table_can_hold_is_refused_before_any_work(tmp_path: Path) -> None:
+    video = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    check_out(None, video)
+    with pytest.raises(ParamsError, match=r"caf.*: a name that is not UTF-8") as error:
+        check_out(tmp_path / "out", video)
+    str(error.value).encode()
 
 
 def test_folders_stand_for_their_videos_and_each_gets_its_own_results(

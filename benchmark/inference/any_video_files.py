@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.core.files import csv_text, write_text
+from benchmark.core.errors import FormatError
+from benchmark.core.files import csv_text, replacing_folder, write_text
 from benchmark.core.resize import rescaled
 from benchmark.core.video import frames_at, probe, timeline, write_video
 from benchmark.inference import segments
@@ -168,6 +169,8 @@ def _annotated(
 JSON = "recognized.json"
 SEGMENTS = "segments.csv"
 ANNOTATED = "annotated.mp4"
+NEW = ".mgbench"
+"""Folder of new results until they are whole."""
 TOP = 5
 """Classes named per window."""
 
@@ -210,9 +213,19 @@ def to_json(
 
 
 def video_of_results(folder: Path) -> str | None:
-    """Return the name of the video that a folder of results is about; None if it holds none."""
+    """Return the name of the video that a folder of results is about; None if it holds none.
+
+    Raises:
+        FormatError: Its file of results is of another program, or damaged.
+    """
     file = folder / JSON
-    return json.loads(file.read_text("utf-8")).get("video") if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        return str(json.loads(file.read_text("utf-8"))["video"])
+    except (ValueError, TypeError, KeyError):
+        wrong, do = "not the results of a video", "Remove it, or choose another folder"
+        raise FormatError(file, wrong, expected="recognized/1", do=do) from None
 
 
 def to_csv(windows: Sequence[Recognized]) -> str:
@@ -248,15 +261,24 @@ def write_all(
         calibrated: Whether the probabilities are calibrated on validation.
         found: The segments that count as seen.
     """
-    write_text(
-        out / JSON,
-        to_json(windows, video=video.name, system=system, members=members, calibrated=calibrated),
-    )
-    write_text(out / "recognized.csv", to_csv(windows))
-    write_text(out / SEGMENTS, segments.to_csv((video.name, one) for one in found))
-    write_text(out / "segments.srt", segments.to_srt(found))
-    write_text(out / "segments.eaf", segments.to_eaf(found, video))
-    save(timeline_figure(windows, found, video, f"{video.name}, by {system}"), out / "timeline.png")
-    write_annotated(windows, video, out / ANNOTATED)
-    subtitles = ("segments.srt", "segments.eaf")
-    return [JSON, "recognized.csv", SEGMENTS, *subtitles, "timeline.png", ANNOTATED]
+    texts = {
+        JSON: to_json(
+            windows, video=video.name, system=system, members=members, calibrated=calibrated
+        ),
+        "recognized.csv": to_csv(windows),
+        SEGMENTS: segments.to_csv((video.name, one) for one in found),
+        "segments.srt": segments.to_srt(found),
+        "segments.eaf": segments.to_eaf(found, video),
+    }
+    files = [*texts, "timeline.png", ANNOTATED]
+    # The annotated video takes long: stopped there, the folder must not mix two results.
+    with replacing_folder(out / NEW) as work:
+        for name, text in texts.items():
+            write_text(work / name, text)
+        figure = timeline_figure(windows, found, video, f"{video.name}, by {system}")
+        save(figure, work / "timeline.png")
+        write_annotated(windows, video, work / ANNOTATED)
+    for name in files:
+        (out / NEW / name).replace(out / name)
+    (out / NEW).rmdir()
+    return files

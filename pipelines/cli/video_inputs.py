@@ -117,6 +117,13 @@ def check_out(out: Path | None, video: Path) -> None:
         return
     if out.exists() and not out.is_dir():
         raise ParamsError("--out", f"{out} is a file", expected="a folder")
+    try:
+        str(video).encode()  # the tables name it
+    except UnicodeEncodeError:
+        where = ascii(str(video))
+        raise ParamsError(
+            where, "a name that is not UTF-8", do="Rename it, or omit --out"
+        ) from None
     if (out / ANNOTATED).resolve() == video.resolve():
         raise ParamsError("--out", f"would replace {video}", expected="another folder")
     if (earlier := video_of_results(out)) not in {None, video.name}:
