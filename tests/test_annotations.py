@@ -155,6 +155,22 @@ def test_a_second_sheet_of_annotations_is_not_dropped_without_a_word(root: Path)
         read_table(root / "t.xlsx")
 
 
+@pytest.mark.parametrize("stray", ['"nod', 'nod","x', '"nod' + "d" * 200_000])
+def test_rows_after_an_open_quote_are_not_lost(stray: str, tmp_path: Path) -> None:
+    rows = "anna.mp4,wave\n" * 3
+    (tmp_path / "t.csv").write_text(f"video,label\nanna.mp4,{stray}\n{rows}", "utf-8")
+    with pytest.raises(ArchiveError, match="line 2: .*Close the quote"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_quotes_of_a_table_are_those_of_csv_whatever_its_header_holds(tmp_path: Path) -> None:
+    text = 'video;label;comment\nanna.mp4;"say ""hi; you""";"two\nlines"\nben.mp4; "nod; twice";\n'
+    (tmp_path / "t.csv").write_text(text, "utf-8")
+    first, second = read_table(tmp_path / "t.csv")
+    assert (first.label, second.label) == ('say "hi; you"', "nod; twice")
+    assert second.where.endswith("line 4")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

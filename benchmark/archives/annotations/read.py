@@ -72,6 +72,7 @@ NAMES = {
     "status": ("status", "behavior type"),
 }  # fmt: skip
 """What a column tells -> names that programs give it, in lower case; the first that is there."""
+CLOSE = "Close the quote, and write the cell in one line"
 BEGINS, ENDS, POINT = "START", "STOP", "POINT"
 """What BORIS writes as the status of an event."""
 
@@ -92,6 +93,10 @@ def read_table(path: Path) -> list[Annotation]:
             cells = {key: row[k].strip() if k < len(row) else "" for key, k in columns.items()}
             if not any(cells.values()):
                 continue
+            # A stray quote swallows the rows up to the next one. Columns that are ignored, such as
+            # comments, may have several lines.
+            if any("\n" in cell or "\r" in cell for cell in cells.values()):
+                raise ArchiveError(where, "a cell goes over several lines", do=CLOSE)
             if "time_s" in columns and "start_s" not in columns:
                 found += _event(where, cells, open_ones)
             else:
@@ -109,11 +114,23 @@ def read_table(path: Path) -> list[Annotation]:
 def _lines(path: Path) -> list[tuple[str, list[str]]]:
     text = read_text(path)
     try:
-        kind = csv.Sniffer().sniff(text.partition("\n")[0], delimiters=",;\t")
+        separator = csv.Sniffer().sniff(text.partition("\n")[0], delimiters=",;\t").delimiter
     except csv.Error:
-        kind = csv.excel
-    reader = csv.reader(io.StringIO(text, newline=""), kind)
-    return [(f"{path} line {reader.line_num}", row) for row in reader if row]
+        separator = ","
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    rows = []
+    while True:
+        where = f"{path} line {reader.line_num + 1}"
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise ArchiveError(where, f"not csv ({error})", do=CLOSE) from None
+        if row is None:
+            return rows
+        if row:
+            rows.append((where, row))
 
 
 def _sheet(path: Path) -> list[tuple[str, list[str]]]:
