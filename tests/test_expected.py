@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmark.core.errors import FormatError
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import read_params
-from benchmark.results.screen import EXPECTED, Expected, places
+from benchmark.results.screen import EXPECTED, Expected, places, read_rows, screen
 from conftest import REPO
 
 if TYPE_CHECKING:
@@ -58,6 +59,22 @@ def test_another_version_of_the_data_is_not_compared(tmp_path: Path) -> None:
     path.write_text(RANGES.format(version=MIMIC.version - 1), "utf-8")
     assert places(table(tmp_path, joint=0.1), MIMIC, path) == ("", [])
     assert places(table(tmp_path, joint=0.1), MIMIC, tmp_path / "none.yaml") == ("", [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a,b\n", "\n", "name,split,top1\n<<<<<<< HEAD\n", "name,split,top1\na,val,0.5,7\n",
+     "name,split,top1\na,val,"],
+)  # fmt: skip
+def test_a_table_that_is_cut_or_half_merged_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(text, "utf-8")
+    with pytest.raises(FormatError, match="the results table"):
+        read_rows(tmp_path / "table.csv")
+
+
+def test_a_table_without_a_row_says_so(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("name,split,top1\n", "utf-8")
+    assert "no row" in screen(read_rows(tmp_path / "table.csv"), MIMIC)[0]
 
 
 def test_the_shipped_ranges_are_of_this_edition_and_of_every_row() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmark.core.errors import FormatError
 from benchmark.core.schema import Share, Strict, read_yaml
 from benchmark.core.text_files import read_text
 from benchmark.editions.splits import OOF
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 """A line of table.csv: column -> cell."""
+NEEDED = {"name", "split", "top1"}
+"""Columns without which it is another file."""
 MOST_ROWS = 20
 """Rows of a split that a screen shows."""
 
@@ -26,8 +30,26 @@ def read_rows(table: Path) -> list[Row]:
 
     Raises:
         ArchiveError: It is missing or no text.
+        FormatError: A line of it is no row, as of a cut or half merged file.
     """
-    return list(csv.DictReader(io.StringIO(read_text(table))))
+    reader = csv.DictReader(io.StringIO(read_text(table)))
+    rows = list(reader)
+    columns = {*(reader.fieldnames or ())}
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values() or not _is_number(row.get("top1", "")):
+            do = "Run 'dvc repro table', or 'dvc checkout'"
+            raise FormatError(f"{table} line {number}", "no row of the results table", do=do)
+    if not columns >= NEEDED:
+        wanted = ", ".join(sorted(NEEDED))
+        raise FormatError(table, "not the results table", expected=f"columns {wanted}")
+    return rows
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def chosen(rows: Sequence[Row]) -> str | None:
@@ -44,6 +66,8 @@ def chosen(rows: Sequence[Row]) -> str | None:
 
 def screen(rows: Sequence[Row], edition: Edition) -> list[str]:
     """Write the last split of the table, one line per row."""
+    if not rows:
+        return [f"{edition.title}: no row, because no split that is scored has labels"]
     split = rows[-1]["split"]
     shown = [row for row in rows if row["split"] == split]
     best = chosen(rows)

@@ -162,6 +162,7 @@ def results(full: bool) -> None:
 
     Example: mgbench results --full
     """
+    from benchmark.core.text_files import read_text
     from benchmark.editions.edition import read_edition
     from benchmark.results.screen import read_rows, screen
 
@@ -170,7 +171,7 @@ def results(full: bool) -> None:
         if not page.is_file() or not table.is_file():
             click.echo("no results yet: run 'dvc repro'; docs/results.md shows a run of ours")
         elif full:
-            click.echo(page.read_text("utf-8"))
+            click.echo(read_text(page))
         else:
             edition = read_edition(read_params(PARAMS).table.edition)
             click.echo("\n".join(screen(read_rows(table), edition)))
