@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from benchmark.archives.annotations.read import read_table
+from benchmark.archives.annotations.read import read_elan, read_table
 from benchmark.archives.annotations.write import Shares, _together, grouped_splits
 from benchmark.archives.folder import read_own_clips
 from benchmark.core.errors import ArchiveError, BenchmarkError
@@ -236,6 +236,50 @@ def test_an_annotation_document_with_entities_is_refused(root: Path) -> None:
     (root / "a.eaf").write_text('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "utf-8")
     done = mgbench(root.parent, "edition", "import", "talks", "talks/a.eaf")
     assert "defines entities" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"500"', '"5x"', "annotation 1: no times"),
+        ("UTF-8", "latin-99", "not XML .unknown encoding"),
+        ('"gestures"', '"hands"', "nothing in the tiers that --tier names; found hands"),
+    ],
+)
+def test_a_broken_annotation_document_is_named(
+    old: str, new: str, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.eaf").write_text(EAF.format(person="anna").replace(old, new, 1), "utf-8")
+    with pytest.raises(ArchiveError, match=says):
+        read_elan(tmp_path / "a.eaf", ("gestures",))
+
+
+def test_a_tier_that_no_document_has_is_refused(root: Path) -> None:
+    for person in PEOPLE:
+        (root / f"{person}.eaf").write_text(EAF.format(person=person), "utf-8")
+    words = ["talks", *(f"talks/{person}.eaf" for person in PEOPLE), "--split-by", "subject"]
+    words += ["--tier", "gestures", "--tier", "gesturse"]
+    done = mgbench(root.parent, "edition", "import", *words)
+    assert "--tier: no tier 'gesturse'; expected empty, gestures" in done.stderr
+    assert not (root / "clips.csv").exists()
+
+
+def test_times_of_a_video_that_elan_synchronized_are_those_of_the_video(tmp_path: Path) -> None:
+    text = EAF.format(person="anna").replace("MEDIA_URL", 'TIME_ORIGIN="250" MEDIA_URL')
+    (tmp_path / "a.eaf").write_text(text, "utf-8")
+    assert [one.start_s for one in read_elan(tmp_path / "a.eaf")] == [0.75, 2.25]
+
+
+def test_a_document_beside_its_video_means_that_one_of_all_of_its_name(root: Path) -> None:
+    for name in PEOPLE:
+        (root / name).mkdir()
+        (root / f"{name}.mp4").rename(root / name / "monday.mp4")
+        text = EAF.format(person=name).replace("MEDIA_URL", 'RELATIVE_MEDIA_URL="./monday.mp4" URL')
+        (root / name / "monday.eaf").write_text(text, "utf-8")
+    rows = imported(root, *(f"talks/{n}/monday.eaf" for n in PEOPLE), "--split-by", "subject")
+    assert {(row["video"], row["subject"]) for row in rows} == {
+        (f"{name}/monday.mp4", name) for name in PEOPLE
+    }
 
 
 def test_a_table_of_any_bytes_is_read_or_refused(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def import_(
       mgbench edition import talks talks/events.csv --split-by subject --rest nothing
       mgbench edition import talks talks/anna.eaf talks/ben.eaf --tier gestures --split-by video
     """  # noqa: D301 - click reads the sign that keeps lines apart
-    from benchmark.archives.annotations.read import read_elan, read_table
+    from benchmark.archives.annotations.read import check_tiers, read_elan, read_table
     from benchmark.archives.annotations.write import make_rows, read_class_folders, write_rows
     from benchmark.archives.folder import CLIPS
 
@@ -57,9 +57,10 @@ def import_(
             raise ParamsError(folder / CLIPS, "is there already", do="Say --replace to replace it")
         videos = list(videos_in([folder]))
         found = [] if annotations else read_class_folders(folder, videos)
+        documents = [path for path in annotations if path.suffix.lower() == ".eaf"]
+        check_tiers(documents, tiers)
         for path in annotations:
-            is_elan = path.suffix.lower() == ".eaf"
-            found += read_elan(path, tiers) if is_elan else read_table(path)
+            found += read_elan(path, tiers) if path in documents else read_table(path)
         rows = make_rows(
             folder, videos, found, rest=rest, split_by=split_by, shares=_shares(shares), seed=seed
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Collection, Iterable
 from functools import partial
@@ -225,6 +226,20 @@ def _event(
     return [Annotation(where, key[0], key[1], open_ones.pop(key), time, subject=key[2] or None)]
 
 
+def check_tiers(paths: Iterable[Path], wanted: Collection[str]) -> None:
+    """Make sure that each wanted tier is in one of these annotation documents at least.
+
+    Raises:
+        ArchiveError: One is in none of them.
+    """
+    if not wanted:
+        return
+    names = {tier.get("TIER_ID", "") for path in paths for tier in _document(path).iter("TIER")}
+    if unknown := sorted({*wanted} - names):
+        expected = ", ".join(sorted(names))[:120] or "an .eaf file"
+        raise ArchiveError("--tier", f"no tier '{unknown[0]}'", expected=expected)
+
+
 def read_elan(path: Path, tiers: Collection[str] = ()) -> list[Annotation]:
     """Read the annotations of some tiers, or of the only one that has any.
 
@@ -233,38 +248,61 @@ def read_elan(path: Path, tiers: Collection[str] = ()) -> list[Annotation]:
     Raises:
         ManyFaults: Every annotation without a time or a word.
         ArchiveError: The file is no annotation document, names no video, or has several tiers and
-            none is chosen.
+            none is chosen, or none of those that are.
     """
-    data = path.read_bytes()
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise ArchiveError(path, "defines entities, which no annotation document does")
-    try:
-        root = ElementTree.fromstring(data)
-    except ElementTree.ParseError as error:
-        raise ArchiveError(path, f"not XML ({error})", do="Save it again with ELAN") from None
+    root = _document(path)
     media = root.find("HEADER/MEDIA_DESCRIPTOR")
     address = "" if media is None else media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL", "")
     if not address:
         raise ArchiveError(path, "names no video", do="Link the video in ELAN, and save it again")
-    video = unquote(address.rpartition("/")[2])
+    video = _beside(path, unquote(address))
+    # ELAN synchronizes videos: this one began so many milliseconds before the annotations.
+    origin = _milliseconds(None if media is None else media.get("TIME_ORIGIN")) or 0
     times = {
-        slot.get("TIME_SLOT_ID", ""): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")
+        slot.get("TIME_SLOT_ID", ""): _milliseconds(slot.get("TIME_VALUE"))
+        for slot in root.iter("TIME_SLOT")
     }
     faults, found = FaultList(), list[Annotation]()
     for tier in _chosen(path, root, tiers):
         for one in tier.iter("ALIGNABLE_ANNOTATION"):
             where = f"{path}, annotation {one.get('ANNOTATION_ID')}"
-            ends = [times.get(one.get(f"TIME_SLOT_REF{k}", "")) for k in (1, 2)]
+            start, end = (times.get(one.get(f"TIME_SLOT_REF{k}", "")) for k in (1, 2))
             label = (one.findtext("ANNOTATION_VALUE") or "").strip()
-            if None in ends or not label:
-                wrong = "no times" if None in ends else "no word in it"
+            if start is None or end is None or not label:
+                wrong = "no word in it" if label == "" else "no times"
                 faults.errors.append(ArchiveError(where, wrong))
                 continue
-            start, end = (int(str(value)) / 1000 for value in ends)
-            subject = tier.get("PARTICIPANT") or None
-            found.append(Annotation(where, video, label, start, end, subject=subject))
+            start_s, end_s = (start + origin) / 1000, (end + origin) / 1000
+            subject = tier.get("PARTICIPANT", "").strip() or None
+            found.append(Annotation(where, video, label, start_s, end_s, subject=subject))
     faults.raise_any(path)
     return found
+
+
+def _document(path: Path) -> ElementTree.Element:
+    data = path.read_bytes()
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise ArchiveError(path, "defines entities, which no annotation document does")
+    try:
+        return ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError) as error:  # the latter is an unknown encoding
+        raise ArchiveError(path, f"not XML ({error})", do="Save it again with ELAN") from None
+
+
+def _beside(path: Path, address: str) -> str:
+    """Return the video at an address relative to the document, or else only its name.
+
+    Two folders may each have a video of one name with its document beside it.
+    """
+    plain = address.replace("\\", "/")
+    # No resolve(), which would follow a link to a video out of its folder.
+    video = Path(os.path.normpath(path.parent.resolve() / plain))
+    is_relative = "://" not in plain and not Path(plain).is_absolute()
+    return str(video) if is_relative and video.is_file() else plain.rpartition("/")[2]
+
+
+def _milliseconds(text: str | None) -> int | None:
+    return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,12}", text.strip()) else None
 
 
 def _chosen(
@@ -279,4 +317,9 @@ def _chosen(
             path, f"{len(tiers)} tiers with times", expected="one, or a choice by --tier",
             found=", ".join(tiers)[:120],
         )  # fmt: skip
-    return [tier for name, tier in tiers.items() if not wanted or name in wanted]
+    if not (chosen := [tier for name, tier in tiers.items() if not wanted or name in wanted]):
+        raise ArchiveError(
+            path, "nothing in the tiers that --tier names", found=", ".join(tiers)[:120],
+            do="Name a tier of it, too, or leave the file out",
+        )  # fmt: skip
+    return chosen

@@ -188,6 +188,8 @@ def write_rows(root: Path, rows: Sequence[Row]) -> None:
 def _video(one: Annotation, root: Path, videos: Sequence[Path]) -> Path:
     """Find the video that an annotation means, by path, by name, or by name without ending."""
     wanted = one.video.replace("\\", "/")
+    if (whole := Path(wanted)).is_relative_to(root.resolve()):
+        wanted = whole.relative_to(root.resolve()).as_posix()
     for same in (
         lambda video: video.relative_to(root).as_posix() == wanted,
         lambda video: video.name == wanted.rpartition("/")[2],
