@@ -179,11 +179,24 @@ def test_quotes_of_a_table_are_those_of_csv_whatever_its_header_holds(tmp_path: 
         ("video,label,start,end\nanna.mp4,wave,1,2\nben.mp4,nod,9,10\nanna.mp4,,x,2\n",
          ["line 4: no time"]),
         ("video,label,start,end\nanna.mp4,wave,2,1\nben.mp4,nod,9,10\n",
-         ["2 faults", "line 2: no frame of the video", "line 3: no frame of the video"]),
+         ["2 faults", "line 2: no frame of the video", "line 3: not inside the video"]),
         ("video,label\nanna.mp4,wave\n", ["0 of 1 annotations name a split", "--split-by subject"]),
         ("video,label,split\nanna.mp4,wave,train\nben.mp4,nod,later\n", ["line 3: unknown split"]),
         ("name,label\nanna.mp4,wave\n", ["no column tells the video"]),
         ("Time,video,label,status\n1,anna.mp4,wave,START\n", ["begins at 1 s", "never stops"]),
+        ("video,label,start,end\nanna.mp4,wave,1,500\nben.mp4,nod,1,4.9\n",
+         ["1 fault", "line 2: not inside the video; expected within 0 to 4.00 s; found 1 to 500"]),
+        ("video,label,split\nanna.mp4,wave,train\nben.mp4,Wave,val\n",
+         ["1 fault", "line 3: class 'Wave' is 'wave' in another spelling?"]),
+        ("video,label,person\nanna.mp4,wave,1\nben.mp4,wave,01\ncleo.mp4,wave,1.0\n",
+         ["2 faults", "line 3: person '01' is '1'", "line 4: person '1.0' is '1'"]),
+        ("video,label\nanna.mp4,wa\7ve\n", ["line 2: the name of a class holds a control char"]),
+        ("video,label,end\nanna.mp4,wave,1\nanna,wave,1.01\n",
+         ["line 3: gesture 'wave' in frames 0 to 10 of anna.mp4 comes twice; found also"]),
+        ("video,label,split\nanna.mp4,wave,train\nanna.mp4,nod,val\n",
+         ["line 3: anna.mp4 is in two splits; found train and val"]),
+        ("video,label\na/anna.mp4,wave\nb/anna.mp4,nod\n",
+         ["line 3: 'b/anna.mp4' would be anna.mp4, as is a path in 'a'. Is a video missing?"]),
     ],
 )  # fmt: skip
 def test_every_fault_is_told_with_its_line_and_nothing_is_written(
@@ -196,6 +209,26 @@ def test_every_fault_is_told_with_its_line_and_nothing_is_written(
     for words in says:
         assert words in done.stderr
     assert not (root / "clips.csv").exists()
+
+
+@pytest.mark.parametrize("rest", ["", "Wave", "a\7"])
+def test_rest_is_a_class_of_its_own(rest: str, root: Path) -> None:
+    (root / "t.csv").write_text(EVENTS["semicolons.csv"], "utf-8")
+    words = ("talks", "talks/t.csv", "--split-by", "subject", "--rest", rest)
+    done = mgbench(root.parent, "edition", "import", *words)
+    assert done.returncode == 2
+    assert "class" in done.stderr
+    assert not (root / "clips.csv").exists()
+
+
+def test_names_of_videos_with_dots_and_letters_of_macos_are_found(root: Path) -> None:
+    for old, new in (("anna", "talk"), ("ben", "talk.2"), ("cleo", "cle\u0301o")):
+        (root / f"{old}.mp4").rename(root / f"{new}.mp4")
+    text = "video,label,split\ntalk,u\u0308,train\ntalk.2,\u00fc,val\ncl\u00e9o.mp4,nod,test\n"
+    (root / "t.csv").write_text(text, "utf-8")
+    rows = imported(root, "talks/t.csv")
+    assert [row["video"] for row in rows] == ["talk.mp4", "talk.2.mp4", "cle\u0301o.mp4"]
+    assert [row["label"] for row in rows] == ["\u00fc", "\u00fc", "nod"]
 
 
 def test_a_table_that_is_there_is_replaced_only_when_told(root: Path) -> None:

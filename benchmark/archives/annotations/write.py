@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from benchmark.archives.annotations.checks import (
+    check_names,
+    check_once,
+    check_splits,
+    check_videos,
+    plain,
+)
 from benchmark.archives.annotations.read import Annotation
 from benchmark.archives.folder import CLASSES, CLIPS
 from benchmark.core.errors import ArchiveError, FaultList
@@ -88,6 +97,8 @@ def grouped_splits(
     return found.tolist()
 
 
+LATE = 1.0
+"""Seconds that an annotation may go on after the last picture: sound may be longer than that."""
 FEW = 16
 """Videos that one process reads before another one pays."""
 GroupBy = Literal["subject", "video"]
@@ -142,17 +153,24 @@ def make_rows(
         seed: Of the draw of splits.
 
     Raises:
-        ManyFaults: Every annotation that fits no video, or has no time in it.
+        ManyFaults: Every annotation that fits no video, has no time in it, or contradicts another.
         ArchiveError: Nothing says how to split.
     """
     from benchmark.core.video import timeline
 
+    annotations = [
+        one._replace(label=plain(one.label), subject=plain(one.subject or "") or None)
+        for one in annotations
+    ]
+    rest = None if rest is None else plain(rest)
+    check_names(annotations, rest)
     faults = FaultList()
     found: list[Path] = []
     for one in annotations:
         with faults.collected():
             found.append(_video(one, root, videos))
     faults.raise_any(root)
+    check_videos(annotations, _names(root, found))
     used = list(dict.fromkeys(found))
     # Processes take seconds to start: not for a few videos.
     workers = min(usable_cores(), 1 + len(used) // FEW)
@@ -163,19 +181,25 @@ def make_rows(
         with faults.collected():
             spans.append(_frames(one, clock[video]))
     faults.raise_any(root)
+    check_once(annotations, _names(root, found), spans)
     if rest is not None:
         between = list(_between(annotations, found, spans, clock, rest))
         annotations = [*annotations, *(one for one, _, _ in between)]
         found += [video for _, video, _ in between]
         spans += [span for _, _, span in between]
-    names = [video.relative_to(root).as_posix() for video in found]
+    names = _names(root, found)
     splits = _splits(annotations, names, split_by, shares, seed)
+    check_splits(annotations, names, splits)
     return [
-        Row(clip, split, " ".join(one.label.split()), name, start, end, one.subject or "")
+        Row(clip, split, one.label, name, start, end, one.subject or "")
         for clip, split, one, name, (start, end) in zip(
             _ids(names), splits, annotations, names, spans, strict=True
         )
     ]
+
+
+def _names(root: Path, videos: Iterable[Path]) -> list[str]:
+    return [video.relative_to(root).as_posix() for video in videos]
 
 
 def write_rows(root: Path, rows: Sequence[Row]) -> None:
@@ -190,11 +214,16 @@ def _video(one: Annotation, root: Path, videos: Sequence[Path]) -> Path:
     wanted = one.video.replace("\\", "/")
     if (whole := Path(wanted)).is_relative_to(root.resolve()):
         wanted = whole.relative_to(root.resolve()).as_posix()
+    # macOS takes the letters of names apart, programs do not.
+    nfc = partial(unicodedata.normalize, "NFC")
+    wanted = nfc(wanted.removeprefix("./"))
+    name = wanted.rpartition("/")[2]
     for same in (
-        lambda video: video.relative_to(root).as_posix() == wanted,
-        lambda video: video.name == wanted.rpartition("/")[2],
-        lambda video: video.stem == wanted.rpartition("/")[2].rpartition(".")[0],
-        lambda video: video.stem == wanted.rpartition("/")[2],
+        lambda video: nfc(video.relative_to(root).as_posix()) == wanted,
+        lambda video: nfc(video.name) == name,
+        # Names may have dots: `talk.2` is talk.2.mp4 rather than talk.mp4.
+        lambda video: nfc(video.stem) == name,
+        lambda video: nfc(video.stem) == name.rpartition(".")[0],
     ):
         found = [video for video in videos if same(video)]
         if len(found) > 1:
@@ -211,7 +240,12 @@ def _frames(one: Annotation, times: Timeline) -> tuple[int, int]:
     Raises:
         ArchiveError: Nothing of the video lies within.
     """
-    count = len(times.edges) - 1
+    count, length = len(times.edges) - 1, float(times.edges[-1])
+    if (one.start_s or 0) < -LATE or (one.end_s or 0) > length + LATE:
+        raise ArchiveError(
+            one.where, "not inside the video", expected=f"within 0 to {length:.2f} s",
+            found=f"{one.start_s or 0:g} to {one.end_s or length:g} s",
+        )  # fmt: skip
     start = times.nearest(one.start_s) if one.start_s is not None else one.start_frame or 0
     end = one.end_frame if one.end_frame is not None else count
     if one.end_s is not None:
@@ -220,7 +254,7 @@ def _frames(one: Annotation, times: Timeline) -> tuple[int, int]:
     if not 0 <= start < end <= count:
         raise ArchiveError(
             one.where, "no frame of the video in it", found=f"frames {start} to {end}",
-            expected=f"within 0 to {count}, {float(times.edges[-1]):.2f} s",
+            expected=f"within 0 to {count}, {length:.2f} s",
         )  # fmt: skip
     return start, end
 
