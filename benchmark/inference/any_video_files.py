@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.core.errors import FormatError
-from benchmark.core.files import csv_text, replacing_folder, write_text
+from benchmark.core.files import csv_text, write_text
 from benchmark.core.resize import rescaled
 from benchmark.core.video import frames_at, probe, timeline, write_video
 from benchmark.inference import segments
@@ -169,8 +172,6 @@ def _annotated(
 JSON = "recognized.json"
 SEGMENTS = "segments.csv"
 ANNOTATED = "annotated.mp4"
-NEW = ".mgbench"
-"""Folder of new results until they are whole."""
 TOP = 5
 """Classes named per window."""
 
@@ -271,14 +272,17 @@ def write_all(
         "segments.eaf": segments.to_eaf(found, video),
     }
     files = [*texts, "timeline.png", ANNOTATED]
+    out.mkdir(parents=True, exist_ok=True)
+    # A name by which a later run knows what a killed one left.
+    ending = f".{os.getpid()}@{platform.node()}.part"
     # The annotated video takes long: stopped there, the folder must not mix two results.
-    with replacing_folder(out / NEW) as work:
+    with TemporaryDirectory(ending, ".new", out) as folder:
+        work = Path(folder)
         for name, text in texts.items():
             write_text(work / name, text)
         figure = timeline_figure(windows, found, video, f"{video.name}, by {system}")
         save(figure, work / "timeline.png")
         write_annotated(windows, video, work / ANNOTATED)
-    for name in files:
-        (out / NEW / name).replace(out / name)
-    (out / NEW).rmdir()
+        for name in files:
+            (work / name).replace(out / name)
     return files
