@@ -13,7 +13,9 @@ from sklearn.metrics import classification_report, f1_score
 from benchmark.contracts.clips import Clips, write_clips
 from benchmark.contracts.labels import Labels
 from benchmark.contracts.predictions import Probabilities, read_probabilities, write_probabilities
-from benchmark.editions.edition import read_edition
+from benchmark.core.errors import FormatError
+from benchmark.editions.edition import FOREIGN, read_edition
+from benchmark.results.known_labels import labels_for
 from conftest import a_clip, mgbench
 from submission.fusion.fit import fit_fusion
 from submission.fusion.fitted import read_fitted, write_fitted
@@ -162,6 +164,18 @@ def test_a_mistake_is_one_message_and_writes_nothing(
     assert says in done.stderr
     assert done.stderr.count("Error: ") == 1
     assert not list(folder.glob("no.*"))
+
+
+def test_no_index_is_asked_for_where_scores_are_of_no_edition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    p = np.full((1, 2), 0.5, np.float32)
+    for edition, asks in ((FOREIGN, False), ("imigue", True)):
+        scores = Probabilities(edition, "val", "x", ("a", "b"), ("clip",), p)
+        with pytest.raises(FormatError, match="Give them with --labels") as error:
+            labels_for(scores, None)
+        assert ("dvc repro index@" in str(error.value)) == asks
 
 
 @pytest.mark.parametrize(

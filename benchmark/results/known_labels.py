@@ -64,9 +64,10 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
         if test is not None:
             part = clips.split("test")
             return Labels(name, split, tuple(part.ids), tuple(part.videos), test)
+    index_it = f", or run 'dvc repro index@{name}'" if name in edition_names() else ""
     raise FormatError(
         f"probabilities of {probabilities.source}",
         f"no labels of edition '{name}', split '{probabilities.split}', are in this folder",
         do="Give them with --labels, a csv with the columns clip_id, label and perhaps video"
-        f" ('mgbench scores import --labels-out' writes one), or run 'dvc repro index@{name}'",
+        f" ('mgbench scores import --labels-out' writes one){index_it}",
     )  # fmt: skip
