@@ -239,6 +239,25 @@ def test_a_table_that_is_there_is_replaced_only_when_told(root: Path) -> None:
     imported(root, "talks/t.csv", "--split-by", "video", "--replace", "--shares", "50,50,0")
 
 
+def test_a_list_of_classes_that_somebody_wrote_is_not_replaced(root: Path) -> None:
+    (root / "t.csv").write_text(EVENTS["semicolons.csv"], "utf-8")
+    (root / "classes.txt").write_text("nod\nwave\nboth\n", "utf-8")
+    done = mgbench(root.parent, "edition", "import", "talks", "talks/t.csv", "--split-by", "video")
+    assert "classes.txt: is there already. Say --replace" in done.stderr
+    assert (root / "classes.txt").read_text("utf-8") == "nod\nwave\nboth\n"
+
+
+@pytest.mark.parametrize("wrong", [("--seed", "-1"), ("--shares", "70,15,1\u00b9")])
+def test_an_option_of_the_draw_that_is_no_number_is_named(
+    wrong: tuple[str, str], root: Path
+) -> None:
+    (root / "t.csv").write_text(EVENTS["semicolons.csv"], "utf-8")
+    words = ("talks", "talks/t.csv", "--split-by", "video", *wrong)
+    done = mgbench(root.parent, "edition", "import", *words)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"Error: {wrong[0]}: ")
+
+
 @given(
     data=st.lists(st.tuples(st.integers(0, 8), st.sampled_from("abc")), min_size=9, max_size=60),
     seed=st.integers(0, 50),

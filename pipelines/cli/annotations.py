@@ -50,11 +50,14 @@ def import_(
     """  # noqa: D301 - click reads the sign that keeps lines apart
     from benchmark.archives.annotations.read import check_tiers, read_elan, read_table
     from benchmark.archives.annotations.write import make_rows, read_class_folders, write_rows
-    from benchmark.archives.folder import CLIPS
+    from benchmark.archives.folder import CLASSES, CLIPS
 
     with mistakes_shown():
-        if (folder / CLIPS).exists() and not replace:
-            raise ParamsError(folder / CLIPS, "is there already", do="Say --replace to replace it")
+        for path in (folder / CLIPS, folder / CLASSES):
+            if path.exists() and not replace:
+                raise ParamsError(path, "is there already", do="Say --replace to replace it")
+        if not 0 <= seed < 2**32:
+            raise ParamsError("--seed", "no seed", expected="0 to 4294967295", found=str(seed))
         videos = list(videos_in([folder]))
         found = [] if annotations else read_class_folders(folder, videos)
         documents = [path for path in annotations if path.suffix.lower() == ".eaf"]
@@ -73,7 +76,7 @@ def _shares(text: str) -> Shares:
     from benchmark.archives.annotations.write import Shares
 
     parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
         raise ParamsError("--shares", "no three numbers", expected="such as 70,15,15", found=text)
     shares = Shares(*map(int, parts))
     if sum(shares) != 100 or not shares.train or not shares.val:
