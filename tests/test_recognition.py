@@ -256,6 +256,22 @@ def test_folders_stand_for_their_videos_and_each_gets_its_own_results(
         videos_in([tmp_path / "empty"])
 
 
+def test_links_of_a_folder_are_followed_and_hidden_files_are_no_videos(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far/a.mp4").touch()
+    (tmp_path / "in/.trash").mkdir(parents=True)
+    for name in ("._b.mp4", ".trash/c.mp4"):
+        (tmp_path / "in" / name).touch()
+    for name, target in (("linked", "far"), ("loop", "in"), ("gone.mp4", "nowhere")):
+        (tmp_path / "in" / name).symlink_to(tmp_path / target)
+    found = videos_in([tmp_path / "in"])
+    # A link to nothing stays, so that whoever reads it says that it is missing.
+    assert [*found] == [tmp_path / "in/gone.mp4", tmp_path / "in/linked/a.mp4"]
+    assert "in: passed over, hidden: ._b.mp4, .trash/c.mp4" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("part", "says"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,17 +38,45 @@ def videos_in(given: Sequence[Path]) -> dict[Path, Path]:
         if not path.is_dir():
             found.setdefault(path, Path(path.stem))
             continue
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        videos = [file for file in files if file.suffix.lower() in ENDINGS]
+        files = list(_files_below(path))
+        films = [file for file in files if file.suffix.lower() in ENDINGS]
+        # macOS lays a `._a.mp4`, which is no video, beside an `a.mp4` on a foreign disk.
+        videos = [film for film in films if not _is_hidden(film, path)]
         if not videos:
             wanted = f"files {', '.join(ENDINGS)}"
             raise ParamsError(path, "no videos in this folder", expected=wanted)
-        if others := [str(file.relative_to(path)) for file in files if file not in videos]:
-            shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if others[3:] else "")
-            click.echo(f"{path}: passed over, no video by its ending: {shown}", err=True)
+        _echo_passed_over(path, "hidden", [film for film in films if _is_hidden(film, path)])
+        others = [file for file in files if file.suffix.lower() not in ENDINGS]
+        _echo_passed_over(path, "no video by its ending", others)
         for video in videos:
             found.setdefault(video, video.relative_to(path).with_suffix(""))
     return found
+
+
+def _files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield all files below a folder in the order of their paths, and links to no file as well.
+
+    A link to a folder is followed, unless it leads back to a folder that it is in.
+    """
+    here = folder.resolve()
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _files_below(path, above | {here})
+        elif path.is_file() or path.is_symlink():
+            yield path
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _echo_passed_over(folder: Path, why: str, files: Sequence[Path]) -> None:
+    if files:
+        named = ", ".join(str(file.relative_to(folder)) for file in files[:3])
+        more = f" and {len(files) - 3} more" if files[3:] else ""
+        click.echo(f"{folder}: passed over, {why}: {named}{more}", err=True)
 
 
 def folders_of(videos: Mapping[Path, Path], out: Path | None) -> dict[Path, Path | None]:
