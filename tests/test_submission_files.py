@@ -270,6 +270,13 @@ def test_a_zip_that_few_programs_can_read_is_named(tmp_path: Path, method: int) 
         check_submission(path, ["0201_3"], MIMIC)
 
 
+def test_an_excel_sheet_called_csv_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.csv", "w") as file:
+        file.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(SubmissionError, match="an Excel sheet or another zip; expected text"):
+        check_submission(tmp_path / "x.csv", ["0201_3"], MIMIC)
+
+
 def test_a_label_of_five_thousand_digits_is_out_of_range(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"Id,Target\n0201_3,{'9' * 5000}\n", "utf-8")
     with pytest.raises(SubmissionError, match="the label is out of range"):

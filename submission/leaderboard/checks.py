@@ -29,6 +29,8 @@ DAMAGED = (
     zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError, UnicodeDecodeError,
 )  # fmt: skip
 """What `zipfile` raises for a damaged zip; the last one for a name."""
+ZIPPED = b"PK\3\4"
+"""First bytes of a zip, which an Excel sheet is too."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -146,6 +148,9 @@ def text_of(name: str, data: bytes) -> tuple[list[SubmissionError], str | None]:
     save = "Save it as UTF-8 without a byte order mark"
     if not data:
         return [SubmissionError(name, "the file is empty")], None
+    if data.startswith(ZIPPED):
+        wrong, do = "an Excel sheet or another zip", "Save it as CSV, or name the zip .zip"
+        return [SubmissionError(name, wrong, expected="text", do=do)], None
     if data.startswith(WIDE):
         return [SubmissionError(name, "UTF-16", expected="UTF-8", do=save)], None
     faults = []
