@@ -82,6 +82,11 @@ def test_equal_systems_give_equal_files_without_a_pickle(
         assert all(name.endswith((".json", ".safetensors")) for name in archive.namelist())
 
 
+def test_a_system_is_exported_into_a_new_folder(one: System, tmp_path: Path) -> None:
+    export_system(one, tmp_path / "new/folder/s.zip", licence="Apache-2.0")
+    assert [file.name for file in (tmp_path / "new/folder").iterdir()] == ["s.zip"]
+
+
 Files = dict[str, bytes]
 
 

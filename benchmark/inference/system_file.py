@@ -91,6 +91,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
     Raises:
         FormatError: A model is damaged, or a manifest whose depth scale is needed is missing.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.resolve().parent, suffix=".part") as name:
         work = Path(name)
         (work / "networks").mkdir()
