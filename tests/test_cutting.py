@@ -147,6 +147,28 @@ def test_one_stream_alone_is_left_with_nothing_that_only_others_need(
     assert f"submissions.final.source is now '{last}'" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("\nseed:", "\n\tseed:", "params.yaml: not valid YAML"),
+        ("\nseed:", "\nseed: 1\nseed:", "found duplicate key"),
+        ("\nseed:", "\nfolds: null\nseed:", "folds: Input should be an object"),
+        ("\nexperiments:", "\nexperiment:", "experiments: missing"),
+        ("edition: mimic", "edition: own", "EDITION: no experiment of edition 'mimic'"),
+    ],
+)
+def test_folds_of_a_broken_file_are_refused_in_one_message(
+    project: Path, old: str, new: str, says: str
+) -> None:
+    text = (project / "params.yaml").read_text("utf-8").replace(old, new)
+    (project / "params.yaml").write_text(text, "utf-8")
+    done = run(project, "edition", "folds", "mimic")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (project / "params.yaml").read_text("utf-8") == text
+
+
 def test_what_only_previews_show_is_prepared_no_more(project: Path) -> None:
     run(project, "experiment", "remove", "swin_flow", "swin_depth")
     params = read_params(project / "params.yaml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown, read_params
+from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
 
 import sys
 from pathlib import Path
@@ -42,11 +42,18 @@ def folds(name: str | None, remove: bool, **given: str | int | None) -> None:
 
     Example: mgbench edition folds mimic --number 5 --experiments joint,limb
     """
-    from benchmark.presets.edit import USUAL_FOLDS, read_document, set_fold_graph, write_document
+    from benchmark.core.schema import read_yaml
+    from benchmark.presets.edit import (
+        USUAL_FOLDS,
+        FoldSections,
+        read_document,
+        set_fold_graph,
+        write_document,
+    )
 
     with mistakes_shown():
-        if not PARAMS.is_file():
-            read_params(PARAMS)
+        # Not the whole file: its section fold_graph may be out of date, which this command mends.
+        read_yaml(PARAMS, FoldSections)
         document = read_document(PARAMS)
         present = document.setdefault("folds", {})
         if name is None and (remove or any(value is not None for value in given.values())):
@@ -56,6 +63,10 @@ def folds(name: str | None, remove: bool, **given: str | int | None) -> None:
         if name is not None and not remove:
             runs = document["experiments"].items()
             usual = {**USUAL_FOLDS, "experiments": [k for k, v in runs if v["edition"] == name]}
+            if not usual["experiments"]:
+                editions = ", ".join(sorted({v["edition"] for _, v in runs}))
+                wrong = f"no experiment of edition '{name}'"
+                raise ParamsError("EDITION", wrong, expected=f"one of {editions}")
             chosen = {
                 key: str(value).split(",") if key in {"over", "experiments"} else value
                 for key, value in given.items() if value is not None
