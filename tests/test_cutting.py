@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,6 +117,38 @@ def test_an_unknown_preset_is_refused_with_the_known_ones(project: Path) -> None
     wrong = run(project, "preset", "use", "mine")
     assert wrong.returncode == 2
     assert "no preset 'mine'; expected one of beyond, default, masked, paper, zoo" in wrong.stderr
+
+
+@pytest.mark.parametrize("words", [("preset", "use"), ("edition", "new", "own", "--like")])
+def test_a_path_is_no_name_of_a_preset(words: tuple[str, ...], project: Path) -> None:
+    more = ("--from", ".") if words[0] == "edition" else ()
+    wrong = run(project, *words, "../x", *more)
+    assert wrong.returncode == 2
+    assert "no preset '../x'; expected one of" in wrong.stderr
+
+
+def test_presets_are_listed_whatever_files_lie_beside_them(project: Path) -> None:
+    text = (project / "params.yaml").read_text("utf-8")
+    (project / "params.default.2026.yaml").write_text(text, "utf-8")
+    (project / "params.yaml").write_text(text.replace("preset: default", "preset: mine"), "utf-8")
+    done = run(project, "preset", "list")
+    assert done.returncode == 0, done.stderr
+    assert "default.2026 params.default.2026.yaml" in done.stdout
+    assert "  default      git checkout params.yaml" in done.stdout
+    assert "* mine         params.yaml" in done.stdout
+
+
+def test_a_full_disk_leaves_no_half_of_a_preset(project: Path) -> None:
+    before = (project / "params.yaml").read_bytes()
+    command = f"ulimit -f 4 && exec {sys.executable} -m pipelines.cli.main preset use paper"
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=project, env=environment, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "The system limits the size of files" in done.stderr
+    assert (project / "params.yaml").read_bytes() == before
+    assert not (project / "params.default.yaml").exists()
 
 
 def test_remove_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:

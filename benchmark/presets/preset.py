@@ -44,7 +44,8 @@ def stored_path(preset: str, params_file: Path) -> Path:
 
 def preset_names(current: str, params_file: Path) -> list[str]:
     """List the presets that can be used, sorted; `current` is the one in `params_file`."""
-    stored = {file.name.split(".")[1] for file in params_file.parent.glob("params.*.yaml")}
+    files = params_file.parent.glob("params.*.yaml")
+    stored = {file.name.removeprefix("params.").removesuffix(".yaml") for file in files}
     return sorted({*SHIPPED, current} | stored)
 
 
@@ -58,9 +59,9 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
         with suppress(BenchmarkError):  # a broken file is replaced by another copy, if there is one
             read_params(params_file)
             return params_file
+    is_name = Path(preset).name == preset  # a path would lead to another folder
     # Checked before PAPER: a stored file may hold edits of the preset that ships.
-    stored = stored_path(preset, params_file)
-    if stored.is_file():
+    if is_name and (stored := stored_path(preset, params_file)).is_file():
         return stored
     if preset in {*SHIPPED} - {"default"}:
         return PAPER.with_name(f"{preset}.yaml")
@@ -68,7 +69,8 @@ def preset_file(preset: str, current: str, params_file: Path) -> Path:
         return params_file  # no other copy
     # Preset default has no second copy: it is the params.yaml that git holds.
     if preset == "default":
-        raise ParamsError(stored, "no such file", do=f"Restore {params_file} with git")
+        missing = stored_path(preset, params_file)
+        raise ParamsError(missing, "no such file", do=f"Restore {params_file} with git")
     names = ", ".join(preset_names(current, params_file))
     raise ParamsError("PRESET", f"no preset '{preset}'", expected=f"one of {names}")
 

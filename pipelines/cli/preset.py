@@ -8,7 +8,8 @@ import shutil
 
 import click
 
-from benchmark.core.errors import BenchmarkError
+from benchmark.core.errors import BenchmarkError, ParamsError
+from benchmark.core.files import replacing
 from pipelines.cli.group import Group
 
 
@@ -29,7 +30,11 @@ def list_() -> None:
         current = current_preset(PARAMS)
         for name in preset_names(current, PARAMS):
             mark = "*" if name == current else " "
-            click.echo(f"{mark} {name:<12} {preset_file(name, current, PARAMS)}")
+            try:
+                file = str(preset_file(name, current, PARAMS))
+            except ParamsError:  # preset default, of which git may have the only copy
+                file = f"git checkout {PARAMS}"
+            click.echo(f"{mark} {name:<12} {file}")
 
 
 @preset.command()
@@ -64,7 +69,8 @@ def use(name: str) -> None:
             return
         # A broken file must not replace what it is restored from.
         kept = stored_path("broken" if name == current else current, PARAMS)
-        shutil.copyfile(PARAMS, kept)
-        shutil.copyfile(source, PARAMS)
+        for old, new in ((PARAMS, kept), (source, PARAMS)):
+            with replacing(new) as work:
+                shutil.copyfile(old, work)
         make_test_labels_folder(edition)
     click.echo(f"{PARAMS} now holds preset '{name}'; {kept} keeps preset '{current}'")
