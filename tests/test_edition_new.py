@@ -146,6 +146,9 @@ def test_a_failed_edition_leaves_nothing_behind(root: Path, project: Path) -> No
     (project / "data/raw/mine/note.txt").write_text("of somebody else", "utf-8")
     before = {path for path in project.rglob("*") if "__pycache__" not in path.parts}
     assert "holds other clips" in new(project, "mine", root).stderr
+    (project / "data/raw/mine/note.txt").rename(project / "data/raw/other")
+    assert "data/raw/other: is a file" in new(project, "other", root).stderr
+    (project / "data/raw/other").rename(project / "data/raw/mine/note.txt")
     shutil.copy(project / "params.yaml", project / "params.taken.yaml")
     assert "is a preset 'taken' already" in new(project, "taken", root).stderr
     (project / "params.taken.yaml").unlink()

@@ -148,13 +148,13 @@ def _updated(path: Path, made: Edition) -> Edition:
 
 
 def _link(raw: Path, source: Path) -> None:
-    """Make `raw` a symbolic link to `source`; never replace a folder of data."""
+    """Make `raw` a symbolic link to `source`; never replace a folder or a file of data."""
     if raw.resolve() == source.resolve():
         return
-    if raw.is_dir() and not raw.is_symlink():
+    if raw.exists() and not raw.is_symlink():
         wanted = f"nothing, or a link to {source.resolve()}"
-        do = "Move that folder away, or choose another name"
-        raise ParamsError(raw, "holds other clips", expected=wanted, do=do)
+        wrong = "holds other clips" if raw.is_dir() else "is a file"
+        raise ParamsError(raw, wrong, expected=wanted, do="Move it away, or choose another name")
     raw.parent.mkdir(parents=True, exist_ok=True)
     raw.unlink(missing_ok=True)
     # A relative link survives a move of the tree that holds project and clips.
