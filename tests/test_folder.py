@@ -88,6 +88,11 @@ def test_without_frame_columns_a_clip_is_its_whole_video(root: Path) -> None:
         (",0,12,", f",0,{'9' * 5000},", "line 2: end_frame is no whole number"),
         ("videos/train0.mp4", "m" * 400 + ".mp4", "line 2: no such video"),
         (",s0\n", ',"s0\n', "line 2: not csv|a cell goes over several lines"),
+        (
+            ",s1\n",
+            ",01\n",
+            "line 6: person '1' is '01' in another spelling.; found '01' in .*line 4",
+        ),
         ("train0-1,", "train0-0,", "line 3: clip train0-0 comes twice; found also .*line 2"),
         ("videos/train0.mp4", "videos/val0.mp4", r"videos/val0\.mp4 is in two splits"),
         ("clip_id,", "id,", "wrong columns; expected clip_id, split, label, video and perhaps"),
@@ -100,6 +105,27 @@ def test_a_mistake_in_the_list_is_named_with_its_line(
     edit(root, old, new)
     with pytest.raises(BenchmarkError, match=message):
         open_archive(root, known).read(excluded=(), workers=1)
+
+
+def test_a_person_in_two_spellings_is_named(root: Path) -> None:
+    edit(root, ",s0\n", ",1\n")
+    edit(root, ",s6\n", ",01\n")  # the first of validation
+    with pytest.raises(BenchmarkError, match="line 14: person '01' is '1' in another.*line 2"):
+        edition(root)
+
+
+def test_letters_and_spaces_that_look_alike_are_the_same_name(root: Path) -> None:
+    (root / "classes.txt").write_text("w\u00e4ve\nnod\nstill\n", "utf-8")
+    text = (root / "clips.csv").read_text("utf-8").replace(",wave,", ",wa\u0308ve,")
+    (root / "clips.csv").write_text(text, "utf-8")
+    edit(root, ",s0\n", ", s0 \n")
+    known = edition(root)
+    clips = open_archive(root, known).read(excluded=(), workers=1)
+    assert known.classes[0] == "w\u00e4ve"
+    assert {clip.subject for clip in clips if clip.video == "videos/train0.mp4"} == {"s0"}
+    (root / "classes.txt").write_text("w\u00e4ve\nwa\u0308ve\nstill\n", "utf-8")
+    with pytest.raises(BenchmarkError, match="comes twice"):
+        edition(root)
 
 
 def test_all_mistakes_are_named_at_once(root: Path) -> None:

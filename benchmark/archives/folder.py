@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
+from benchmark.archives.annotations.checks import check_names, plain
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Arrays, read_array
 from benchmark.archives.own_skeleton import FILE as SKELETON
@@ -124,7 +125,7 @@ def read_classes(root: Path) -> tuple[str, ...]:
     # Not `splitlines`, which also ends a line at characters that no editor shows as an end.
     lines = re.split(r"\r\n|\r|\n", read_text(path))
     try:
-        names = [in_one_line(line.strip()) for line in lines if line.strip()]
+        names = [plain(in_one_line(line.strip())) for line in lines if line.strip()]
     except ValueError as error:
         raise ArchiveError(path, f"a class name {error}") from None
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -166,6 +167,8 @@ def read_own_clips(root: Path, *, excluded: Collection[str] | None = ()) -> list
             clips.append(clip)
     if not clips and not faults.errors:
         raise ArchiveError(path, "no clip in it")
+    with faults.collected():
+        check_names("person", [(clip.where, clip.subject) for clip in clips if clip.subject])
     faults.raise_any(path)
     return clips
 
@@ -217,8 +220,8 @@ def _parse(where: str, row: dict[str, str], video: str, file: RawFile) -> OwnCli
         found = f"start {start or 0}, end {end}"
         raise ArchiveError(where, "no frame in it", expected="end_frame after start", found=found)
     return OwnClip(
-        where, clip_id, cast("Split", split), row["label"].strip(), video, start or 0, end,
-        row.get("subject") or None, file,
+        where, clip_id, cast("Split", split), plain(row["label"]), video, start or 0, end,
+        plain(row.get("subject", "")) or None, file,
     )  # fmt: skip
 
 

@@ -20,34 +20,29 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def check_names(annotations: Sequence[Annotation], rest: str | None) -> None:
-    """Make sure that classes, and persons, differ by more than capitals or zeros.
+def check_names(what: str, names: Sequence[tuple[str, str]]) -> None:
+    """Make sure that names differ by more than capitals or zeros.
 
     Two spellings of a class would be two classes, and those of a person could be in two splits.
 
     Args:
-        annotations: With plain names.
-        rest: A class besides theirs.
+        what: A class or a person.
+        names: Where each stands, for messages, and the name.
 
     Raises:
         ManyFaults: Every name in a second spelling, once, and every name that is not one line.
     """
-    faults = FaultList()
-    classes = [("--rest", rest)] if rest is not None else []
-    classes += [(one.where, one.label) for one in annotations]
-    persons = [(one.where, one.subject) for one in annotations if one.subject]
-    for what, names in (("class", classes), ("person", persons)):
-        first_of = {name: where for where, name in reversed(names)}
-        spelled: dict[str, str] = {}
-        for where, name in dict.fromkeys((first_of[name], name) for _, name in names):
-            with faults.collected():
-                _check_name(what, where, name)
-                if (other := spelled.setdefault(_folded(name), name)) != name:
-                    raise ArchiveError(
-                        where, f"{what} '{name}' is '{other}' in another spelling?",
-                        found=f"'{other}' in {first_of[other]}", do="Write it in one way",
-                    )  # fmt: skip
-    faults.raise_any("names")
+    faults, spelled = FaultList(), dict[str, str]()
+    first_of = {name: where for where, name in reversed(names)}
+    for where, name in dict.fromkeys((first_of[name], name) for _, name in names):
+        with faults.collected():
+            _check_name(what, where, name)
+            if (other := spelled.setdefault(_folded(name), name)) != name:
+                raise ArchiveError(
+                    where, f"{what} '{name}' is '{other}' in another spelling?",
+                    found=f"'{other}' in {first_of[other]}", do="Write it in one way",
+                )  # fmt: skip
+    faults.raise_any(f"names of a {what}")
 
 
 def _folded(name: str) -> str:

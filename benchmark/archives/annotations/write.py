@@ -163,7 +163,9 @@ def make_rows(
         for one in annotations
     ]
     rest = None if rest is None else plain(rest)
-    check_names(annotations, rest)
+    own = [] if rest is None else [("--rest", rest)]
+    check_names("class", [*own, *((one.where, one.label) for one in annotations)])
+    check_names("person", [(one.where, one.subject) for one in annotations if one.subject])
     faults = FaultList()
     found: list[Path] = []
     for one in annotations:
