@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -177,7 +178,8 @@ def mistakes_shown() -> Iterator[None]:
             # From here on, files may be open that `finally` blocks remove.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         _refuse(name_fault(Path.cwd()))
-        yield
+        with _ended_in_order():
+            yield
     except BenchmarkError as error:
         _exit(str(error))
     except OSError as error:
@@ -193,6 +195,21 @@ def mistakes_shown() -> Iterator[None]:
     finally:
         if before is interrupt:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM run the `finally` blocks that remove unfinished files."""
+    # Another handler, as of a stage, knows better; only the main thread may set one.
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _refuse(fault: str) -> None:

@@ -60,7 +60,7 @@ def started(project: Path, command: list[str], log: Path) -> subprocess.Popen[by
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)]
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)]
 )
 def test_the_ui_says_where_to_look_and_nothing_else_and_ends_at_once(
     project: Path, number: signal.Signals, code: int

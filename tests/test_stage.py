@@ -135,6 +135,24 @@ def test_a_signal_stops_a_stage_and_leaves_no_output(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml", "started"]
 
 
+def test_a_command_that_is_ended_by_sigterm_leaves_no_half_written_file(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, time\nfrom pipelines._stage import mistakes_shown\n"
+        "from benchmark.core.files import replacing\n"
+        "with mistakes_shown(), replacing(pathlib.Path('out.bin')):\n"
+        "    print('started', flush=True)\n    time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.terminate()
+        assert process.wait(60) == 143
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_stage_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     body = "pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)"
     (tmp_path / "params.yaml").write_text((REPO / "params.yaml").read_text("utf-8"), "utf-8")
