@@ -151,6 +151,21 @@ def test_a_full_disk_leaves_no_half_of_a_preset(project: Path) -> None:
     assert not (project / "params.default.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("experiment", "remove", "swin_flow"), ("edition", "folds", "mimic"), ("weights", "pin")],
+)
+def test_a_tab_that_only_the_editor_of_params_refuses_is_named(
+    words: tuple[str, ...], project: Path
+) -> None:
+    text = (project / "params.yaml").read_text("utf-8").replace("\nseed: 1", "\nseed:\t1", 1)
+    (project / "params.yaml").write_text(text, "utf-8")
+    done = run(project, *words)
+    assert done.returncode == 2
+    assert "params.yaml line 5: not valid YAML: " in done.stderr
+    assert "Write a space instead of a tab" in done.stderr
+
+
 def test_remove_takes_an_experiment_out_with_all_that_names_it(project: Path) -> None:
     done = run(project, "experiment", "remove", "swin_rgb_star", "swin_taylor", "swin_flow",
                "swin_depth")  # fmt: skip

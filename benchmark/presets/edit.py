@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError
 
 from benchmark.core.errors import ParamsError
 from benchmark.core.files import write_text
@@ -36,8 +37,18 @@ class FoldSections(BaseModel):
 
 
 def read_document(path: Path) -> Any:
-    """Read a YAML file with its comments and order, to edit and to write again."""
-    return _yaml().load(read_text(path))
+    """Read a YAML file with its comments and order, to edit and to write again.
+
+    Raises:
+        ParamsError: It is no YAML for this reader, which takes no tab after a colon, as others do.
+    """
+    try:
+        return _yaml().load(read_text(path))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path} line {mark.line + 1}" if mark else path
+        do = "Write a space instead of a tab" if "'\\t'" in str(error.problem) else ""
+        raise ParamsError(where, f"not valid YAML: {error.problem}", do=do) from None
 
 
 def write_document(document: Any, path: Path, *, head: str = "") -> None:
