@@ -99,6 +99,13 @@ def test_a_video_that_no_list_names_is_not_dropped_silently(copy: Path) -> None:
     assert "does not list 1 video(s), the first is val0001.mp4" in fault(copy)
 
 
+def test_what_systems_leave_beside_videos_is_no_video(copy: Path) -> None:
+    before = open_archive(copy, MA52).index(excluded=(), workers=1)
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._a.mp4"):
+        (copy / "videos_train" / name).touch()
+    assert open_archive(copy, MA52).index(excluded=(), workers=1) == before
+
+
 def test_a_name_in_two_splits_is_refused(copy: Path) -> None:
     shutil.copy(copy / "videos_val/val0000.mp4", copy / "videos_train/val0000.mp4")
     with (copy / "train_list_videos.txt").open("a", encoding="utf-8") as file:

@@ -125,7 +125,7 @@ def is_unreadable(info: VideoInfo) -> bool:
 
 def _is_junk(name: str) -> bool:
     # What operating systems leave behind.
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name.lower() in {"__macosx", "thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
