@@ -10,6 +10,7 @@ import pytest
 from benchmark.archives.union import open_archive
 from benchmark.contracts.skeletons import KINECT25
 from benchmark.core.errors import ArchiveError, ManyFaults
+from benchmark.core.video import write_video
 from benchmark.data.readers import SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.modalities.skeleton import SkeletonModality
@@ -85,6 +86,21 @@ def test_what_breaks_the_form_is_named_with_its_line(
         archive.read(excluded=(), workers=1)
     assert said in str(caught.value)
     assert f"Sample0002_{file}.csv line 1" in str(caught.value)
+
+
+def test_a_gesture_past_the_end_of_its_video_is_refused(tmp_path: Path) -> None:
+    archive = write_smg(tmp_path, 1)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    write_video(tmp_path / "Sample0001/Sample0001_color.mp4", [picture] * 20, 28, crf=30, gop=10)
+    with pytest.raises(ManyFaults, match=r"line 2: .* within 1 to 20; found 17,12,30"):
+        archive.index(excluded=(), workers=1)
+
+
+def test_a_sequence_without_gestures_is_not_dropped_without_a_word(tmp_path: Path) -> None:
+    archive = write_smg(tmp_path, 2)
+    (tmp_path / "Sample0002/Sample0002_finelabels.csv").write_text("")
+    with pytest.raises(ManyFaults, match=r"Sample0002_finelabels\.csv: no rows"):
+        archive.index(excluded=(), workers=1)
 
 
 def test_a_table_of_another_width_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
-from benchmark.archives.raw_files import RawFile, Tree, probe_raw
+from benchmark.archives.raw_files import RawFile, Tree, is_unreadable, probe_raw
 from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.skeletons import KINECT25
 from benchmark.core.errors import ArchiveError, FaultList
@@ -145,6 +145,8 @@ def _index(sequence: Sequence, *, edition: Edition, excluded: frozenset[str]) ->
     info = VideoInfo(PICTURE[0], PICTURE[1], float(fps), frames)
     if sequence.movie is not None:
         info = probe_raw(sequence.movie, excluded=sequence.name in excluded)
+        # The sensor may tell of frames that the video lacks.
+        frames = frames if is_unreadable(info) else min(frames, info.frames)
     clips = []
     with sequence.labels.local() as path:
         for number, (where, row) in enumerate(read_rows(path)):
@@ -162,4 +164,6 @@ def _index(sequence: Sequence, *, edition: Edition, excluded: frozenset[str]) ->
                     height=info.height, excluded=sequence.name in excluded,
                 )
             )  # fmt: skip
+    if not clips:
+        raise ArchiveError(sequence.labels, "no rows", expected="one row per gesture")
     return clips
