@@ -166,6 +166,17 @@ def test_a_mistake_is_one_message_and_writes_nothing(
     assert not list(folder.glob("no.*"))
 
 
+@pytest.mark.parametrize("more", [["--logits"], ["--head", "rgb"]])
+def test_probabilities_of_ours_have_neither_heads_nor_logits(
+    folder: Path, tmp_path: Path, more: list[str]
+) -> None:
+    given = ("scores", "import", str(folder / "weak_val.parquet"), "--edition", "mimic")
+    shutil.copytree(folder / "data", tmp_path / "data")
+    done = mgbench(tmp_path, *given, "--split", "val", "--out", "x.parquet", *more)
+    assert "holds probabilities of one system already" in done.stderr
+    assert not (tmp_path / "x.parquet").exists()
+
+
 def test_no_index_is_asked_for_where_scores_are_of_no_edition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

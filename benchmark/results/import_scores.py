@@ -92,6 +92,9 @@ def import_scores(
         MismatchError: It scores other clips, or contradicts the project's labels.
     """
     if file.suffix == ".parquet":
+        if logits or head is not None:
+            wrong, do = "holds probabilities of one system already", "Omit head and logits"
+            raise FormatError(file, wrong, found=f"head {head}, logits {logits}".lower(), do=do)
         return Imported(_renamed(file, name, target), None, ())
     # In a process of its own: a hostile pickle may crash it or fill the memory.
     found = Scores(*isolated(read_scores, file, head))
