@@ -131,6 +131,32 @@ def test_a_damaged_member_is_named_by_zip_and_member(unpacked: Path, tmp_path: P
         open_archive(root, MIMIC).read(excluded=(), workers=1)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_of_any_compression_is_named(method: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as file:
+        file.writestr("a.mp4", np.random.default_rng(0).bytes(3000))
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[60:1500] = bytes(byte ^ 0x55 for byte in data[60:1500])
+    (tmp_path / "a.zip").write_bytes(data)
+    member = open_tree(tmp_path, "a", "a.zip").file("a.mp4")
+    with pytest.raises(ArchiveError, match=r"a\.zip!a\.mp4: cannot be unpacked"), member.local():
+        pass
+
+
+def test_a_compression_that_python_lacks_speaks_of_no_password(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a.mp4", "x")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[8] = data[data.index(b"PK\x01\x02") + 10] = 9  # Deflate64, which Windows writes
+    (tmp_path / "a.zip").write_bytes(data)
+    member = open_tree(tmp_path, "a", "a.zip").file("a.mp4")
+    with (
+        pytest.raises(ArchiveError, match=r"not supported.*Unpack the zip"),
+        member.local(),
+    ):
+        pass
+
+
 def test_a_fault_inside_a_member_names_the_zip_and_not_the_copy(
     unpacked: Path, tmp_path: Path
 ) -> None:

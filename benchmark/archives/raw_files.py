@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tempfile
 import zipfile
@@ -78,11 +79,15 @@ class RawFile:
         try:
             with _opened(self.path).open(member) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
+        except NotImplementedError as error:  # which is a RuntimeError, too
+            raise ArchiveError(self, str(error), do="Unpack the zip yourself") from None
         except RuntimeError as error:  # zipfile's way to say "encrypted"
             raise ArchiveError(
                 self, str(error), do="Unpack it yourself, with the organizers' password"
             ) from None
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
+        except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's; that of damaged bzip2 has no number
             raise ArchiveError(self, f"cannot be unpacked ({error})", do="Fetch it again") from None
 
     def stamp(self) -> tuple[str, int, int]:
