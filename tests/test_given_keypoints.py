@@ -192,9 +192,14 @@ def test_a_folder_that_would_shift_the_frames_is_refused(tmp_path: Path) -> None
     (tmp_path / "none").mkdir()
     with pytest.raises(ArchiveError, match="no keypoints in it"):
         read_openpose(tmp_path / "none")
+    # 137 points in all, but not where ours are.
+    moved = {"pose_keypoints_2d": [1] * 78, "face_keypoints_2d": [1] * 207}
     for name, text in (
         ("page", "<html>"),
         ("other", '{"people": [{"pose_keypoints_2d": [1, 2]}]}'),
+        ("deep", "[" * 100_000),
+        ("large", '{"people": [{"pose_keypoints_2d": [1' + "0" * 400 + ", 1, 1]}]}"),
+        ("parts", json.dumps({"people": [moved]})),
     ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a_0_keypoints.json").write_text(text, "utf-8")

@@ -91,16 +91,18 @@ def _read_json(path: Path) -> NDArray[np.float32]:
             for person in people
         ]
         points = [np.array(values, np.float32).reshape(-1, 3) for values in points]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        # Parts of other sizes may have as many points together, which would change places.
+        sizes = [len(person.get(key) or []) // 3 for person in people for key in _PARTS]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ArchiveError(path, "not OpenPose's JSON", found=what_is(path)) from None
     if len(points) > 1:
         raise ArchiveError(
             path, "more than one person", expected="one", found=str(len(points)),
             do="Run OpenPose with '--number_people_max 1', or keep one person's points",
         )  # fmt: skip
-    if points and len(points[0]) != NUM_POINTS:
+    if points and any(size not in {0, n} for size, n in zip(sizes, _PARTS.values(), strict=True)):
         raise ArchiveError(
-            path, "another number of points", expected=f"{NUM_POINTS} (BODY_25, face, hands)",
-            found=str(len(points[0])),
+            path, "another number of points", found=", ".join(map(str, sizes)),
+            expected=f"{', '.join(map(str, _PARTS.values()))} (BODY_25, face, hands)",
         )  # fmt: skip
     return points[0] if points else np.zeros((NUM_POINTS, 3), np.float32)
