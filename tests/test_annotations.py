@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
+from benchmark.archives.annotations import write
 from benchmark.archives.annotations.read import read_elan, read_table
 from benchmark.archives.annotations.write import Shares, _together, grouped_splits
 from benchmark.archives.folder import read_own_clips
@@ -245,6 +246,23 @@ def test_a_list_of_classes_that_somebody_wrote_is_not_replaced(root: Path) -> No
     done = mgbench(root.parent, "edition", "import", "talks", "talks/t.csv", "--split-by", "video")
     assert "classes.txt: is there already. Say --replace" in done.stderr
     assert (root / "classes.txt").read_text("utf-8") == "nod\nwave\nboth\n"
+
+
+def test_an_interrupted_import_replaces_neither_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = write.Row("a-000", "train", "wave", "a.mp4", 0, 10, "anna")
+    write.write_rows(tmp_path, [row])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def stop(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(write, "csv_text", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write.write_rows(tmp_path, [row._replace(label="nod")])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {*before} == {"clips.csv", "classes.txt"}
 
 
 @pytest.mark.parametrize("wrong", [("--seed", "-1"), ("--shares", "70,15,1\u00b9")])

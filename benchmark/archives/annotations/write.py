@@ -24,7 +24,7 @@ from benchmark.archives.annotations.checks import (
 from benchmark.archives.annotations.read import Annotation
 from benchmark.archives.folder import CLASSES, CLIPS
 from benchmark.core.errors import ArchiveError, FaultList
-from benchmark.core.files import csv_text, write_text
+from benchmark.core.files import csv_text, replacing, write_text
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 
 if TYPE_CHECKING:
@@ -205,10 +205,11 @@ def _names(root: Path, videos: Iterable[Path]) -> list[str]:
 
 
 def write_rows(root: Path, rows: Sequence[Row]) -> None:
-    """Write clips.csv and classes.txt, classes in alphabetical order."""
+    """Write clips.csv and classes.txt, both or none, classes in alphabetical order."""
     classes = sorted({row.label for row in rows})
-    write_text(root / CLASSES, "\n".join(classes) + "\n")
-    write_text(root / CLIPS, csv_text(Row._fields, rows))
+    with replacing(root / CLIPS) as clips, replacing(root / CLASSES) as names:
+        write_text(clips, csv_text(Row._fields, rows))
+        write_text(names, "\n".join(classes) + "\n")
 
 
 def _video(one: Annotation, root: Path, videos: Sequence[Path]) -> Path:
