@@ -119,6 +119,11 @@ def test_an_unknown_preset_is_refused_with_the_known_ones(project: Path) -> None
     assert "no preset 'mine'; expected one of beyond, default, masked, paper, zoo" in wrong.stderr
 
 
+def test_folds_outside_of_a_project_say_where_to_go(tmp_path: Path) -> None:
+    done = run(tmp_path, "edition", "folds", "mimic")
+    assert "params.yaml: no such file. Run the command in the project folder" in done.stderr
+
+
 @pytest.mark.parametrize("words", [("preset", "use"), ("edition", "new", "own", "--like")])
 def test_a_path_is_no_name_of_a_preset(words: tuple[str, ...], project: Path) -> None:
     more = ("--from", ".") if words[0] == "edition" else ()

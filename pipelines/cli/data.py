@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown
+from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown, read_params
 
 import sys
 from pathlib import Path
@@ -52,6 +52,8 @@ def folds(name: str | None, remove: bool, **given: str | int | None) -> None:
     )
 
     with mistakes_shown():
+        if not PARAMS.is_file():
+            read_params(PARAMS)  # says where to run the command
         # Not the whole file: its section fold_graph may be out of date, which this command mends.
         read_yaml(PARAMS, FoldSections)
         document = read_document(PARAMS)
