@@ -34,7 +34,7 @@ from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.params.params import read_params
 from benchmark.presets.edit import keep_experiments, read_document, write_document
-from conftest import REPO
+from conftest import REPO, mgbench
 from pipelines.cli.predict import _trained
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
 
@@ -254,6 +254,20 @@ def test_folders_stand_for_their_videos_and_each_gets_its_own_results(
         folders_of(videos_in([tmp_path / "in", tmp_path / "other/a.mp4"]), tmp_path / "out")
     with pytest.raises(ParamsError, match="no videos in this folder"):
         videos_in([tmp_path / "empty"])
+
+
+@pytest.mark.slow
+def test_tables_of_an_earlier_run_never_stand_beside_a_run_that_stopped(tmp_path: Path) -> None:
+    (tmp_path / "talks").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "talks" / name).write_bytes(b"damaged")
+    tables = [tmp_path / "seen" / name for name in ("segments.csv", "gestures.csv")]
+    tables[0].parent.mkdir()
+    for table in tables:
+        table.write_text("of an earlier run", "utf-8")
+    done = mgbench(tmp_path, "predict", "talks", "--with", "zoo", "--out", "seen")
+    assert done.returncode == 2
+    assert not any(table.exists() for table in tables)
 
 
 def test_links_of_a_folder_are_followed_and_hidden_files_are_no_videos(

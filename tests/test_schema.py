@@ -97,6 +97,13 @@ def test_a_json_that_is_none_is_one_message(tmp_path: Path, data: bytes, says: s
     assert str(caught.value).endswith(". Write them again")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_json_in_any_encoding_that_it_may_have_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"one": 0.5}', encoding)
+    assert read_json(path, Numbers, what="numbers", do="Write them again").one == 0.5
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copy the edition imigue to a folder that a test may break."""

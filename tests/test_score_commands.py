@@ -85,6 +85,15 @@ def test_labels_come_from_the_edition_and_a_csv_of_pandas_says_the_same(folder: 
     assert said(folder, "evaluate", "strong_val.parquet", "--labels", "videos.csv") == known
 
 
+def test_clips_that_scores_have_lost_are_told(folder: Path) -> None:
+    labels = truth(folder) | {"lost_1": 0, "lost_2": 0}
+    rows = [f"{clip},{label}" for clip, label in labels.items()]
+    (folder / "more.csv").write_text("\n".join(["clip_id,label", *rows]) + "\n")
+    done = mgbench(folder, "evaluate", "strong_val.parquet", "--labels", "more.csv")
+    assert done.returncode == 0
+    assert "more.csv: 2 of its clips are not in " in done.stderr
+
+
 def test_a_folder_with_an_index_alone_is_enough_to_write_a_submission(folder: Path) -> None:
     scores = ("weak_test.parquet", "--edition", "mimic")
     assert "checked" in said(folder, "submit", "write", *scores, "--out", "alone")

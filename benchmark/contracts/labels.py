@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.contracts.predictions import Probabilities
     from benchmark.editions.splits import Split
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ def listed_labels(path: Path, probabilities: Probabilities) -> Labels:
     if missing := [clip for clip in ids if clip not in label_of]:
         wrong = f"{len(missing)} clip(s) have no label, the first is {missing[0]}"
         raise FormatError(path, wrong, expected=f"the clips of {probabilities.source}")
+    if more := len(label_of) - len(ids):
+        # A program that lost clips would otherwise be scored on those that it kept.
+        log.warning("%s: %d of its clips are not in %s", path, more, probabilities.source)
     label = np.array([label_of[clip] for clip in ids], np.int64)
     videos = tuple(video_of.get(clip, "unknown") for clip in ids)
     return Labels(probabilities.edition, probabilities.split, ids, videos, label)

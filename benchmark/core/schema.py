@@ -193,9 +193,11 @@ def read_json(path: Path, model: type[M], *, what: str, do: str) -> M:
         raise FormatError(path, "no such file", do=do)
     data = path.read_bytes()
     try:
+        # Editors may begin it with a byte order mark, which pydantic refuses.
+        text = data.decode(json.detect_encoding(data))
         # pydantic takes the last of two values of one key.
-        json.loads(data, object_pairs_hook=_each_key_once)
-        return model.model_validate_json(data)
+        json.loads(text, object_pairs_hook=_each_key_once)
+        return model.model_validate_json(text)
     except ValidationError as error:
         first, *more = error.errors(include_url=False)
         key = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.core.errors import ArchiveError
-from benchmark.core.foreign_file import stand_in
+from benchmark.core.foreign_file import stand_in, what_is
 
 _WHOLE = re.compile(r"(-?[0-9]{1,9})(\.0*)?")
 # Of at most nine digits: `int` would also take "1_0" and Arabic digits. pandas writes whole numbers
 # as 10.0 once another cell of the column is empty.
+OTHER_SEPARATOR = re.compile(r"[^\",;\t\r\n]*([;\t])")
+"""Begins a csv whose first cell no comma ends: a spreadsheet's, in countries of decimal commas."""
 WIDE = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks of UTF-16, which spreadsheets call Unicode text."""
 
@@ -37,6 +39,8 @@ def read_text(path: Path) -> str:
         # Excel begins its files with a byte order mark.
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if known := what_is(path):
+            raise ArchiveError(path, "not text", found=known, do="Save it as text") from None
         line = data[: error.start].count(b"\n") + 1
         raise ArchiveError(f"{path} line {line}", "not UTF-8", do=save) from None
     if "\0" in text:
@@ -49,9 +53,17 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield each row of a csv with its place, "file line n"; empty lines are skipped.
 
     Raises:
-        ArchiveError: A quote is not closed, or a cell goes over several lines.
+        ArchiveError: No commas stand between the cells, a quote is not closed, or a cell goes over
+            several lines.
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    text = read_text(path)
+    if match := OTHER_SEPARATOR.match(text):
+        raise ArchiveError(
+            f"{path} line 1", "cells are not separated by commas",
+            found="semicolons" if match[1] == ";" else "tabs",
+            do="Save it with commas between cells, and with points in numbers",
+        )  # fmt: skip
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 0
     while True:
         where = f"{path} line {line + 1}"

@@ -44,11 +44,12 @@ def check_system(name: str, params: Params) -> None:
         foreign = [member for member in members if member in params.external]
         if foreign:
             wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
-            raise ParamsError("--with", wrong, do="Choose a fusion of experiments alone")
+            raise ParamsError("params.yaml", wrong, do="Choose a fusion of experiments alone")
     elif name not in params.experiments:
         known = [ZOO_NAME, *params.every_fusion, *params.experiments, *params.online]
         names = ", ".join(known)
-        raise ParamsError("--with", f"no fusion or experiment '{name}'", expected=f"one of {names}")
+        wrong = f"no fusion or experiment '{name}'"
+        raise ParamsError("params.yaml", wrong, expected=f"one of {names}")
 
 
 def _missing(where: str, name: str, section: str, names: Collection[str]) -> Iterator[str]:

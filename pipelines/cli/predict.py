@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from benchmark.inference.segments import Segment
     from benchmark.inference.systems import System
 
+SEGMENTS, COUNTS = "segments.csv", "gestures.csv"
+"""Of all videos together: their segments, and how often each person does what."""
+
 
 @click.command()
 @click.argument("videos", metavar="VIDEO...", type=existing, nargs=-1, required=True)
@@ -88,6 +91,7 @@ def predict(
         if not system.with_points and (skeleton or pose):
             raise ParamsError("--skeleton, --pose", f"no member of '{system.name}' uses a skeleton")
         system = _usable(system, with_points=bool(skeleton or pose))
+        _remove_tables(out, len(places))
         seen: dict[Path, tuple[float, list[Segment]]] = {}
         for number, (video, place) in enumerate(places.items(), start=1):
             if len(places) > 1:
@@ -205,6 +209,13 @@ def _one(
     return windows[-1].end_s - windows[0].start_s, found
 
 
+def _remove_tables(out: Path | None, videos: int) -> None:
+    # Stopped between two videos, new results must not stand beside tables of an earlier run.
+    for table in (SEGMENTS, COUNTS):
+        if out is not None and videos > 1:
+            (out / table).unlink(missing_ok=True)
+
+
 def _write_tables(
     out: Path, names: Mapping[Path, Path], seen: Mapping[Path, tuple[float, list[Segment]]],
     classes: Sequence[str],
@@ -215,11 +226,11 @@ def _write_tables(
 
     if len(seen) > 1:
         rows = [(str(video), one) for video, (_, found) in seen.items() for one in found]
-        write_text(out / "segments.csv", to_csv(rows))
-        click.echo(f"wrote {out / 'segments.csv'}: {len(rows)} segments")
+        write_text(out / SEGMENTS, to_csv(rows))
+        click.echo(f"wrote {out / SEGMENTS}: {len(rows)} segments")
     counted = [(names[video].parts[0], *each) for video, each in seen.items()]
-    write_text(out / "gestures.csv", to_counts(counted, classes))
-    click.echo(f"wrote {out / 'gestures.csv'}: how often each person does what")
+    write_text(out / COUNTS, to_counts(counted, classes))
+    click.echo(f"wrote {out / COUNTS}: how often each person does what")
 
 
 def _echo_windows(windows: Sequence[Recognized], found: Sequence[Segment]) -> None:

@@ -218,8 +218,8 @@ def upload(
         place = read_challenge(name).place
         if not isinstance(place, Kaggle):
             raise ParamsError(
-                f"challenge {name}", "does not accept files through Kaggle", found=place.page,
-                do="Upload the zip on that page",
+                f"challenge {name}", "does not accept files through Kaggle",
+                do=f"Upload the zip by hand; its page: {place.page}",
             )  # fmt: skip
         if (target := competition or place.competition) is None:
             raise ParamsError(
