@@ -129,6 +129,15 @@ def test_an_edition_of_a_project_is_written_there_and_hides_none_of_the_package(
         read_edition("imigue")
 
 
+def test_what_is_no_file_of_an_edition_breaks_no_list(root: Path, project: Path) -> None:
+    new(project, "own", root)
+    (project / "editions/._own.yaml").write_bytes(b"\0\5\x16\7")
+    (project / "editions/old.yaml").mkdir()
+    done = mgbench(project, "edition", "list")
+    assert done.returncode == 0, done.stderr
+    assert "editions/own.yaml" in done.stdout
+
+
 def test_any_name_becomes_an_edition(root: Path, project: Path) -> None:
     for name in ("mine", "true", "null", "openpose36", "x" * 50):
         done = new(project, name, root)

@@ -155,4 +155,6 @@ def listed_ids(edition: Edition, split: Split) -> list[str] | None:
 def edition_names() -> list[str]:
     """List every edition of the package and of the project, sorted."""
     own = _PROJECT.get() / OWN
-    return sorted(path.stem for folder in (SHIPPED, own) for path in folder.glob("*.yaml"))
+    # Not `._own.yaml`, which macOS lays beside own.yaml on a foreign disk.
+    files = (*SHIPPED.glob("[!.]*.yaml"), *own.glob("[!.]*.yaml"))
+    return sorted(file.stem for file in files if file.is_file())
