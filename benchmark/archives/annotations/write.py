@@ -156,29 +156,10 @@ def make_rows(
         ManyFaults: Every annotation that fits no video, has no time in it, or contradicts another.
         ArchiveError: Nothing says how to split.
     """
-    from benchmark.core.video import timeline
-
-    annotations = [
-        one._replace(label=plain(one.label), subject=plain(one.subject or "") or None)
-        for one in annotations
-    ]
-    rest = None if rest is None else plain(rest)
-    own = [] if rest is None else [("--rest", rest)]
-    check_names("class", [*own, *((one.where, one.label) for one in annotations)])
-    check_names("person", [(one.where, one.subject) for one in annotations if one.subject])
-    faults = FaultList()
-    found: list[Path] = []
-    for one in annotations:
-        with faults.collected():
-            found.append(_video(one, root, videos))
-    faults.raise_any(root)
-    check_videos(annotations, _names(root, found))
-    used = list(dict.fromkeys(found))
-    # Processes take seconds to start: not for a few videos.
-    workers = min(usable_cores(), 1 + len(used) // FEW)
-    times = map_in_processes(timeline, used, what="read times", workers=workers)
-    clock = dict(zip(used, times, strict=True))
-    spans = []
+    annotations, rest = _plain(annotations, rest)
+    found = _found(annotations, root, videos)
+    clock = _clock(found)
+    faults, spans = FaultList(), list[tuple[int, int]]()
     for one, video in zip(annotations, found, strict=True):
         with faults.collected():
             spans.append(_frames(one, clock[video]))
@@ -198,6 +179,43 @@ def make_rows(
             _ids(names), splits, annotations, names, spans, strict=True
         )
     ]
+
+
+def _plain(
+    annotations: Sequence[Annotation], rest: str | None
+) -> tuple[list[Annotation], str | None]:
+    """Write all names in the one way that computers know as equal, and check them."""
+    rest = None if rest is None else plain(rest)
+    annotations = [
+        one._replace(label=plain(one.label), subject=plain(one.subject or "") or None)
+        for one in annotations
+    ]
+    own = [] if rest is None else [("--rest", rest)]
+    check_names("class", [*own, *((one.where, one.label) for one in annotations)])
+    check_names("person", [(one.where, one.subject) for one in annotations if one.subject])
+    return annotations, rest
+
+
+def _found(annotations: Sequence[Annotation], root: Path, videos: Sequence[Path]) -> list[Path]:
+    """Find the video of each annotation."""
+    faults, found = FaultList(), list[Path]()
+    for one in annotations:
+        with faults.collected():
+            found.append(_video(one, root, videos))
+    faults.raise_any(root)
+    check_videos(annotations, _names(root, found))
+    return found
+
+
+def _clock(found: Sequence[Path]) -> dict[Path, Timeline]:
+    """Read the times of the frames of each video."""
+    from benchmark.core.video import timeline
+
+    used = list(dict.fromkeys(found))
+    # Processes take seconds to start: not for a few videos.
+    workers = min(usable_cores(), 1 + len(used) // FEW)
+    times = map_in_processes(timeline, used, what="read times", workers=workers)
+    return dict(zip(used, times, strict=True))
 
 
 def _names(root: Path, videos: Iterable[Path]) -> list[str]:
