@@ -245,10 +245,13 @@ def test_an_array_with_any_damaged_header_is_refused_by_name(odd: bytes, at: int
             read_points(path)
 
 
-def test_a_header_that_ends_in_a_bracket_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("header", "says"), [(b"{(", "EOF"), (HEADER.replace(b"'f", b"b'f"), "not supported")]
+)
+def test_a_header_that_is_none_is_named(header: bytes, says: str, tmp_path: Path) -> None:
     path = tmp_path / "s.npy"
-    path.write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + b"{(".ljust(117) + b"\n")
-    with pytest.raises(ValueError, match="EOF"):
+    path.write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + header.ljust(117) + b"\n")
+    with pytest.raises(ValueError, match=says):
         load_array(path)
     with pytest.raises(ArchiveError, match=r"s\.npy: not a skeleton"):
         read_points(path)

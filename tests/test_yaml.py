@@ -45,13 +45,15 @@ def laughs(levels: int) -> bytes:
         (GOOD.replace(SEED, SEED + b"2026-01-01 #", 1), "is a date: put it in quotes"),
         (b"1: 2", "key 1 is no text"),
         (b"? [1, 2]\n: 3", r"key \(1, 2\) is no text"),
+        (GOOD.replace(SEED, SEED + b"-", 1), "greater than or equal to 0"),
+        (GOOD.replace(SEED, SEED + b"\tx #", 1), "seed: Input should be a valid integer"),
         (b"a: !!binary aGVsbG8=", "is a bytes"),
         (b"a: !!python/object:os.system x", "not valid YAML"),
         (b"a:\n\tb: 1", "not valid YAML.* at line 2"),
         (b"", "the file: Input should be an object"),
         (b"a: 1\n---\na: 2", "another document"),
     ],
-    ids=range(21),
+    ids=range(23),
 )
 def test_a_broken_file_is_one_message(data: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"

@@ -76,8 +76,8 @@ def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> Any:
     try:
         # A pickle in the file would run its maker's code.
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except (EOFError, zipfile.BadZipFile, tokenize.TokenError, SyntaxError) as error:
-        # NumPy reads the header as Python text.
+    except (EOFError, zipfile.BadZipFile, tokenize.TokenError, SyntaxError, TypeError) as error:
+        # NumPy reads the header as Python text, and sorts its keys whatever they are.
         raise ValueError((str(error).splitlines() or ["cut off"])[0]) from None
 
 

@@ -52,6 +52,8 @@ Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+"""As scikit-learn and NumPy's older generators take it."""
 
 
 class Strict(BaseModel):
@@ -78,7 +80,10 @@ def read_yaml(path: Path, model: type[M], *, do: str = "") -> M:
 
 def _numbered(message: str, path: Path) -> str:
     """Put the line of the file before each line of a message that begins with a dotted key."""
-    root = YAML(typ="rt").compose(read_text(path))
+    try:
+        root = YAML(typ="rt").compose(read_text(path))
+    except YAMLError:  # a tab behind a colon, which the reader of values takes
+        return message
     shown = []
     for line in message.split("\n"):
         text = line.lstrip()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.core.pinned_file import WeightsFile
-from benchmark.core.schema import Strict
+from benchmark.core.schema import Seed, Strict
 from benchmark.editions.splits import OOF, REFIT, Groups
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Folds(Strict):
     """Clips of one video, or of one person, are always in the same fold."""
     number: Annotated[int, Field(ge=2, le=MOST_FOLDS)]
     """Folds."""
-    seed: int
+    seed: Seed
     """Of the draw."""
     over: tuple[Literal["train", "val"], ...] = Field(min_length=1)
     """Splits that are dealt into folds: [train, val], or [train] to keep validation apart."""

@@ -12,7 +12,16 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from benchmark.core.pinned_file import WeightsFile
-from benchmark.core.schema import AboveZero, Line, NotNegative, Positive, Share, Strict, read_yaml
+from benchmark.core.schema import (
+    AboveZero,
+    Line,
+    NotNegative,
+    Positive,
+    Seed,
+    Share,
+    Strict,
+    read_yaml,
+)
 from benchmark.data.inputs import Input
 from benchmark.data.video_input import VideoInput
 from benchmark.editions.edition import of_project
@@ -61,7 +70,7 @@ class Experiment(Strict):
     `experiments`, `merges`, `pretraining` or `pretrained`."""
     recipe: Name
     """Entry of `recipes` to train with."""
-    seed: int | None = None
+    seed: Seed | None = None
     """Overrides the global `seed`, for an experiment that repeats another one."""
     head: Literal["flat", "groups"] = "flat"
     """`groups`: one classifier of the edition's groups and one of the classes within each; the
@@ -252,7 +261,7 @@ class Params(Strict):
 
     preset: Name
     """Name of this set of parameters: one that ships, such as `default` or `paper`, or your own."""
-    seed: int
+    seed: Seed
     """Seed of all training runs and bootstraps; an experiment can override it."""
     synthetic: dict[Name, GesturesSpec]
     """Synthetic data sets in the layout of iMiGUE, by edition: stage `synthesize`."""

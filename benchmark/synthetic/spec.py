@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from benchmark.core.schema import Strict
+from benchmark.core.schema import Seed, Strict
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
@@ -24,7 +24,7 @@ _Pixels = Annotated[int, Field(ge=64, multiple_of=2)]  # 4:2:0 video stores colo
 class _FilmSpec(Strict):
     """Parameters of every generated data set: seed, sizes, people, camera."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Seed of every random choice."""
     train_clips: _Count
     """Clips in the train split."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from benchmark.core.pinned_file import sha256
-from benchmark.core.schema import AboveZero, NotNegative, Positive, Strict
+from benchmark.core.schema import AboveZero, NotNegative, Positive, Seed, Strict
 from benchmark.modalities.depth.depth_anything import DepthBackendBase
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class TinyDepthSpec(Strict):
     """A depth network, and how it is trained on generated people."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Seed of every random choice: takes, initial weights, order of the batches."""
     height: Annotated[int, Field(ge=32, multiple_of=2)]
     """Height of the network's input in pixels; frames are resized to it, in training and after."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -25,12 +25,8 @@ class Search(Rule):
     """What the search optimizes."""
     evaluations: Positive
     """Weightings that the search may try."""
-    seed: Annotated[int, Field(gt=0)]
+    seed: Annotated[int, Field(gt=0, lt=2**32)]
     """Seed of the search."""
-
-    def faults(self, members: Collection[str]) -> list[str]:
-        """Tell whether the seed is one that CMA-ES cannot take."""
-        return [] if self.seed < 2**32 else ["seed: must be below 2 ** 32"]
 
     def fit(self, names: Sequence[str], p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
         """Search the logarithms of the weights, beginning at equal weights."""
