@@ -104,6 +104,16 @@ def test_use_puts_the_paper_in_place_and_the_default_back(project: Path) -> None
     assert "already" in mgbench(project, "preset", "use", "default").stdout
 
 
+def test_use_never_loses_edits_that_an_earlier_use_kept(project: Path) -> None:
+    fresh = (project / "params.yaml").read_text("utf-8")
+    edited = fresh.replace("epochs: 2", "epochs: 5")
+    for text in (edited, fresh):  # as after `git checkout params.yaml`
+        (project / "params.yaml").write_text(text, "utf-8")
+        assert mgbench(project, "preset", "use", "paper").returncode == 0
+    assert (project / "params.default.yaml").read_text("utf-8") == fresh
+    assert (project / "params.default.yaml.old").read_text("utf-8") == edited
+
+
 @pytest.mark.parametrize(
     ("old", "new", "kept"),
     [

@@ -42,7 +42,8 @@ def list_() -> None:
 def use(name: str) -> None:
     """Make PRESET the params.yaml of this project.
 
-    The current file is kept beside it, broken or not, named params.NAME.yaml after its own preset.
+    The current file is kept beside it, broken or not, named params.NAME.yaml after its own preset;
+    another file of that name becomes params.NAME.yaml.old.
     A broken one is replaced by another copy of PRESET, and kept as params.broken.yaml.
     PRESET is beyond, default, masked, paper, zoo, or one of yours from 'mgbench edition new'.
 
@@ -69,6 +70,11 @@ def use(name: str) -> None:
             return
         # A broken file must not replace what it is restored from.
         kept = stored_path("broken" if name == current else current, PARAMS)
+        if kept != source and kept.is_file() and kept.read_bytes() != PARAMS.read_bytes():
+            # params.yaml may have come from git, and the kept file hold the user's only edits.
+            older = kept.with_name(f"{kept.name}.old")
+            kept.replace(older)
+            click.echo(f"{older} keeps what {kept} was")
         for old, new in ((PARAMS, kept), (source, PARAMS)):
             with replacing(new) as work:
                 shutil.copyfile(old, work)
