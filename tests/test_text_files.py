@@ -32,6 +32,12 @@ def test_semicolons_and_tabs_inside_cells_stay(text: str, tmp_path: Path) -> Non
     assert sum(cell.count(";") for cell in cells) == text.count(";")
 
 
+def test_rows_of_empty_cells_are_none(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n,\n\nc,\n , \n,,\n", "utf-8")
+    rows = [(where[-6:], row) for where, row in read_rows(tmp_path / "x.csv")]
+    assert rows == [("line 1", ["a", "b"]), ("line 4", ["c", ""])]
+
+
 def test_a_sheet_of_excel_with_another_ending_is_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.csv", "w", zipfile.ZIP_DEFLATED) as sheet:
         sheet.writestr("xl/workbook.xml", "<workbook>" * 50 + "\u00e9\u0434")

@@ -50,7 +50,9 @@ def read_text(path: Path) -> str:
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each row of a csv with its place, "file line n"; empty lines are skipped.
+    """Yield each row of a csv with its place, "file line n", but for rows of empty cells.
+
+    Spreadsheets leave such rows below their last one.
 
     Raises:
         ArchiveError: No commas stand between the cells, a quote is not closed, or a cell goes over
@@ -77,7 +79,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
         if reader.line_num != line + 1:
             raise ArchiveError(where, "a cell goes over several lines", do="Close the quote")
         line = reader.line_num
-        if row:
+        if any(cell.strip() for cell in row):
             yield where, row
 
 
