@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, mistakes_shown
+from pipelines._stage import existing
 
 from collections import Counter
 from collections.abc import Sequence
@@ -52,23 +52,22 @@ def import_(
     from benchmark.archives.annotations.write import make_rows, read_class_folders, write_rows
     from benchmark.archives.folder import CLASSES, CLIPS
 
-    with mistakes_shown():
-        for path in (folder / CLIPS, folder / CLASSES):
-            if path.exists() and not replace:
-                raise ParamsError(path, "is there already", do="Say --replace to replace it")
-        if not 0 <= seed < 2**32:
-            raise ParamsError("--seed", "no seed", expected="0 to 4294967295", found=str(seed))
-        videos = list(videos_in([folder]))
-        found = [] if annotations else read_class_folders(folder, videos)
-        documents = [path for path in annotations if path.suffix.lower() == ".eaf"]
-        check_tiers(documents, tiers)
-        for path in annotations:
-            found += read_elan(path, tiers) if path in documents else read_table(path)
-        rows = make_rows(
-            folder, videos, found, rest=rest, split_by=split_by, shares=_shares(shares), seed=seed
-        )  # fmt: skip
-        write_rows(folder, rows)
-        _echo_rows(rows)
+    for path in (folder / CLIPS, folder / CLASSES):
+        if path.exists() and not replace:
+            raise ParamsError(path, "is there already", do="Say --replace to replace it")
+    if not 0 <= seed < 2**32:
+        raise ParamsError("--seed", "no seed", expected="0 to 4294967295", found=str(seed))
+    videos = list(videos_in([folder]))
+    found = [] if annotations else read_class_folders(folder, videos)
+    documents = [path for path in annotations if path.suffix.lower() == ".eaf"]
+    check_tiers(documents, tiers)
+    for path in annotations:
+        found += read_elan(path, tiers) if path in documents else read_table(path)
+    rows = make_rows(
+        folder, videos, found, rest=rest, split_by=split_by, shares=_shares(shares), seed=seed
+    )  # fmt: skip
+    write_rows(folder, rows)
+    _echo_rows(rows)
     click.echo(f"wrote {folder / CLIPS}; next: 'mgbench edition new NAME --from {folder}'")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, existing, mistakes_shown, read_params
+from pipelines._stage import PARAMS, USER_FAULT, existing, read_params
 
 import sys
 from pathlib import Path
@@ -51,31 +51,30 @@ def folds(name: str | None, remove: bool, **given: str | int | None) -> None:
         write_document,
     )
 
-    with mistakes_shown():
-        if not PARAMS.is_file():
-            read_params(PARAMS)  # says where to run the command
-        # Not the whole file: its section fold_graph may be out of date, which this command mends.
-        read_yaml(PARAMS, FoldSections)
-        document = read_document(PARAMS)
-        present = document.setdefault("folds", {})
-        if name is None and (remove or any(value is not None for value in given.values())):
-            raise ParamsError("EDITION", "is missing", do="Name the edition whose folds to change")
-        if remove and present.pop(name, None) is None:
-            raise ParamsError(PARAMS, f"no folds of '{name}'", expected=", ".join(present))
-        if name is not None and not remove:
-            runs = document["experiments"].items()
-            usual = {**USUAL_FOLDS, "experiments": [k for k, v in runs if v["edition"] == name]}
-            if not usual["experiments"]:
-                editions = ", ".join(sorted({v["edition"] for _, v in runs}))
-                wrong = f"no experiment of edition '{name}'"
-                raise ParamsError("EDITION", wrong, expected=f"one of {editions}")
-            chosen = {
-                key: str(value).split(",") if key in {"over", "experiments"} else value
-                for key, value in given.items() if value is not None
-            }  # fmt: skip
-            present[name] = {**usual, **present.get(name, {}), **chosen}
-        number = set_fold_graph(document)
-        write_document(document, PARAMS)
+    if not PARAMS.is_file():
+        read_params(PARAMS)  # says where to run the command
+    # Not the whole file: its section fold_graph may be out of date, which this command mends.
+    read_yaml(PARAMS, FoldSections)
+    document = read_document(PARAMS)
+    present = document.setdefault("folds", {})
+    if name is None and (remove or any(value is not None for value in given.values())):
+        raise ParamsError("EDITION", "is missing", do="Name the edition whose folds to change")
+    if remove and present.pop(name, None) is None:
+        raise ParamsError(PARAMS, f"no folds of '{name}'", expected=", ".join(present))
+    if name is not None and not remove:
+        runs = document["experiments"].items()
+        usual = {**USUAL_FOLDS, "experiments": [k for k, v in runs if v["edition"] == name]}
+        if not usual["experiments"]:
+            editions = ", ".join(sorted({v["edition"] for _, v in runs}))
+            wrong = f"no experiment of edition '{name}'"
+            raise ParamsError("EDITION", wrong, expected=f"one of {editions}")
+        chosen = {
+            key: str(value).split(",") if key in {"over", "experiments"} else value
+            for key, value in given.items() if value is not None
+        }  # fmt: skip
+        present[name] = {**usual, **present.get(name, {}), **chosen}
+    number = set_fold_graph(document)
+    write_document(document, PARAMS)
     click.echo(f"wrote {PARAMS}: {number} trainings of folds")
     if number:
         click.echo("next: 'mgbench run join_folds' or 'dvc repro join_folds'")
@@ -104,20 +103,18 @@ def check(edition_name: str, raw: Path | None) -> None:
     from benchmark.presets.own_edition import edition_uses
     from benchmark.runtime.parallel import usable_cores
 
-    with mistakes_shown():
-        edition = read_edition(edition_name)
-        raw = raw or Path("data/raw") / edition_name
-        if not raw.is_dir():
-            raise ParamsError(raw, "no such folder", do="Put or link the archives there")
-        uses = edition_uses(PARAMS) if PARAMS.is_file() else {}
-        use = uses.get(edition_name, EditionUse(excluded=()))
-        cores = usable_cores()
-        clips = open_archive(raw, edition).read(excluded=use.excluded, workers=cores)
-        found = findings(scan_archive(raw, edition, clips, workers=cores))
+    edition = read_edition(edition_name)
+    raw = raw or Path("data/raw") / edition_name
+    if not raw.is_dir():
+        raise ParamsError(raw, "no such folder", do="Put or link the archives there")
+    uses = edition_uses(PARAMS) if PARAMS.is_file() else {}
+    use = uses.get(edition_name, EditionUse(excluded=()))
+    cores = usable_cores()
+    clips = open_archive(raw, edition).read(excluded=use.excluded, workers=cores)
+    found = findings(scan_archive(raw, edition, clips, workers=cores))
     for finding in found:
         click.echo(finding.line())
-    with mistakes_shown():
-        check_subjects(clips, use.shared_subjects)
+    check_subjects(clips, use.shared_subjects)
     if has_fault(found):
         sys.exit(USER_FAULT)
 
@@ -139,12 +136,11 @@ def list_() -> None:
     """
     from benchmark.editions.edition import SHIPPED, edition_file, edition_names, read_edition
 
-    with mistakes_shown():
-        rows = []
-        for name in edition_names():
-            spec, file = read_edition(name), edition_file(name)
-            place = "package" if file and file.parent == SHIPPED else str(file)
-            rows.append((name, str(len(spec.classes)), place, spec.title))
+    rows = []
+    for name in edition_names():
+        spec, file = read_edition(name), edition_file(name)
+        place = "package" if file and file.parent == SHIPPED else str(file)
+        rows.append((name, str(len(spec.classes)), place, spec.title))
     echo_columns([("edition", "classes", "of", "title"), *rows])
 
 
@@ -164,8 +160,7 @@ def new(name: str, source: Path, preset: str) -> None:
     """
     from benchmark.presets.own_edition import make_edition
 
-    with mistakes_shown():
-        made = make_edition(name, source, preset, PARAMS)
+    made = make_edition(name, source, preset, PARAMS)
     click.echo(f"wrote {made.file}: {len(made.edition.classes)} classes; clips: {made.raw}")
     click.echo(made.said)
     click.echo(f"next: 'mgbench data check {name}', 'mgbench preset use {name}', 'dvc repro'")

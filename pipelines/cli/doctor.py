@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown, read_params
+from pipelines._stage import PARAMS, USER_FAULT, read_params
 
 import sys
 from collections.abc import Iterator
@@ -27,10 +27,9 @@ def doctor() -> None:
     from benchmark import doctor as checks
 
     findings = []
-    with mistakes_shown():
-        for finding in chain(checks.machine(), checks.packages(), _project()):
-            findings.append(finding)
-            click.echo(finding.line(WIDTH))
+    for finding in chain(checks.machine(), checks.packages(), _project()):
+        findings.append(finding)
+        click.echo(finding.line(WIDTH))
     if has_fault(findings):
         sys.exit(USER_FAULT)
 

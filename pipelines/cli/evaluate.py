@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, existing, mistakes_shown, path, read_params
+from pipelines._stage import PARAMS, existing, path, read_params
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,12 +54,11 @@ def evaluate(file: Path, labels: Path | None, by_class: bool) -> None:
     from benchmark.evaluation.scores import all_scores
     from benchmark.results.known_labels import labels_for
 
-    with mistakes_shown():
-        found = read_probabilities(file)
-        truth = labels_for(found, labels)
-        p = truth.joined(found, where=str(file))
-        scores = all_scores(p, truth.label, groups_of(found.edition))
-        span = interval(correctness(p, truth.label), truth.videos, resamples=RESAMPLES, seed=SEED)
+    found = read_probabilities(file)
+    truth = labels_for(found, labels)
+    p = truth.joined(found, where=str(file))
+    scores = all_scores(p, truth.label, groups_of(found.edition))
+    span = interval(correctness(p, truth.label), truth.videos, resamples=RESAMPLES, seed=SEED)
     click.echo(f"{scores.n} clips of {_videos(truth)}")
     for name, value in scores.model_dump(exclude={"n"}, exclude_none=True).items():
         shown = f"{value:.6g} nats" if name == "log_loss" else f"{100 * value:.3f} %"
@@ -103,13 +102,12 @@ def compare(first: Path, second: Path, labels: Path | None, out: Path | None) ->
     from benchmark.results.known_labels import labels_for
     from benchmark.results.table import paired
 
-    with mistakes_shown():
-        check_outputs({"--out": out}, (first, second, labels))
-        found = [read_probabilities(file) for file in (first, second)]
-        truth = labels_for(found[0], labels)
-        pair = paired(found[0], found[1], truth, resamples=RESAMPLES, seed=SEED)
-        if out is not None:
-            write_text(out, csv_text(["clip_id", "label", "A", "B"], pair.differ))
+    check_outputs({"--out": out}, (first, second, labels))
+    found = [read_probabilities(file) for file in (first, second)]
+    truth = labels_for(found[0], labels)
+    pair = paired(found[0], found[1], truth, resamples=RESAMPLES, seed=SEED)
+    if out is not None:
+        write_text(out, csv_text(["clip_id", "label", "A", "B"], pair.differ))
     for name, file, top1 in (("A", first, pair.first), ("B", second, pair.second)):
         click.echo(f"{name} {100 * top1:.2f} % top-1   {file}")
     click.echo(f"A - B {100 * pair.difference:+.2f} points{resampled(pair.interval, 'points')}")
@@ -139,13 +137,12 @@ def best(name: str | None) -> None:
     from benchmark.results.best import read_best
     from benchmark.results.best_page import best_section
 
-    with mistakes_shown():
-        params = read_params(PARAMS)
-        name = name or params.table.edition
-        clips = read_clips(Path("data", name, "clips.parquet"), read_edition(name))
-        found = read_best(params, clips, Path("predictions"))
-        if found is None:
-            wrong = f"fewer than two experiments of '{name}' have folds"
-            do = f"Run 'mgbench edition folds {name}', then 'dvc repro join_folds'"
-            raise ParamsError(PARAMS, wrong, do=do)
+    params = read_params(PARAMS)
+    name = name or params.table.edition
+    clips = read_clips(Path("data", name, "clips.parquet"), read_edition(name))
+    found = read_best(params, clips, Path("predictions"))
+    if found is None:
+        wrong = f"fewer than two experiments of '{name}' have folds"
+        do = f"Run 'mgbench edition folds {name}', then 'dvc repro join_folds'"
+        raise ParamsError(PARAMS, wrong, do=do)
     click.echo("\n".join(best_section(found, name)))

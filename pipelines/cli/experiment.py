@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, entry, mistakes_shown, read_params
+from pipelines._stage import PARAMS, entry, read_params
 
 import click
 
@@ -20,8 +20,7 @@ def list_() -> None:
 
     Example: mgbench experiment list
     """
-    with mistakes_shown():
-        params = read_params(PARAMS)
+    params = read_params(PARAMS)
     columns = [
         (name, run.backbone.kind, run.modality, run.init_from, run.recipe)
         for name, run in params.experiments.items()
@@ -39,15 +38,14 @@ def show(name: str) -> None:
     from benchmark.presets.edit import yaml_text
     from benchmark.presets.preset import differences, paper, resolved
 
-    with mistakes_shown():
-        params = read_params(PARAMS)
-        entry(params.experiments, "experiments", name)
-        ours = resolved(params, name)
-        click.echo(yaml_text({name: ours}))
-        if name not in paper().experiments:
-            click.echo(f"Preset 'paper' has no experiment '{name}'.")
-            return
-        rows = differences(ours, resolved(paper(), name))
+    params = read_params(PARAMS)
+    entry(params.experiments, "experiments", name)
+    ours = resolved(params, name)
+    click.echo(yaml_text({name: ours}))
+    if name not in paper().experiments:
+        click.echo(f"Preset 'paper' has no experiment '{name}'.")
+        return
+    rows = differences(ours, resolved(paper(), name))
     if not rows:
         click.echo("No differences from preset 'paper'.")
         return
@@ -68,15 +66,14 @@ def remove(names: tuple[str, ...]) -> None:
     """
     from benchmark.presets.edit import keep_experiments, read_document, write_document
 
-    with mistakes_shown():
-        params = read_params(PARAMS)
-        for name in names:
-            entry(params.experiments, "experiments", name)
-        # Editing the document keeps its comments, which writing `params` would lose.
-        document = read_document(PARAMS)
-        kept = [name for name in params.experiments if name not in names]
-        said = keep_experiments(document, params, kept)
-        write_document(document, PARAMS)
+    params = read_params(PARAMS)
+    for name in names:
+        entry(params.experiments, "experiments", name)
+    # Editing the document keeps its comments, which writing `params` would lose.
+    document = read_document(PARAMS)
+    kept = [name for name in params.experiments if name not in names]
+    said = keep_experiments(document, params, kept)
+    write_document(document, PARAMS)
     for line in said:
         click.echo(line)
     click.echo(f"removed {', '.join(names)} from {PARAMS}; left: {', '.join(kept)}")

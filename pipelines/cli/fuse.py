@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, mistakes_shown
+from pipelines._stage import existing
 
 from dataclasses import replace
 from pathlib import Path
@@ -66,23 +66,22 @@ def fuse(
     """  # noqa: D301 - click reads the sign that keeps lines apart
     from benchmark.contracts.predictions import read_probabilities
 
-    with mistakes_shown():
-        if sum(value is not None for value in (weights, rule, fitted)) > 1:
-            raise ParamsError("fuse", "takes one of --weights, --fit and --fitted")
-        check_outputs({"--out": out}, (*files, labels, fitted))
-        if len({file.resolve() for file in files}) < len(files):
-            do = "Give it a larger weight instead"
-            raise ParamsError("FILES", "a file is given twice", do=do)
-        numbers = _numbers(weights, len(files))
-        members = [read_probabilities(file) for file in files]
-        if rule is not None:
-            _fit(files, members, _rule(rule), temperature, labels, out)
-        elif fitted is not None:
-            from submission.fusion.fitted import read_fitted
+    if sum(value is not None for value in (weights, rule, fitted)) > 1:
+        raise ParamsError("fuse", "takes one of --weights, --fit and --fitted")
+    check_outputs({"--out": out}, (*files, labels, fitted))
+    if len({file.resolve() for file in files}) < len(files):
+        do = "Give it a larger weight instead"
+        raise ParamsError("FILES", "a file is given twice", do=do)
+    numbers = _numbers(weights, len(files))
+    members = [read_probabilities(file) for file in files]
+    if rule is not None:
+        _fit(files, members, _rule(rule), temperature, labels, out)
+    elif fitted is not None:
+        from submission.fusion.fitted import read_fitted
 
-            _apply(files, members, read_fitted(fitted), out)
-        else:
-            _weigh(files, members, numbers, out)
+        _apply(files, members, read_fitted(fitted), out)
+    else:
+        _weigh(files, members, numbers, out)
 
 
 def _weigh(

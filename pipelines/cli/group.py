@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pipelines._stage import mistakes_shown
+
+from typing import Any
+
 import click
 
 LONGEST = 200
@@ -30,7 +34,11 @@ class Group(click.Group):
 
 
 class SectionedGroup(Group):
-    """A group whose help lists the commands by section."""
+    """The group at the top: its help lists the commands by section, and mistakes are messages."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with mistakes_shown():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, mistakes_shown, read_params
+from pipelines._stage import PARAMS, read_params
 
 from importlib.metadata import version
 from pathlib import Path
@@ -63,13 +63,12 @@ def status(why: bool) -> None:
     from benchmark.archives.union import archive_module
     from benchmark.tracking.provenance import changed_code
 
-    with mistakes_shown():
-        # A broken params.yaml gets our message, with all its problems, instead of DVC's.
-        params = read_params(PARAMS)
-        # DVC sees changed code only after stage check has hashed it, so compare it here.
-        code = changed_code(Path.cwd(), params, archive_module)
-        ran = ran_here(Path.cwd())
-        graph = read_graph(Path.cwd())
+    # A broken params.yaml gets our message, with all its problems, instead of DVC's.
+    params = read_params(PARAMS)
+    # DVC sees changed code only after stage check has hashed it, so compare it here.
+    code = changed_code(Path.cwd(), params, archive_module)
+    ran = ran_here(Path.cwd())
+    graph = read_graph(Path.cwd())
     stale, width = 0, max(map(len, graph.upstream), default=0)
     for name in graph.upstream:
         reasons = _reasons(graph.changes.get(name, []))
@@ -120,12 +119,11 @@ def sync() -> None:
     """
     from benchmark.tracking.sync import sync as sync_runs
 
-    with mistakes_shown():
-        root = find_root()
-        report = sync_runs(root, lock=root / "dvc.lock")
-        click.echo(f"{report.created} created, {report.present} present, {report.closed} closed")
-        if report.deleted:
-            click.echo(f"{report.deleted} of them are deleted in the UI. {BRING_BACK}")
+    root = find_root()
+    report = sync_runs(root, lock=root / "dvc.lock")
+    click.echo(f"{report.created} created, {report.present} present, {report.closed} closed")
+    if report.deleted:
+        click.echo(f"{report.deleted} of them are deleted in the UI. {BRING_BACK}")
 
 
 @main.command()
@@ -144,15 +142,14 @@ def ui(port: int) -> None:
     from benchmark.tracking.sync import sync as sync_runs
     from benchmark.tracking.ui import listen, serve, ui_links
 
-    with mistakes_shown():
-        root = find_root()
-        listener = listen(port)
-        sync_runs(root, lock=root / "dvc.lock")
-        links = ui_links(root, port)
-        for what, link in links.items():
-            click.echo(f"{what}: {link}")
-        click.echo("Ctrl-C ends it")
-        serve(root, listener, next(iter(links.values())))
+    root = find_root()
+    listener = listen(port)
+    sync_runs(root, lock=root / "dvc.lock")
+    links = ui_links(root, port)
+    for what, link in links.items():
+        click.echo(f"{what}: {link}")
+    click.echo("Ctrl-C ends it")
+    serve(root, listener, next(iter(links.values())))
 
 
 @main.command()
@@ -167,16 +164,15 @@ def results(full: bool) -> None:
     from benchmark.results.screen import read_rows, screen
 
     page, table = Path("RESULTS.md"), Path("reports/table/table.csv")
-    with mistakes_shown():
-        if not page.is_file() or not table.is_file():
-            click.echo("no results yet: run 'dvc repro'; docs/results.md shows a run of ours")
-        elif full:
-            click.echo(read_text(page))
-        else:
-            edition = read_edition(read_params(PARAMS).table.edition)
-            click.echo("\n".join(screen(read_rows(table), edition)))
-            click.echo("all of it: 'mgbench results --full', or reports/report.html")
-        _echo_expected(table)
+    if not page.is_file() or not table.is_file():
+        click.echo("no results yet: run 'dvc repro'; docs/results.md shows a run of ours")
+    elif full:
+        click.echo(read_text(page))
+    else:
+        edition = read_edition(read_params(PARAMS).table.edition)
+        click.echo("\n".join(screen(read_rows(table), edition)))
+        click.echo("all of it: 'mgbench results --full', or reports/report.html")
+    _echo_expected(table)
     for file in sorted(Path("submissions").glob("*/*.csv")):
         click.echo(f"submission file: {file}, zipped as {file.with_suffix('.zip').name}")
     click.echo("to see the runs: 'make ui', or 'mgbench ui' inside the environment")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, entry, existing, mistakes_shown, path, read_params
+from pipelines._stage import PARAMS, entry, existing, path, read_params
 
 import json
 from collections.abc import Callable, Iterable
@@ -85,8 +85,7 @@ def list_() -> None:
 
     Example: mgbench modality list
     """
-    with mistakes_shown():
-        params = read_params(PARAMS)
+    params = read_params(PARAMS)
     rows = []
     for name, spec in params.modalities.items():
         users = [key for key, run in params.experiments.items() if run.modality == name]
@@ -139,17 +138,16 @@ def make(kind: str, video: Path, out: Path, start: int, end: int | None, **confi
     from benchmark.core.video import probe, timeline
     from benchmark.modalities.one_file import span_of, write_arrays, write_pictures
 
-    with mistakes_shown():
-        if out.suffix not in {".npz", ".mp4"}:
-            raise ParamsError(out, "unknown file type", expected=".npz or .mp4", found=out.suffix)
-        check_outputs({"--out": out}, (video, config["keypoints"]))
-        info = probe(video)
-        source = Source(video, info, span_of(video, info.frames, start, end))
-        made = (_maps if kind in MAPS else _frames)(kind, source, config)
-        if out.suffix == ".npz":
-            write_arrays(out, made.values, source.span, made.config)
-        else:
-            write_pictures(out, map(made.picture, made.values), timeline(video).part(*source.span))
+    if out.suffix not in {".npz", ".mp4"}:
+        raise ParamsError(out, "unknown file type", expected=".npz or .mp4", found=out.suffix)
+    check_outputs({"--out": out}, (video, config["keypoints"]))
+    info = probe(video)
+    source = Source(video, info, span_of(video, info.frames, start, end))
+    made = (_maps if kind in MAPS else _frames)(kind, source, config)
+    if out.suffix == ".npz":
+        write_arrays(out, made.values, source.span, made.config)
+    else:
+        write_pictures(out, map(made.picture, made.values), timeline(video).part(*source.span))
     first, end = source.span
     click.echo(f"wrote {out}: {kind} of frames {first} to {end - 1} of {video}")
 
@@ -218,15 +216,14 @@ def preview(clip_id: str, name: str | None, out: Path) -> None:
     from benchmark.editions.edition import read_edition
     from benchmark.plots.figures import save
 
-    with mistakes_shown():
-        params = read_params(PARAMS)
-        spec = entry(params.previews, "previews", name or next(iter(params.previews), ""))
-        edition = read_edition(spec.edition)
-        folder = Path("data") / spec.edition
-        clips = read_clips(folder / "clips.parquet", edition)
-        clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
-        if clip is None:
-            raise ParamsError("CLIP_ID", f"edition {edition.name} has no clip '{clip_id}'")
-        source = PreviewSource(spec, folder, params.modalities, clips)
-        save(clip_figure(source, edition, clip), out)
+    params = read_params(PARAMS)
+    spec = entry(params.previews, "previews", name or next(iter(params.previews), ""))
+    edition = read_edition(spec.edition)
+    folder = Path("data") / spec.edition
+    clips = read_clips(folder / "clips.parquet", edition)
+    clip = next((clip for clip in clips if clip.clip_id == clip_id), None)
+    if clip is None:
+        raise ParamsError("CLIP_ID", f"edition {edition.name} has no clip '{clip_id}'")
+    source = PreviewSource(spec, folder, params.modalities, clips)
+    save(clip_figure(source, edition, clip), out)
     click.echo(f"wrote {out}")

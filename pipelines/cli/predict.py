@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, existing, mistakes_shown, path, read_params
+from pipelines._stage import PARAMS, existing, path, read_params
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -72,33 +72,32 @@ def predict(
       mgbench predict talk.mp4 --window 2 --out seen
       mgbench predict interviews --window 2 --step 0.5 --threshold 0.6 --out seen
     """  # noqa: D301 - click reads the sign that keeps lines apart
-    with mistakes_shown():
-        files = videos_in(videos)
-        if skeleton is not None and len(files) > 1:
-            raise ParamsError("--skeleton", "is of one video", found=f"{len(files)} videos")
-        places = folders_of(files, out)
-        for video, place in places.items():
-            check_out(place, video)
-        detector = _detector(name)
-        if detector is not None:
-            if window is not None or step is not None:
-                raise ParamsError("--window, --step", f"'{name}' has its own", do="Omit them")
-            name, window, step = detector.source, detector.window, detector.step
-        part = Part(start, end, window, step)
-        part.check()
-        system = _system(name)
-        points = partial(points_of, skeleton=skeleton, pose=pose, hands=hands, face=face)
-        if not system.with_points and (skeleton or pose):
-            raise ParamsError("--skeleton, --pose", f"no member of '{system.name}' uses a skeleton")
-        system = _usable(system, with_points=bool(skeleton or pose))
-        _remove_tables(out, len(places))
-        seen: dict[Path, tuple[float, list[Segment]]] = {}
-        for number, (video, place) in enumerate(places.items(), start=1):
-            if len(places) > 1:
-                click.echo(f"{video} ({number} of {len(places)})")
-            seen[video] = _one(system, video, part, points, place, detector or threshold)
-        if out is not None:
-            _write_tables(out, files, seen, system.edition.classes)
+    files = videos_in(videos)
+    if skeleton is not None and len(files) > 1:
+        raise ParamsError("--skeleton", "is of one video", found=f"{len(files)} videos")
+    places = folders_of(files, out)
+    for video, place in places.items():
+        check_out(place, video)
+    detector = _detector(name)
+    if detector is not None:
+        if window is not None or step is not None:
+            raise ParamsError("--window, --step", f"'{name}' has its own", do="Omit them")
+        name, window, step = detector.source, detector.window, detector.step
+    part = Part(start, end, window, step)
+    part.check()
+    system = _system(name)
+    points = partial(points_of, skeleton=skeleton, pose=pose, hands=hands, face=face)
+    if not system.with_points and (skeleton or pose):
+        raise ParamsError("--skeleton, --pose", f"no member of '{system.name}' uses a skeleton")
+    system = _usable(system, with_points=bool(skeleton or pose))
+    _remove_tables(out, len(places))
+    seen: dict[Path, tuple[float, list[Segment]]] = {}
+    for number, (video, place) in enumerate(places.items(), start=1):
+        if len(places) > 1:
+            click.echo(f"{video} ({number} of {len(places)})")
+        seen[video] = _one(system, video, part, points, place, detector or threshold)
+    if out is not None:
+        _write_tables(out, files, seen, system.edition.classes)
 
 
 def _detector(name: str | None) -> Detector | None:

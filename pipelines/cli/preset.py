@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, mistakes_shown, read_params
+from pipelines._stage import PARAMS, read_params
 
 import shutil
 
@@ -26,15 +26,14 @@ def list_() -> None:
     """
     from benchmark.presets.preset import current_preset, preset_file, preset_names
 
-    with mistakes_shown():
-        current = current_preset(PARAMS)
-        for name in preset_names(current, PARAMS):
-            mark = "*" if name == current else " "
-            try:
-                file = str(preset_file(name, current, PARAMS))
-            except ParamsError:  # preset default, of which git may have the only copy
-                file = f"git checkout {PARAMS}"
-            click.echo(f"{mark} {name:<12} {file}")
+    current = current_preset(PARAMS)
+    for name in preset_names(current, PARAMS):
+        mark = "*" if name == current else " "
+        try:
+            file = str(preset_file(name, current, PARAMS))
+        except ParamsError:  # preset default, of which git may have the only copy
+            file = f"git checkout {PARAMS}"
+        click.echo(f"{mark} {name:<12} {file}")
 
 
 @preset.command()
@@ -56,27 +55,26 @@ def use(name: str) -> None:
         stored_path,
     )
 
-    with mistakes_shown():
-        current = current_preset(PARAMS)
-        source = preset_file(name, current, PARAMS)
-        try:
-            edition = read_params(source).table.edition
-        except BenchmarkError:
-            if name == "default":
-                click.echo(f"git has the whole one: git checkout {PARAMS}", err=True)
-            raise
-        if source == PARAMS:
-            click.echo(f"{PARAMS} already holds preset '{name}'")
-            return
-        # A broken file must not replace what it is restored from.
-        kept = stored_path("broken" if name == current else current, PARAMS)
-        if kept != source and kept.is_file() and kept.read_bytes() != PARAMS.read_bytes():
-            # params.yaml may have come from git, and the kept file hold the user's only edits.
-            older = kept.with_name(f"{kept.name}.old")
-            kept.replace(older)
-            click.echo(f"{older} keeps what {kept} was")
-        for old, new in ((PARAMS, kept), (source, PARAMS)):
-            with replacing(new) as work:
-                shutil.copyfile(old, work)
-        make_test_labels_folder(edition)
+    current = current_preset(PARAMS)
+    source = preset_file(name, current, PARAMS)
+    try:
+        edition = read_params(source).table.edition
+    except BenchmarkError:
+        if name == "default":
+            click.echo(f"git has the whole one: git checkout {PARAMS}", err=True)
+        raise
+    if source == PARAMS:
+        click.echo(f"{PARAMS} already holds preset '{name}'")
+        return
+    # A broken file must not replace what it is restored from.
+    kept = stored_path("broken" if name == current else current, PARAMS)
+    if kept != source and kept.is_file() and kept.read_bytes() != PARAMS.read_bytes():
+        # params.yaml may have come from git, and the kept file hold the user's only edits.
+        older = kept.with_name(f"{kept.name}.old")
+        kept.replace(older)
+        click.echo(f"{older} keeps what {kept} was")
+    for old, new in ((PARAMS, kept), (source, PARAMS)):
+        with replacing(new) as work:
+            shutil.copyfile(old, work)
+    make_test_labels_folder(edition)
     click.echo(f"{PARAMS} now holds preset '{name}'; {kept} keeps preset '{current}'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, entry, mistakes_shown, read_params
+from pipelines._stage import PARAMS, entry, read_params
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,19 +39,18 @@ def profile(name: str, seconds: float, trace: bool, roofline: bool) -> None:
 
     Example: mgbench profile joint --seconds 5
     """
-    with mistakes_shown():
-        params = read_params(PARAMS)
-        entry(params.experiments, "experiments", name)
-        if roofline:
-            _echo_roofline(name, params)
-        elif trace:
-            from benchmark.training.monitor.profiling import trace as traced
+    params = read_params(PARAMS)
+    entry(params.experiments, "experiments", name)
+    if roofline:
+        _echo_roofline(name, params)
+    elif trace:
+        from benchmark.training.monitor.profiling import trace as traced
 
-            out = Path(".run", "trace", f"{name}.json")
-            _echo_trace(name, traced(_train_spec(name, params), steps=STEPS, out=out))
-            click.echo(f"timeline, for ui.perfetto.dev: {out}")
-        else:
-            _echo_speeds(name, params, seconds)
+        out = Path(".run", "trace", f"{name}.json")
+        _echo_trace(name, traced(_train_spec(name, params), steps=STEPS, out=out))
+        click.echo(f"timeline, for ui.perfetto.dev: {out}")
+    else:
+        _echo_speeds(name, params, seconds)
 
 
 def _train_spec(name: str, params: Params) -> TrainSpec:

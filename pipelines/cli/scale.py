@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, mistakes_shown, read_params
+from pipelines._stage import PARAMS, read_params
 
 import sys
 from collections import Counter
@@ -32,19 +32,18 @@ def fit_to_memory(gib: float, *, write: bool) -> None:
 
     Experiments of one recipe share its micro_batch_size: the smallest counts.
     """
-    with mistakes_shown():
-        params = read_params(PARAMS)
-        from benchmark.training.monitor.fit import MARGIN, REACHED, RESERVED, fit
+    params = read_params(PARAMS)
+    from benchmark.training.monitor.fit import MARGIN, REACHED, RESERVED, fit
 
-        fits = {
-            name: fit(name, params, gib=gib)
-            for name in tqdm(params.experiments, desc="counting", unit="experiment", leave=False)
-        }
-        smallest: dict[str, Fit] = {}
-        for one in sorted(fits.values(), key=lambda one: -one.size):
-            smallest[one.recipe] = one
-        if write:
-            _write(fits, smallest, gib)
+    fits = {
+        name: fit(name, params, gib=gib)
+        for name in tqdm(params.experiments, desc="counting", unit="experiment", leave=False)
+    }
+    smallest: dict[str, Fit] = {}
+    for one in sorted(fits.values(), key=lambda one: -one.size):
+        smallest[one.recipe] = one
+    if write:
+        _write(fits, smallest, gib)
     cards = max((list(one.hours) for one in fits.values()), key=len)
     rows = [(
         "experiment", "recipe", "micro_batch_size", "passes", "GiB", "recompute",
@@ -93,8 +92,7 @@ def graph(as_make: bool) -> None:
 
     Example: mgbench graph --make > stages.mk
     """
-    with mistakes_shown():
-        upstream = read_graph(Path.cwd(), stale=False).upstream
+    upstream = read_graph(Path.cwd(), stale=False).upstream
     if as_make:
         click.echo(makefile(upstream, upstream), nl=False)
         return
@@ -113,9 +111,8 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
 
     Example: mgbench run -j 8 train predict
     """
-    with mistakes_shown():
-        read_params(PARAMS)  # a broken params.yaml gets our message instead of DVC's
-        code = run_stages(read_graph(Path.cwd()), jobs, stages)
+    read_params(PARAMS)  # a broken params.yaml gets our message instead of DVC's
+    code = run_stages(read_graph(Path.cwd()), jobs, stages)
     sys.exit(code)
 
 
@@ -145,12 +142,11 @@ def plan(
     if gpu_memory is not None:
         fit_to_memory(gpu_memory, write=write)
         return
-    with mistakes_shown():
-        stages = read_graph(Path.cwd(), stale=not everything)
-        todo = list(stages.upstream) if everything else stages.to_run()
-        seconds = _durations(todo, assume)
-        free = [stage for stage in todo if kind_of(stage) not in load_yaml(TABLE)]
-        found = schedule(stages.upstream, todo, seconds, slots=slots, free=free)
+    stages = read_graph(Path.cwd(), stale=not everything)
+    todo = list(stages.upstream) if everything else stages.to_run()
+    seconds = _durations(todo, assume)
+    free = [stage for stage in todo if kind_of(stage) not in load_yaml(TABLE)]
+    found = schedule(stages.upstream, todo, seconds, slots=slots, free=free)
     for kind, count in Counter(map(kind_of, todo)).items():
         spent = sum(seconds[stage] for stage in todo if kind_of(stage) == kind)
         click.echo(f"{kind:<16} {count:>5} stages {clock(spent):>10}")

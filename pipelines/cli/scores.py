@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, mistakes_shown, path
+from pipelines._stage import existing, path
 
 from dataclasses import replace
 from pathlib import Path
@@ -68,31 +68,30 @@ def import_(
     from benchmark.contracts.predictions import write_probabilities
     from benchmark.results.import_scores import import_scores, numbered_target, target_of
 
-    with mistakes_shown():
-        check_outputs({"--out": out, "--labels-out": labels_out}, (file, ids_file))
-        if (edition is None) == (num_classes is None) or bool(edition) != bool(split):
-            raise ParamsError(
-                "scores import", "clips and classes are not defined",
-                expected="either --edition and --split, or --num-classes",
-            )  # fmt: skip
-        if edition is None or split is None:
-            target = numbered_target(num_classes or 0, ids_file)
-        else:
-            challenge = read_challenge(edition)
-            index = Path("data", challenge.edition, "clips.parquet")
-            target = target_of(challenge, split, index, ids_file)
-        found = import_scores(file, name or out.stem, target, head=head, logits=logits)
-        write_probabilities(found.probabilities, out)
-        for line in found.said:
-            click.echo(line, err=True)
-        clips, classes = found.probabilities.clip_id, found.probabilities.classes
-        click.echo(f"wrote {out}: {len(clips)} clips, {len(classes)} classes")
-        if labels_out is not None:
-            if found.labels is None or None in found.labels:
-                raise FormatError(file, "contains no label per clip", do="Omit --labels-out")
-            rows = zip(clips, found.labels, strict=True)
-            write_text(labels_out, csv_text(["clip_id", "label"], rows))
-            click.echo(f"wrote {labels_out}")
+    check_outputs({"--out": out, "--labels-out": labels_out}, (file, ids_file))
+    if (edition is None) == (num_classes is None) or bool(edition) != bool(split):
+        raise ParamsError(
+            "scores import", "clips and classes are not defined",
+            expected="either --edition and --split, or --num-classes",
+        )  # fmt: skip
+    if edition is None or split is None:
+        target = numbered_target(num_classes or 0, ids_file)
+    else:
+        challenge = read_challenge(edition)
+        index = Path("data", challenge.edition, "clips.parquet")
+        target = target_of(challenge, split, index, ids_file)
+    found = import_scores(file, name or out.stem, target, head=head, logits=logits)
+    write_probabilities(found.probabilities, out)
+    for line in found.said:
+        click.echo(line, err=True)
+    clips, classes = found.probabilities.clip_id, found.probabilities.classes
+    click.echo(f"wrote {out}: {len(clips)} clips, {len(classes)} classes")
+    if labels_out is not None:
+        if found.labels is None or None in found.labels:
+            raise FormatError(file, "contains no label per clip", do="Omit --labels-out")
+        rows = zip(clips, found.labels, strict=True)
+        write_text(labels_out, csv_text(["clip_id", "label"], rows))
+        click.echo(f"wrote {labels_out}")
 
 
 @scores.command()
@@ -124,17 +123,16 @@ def online(
     from benchmark.results.online import scores_lines
     from benchmark.results.sequence_files import Sequences, read_found
 
-    with mistakes_shown():
-        check_outputs({"--out": out}, (file, labels))
-        edition = read_edition(name)
-        clips = read_clips(Path("data", name, "clips.parquet"), edition)
-        found = read_found(file, Sequences.of(edition, clips, split), file.stem)
-        if least is not None:
-            found = replace(found, least=(least,) * len(found.classes))
-        part = clips.split(split)
-        truth = labeled(part, split_labels(clips, split, labels), edition.classes)
-        for line in scores_lines(online_scores(truth, found, resamples=RESAMPLES, seed=0)):
-            click.echo(line)
-        if out is not None:
-            write_intervals(found, out)
-            click.echo(f"wrote {out}: {len(found)} intervals")
+    check_outputs({"--out": out}, (file, labels))
+    edition = read_edition(name)
+    clips = read_clips(Path("data", name, "clips.parquet"), edition)
+    found = read_found(file, Sequences.of(edition, clips, split), file.stem)
+    if least is not None:
+        found = replace(found, least=(least,) * len(found.classes))
+    part = clips.split(split)
+    truth = labeled(part, split_labels(clips, split, labels), edition.classes)
+    for line in scores_lines(online_scores(truth, found, resamples=RESAMPLES, seed=0)):
+        click.echo(line)
+    if out is not None:
+        write_intervals(found, out)
+        click.echo(f"wrote {out}: {len(found)} intervals")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, mistakes_shown, path
+from pipelines._stage import existing, path
 
 import hashlib
 from collections.abc import Callable
@@ -58,8 +58,7 @@ def list_() -> None:
                 assumed = f" (assumed: {challenge.assumed})" if challenge.assumed else ""
                 line = f"  {name:<12} {challenge.form.file:<15} {challenge.title}"
                 click.echo(f"{line}; ranked by {challenge.ranking}{assumed}")
-    with mistakes_shown():
-        faults.raise_any("not listed")
+    faults.raise_any("not listed")
 
 
 @submit.command()
@@ -84,29 +83,28 @@ def write(file: Path, name: str, out: Path, ids_file: Path | None, transductive:
     from submission.leaderboard.metadata import METADATA, ingredients_of, submission_record
     from submission.leaderboard.writer import write_submission
 
-    with mistakes_shown():
-        challenge, wanted = _wanted(name, ids_file)
-        # Messages show the user's path; the record of the run needs an absolute one.
-        shown, out = out, out.resolve()
-        files = {challenge.form.file, challenge.form.zip, METADATA}
-        # Without submission.json nothing says that a prediction.csv in the folder is ours.
-        _check_folder(out, METADATA, lambda name: name in files)
-        probabilities = read_probabilities(file)
-        transductive = transductive or probabilities.transductive
-        made_of = ingredients_of(file, probabilities.source, transductive=transductive)
-        root = _project()
-        record = root and _record_file(root, challenge.name, out)
-        with replacing(record) if record else nullcontext() as work:
-            metadata = write_submission(probabilities, wanted, challenge, made_of, out)
-            if root and work:
-                write_records(work, [submission_record(root, metadata, out)])
-        click.echo(f"wrote {shown}: {', '.join(metadata.files)}, {metadata.clips} clips, checked")
-        if metadata.assumed:
-            click.echo(f"not confirmed by the organizers: {metadata.assumed}")
-        if root and record:
-            click.echo(f"recorded as {record.relative_to(root)}; 'mgbench ui' shows the run")
-        else:
-            click.echo("outside of a project: submission.json is the only record")
+    challenge, wanted = _wanted(name, ids_file)
+    # Messages show the user's path; the record of the run needs an absolute one.
+    shown, out = out, out.resolve()
+    files = {challenge.form.file, challenge.form.zip, METADATA}
+    # Without submission.json nothing says that a prediction.csv in the folder is ours.
+    _check_folder(out, METADATA, lambda name: name in files)
+    probabilities = read_probabilities(file)
+    transductive = transductive or probabilities.transductive
+    made_of = ingredients_of(file, probabilities.source, transductive=transductive)
+    root = _project()
+    record = root and _record_file(root, challenge.name, out)
+    with replacing(record) if record else nullcontext() as work:
+        metadata = write_submission(probabilities, wanted, challenge, made_of, out)
+        if root and work:
+            write_records(work, [submission_record(root, metadata, out)])
+    click.echo(f"wrote {shown}: {', '.join(metadata.files)}, {metadata.clips} clips, checked")
+    if metadata.assumed:
+        click.echo(f"not confirmed by the organizers: {metadata.assumed}")
+    if root and record:
+        click.echo(f"recorded as {record.relative_to(root)}; 'mgbench ui' shows the run")
+    else:
+        click.echo("outside of a project: submission.json is the only record")
 
 
 def _check_folder(out: Path, mark: str, is_ours: Callable[[str], bool]) -> None:
@@ -178,8 +176,7 @@ def check(file: Path, name: str, ids_file: Path | None) -> None:
 
     Example: mgbench submit check prediction.csv --edition miga2025
     """
-    with mistakes_shown():
-        click.echo(_checked(file, name, ids_file))
+    click.echo(_checked(file, name, ids_file))
 
 
 def _checked(file: Path, name: str, ids_file: Path | None) -> str:
@@ -212,24 +209,23 @@ def upload(
     from benchmark.challenges.challenge import Kaggle, read_challenge
     from submission.leaderboard import kaggle
 
-    with mistakes_shown():
-        # Leaderboards limit the uploads per day, so a broken file must not use one up.
-        click.echo(_checked(file, name, ids_file))
-        place = read_challenge(name).place
-        if not isinstance(place, Kaggle):
-            raise ParamsError(
-                f"challenge {name}", "does not accept files through Kaggle",
-                do=f"Upload the zip by hand; its page: {place.page}",
-            )  # fmt: skip
-        if (target := competition or place.competition) is None:
-            raise ParamsError(
-                f"challenge {name}", "the name of its competition is unknown",
-                do="Pass --competition with the name in the address of its page",
-            )  # fmt: skip
-        if not send:
-            click.echo(f"would send it to {target} as '{message}'; add --send to send it")
-            return
-        click.echo(f"Kaggle: {kaggle.upload(file, target, message)}")
+    # Leaderboards limit the uploads per day, so a broken file must not use one up.
+    click.echo(_checked(file, name, ids_file))
+    place = read_challenge(name).place
+    if not isinstance(place, Kaggle):
+        raise ParamsError(
+            f"challenge {name}", "does not accept files through Kaggle",
+            do=f"Upload the zip by hand; its page: {place.page}",
+        )  # fmt: skip
+    if (target := competition or place.competition) is None:
+        raise ParamsError(
+            f"challenge {name}", "the name of its competition is unknown",
+            do="Pass --competition with the name in the address of its page",
+        )  # fmt: skip
+    if not send:
+        click.echo(f"would send it to {target} as '{message}'; add --send to send it")
+        return
+    click.echo(f"Kaggle: {kaggle.upload(file, target, message)}")
 
 
 @submit.command()
@@ -243,18 +239,17 @@ def diff(one: Path, two: Path, name: str | None) -> None:
     """
     from submission.leaderboard.diff import MOVES, differences
 
-    with mistakes_shown():
-        names, column = _names(name)
-        result = differences(one, two, column=column)
-        share = 100 * result.different / result.clips
-        click.echo(f"{result.different} of {result.clips} clips differ ({share:.2f} %)")
-        if (elsewhere := result.different - sum(clips for *_, clips in result.moves)) > 0:
-            click.echo(f"{elsewhere:>6}  in other columns only")
-        for first, second, clips in result.moves[:MOVES]:
-            click.echo(f"{clips:>6}  {names.get(first, first)} -> {names.get(second, second)}")
-        if len(result.moves) > MOVES:
-            left = sum(clips for *_, clips in result.moves[MOVES:])
-            click.echo(f"{left:>6}  between {len(result.moves) - MOVES} other pairs")
+    names, column = _names(name)
+    result = differences(one, two, column=column)
+    share = 100 * result.different / result.clips
+    click.echo(f"{result.different} of {result.clips} clips differ ({share:.2f} %)")
+    if (elsewhere := result.different - sum(clips for *_, clips in result.moves)) > 0:
+        click.echo(f"{elsewhere:>6}  in other columns only")
+    for first, second, clips in result.moves[:MOVES]:
+        click.echo(f"{clips:>6}  {names.get(first, first)} -> {names.get(second, second)}")
+    if len(result.moves) > MOVES:
+        left = sum(clips for *_, clips in result.moves[MOVES:])
+        click.echo(f"{left:>6}  between {len(result.moves) - MOVES} other pairs")
 
 
 def _names(name: str | None) -> tuple[dict[str, str], int]:
@@ -292,14 +287,13 @@ def online(file: Path, name: str, split: Split, out: Path) -> None:
     from benchmark.results.sequence_files import ENDING, Sequences, read_found
     from submission.leaderboard.sequences import ASSUMED, ZIP, write_sequences
 
-    with mistakes_shown():
-        edition = read_edition(name)
-        clips = read_clips(Path("data", name, "clips.parquet"), edition)
-        sequences = Sequences.of(edition, clips, split)
-        # A link to a folder would be replaced itself.
-        shown, out = out, out.resolve()
-        # Without the zip nothing says that the csv in the folder are ours.
-        _check_folder(out, ZIP, lambda name: name == ZIP or name.endswith(ENDING))
-        files = write_sequences(read_found(file, sequences, file.stem), sequences, out)
-        click.echo(f"wrote {shown}: {len(files) - 1} csv and {ZIP}, checked")
-        click.echo(f"not confirmed by the organizers: {ASSUMED}")
+    edition = read_edition(name)
+    clips = read_clips(Path("data", name, "clips.parquet"), edition)
+    sequences = Sequences.of(edition, clips, split)
+    # A link to a folder would be replaced itself.
+    shown, out = out, out.resolve()
+    # Without the zip nothing says that the csv in the folder are ours.
+    _check_folder(out, ZIP, lambda name: name == ZIP or name.endswith(ENDING))
+    files = write_sequences(read_found(file, sequences, file.stem), sequences, out)
+    click.echo(f"wrote {shown}: {len(files) - 1} csv and {ZIP}, checked")
+    click.echo(f"not confirmed by the organizers: {ASSUMED}")

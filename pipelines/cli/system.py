@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import existing, mistakes_shown, path
+from pipelines._stage import existing, path
 
 from pathlib import Path
 
@@ -28,17 +28,16 @@ def export(name: str, file: Path, licence: str, onnx: bool) -> None:
       mgbench export convex system.zip --licence Apache-2.0
       mgbench export joint joint.onnx --onnx
     """  # noqa: D301 - click reads the sign that keeps lines apart
-    with mistakes_shown():
-        from benchmark.inference.onnx_file import export_onnx
-        from benchmark.inference.system_file import export_system
-        from benchmark.inference.systems import open_system, open_zoo
+    from benchmark.inference.onnx_file import export_onnx
+    from benchmark.inference.system_file import export_system
+    from benchmark.inference.systems import open_system, open_zoo
 
-        system = open_zoo() if name == ZOO_NAME else open_system(name)
-        if onnx:
-            apart = export_onnx(system, file, licence=licence)
-            click.echo(f"wrote {file}: ONNX Runtime answers within {apart:.1g} of torch")
-            return
-        card = export_system(system, file, licence=licence)
+    system = open_zoo() if name == ZOO_NAME else open_system(name)
+    if onnx:
+        apart = export_onnx(system, file, licence=licence)
+        click.echo(f"wrote {file}: ONNX Runtime answers within {apart:.1g} of torch")
+        return
+    card = export_system(system, file, licence=licence)
     networks = sum(len(member.networks) for member in card.members.values())
     size = file.stat().st_size / 2**20
     click.echo(f"wrote {file}: {networks} networks of {len(card.members)} streams, {size:.1f} MiB")
@@ -54,11 +53,10 @@ def install(file: Path, name: str | None) -> None:
 
     Example: mgbench install system.zip
     """
-    with mistakes_shown():
-        from benchmark.core.half_precision import systems_folder
-        from benchmark.inference.system_file import install_system
+    from benchmark.core.half_precision import systems_folder
+    from benchmark.inference.system_file import install_system
 
-        card = install_system(file, name)
+    card = install_system(file, name)
     name = name or card.name
     click.echo(f"installed '{name}' in {systems_folder() / name}; licence: {card.licence}")
     classes = f"{len(card.edition.classes)} classes of {card.edition.name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, USER_FAULT, mistakes_shown, read_params
+from pipelines._stage import PARAMS, USER_FAULT, read_params
 
 import sys
 from functools import cache
@@ -36,20 +36,19 @@ def check(folder: Path | None, name: str | None, everything: bool) -> None:
     from benchmark.weights.catalogue import read_catalogue
     from pipelines.cli.weights_shown import show_named, show_published
 
-    with mistakes_shown():
-        catalogue = read_catalogue()
-        # Once: some files hold gigabytes, and the catalogue and params.yaml name the same file.
-        cached = cache(sha256)
+    catalogue = read_catalogue()
+    # Once: some files hold gigabytes, and the catalogue and params.yaml name the same file.
+    cached = cache(sha256)
 
-        def digest(path: Path) -> str:
-            return cached(path.resolve())
+    def digest(path: Path) -> str:
+        return cached(path.resolve())
 
-        levels = []
-        if name is None and PARAMS.is_file():
-            levels += show_named(read_params(PARAMS), catalogue, digest)
-        if name or everything or folder or not PARAMS.is_file():
-            entries = [catalogue.named(name)] if name else catalogue.entries
-            levels += show_published(entries, folder or WEIGHTS, digest, in_full=bool(name))
+    levels = []
+    if name is None and PARAMS.is_file():
+        levels += show_named(read_params(PARAMS), catalogue, digest)
+    if name or everything or folder or not PARAMS.is_file():
+        entries = [catalogue.named(name)] if name else catalogue.entries
+        levels += show_published(entries, folder or WEIGHTS, digest, in_full=bool(name))
     if "fault" in levels:
         sys.exit(USER_FAULT)
 
@@ -68,23 +67,22 @@ def pin(keys: tuple[str, ...]) -> None:
     from benchmark.weights.catalogue import NOT_PINNED, read_catalogue, weights_files
     from pipelines.cli.weights_shown import digits_of
 
-    with mistakes_shown():
-        files, catalogue = dict(weights_files(read_params(PARAMS))), read_catalogue()
-        if unknown := sorted({*keys} - files.keys()):
-            named = ", ".join(files) or "none"
-            raise ParamsError("KEY", f"no file of weights at {unknown[0]}", expected=named)
-        chosen = keys or [
-            key for key, file in files.items()
-            if file.sha256 == NOT_PINNED and Path(file.path).is_file()
-        ]  # fmt: skip
-        document = read_document(PARAMS)
-        for key in chosen:
-            digits = digits_of(Path(files[key].path), catalogue)
-            at = document
-            for part in key.split("."):
-                at = at[int(part) if part.isdigit() else part]
-            at["sha256"] = digits
-        write_document(document, PARAMS)
+    files, catalogue = dict(weights_files(read_params(PARAMS))), read_catalogue()
+    if unknown := sorted({*keys} - files.keys()):
+        named = ", ".join(files) or "none"
+        raise ParamsError("KEY", f"no file of weights at {unknown[0]}", expected=named)
+    chosen = keys or [
+        key for key, file in files.items()
+        if file.sha256 == NOT_PINNED and Path(file.path).is_file()
+    ]  # fmt: skip
+    document = read_document(PARAMS)
+    for key in chosen:
+        digits = digits_of(Path(files[key].path), catalogue)
+        at = document
+        for part in key.split("."):
+            at = at[int(part) if part.isdigit() else part]
+        at["sha256"] = digits
+    write_document(document, PARAMS)
     for key in chosen:
         click.echo(f"pinned {key}: {files[key].path}")
     if not chosen:

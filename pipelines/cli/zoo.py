@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines._stage import PARAMS, mistakes_shown, path, read_params
+from pipelines._stage import PARAMS, path, read_params
 
 import shutil
 from pathlib import Path
@@ -27,13 +27,12 @@ def list_() -> None:
     from benchmark.core.half_precision import shipped_names
     from benchmark.weights.cards import read_card
 
-    with mistakes_shown():
-        for name in shipped_names():
-            card = read_card(name)
-            scores = ", ".join(f"{key} {value:.1f} %" for key, value in card.scores.items())
-            clips, people = card.data["train_clips"], card.data["train_people"]
-            learned = f"{clips} clips of {people} generated people, {card.hours:.1f} h"
-            click.echo(f"{name:<14} {scores}; {learned}, {card.licence}")
+    for name in shipped_names():
+        card = read_card(name)
+        scores = ", ".join(f"{key} {value:.1f} %" for key, value in card.scores.items())
+        clips, people = card.data["train_clips"], card.data["train_people"]
+        learned = f"{clips} clips of {people} generated people, {card.hours:.1f} h"
+        click.echo(f"{name:<14} {scores}; {learned}, {card.licence}")
 
 
 @zoo.command()
@@ -47,15 +46,14 @@ def ship(names: tuple[str, ...], system: str | None) -> None:
     from benchmark.core.half_precision import ZOO
     from benchmark.results.ship import ship as ship_one
 
-    with mistakes_shown():
-        params, root = read_params(PARAMS), find_root()
-        for name in names:
-            card = ship_one(name, params, root)
-            click.echo(f"{name}: {card.scores}")
-        if system is not None:
-            fitted = root / f"predictions/fusions/{system}/weights.json"
-            shutil.copyfile(fitted, ZOO / "system.json")
-            click.echo(f"system: {system}")
+    params, root = read_params(PARAMS), find_root()
+    for name in names:
+        card = ship_one(name, params, root)
+        click.echo(f"{name}: {card.scores}")
+    if system is not None:
+        fitted = root / f"predictions/fusions/{system}/weights.json"
+        shutil.copyfile(fitted, ZOO / "system.json")
+        click.echo(f"system: {system}")
 
 
 @zoo.command()
@@ -73,14 +71,13 @@ def depth(picture: Path | None) -> None:
     from benchmark.tracking.run import track
     from benchmark.tracking.store import TRAIN
 
-    with mistakes_shown():
-        root, spec = find_root(), read_yaml(ZOO_DEPTH, TinyDepthSpec)
-        picture = picture or root / "reports/depth/people.png"
-        with track(
-            root, experiment=TRAIN, name="depth", record=root / "runs/train-depth.json",
-            artifacts=[picture], params={"depth": spec.model_dump(mode="json")},
-            tags={"kind": "training", "edition": "zoo"},
-        ) as run:  # fmt: skip
-            people = read_params(ZOO_PRESET).synthetic["zoo"]
-            card = train(spec, people, ZOO / "depth.json", picture=picture, report=run.metrics)
+    root, spec = find_root(), read_yaml(ZOO_DEPTH, TinyDepthSpec)
+    picture = picture or root / "reports/depth/people.png"
+    with track(
+        root, experiment=TRAIN, name="depth", record=root / "runs/train-depth.json",
+        artifacts=[picture], params={"depth": spec.model_dump(mode="json")},
+        tags={"kind": "training", "edition": "zoo"},
+    ) as run:  # fmt: skip
+        people = read_params(ZOO_PRESET).synthetic["zoo"]
+        card = train(spec, people, ZOO / "depth.json", picture=picture, report=run.metrics)
     click.echo(f"depth: {card.scores}, {card.minutes} minutes; {picture} shows it")
