@@ -17,7 +17,7 @@ from scipy.stats import gmean
 from sklearn.linear_model import LogisticRegression
 
 from benchmark.contracts.predictions import check_probabilities
-from benchmark.core.errors import FormatError, MismatchError
+from benchmark.core.errors import MismatchError
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR, log_loss, score
 from fused import (
     CONVEX,
@@ -226,11 +226,13 @@ def test_stacking_is_the_regression_of_scikit_learn() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_penalty_that_leaves_no_regression_is_told() -> None:
+@pytest.mark.parametrize("c", [1e-6, 1e6])
+def test_the_weakest_and_the_strongest_penalty_leave_a_regression(c: float) -> None:
     members, label = make(0)
-    with pytest.raises(FormatError, match="finds no regression with c 1e-300"):
-        fit_fusion(Stacking(kind="stacking", c=1e-300), "none", members, truth_of(label))
+    found = fit_fusion(Stacking(kind="stacking", c=c), "none", members, truth_of(label))
+    assert np.isfinite(apply(found, members, source="x").p).all()
+    with pytest.raises(ValidationError, match="c\n"):
+        Stacking(kind="stacking", c=c**50)
 
 
 def test_a_seed_that_cma_cannot_take_is_a_fault_of_the_params() -> None:

@@ -18,7 +18,7 @@ from benchmark.editions import edition as editions
 from benchmark.editions.edition import Edition, listed_ids, read_edition
 from benchmark.params.params import Params
 from conftest import REPO
-from pipelines.cli.submit import submit
+from pipelines.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +140,7 @@ def test_a_list_of_ids_that_is_none_is_one_message(own: Path, text: str) -> None
 
 def test_a_broken_edition_hides_no_other(own: Path) -> None:
     (own / "zebra.yaml").write_text("name: 1\n", "utf-8")
-    done = CliRunner().invoke(submit, ["list"])
+    done = CliRunner().invoke(main, ["submit", "list"])
     assert done.exit_code == 2, done.output
     assert "miga2025" in done.output
     assert "zebra.yaml" in done.output
