@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from benchmark.inference.segments import Segment
     from benchmark.inference.systems import System
 
-SEGMENTS, COUNTS = "segments.csv", "gestures.csv"
-"""Of all videos together: their segments, and how often each person does what."""
+COUNTS = "gestures.csv"
+"""Of all videos together: how often each person does what."""
 
 
 @click.command()
@@ -210,9 +210,12 @@ def _one(
 
 def _remove_tables(out: Path | None, videos: int) -> None:
     # Stopped between two videos, new results must not stand beside tables of an earlier run.
+    from benchmark.inference.any_video_files import SEGMENTS
+
+    if out is None or videos == 1:
+        return
     for table in (SEGMENTS, COUNTS):
-        if out is not None and videos > 1:
-            (out / table).unlink(missing_ok=True)
+        (out / table).unlink(missing_ok=True)
 
 
 def _write_tables(
@@ -221,6 +224,7 @@ def _write_tables(
 ) -> None:  # fmt: skip
     # How often each person does what, and of several videos the segments of all. The first part of
     # a video's path below what the user gave (`names`) is the person.
+    from benchmark.inference.any_video_files import SEGMENTS
     from benchmark.inference.segments import to_counts, to_csv
 
     if len(seen) > 1:
