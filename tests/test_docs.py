@@ -130,7 +130,7 @@ def test_every_format_named_in_code_is_described() -> None:
         "model/3",
         "initial_weights/3",
         "probabilities/1",
-        "fusion/3",
+        "fusion/4",
         "runs/1",
         "data_report/1",
         "submission/3",

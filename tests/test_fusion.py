@@ -201,7 +201,7 @@ def test_weights_file_survives_the_round_trip_and_has_stable_bytes(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("fusion/3", "fusion/2", "format: Input should be 'fusion/3'"),
+        ("fusion/4", "fusion/3", "format: Input should be 'fusion/4'"),
         ('"val"', '"test"', "fitted_on: Input should be 'val', 'oof' or 'any'"),
         ('"num_clips"', '"clips"', "num_clips: Field required"),
         ("{", "", "not valid JSON"),
@@ -218,7 +218,7 @@ def test_broken_weights_file_is_refused(old: str, new: str, message: str, tmp_pa
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("kind", ["stacking", "product"])
+@pytest.mark.parametrize("kind", ["convex", "stacking", "product"])
 def test_a_fit_is_not_applied_to_another_edition_or_number_of_classes(kind: str) -> None:
     members, label = make(2)
     fitted = fit_fusion(rule_for(kind, members), "none", members, truth_of(label))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import zipfile
 from pathlib import Path
@@ -184,7 +185,21 @@ def test_an_encrypted_zip_is_said_to_be_one(unpacked: Path, tmp_path: Path) -> N
         open_archive(root, MIMIC).read(excluded=(), workers=1)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK no zip at all"])
+def damaged_zip(*changes: tuple[int, int]) -> bytes:
+    """A zip of one file with bytes changed in its central directory: (place, value)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.txt", "text")
+    data = bytearray(buffer.getvalue())
+    for place, value in changes:
+        data[data.find(b"PK\x01\x02") + place] = value
+    return bytes(data)
+
+
+NO_UTF8_NAME, LATER_VERSION = damaged_zip((9, 8), (46, 255)), damaged_zip((6, 99))
+
+
+@pytest.mark.parametrize("data", [b"", b"PK no zip at all", NO_UTF8_NAME, LATER_VERSION])
 def test_a_file_that_is_no_zip_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(data)
     with pytest.raises(ArchiveError, match=r"a\.zip: not a readable zip"):

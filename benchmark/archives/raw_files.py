@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import lzma
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import ArchiveError, BenchmarkError
-from benchmark.core.foreign_file import what_is
+from benchmark.core.foreign_file import DAMAGED_ZIP, what_is
 from benchmark.core.parent import reads
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ class RawFile:
             raise ArchiveError(
                 self, str(error), do="Unpack it yourself, with the organizers' password"
             ) from None
-        except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        except (*DAMAGED_ZIP, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk's; that of damaged bzip2 has no number
             raise ArchiveError(self, f"cannot be unpacked ({error})", do="Fetch it again") from None
@@ -206,7 +204,7 @@ def open_tree(root: Path, folder: str, archive: str) -> Tree:
         )
     try:
         names = [n for n in _opened(path).namelist() if not _is_junk(n.split("/")[0])]
-    except (zipfile.BadZipFile, OSError) as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         found = what_is(path, error)
         raise ArchiveError(path, "not a readable zip", found=found, do="Fetch it again") from None
     if not names:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import ArchiveError
-from benchmark.core.foreign_file import what_is
+from benchmark.core.foreign_file import DAMAGED_ZIP, what_is
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook
@@ -51,7 +50,7 @@ def _opened(path: Path, do: str) -> Iterator[CalamineWorkbook]:
         _check_texts(path, do)
         # One error is enough: calamine wraps a broken zip and a missing sheet in its own.
         yield CalamineWorkbook.from_path(str(path))
-    except (CalamineError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (CalamineError, *DAMAGED_ZIP) as error:
         raise ArchiveError(path, "not a readable xlsx", found=what_is(path, error)) from None
 
 
@@ -73,8 +72,7 @@ def count_rows(path: Path) -> int | None:
                         (number,) = ROW.findall(text[row : text.index(b">", row)])
                         last = int(number)
                     rest = text[max(text.rfind(b"<row "), 0) :]
-    except (ValueError, OSError, EOFError, NotImplementedError, RuntimeError,
-            zipfile.BadZipFile, zlib.error):  # fmt: skip
+    except (*DAMAGED_ZIP, ValueError, OSError, RuntimeError):
         return None
     return last if last and len(rest) <= PART else None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -39,6 +41,11 @@ _MEMBERS = (
 _BOXES = frozenset(
     b"ftyp moov mdat moof free skip wide uuid mfra sidx ssix styp meta pnot udta emsg prft".split()
 )
+DAMAGED_ZIP = (
+    zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError, zlib.error,
+    lzma.LZMAError,
+)  # fmt: skip
+"""What `zipfile` raises for a damaged zip; the Unicode one for a name, and OSError besides."""
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
@@ -90,7 +97,7 @@ def _zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (*DAMAGED_ZIP, OSError, ValueError):
         return "a zip that is cut or damaged"
     kinds = (words for end, words in _MEMBERS if any(name.endswith(end) for name in names))
     first = f" of {len(names)} files, the first {names[0]}" if names else " without files"

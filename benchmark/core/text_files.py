@@ -16,6 +16,7 @@ _WHOLE = re.compile(r"(-?[0-9]{1,9})(\.0*)?")
 # as 10.0 once another cell of the column is empty.
 OTHER_SEPARATOR = re.compile(r"[^\",;\t\r\n]*([;\t])")
 """Begins a csv whose first cell no comma ends: a spreadsheet's, in countries of decimal commas."""
+CLOSE_QUOTE = "Close the quote, and write the cell in one line"
 WIDE = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks of UTF-16, which spreadsheets call Unicode text."""
 
@@ -66,21 +67,30 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             do="Save it with commas between cells, and with points in numbers",
         )  # fmt: skip
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 0
+    for where, lines, row in split_rows(path, reader):
+        # A stray quote swallows the rows up to the next quote: they would be lost without a word.
+        if lines > 1:
+            raise ArchiveError(where, "a cell goes over several lines", do=CLOSE_QUOTE)
+        if any(cell.strip() for cell in row):
+            yield where, row
+
+
+def split_rows(path: Path, reader: csv.Reader) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield each row of the csv that `reader` splits: its place, its number of lines, its cells.
+
+    Raises:
+        ArchiveError: A quote is not closed.
+    """
     while True:
-        where = f"{path} line {line + 1}"
+        before = reader.line_num
+        where = f"{path} line {before + 1}"
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise ArchiveError(where, f"not csv ({error})", do="Close the quote") from None
+            raise ArchiveError(where, f"not csv ({error})", do=CLOSE_QUOTE) from None
         if row is None:
             return
-        # A stray quote swallows the rows up to the next quote: they would be lost without a word.
-        if reader.line_num != line + 1:
-            raise ArchiveError(where, "a cell goes over several lines", do="Close the quote")
-        line = reader.line_num
-        if any(cell.strip() for cell in row):
-            yield where, row
+        yield where, reader.line_num - before, row
 
 
 def whole(text: str) -> int | None:

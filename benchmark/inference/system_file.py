@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 from benchmark.contracts.skeletons import Layout, write_layout
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.files import replacing, replacing_folder
+from benchmark.core.foreign_file import DAMAGED_ZIP
 from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Positive, Strict, read_json, write_json
@@ -43,8 +44,6 @@ LARGEST_CARD, LARGEST = 2**24, 2**35
 """Bytes of the card, and of a whole archive."""
 TOLD = ("git.commit", "git.dirty", "python", "version.torch")
 """What the card tells of the machine that exported it."""
-DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError)
-"""What `zipfile` raises for a damaged archive; the last one for a name."""
 DO = "Export it again with this version, or ask whoever made it for another copy"
 
 
@@ -156,7 +155,7 @@ def install_system(path: Path, name: str | None = None) -> SystemCard:
             systems_folder().mkdir(parents=True, exist_ok=True)
             with replacing_folder(systems_folder() / name) as work:
                 _unpack(archive, card, work, path)
-    except DAMAGED as error:
+    except DAMAGED_ZIP as error:
         raise FormatError(path, f"cannot be read as a zip ({error})", do=DO) from None
     except OSError as error:
         # The places in a damaged zip are invalid; a full disk or a refusal is not the archive's.

@@ -17,7 +17,7 @@ from submission.fusion.blend import Blend, GroupPower, Rerank, Stack
 from submission.fusion.rules.union import FusionRule
 from submission.fusion.temperature import Temperature
 
-FORMAT = "fusion/3"
+FORMAT = "fusion/4"
 
 
 class Estimate(Strict):
@@ -58,13 +58,14 @@ class BlendParameters(Strict):
 class FittedFusion(BlendParameters):
     """A rule, the fusion that it fitted, and the worth of that."""
 
-    format: Literal["fusion/3"]
+    format: Literal["fusion/4"]
     edition: str
     rule: FusionRule
     temperature: Temperature
     fitted_on: Literal["val", "oof", "any"]
     """Validation, or out of fold: train and val, every clip by models that never saw it; `any` are
     scores of other programs that name no split."""
+    num_classes: Annotated[int, Field(gt=0)]
     num_clips: Annotated[int, Field(gt=0)]
     num_videos: Annotated[int, Field(gt=0)]
     absent: tuple[int, ...]

@@ -82,20 +82,11 @@ def apply(fitted: FittedFusion, members: Sequence[Probabilities], *, source: str
     if (edition := members[0].edition) != fitted.edition:
         wrong = "the members are of another edition than it was fitted on"
         raise MismatchError("fusion", wrong, expected=fitted.edition, found=edition)
-    _check_classes(fitted, members[0])
-    return blended(members, fitted.blend(), source=source)
-
-
-def _check_classes(fitted: FittedFusion, member: Probabilities) -> None:
-    # Scores of other programs are all of one edition, which says nothing of their classes.
-    wanted = found = len(member.classes)
-    if fitted.stack:
-        wanted = len(fitted.stack.coefficients[0]) // len(fitted.weights)
-    elif fitted.groups:
-        wanted = len(fitted.groups.group)
-    if found != wanted:
+    if (found := len(members[0].classes)) != fitted.num_classes:
+        # Scores of other programs are all of one edition, which says nothing of their classes.
         wrong = "the members have another number of classes"
-        raise MismatchError("fusion", wrong, expected=str(wanted), found=str(found))
+        raise MismatchError("fusion", wrong, expected=str(fitted.num_classes), found=str(found))
+    return blended(members, fitted.blend(), source=source)
 
 
 def stacked(

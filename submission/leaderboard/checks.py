@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.core.errors import SubmissionError, one_per_line
+from benchmark.core.foreign_file import DAMAGED_ZIP
 from benchmark.core.text_files import WIDE
 from benchmark.editions.edition import Edition, read_edition
 
@@ -25,10 +25,6 @@ LONGEST = 9
 """Digits of a label, at most."""
 LARGEST = 64 * 2**20
 """Bytes of a CSV: a hundred times what the largest challenge needs."""
-DAMAGED = (
-    zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, OSError, UnicodeDecodeError,
-)  # fmt: skip
-"""What `zipfile` raises for a damaged zip; the last one for a name."""
 ZIPPED = b"PK\3\4"
 """First bytes of a zip, which an Excel sheet is too."""
 BOM = b"\xef\xbb\xbf"
@@ -73,7 +69,7 @@ def _told(path: Path) -> tuple[list[str], bytes]:
         if is_zip(path):
             with zipfile.ZipFile(path) as archive:
                 return archive.namelist(), b""
-    except DAMAGED:  # `_unpacked` says what is wrong
+    except (*DAMAGED_ZIP, OSError):  # `_unpacked` says what is wrong
         return [], b""
     if not path.is_file():  # a pipe would wait for its writer
         return [], b""
@@ -128,7 +124,7 @@ def _unpacked(path: Path, form: Form | None) -> tuple[list[SubmissionError], byt
             if info.file_size > LARGEST:
                 return [*faults, SubmissionError(path.name, "unpacks to far too much")], None
             return faults, archive.read(member)
-    except DAMAGED as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         return [*faults, SubmissionError(path.name, f"not a whole zip ({error})", do=again)], None
     except RuntimeError:  # zipfile raises it for a password
         return [*faults, SubmissionError(path.name, "has a password", do=again)], None

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from benchmark.archives.sheet import later_headers, read_sheet
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.isolated import isolated
-from benchmark.core.text_files import once_each, read_text, whole_number
+from benchmark.core.text_files import CLOSE_QUOTE, once_each, read_text, split_rows, whole_number
 
 
 class Annotation(NamedTuple):
@@ -73,7 +73,6 @@ NAMES = {
     "status": ("status", "behavior type"),
 }  # fmt: skip
 """What a column tells -> names that programs give it, in lower case; the first that is there."""
-CLOSE = "Close the quote, and write the cell in one line"
 BEGINS, ENDS, POINT = "START", "STOP", "POINT"
 """What BORIS writes as the status of an event."""
 
@@ -97,7 +96,7 @@ def read_table(path: Path) -> list[Annotation]:
             # A stray quote swallows the rows up to the next one. Columns that are ignored, such as
             # comments, may have several lines.
             if any("\n" in cell or "\r" in cell for cell in cells.values()):
-                raise ArchiveError(where, "a cell goes over several lines", do=CLOSE)
+                raise ArchiveError(where, "a cell goes over several lines", do=CLOSE_QUOTE)
             if "time_s" in columns and "start_s" not in columns:
                 found += _event(where, cells, open_ones)
             else:
@@ -121,17 +120,7 @@ def _lines(path: Path) -> list[tuple[str, list[str]]]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
     )
-    rows = []
-    while True:
-        where = f"{path} line {reader.line_num + 1}"
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise ArchiveError(where, f"not csv ({error})", do=CLOSE) from None
-        if row is None:
-            return rows
-        if row:
-            rows.append((where, row))
+    return [(where, row) for where, _, row in split_rows(path, reader) if row]
 
 
 def _sheet(path: Path) -> list[tuple[str, list[str]]]:
