@@ -64,11 +64,22 @@ def remove(names: tuple[str, ...]) -> None:
 
     Example: mgbench experiment remove swin_flow swin_depth
     """
-    from benchmark.presets.edit import keep_experiments, read_document, write_document
+    from benchmark.core.errors import ParamsError
+    from benchmark.presets.edit import (
+        keep_experiments,
+        read_document,
+        starting_from,
+        write_document,
+    )
 
     params = read_params(PARAMS)
     for name in names:
         entry(params.experiments, "experiments", name)
+    if later := starting_from(params, names):
+        raise ParamsError(
+            "NAME", f"{', '.join(later)} would have no start",
+            do=f"Remove all: mgbench experiment remove {' '.join((*names, *later))}",
+        )  # fmt: skip
     # Editing the document keeps its comments, which writing `params` would lose.
     document = read_document(PARAMS)
     kept = [name for name in params.experiments if name not in names]
