@@ -205,6 +205,14 @@ def test_the_name_of_the_zoo_cannot_be_taken(exported: Path) -> None:
             install_system(exported, name or "-")
 
 
+@pytest.mark.parametrize("text", [b"caf\xe9", b"two\nlines"])
+def test_a_licence_that_no_file_can_hold_is_refused(tmp_path: Path, text: bytes) -> None:
+    done = mgbench(tmp_path, "export", "zoo", "z.zip", "--licence", os.fsdecode(text))
+    assert done.returncode == 2
+    assert done.stderr.endswith("'--licence': no line of text\n")
+    assert not (tmp_path / "z.zip").exists()
+
+
 def test_a_wrong_name_is_told_by_the_commands(tmp_path: Path) -> None:
     told = mgbench(tmp_path, "install", str(Path(__file__)))
     assert "cannot be read as a zip" in told.stderr

@@ -11,11 +11,18 @@ import click
 from benchmark.core.half_precision import ZOO_NAME
 
 
+def _one_line(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    # Bytes of another encoding than the terminal's arrive as characters that no file can hold.
+    if not text.isprintable():
+        raise click.BadParameter("no line of text")
+    return text
+
+
 @click.command()
 @click.argument("name")
 @click.argument("file", type=path)
 @click.option(
-    "--licence", default="not stated", show_default=True,
+    "--licence", default="not stated", show_default=True, callback=_one_line,
     help="Of the weights, as the file says it.",
 )  # fmt: skip
 @click.option("--onnx", is_flag=True, help="Write ONNX instead of a system.")
