@@ -142,8 +142,8 @@ def test_a_name_that_is_not_defined_is_refused(
             "experiments.swin_rgb.backbone: 7 heads cannot share the 80 channels of stage 2",
         ),
         (
-            "patch_size: [2, 8, 8]",
-            "patch_size: [2, 8, 8]\n      stem: [16]",
+            "stem: [16, 32]",
+            "stem: [16]",
             "experiments.swin_rgb.backbone: stem [16] needs patch_size [2, 4, 4]",
         ),
     ],
