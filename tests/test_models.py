@@ -144,7 +144,7 @@ SWIN = {
     ("name", "backbone", "width"),
     [
         ("joint", SLOW_ONLY, 256), ("limb", SLOW_ONLY, 256), ("rgb", SLOW_ONLY_RGB, 512),
-        ("swin_rgb", SWIN, 160),
+        ("swin with patches", SWIN, 160),
     ],
 )  # fmt: skip
 @torch.no_grad()
