@@ -16,7 +16,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import SHIPPED, Edition, edition_names, read_edition
 from benchmark.params.params import read_params
-from benchmark.presets.own_edition import SCRATCH_LR
+from benchmark.presets.own_edition import RATES
 from conftest import REPO, mgbench
 from own_clips import write_folder
 
@@ -196,9 +196,7 @@ def test_clips_without_validation_get_folds_by_person(
     assert found.table.subset_scores == found.analysis.scores == "oof"
 
 
-def test_only_what_starts_from_nothing_gets_a_larger_learning_rate(
-    root: Path, project: Path
-) -> None:
+def test_the_learning_rate_grows_with_what_starts_from_nothing(root: Path, project: Path) -> None:
     before = read_params(project / "params.yaml")
     assert new(project, "own", root).returncode == 0
     params = project / "params.own.yaml"
@@ -208,5 +206,8 @@ def test_only_what_starts_from_nothing_gets_a_larger_learning_rate(
         assert found.experiments[name].init_from == start
         recipe = found.experiments[name].recipe
         grown = found.recipes[recipe].optimizer.lr / before.recipes[recipe].optimizer.lr
-        assert grown == pytest.approx(SCRATCH_LR if start == "scratch" else 1)
-    assert "recipe 'pose_small': 10 times the learning rate" in params.read_text("utf-8")
+        assert grown == pytest.approx(RATES[start.split("/")[0]])
+    assert "recipe 'pose_small': 30 times the learning rate, from scratch" in (
+        text := params.read_text("utf-8")
+    )
+    assert "recipe 'swin_small': 3 times the learning rate, for classes of your own" in text

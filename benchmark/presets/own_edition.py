@@ -169,9 +169,10 @@ HEAD = """\
 {why}"""
 PASSES = {"zoo": 1000, "scratch": 6000}
 """Clips that a small network should see in training, from the zoo's weights and from none."""
-SCRATCH_LR = 10
-"""Learning rate of a network that starts from nothing over that of one from the zoo, as preset zoo
-has it over preset default."""
+RATES = {"zoo": 3, "scratch": 30}
+"""Learning rates over those of preset default, which only tunes networks that know its classes: of
+a classifier that starts from nothing, and of a whole network that does, as in preset zoo."""
+FROM = {"zoo": "for classes of your own", "scratch": "from scratch"}
 MOST_EPOCHS = 30
 TAIL = 4
 """Clips of the largest class over those of the smallest, from which on samples are balanced."""
@@ -294,10 +295,9 @@ def _fit_recipes(document: Any, rows: Sequence[OwnClip]) -> list[str]:
         ]
         start = "scratch" if "scratch" in starts else "zoo"
         passes = PASSES[start]
-        if start == "scratch":
-            optimizer = recipe["optimizer"]
-            optimizer["lr"] = round(SCRATCH_LR * optimizer["lr"], 9)
-            why.append(f"recipe '{name}': {SCRATCH_LR} times the learning rate, from scratch")
+        optimizer = recipe["optimizer"]
+        optimizer["lr"] = round(RATES[start] * optimizer["lr"], 9)
+        why.append(f"recipe '{name}': {RATES[start]} times the learning rate, {FROM[start]}")
         needed = max(int(recipe["epochs"]), math.ceil(passes / max(clips, 1)))
         if needed != recipe["epochs"]:
             # Each epoch ends with a validation: with few clips, an epoch goes through them often.
