@@ -90,10 +90,9 @@ def fit_with_nested(
     result = FittedFusion(
         format=FORMAT, edition=truth.edition, rule=rule, temperature=temperature,
         **parameters_of(fitted.blend, names),  # pyright: ignore[reportArgumentType]
-        fitted_on=split, num_classes=p.shape[2],
+        fitted_on=split, num_classes=p.shape[2], evaluations=fitted.evaluations,
         num_clips=len(label), num_videos=len(np.unique(video)),
         absent=tuple(sorted({*range(p.shape[2])} - {*label.tolist()})),
-        evaluations=fitted.evaluations,
         uniform=_estimate(uniform(p), label),
         fitted=_estimate(fitted.blend(p), label),
         nested=None if nested is None else _estimate(nested, label),
