@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 BLOCK = re.compile(
     r"(?P<path>backbone\.(?:\w+_path\.)?)"
-    r"(?:(?!patch_embed\.)(?P<block>(?:\w+\.)*?(?:layers?|blocks)\d*\.\d+(?:\.blocks\.\d+|(?!\.downsample)))\.)?"
+    r"(?:(?!patch_embed\.)"
+    r"(?P<block>(?:\w+\.)*?(?:layers?|blocks)\d*\.\d+(?:\.blocks\.\d+|(?!\.downsample)))\.)?"
 )
 """Matches the pathway and the block of a parameter, such as layer2.0 or layers.1.blocks.0; what
 makes the tokens is no block, though a stem numbers its layers too."""
