@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmark.core.errors import FormatError
+from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import read_edition
 from benchmark.params.params import read_params
 from benchmark.results.screen import EXPECTED, Expected, places, read_rows, screen
@@ -78,11 +79,15 @@ def test_a_table_without_a_row_says_so(tmp_path: Path) -> None:
 
 
 def test_the_shipped_ranges_are_of_this_edition_and_of_every_row() -> None:
-    from benchmark.core.schema import read_yaml
-
     if not EXPECTED.is_file():
         pytest.skip("not measured yet: python tests/bench/spread.py")
     shipped = read_yaml(EXPECTED, Expected)
     assert (shipped.edition, shipped.version) == ("mimic", MIMIC.version)
     assert [*shipped.rows] == [row.name for row in read_params(REPO / "params.yaml").table.rows]
     assert all(low <= high for low, high in shipped.rows.values())
+
+
+def test_the_papers_fusion_lies_above_each_of_its_streams_whatever_the_seed() -> None:
+    params, ranges = read_params(REPO / "params.yaml"), read_yaml(EXPECTED, Expected).rows
+    streams = [r.name for r in params.table.rows if r.source in params.fusions["convex"].members]
+    assert ranges["convex"][0] > max(ranges[name][1] for name in streams) >= 0.8
