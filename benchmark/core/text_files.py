@@ -75,7 +75,10 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             yield where, row
 
 
-def split_rows(path: Path, reader: csv.Reader) -> Iterator[tuple[str, int, list[str]]]:
+def split_rows(
+    path: Path,
+    reader: csv.Reader,  # pyright: ignore[reportAttributeAccessIssue] - typeshed has no public name
+) -> Iterator[tuple[str, int, list[str]]]:
     """Yield each row of the csv that `reader` splits: its place, its number of lines, its cells.
 
     Raises:
