@@ -15,7 +15,7 @@ import pytest
 
 from benchmark.core.errors import FormatError
 from benchmark.tracking import store as tracking
-from benchmark.tracking.records import Table, new_record, read_records
+from benchmark.tracking.records import Table, new_record, read_records, write_records
 from benchmark.tracking.run import track
 from benchmark.tracking.sync import (
     MODEL_BYTES,
@@ -173,9 +173,18 @@ def test_logging_the_same_records_again_adds_nothing(root: Path) -> None:
     assert log_records(tracking.open_store(root), root, read_records(root / "runs/table.json")) == 0
 
 
+def test_the_links_open_the_table_that_is_here_and_not_a_later_one(root: Path) -> None:
+    here = ui_links(root, 5000)
+    log_records(tracking.open_store(root), root, table_records(root, 5))
+    assert ui_links(root, 5000) == here
+    (root / "runs/table.json").unlink()
+    assert ui_links(root, 5000) != here
+
+
 def test_the_links_follow_the_latest_table(root: Path) -> None:
     later = table_records(root, 5)
     log_records(tracking.open_store(root), root, later)
+    write_records(root / "runs/table.json", later)
     store = tracking.open_store(root)
     (latest,) = tracking.search(store, f"tags.run_key = '{later[0].run_key}'")
     number = tracking.experiment_id(store, tracking.TABLE)

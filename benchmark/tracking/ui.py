@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from benchmark.core.errors import BenchmarkError
 from benchmark.tracking.database import without_password
+from benchmark.tracking.records import read_records
 from benchmark.tracking.store import (
     EXPERIMENTS,
     NOTE,
@@ -54,17 +55,26 @@ def ui_links(root: Path, port: int) -> dict[str, str]:
 
     describe_experiments(store)
     links = {}
-    tables = search(store, "tags.kind = 'table'", TABLE)
-    if tables:
-        latest = max(tables, key=lambda run: run.info.start_time).info.run_id
+    if table := _table_here(root, store):
         rows = {
-            "searchFilter": f"tags.kind = 'row' and tags.mlflow.parentRunId = '{latest}'",
+            "searchFilter": f"tags.kind = 'row' and tags.mlflow.parentRunId = '{table}'",
             "orderByKey": "tags.`row.index`",
             "orderByAsc": "true",
         }
-        links["results table"] = page(TABLE, MODE, f"/{latest}/artifacts/{TABLE_FILE}")
+        links["results table"] = page(TABLE, MODE, f"/{table}/artifacts/{TABLE_FILE}")
         links["rows of the table"] = page(TABLE, rows | CHARTS)
     return links | {"trainings": page(TRAIN, CHARTS)}
+
+
+def _table_here(root: Path, store: Store) -> str | None:
+    """Return the id of the run whose table lies here, else of the latest table."""
+    # DVC brings an earlier table back from its cache without a new run: the latest is another then.
+    tables = search(store, "tags.kind = 'table'", TABLE)
+    record = root / "runs/table.json"
+    keys = {one.run_key for one in read_records(record)} if record.is_file() else set()
+    here = [run for run in tables if run.data.tags.get("run_key") in keys]
+    latest = max(here or tables, key=lambda run: run.info.start_time, default=None)
+    return latest.info.run_id if latest else None
 
 
 def describe_experiments(store: Store) -> None:
