@@ -58,8 +58,8 @@ def main(seeds: str, threads: str, out: Path) -> None:
     finally:
         PARAMS.write_text(before, "utf-8")
     edition = read_edition(read_params(PARAMS).table.edition)
-    on = f"on {counts[-1]} threads, {first} also on {', '.join(map(str, counts[:-1])) or 'none'}"
-    words = f"seeds {seeds} {on}; {platform.machine()}"
+    more = "".join(f", seed {first} also with {count}" for count in counts[:-1])
+    words = f"seeds {seeds} with threads: {counts[-1]}{more}; {platform.machine()}"
     rows = {
         name: [round(min(r[name] for r in runs), 6), round(max(r[name] for r in runs), 6)]
         for name in runs[0]
