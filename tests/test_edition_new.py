@@ -16,7 +16,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import SHIPPED, Edition, edition_names, read_edition
 from benchmark.params.params import read_params
-from benchmark.presets.own_edition import RATES
+from benchmark.presets.own_edition import GRAPH_RATES, RATES
 from conftest import REPO, mgbench
 from own_clips import write_folder
 
@@ -202,11 +202,13 @@ def test_the_learning_rate_grows_with_what_starts_from_nothing(root: Path, proje
     params = project / "params.own.yaml"
     (project / "params.yaml").write_bytes(params.read_bytes())
     found = read_params(project / "params.yaml")
-    for name, start in {"joint": "scratch", "swin_rgb": "zoo/swin_rgb"}.items():
+    starts = {"joint": "scratch", "graph_joint": "scratch", "swin_rgb": "zoo/swin_rgb"}
+    for name, start in starts.items():
         assert found.experiments[name].init_from == start
         recipe = found.experiments[name].recipe
         grown = found.recipes[recipe].optimizer.lr / before.recipes[recipe].optimizer.lr
-        assert grown == pytest.approx(RATES[start.split("/")[0]])
+        rates = GRAPH_RATES if name == "graph_joint" else RATES
+        assert grown == pytest.approx(rates[start.split("/")[0]])
     assert "recipe 'pose_small': 30 times the learning rate, from scratch" in (
         text := params.read_text("utf-8")
     )
