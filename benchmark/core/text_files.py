@@ -66,8 +66,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             found="semicolons" if match[1] == ";" else "tabs",
             do="Save it with commas between cells, and with points in numbers",
         )  # fmt: skip
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    for where, lines, row in split_rows(path, reader):
+    for where, lines, row in split_rows(path, text):
         # A stray quote swallows the rows up to the next quote: they would be lost without a word.
         if lines > 1:
             raise ArchiveError(where, "a cell goes over several lines", do=CLOSE_QUOTE)
@@ -76,14 +75,21 @@ def read_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def split_rows(
-    path: Path,
-    reader: csv.Reader,  # pyright: ignore[reportAttributeAccessIssue] - typeshed has no public name
+    path: Path, text: str, separator: str = ",", *, strip: bool = False
 ) -> Iterator[tuple[str, int, list[str]]]:
-    """Yield each row of the csv that `reader` splits: its place, its number of lines, its cells.
+    """Yield each row of a csv: its place, its number of lines, its cells.
+
+    Args:
+        path: Names the file in places.
+        text: What it holds.
+        separator: Between cells, one character.
+        strip: Whether spaces after a separator are left out.
 
     Raises:
         ArchiveError: A quote is not closed.
     """
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=strip, strict=True)
     while True:
         before = reader.line_num
         where = f"{path} line {before + 1}"

@@ -66,7 +66,7 @@ class VideoPreprocessor(Preprocessor):
         x = frames.float()
         if self._temporal_mean_removed:
             x = x - x.mean(dim=1, keepdim=True)
-        return (((x - self.mean) / self.std).permute(0, 4, 1, 2, 3).contiguous(),)
+        return (((x - self.mean) / self.std).permute(0, 4, 1, 2, 3),)
 
 
 class HeatmapGenerator(Preprocessor):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ def run(seed: int, threads: int) -> dict[str, float]:
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 def main(seeds: str, threads: str, out: Path) -> None:
     """Write least and largest top-1 of every row over all seeds and threads."""
+    # Whatever ends this, params.yaml comes back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     before = PARAMS.read_text("utf-8")
     (first, *rest), counts = map(int, seeds.split(",")), [int(n) for n in threads.split(",")]
     pairs = [(first, count) for count in counts] + [(seed, counts[-1]) for seed in rest]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 import re
 from collections.abc import Collection, Iterable
@@ -117,10 +116,8 @@ def _lines(path: Path) -> list[tuple[str, list[str]]]:
         separator = csv.Sniffer().sniff(text.partition("\n")[0], delimiters=",;\t").delimiter
     except csv.Error:
         separator = ","
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
-    )
-    return [(where, row) for where, _, row in split_rows(path, reader) if row]
+    rows = split_rows(path, text, separator, strip=True)
+    return [(where, row) for where, _, row in rows if row]
 
 
 def _sheet(path: Path) -> list[tuple[str, list[str]]]:
