@@ -16,7 +16,7 @@ from benchmark.core.errors import BenchmarkError
 from benchmark.core.schema import read_yaml
 from benchmark.editions.edition import SHIPPED, Edition, edition_names, read_edition
 from benchmark.params.params import read_params
-from benchmark.presets.own_edition import GRAPH_RATES, RATES
+from benchmark.presets.own_edition import RATES
 from conftest import REPO, mgbench
 from own_clips import write_folder
 
@@ -207,8 +207,7 @@ def test_the_learning_rate_grows_with_what_starts_from_nothing(root: Path, proje
         assert found.experiments[name].init_from == start
         recipe = found.experiments[name].recipe
         grown = found.recipes[recipe].optimizer.lr / before.recipes[recipe].optimizer.lr
-        rates = GRAPH_RATES if name == "graph_joint" else RATES
-        assert grown == pytest.approx(rates[start.split("/")[0]])
+        assert grown == pytest.approx(RATES[start.split("/")[0]])
     assert "recipe 'pose_small': 30 times the learning rate, from scratch" in (
         text := params.read_text("utf-8")
     )

@@ -172,8 +172,6 @@ PASSES = {"zoo": 1000, "scratch": 6000}
 RATES = {"zoo": 3, "scratch": 30}
 """Learning rates over those of preset default, which only tunes networks that know its classes: of
 a classifier that starts from nothing, and of a whole network that does, as in preset zoo."""
-GRAPH_RATES = {"zoo": 1, "scratch": 10}
-"""The same of graphs, which preset default tunes at the rate of a new classifier."""
 FROM = {"zoo": "for classes of your own", "scratch": "from scratch"}
 MOST_EPOCHS = 30
 TAIL = 4
@@ -295,10 +293,8 @@ def _fit_recipes(document: Any, rows: Sequence[OwnClip]) -> list[str]:
         runs = [run for run in document["experiments"].values() if run["recipe"] == name]
         start = "scratch" if "scratch" in {run["init_from"] for run in runs} else "zoo"
         passes = PASSES[start]
-        graphs = {run["backbone"]["kind"] for run in runs} == {"graph"}
-        if (rate := (GRAPH_RATES if graphs else RATES)[start]) != 1:
-            recipe["optimizer"]["lr"] = round(rate * recipe["optimizer"]["lr"], 9)
-            why.append(f"recipe '{name}': {rate} times the learning rate, {FROM[start]}")
+        recipe["optimizer"]["lr"] = round(RATES[start] * recipe["optimizer"]["lr"], 9)
+        why.append(f"recipe '{name}': {RATES[start]} times the learning rate, {FROM[start]}")
         needed = max(int(recipe["epochs"]), math.ceil(passes / max(clips, 1)))
         if needed != recipe["epochs"]:
             # Each epoch ends with a validation: with few clips, an epoch goes through them often.
