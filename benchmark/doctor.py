@@ -122,6 +122,8 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
     from benchmark.weights.catalogue import pinned_state, weights_files
 
     yield _git(root)
+    if not (root / "dvc.yaml").is_file():
+        yield Finding("fault", "dvc.yaml is missing", "DVC", "git checkout dvc.yaml")
     yield from _place(root)
     yield from _locks(root)
     yield from _store(root)

@@ -110,6 +110,24 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             "modality: bones",
             "experiments.joint.modality: no entry 'bones' in modalities",
         ),
+        (
+            "members: [rgb_joint, rgb_limb,",
+            "members: [rgb_joint, rgb_joint, rgb_limb,",
+            "fusions.uniform.members: 'rgb_joint' comes twice",
+        ),
+        ("{name: RGB, source", "{name: joint, source", "table.rows: 'joint' comes twice"),
+        ("members: [joint, limb]}", "members: []}", "table.rows.10.members"),
+        ("{name: RGB,", '{name: "",', "table.rows.2.name"),
+        (
+            "  uniform:\n    edition: mimic",
+            "  uniform:\n    edition: smg",
+            "fusions.uniform.edition: no entry 'smg' in editions",
+        ),
+        (
+            "  uniform:\n    edition: mimic",
+            "  uniform:\n    edition: smg",
+            "table row 'uniform': 'uniform' belongs to edition 'smg', not to 'mimic'",
+        ),
     ],
 )
 def test_a_name_that_is_not_defined_is_refused(
@@ -146,6 +164,15 @@ def test_a_name_that_is_not_defined_is_refused(
             "stem: [16]",
             "experiments.swin_rgb.backbone: stem [16] needs patch_size [2, 4, 4]",
         ),
+        (
+            "crop_area: [0.56, 1.0]",
+            "crop_area: [1.0, 0.5]",
+            "from low to high, above 0; found 1",
+        ),
+        ("crop_area: [0.56, 1.0]", "crop_area: [0, 0]", "crop_area: a range from low to high"),
+        ("crop_ratio: [0.75, 1.3333]", "crop_ratio: [2.0, 0.5]", "crop_ratio: a range from low to"),
+        ("      resize: 96\n", "      resize: 64\n", "resize (64) must be at least size (96)"),
+        ("threads: 1\n", "threads: 100000\n", "recipes.pose_small.threads: "),
     ],
 )
 def test_a_network_whose_numbers_do_not_fit_is_refused_before_it_is_built(

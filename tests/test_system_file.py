@@ -114,6 +114,17 @@ def first_network(**values: object) -> Callable[[Files], None]:
     return with_card(lambda card: card["members"][MEMBER]["networks"][0].update(values))
 
 
+def renamed(card: dict[str, Any], name: str) -> None:
+    card["members"] = {name: card["members"][MEMBER]}
+    card["blend"]["weights"] = {name: 1.0}
+
+
+def model(change: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
+    return with_card(
+        lambda card: [change(one["model"]) for one in card["members"][MEMBER]["networks"]]
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -131,6 +142,20 @@ def first_network(**values: object) -> Callable[[Files], None]:
         (with_card(lambda card: card["blend"].update(weights={"rgb": 1.0})), "of other members"),
         (with_card(lambda card: card["edition"]["classes"].reverse()), "of other classes"),
         (pickled, "cannot be read"),
+        (with_card(lambda card: renamed(card, "x/../../../../evil")), "members.x/../../../../evil"),
+        (with_card(lambda card: card["edition"].update(name="../up")), "edition.name"),
+        (with_card(lambda card: card["blend"].update(weights={MEMBER: 0.0})), "weights sum to 0"),
+        (with_card(lambda card: card.update(licence="two\nlines")), "licence: .* control char"),
+        (
+            model(lambda told: told["input"].update(normalization={"kind": "train_split"})),
+            "numbers",
+        ),
+        (model(lambda told: told["input"].update(size=10**9)), "must be at least size"),
+        (
+            model(lambda told: told["backbone"].update(depths=[1, 1, 1])),
+            "another network's tensors",
+        ),
+        (model(lambda told: told.update(groups=[0] * 31)), "no such network|another network"),
     ],
 )
 def test_a_hostile_or_old_archive_is_refused_and_leaves_nothing(

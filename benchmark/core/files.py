@@ -217,6 +217,19 @@ def find_root(start: Path | None = None) -> Path:
     raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
 
 
+def check_not_inside() -> None:
+    """Refuse to work in a subfolder of a project, where all of its files would seem to be missing.
+
+    Raises:
+        BenchmarkError: The working folder is one.
+    """
+    here = Path.cwd().resolve()
+    outer = [folder for folder in here.parents if (folder / "params.yaml").is_file()]
+    if outer and not (here / "params.yaml").is_file():
+        expected = "the project's own folder"
+        raise BenchmarkError(here, "lies inside a project", expected=expected, do=f"cd {outer[0]}")
+
+
 def name_fault(root: Path) -> str:
     """Return why Python cannot work in the folder of a project; empty where it can."""
     try:

@@ -46,12 +46,26 @@ def in_one_line(text: str) -> str:
     return text
 
 
+def rising(pair: tuple[float, float]) -> tuple[float, float]:
+    """Return a range above 0 from its low to its high end.
+
+    Raises:
+        ValueError: It is none.
+    """
+    low, high = pair
+    if not 0 < low <= high:
+        raise ValueError(f"a range from low to high, above 0; found {low:g} to {high:g}")
+    return pair
+
+
 Line: TypeAlias = Annotated[str, AfterValidator(in_one_line)]
 """Text of pages, tables and pictures: no control characters and no line ends."""
 Positive: TypeAlias = Annotated[int, Field(gt=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 AboveZero: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Shares: TypeAlias = Annotated[tuple[Share, Share], AfterValidator(rising)]
+"""Range of shares that random numbers are drawn from."""
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 """As scikit-learn and NumPy's older generators take it."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from benchmark.core.schema import AboveZero, Positive, Share
+from benchmark.core.schema import AboveZero, Positive, Share, Shares
 from benchmark.data.person_box import to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
 from benchmark.data.transforms import mirrored_frames, mirrored_points, random_box, scaled
@@ -43,7 +43,7 @@ class RgbPoseInput(FramesInput):
     """Side of a heat map over the side of a frame."""
     sigma: AboveZero
     """Standard deviation of a joint's Gaussian in heat-map pixels."""
-    crop_area: tuple[Share, Share]
+    crop_area: Shares
     """Least and largest share of the picture that a training crop takes."""
     flip: Share
     """Share of training clips that are mirrored."""

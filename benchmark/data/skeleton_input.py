@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.core.schema import AboveZero, Positive, Share
+from benchmark.core.schema import AboveZero, Positive, Share, Shares
 from benchmark.data.person_box import person_box, to_box
 from benchmark.data.sampling import TEST_SEED, looped_view, looped_views, rng_for
 from benchmark.data.transforms import mirrored_points, random_box
@@ -34,7 +34,7 @@ class SkeletonInput(InputBase):
     """Height and width in test, where the whole person is seen."""
     sigma: AboveZero
     """Standard deviation of a joint's Gaussian in heat-map pixels."""
-    crop_area: tuple[Share, Share]
+    crop_area: Shares
     """Range of the random crop's share of the area in training."""
     flip: Share
     """Probability of a left-right flip in training."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from benchmark.core.schema import Positive, Share, Strict
+from benchmark.core.schema import Positive, Share, Shares, Strict, rising
 from benchmark.data.sampling import ClipLength, Sampling
 from benchmark.data.transforms import (
     mirrored_frames,
@@ -112,9 +112,9 @@ class VideoInput(FramesInput):
     """Shorter side that frames are brought to before the center crop of test."""
     region: Literal["frame", "center"]
     """What training views are cropped from: the whole frame, or its central square."""
-    crop_area: tuple[Share, Share]
+    crop_area: Shares
     """Least and largest share of the picture that a training crop takes."""
-    crop_ratio: tuple[float, float]
+    crop_ratio: Annotated[tuple[float, float], AfterValidator(rising)]
     """Range of width / height of the random crop in training."""
     flip: Share
     """Share of training clips that are mirrored; the labels stay."""
@@ -124,6 +124,13 @@ class VideoInput(FramesInput):
     """Spatial views in test: the center, or left, center and right."""
     augmentation: PixelAugmentation | None = None
     """Changes of pixels in training; null for none."""
+
+    @model_validator(mode="after")
+    def _square_fits(self) -> Self:
+        # Three crops bring the shorter side to `size`, one crop brings it to `resize`.
+        if self.crops == 1 and self.resize < self.size:
+            raise ValueError(f"resize ({self.resize}) must be at least size ({self.size})")
+        return self
 
     def clip_views(
         self, modality: ModalityBase, folder: Path, clips: Clips, *, cache_gib: float

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class SplitCounts(Strict):
 class Edition(Strict):
     """One edition of a data set."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^/\\.][^/\\]*$")]
     version: int
     """Every change of the file that can move a score raises it."""
     title: Line

@@ -19,20 +19,22 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from benchmark.contracts.skeletons import Layout, write_layout
-from benchmark.core.errors import FormatError, ParamsError
+from benchmark.core.errors import BenchmarkError, FormatError, ParamsError
 from benchmark.core.files import replacing, replacing_folder
 from benchmark.core.foreign_file import DAMAGED_ZIP
 from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
-from benchmark.core.schema import Positive, Strict, read_json, write_json
+from benchmark.core.schema import Line, Positive, Strict, read_json, write_json
 from benchmark.editions.edition import Edition
 from benchmark.inference.systems import Member, System, ValScore, with_levels
+from benchmark.models.network import build
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin
 from benchmark.weights.model_folder import (
     WEIGHTS,
     ModelMetadata,
     Network,
+    load_tensors,
     read_weights,
     write_tensors,
 )
@@ -71,9 +73,9 @@ class SystemCard(Strict):
 
     format: Literal["system/1"]
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-    licence: str
+    licence: Line
     edition: Edition
-    members: dict[str, MemberCard]
+    members: dict[Annotated[str, Field(pattern=f"^{NAME.pattern}$")], MemberCard]
     blend: BlendParameters
     calibration: ValScore | None
     provenance: dict[str, str]
@@ -204,8 +206,23 @@ def _unpack(archive: zipfile.ZipFile, card: SystemCard, work: Path, path: Path) 
             shutil.copyfileobj(source, copy)
         if sha256(folder / WEIGHTS) != one.sha256:
             raise FormatError(path, f"{one.file} is damaged: another SHA-256", do=DO)
-        read_weights(folder)
     write_json(work / CARD, card)
+    _check_networks(_opened(work), path)
+
+
+def _check_networks(system: System, path: Path) -> None:
+    """Build every network once: `mgbench predict` shall not be the first to find a fault."""
+    for name, member in system.members.items():
+        for network in member.networks:
+            told = network.metadata
+            try:
+                model = build(
+                    told.backbone, told.input, system.layout, num_classes=len(told.classes),
+                    groups=told.groups,
+                )  # fmt: skip
+            except (BenchmarkError, ValueError) as error:
+                raise FormatError(path, f"{name}: no such network ({error})", do=DO) from None
+            load_tensors(network.weights(), model, where=f"{path}: {name}", do=DO)
 
 
 def open_installed(name: str) -> System:
@@ -214,7 +231,10 @@ def open_installed(name: str) -> System:
     Raises:
         FormatError: A file of it is missing or damaged.
     """
-    folder = systems_folder() / name
+    return _opened(systems_folder() / name)
+
+
+def _opened(folder: Path) -> System:
     card = read_json(folder / CARD, SystemCard, what="an installed system", do=DO)
     members = {}
     for key, member in card.members.items():

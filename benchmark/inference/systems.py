@@ -18,7 +18,7 @@ from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
 from benchmark.core.errors import MismatchError, ParamsError
 from benchmark.core.files import find_root
 from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
-from benchmark.core.schema import AboveZero, Strict
+from benchmark.core.schema import AboveZero, Share, Strict
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
@@ -41,7 +41,7 @@ class ValScore(Strict):
 
     temperature: AboveZero
     """The temperature of least log-loss: with it, probabilities are calibrated."""
-    top1: float
+    top1: Share
     """Top-1 accuracy, in [0, 1]. A fusion is fitted on the same clips, which flatters it."""
 
     @classmethod

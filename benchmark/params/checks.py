@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ def find_problems(params: Params) -> list[str]:
     checks = (
         _check_editions, _check_previews, _check_experiments, _check_pretraining,
         _check_initial_weights, _check_fusions, _check_table, _check_repeats, _check_submissions,
-        _check_analysis, _check_online, fold_faults,
+        _check_analysis, _check_scored, _check_online, fold_faults,
     )  # fmt: skip
     return [problem for check in checks for problem in check(params)]
 
@@ -78,6 +78,11 @@ def _check_editions(params: Params) -> Iterator[str]:
         more = f"; {len(places) - 1} more entries name it" if len(places) > 1 else ""
         for line in _missing(places[0], name, "editions or benchmark/editions", names):
             yield line + more
+    # Section `editions` says which ones stage index reads.
+    for name in dict.fromkeys(used.values()):
+        if name in names and name not in params.editions:
+            place = next(where for where, used_name in used.items() if used_name == name)
+            yield f"{place}: no entry '{name}' in editions"
 
 
 def _check_previews(params: Params) -> Iterator[str]:
@@ -196,6 +201,7 @@ def _check_table(params: Params) -> Iterator[str]:
             yield from _missing(_row(row), name, SOURCES, sources)
     for name in params.table.subsets:
         yield from _missing("table.subsets", name, STREAMS, params.streams)
+    yield from _repeated("table.rows", [row.name for row in params.table.rows])
     # A published number beside a score on synthetic clips would look like a comparison.
     edition = params.table.edition
     if edition in edition_names() and not read_edition(edition).comparable:
@@ -260,6 +266,33 @@ def _check_analysis(params: Params) -> Iterator[str]:
     if modality is None or modality.edition != spec.edition:
         wanted = f"'{spec.modality}' of edition '{spec.edition}'"
         yield f"analysis.modality: no entry {wanted} in modalities"
+
+
+def _check_scored(params: Params) -> Iterator[str]:
+    """Find scores of other clips than their reader's, and members that would count twice."""
+    scored = {**params.experiments, **params.external, **params.every_fusion}
+    table, analysis = params.table, params.analysis
+    uses = [(f"fusions.{k}.members", v.edition, v.members) for k, v in params.every_fusion.items()]
+    uses += [(_row(row), table.edition, row.members or (row.source or "",)) for row in table.rows]
+    uses += [
+        ("table.subsets", table.edition, table.subsets),
+        ("analysis.source", analysis.edition, (analysis.source,)),
+        ("analysis.members", analysis.edition, analysis.members),
+    ]
+    uses += [
+        (f"submissions.{key}.source", entry.edition, (entry.source,))
+        for key, entry in params.submissions.items()
+    ]
+    for where, edition, names in uses:
+        yield from _repeated(where, names)
+        for name in names:
+            if name in scored and (belongs := scored[name].edition) != edition:
+                yield f"{where}: '{name}' belongs to edition '{belongs}', not to '{edition}'"
+
+
+def _repeated(where: str, names: Sequence[str]) -> Iterator[str]:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{where}: '{name}' comes twice"
 
 
 def _check_online(params: Params) -> Iterator[str]:

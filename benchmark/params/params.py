@@ -146,11 +146,11 @@ class Fusion(Strict):
 class TableRow(Strict):
     """One row of the results table."""
 
-    name: Line
+    name: Annotated[Line, Field(min_length=1)]
     """Name of the row on the page."""
     source: Name | None = None
     """Experiment, external stream or fusion to score."""
-    members: tuple[Name, ...] | None = None
+    members: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Instead of `source`: streams to fuse with equal weights and to score."""
     repeats: tuple[Name, ...] = ()
     """Experiments that repeat `source` with other seeds; the row shows their standard deviation."""

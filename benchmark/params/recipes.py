@@ -211,7 +211,7 @@ class Optimization(Strict):
     """Processes that read clips, per training process; the result does not depend on it."""
     cache_gib: NotNegative
     """Memory for decoded clips per process, in GiB; clips beyond it are decoded again each time."""
-    threads: Positive
+    threads: Annotated[int, Field(gt=0, le=1024)]
     """CPU threads of torch; on a CPU the last bits of the result depend on it."""
     views_per_clip: Positive = 1
     """Random views of each drawn clip in a step, all counted by `batch_size`; an epoch has that

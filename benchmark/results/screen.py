@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 """A line of table.csv: column -> cell."""
-NEEDED = {"name", "split", "top1"}
+NEEDED = {"name", "split", "top1", "log_loss"}
 """Columns without which it is another file."""
 MOST_ROWS = 20
 """Rows of a split that a screen shows."""

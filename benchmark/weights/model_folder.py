@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from benchmark.core.errors import FormatError, MismatchError
 from benchmark.core.files import replacing_folder
@@ -81,6 +81,13 @@ class ModelMetadata(Strict):
     """Whether frames of test videos took part in training it, or the weights that it started from.
     A model of an earlier version, which does not say so, had none."""
 
+    @model_validator(mode="after")
+    def _has_numbers(self) -> Self:
+        normalization = getattr(self.input, "normalization", None)
+        if normalization is not None and normalization.kind == "train_split":
+            raise ValueError("input.normalization: a model holds the numbers of its training split")
+        return self
+
 
 def write_model(folder: Path, metadata: ModelMetadata, weights: dict[str, torch.Tensor]) -> None:
     """Write weights and metadata as one folder."""
@@ -144,14 +151,28 @@ class Network(NamedTuple):
         return cls(read_metadata(folder), cache(partial(read_weights, folder)))
 
 
-def load_tensors(tensors: dict[str, torch.Tensor], model: nn.Module, *, where: object) -> None:
-    """Load tensors, which errors call `where`, into `model`; none may be missing or left over.
+def load_tensors(
+    tensors: dict[str, torch.Tensor],
+    model: nn.Module,
+    *,
+    where: object,
+    do: str = "Run 'dvc repro'",
+) -> None:
+    """Load tensors into a network; none may be missing or left over.
+
+    Args:
+        tensors: Name -> tensor.
+        model: The network.
+        where: What errors call them.
+        do: What errors advise.
 
     Raises:
         FormatError: They do not fit the network.
     """
+    from benchmark.models.check_tensors import tensor_faults
+
     try:
         model.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise FormatError(where, f"cannot be loaded ({reason})", do="Run 'dvc repro'") from None
+    except RuntimeError:
+        found = tensor_faults(model.state_dict(), tensors)
+        raise FormatError(where, "holds another network's tensors", found=found, do=do) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from benchmark.core.errors import ParamsError
+from benchmark.core.files import check_not_inside
 from pipelines.cli.annotations import import_
 from pipelines.cli.group import Group, echo_columns
 
@@ -136,6 +137,7 @@ def list_() -> None:
     """
     from benchmark.editions.edition import SHIPPED, edition_file, edition_names, read_edition
 
+    check_not_inside()
     rows = []
     for name in edition_names():
         spec, file = read_edition(name), edition_file(name)

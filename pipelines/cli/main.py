@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from benchmark.core.files import find_root
+from benchmark.core.files import check_not_inside, find_root
 from pipelines.cli.data import data, edition
 from pipelines.cli.doctor import doctor
 from pipelines.cli.evaluate import best, compare, evaluate
@@ -163,6 +163,7 @@ def results(full: bool) -> None:
     from benchmark.editions.edition import read_edition
     from benchmark.results.screen import read_rows, screen
 
+    check_not_inside()
     page, table = Path("RESULTS.md"), Path("reports/table/table.csv")
     if not page.is_file() or not table.is_file():
         click.echo("no results yet: run 'dvc repro'; docs/results.md shows a run of ours")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, read_params
 
+import re
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ from pipelines.scale.state import TABLE, read_seconds
 
 if TYPE_CHECKING:
     from benchmark.training.monitor.fit import Fit
+
+
+NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]*)?|\.[0-9]+")
+"""Hours; `float` would also take "nan" and negative ones."""
 
 
 def fit_to_memory(gib: float, *, write: bool) -> None:
@@ -102,7 +107,9 @@ def graph(as_make: bool) -> None:
 
 @click.command()
 @click.argument("stages", metavar="[STAGE]...", nargs=-1)
-@click.option("-j", "--jobs", default=2, show_default=True, help="Stages at once.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Stages at once."
+)
 def run(stages: tuple[str, ...], jobs: int) -> None:
     """Run the stages that are out of date, side by side; 'dvc repro' runs one after the other.
 
@@ -117,7 +124,10 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
 
 
 @click.command()
-@click.option("--gpus", "slots", default=1, show_default=True, help="Heavy stages at once.")
+@click.option(
+    "--gpus", "slots", type=click.IntRange(1), default=1, show_default=True,
+    help="Heavy stages at once.",
+)  # fmt: skip
 @click.option(
     "--assume", multiple=True, metavar="STAGE=HOURS",
     help="Hours of a stage, or of a kind of stages, that never ran here.",
@@ -144,7 +154,7 @@ def plan(
         return
     stages = read_graph(Path.cwd(), stale=not everything)
     todo = list(stages.upstream) if everything else stages.to_run()
-    seconds = _durations(todo, assume)
+    seconds = _durations(stages.upstream, todo, assume)
     free = [stage for stage in todo if kind_of(stage) not in load_yaml(TABLE)]
     found = schedule(stages.upstream, todo, seconds, slots=slots, free=free)
     for kind, count in Counter(map(kind_of, todo)).items():
@@ -158,15 +168,17 @@ def plan(
     click.echo(f"disk: {_gib():.2f} GiB of results, as dvc.lock records them")
 
 
-def _durations(todo: list[str], assume: tuple[str, ...]) -> dict[str, float]:
-    """Return the seconds of every stage: assumed for itself, recorded, or assumed for its kind."""
+def _durations(
+    stages: Collection[str], todo: list[str], assume: tuple[str, ...]
+) -> dict[str, float]:
+    """Return the seconds of stages to do: assumed for one, recorded, or assumed for its kind."""
     known, assumed = read_seconds(), dict[str, float]()
     for text in assume:
         name, _, hours = text.partition("=")
-        try:
-            assumed[name] = 3600 * float(hours)
-        except ValueError:
-            raise BenchmarkError("--assume", f"'{text}'", expected="STAGE=HOURS") from None
+        if not NUMBER.fullmatch(hours) or name not in {*stages, *map(kind_of, stages)}:
+            expected = "STAGE=HOURS, of a stage or a kind of stages of 'mgbench graph'"
+            raise BenchmarkError("--assume", f"'{text}'", expected=expected)
+        assumed[name] = 3600 * float(hours)
     found, missing = {}, []
     for stage in todo:
         kinds = (assumed.get(stage), known.get(stage), assumed.get(kind_of(stage)))

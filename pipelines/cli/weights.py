@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from benchmark.core.errors import ParamsError
+from benchmark.core.files import check_not_inside
 from pipelines.cli.group import Group
 
 WEIGHTS = Path("weights")
@@ -36,6 +37,7 @@ def check(folder: Path | None, name: str | None, everything: bool) -> None:
     from benchmark.weights.catalogue import read_catalogue
     from pipelines.cli.weights_shown import show_named, show_published
 
+    check_not_inside()
     catalogue = read_catalogue()
     # Once: some files hold gigabytes, and the catalogue and params.yaml name the same file.
     cached = cache(sha256)

@@ -68,6 +68,10 @@ def read_graph(root: Path, *, stale: bool = True) -> Graph:
     from dvc.exceptions import DvcException
     from dvc.repo.reproduce import plan_repro
 
+    if not (root / "dvc.yaml").is_file():
+        do = "Go to the project's folder, or bring the file back: git checkout dvc.yaml"
+        raise BenchmarkError(root, "holds no dvc.yaml, so there are no stages", do=do)
+    locked(root)  # DVC's own words on a damaged dvc.lock say less
     try:
         return _read_graph(root, stale, plan_repro)
     except DvcException as error:
@@ -134,9 +138,19 @@ def ran_here(root: Path) -> set[str]:
 
 
 def locked(root: Path) -> dict[str, Any]:
-    """Read the stages of dvc.lock; none before the first run."""
+    """Read the stages of dvc.lock; none before the first run.
+
+    Raises:
+        BenchmarkError: It is damaged.
+    """
     lock = root / "dvc.lock"
-    return load_yaml(lock)["stages"] if lock.is_file() else {}
+    if not lock.is_file():
+        return {}
+    content = load_yaml(lock)
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict):
+        raise BenchmarkError(lock, "holds no stages", do="Bring it back: git checkout dvc.lock")
+    return stages
 
 
 def order_lock(root: Path, before: list[str], order: list[str]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -83,7 +84,8 @@ def _make(make: str, text: str, board: _Board) -> int:
         if stopped:
             stop(stopped[0], None)
         assert process.stdin is not None
-        with process.stdin as pipe:
+        # A make that ends at once has closed its end; its exit code says so below.
+        with suppress(BrokenPipeError), process.stdin as pipe:
             pipe.write(text)
         while process.poll() is None:
             board.update()

@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -115,6 +115,8 @@ def read_seconds() -> dict[str, float]:
     """Return how long each stage took when it last ran here."""
     found = {}
     for path in SECONDS.glob("*") if SECONDS.is_dir() else ():
-        if not path.name.startswith("."):
-            found[path.name] = float(json.loads(path.read_text("utf-8"))["seconds"])
+        # A damaged file is a duration that is not known: nothing else depends on it.
+        with suppress(ValueError, KeyError, TypeError):
+            if not path.name.startswith("."):
+                found[path.name] = float(json.loads(path.read_text("utf-8"))["seconds"])
     return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 
 from benchmark.core.files import write_text
 from benchmark.core.pinned_file import Sha256
@@ -44,6 +44,12 @@ class BlendParameters(Strict):
     """Of rule reranker; absent for others."""
     groups: GroupPower | None = Field(default=None, exclude_if=lambda part: part is None)
     """Of rule product; absent for others."""
+
+    @model_validator(mode="after")
+    def _sums_to_1(self) -> Self:
+        if abs(sum(self.weights.values()) - 1) > 1e-6:
+            raise ValueError(f"weights sum to {sum(self.weights.values()):g}, not to 1")
+        return self
 
     def blend(self) -> Blend:
         """Build the function that fuses the members, in the order of their names."""
