@@ -12,6 +12,7 @@ import pytest
 
 from conftest import REPO, copy_code, mgbench
 from pipelines.cli.main import main
+from pipelines.scale.state import SECONDS, read_seconds
 
 
 @pytest.fixture
@@ -35,6 +36,64 @@ def test_status_of_a_new_project_says_that_nothing_ran(project: Path) -> None:
 
 def test_results_of_a_new_project_say_what_to_do(project: Path) -> None:
     assert "no results yet: run 'dvc repro'" in mgbench(project, "results").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "results", "weights check", "edition list", "graph", "plan --all", "run",
+        "run -j 0", "plan --gpus 0",
+    ],
+)  # fmt: skip
+def test_inside_a_folder_of_a_project_a_command_does_not_say_that_nothing_is_there(
+    project: Path, words: str
+) -> None:
+    (project / "docs").mkdir(exist_ok=True)
+    done = mgbench(project / "docs", *words.split())
+    assert done.returncode == 2, done.stdout
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[]", "stages: 3", "schema: '2.0'"])
+def test_a_damaged_lock_of_dvc_is_named_with_its_cure(project: Path, text: str) -> None:
+    (project / "dvc.lock").write_text(text, "utf-8")
+    for words in ("status", "graph"):
+        done = mgbench(project, words)
+        assert done.returncode == 2, done.stdout
+        assert "git checkout dvc.lock" in done.stderr
+
+
+@pytest.mark.parametrize("assumed", ["train=nan", "nosuch=3", "train@joint=-5", "train", "train="])
+def test_hours_that_are_none_are_refused(project: Path, assumed: str) -> None:
+    done = mgbench(project, "plan", "--assume", assumed)
+    assert done.returncode == 2
+    assert f"--assume: '{assumed}'" in done.stderr
+
+
+def test_durations_that_a_crash_damaged_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    SECONDS.mkdir(parents=True)
+    for name, text in {"a": "", "b": "[]", "c": '{"seconds": "x"}', "d": '{"seconds": 3}'}.items():
+        (SECONDS / name).write_text(text, "utf-8")
+    assert read_seconds() == {"d": 3.0}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "export zoo params.yaml", "export zoo a.onnx", "export zoo a.zip --onnx",
+        "modality preview 0_0 --out params.yaml", "zoo depth --picture params.yaml",
+    ],
+)  # fmt: skip
+def test_no_output_takes_the_place_of_another_kind_of_file(project: Path, words: str) -> None:
+    before = (project / "params.yaml").read_bytes()
+    done = mgbench(project, *words.split())
+    assert done.returncode == 2
+    assert "unknown file type" in done.stderr
+    assert (project / "params.yaml").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["status", "sync"])

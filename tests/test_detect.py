@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.contracts.clips import Clip, Clips
 from benchmark.contracts.intervals import Intervals
 from benchmark.contracts.window_scores import (
     WindowScores,
+    check_windows,
     read_window_scores,
     write_window_scores,
 )
-from benchmark.core.errors import FormatError
+from benchmark.core.errors import FormatError, MismatchError
+from benchmark.editions.edition import read_edition
 from benchmark.evaluation.online import f1, match_counts
 from benchmark.inference.detect import candidates, detected, fit_detector, fit_thresholds
 from benchmark.params.params import Grouping, Online
@@ -130,3 +134,41 @@ def test_window_scores_are_read_as_written_and_refused_out_of_order(tmp_path: Pa
     write_window_scores(replace(scores, start=np.array([5, 0])), tmp_path / "b.parquet")
     with pytest.raises(FormatError, match="windows out of their order"):
         read_window_scores(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"end": np.array([0, 5])},
+        {"p": np.array([[0.5, 0.7, -0.2], [1, 0, 0]], np.float32)},
+        {"p": np.array([[0.5, 0.4, 0.0], [1, 0, 0]], np.float32)},
+        {"video": (), "start": np.array([]), "end": np.array([]), "p": np.zeros((0, 3))},
+    ],
+)
+def test_window_scores_that_are_none_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    scores = windows((0.1, 0.2, 0.7), (0.3, 0.3, 0.4))
+    write_window_scores(replace(scores, **change), tmp_path / "c.parquet")
+    with pytest.raises(FormatError, match=r"out of their order|no probabilities"):
+        read_window_scores(tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"edition": "imigue"}, "edition"),
+        ({"source": "limb"}, "experiment"),
+        ({"classes": ("nod", "rub", "wave")}, "classes"),
+        ({"video": ("v1", "v1")}, "videos"),
+        ({"split": "test"}, "videos"),
+    ],
+)
+def test_window_scores_of_something_else_are_refused(change: dict[str, Any], what: str) -> None:
+    clip = Clip("v0_0", "v0", "p", "val", 0, 0, 30, 25.0, 64, 64, excluded=False)
+    edition = read_edition("mimic").model_copy(update={"classes": CLASSES})
+    clips = Clips("mimic", (clip, replace(clip, clip_id="v2_0", video="v2", split="test")))
+    scores = windows((0.1, 0.2, 0.7), (0.3, 0.3, 0.4))
+    check_windows(scores, clips, edition, source="joint", where="val.parquet")
+    with pytest.raises(MismatchError, match=f"of other {what}"):
+        check_windows(
+            replace(scores, **change), clips, edition, source="joint", where="val.parquet"
+        )

@@ -15,6 +15,9 @@ import pytest
 import browser
 import notebook
 from benchmark.contracts.predictions import read_probabilities
+from benchmark.core.errors import ParamsError
+from benchmark.params.params import read_params
+from benchmark.results import ship as shipping
 from tiny_project import KEPT, ROWS, command
 
 pytestmark = pytest.mark.slow
@@ -87,6 +90,24 @@ def test_every_cell_of_the_notebook_runs_and_says_what_it_said_where_the_page_wa
     ]
     assert kinds[0] == kinds[1] == [["stream"], ["stream"], ["display_data"], *[["stream"]] * 3]
     assert (finished / "submissions/notebook/prediction.csv").is_file()
+
+
+def test_the_zoo_changes_only_once_all_that_goes_into_it_is_read(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "ZOO", tmp_path)
+    params = read_params(finished / "params.yaml")
+    with pytest.raises(ParamsError, match="expected cast: training"):
+        shipping.ship(["joint"], params, finished, system=None)
+    people = params.synthetic["mimic"].model_copy(update={"cast": "training"})
+    params = params.model_copy(update={"synthetic": {"mimic": people}})
+    for names, system in ((["joint", "nosuch"], None), (["joint"], "nosuch")):
+        with pytest.raises(ParamsError, match="nosuch"):
+            shipping.ship(names, params, finished, system=system)
+    assert [*tmp_path.iterdir()] == []
+    shipping.ship(["joint"], params, finished, system="convex")
+    made = sorted(file.name for file in tmp_path.iterdir())
+    assert made == ["joint.json", "joint.safetensors", "system.json"]
 
 
 def test_the_report_needs_nothing_beside_it(finished: Path) -> None:

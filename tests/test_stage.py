@@ -59,6 +59,18 @@ def test_a_full_disk_is_one_message(tmp_path: Path) -> None:
     assert "Traceback" not in error
 
 
+def test_a_full_disk_that_a_library_tells_only_in_words_is_one_message(tmp_path: Path) -> None:
+    body = (
+        "from benchmark.core.files import replacing\n"
+        "with replacing(pathlib.Path('m.safetensors')):\n"
+        "    raise RuntimeError('I/O error: No space left on device (os error 28)')"
+    )
+    process = stage(tmp_path, body)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert error.startswith("Error: m.safetensors: No space left on device")
+
+
 @pytest.mark.parametrize(
     ("body", "file", "cure"),
     [

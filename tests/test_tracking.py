@@ -212,7 +212,7 @@ def test_a_run_whose_record_cannot_be_written_has_failed(root: Path) -> None:
 
 def test_an_artifact_outside_the_project_is_refused_before_the_work(root: Path) -> None:
     with (
-        pytest.raises(ValueError, match="elsewhere"),
+        pytest.raises(BenchmarkError, match="elsewhere"),
         start(root, artifacts=[Path("/elsewhere/x")]),
     ):
         pytest.fail("the work began")

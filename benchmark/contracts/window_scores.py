@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmark.contracts.parquet import TableFormat
-from benchmark.core.errors import FormatError
+from benchmark.contracts.predictions import TOLERANCE
+from benchmark.core.errors import FormatError, MismatchError
+
+if TYPE_CHECKING:
+    from benchmark.contracts.clips import Clips
+    from benchmark.editions.edition import Edition
+    from benchmark.editions.splits import Split
 
 FORMAT = TableFormat(
     "window_scores/1", "a file of window scores", keys=("edition", "split", "source", "classes")
 )
+
+DO = "Run 'dvc repro predict_windows'"
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class WindowScores:
     def by_video(self) -> Iterator[tuple[str, slice]]:
         """Yield each video with the rows of its windows."""
         begins = [k for k in range(len(self.video)) if k == 0 or self.video[k] != self.video[k - 1]]
-        for begin, end in zip(begins, [*begins[1:], len(self.video)], strict=True):
+        for begin, end in pairwise([*begins, len(self.video)]):
             yield self.video[begin], slice(begin, end)
 
 
@@ -66,9 +76,10 @@ def read_window_scores(path: Path) -> WindowScores:
     """Read and check window scores.
 
     Raises:
-        FormatError: The file is missing or damaged, or a video's windows are not in their order.
+        FormatError: The file is missing or damaged, a video's windows are not in their order, or
+            scores are no probabilities.
     """
-    table, told = FORMAT.read(path, do="Run 'dvc repro predict_windows'")
+    table, told = FORMAT.read(path, do=DO)
     classes = tuple(json.loads(told["classes"]))
     flat = table["p"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     start, end = (table[name].to_numpy() for name in ("start_frame", "end_frame"))
@@ -78,6 +89,34 @@ def read_window_scores(path: Path) -> WindowScores:
     )  # fmt: skip
     videos = [video for video, _ in scores.by_video()]
     sorted_ = all((np.diff(start[rows]) > 0).all() for _, rows in scores.by_video())
-    if len({*videos}) < len(videos) or not sorted_ or not np.isfinite(scores.p).all():
-        raise FormatError(path, "windows out of their order, or scores that are not finite")
+    if not videos or len({*videos}) < len(videos) or not sorted_ or not (end > start).all():
+        raise FormatError(path, "no windows, or windows out of their order", do=DO)
+    p = scores.p
+    if not (np.isfinite(p).all() and (p >= 0).all() and (abs(p.sum(1) - 1) <= TOLERANCE).all()):
+        raise FormatError(path, "scores that are no probabilities", do=DO)
     return scores
+
+
+def check_windows(
+    scores: WindowScores, clips: Clips, edition: Edition, *, source: str, where: object
+) -> None:
+    """Make sure that window scores are those of a split, by one experiment.
+
+    Args:
+        scores: The window scores.
+        clips: The index; each video of the split has windows.
+        edition: Of the index.
+        source: The experiment.
+        where: What errors call the scores.
+
+    Raises:
+        MismatchError: They are of something else.
+    """
+    videos = {*clips.split(cast("Split", scores.split)).videos}
+    pairs = {
+        "edition": (scores.edition, edition.name), "experiment": (scores.source, source),
+        "classes": (scores.classes, edition.classes), "videos": ({*scores.video}, videos),
+    }  # fmt: skip
+    for what, (found, wanted) in pairs.items():
+        if found != wanted:
+            raise MismatchError(where, f"window scores of other {what}", do=DO)

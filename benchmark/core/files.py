@@ -84,7 +84,9 @@ def _named(path: Path) -> Iterator[None]:
             raise  # it says already what is wrong, and with which file
         if (hidden := _behind(error)) is not None:
             raise OSError(hidden.errno, hidden.strerror, str(path)) from error
-        if shutil.disk_usage(path.parent).free > FULL:
+        # Libraries in Rust say it in words, and may have freed the space again by now.
+        full = f"os error {errno.ENOSPC}" in str(error)
+        if not full and shutil.disk_usage(path.parent).free > FULL:
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 

@@ -66,8 +66,8 @@ def content_hashes(files: Sequence[Path], cache: Path) -> list[str]:
     touched is read again and has the same hash.
     """
     known: dict[str, str] = {}
-    with suppress(FileNotFoundError, ValueError):
-        known = json.loads(cache.read_text("utf-8"))
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        known = dict(json.loads(cache.read_text("utf-8")))
     states = [(path.resolve(), path.stat()) for path in files]
     stamps = [f"{path} {s.st_size} {s.st_mtime_ns} {s.st_ino}" for path, s in states]
     new = {stamp: path for stamp, path in zip(stamps, files, strict=True) if stamp not in known}

@@ -92,8 +92,10 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
     Raises:
         FormatError: A model is damaged, or a manifest whose depth scale is needed is missing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.resolve().parent, suffix=".part") as name:
+    with (
+        replacing(path) as target,
+        TemporaryDirectory(dir=path.resolve().parent, suffix=".part") as name,
+    ):
         work = Path(name)
         (work / "networks").mkdir()
         members = {name: _packed(system, name, work) for name in sorted(system.members)}
@@ -106,7 +108,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
             provenance={key: told[key] for key in TOLD if key in told},
         )  # fmt: skip
         write_json(work / CARD, card)
-        with replacing(path) as target, zipfile.ZipFile(target, "w") as archive:
+        with zipfile.ZipFile(target, "w") as archive:
             for file in (CARD, *sorted(one.file for one in _files(card))):
                 info = zipfile.ZipInfo(file)  # of 1980: equal systems give equal bytes
                 with (work / file).open("rb") as source, archive.open(info, "w") as copy:

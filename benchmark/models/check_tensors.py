@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,8 +65,7 @@ def read_checkpoint(
     try:
         content = _content(path)
     except Exception as error:  # a damaged file makes torch raise almost anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        found = what_is(path, reason)
+        found = what_is(path, _reason(error))
         raise ArchiveError(path, "cannot be read", expected=expected, found=found, do=do) from None
     tensors = content
     for nest in NESTS:
@@ -80,6 +80,16 @@ def read_checkpoint(
     while all(name.startswith("module.") for name in named):
         named = {name.removeprefix("module."): x for name, x in named.items()}
     return Checkpoint(named, content)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file cannot be read, in words that help."""
+    # torch's own words on code in a pickle tell how to run it.
+    if type(error).__name__ == "UnpicklingError":
+        return "code, or something else than tensors; nothing of it was run"
+    words = (str(error).splitlines() or [""])[0][:200]
+    # `KeyError` says only a key, such as the number of a byte.
+    return words if re.search("[a-z]{3}", words) else "no file of weights"
 
 
 def _is_named(item: tuple[object, object]) -> bool:

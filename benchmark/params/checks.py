@@ -46,6 +46,10 @@ def check_system(name: str, params: Params) -> None:
             wrong = f"'{name}' needs {', '.join(foreign)}: scores of another program, not a network"
             raise ParamsError("params.yaml", wrong, do="Choose a fusion of experiments alone")
     elif name not in params.experiments:
+        if name in params.online:
+            wrong = f"'{name}' finds gestures in whole videos: no network of its own"
+            do = f"Name the network that it uses, '{params.online[name].source}'"
+            raise ParamsError("params.yaml", wrong, do=do)
         known = [ZOO_NAME, *params.every_fusion, *params.experiments, *params.online]
         names = ", ".join(known)
         wrong = f"no fusion or experiment '{name}'"

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from benchmark.contracts.skeletons import LayoutName
     from benchmark.modalities.union import Modality
 
-TAKEN = ("raw", "test_labels")
+TAKEN = ("raw", "test_labels", "windows")
 """Other folders of data/, where each edition has its own."""
 
 

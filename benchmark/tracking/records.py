@@ -31,6 +31,7 @@ from pydantic import (
     model_validator,
 )
 
+from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import write_text
 from benchmark.core.schema import Strict, read_json
 
@@ -175,7 +176,7 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         table: Table that the UI shows as `results_table.json`.
 
     Raises:
-        ValueError: An artifact lies outside `root`.
+        BenchmarkError: An artifact lies outside `root`.
     """
     end_ms = now_ms() if end_ms is None else end_ms
     pairs = (metrics or {}).items()
@@ -185,8 +186,14 @@ def new_record(  # noqa: PLR0913 - one keyword for each field of the record
         status="FINISHED", start_ms=end_ms if start_ms is None else start_ms, end_ms=end_ms,
         params=flatten(params or {}), tags={**origin(root), **(tags or {})},
         metrics=tuple(points), table=table,
-        artifacts=tuple((root / path).relative_to(root).as_posix() for path in artifacts),
+        artifacts=tuple(_within(root, path) for path in artifacts),
     )  # fmt: skip
+
+
+def _within(root: Path, path: Path) -> str:
+    if not (root / path).is_relative_to(root):
+        raise BenchmarkError(path, "lies outside the project", do=f"Name a path inside {root}")
+    return (root / path).relative_to(root).as_posix()
 
 
 def edition_tags(kind: str, edition: Edition, note: str) -> dict[str, str]:

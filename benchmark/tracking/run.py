@@ -125,7 +125,7 @@ def track(
         artifacts: Files under `root`; at the end, those that exist are attached.
 
     Raises:
-        ValueError: An artifact lies outside `root`.
+        BenchmarkError: An artifact lies outside `root`.
     """
     opened = new_record(
         root, experiment=experiment, name=name, start_ms=now_ms(), end_ms=0,

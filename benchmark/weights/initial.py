@@ -93,7 +93,7 @@ def seen_by_start(folder: Path, edition: str) -> Seen | None:
         ParamsError: Their metadata break the schema.
     """
     if not (folder / METADATA).is_file():
-        return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights).seen
+        return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do="Run 'dvc repro'").seen
     start = read_metadata(folder)
     if start.edition == edition and start.seen is None:
         raise MismatchError(
@@ -137,7 +137,7 @@ def is_transductive(folder: Path) -> bool:
     """Tell whether frames of test videos took part in training the weights of a folder."""
     if (folder / METADATA).is_file():
         return read_metadata(folder).transductive
-    return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights).transductive
+    return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do="Run 'dvc repro'").transductive
 
 
 def load_initial_weights(
@@ -173,7 +173,7 @@ def load_initial_weights(
         head = "keep" if same else "fresh"
         filled = fill(model, read_weights(folder), where=folder, head=head)
         return f"{metadata.experiment}: {filled}"
-    initial = read_yaml(folder / INITIAL_WEIGHTS, InitialWeights)
+    initial = read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do="Run 'dvc repro'")
     if initial.checkpoint_format == "scratch":
         return "scratch"
     tensors = read_weights(folder)

@@ -111,7 +111,7 @@ def read_metadata(folder: Path) -> ModelMetadata:
     Raises:
         ParamsError: It is missing or breaks its schema.
     """
-    return read_yaml(folder / METADATA, ModelMetadata)
+    return read_yaml(folder / METADATA, ModelMetadata, do="Run 'dvc repro'")
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:

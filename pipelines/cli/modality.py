@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from benchmark.core.errors import ParamsError
 from pipelines.cli.group import Group, echo_columns
-from pipelines.cli.options import FiniteRange, check_outputs
+from pipelines.cli.options import FiniteRange, check_ending, check_outputs
 
 if TYPE_CHECKING:
     from benchmark.core.video import VideoInfo
@@ -138,8 +138,7 @@ def make(kind: str, video: Path, out: Path, start: int, end: int | None, **confi
     from benchmark.core.video import probe, timeline
     from benchmark.modalities.one_file import span_of, write_arrays, write_pictures
 
-    if out.suffix not in {".npz", ".mp4"}:
-        raise ParamsError(out, "unknown file type", expected=".npz or .mp4", found=out.suffix)
+    check_ending(out, ".npz", ".mp4")
     check_outputs({"--out": out}, (video, config["keypoints"]))
     info = probe(video)
     source = Source(video, info, span_of(video, info.frames, start, end))
@@ -216,6 +215,7 @@ def preview(clip_id: str, name: str | None, out: Path) -> None:
     from benchmark.editions.edition import read_edition
     from benchmark.plots.figures import save
 
+    check_ending(out, ".png")
     params = read_params(PARAMS)
     spec = entry(params.previews, "previews", name or next(iter(params.previews), ""))
     edition = read_edition(spec.edition)

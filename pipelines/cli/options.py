@@ -30,6 +30,17 @@ class FiniteRange(_Finite, click.FloatRange):
     """A number within limits. Click's own lets NaN through, which no limit is above."""
 
 
+def check_ending(path: Path, *endings: str) -> None:
+    """Refuse a file to write whose name says that it holds something else, such as params.yaml.
+
+    Raises:
+        ParamsError: Its name ends otherwise.
+    """
+    if path.suffix not in endings:
+        expected, found = " or ".join(endings), path.suffix or "no ending"
+        raise ParamsError(path, "unknown file type", expected=expected, found=found)
+
+
 def check_outputs(written: Mapping[str, Path | None], read: Iterable[Path | None]) -> None:
     """Refuse, before any work, to replace a file that the command reads.
 

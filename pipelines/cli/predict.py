@@ -119,7 +119,7 @@ def _system(name: str | None) -> System:
     installed = False
     if name is None:
         name = _trained() or ZOO_NAME
-    elif name != ZOO_NAME and not (installed := _is_foreign(name)):
+    elif name != ZOO_NAME and not (installed := is_foreign(name)):
         # Before seconds of imports: a wrong name is told at once.
         from benchmark.params.checks import check_system
 
@@ -132,7 +132,7 @@ def _system(name: str | None) -> System:
     return open_installed(name) if installed else open_system(name)
 
 
-def _is_foreign(name: str) -> bool:
+def is_foreign(name: str) -> bool:
     """Tell whether a system is installed; one of the same name in the project goes before it."""
     if not is_installed(name):
         return False

@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from benchmark.core.half_precision import ZOO_NAME
+from pipelines.cli.options import check_ending
+from pipelines.cli.predict import is_foreign
 
 
 def _one_line(_context: click.Context, _option: click.Parameter, text: str) -> str:
@@ -39,6 +41,7 @@ def export(name: str, file: Path, licence: str, onnx: bool) -> None:
     from benchmark.inference.system_file import export_system
     from benchmark.inference.systems import open_system, open_zoo
 
+    check_ending(file, ".onnx" if onnx else ".zip")
     system = open_zoo() if name == ZOO_NAME else open_system(name)
     if onnx:
         apart = export_onnx(system, file, licence=licence)
@@ -63,9 +66,14 @@ def install(file: Path, name: str | None) -> None:
     from benchmark.core.half_precision import systems_folder
     from benchmark.inference.system_file import install_system
 
+    before = {entry.name for entry in systems_folder().glob("*")}
     card = install_system(file, name)
     name = name or card.name
+    if name in before:
+        click.echo(f"replaced the '{name}' that was installed before")
     click.echo(f"installed '{name}' in {systems_folder() / name}; licence: {card.licence}")
     classes = f"{len(card.edition.classes)} classes of {card.edition.name}"
     click.echo(f"{', '.join(card.members)}; {classes}")
+    if not is_foreign(name):
+        click.echo(f"in this project, its own '{name}' goes before it: install it --as OTHER")
     click.echo(f"next: 'mgbench predict VIDEO --with {name}'")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pipelines._stage import PARAMS, path, read_params
 
-import shutil
 from pathlib import Path
 
 import click
 
 from benchmark.core.files import find_root
 from pipelines.cli.group import Group
+from pipelines.cli.options import check_ending
 
 
 @click.group(cls=Group)
@@ -43,16 +43,12 @@ def ship(names: tuple[str, ...], system: str | None) -> None:
 
     Example: mgbench zoo ship joint limb --system convex
     """
-    from benchmark.core.half_precision import ZOO
-    from benchmark.results.ship import ship as ship_one
+    from benchmark.results.ship import ship as ship_all
 
-    params, root = read_params(PARAMS), find_root()
-    for name in names:
-        card = ship_one(name, params, root)
+    cards = ship_all(names, read_params(PARAMS), find_root(), system=system)
+    for name, card in cards.items():
         click.echo(f"{name}: {card.scores}")
     if system is not None:
-        fitted = root / f"predictions/fusions/{system}/weights.json"
-        shutil.copyfile(fitted, ZOO / "system.json")
         click.echo(f"system: {system}")
 
 
@@ -73,6 +69,7 @@ def depth(picture: Path | None) -> None:
 
     root, spec = find_root(), read_yaml(ZOO_DEPTH, TinyDepthSpec)
     picture = picture or root / "reports/depth/people.png"
+    check_ending(picture, ".png")
     with track(
         root, experiment=TRAIN, name="depth", record=root / "runs/train-depth.json",
         artifacts=[picture], params={"depth": spec.model_dump(mode="json")},
