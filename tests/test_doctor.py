@@ -73,6 +73,8 @@ def test_a_damaged_store_and_a_missing_archive_are_faults(tmp_path: Path) -> Non
 def test_the_command_prints_a_line_a_finding(tmp_path: Path) -> None:
     shutil.copy(REPO / "params.yaml", tmp_path / "params.yaml")
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert "FAULT DVC               dvc.yaml is missing" in mgbench(tmp_path, "doctor").stdout
+    shutil.copy(REPO / "dvc.yaml", tmp_path / "dvc.yaml")
     done = mgbench(tmp_path, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(line[:5] in {"ok   ", "note ", "FAULT"} for line in done.stdout.splitlines())

@@ -32,10 +32,13 @@ def ranges(tmp_path: Path) -> Path:
     return path
 
 
+HEAD = "name,split,top1,log_loss"
+
+
 def table(tmp_path: Path, **top1: float) -> Path:
     path = tmp_path / "table.csv"
-    rows = [f"{name.replace('_', ' ')},test,{value}" for name, value in top1.items()]
-    path.write_text("\n".join(["name,split,top1", "joint,val,0.1", *rows]) + "\n", "utf-8")
+    rows = [f"{name.replace('_', ' ')},test,{value},1" for name, value in top1.items()]
+    path.write_text("\n".join([HEAD, "joint,val,0.1,1", *rows]) + "\n", "utf-8")
     return path
 
 
@@ -64,8 +67,8 @@ def test_another_version_of_the_data_is_not_compared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a,b\n", "\n", "name,split,top1\n<<<<<<< HEAD\n", "name,split,top1\na,val,0.5,7\n",
-     "name,split,top1\na,val,"],
+    ["a,b\n", "\n", f"{HEAD}\n<<<<<<< HEAD\n", f"{HEAD}\na,val,0.5,1,7\n", f"{HEAD}\na,val,",
+     "name,split,top1\na,val,0.5\n"],
 )  # fmt: skip
 def test_a_table_that_is_cut_or_half_merged_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(text, "utf-8")
@@ -74,7 +77,7 @@ def test_a_table_that_is_cut_or_half_merged_is_refused(text: str, tmp_path: Path
 
 
 def test_a_table_without_a_row_says_so(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text("name,split,top1\n", "utf-8")
+    (tmp_path / "table.csv").write_text(f"{HEAD}\n", "utf-8")
     assert "no row" in screen(read_rows(tmp_path / "table.csv"), MIMIC)[0]
 
 

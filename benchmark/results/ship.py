@@ -83,6 +83,12 @@ def ship(
 
     All are read before the first file is replaced: the zoo ships with every installation.
 
+    Args:
+        names: The experiments, each the name of a network.
+        params: Of the project.
+        root: The project, after its `dvc repro`.
+        system: The fusion; None to keep the system that ships.
+
     Raises:
         ParamsError: As `Trained.read`, or there is no such fusion.
         FormatError: As `Trained.read` and `Trained.ship`, or the fusion is missing or damaged.
