@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from math import comb
 
 import numpy as np
@@ -65,6 +66,13 @@ def test_holm_of_the_worked_example() -> None:
     assert holm([]) == []
 
 
+@pytest.fixture(scope="module")
+def _frozen() -> None:
+    # statsmodels collects garbage at every call: a second each beside what other tests have left.
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("_frozen")
 @settings(PROPERTY, max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
