@@ -108,7 +108,8 @@ def test_every_row_is_compared_with_the_best_single_stream_and_with_equal_weight
 ) -> None:
     named = [[(one.role, one.name) for one in row.comparisons] for row in rows]
     best, even = ("best single", "joint"), ("uniform", "joint+rgb, uniform")
-    assert named == [[best, even], [even], [best, even], [best]]
+    member = ("best member", "joint")
+    assert named == [[best, even], [even], [best, even, member], [best, member]]
     joint, fused = (
         correctness(entries[i].probabilities.aligned(truth.clip_id).p, truth.label) for i in (1, 2)
     )
@@ -118,10 +119,28 @@ def test_every_row_is_compared_with_the_best_single_stream_and_with_equal_weight
     assert found.interval == paired_interval(fused, joint, truth.videos, resamples=500, seed=7)
 
 
-def test_p_values_are_corrected_for_all_comparisons_of_the_split(rows: list[ResultRow]) -> None:
+def test_a_fusion_is_compared_with_the_best_of_its_own_members(
+    entries: list[Entry], truth: GroundTruth
+) -> None:
+    """The best stream of the table, joint, is no member here."""
+    rgb = entries[0].probabilities.source
+    other = replace(entries[2], weights={rgb: 0.7, "no row": 0.3})
+    rows = score_rows([*entries[:2], other], truth, RESAMPLING)
+    named = [(one.role, one.name) for one in rows[2].comparisons]
+    assert ("best single", "joint") in named
+    assert ("best member", entries[0].name) in named
+    apart = replace(entries[2], weights={"no row": 0.5, "nor this": 0.5})
+    (alone,) = score_rows([*entries[:2], apart], truth, RESAMPLING)[2:]
+    assert "best member" not in {one.role for one in alone.comparisons}
+
+
+def test_p_values_are_corrected_for_all_comparisons_of_one_role(rows: list[ResultRow]) -> None:
     every = [one for row in rows for one in row.comparisons]
-    assert len(every) == 6
-    assert [one.holm for one in every] == holm([one.test.p_value for one in every])
+    assert len(every) == 8
+    for role, count in {"best single": 3, "uniform": 3, "best member": 2}.items():
+        family = [one for one in every if one.role == role]
+        assert len(family) == count
+        assert [one.holm for one in family] == holm([one.test.p_value for one in family])
     assert any(one.holm > one.test.p_value for one in every)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PERCENT = 100
 SHARES = {"top1", "top5", "macro_f1", "mean_acc", "ece"}
 """Scores that a run shows in per cent."""
-SHORT = {"best single": "vs_single", "uniform": "vs_even"}
+SHORT = {"best single": "vs_single", "uniform": "vs_even", "best member": "vs_member"}
 """Metrics of a comparison: points of top-1; with _p, its p-value with Holm's correction."""
 
 

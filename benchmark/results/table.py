@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 SIGNIFICANT = 0.05
 """A corrected p-value below this, with an interval without 0, is significant."""
 
-Role: TypeAlias = Literal["best single", "uniform"]
-"""What the other row of a comparison is: the single stream with the best top-1 of the split, or
-the uniform fusion that has the most members."""
+Role: TypeAlias = Literal["best single", "uniform", "best member"]
+"""What the other row of a comparison is: the single stream with the best top-1 of the split, the
+uniform fusion that has the most members, or the best of a fusion's own members."""
 
 NOT_COVERED = (
     "A verdict is of these models on other clips. Another seed or processor trains"
@@ -43,7 +43,7 @@ Verdict: TypeAlias = Literal["better", "worse", "not significant", "none"]
 def verdict(difference: float, interval: Interval | None, p_value: float) -> Verdict:
     """Say better or worse where both the clip-wise test and the video-wise interval do.
 
-    `interval` is that of the difference; `p_value` is corrected for all comparisons. Clips of one
+    `interval` is that of the difference; `p_value` is corrected for those of its role. Clips of one
     video, which give no interval, give no verdict.
     """
     if interval is None:
@@ -66,7 +66,7 @@ class Comparison(Strict):
     test: McNemar
     """`first` is the row, `second` the other one."""
     holm: Share
-    """The test's p-value, corrected for all comparisons of the split."""
+    """The test's p-value, corrected for all comparisons of the split that have this role."""
 
     @property
     def verdict(self) -> Verdict:
@@ -99,7 +99,8 @@ class ResultRow(Strict):
     seeds: tuple[Share, ...]
     """Top-1 of the row and of its repeats with other seeds; empty where there are none."""
     comparisons: tuple[Comparison, ...]
-    """With the best single stream and the uniform fusion, unless the row is that itself."""
+    """With the best single stream and the uniform fusion, unless the row is that itself; of a
+    fusion also with the best of its members that are rows."""
 
     @property
     def title(self) -> str:
@@ -164,6 +165,38 @@ def _references(
     return references
 
 
+def _best_member(
+    entries: Sequence[Entry], correct: Sequence[NDArray[np.bool_]], row: int
+) -> list[tuple[Role, int]]:
+    """Find the best single stream among the members of a fusion; nothing where none is a row.
+
+    The best single stream of the table need not be one of them: only against its own members does
+    a row show what fusing gains.
+    """
+    places = {
+        entry.probabilities.source: index
+        for index, entry in enumerate(entries) if entry.rule is None
+    }  # fmt: skip
+    members = [places[name] for name in sorted(entries[row].weights) if name in places]
+    if not members:
+        return []
+    return [("best member", max(members, key=lambda index: correct[index].sum()))]
+
+
+def _corrected(roles: Sequence[Role], p_values: Sequence[float]) -> list[float]:
+    """Correct p-values by Holm's method, those of one role together.
+
+    A role is one question, such as what fusing gains; it is not corrected for those of others.
+    """
+    corrected = [0.0] * len(roles)
+    for role in get_args(Role):
+        places = [place for place, its in enumerate(roles) if its == role]
+        family = holm([p_values[place] for place in places])
+        for place, p_value in zip(places, family, strict=True):
+            corrected[place] = p_value
+    return corrected
+
+
 def _comparisons(
     entries: Sequence[Entry],
     correct: Sequence[NDArray[np.bool_]],
@@ -173,11 +206,12 @@ def _comparisons(
     references = _references(entries, correct)
     pairs: list[tuple[int, Role, int]] = [
         (row, role, other)
-        for row in range(len(entries)) for role, other in references if other != row
-    ]  # fmt: skip
-    # All tests of the split come first: Holm's correction needs every p-value before any verdict.
+        for row in range(len(entries))
+        for role, other in (*references, *_best_member(entries, correct, row))
+        if other != row
+    ]
     tests = [mcnemar(correct[row], correct[other]) for row, _, other in pairs]
-    corrected = holm([test.p_value for test in tests])
+    corrected = _corrected([role for _, role, _ in pairs], [test.p_value for test in tests])
     compared: list[list[Comparison]] = [[] for _ in entries]
     for (row, role, other), test, p_value in zip(pairs, tests, corrected, strict=True):
         first, second = correct[row], correct[other]

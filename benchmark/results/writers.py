@@ -40,7 +40,11 @@ VERDICTS = {
     "not significant": "not significant",
     "none": "no verdict: all videos alike, or one",
 }
-ROLES = {"best single": "the best single stream", "uniform": "equal weights"}
+ROLES = {
+    "best single": "the best single stream",
+    "uniform": "equal weights",
+    "best member": "its best member",
+}
 # `translate` replaces all in one pass, so the braces of \textbackslash{} are not escaped again.
 LATEX_SPECIAL = str.maketrans(
     {
@@ -277,7 +281,8 @@ def _notes(resampling: Resampling) -> list[str]:
         f" {resampling.seed}. Clips of one video share a person,",
         "  so resampling clips would give intervals that are too narrow.",
         "- p: exact McNemar test of the clips that only one of the two gets right; Holm's"
-        " correction takes all comparisons of the split together.",
+        " correction takes all comparisons of the split that ask one question together:",
+        "  with the best single stream, with equal weights, or of a fusion with its best member.",
         "- A difference is significant, better or worse, only where the corrected p is below"
         f" {SIGNIFICANT} and its interval leaves out 0: clips of one video",
         "  are not independent, so p alone is too hopeful. The best single stream is the best on"
