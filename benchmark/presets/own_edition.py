@@ -290,8 +290,9 @@ def _fit_recipes(document: Any, rows: Sequence[OwnClip]) -> list[str]:
     labels = Counter(row.label for row in rows if row.split == "train")
     clips = sum(labels.values())
     for name, recipe in document["recipes"].items():
-        runs = [run for run in document["experiments"].values() if run["recipe"] == name]
-        start = "scratch" if "scratch" in {run["init_from"] for run in runs} else "zoo"
+        runs = document["experiments"].values()
+        starts = {run["init_from"] for run in runs if run["recipe"] == name}
+        start = "scratch" if "scratch" in starts else "zoo"
         passes = PASSES[start]
         recipe["optimizer"]["lr"] = round(RATES[start] * recipe["optimizer"]["lr"], 9)
         why.append(f"recipe '{name}': {RATES[start]} times the learning rate, {FROM[start]}")
