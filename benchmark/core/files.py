@@ -213,10 +213,9 @@ def find_root(start: Path | None = None) -> Path:
         BenchmarkError: No folder has one.
     """
     start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "params.yaml").is_file():
-            return folder
-    raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
+    if (root := _root_above(start)) is None:
+        raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
+    return root
 
 
 def check_not_inside() -> None:
@@ -226,10 +225,14 @@ def check_not_inside() -> None:
         BenchmarkError: The working folder is one.
     """
     here = Path.cwd().resolve()
-    outer = [folder for folder in here.parents if (folder / "params.yaml").is_file()]
-    if outer and not (here / "params.yaml").is_file():
+    if (root := _root_above(here)) not in {None, here}:
         expected = "the project's own folder"
-        raise BenchmarkError(here, "lies inside a project", expected=expected, do=f"cd {outer[0]}")
+        raise BenchmarkError(here, "lies inside a project", expected=expected, do=f"cd {root}")
+
+
+def _root_above(folder: Path) -> Path | None:
+    above = (folder, *folder.parents)
+    return next((one for one in above if (one / "params.yaml").is_file()), None)
 
 
 def name_fault(root: Path) -> str:

@@ -17,9 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import MismatchError, MissingExtra, ParamsError
 from benchmark.core.files import replacing
-from benchmark.models.network import build
 from benchmark.models.random_views import random_views
-from benchmark.weights.model_folder import load_tensors
 
 if TYPE_CHECKING:
     from benchmark.contracts.skeletons import Layout
@@ -63,10 +61,7 @@ def export_onnx(system: System, path: Path, *, licence: str) -> float:
             do=f"Export its streams one by one ({', '.join(system.members)}), or without --onnx",
         )  # fmt: skip
     told, layout = networks[0].metadata, system.layout
-    net = build(
-        told.backbone, told.input, layout, num_classes=len(told.classes), groups=told.groups
-    )
-    load_tensors(networks[0].weights(), net, where=told.experiment)
+    net = networks[0].build(layout)
     properties = {
         "classes": json.dumps(told.classes), "experiment": told.model_dump_json(),
         "licence": licence,

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from benchmark.contracts.predictions import Probabilities
 from benchmark.data.loader import TestClips, build_views, test_loader
 from benchmark.inference.forward import probabilities
-from benchmark.models.network import build
 from benchmark.runtime.distributed import alone
 from benchmark.runtime.seeding import set_up_torch
-from benchmark.weights.model_folder import Network, load_tensors
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
     from benchmark.editions.splits import Split
     from benchmark.params.recipes import Recipe
+    from benchmark.weights.model_folder import Network
 
 CLIPS_AT_ONCE = 2
 """Least clips whose views are read together; few, because a clip can have a dozen large views."""
@@ -41,14 +40,10 @@ def predict(
             read.
         ClipUnreadable: The prepared data of a clip are damaged.
     """
-    metadata, tensors = network.metadata, network.weights()
+    metadata = network.metadata
     set_up_torch(metadata.seed, threads=recipe.threads, deterministic=recipe.deterministic)
     views = build_views(metadata.input, metadata.modality, modality_folder, clips)
-    model = build(
-        metadata.backbone, metadata.input, views.layout, num_classes=len(metadata.classes),
-        groups=metadata.groups,
-    )  # fmt: skip
-    load_tensors(tensors, model, where=metadata.experiment)
+    model = network.build(views.layout)
     fabric = alone(recipe)
     fabric.setup_module(model)
     rows = clips.split(split)

@@ -27,14 +27,12 @@ from benchmark.core.pinned_file import Sha256, sha256
 from benchmark.core.schema import Line, Positive, Strict, read_json, write_json
 from benchmark.editions.edition import Edition
 from benchmark.inference.systems import Member, System, ValScore, with_levels
-from benchmark.models.network import build
 from benchmark.params.recipes import Recipe
 from benchmark.tracking.records import origin
 from benchmark.weights.model_folder import (
     WEIGHTS,
     ModelMetadata,
     Network,
-    load_tensors,
     read_weights,
     write_tensors,
 )
@@ -216,15 +214,12 @@ def _check_networks(system: System, path: Path) -> None:
     """Build every network once: `mgbench predict` shall not be the first to find a fault."""
     for name, member in system.members.items():
         for network in member.networks:
-            told = network.metadata
             try:
-                model = build(
-                    told.backbone, told.input, system.layout, num_classes=len(told.classes),
-                    groups=told.groups,
-                )  # fmt: skip
+                network.build(system.layout, where=f"{path}: {name}", do=DO)
+            except FormatError:
+                raise
             except (BenchmarkError, ValueError) as error:
                 raise FormatError(path, f"{name}: no such network ({error})", do=DO) from None
-            load_tensors(network.weights(), model, where=f"{path}: {name}", do=DO)
 
 
 def open_installed(name: str) -> System:

@@ -73,20 +73,17 @@ def _check_editions(params: Params) -> Iterator[str]:
     used["table.edition"] = params.table.edition
     used["analysis.edition"] = params.analysis.edition
     names = edition_names()
-    missing: dict[str, list[str]] = {}
+    places: dict[str, list[str]] = {}
     for where, name in used.items():
-        if name not in names:
-            missing.setdefault(name, []).append(where)
-    # One line for an edition that is gone, however many entries name it.
-    for name, places in missing.items():
-        more = f"; {len(places) - 1} more entries name it" if len(places) > 1 else ""
-        for line in _missing(places[0], name, "editions or benchmark/editions", names):
+        places.setdefault(name, []).append(where)
+    # One line per edition, however many entries name it.
+    for name, (first, *others) in places.items():
+        more = f"; {len(others)} more entries name it" if others else ""
+        for line in _missing(first, name, "editions or benchmark/editions", names):
             yield line + more
-    # Section `editions` says which ones stage index reads.
-    for name in dict.fromkeys(used.values()):
+        # Section `editions` says which ones stage index reads.
         if name in names and name not in params.editions:
-            place = next(where for where, used_name in used.items() if used_name == name)
-            yield f"{place}: no entry '{name}' in editions"
+            yield f"{first}: no entry '{name}' in editions{more}"
 
 
 def _check_previews(params: Params) -> Iterator[str]:

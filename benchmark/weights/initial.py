@@ -16,6 +16,7 @@ from benchmark.models.check_tensors import read_checkpoint
 from benchmark.weights.convert import HEAD, CheckpointFormat, convert, fill, merge
 from benchmark.weights.model_folder import (
     METADATA,
+    REPRO,
     WEIGHTS,
     ModelMetadata,
     Seen,
@@ -93,7 +94,7 @@ def seen_by_start(folder: Path, edition: str) -> Seen | None:
         ParamsError: Their metadata break the schema.
     """
     if not (folder / METADATA).is_file():
-        return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do="Run 'dvc repro'").seen
+        return _read_initial(folder).seen
     start = read_metadata(folder)
     if start.edition == edition and start.seen is None:
         raise MismatchError(
@@ -126,6 +127,10 @@ def write_initial(out: Path, tensors: dict[str, torch.Tensor] | None, **metadata
         write_json(work / INITIAL_WEIGHTS, InitialWeights(format=FORMAT, **metadata))
 
 
+def _read_initial(folder: Path) -> InitialWeights:
+    return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do=REPRO)
+
+
 def points_of(network_input: Input, modality: Modality) -> str | None:
     """Name the keypoints behind the channels of a network's volumes; None if it reads none."""
     if isinstance(network_input, VideoInput | FeaturesInput):
@@ -137,7 +142,7 @@ def is_transductive(folder: Path) -> bool:
     """Tell whether frames of test videos took part in training the weights of a folder."""
     if (folder / METADATA).is_file():
         return read_metadata(folder).transductive
-    return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do="Run 'dvc repro'").transductive
+    return _read_initial(folder).transductive
 
 
 def load_initial_weights(
@@ -173,7 +178,7 @@ def load_initial_weights(
         head = "keep" if same else "fresh"
         filled = fill(model, read_weights(folder), where=folder, head=head)
         return f"{metadata.experiment}: {filled}"
-    initial = read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do="Run 'dvc repro'")
+    initial = _read_initial(folder)
     if initial.checkpoint_format == "scratch":
         return "scratch"
     tensors = read_weights(folder)

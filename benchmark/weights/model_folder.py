@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from benchmark.contracts.skeletons import Layout
+    from benchmark.models.recognizer import Recognizer
+
 WEIGHTS = "weights.safetensors"
 METADATA = "experiment.json"
 FORMAT = "model/3"
+REPRO = "Run 'dvc repro'"
 
 
 class Seen(Strict):
@@ -111,7 +115,7 @@ def read_metadata(folder: Path) -> ModelMetadata:
     Raises:
         ParamsError: It is missing or breaks its schema.
     """
-    return read_yaml(folder / METADATA, ModelMetadata, do="Run 'dvc repro'")
+    return read_yaml(folder / METADATA, ModelMetadata, do=REPRO)
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -126,7 +130,7 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     try:
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
-        raise FormatError(path, f"cannot be read ({error})", do="Run 'dvc repro'") from None
+        raise FormatError(path, f"cannot be read ({error})", do=REPRO) from None
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise FormatError(path, f"{name} holds a number that is not finite", do="Train again")
@@ -150,13 +154,35 @@ class Network(NamedTuple):
         """
         return cls(read_metadata(folder), cache(partial(read_weights, folder)))
 
+    def build(self, layout: Layout | None, *, where: str = "", do: str = REPRO) -> Recognizer:
+        """Build the network and load its tensors.
+
+        Args:
+            layout: The skeleton of its keypoints; None if it reads none.
+            where: What errors call it, instead of the name of its experiment.
+            do: What errors advise.
+
+        Raises:
+            TrainingError: Its backbone and its input do not go together.
+            FormatError: The tensors cannot be read or do not fit.
+        """
+        # Not at the top: most readers of metadata need no torch.
+        from benchmark.models.network import build
+
+        told = self.metadata
+        model = build(
+            told.backbone, told.input, layout, num_classes=len(told.classes), groups=told.groups
+        )
+        load_tensors(self.weights(), model, where=where or told.experiment, do=do)
+        return model
+
 
 def load_tensors(
     tensors: dict[str, torch.Tensor],
     model: nn.Module,
     *,
     where: object,
-    do: str = "Run 'dvc repro'",
+    do: str = REPRO,
 ) -> None:
     """Load tensors into a network; none may be missing or left over.
 

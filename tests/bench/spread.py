@@ -62,7 +62,7 @@ def main(seeds: str, threads: str, out: Path) -> None:
         PARAMS.write_text(before, "utf-8")
     edition = read_edition(read_params(PARAMS).table.edition)
     more = "".join(f", seed {first} also with {count}" for count in counts[:-1])
-    words = f"seeds {seeds} with threads: {counts[-1]}{more}; {platform.machine()}"
+    words = f"seeds {seeds} with threads {counts[-1]}{more}; {platform.machine()}"
     rows = {
         name: [round(min(r[name] for r in runs), 6), round(max(r[name] for r in runs), 6)]
         for name in runs[0]
