@@ -17,7 +17,7 @@ from benchmark.runtime.memory import lack_of_memory_named
 from benchmark.weights.model_folder import Network
 from pipelines._index import indexed
 
-WORK = Path(".ckpt/windows")
+WORK = Path(".ckpt/.windows")  # an experiment may be called `windows`, but not this
 
 
 @command("ONLINE", reads=("raw", "clips", "model"), writes=("out",))

@@ -273,7 +273,7 @@ def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(
     clips = Clips("mimic", (a_clip("0001_0"),))
     plan = shards.plan_shards(clips, 1, "s-{}.tar")
 
-    job = PackingJob(SPEC, Path("raw"), MIMIC, clips, Path("out"), "config", 1, Path("w"))
+    job = PackingJob(SPEC, Path("raw"), MIMIC, clips, "out", "config", 1, Path("w"))
 
     def key() -> str:
         return shards.keyed(plan, lambda _: [], job)[0].key

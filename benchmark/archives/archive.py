@@ -14,7 +14,7 @@ from benchmark.contracts.clips import Clip, Clips, check_clips
 from benchmark.core.errors import ArchiveError, FaultList, ManyFaults, ParamsError
 from benchmark.editions.edition import Edition, edition_file, listed_ids
 from benchmark.editions.splits import SPLITS, Split
-from benchmark.runtime.parallel import map_in_processes
+from benchmark.runtime.parallel import map_in_processes, usable_cores
 
 if TYPE_CHECKING:
     from benchmark.archives.keypoints import RawKeypoints
@@ -96,12 +96,17 @@ class Archive(ABC):
         """Return the number of frames of whole videos.
 
         Raises:
-            ArchiveError: A file is missing or damaged.
+            ArchiveError: A file is missing.
+            ManyFaults: Every file that is damaged.
         """
         from benchmark.archives.raw_files import probe_raw
 
         files = self.needed_video_files()
-        return [probe_raw(files[video], excluded=False).frames for video in videos]
+        infos = map_in_processes(
+            partial(probe_raw, excluded=False), [files[video] for video in videos],
+            what="count frames", workers=usable_cores(), do=advice(self.edition),
+        )  # fmt: skip
+        return [info.frames for info in infos]
 
     def keypoints(self) -> RawKeypoints | None:
         """Find the keypoints that the archive contains; None if it contains none.

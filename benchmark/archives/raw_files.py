@@ -102,7 +102,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def probe_raw(file: RawFile, *, excluded: bool) -> VideoInfo:
-    """Read size, rate and number of frames of a video without decoding it.
+    """Read size, rate and number of frames of a video; it decodes every frame.
 
     All four are 0 for an excluded video that cannot be opened: see `is_unreadable`.
 

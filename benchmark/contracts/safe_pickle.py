@@ -209,11 +209,13 @@ def _encode(text: Any, code: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
-    # As protocol 5 writes an array; the order is "C" or "F".
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, axes: Any = None) -> NDArray[Any]:
+    # As protocol 5 writes an array. The order is "C" or "F"; since NumPy 2.4 also "K", with the
+    # axes in the order in which they lie in memory.
     if not isinstance(dtype, _Dtype):
         raise Refused("it holds an array of an unknown form")
-    return np.frombuffer(data, dtype.real).reshape(shape, order=order)
+    array = np.frombuffer(data, dtype.real).reshape(shape, order="F" if order == "F" else "C")
+    return array if axes is None else array.transpose(axes)
 
 
 def _scalar(dtype: Any, data: Any = b"") -> Any:

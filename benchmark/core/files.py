@@ -116,7 +116,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; it takes `path`'s place on success."""
+    """Yield an empty folder beside `path`; it takes `path`'s place on success.
+
+    Of a link, the folder that it points to is replaced.
+    """
+    path = path.resolve() if path.is_symlink() else path
     work = _beside(path)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -137,6 +141,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                     raise
             finally:
                 shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` for files on the way to it; it is gone afterwards."""
+    work = _beside(path.with_name(f"{path.name}.scratch"))
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -212,9 +228,9 @@ def find_root(start: Path | None = None) -> Path:
     Raises:
         BenchmarkError: No folder has one.
     """
-    start = (start or Path.cwd()).resolve()
-    if (root := _root_above(start)) is None:
-        raise BenchmarkError(start, "not inside a project", expected="a params.yaml here or above")
+    if (root := project_root(start)) is None:
+        here = (start or Path.cwd()).resolve()
+        raise BenchmarkError(here, "not inside a project", expected="a params.yaml here or above")
     return root
 
 
@@ -225,14 +241,16 @@ def check_not_inside() -> None:
         BenchmarkError: The working folder is one.
     """
     here = Path.cwd().resolve()
-    if (root := _root_above(here)) not in {None, here}:
+    if (root := project_root(here)) not in {None, here}:
         expected = "the project's own folder"
         raise BenchmarkError(here, "lies inside a project", expected=expected, do=f"cd {root}")
 
 
-def _root_above(folder: Path) -> Path | None:
-    above = (folder, *folder.parents)
-    return next((one for one in above if (one / "params.yaml").is_file()), None)
+def project_root(start: Path | None = None) -> Path | None:
+    """Return what `find_root` does; None where no folder has a params.yaml."""
+    start = (start or Path.cwd()).resolve()
+    above = (start, *start.parents)
+    return next((folder for folder in above if (folder / "params.yaml").is_file()), None)
 
 
 def name_fault(root: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -57,10 +58,15 @@ def write_manifest(rows: Sequence[ManifestRow], folder: Path, clips: Clips, *, s
         spec: JSON of how the data were made.
 
     Raises:
-        MismatchError: The table does not hold exactly the clips of the index.
+        MismatchError: The table does not hold exactly the clips of the index, or two have one id.
     """
     path = folder / FILE
     by_id = {row.clip_id: row for row in rows}
+    if len(by_id) < len(rows):
+        twice = next(
+            name for name, number in Counter(r.clip_id for r in rows).items() if number > 1
+        )
+        raise MismatchError(path, f"two clips of the index have the id {twice}")
     check_manifest(by_id, clips, where=path)
     table = pa.Table.from_pylist([by_id[clip]._asdict() for clip in clips.ids], schema=COLUMNS)
     FORMAT.write(table, path, edition=clips.edition, spec=spec)

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from benchmark.contracts.skeletons import read_layout
 from benchmark.core.errors import ClipUnreadable
+from benchmark.core.foreign_file import load_array
 from benchmark.data.manifest import read_manifest
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
+
+AGAIN = "Run 'dvc repro -f prepare'"
 
 
 def readable_width(width: int) -> int:
@@ -66,16 +69,20 @@ class PackedVideos:
         import decord
 
         row = self._rows[clip_id]
-        with (self._folder / row.shard).open("rb") as file:
-            file.seek(row.offset)
-            data = file.read(row.size)
+        path = self._folder / row.shard
+        try:
+            with path.open("rb") as file:
+                file.seek(row.offset)
+                data = file.read(row.size)
+        except OSError as error:
+            raise ClipUnreadable(path, f"cannot be read ({error})", do=AGAIN) from None
         try:
             reader = decord.VideoReader(io.BytesIO(data), num_threads=1, fault_tol=0)
             if len(reader) != row.frames:
                 raise ClipUnreadable(
                     f"clip {clip_id} in {row.shard}", "length differs from manifest.parquet",
                     expected=f"{row.frames} frames", found=f"{len(reader)} frames",
-                    do="Run 'dvc repro -f prepare'",
+                    do=AGAIN,
                 )  # fmt: skip
             wanted, inverse = np.unique(frames, return_inverse=True)
             # Without the columns that the packer added for the sake of `readable_width`.
@@ -94,10 +101,26 @@ class SkeletonReader:
         self._shards: dict[str, NDArray[np.float32]] = {}
 
     def read(self, clip_id: str) -> NDArray[np.float32]:
-        """Read the keypoints of one clip: float32 (T, J, 3) of x px, y px, confidence 0..1."""
+        """Read the keypoints of one clip: float32 (T, J, 3) of x px, y px, confidence 0..1.
+
+        Raises:
+            ClipUnreadable: The array is missing, damaged or too short.
+        """
         row = self._rows[clip_id]
-        if (shard := self._shards.get(row.shard)) is None:
-            shard = np.load(self._folder / row.shard, mmap_mode="r", allow_pickle=False)
-            self._shards[row.shard] = shard
+        part = self._shard(row.shard)[row.offset : row.offset + row.size]
+        if len(part) < row.size:
+            raise ClipUnreadable(
+                f"clip {clip_id} in {row.shard}", "length differs from manifest.parquet",
+                expected=f"{row.size} rows", found=f"{len(part)} rows", do=AGAIN,
+            )  # fmt: skip
         # A copy: callers move the points, and the file behind the map must stay as it is.
-        return np.array(shard[row.offset : row.offset + row.size])
+        return np.array(part)
+
+    def _shard(self, name: str) -> NDArray[np.float32]:
+        if name not in self._shards:
+            path = self._folder / name
+            try:
+                self._shards[name] = load_array(path, mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise ClipUnreadable(path, f"cannot be read ({error})", do=AGAIN) from None
+        return self._shards[name]

@@ -40,7 +40,8 @@ class SplitCounts(Strict):
 class Edition(Strict):
     """One edition of a data set."""
 
-    name: Annotated[str, Field(pattern=r"^[^/\\.][^/\\]*$")]
+    # Commands of dvc.yaml and folders contain it.
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$")]
     version: int
     """Every change of the file that can move a score raises it."""
     title: Line

@@ -13,14 +13,13 @@ import zipfile
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from benchmark.contracts.skeletons import Layout, write_layout
 from benchmark.core.errors import BenchmarkError, FormatError, ParamsError
-from benchmark.core.files import replacing, replacing_folder
+from benchmark.core.files import replacing, replacing_folder, scratch_folder
 from benchmark.core.foreign_file import DAMAGED_ZIP
 from benchmark.core.half_precision import CARD, ZOO_NAME, systems_folder
 from benchmark.core.pinned_file import Sha256, sha256
@@ -90,11 +89,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
     Raises:
         FormatError: A model is damaged, or a manifest whose depth scale is needed is missing.
     """
-    with (
-        replacing(path) as target,
-        TemporaryDirectory(dir=path.resolve().parent, suffix=".part") as name,
-    ):
-        work = Path(name)
+    with replacing(path) as target, scratch_folder(path) as work:
         (work / "networks").mkdir()
         members = {name: _packed(system, name, work) for name in sorted(system.members)}
         told = origin(system.root)
@@ -109,6 +104,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
         with zipfile.ZipFile(target, "w") as archive:
             for file in (CARD, *sorted(one.file for one in _files(card))):
                 info = zipfile.ZipInfo(file)  # of 1980: equal systems give equal bytes
+                info.file_size = (work / file).stat().st_size  # above 2 GiB, zip64 is needed
                 with (work / file).open("rb") as source, archive.open(info, "w") as copy:
                     shutil.copyfileobj(source, copy)
     return card

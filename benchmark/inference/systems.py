@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contracts.clips import read_clips
-from benchmark.contracts.predictions import read_probabilities
+from benchmark.contracts.clips import Clips, read_clips
+from benchmark.contracts.folds import oof_labels
+from benchmark.contracts.labels import index_labels
+from benchmark.contracts.predictions import Probabilities, read_probabilities
 from benchmark.contracts.skeletons import OPENPOSE36, Layout, read_layout
 from benchmark.core.errors import MismatchError, ParamsError
 from benchmark.core.files import find_root
@@ -21,6 +23,7 @@ from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.core.schema import AboveZero, Share, Strict
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition
+from benchmark.editions.splits import OOF, Groups
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.params.checks import check_system
 from benchmark.params.params import Params, read_params
@@ -51,40 +54,55 @@ class ValScore(Strict):
 
 
 def oof_score(root: Path, edition: Edition, name: str) -> ValScore | None:
-    """Score a fusion that is fitted out of fold by its nested answers; None without its files."""
+    """Score a fusion that is fitted out of fold by its nested answers; None without its files.
+
+    Raises:
+        MismatchError: They are of other clips than the index.
+    """
     file = root / "predictions/fusions" / name / "oof.parquet"
     index = root / "data" / edition.name / "clips.parquet"
     if not index.is_file() or not file.is_file():
         return None
-    oof = read_probabilities(file)
-    label_of = {clip.clip_id: clip.label for clip in read_clips(index, edition)}
-    label = np.array([label_of[clip] for clip in oof.clip_id], np.int64)
-    return ValScore.of(oof.p.astype(np.float64), label)
+    return _scored(read_probabilities(file), read_clips(index, edition))
 
 
 def val_score_of(
-    root: Path, edition: Edition, members: Sequence[str], blend: Blend
+    root: Path, edition: Edition, split: Literal["val", "oof"], members: Sequence[str], blend: Blend
 ) -> ValScore | None:
-    """Score a system on validation; None where no clip or no probabilities are there.
+    """Score a system on validation or out of fold; None where no clip or no probabilities are.
 
     Args:
         root: Folder of the project.
         edition: Of the clips.
+        split: Which probabilities the blend was fitted on.
         members: Experiments.
         blend: Fuses them, sorted by name.
+
+    Raises:
+        MismatchError: The probabilities are of other clips than the index.
     """
-    files = [root / "predictions/experiments" / name / "val.parquet" for name in members]
+    folder = root / "predictions" / ("experiments" if split == "val" else "oof")
+    files = [folder / name / f"{split}.parquet" for name in members]
     index = root / "data" / edition.name / "clips.parquet"
     if not index.is_file() or not all(file.is_file() for file in files):
         return None
-    clips = read_clips(index, edition).split("val")
-    if not len(clips):
+    clips = read_clips(index, edition)
+    if split == "val" and not len(clips.split("val")):
         return None
     # `blended` sorts the members by source, so that must be the name that the weights go by.
-    val = [replace(read_probabilities(file), source=name)
-           for name, file in zip(members, files, strict=True)]  # fmt: skip
-    p = blended(val, blend, source="val").aligned(clips.ids).p
-    return ValScore.of(p.astype(np.float64), clips.labels())
+    both = [replace(read_probabilities(file), source=name)
+            for name, file in zip(members, files, strict=True)]  # fmt: skip
+    return _scored(replace(blended(both, blend, source=split), stamp=both[0].stamp), clips)
+
+
+def _scored(fused: Probabilities, clips: Clips) -> ValScore:
+    stamp = fused.stamp
+    if fused.split == OOF and stamp is not None:
+        truth = oof_labels(clips, stamp.over, cast("Groups", stamp.groups))
+    else:
+        truth = index_labels(clips, "val")
+    p = truth.joined(fused, where=fused.source)
+    return ValScore.of(p.astype(np.float64), truth.label)
 
 
 ZOO_SYSTEM = ZOO / "system.json"
@@ -121,6 +139,8 @@ class System:
     """Fuses the members, sorted by name."""
     val_score: ValScore | None
     """None where the members' validation probabilities are missing."""
+    rescore: Callable[[Sequence[str], Blend], ValScore | None] | None = None
+    """Scores some of its members with another blend; None for a system of no project."""
 
     @property
     def layout(self) -> Layout | None:
@@ -159,7 +179,7 @@ class System:
             self.blend, weights=weights / weights.sum(), before=before, stack=None, rerank=None
         )
         members = {names[row]: self.members[names[row]] for row in kept}
-        val_score = val_score_of(self.root, self.edition, list(members), blend)
+        val_score = self.rescore(list(members), blend) if self.rescore else None
         return replace(self, members=members, blend=blend, val_score=val_score)
 
 
@@ -186,10 +206,12 @@ def open_system(name: str, root: Path | None = None) -> System:
     with of_project(root):
         edition = read_edition(opened[members[0]].metadata.edition)
     if name in params.oof_fusions:
+        rescore = partial(val_score_of, root, edition, "oof")
         val_score = oof_score(root, edition, name)
     else:
-        val_score = val_score_of(root, edition, members, blend)
-    return System(name, root, edition, opened, blend, val_score)
+        rescore = partial(val_score_of, root, edition, "val")
+        val_score = rescore(members, blend)
+    return System(name, root, edition, opened, blend, val_score, rescore)
 
 
 def open_zoo() -> System:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,7 +64,7 @@ def video_archive(
     name = f"video{ending}"
     (root / name).symlink_to(video.resolve())
     lines = ["clip_id,split,label,video,start_frame,end_frame"]
-    ids = window_ids(video.stem, len(windows))
+    ids = window_ids(safe_name(video.name), len(windows))
     lines += [
         f"{clip},test,,{name},{span.start},{span.end}"
         for clip, span in zip(ids, windows, strict=True)
@@ -77,12 +79,26 @@ def video_archive(
     return VideoArchive(root, own, Folder(root, own).index(excluded=(), workers=1))
 
 
-def window_ids(video: str, count: int) -> list[str]:
-    """Return the clip ids of the windows of a video, by its name without an ending."""
+def safe_name(video: str) -> str:
+    """Return a video's name without folder and ending, in letters that a clip id may have."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(video).stem).lstrip(".-")[:80] or "video"
+
+
+def safe_names(videos: Sequence[str]) -> dict[str, str]:
+    """Give each of several videos its `safe_name`, and a digest where two would have the same."""
+    names = {video: safe_name(video) for video in videos}
+    counts = Counter(names.values())
+    return {
+        video: name if counts[name] == 1 else f"{name}-{sha256(video.encode()).hexdigest()[:12]}"
+        for video, name in names.items()
+    }
+
+
+def window_ids(name: str, count: int) -> list[str]:
+    """Return the clip ids of the windows of a video with that safe name."""
     # Views draw their frames from a seed that contains the clip's id, so ids must be stable: the
     # video's name and a number, as in iMiGUE.
-    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", video).lstrip(".-")[:80] or "video"
-    return [f"{stem}_{number}" for number in range(count)]
+    return [f"{name}_{number}" for number in range(count)]
 
 
 def _write_points(

@@ -20,7 +20,7 @@ from benchmark.editions.splits import SPLITS
 from benchmark.inference.any_video import sliding_windows
 from benchmark.inference.predict import predict
 from benchmark.inference.systems import Member, with_levels
-from benchmark.inference.video_archive import window_ids
+from benchmark.inference.video_archive import safe_names, window_ids
 from benchmark.modalities.one_file import Span
 from benchmark.runtime.parallel import map_in_processes, usable_cores
 
@@ -47,7 +47,8 @@ def window_clips(
         points: Whether each window needs keypoints: it then ends with the rows of its sheet.
 
     Raises:
-        ArchiveError: The keypoints are those of clips, not of whole videos; a video is damaged.
+        ArchiveError: The keypoints are those of clips, not of whole videos; a file is missing.
+        ManyFaults: Every video that is damaged.
     """
     source = archive.keypoints() if points else None
     if source is not None and not isinstance(source, Sheets):
@@ -70,12 +71,13 @@ def window_clips(
 def _windows(
     videos: Sequence[Clip], frames: Sequence[int], window: float, step: float
 ) -> Iterator[Clip]:
+    # The ids of `mgbench predict`: views draw their frames by them, so both see the same.
+    names = safe_names([clip.video for clip in videos])
     for clip, count in zip(videos, frames, strict=True):
         # Labels count frames, whatever their time stamps: so do windows.
         times = Timeline(np.arange(count + 1) / clip.fps)
         spans = sliding_windows(times, Span(0, count), window, step)
-        # The ids of `mgbench predict`: views draw their frames by them, so both see the same.
-        for clip_id, span in zip(window_ids(clip.video, len(spans)), spans, strict=True):
+        for clip_id, span in zip(window_ids(names[clip.video], len(spans)), spans, strict=True):
             yield replace(
                 clip, clip_id=clip_id, label=None, start_frame=span.start, end_frame=span.end
             )
@@ -91,7 +93,7 @@ def score_windows(
         raw: The raw archive.
         windows: From `window_clips`.
         edition: Of the archive.
-        work: Folder for the prepared windows. A preparation that is stopped goes on there.
+        work: Folder for the prepared windows. What is stopped goes on there.
 
     Raises:
         FormatError: The model cannot be read.
@@ -101,8 +103,8 @@ def score_windows(
     network.weights()  # a damaged file is reported before hours of work
     spec = with_levels(network.metadata.modality, source.prepared)
     spec = spec.model_copy(update={"shards": max(1, len(windows) // PER_SHARD)})
-    work.parent.mkdir(parents=True, exist_ok=True)
-    spec.prepare(raw, edition, windows, work, workers=usable_cores())
+    # Not `prepare`: without the shards' keys, a stop while predicting would make all anew.
+    spec.make(raw, edition, windows, work, workers=usable_cores())
     for split in SPLITS:
         part = windows.split(split)
         if not len(part):

@@ -122,11 +122,33 @@ class ModalityBase(Strict):
             MissingExtra: A package that the spec asks for is not installed.
         """
         from benchmark.modalities import shards
-        from benchmark.modalities.packing import PackingJob
 
         work = shards.work_folder(out)
-        job = PackingJob(self, raw, edition, clips, out, self.model_dump_json(), workers, work)
-        shards.finish(work, out, self.pack(job))
+        files = self.make(raw, edition, clips, work, workers=workers, what=out.name)
+        shards.finish(work, out, files)
+
+    def make(
+        self, raw: Path, edition: Edition, clips: Clips, work: Path, *, workers: int, what: str = ""
+    ) -> list[str]:
+        """Make the data in `work`, where a later call goes on; return the names of their files.
+
+        Args:
+            raw: Folder of the raw archive.
+            edition: Edition that the archive belongs to.
+            clips: The index.
+            work: Folder of the data, and of what tells a later call which of them are made.
+            workers: Processes.
+            what: Name of the data in the progress bar; that of the folder if empty.
+
+        Raises:
+            ManyFaults: Every raw file that is damaged or too short.
+            ArchiveError: A file of weights or of a model is missing, damaged or not the pinned one.
+            MissingExtra: A package that the spec asks for is not installed.
+        """
+        from benchmark.modalities.packing import PackingJob
+
+        config, what = self.model_dump_json(), what or work.name
+        return self.pack(PackingJob(self, raw, edition, clips, what, config, workers, work))
 
     @abstractmethod
     def pack(self, job: PackingJob) -> list[str]:

@@ -55,7 +55,8 @@ class PackingJob:
     raw: Path
     edition: Edition
     clips: Clips
-    out: Path
+    what: str
+    """Name of the data, for the progress bar."""
     config: str
     """JSON of everything that the result depends on, besides code and raw files."""
     workers: int
@@ -70,7 +71,7 @@ class PackingJob:
             ManyFaults: After all files were tried.
         """
         rows = shards.make_shards(
-            plan, write, self.work, what=f"prepare {self.out.name}", workers=self.workers,
+            plan, write, self.work, what=f"prepare {self.what}", workers=self.workers,
             do=advice(self.edition),
         )  # fmt: skip
         write_manifest(rows, self.work, self.clips, spec=self.config)

@@ -187,12 +187,17 @@ def _check_fusions(params: Params) -> Iterator[str]:
     for name in params.external.keys() & params.experiments.keys():
         yield f"external.{name}: an experiment has the same name; rename one of them"
     for key, fusion in params.every_fusion.items():
+        where = _fusion(params, key)
         if key in params.streams:
-            yield f"fusions.{key}: a stream has the same name; rename one of them"
+            yield f"{where}: a stream has the same name; rename one of them"
         for name in fusion.members:
-            yield from _missing(f"fusions.{key}.members", name, STREAMS, params.streams)
+            yield from _missing(f"{where}.members", name, STREAMS, params.streams)
         for problem in fusion.rule.faults(fusion.members):
-            yield f"fusions.{key}.rule.{problem}"
+            yield f"{where}.rule.{problem}"
+
+
+def _fusion(params: Params, key: str) -> str:
+    return f"{'fusions' if key in params.fusions else 'oof_fusions'}.{key}"
 
 
 def _check_table(params: Params) -> Iterator[str]:
@@ -273,7 +278,10 @@ def _check_scored(params: Params) -> Iterator[str]:
     """Find scores of other clips than their reader's, and members that would count twice."""
     scored = {**params.experiments, **params.external, **params.every_fusion}
     table, analysis = params.table, params.analysis
-    uses = [(f"fusions.{k}.members", v.edition, v.members) for k, v in params.every_fusion.items()]
+    uses = [
+        (f"{_fusion(params, key)}.members", fusion.edition, fusion.members)
+        for key, fusion in params.every_fusion.items()
+    ]
     uses += [(_row(row), table.edition, row.members or (row.source or "",)) for row in table.rows]
     uses += [
         ("table.subsets", table.edition, table.subsets),
@@ -300,7 +308,7 @@ def _check_online(params: Params) -> Iterator[str]:
     for key, entry in params.online.items():
         where, names = f"online.{key}", params.experiments
         # `mgbench predict --with` takes all of them.
-        if key in {*params.streams, *params.fusions}:
+        if key in {*params.streams, *params.every_fusion}:
             yield f"{where}: a stream or fusion has the same name; rename one of them"
         yield from _missing(f"{where}.source", entry.source, "experiments", names)
         source = names.get(entry.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, assert_never
 
 from pydantic import Field, model_validator
@@ -252,8 +253,12 @@ class Optimization(Strict):
             faults.append(
                 f"batch_size must be a multiple of views_per_clip ({self.views_per_clip})"
             )
-        if isinstance(self.schedule, Steps) and self.schedule.epochs[-1:] >= (self.epochs,):
-            faults.append(f"schedule.epochs must be below epochs ({self.epochs})")
+        if isinstance(self.schedule, Steps):
+            steps = self.schedule.epochs
+            if any(later <= earlier for earlier, later in pairwise(steps)):
+                faults.append("schedule.epochs must rise from each to the next")
+            if max(steps, default=0) >= self.epochs:
+                faults.append(f"schedule.epochs must be below epochs ({self.epochs})")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -23,7 +23,7 @@ from benchmark.evaluation.bootstrap import Interval, interval, paired_interval, 
 from benchmark.evaluation.diversity import FEWEST_MEMBERS
 from benchmark.evaluation.metrics import PROBABILITY_FLOOR
 from benchmark.results.table import Resampling
-from submission.fusion.fit import MOST_REFITS, blocks_of, fit_with_nested
+from submission.fusion.fit import blocks_of, fit_with_nested
 from submission.fusion.fuse import check_members, stacked
 from submission.fusion.rules.convex import Convex
 from submission.fusion.rules.equal import Geometric, Uniform
@@ -228,7 +228,7 @@ def find_best(members: Sequence[Probabilities], truth: Labels, draw: Resampling)
     singles = sorted(combinations(range(len(names)), 1), key=lambda k: -sets.worth(k).mean())
     pair = max(combinations(range(len(names)), 2), key=lambda k: float(sets.worth(k).mean()))
     best, candidates = path[-1], [*dict.fromkeys([*singles, pair, *path])]
-    answered, without = sets.nested(blocks_of(truth.videos, MOST_REFITS))
+    answered, without = sets.nested(blocks_of(truth.videos))
     chosen = sets.choice(best)
     rules = _rules([one for one in members if one.source in chosen.members], truth, draw)
     better = [one for one in rules[1:] if one.difference and one.difference.low > 0]

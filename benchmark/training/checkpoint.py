@@ -17,6 +17,7 @@ import torch
 
 from benchmark.core.files import replacing, write_text
 from benchmark.core.pinned_file import content_hashes
+from benchmark.runtime.memory import CPU_WORDS
 from benchmark.training.monitor.meter import NOTHING
 
 log = logging.getLogger(__name__)
@@ -92,17 +93,25 @@ class Checkpoints:
         return lines
 
     def load(self) -> tuple[Progress, dict[str, Any]] | None:
-        """Return the last checkpoint, on the CPU, or None if there is none or it is damaged."""
+        """Return the last checkpoint, on the CPU, or None if there is none or it is damaged.
+
+        A damaged one is kept under another name.
+        """
         if not self._file.is_file():
             return None
         try:
             state = torch.load(self._file, weights_only=True, map_location="cpu")
             return Progress(**state.pop("progress")), state
-        except (PermissionError, MemoryError):
+        except (OSError, MemoryError):
             raise  # the checkpoint may be whole
         except Exception as error:  # a broken file can raise anything
+            if CPU_WORDS in str(error):
+                raise  # torch's way to say MemoryError
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            log.warning("%s is damaged (%s): the training starts anew", self._file, reason)
+            aside = self._file.with_suffix(".damaged")
+            with suppress(FileNotFoundError):  # another process of this training was faster
+                self._file.replace(aside)
+            log.warning("%s is damaged (%s): the training starts anew", aside, reason)
             return None
 
     @property

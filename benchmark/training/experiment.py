@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from benchmark.contracts.skeletons import read_layout
 from benchmark.core.errors import TrainingError
 from benchmark.core.files import csv_text, find_root, write_text
 from benchmark.editions.edition import read_edition
@@ -240,6 +241,8 @@ def _classes_csv(p: NDArray[np.float32], spec: TrainSpec) -> str:
 
 
 def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics) -> ModelMetadata:
+    own = getattr(spec.modality, "layout", "") == "own"
+    points = spec.modality.keypoints_folder(spec.modality_folder)
     return ModelMetadata(
         format=FORMAT,
         experiment=name,
@@ -255,5 +258,6 @@ def _metadata(name: str, result: TrainResult, spec: TrainSpec, metrics: Metrics)
         metric=spec.recipe.select_checkpoint.metric,
         val_metric=getattr(metrics, spec.recipe.select_checkpoint.metric),
         seen=spec.seen,
+        own_points=read_layout(points).names if own else None,
         transductive=is_transductive(spec.init_folder),
     )

@@ -144,7 +144,10 @@ def build_state(spec: TrainSpec, fabric: Fabric) -> TrainState:
             parameter.data *= recipe.head_scale
     initial_weights = load_initial_weights(
         spec.init_folder, model, spec.classes,
-        points=points_of(spec.experiment.input, spec.modality), groups=spec.head_groups,
+        points=points_of(
+            experiment.input, spec.modality, views.layout.names if views.layout else None
+        ),
+        groups=spec.head_groups,
     )  # fmt: skip
     log.info("initial weights: %s", initial_weights)
     vectors = read_vectors(recipe.text_loss, spec.classes) if recipe.text_loss else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,11 +132,18 @@ def _read_initial(folder: Path) -> InitialWeights:
     return read_yaml(folder / INITIAL_WEIGHTS, InitialWeights, do=REPRO)
 
 
-def points_of(network_input: Input, modality: Modality) -> str | None:
-    """Name the keypoints behind the channels of a network's volumes; None if it reads none."""
+def points_of(
+    network_input: Input, modality: Modality, own: Sequence[str] | None = None
+) -> str | None:
+    """Name the keypoints behind the channels of a network's volumes; None if it reads none.
+
+    `own` are the names of the points of an own layout: several have as many points.
+    """
     if isinstance(network_input, VideoInput | FeaturesInput):
         return None
-    return f"{network_input.stream} of {getattr(modality, 'layout', 'openpose36')}"
+    layout = getattr(modality, "layout", "openpose36")
+    names = f" points {', '.join(own)}" if own and layout == "own" else ""
+    return f"{network_input.stream} of {layout}{names}"
 
 
 def is_transductive(folder: Path) -> bool:
@@ -167,7 +175,7 @@ def load_initial_weights(
     """
     if (folder / METADATA).is_file():
         metadata = read_metadata(folder)
-        theirs = points_of(metadata.input, metadata.modality)
+        theirs = points_of(metadata.input, metadata.modality, metadata.own_points)
         # As many channels of another meaning would fit, and mislead.
         if theirs != points:
             raise FormatError(

@@ -81,6 +81,8 @@ class ModelMetadata(Strict):
     """What a network of a fold has learned from; absent for others."""
     groups: tuple[int, ...] | None = None
     """Group of each class, for a head of groups; null for a flat one."""
+    own_points: tuple[str, ...] | None = Field(default=None, exclude_if=lambda names: names is None)
+    """Names of the keypoints of the user's own layout, in order; absent for others."""
     transductive: bool = False
     """Whether frames of test videos took part in training it, or the weights that it started from.
     A model of an earlier version, which does not say so, had none."""

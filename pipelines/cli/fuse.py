@@ -68,6 +68,9 @@ def fuse(
 
     if sum(value is not None for value in (weights, rule, fitted)) > 1:
         raise ParamsError("fuse", "takes one of --weights, --fit and --fitted")
+    for option, given in (("--temperature", temperature != "none"), ("--labels", labels)):
+        if given and rule is None:
+            raise ParamsError(option, "only with --fit", do="Add --fit RULE, or omit it")
     check_outputs({"--out": out}, (*files, labels, fitted))
     if len({file.resolve() for file in files}) < len(files):
         do = "Give it a larger weight instead"

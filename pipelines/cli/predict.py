@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.core.errors import ParamsError
-from benchmark.core.files import find_root, write_text
+from benchmark.core.files import find_root, project_root, write_text
 from benchmark.core.half_precision import ZOO_NAME, is_installed
 from pipelines.cli.options import FiniteRange
 from pipelines.cli.video_inputs import Part, check_out, folders_of, points_of, videos_in
@@ -72,7 +72,7 @@ def predict(
       mgbench predict talk.mp4 --window 2 --out seen
       mgbench predict interviews --window 2 --step 0.5 --threshold 0.6 --out seen
     """  # noqa: D301 - click reads the sign that keeps lines apart
-    files = videos_in(videos)
+    files = videos_in(videos, out)
     if skeleton is not None and len(files) > 1:
         raise ParamsError("--skeleton", "is of one video", found=f"{len(files)} videos")
     places = folders_of(files, out)
@@ -102,9 +102,9 @@ def predict(
 
 def _detector(name: str | None) -> Detector | None:
     """Read the detector of an entry of section online; None for any other system."""
-    if name is None or name == ZOO_NAME or not PARAMS.is_file():
+    root = project_root()
+    if name is None or name == ZOO_NAME or root is None:
         return None
-    root = find_root()
     if name not in read_params(root / PARAMS).online:
         return None
     from benchmark.core.schema import read_json
@@ -136,15 +136,16 @@ def is_foreign(name: str) -> bool:
     """Tell whether a system is installed; one of the same name in the project goes before it."""
     if not is_installed(name):
         return False
-    params = read_params() if PARAMS.is_file() else None
-    return params is None or name not in {**params.every_fusion, **params.experiments}
+    if (root := project_root()) is None:
+        return True
+    params = read_params(root / PARAMS)
+    return name not in {**params.every_fusion, **params.experiments}
 
 
 def _trained() -> str | None:
     """Name the fusion `convex`, or the only network, of this project; None if it has neither."""
-    if not PARAMS.is_file():
+    if (root := project_root()) is None:
         return None
-    root = find_root()
     if (root / "predictions/fusions/convex/weights.json").is_file():
         return "convex"
     experiments = read_params(root / PARAMS).experiments

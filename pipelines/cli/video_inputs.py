@@ -25,10 +25,11 @@ ENDINGS = (
 """Endings of the files of a folder that are videos; a file that is named itself may have any."""
 
 
-def videos_in(given: Sequence[Path]) -> dict[Path, Path]:
+def videos_in(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path]:
     """List the given videos, and the videos of the given folders, each once -> its name.
 
-    The name is without ending; of a video of a folder, it is the path below that folder.
+    The name is without ending; of a video of a folder, it is the path below that folder. Results of
+    `mgbench predict` are no videos to look at: what lies in `out`, and annotated copies.
 
     Raises:
         ParamsError: A folder holds no video.
@@ -41,11 +42,13 @@ def videos_in(given: Sequence[Path]) -> dict[Path, Path]:
         files = list(_files_below(path))
         films = [file for file in files if file.suffix.lower() in ENDINGS]
         # macOS lays a `._a.mp4`, which is no video, beside an `a.mp4` on a foreign disk.
-        videos = [film for film in films if not _is_hidden(film, path)]
+        seen = [film for film in films if not _is_hidden(film, path)]
+        videos = [film for film in seen if not _is_result(film, out)]
         if not videos:
             wanted = f"files {', '.join(ENDINGS)}"
             raise ParamsError(path, "no videos in this folder", expected=wanted)
         _echo_passed_over(path, "hidden", [film for film in films if _is_hidden(film, path)])
+        _echo_passed_over(path, "a result", [film for film in seen if _is_result(film, out)])
         others = [file for file in files if file.suffix.lower() not in ENDINGS]
         _echo_passed_over(path, "no video by its ending", others)
         for video in videos:
@@ -70,6 +73,14 @@ def _files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator
 
 def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _is_result(film: Path, out: Path | None) -> bool:
+    from benchmark.inference.any_video_files import ANNOTATED, video_of_results
+
+    if out is not None and film.resolve().is_relative_to(out.resolve()):
+        return True
+    return film.name == ANNOTATED and video_of_results(film.parent) is not None
 
 
 def _echo_passed_over(folder: Path, why: str, files: Sequence[Path]) -> None:

@@ -110,7 +110,7 @@ def _params_read_once() -> Iterator[None]:
 def makefile(upstream: Mapping[str, Iterable[str]], stages: Iterable[str]) -> str:
     """Write the makefile of some stages; those that are not among them count as done.
 
-    Names of stages are letters, digits, `_` and `@`, which mean nothing to make.
+    Names of stages are letters, digits, `_`, `-` and `@`, which mean nothing to make.
     """
     names = list(stages)
     among = set(names)

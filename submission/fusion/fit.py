@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_REFITS = 20
-"""Fits of a nested estimate out of fold, where there are hundreds of videos."""
+"""Fits of a nested estimate: beyond so many videos, several are left out together."""
 LABELED = ("val", OOF, ANY)
 """Splits that a fit may see: never test. Scores of other programs may name none."""
 
@@ -69,23 +70,28 @@ def fit_with_nested(
         truth: The labels of its clips.
 
     Raises:
-        MismatchError: The members disagree with each other or with `truth`, or are of test.
+        MismatchError: The members disagree with each other or with `truth`, or are of test; there
+            is no clip.
     """
     split = labeled_split(members)
     for member in members:
         truth.joined(member, where=f"fit of {member.source}")
+    if not truth.clip_id:
+        raise MismatchError(
+            f"fit of {rule.kind}", f"the split {split} of {truth.edition} has no clip to fit on",
+            do="Give some videos the split val, or fit out of fold: docs/folds.md",
+        )  # fmt: skip
     order = np.argsort(truth.clip_id)  # floating-point sums depend on the order of the rows
     ids = tuple(truth.clip_id[row] for row in order)
     names, p = stacked(members, ids)
     label, video = truth.label[order], np.asarray(truth.videos, np.str_)[order]
-    blocks = blocks_of(video, MOST_REFITS if split == OOF else len(video))
-
-    def refit(p: NDArray[np.float64], label: NDArray[np.int64]) -> Fit:
-        return fit_with_temperature(rule, temperature, names, p, label)
+    blocks = blocks_of(video)
 
     # Threads slow such small matrices down, and their number would change the last bits.
     with threadpool_limits(1, "blas"):
-        fitted, nested = refit(p, label), _nested(refit, p, label, blocks)
+        fitted = fit_with_temperature(rule, temperature, names, p, label)
+        refit = partial(fit_with_temperature, rule.for_part(), temperature, names)
+        nested = _nested(refit, p, label, blocks)
     uniform = Blend(uniform_weights(len(names)))
     result = FittedFusion(
         format=FORMAT, edition=truth.edition, rule=rule, temperature=temperature,
@@ -121,9 +127,9 @@ def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "an
     return split
 
 
-def blocks_of(videos: Sequence[str] | NDArray[np.str_], most: int) -> NDArray[np.int64]:
-    """Number the videos of the clips, int64 (N,); beyond `most` of them, several share a number."""
-    return np.unique(np.asarray(videos), return_inverse=True)[1].astype(np.int64) % most
+def blocks_of(videos: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int64]:
+    """Number the videos of the clips, int64 (N,); beyond `MOST_REFITS`, several share a number."""
+    return np.unique(np.asarray(videos), return_inverse=True)[1].astype(np.int64) % MOST_REFITS
 
 
 def _estimate(p: NDArray[np.float64], label: NDArray[np.int64]) -> Estimate:

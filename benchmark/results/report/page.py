@@ -79,7 +79,7 @@ def render(
         online: Gestures found in whole videos; None where params.yaml asks for none.
         provenance: What made the numbers, such as commit and machine.
     """
-    table = pd.read_csv(reports / "table/table.csv")
+    table = _read(reports / "table/table.csv")
     best = chosen(read_rows(reports / "table/table.csv"))
     splits = [
         _split(reports, rows.to_dict("records"), str(split), best)
@@ -167,8 +167,13 @@ def _split(
         "picture": (reports / "table/pictures" / f"{split}.svg").read_text("utf-8"),
         "pictures": pictures,
         # Of the splits that the analysis looks at; the table may have one more.
-        "classes": pd.read_csv(classes).to_dict("records") if classes.is_file() else [],
+        "classes": _read(classes).to_dict("records") if classes.is_file() else [],
     }  # fmt: skip
+
+
+def _read(file: Path) -> pd.DataFrame:
+    # A class or a row may be called None, null or NA, which pandas takes for empty cells.
+    return pd.read_csv(file, keep_default_na=False, na_values=[""])
 
 
 def _row(row: dict[str, Any], best: set[Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,10 @@ class Reranker(Rule):
             fitted = self._coefficients(x[is_label][:, None] - others)
             rerank = Rerank(k=k, margin=self.margin, coefficients=tuple(fitted.tolist()))
         return Fit(Blend(weights, rerank=rerank), evaluations=1)
+
+    def for_part(self) -> Self:
+        """Return the rule without the least number of clips, which is one of all of them."""
+        return self.model_copy(update={"fewest": 0})
 
     def _coefficients(self, differences: NDArray[np.float64]) -> NDArray[np.float64]:
         from sklearn.linear_model import LogisticRegression

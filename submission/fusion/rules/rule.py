@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,10 @@ class Rule(Strict):
             p: Probabilities of the members in that order, (M, N, K).
             label: Class of each clip, (N,).
         """
+
+    def for_part(self) -> Self:
+        """Return the rule as it is fitted to a part of the clips, to estimate the fit to all."""
+        return self
 
     def faults(self, members: Collection[str]) -> list[str]:
         """Name each setting that contradicts the fusion's `members`, as `key: what is wrong`."""
