@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import FormatError
+from fused import labels_of, make, truth_of
+from submission.fusion.fit import fit_fusion
+from submission.fusion.fuse import stacked
 from submission.fusion.rules.product import Product
 from submission.fusion.rules.reranker import Reranker
 
@@ -40,3 +43,20 @@ def test_a_product_prefers_the_class_whose_group_is_likely() -> None:
     rule = Product(kind="product", groups={"a": (0,), "b": (1,)}, strength=1.0)
     with pytest.raises(FormatError, match="each of 0 to 5 once"):
         rule.fit(("a",), p, np.zeros(1, int))
+
+
+def test_the_least_number_of_clips_is_that_of_the_whole_fit_not_of_its_estimate() -> None:
+    members, label = make(7)
+    rule = Reranker(kind="reranker", k=3, margin=1.0, c=0.1, fewest=0)
+    most = next(n for n in range(41, 0, -1) if not _refused(rule, n, members, label))
+    fitted = fit_fusion(rule.model_copy(update={"fewest": most}), "none", members, truth_of(label))
+    assert fitted.nested is not None, "a fit to four videos of five has fewer clips"
+
+
+def _refused(rule: Reranker, fewest: int, members: list, label: np.ndarray) -> bool:
+    p = stacked(members, tuple(labels_of(label)))[1]
+    try:
+        rule.model_copy(update={"fewest": fewest}).fit(("a", "b", "c"), p, label)
+    except FormatError:
+        return True
+    return False

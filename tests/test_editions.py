@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from benchmark.challenges import challenge as challenges
 from benchmark.core.errors import BenchmarkError
 from benchmark.editions import edition as editions
-from benchmark.editions.edition import listed_ids, read_edition
+from benchmark.editions.edition import Edition, listed_ids, read_edition
 from conftest import REPO
 from pipelines.cli.main import main
 
@@ -79,3 +80,11 @@ def test_a_list_of_ids_that_is_none_is_named(data: bytes, folder: Path) -> None:
     (folder / "nothing.csv").write_bytes(data)
     with pytest.raises(BenchmarkError, match="nothing.csv"):
         listed_ids(read_edition("mimic"), "test")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a;ls", "$HOME", "a:b", "../x", ".x", "-x", "a" * 51])
+def test_an_edition_has_a_name_that_a_command_and_a_folder_can_have(name: str) -> None:
+    known = read_edition("mimic").model_dump()
+    with pytest.raises(ValidationError, match="name"):
+        Edition.model_validate(known | {"name": name})
+    assert Edition.model_validate(known | {"name": "iMiGUE-2026_b"})

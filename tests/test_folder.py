@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
-from benchmark.core.errors import ArchiveError, BenchmarkError, ManyFaults
+from benchmark.core.errors import ArchiveError, BenchmarkError, ClipUnreadable, ManyFaults
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import Edition
 from benchmark.modalities.rgb import RgbModality
@@ -326,3 +326,23 @@ def test_a_class_name_with_a_control_character_is_named(odd: str, root: Path) ->
 def test_lines_of_any_system_are_class_names(end: str, root: Path) -> None:
     (root / "classes.txt").write_bytes(end.join((*CLASSES, "")).encode())
     assert edition(root).classes == CLASSES
+
+
+@pytest.mark.parametrize("kind", ["gone", "cut", "short"])
+def test_damaged_prepared_points_are_one_message(kind: str, root: Path, tmp_path: Path) -> None:
+    own = edition(root)
+    clips = open_archive(root, own).read(excluded=(), workers=1)
+    points = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=1)
+    points.prepare(root, own, clips, tmp_path / "points", workers=1)
+    (file,) = (tmp_path / "points").glob("*.npy")
+    array = np.load(file)
+    file.unlink()
+    if kind == "cut":
+        np.save(file, array)
+        file.write_bytes(file.read_bytes()[:-40])
+    elif kind == "short":
+        np.save(file, array[:-3])
+    says = "length differs from manifest.parquet" if kind == "short" else "cannot be read"
+    reader = SkeletonReader(tmp_path / "points", clips)
+    with pytest.raises(ClipUnreadable, match=f"{says}.*Run 'dvc repro -f prepare'"):
+        _ = [reader.read(clip.clip_id) for clip in clips]

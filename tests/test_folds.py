@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from benchmark.contracts.clips import Clips
+from benchmark.contracts.clips import Clips, write_clips
 from benchmark.contracts.folds import check_folds, oof_labels, read_folds, write_folds
 from benchmark.contracts.predictions import FoldStamp, read_probabilities, write_probabilities
 from benchmark.core.errors import FormatError, MismatchError, ParamsError
 from benchmark.data.draw_folds import class_counts as counted
 from benchmark.data.draw_folds import draw_folds, given_folds, lone_classes, sparse_classes
 from benchmark.inference.predict_fold import predict_fold
+from benchmark.inference.systems import oof_score
 from benchmark.params.folds import Folds, fold_graph
 from benchmark.params.params import Fusion, Params, read_params
 from benchmark.results.join_folds import fuse_oof, join_folds
@@ -27,7 +28,7 @@ from benchmark.training.fold import run_fold
 from benchmark.weights.model_folder import read_metadata
 from conftest import REPO, a_clip, mgbench
 from fused import CONVEX, PROPERTY
-from small_training import Prepared
+from small_training import MIMIC, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -391,3 +392,20 @@ def test_a_fusion_is_fitted_out_of_fold_and_answers_each_video_by_a_fit_without_
 def test_probabilities_keep_which_folds_they_are_of(trained: Project) -> None:
     part = read_probabilities(trained.root / "parts/fold1/oof.parquet")
     assert part.stamp == FoldStamp(trained.folds.digest, "fold1", "video", OVER)
+
+
+@pytest.mark.slow
+def test_scores_out_of_fold_of_clips_that_are_gone_since_are_one_message(
+    trained: Project, tmp_path: Path
+) -> None:
+    oof, _ = join_folds("joint", trained.root / "parts", trained.folds, "arithmetic")
+    write_probabilities(oof, tmp_path / "predictions/fusions/late/oof.parquet")
+    write_clips(trained.clips, tmp_path / "data/mimic/clips.parquet", MIMIC)
+    score = oof_score(tmp_path, MIMIC, "late")
+    truth = oof_labels(trained.clips, OVER, "video")
+    assert score.top1 == (oof.p.argmax(1) == truth.label).mean()
+    lone = oof.clip_id[0]
+    rest = Clips("mimic", tuple(clip for clip in trained.clips if clip.clip_id != lone))
+    write_clips(rest, tmp_path / "data/mimic/clips.parquet", MIMIC)
+    with pytest.raises(MismatchError, match=lone):
+        oof_score(tmp_path, MIMIC, "late")

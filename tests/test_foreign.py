@@ -113,8 +113,10 @@ def test_any_array_and_number_of_numpy_comes_out_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, protocol: int
 ) -> None:
     content = {"a": array, "b": array.reshape(-1)[0], "c": OrderedDict(x=(1, "y", None, 2.5))}
+    content["d"] = array.transpose(np.roll(range(array.ndim), 1))  # in no order of C or Fortran
     found = read_pickle(dumped(tmp_path_factory.mktemp("a") / "x.pkl", content, protocol))
     np.testing.assert_array_equal(found["a"], array)
+    np.testing.assert_array_equal(found["d"], content["d"])
     np.testing.assert_array_equal(found["b"], content["b"])
     assert found["c"] == content["c"]
 

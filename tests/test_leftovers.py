@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import platform
@@ -102,10 +103,47 @@ def test_a_damaged_checkpoint_is_a_warning_and_the_training_starts_anew(
     else:
         file.write_bytes(b"\x80\x04garbage" if keep == "garbage" else data[: int(keep * len(data))])
     assert checkpoints.load() is None
-    assert f"{file} is damaged" in caplog.text
+    aside = file.with_suffix(".damaged")
+    assert f"{aside} is damaged" in caplog.text
     assert "the training starts anew" in caplog.text
+    assert aside.is_file(), "perhaps something can be saved of it"
     checkpoints.save(Progress(epoch=2), {})
     assert checkpoints.load()[0].epoch == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, "Stale file handle"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: tried 9 bytes"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_the_machine_cannot_read_now_is_not_called_damaged(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(tmp_path, "x", {"seed": "1"})
+    checkpoints.save(Progress(epoch=1), {})
+
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", failing)
+    with pytest.raises(type(error)):
+        checkpoints.load()
+    monkeypatch.undo()
+    assert checkpoints.load()[0].epoch == 1
+
+
+def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "disk/out").mkdir(parents=True)
+    link = tmp_path / "out"
+    link.symlink_to(tmp_path / "disk/out")
+    for text in ("one", "two"):
+        with replacing_folder(link) as work:
+            (work / "a").write_text(text, "utf-8")
+        assert (tmp_path / "disk/out/a").read_text("utf-8") == text
+    assert link.is_symlink()
+    assert not [*tmp_path.rglob(".*.part")]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": "k"}', '{"key": "k", "rows": [1]}'])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from benchmark.contracts.skeletons import OPENPOSE36
@@ -292,3 +293,15 @@ def test_mean_weights_follow_the_formula_for_weights_and_buffers() -> None:
         torch.testing.assert_close(value, expected[key])
     assert mean.module[1].num_batches_tracked == 5
     assert not mean.module.training
+
+
+@pytest.mark.parametrize("epochs", [(20, 10), (5, 5), (30,)])
+def test_steps_of_the_learning_rate_rise_and_end_before_the_training(epochs: tuple) -> None:
+    """Out of order, the learning rate would fall twice at the first of them."""
+    recipe = PARAMS.recipes["pose_small"].model_dump()
+    steps = {"kind": "steps", "epochs": epochs, "factor": 0.1}
+    says = "must be below epochs" if epochs == (30,) else "must rise from each to the next"
+    with pytest.raises(ValidationError, match=says):
+        Recipe.model_validate(recipe | {"epochs": 30, "schedule": steps})
+    rising = steps | {"epochs": (10, 20)}
+    assert Recipe.model_validate(recipe | {"epochs": 30, "schedule": rising})

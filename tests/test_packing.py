@@ -18,8 +18,9 @@ import pytest
 
 from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
-from benchmark.core.errors import ManyFaults
+from benchmark.core.errors import ManyFaults, MismatchError
 from benchmark.core.video import probe, read_frames
+from benchmark.data.manifest import ManifestRow, write_manifest
 from benchmark.data.readers import PackedVideos
 from benchmark.editions.edition import read_edition
 from benchmark.modalities import shards
@@ -265,6 +266,13 @@ def test_a_stop_between_shard_and_note_leaves_no_stale_shard(
     SPEC.prepare(raw, MIMIC, clips, out, workers=1)
     videos = PackedVideos(out, clips)
     assert {videos.read(c.clip_id, np.arange(1)).shape[1] for c in clips} == {64}
+
+
+def test_two_clips_of_one_id_are_refused(tmp_path: Path) -> None:
+    row = ManifestRow("0001_0", "s", 0, 8, 8, 64, 64)
+    clips = Clips("mimic", (a_clip("0001_0"),))
+    with pytest.raises(MismatchError, match="two clips of the index have the id 0001_0"):
+        write_manifest([row, row], tmp_path, clips, spec="{}")
 
 
 def test_the_key_of_a_shard_hangs_on_the_code_that_makes_it(

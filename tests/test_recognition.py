@@ -23,7 +23,7 @@ from benchmark.data.manifest import write_manifest
 from benchmark.data.readers import PackedVideos, SkeletonReader
 from benchmark.editions.edition import read_edition
 from benchmark.inference.any_video import Recognized, named, read_points
-from benchmark.inference.any_video_files import timeline_figure, to_csv, to_json, write_all
+from benchmark.inference.any_video_files import JSON, timeline_figure, to_csv, to_json, write_all
 from benchmark.inference.segments import segments
 from benchmark.inference.systems import with_levels
 from benchmark.inference.video_archive import video_archive
@@ -256,6 +256,20 @@ def test_folders_stand_for_their_videos_and_each_gets_its_own_results(
         videos_in([tmp_path / "empty"])
 
 
+def test_results_among_the_videos_are_not_looked_at_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ben/a.mp4", "seen/ben/a/annotated.mp4", "old/annotated.mp4", "own/annotated.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "old" / JSON).touch()
+    found = videos_in([tmp_path], out=tmp_path / "seen")
+    names = [str(path.relative_to(tmp_path)) for path in found]
+    assert names == ["ben/a.mp4", "own/annotated.mp4"]
+    said = "passed over, a result: old/annotated.mp4, seen/ben/a/annotated.mp4"
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_tables_of_an_earlier_run_never_stand_beside_a_run_that_stopped(tmp_path: Path) -> None:
     (tmp_path / "talks").mkdir()
@@ -356,3 +370,6 @@ def test_the_network_of_a_project_with_one_alone_is_the_default(
     weights.parent.mkdir(parents=True)
     weights.touch()
     assert _trained() == "convex"
+    (tmp_path / "videos").mkdir()
+    monkeypatch.chdir(tmp_path / "videos")
+    assert _trained() == "convex", "in a folder of the project, its systems are the same"

@@ -21,7 +21,7 @@ from benchmark.plots.figures import svg
 from benchmark.results.entries import GroundTruth
 from benchmark.results.online import Found
 from benchmark.results.report.gallery import Archive, Streams, choose, playable, shown
-from benchmark.results.report.page import _row, kept_epoch, online_view, typical_video
+from benchmark.results.report.page import _read, _row, kept_epoch, online_view, typical_video
 from benchmark.results.screen import chosen
 from benchmark.results.table import Resampling
 from conftest import a_clip
@@ -170,3 +170,10 @@ def test_two_figures_of_a_page_share_no_id() -> None:
         used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg(figure)))
         assert used <= pages[-1]
     assert not pages[0] & pages[1]
+
+
+def test_classes_may_be_called_none_or_na(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("class,clips\nNone,3\nNA,\nnull,2\n", "utf-8")
+    found = _read(tmp_path / "x.csv")
+    assert [*found["class"]] == ["None", "NA", "null"]
+    assert found["clips"].isna().tolist() == [False, True, False]

@@ -353,3 +353,28 @@ def test_clips_of_another_edition_are_refused() -> None:
     members, label = make(0)
     with pytest.raises(MismatchError, match=r"^fit of m0: another edition"):
         fit_fusion(CONVEX, "none", members, replace(truth_of(label), edition="miga25"))
+
+
+def test_a_fit_without_a_clip_is_one_message() -> None:
+    members, label = make(0)
+    none = rows_of(truth_of(label), np.zeros(40, bool))
+    empty = [replace(m, clip_id=(), p=m.p[:0]) for m in members]
+    with pytest.raises(MismatchError, match="split val of mimic has no clip to fit on. Give some"):
+        fit_fusion(CONVEX, "none", empty, none)
+
+
+def test_many_videos_are_left_out_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets with one video per clip would else be fitted thousands of times."""
+    members, label = make(0, n=400)
+    fits = []
+    plain = Uniform.fit
+
+    def counted(self: Uniform, names: object, p: object, label: np.ndarray) -> object:
+        fits.append(len(label))
+        return plain(self, names, p, label)
+
+    monkeypatch.setattr(Uniform, "fit", counted)
+    fitted = fit_fusion(Uniform(kind="uniform"), "none", members, truth_of(label))
+    assert fitted.num_videos == 50
+    assert len(fits) == 21
+    assert sum(400 - count for count in fits[1:]) == 400, "each clip is held out once"

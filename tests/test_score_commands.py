@@ -210,6 +210,10 @@ def test_no_index_is_asked_for_where_scores_are_of_no_edition(
         (["scores", "import", "l.csv", "--num-classes", "2", "--out", "x.parquet", "--labels-out",
           "x.parquet"], "--labels-out: would replace x.parquet, which --out writes"),
         (["modality", "make", "rgb", "v.mp4", "--out", "v.mp4"], "--out: would replace v.mp4"),
+        (["fuse", "a.parquet", "b.parquet", "--weights", "1,1", "--temperature", "after", "--out",
+          "x.parquet"], "--temperature: only with --fit"),
+        (["fuse", "a.parquet", "b.parquet", "--labels", "l.csv", "--out", "x.parquet"],
+         "--labels: only with --fit"),
     ],
 )  # fmt: skip
 def test_no_command_replaces_a_file_that_it_reads(

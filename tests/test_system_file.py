@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from benchmark.contracts.clips import Clips, write_clips
+from benchmark.contracts.predictions import Probabilities, write_probabilities
 from benchmark.core.errors import FormatError, ParamsError
 from benchmark.core.half_precision import CARD, is_installed, systems_folder
 from benchmark.core.video import write_video
 from benchmark.inference.any_video import recognize
 from benchmark.inference.system_file import export_system, install_system, open_installed
-from benchmark.inference.systems import Member, System, open_zoo
-from conftest import mgbench
+from benchmark.inference.systems import Member, System, ValScore, open_zoo
+from conftest import a_clip, mgbench
 from submission.fusion.blend import Blend
 
 if TYPE_CHECKING:
@@ -242,3 +244,26 @@ def test_a_wrong_name_is_told_by_the_commands(tmp_path: Path) -> None:
     told = mgbench(tmp_path, "install", str(Path(__file__)))
     assert "cannot be read as a zip" in told.stderr
     assert told.returncode == 2
+
+
+def test_a_foreign_system_is_not_calibrated_by_networks_of_the_same_name_here(
+    one: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the project's own networks, `without_points` asks how well the rest of them do."""
+    zoo = open_zoo()
+    two = {name: zoo.members[name] for name in ("joint", MEMBER)}
+    score = ValScore(temperature=2.0, top1=0.5)
+    system = replace(zoo, name="two", members=two, blend=Blend(np.full(2, 0.5)), val_score=score)
+    export_system(system, tmp_path / "two.zip", licence="Apache-2.0")
+    install_system(tmp_path / "two.zip")
+    project = tmp_path / "project"
+    (project / f"predictions/experiments/{MEMBER}").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    clip = a_clip("0001_0", split="val")
+    clips = Clips(zoo.edition.name, (clip,))
+    write_clips(clips, project / f"data/{clips.edition}/clips.parquet", zoo.edition)
+    p = np.full((1, 32), 1 / 32, np.float32)
+    own = Probabilities(clips.edition, "val", MEMBER, zoo.edition.classes, ("0001_0",), p)
+    write_probabilities(own, project / f"predictions/experiments/{MEMBER}/val.parquet")
+    assert open_installed("two").val_score == score
+    assert open_installed("two").without_points().val_score is None

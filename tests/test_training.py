@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.archives.union import open_archive
 from benchmark.contracts.clips import Clips
 from benchmark.core.errors import FormatError, TrainingError
 from benchmark.inference.predict import predict
+from benchmark.inference.systems import Member
+from benchmark.inference.windows import score_windows, window_clips
+from benchmark.modalities import shards
 from benchmark.params.recipes import Sgd
 from benchmark.runtime.distributed import alone
 from benchmark.training import epochs, loop
@@ -221,3 +225,35 @@ def test_a_training_that_begins_anew_names_the_checkpoint_and_what_differs(
     (line,) = [record.message for record in caplog.records if "beginning anew" in record.message]
     assert "(differs in: recipe)" in line
     assert f"{tmp_path}/x/old/last.pt (differs in: unknown)" in line
+
+
+def test_windows_that_were_prepared_before_a_stop_are_not_made_again(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = prepared.train_spec("swin_rgb", epochs=1)
+    trained, _ = run(spec, tmp_path / "ckpt")
+    write_model(tmp_path / "model", model_card(spec), trained.weights)
+    source = Member((Network.read(tmp_path / "model"),), spec.modality_folder, spec.recipe)
+    archive, rest = open_archive(prepared.raw, MIMIC), prepared.clips.without("train")
+    windows = window_clips(archive, rest, window=1, step=0.5, points=False)
+    assert len({*windows.ids}) == len(windows)
+    made, plain = [], shards._make
+
+    def counted(shard: shards.Shard, **more: object) -> bool:
+        made.append(shard.name)
+        return plain(shard, **more)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shards, "_make", counted)
+    monkeypatch.setattr(shards, "map_in_processes", lambda f, items, **_: [f(x) for x in items])
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.inference.windows.predict", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            [*score_windows(source, prepared.raw, windows, MIMIC, work=tmp_path / "work")]
+    assert made == ["shard-000.tar"]
+    found = [*score_windows(source, prepared.raw, windows, MIMIC, work=tmp_path / "work")]
+    assert made == ["shard-000.tar"]
+    assert sum(len(one.video) for one in found) == len(windows)
+    assert not (tmp_path / "work").exists()

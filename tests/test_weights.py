@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from benchmark.core.errors import ArchiveError, ParamsError
 from benchmark.core.pinned_file import WeightsFile, sha256, verified
 from benchmark.core.schema import Strict
+from benchmark.modalities.skeleton import SkeletonModality
 from benchmark.params.params import read_params
 from benchmark.weights.catalogue import (
     Catalogue,
@@ -22,6 +23,7 @@ from benchmark.weights.catalogue import (
     read_catalogue,
     weights_files,
 )
+from benchmark.weights.initial import points_of
 from conftest import REPO, mgbench
 from pipelines.cli.weights_shown import show_published
 from write_weights_table import PAGE, TABLE, table_text
@@ -345,3 +347,14 @@ def test_what_lies_instead_of_the_weights_is_named_and_never_pinned(
     assert "weights: {" not in shown
     with pytest.raises(ArchiveError, match=f"found {words}.*Fetch the file itself$"):
         verified(WeightsFile(path=str(tmp_path / "net.pth"), sha256=SHA), expected="the net")
+
+
+def test_own_layouts_of_as_many_points_are_told_apart() -> None:
+    """25 joints of Kinect would fit a network of the 25 of OpenPose, and mislead it."""
+    experiment = read_params(REPO / "params.yaml").experiments["joint"]
+    own = SkeletonModality(kind="skeleton", edition="own", layout="own", shards=1)
+    kinect = points_of(experiment.input, own, ("spine", "neck"))
+    assert kinect == "joint of own points spine, neck"
+    assert kinect != points_of(experiment.input, own, ("nose", "neck"))
+    plain = own.model_copy(update={"layout": "openpose36"})
+    assert points_of(experiment.input, plain, ("nose", "neck")) == "joint of openpose36"

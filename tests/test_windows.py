@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from benchmark.archives.folder import describe
 from benchmark.archives.union import open_archive
-from benchmark.contracts.clips import Clips, read_clips, write_clips
+from benchmark.contracts.clips import SAFE_ID, Clips, read_clips, write_clips
 from benchmark.core.video import read_frames
 from benchmark.data.readers import PackedVideos
+from benchmark.inference.video_archive import safe_names, window_ids
 from benchmark.modalities.rgb import RgbModality
 from benchmark.modalities.windows import unlabeled
 from own_clips import write_folder
@@ -73,3 +74,11 @@ def test_an_excluded_video_gives_no_window(tmp_path: Path) -> None:
     left = tuple(clip for clip in clips if clip.video != video)
     cut = windows().cut(raw, own, Clips("own", left), workers=1)
     assert video not in cut.videos
+
+
+def test_videos_whose_names_are_alike_in_plain_letters_have_windows_of_their_own() -> None:
+    names = safe_names(["視頻一.mp4", "視頻二.mp4", "a/talk.mp4", "b/talk.mp4", "1001"])
+    assert names["1001"] == "1001"
+    assert len({*names.values()}) == 5
+    assert all(SAFE_ID.fullmatch(clip) for name in names.values() for clip in window_ids(name, 2))
+    assert safe_names(["a/talk.mp4"]) == {"a/talk.mp4": "talk"}

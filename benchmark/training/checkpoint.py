@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -57,6 +58,13 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+def _is_of_the_machine(error: Exception) -> bool:
+    """Tell whether a file that cannot be read may be whole: memory or the disk failed."""
+    if isinstance(error, OSError):
+        return error.errno != errno.EINVAL  # of the places in a damaged zip
+    return isinstance(error, MemoryError) or CPU_WORDS in str(error)
+
+
 class Checkpoints:
     """The folder of one training's checkpoint, named by a hash of all that its result depends on.
 
@@ -102,11 +110,9 @@ class Checkpoints:
         try:
             state = torch.load(self._file, weights_only=True, map_location="cpu")
             return Progress(**state.pop("progress")), state
-        except (OSError, MemoryError):
-            raise  # the checkpoint may be whole
         except Exception as error:  # a broken file can raise anything
-            if CPU_WORDS in str(error):
-                raise  # torch's way to say MemoryError
+            if _is_of_the_machine(error):
+                raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             aside = self._file.with_suffix(".damaged")
             with suppress(FileNotFoundError):  # another process of this training was faster

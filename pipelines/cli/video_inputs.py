@@ -76,11 +76,11 @@ def _is_hidden(path: Path, root: Path) -> bool:
 
 
 def _is_result(film: Path, out: Path | None) -> bool:
-    from benchmark.inference.any_video_files import ANNOTATED, video_of_results
+    from benchmark.inference.any_video_files import ANNOTATED, JSON
 
     if out is not None and film.resolve().is_relative_to(out.resolve()):
         return True
-    return film.name == ANNOTATED and video_of_results(film.parent) is not None
+    return film.name == ANNOTATED and (film.parent / JSON).is_file()
 
 
 def _echo_passed_over(folder: Path, why: str, files: Sequence[Path]) -> None:
