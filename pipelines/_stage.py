@@ -31,7 +31,7 @@ USER_FAULT = 2
 """Exit code for an error that the user can fix."""
 
 ACCESS = "Give your user read and write access"
-NO_FOLDER = "A file lies where a folder is needed: rename it, or choose another place"
+NO_FOLDER = "A file, or a dead link, lies where a folder is needed: rename it, or choose another"
 SPACE = "Free some space and run it again"
 CURES = {
     errno.EACCES: ACCESS,

@@ -87,8 +87,11 @@ def raw_videos(root: Path) -> list[RawVideo]:
     """List every video of the archives, in the order train, val, test and then by name.
 
     Raises:
-        ManyFaults: Every folder and file that is missing, every video that is in two splits.
+        ArchiveError: A whole archive is missing.
+        ManyFaults: Every file that is missing, every video that is in two splits.
     """
+    for place in dict.fromkeys(place[:2] for place in (*SKELETONS.values(), *MOVIES.values())):
+        open_tree(root, *place)  # first: no list of faults per split, nor the advice for videos
     videos: list[RawVideo] = []
     faults = FaultList()
     for split in SKELETONS:

@@ -199,9 +199,12 @@ def open_tree(root: Path, folder: str, archive: str) -> Tree:
         return Tree(root / folder)
     path = root / archive
     if not path.is_file():
-        raise ArchiveError(
-            root, f"neither the folder {folder} nor {archive}", do="Fetch the archive"
+        found = next(
+            (n for name in (folder, archive) for n in sorted(root.glob(f"*/{name}"))), None
         )
+        do = "Fetch the archive" if found is None else f"Move it up, into {root}"
+        wrong = f"neither the folder {folder} nor {archive}"
+        raise ArchiveError(root, wrong, found=str(found or ""), do=do)
     try:
         names = [n for n in _opened(path).namelist() if not _is_junk(n.split("/")[0])]
     except (*DAMAGED_ZIP, OSError) as error:

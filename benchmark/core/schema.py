@@ -280,12 +280,23 @@ def _lines(fault: ErrorDetails, raw: Any, model: type[BaseModel]) -> list[str]:
         return [f"{path}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")]
     if fault["type"] == "missing":
         return [f"{path}: missing"]
+    if fault["type"] == "union_tag_invalid":
+        return [f"{path}: {_unknown_kind(fault.get('ctx', {}))}"]
     said = fault["msg"].removeprefix("Value error, ").split("\n")
     if isinstance(fault["input"], dict):
         return [f"{path}: {line}" if location else line for line in said]
     got = json.dumps(fault["input"], default=str)
     got = got if len(got) <= 60 else got[:57] + "..."
     return [f"{path}: {line} (got {got})" for line in said]
+
+
+def _unknown_kind(told: dict[str, Any]) -> str:
+    """Say that a union has no member of that tag, as `kind` names it, in fewer words."""
+    key, tag = told["discriminator"].strip("'"), told["tag"]
+    tags = [one.strip().strip("'") for one in told["expected_tags"].split(",")]
+    near = difflib.get_close_matches(tag, tags, n=1)
+    known = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(tags)
+    return f"no {key} '{tag}'; {known}"
 
 
 def _walkable(location: tuple[int | str, ...], raw: Any) -> Iterator[int | str]:

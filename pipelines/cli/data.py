@@ -107,7 +107,7 @@ def check(edition_name: str, raw: Path | None) -> None:
     edition = read_edition(edition_name)
     raw = raw or Path("data/raw") / edition_name
     if not raw.is_dir():
-        raise ParamsError(raw, "no such folder", do="Put or link the archives there")
+        raise ParamsError(raw, "no such folder", do=_missing_archive(edition_name))
     uses = edition_uses(PARAMS) if PARAMS.is_file() else {}
     use = uses.get(edition_name, EditionUse(excluded=()))
     cores = usable_cores()
@@ -118,6 +118,16 @@ def check(edition_name: str, raw: Path | None) -> None:
     check_subjects(clips, use.shared_subjects)
     if has_fault(found):
         sys.exit(USER_FAULT)
+
+
+def _missing_archive(name: str) -> str:
+    from benchmark.doctor import page_of
+
+    params = read_params(PARAMS) if PARAMS.is_file() else None
+    made = {**params.synthetic, **params.synthetic_ma52} if params else {}
+    if name in made:
+        return f"It is generated: run 'dvc repro index@{name}'"
+    return f"Put or link the archives there ({page_of(name)})"
 
 
 @click.group(cls=Group)

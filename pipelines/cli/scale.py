@@ -19,6 +19,7 @@ from benchmark.core.schema import load_yaml
 from pipelines.cli.group import echo_columns
 from pipelines.cli.options import FiniteRange
 from pipelines.scale.graph import kind_of, locked, makefile, read_graph
+from pipelines.scale.launch import check_stages
 from pipelines.scale.plan import schedule
 from pipelines.scale.run import clock
 from pipelines.scale.run import run as run_stages
@@ -119,8 +120,9 @@ def run(stages: tuple[str, ...], jobs: int) -> None:
     Example: mgbench run -j 8 train predict
     """
     read_params(PARAMS)  # a broken params.yaml gets our message instead of DVC's
-    code = run_stages(read_graph(Path.cwd()), jobs, stages)
-    sys.exit(code)
+    found = read_graph(Path.cwd())
+    check_stages(found.upstream)
+    sys.exit(run_stages(found, jobs, stages))
 
 
 @click.command()
@@ -175,9 +177,11 @@ def _durations(
     known, assumed = read_seconds(), dict[str, float]()
     for text in assume:
         name, _, hours = text.partition("=")
-        if not NUMBER.fullmatch(hours) or name not in {*stages, *map(kind_of, stages)}:
-            expected = "STAGE=HOURS, of a stage or a kind of stages of 'mgbench graph'"
-            raise BenchmarkError("--assume", f"'{text}'", expected=expected)
+        if not NUMBER.fullmatch(hours):
+            raise BenchmarkError("--assume", f"'{text}'", expected="STAGE=HOURS, such as train=2.5")
+        if name not in {*stages, *map(kind_of, stages)}:
+            do = "'mgbench graph' lists the stages; 'train' stands for all train@..."
+            raise BenchmarkError("--assume", f"there is no stage '{name}'", do=do)
         assumed[name] = 3600 * float(hours)
     found, missing = {}, []
     for stage in todo:
@@ -185,13 +189,18 @@ def _durations(
         given = [value for value in kinds if value is not None]
         if given:
             found[stage] = given[0]
+        elif kind_of(stage) in load_yaml(TABLE):
+            missing.append(kind_of(stage))
         else:
-            missing.append(stage)
+            found[stage] = 0.0  # light ones, of seconds
     if missing:
+        kinds = Counter(missing)
         raise BenchmarkError(
-            "plan", f"nothing is known of {len(missing)} stages: {', '.join(missing[:6])}",
+            "plan", "nothing is known of "
+            + ", ".join(f"{count} stages {kind}" for kind, count in kinds.items()),
             expected="stages that ran here once",
-            do="Say how long they take, as in --assume train=2.5",
+            do="Say how many hours each takes: "
+            + " ".join(f"--assume {kind}=HOURS" for kind in kinds),
         )  # fmt: skip
     return found
 

@@ -71,7 +71,7 @@ def pin(keys: tuple[str, ...]) -> None:
 
     files, catalogue = dict(weights_files(read_params(PARAMS))), read_catalogue()
     if unknown := sorted({*keys} - files.keys()):
-        named = ", ".join(files) or "none"
+        named = f"one of {', '.join(files)}" if files else "a key: params.yaml names no such file"
         raise ParamsError("KEY", f"no file of weights at {unknown[0]}", expected=named)
     chosen = keys or [
         key for key, file in files.items()

@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from shutil import which
@@ -114,6 +116,8 @@ def read_settings() -> Settings:
         settings = validate(Path(VARIABLE), {"launcher": {"kind": word}}, Settings)
     else:
         settings = read_yaml(path, Settings)
+    for stage in settings.resources:
+        resources_of(stage, settings)  # refuses keys and values that are none
     program = settings.launcher.program
     if program and which(program) is None:
         kind = settings.launcher.kind
@@ -134,11 +138,28 @@ def resources_of(stage: str, settings: Settings) -> Resources | None:
     if kind not in table and not changes:
         return None
     fallback = {"cores": 1, "gpus": 0, "memory_gib": 4, "hours": 12}
-    needs = validate(SETTING, {**fallback, **table.get(kind, {}), **changes}, Resources)
+    where = Path(f"{SETTING}, resources.{stage}")
+    needs = validate(where, {**fallback, **table.get(kind, {}), **changes}, Resources)
     if needs.processes > 1 and kind not in SHARED_OUT:
         wrong = f"{stage}: {needs.processes} processes"
         raise ParamsError(SETTING, wrong, expected="1, except for " + " and ".join(SHARED_OUT))
     return needs
+
+
+def check_stages(stages: Collection[str]) -> None:
+    """Make sure that launch.yaml, where there is one, names stages of this project alone.
+
+    Raises:
+        ParamsError: It does not, or it breaks its schema.
+    """
+    if VARIABLE not in os.environ and not SETTING.is_file():
+        return
+    known = {*stages, *map(kind_of, stages), *load_yaml(TABLE)}
+    for name in read_settings().resources:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            do = f"Did you mean '{near[0]}'?" if near else "'mgbench graph' lists the stages"
+            raise ParamsError(SETTING, f"resources: no stage '{name}'", do=do)
 
 
 def launch_stage(module: str, arguments: list[str]) -> int | None:

@@ -6,9 +6,9 @@ import math
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from benchmark.core.schema import Strict
 
@@ -68,11 +68,18 @@ class Here(Launcher):
     kind: Literal["here"]
 
 
+def _texts(numbers: Any) -> Any:
+    """Take the number of a GPU for its name."""
+    if not isinstance(numbers, list):
+        return numbers
+    return [str(one) if type(one) is int else one for one in numbers]
+
+
 class Slots(Launcher):
     """This host; each job waits until as many of these GPUs are free as it needs."""
 
     kind: Literal["slots"]
-    gpus: Annotated[tuple[str, ...], Field(min_length=1)]
+    gpus: Annotated[tuple[str, ...], BeforeValidator(_texts), Field(min_length=1)]
     """As CUDA_VISIBLE_DEVICES names them, which `launch` sets: numbers, or UUIDs."""
 
 

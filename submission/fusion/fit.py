@@ -122,8 +122,10 @@ def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "an
     check_members(members)
     first, split = members[0], members[0].split
     if split not in LABELED:
-        where, wrong = f"fit of {first.source}", "fitted on validation only"
-        raise MismatchError(where, wrong, expected="val", found=split)
+        raise MismatchError(
+            f"fit of {first.source}", "fitted on validation only", expected="val", found=split,
+            do="Fit on scores of val, then apply the fit to those of test",
+        )  # fmt: skip
     return split
 
 

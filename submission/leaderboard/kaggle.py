@@ -47,7 +47,7 @@ def _client() -> Any:
             api.authenticate()
     except ImportError:
         raise MissingExtra(
-            "Kaggle's client", "not installed", do="pip install 'mm-gesture-benchmark[kaggle]'"
+            "Kaggle's client", "not installed", do="Install it: make extras"
         ) from None
     except (SystemExit, OSError, ValueError) as error:
         reason = printed.getvalue().strip().splitlines()[:1] or [str(error)]

@@ -1,13 +1,12 @@
 """How good the tiny depth network is on generated people whom it has never seen.
 
-Trains it (two minutes on two cores), or takes a folder it was trained into; one row a method:
+That of the zoo, or another one that `mgbench zoo depth` trained; one row a method:
 
-    python tests/bench/depth.py --model FOLDER
+    python tests/bench/depth.py --card depth.json
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,11 @@ import numpy as np
 import torch
 
 from benchmark.core.files import write_png
+from benchmark.core.half_precision import ZOO
 from benchmark.modalities.depth.tiny import TinyDepth
 from benchmark.modalities.depth.tiny_judging import UnseenFrames, film_unseen, judge
 from benchmark.modalities.depth.tiny_judging import sheet as depth_sheet
-from benchmark.modalities.depth.tiny_training import film_examples, mean_map, train
+from benchmark.modalities.depth.tiny_training import film_examples, mean_map
 from benchmark.params.params import read_params
 
 
@@ -39,28 +39,15 @@ def speed(depth: Callable[[np.ndarray], np.ndarray], frames: np.ndarray) -> floa
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="A trained one; else trains one.")
+@click.option("--card", type=click.Path(path_type=Path), default=ZOO / "depth.json")
 @click.option("--sheet", type=click.Path(path_type=Path), help="A PNG of predicted maps.")
 @click.option("--per-person", default=6, show_default=True, help="Frames of each unseen person.")
-def main(model: Path | None, sheet: Path | None, per_person: int) -> None:
+def main(card: Path, sheet: Path | None, per_person: int) -> None:
     """Print rank correlation and relative error, of the network and of two that see nothing."""
-    params = read_params(Path("params.yaml"))
-    people = params.synthetic["mimic"]
-    with tempfile.TemporaryDirectory() as scratch:
-        if model is None:
-            model, start = Path(scratch) / "depth", time.perf_counter()
-            picture = Path(scratch) / "people.png"
-            train(
-                params.tiny_depth["tiny_depth"],
-                people,
-                model,
-                picture=picture,
-                report=lambda *_: None,
-            )
-            click.echo(f"trained in {time.perf_counter() - start:.0f} s")
-        net = TinyDepth.load(model)
+    people = read_params(Path("params.yaml")).synthetic["mimic"]
+    net = TinyDepth.load(card)
     torch.set_num_threads(1)
-    spec = net.metadata.spec
+    spec = net.spec
     seen = film_unseen(people, {"val", "test"}, spec.backdrop_metres, per_person)
     guesses = net.depth(seen.frames)
     height, width = seen.frames.shape[1:3]
