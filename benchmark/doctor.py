@@ -16,7 +16,7 @@ from contextlib import closing
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import psutil
@@ -24,6 +24,7 @@ import psutil
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import braces_fault
 from benchmark.core.findings import Finding
+from benchmark.params.needs import missing_packages, page_of
 from benchmark.runtime.seeding import is_slow_torch
 from benchmark.tracking.database import DATABASE, StoreError, store_error, without_password
 from benchmark.tracking.records import git, installed, user_name
@@ -46,11 +47,6 @@ EXTRAS = {
     "kaggle": ("mgbench submit upload", "make extras"),
 }
 """Optional packages, their use, and what installs them."""
-NEEDS = {
-    "pose": "mediapipe", "memflow": "ptlflow", "depth_anything": "transformers",
-    "video_depth_anything": "transformers", "transformers": "transformers",
-}  # fmt: skip
-"""Kind of a modality, or of what makes it -> the optional package without which it cannot."""
 
 
 def machine() -> Iterator[Finding]:
@@ -129,10 +125,9 @@ def project(root: Path, params: Params) -> Iterator[Finding]:
     yield _git(root)
     if not (root / "dvc.yaml").is_file():
         yield Finding("fault", "dvc.yaml is missing", "DVC", "git checkout dvc.yaml")
-    for package, kind in packages_of(params).items():
-        if find_spec(package) is None:
-            text = f"not installed; params.yaml has a modality with '{kind}', which needs it"
-            yield Finding("fault", text, package, EXTRAS[package][1])
+    for package, kind in missing_packages(params).items():
+        text = f"not installed; params.yaml has a modality with '{kind}', which needs it"
+        yield Finding("fault", text, package, EXTRAS[package][1])
     yield from _place(root)
     yield from _locks(root)
     yield from _store(root)
@@ -271,25 +266,3 @@ def _data_set(root: Path, name: str, *, made: bool) -> Finding:
     if made:
         return Finding("note", "not made yet", f"data {name}", "dvc repro")
     return Finding("fault", f"nothing at data/raw/{name}", f"data {name}", f"see {page_of(name)}")
-
-
-def packages_of(params: Params) -> dict[str, str]:
-    """Return the optional packages that the modalities of params.yaml need -> a kind that does."""
-    kinds = [
-        kind for spec in params.modalities.values() for kind in _kinds(spec.model_dump(mode="json"))
-    ]
-    return {NEEDS[kind]: kind for kind in kinds if kind in NEEDS}
-
-
-def _kinds(part: Any) -> Iterator[str]:
-    if isinstance(part, dict):
-        if isinstance(kind := part.get("kind"), str):
-            yield kind
-        for inner in part.values():
-            yield from _kinds(inner)
-
-
-def page_of(edition: str) -> str:
-    """Return the page that says where an archive comes from."""
-    pages = {"imigue": "docs/imigue.md", "ma52": "docs/imigue.md", "smg": "docs/online.md"}
-    return pages.get(edition, "docs/own-clips.md")

@@ -64,11 +64,23 @@ def test_a_damaged_lock_of_dvc_is_named_with_its_cure(project: Path, text: str) 
         assert "git checkout dvc.lock" in done.stderr
 
 
-@pytest.mark.parametrize("assumed", ["train=nan", "nosuch=3", "train@joint=-5", "train", "train="])
+@pytest.mark.parametrize("assumed", ["train=nan", "train@joint=-5", "train", "train="])
 def test_hours_that_are_none_are_refused(project: Path, assumed: str) -> None:
     done = mgbench(project, "plan", "--assume", assumed)
     assert done.returncode == 2
     assert f"--assume: '{assumed}'" in done.stderr
+
+
+def test_what_a_plan_does_not_know_is_asked_for_by_kind_and_light_stages_are_not(
+    project: Path,
+) -> None:
+    done = mgbench(project, "plan", "--assume", "trian=1")
+    assert "there is no stage 'trian'" in done.stderr
+    done = mgbench(project, "plan", "--assume", "prepare=1")
+    assert done.returncode == 2
+    assert "nothing is known of 1 stages synthesize, 1 stages index, 12 stages train" in done.stderr
+    assert "--assume synthesize=HOURS --assume index=HOURS --assume train=HOURS" in done.stderr
+    assert "fuse" not in done.stderr
 
 
 def test_durations_that_a_crash_damaged_are_unknown(

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmark import doctor
+from benchmark.core.errors import ManyFaults, MissingExtra
 from benchmark.doctor import machine, packages, project
+from benchmark.params import needs
+from benchmark.params.needs import check_archives, check_packages, missing_packages
 from benchmark.params.params import read_params
+from benchmark.presets.preset import paper
 from conftest import REPO, mgbench
 
 if TYPE_CHECKING:
@@ -179,3 +183,26 @@ def test_a_path_that_dvc_cannot_bear_is_a_fault(name: str, tmp_path: Path) -> No
     root.mkdir()
     assert by_name(list(project(root, PARAMS)))["path"].level == "fault"
     assert "path" not in by_name(list(project(tmp_path, PARAMS)))
+
+
+def test_a_package_that_params_need_is_missed_before_the_first_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = paper()
+    assert {*missing_packages(params)} <= {"ptlflow", "transformers"}
+    monkeypatch.setattr(needs, "find_spec", lambda name: None)
+    assert missing_packages(params) == {
+        "ptlflow": "memflow", "transformers": "video_depth_anything",
+    }  # fmt: skip
+    assert missing_packages(read_params(REPO / "params.yaml")) == {}
+    with pytest.raises(MissingExtra, match="ptlflow: not installed; .*'memflow' need it. Install"):
+        check_packages(params)
+
+
+def test_what_starts_from_an_experiment_of_a_missing_archive_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/raw/imigue").mkdir(parents=True)
+    with pytest.raises(ManyFaults, match="'mgbench experiment remove swin_ma52 swin_rgb_star'"):
+        check_archives(paper())

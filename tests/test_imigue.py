@@ -158,7 +158,16 @@ def test_a_video_in_two_splits_is_refused(copy: Path) -> None:
 
 def test_a_missing_folder_is_named(copy: Path) -> None:
     shutil.rmtree(copy / "imigue_rgb_phase2")
-    assert "neither the folder imigue_rgb_phase2 nor imigue_rgb_phase2.zip" in fault(copy)
+    found = fault(copy)
+    assert found.count("neither the folder imigue_rgb_phase2 nor imigue_rgb_phase2.zip") == 1
+    assert "Fetch the archive" in found
+    assert "excluded" not in found, "to exclude videos would not help"
+
+
+def test_an_archive_that_lies_one_folder_too_deep_is_found(copy: Path) -> None:
+    (copy / "unzipped").mkdir()
+    (copy / "imigue_data_phase1").rename(copy / "unzipped/imigue_data_phase1")
+    assert f"found {copy}/unzipped/imigue_data_phase1. Move it up, into {copy}" in fault(copy)
 
 
 def test_keypoints_come_out_as_written(archive: Path) -> None:

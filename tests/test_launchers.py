@@ -22,7 +22,7 @@ from benchmark.core.errors import BenchmarkError, ParamsError
 from benchmark.core.schema import validate
 from engines import ray_cluster, slurm, ssh_server, wait_until
 from pipelines.scale import state
-from pipelines.scale.launch import Settings, read_settings, resources_of, take
+from pipelines.scale.launch import Settings, check_stages, read_settings, resources_of, take
 from pipelines.scale.launchers import Job, Resources, Slots
 from tiny_project import KEPT, change, command, copied, project, python_path
 
@@ -58,6 +58,31 @@ def test_what_a_stage_needs_comes_from_its_kind_and_then_from_itself() -> None:
         resources_of("predict@a", two)
     with pytest.raises(ParamsError, match="gpu"):
         resources_of("train@c", settings.model_copy(update={"resources": {"train@c": {"gpu": 1}}}))
+
+
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        ("{train@swinrgb: {gpus: 2}}", "no stage 'train@swinrgb'. Did you mean 'train@swin_rgb'?"),
+        ("{trian: {gpus: 2}}", "no stage 'trian'. Did you mean 'train'?"),
+        ("{train: {gpu: 2}}", "unknown key; did you mean 'gpus'?"),
+        ("{predict: {processes: 2}}", "predict: 2 processes; expected 1"),
+    ],
+)
+def test_what_launch_yaml_misspells_is_told_before_any_stage_runs(
+    resources: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stages = ["check", "train@swin_rgb", "predict@swin_rgb"]
+    check_stages(stages)
+    file = tmp_path / "launch.yaml"
+    file.write_text("launcher: {kind: slots, gpus: [0, 1]}\nresources: {train: {gpus: 2}}\n")
+    check_stages(stages)
+    assert read_settings().launcher.gpus == ("0", "1")
+    file.write_text(f"launcher: {{kind: here}}\nresources: {resources}\n")
+    with pytest.raises(ParamsError) as error:
+        check_stages(stages)
+    assert says in str(error.value)
 
 
 def test_a_launcher_that_is_not_installed_is_named(

@@ -116,6 +116,16 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
             "fusions.uniform.members: 'rgb_joint' comes twice",
         ),
         ("{name: RGB, source", "{name: joint, source", "table.rows: 'joint' comes twice"),
+        (
+            "backend: {kind: dis,",
+            "backend: {kind: diss,",
+            "modalities.flow.backend: no kind 'diss'; did you mean 'dis'?",
+        ),
+        (
+            "rule: {kind: uniform}",
+            "rule: {kind: mean}",
+            "fusions.uniform.rule: no kind 'mean'; known: uniform, fixed, ",
+        ),
         ("members: [joint, limb]}", "members: []}", "table.rows.10.members"),
         ("{name: RGB,", '{name: "",', "table.rows.2.name"),
         (

@@ -80,8 +80,12 @@ def test_a_full_disk_that_a_library_tells_only_in_words_is_one_message(tmp_path:
         ("write_text(pathlib.Path('big'), 'x' * 99_999)", "big", "raise 'ulimit -f'"),
         ("write_text(pathlib.Path('x' * 250), 'x')", ".xxx", "Give it a shorter name"),
         ("pathlib.Path('d').mkdir(); write_text(pathlib.Path('d'), 'x')", ".d.", "A folder has"),
-        ("write_text(pathlib.Path('params.yaml/x'), 'x')", "params.yaml", "A file lies where"),
-        ("write_text(pathlib.Path('params.yaml/x/y'), 'x')", "params.yaml/x", "A file lies where"),
+        ("write_text(pathlib.Path('params.yaml/x'), 'x')", "params.yaml", "where a folder is"),
+        (
+            "write_text(pathlib.Path('params.yaml/x/y'), 'x')",
+            "params.yaml/x",
+            "lies where a folder",
+        ),
     ],
     ids=[
         "no folder may be made",

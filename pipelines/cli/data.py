@@ -121,7 +121,7 @@ def check(edition_name: str, raw: Path | None) -> None:
 
 
 def _missing_archive(name: str) -> str:
-    from benchmark.doctor import page_of
+    from benchmark.params.needs import page_of
 
     params = read_params(PARAMS) if PARAMS.is_file() else None
     made = {**params.synthetic, **params.synthetic_ma52} if params else {}

@@ -72,7 +72,7 @@ def _texts(numbers: Any) -> Any:
     """Take the number of a GPU for its name."""
     if not isinstance(numbers, list):
         return numbers
-    return [str(one) if type(one) is int else one for one in numbers]
+    return tuple(str(one) if type(one) is int else one for one in numbers)
 
 
 class Slots(Launcher):

@@ -74,13 +74,7 @@ def fit_with_nested(
             is no clip.
     """
     split = labeled_split(members)
-    for member in members:
-        truth.joined(member, where=f"fit of {member.source}")
-    if not truth.clip_id:
-        raise MismatchError(
-            f"fit of {rule.kind}", f"the split {split} of {truth.edition} has no clip to fit on",
-            do="Give some videos the split val, or fit out of fold: docs/folds.md",
-        )  # fmt: skip
+    _check_truth(members, truth)
     order = np.argsort(truth.clip_id)  # floating-point sums depend on the order of the rows
     ids = tuple(truth.clip_id[row] for row in order)
     names, p = stacked(members, ids)
@@ -111,6 +105,16 @@ def fit_with_nested(
         transductive=any(member.transductive for member in members),
     )  # fmt: skip
     return result, answers
+
+
+def _check_truth(members: Sequence[Probabilities], truth: Labels) -> None:
+    for member in members:
+        truth.joined(member, where=f"fit of {member.source}")
+    if not truth.clip_id:
+        raise MismatchError(
+            "fit of a fusion", f"the split {truth.split} of {truth.edition} has no clip to fit on",
+            do="Give some videos the split val, or fit out of fold: docs/folds.md",
+        )  # fmt: skip
 
 
 def labeled_split(members: Sequence[Probabilities]) -> Literal["val", "oof", "any"]:
