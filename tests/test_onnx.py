@@ -47,12 +47,12 @@ def test_onnx_runtime_answers_as_torch_does(name: str, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="optional: make extras")
     system, net = alone(CASES[name])
     file = tmp_path / "network.onnx"
-    assert export_onnx(system, file, licence="Apache-2.0") <= 1e-5
+    assert export_onnx(system, file, license="Apache-2.0") <= 1e-5
     session = runtime.InferenceSession(file)
     told = session.get_modelmeta().custom_metadata_map
     assert json.loads(told["classes"])[-1] == f"class {CLASSES - 1}"
     assert json.loads(told["experiment"])["backbone"]["kind"] == CASES[name].backbone.kind
-    assert told["licence"] == "Apache-2.0"
+    assert told["license"] == "Apache-2.0"
     assert b"site-packages" not in file.read_bytes(), "no folder of this machine"
     # Views, and a number of them, that the export has not seen.
     views = CASES[name].views(5)

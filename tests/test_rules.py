@@ -97,7 +97,7 @@ def test_what_a_rule_fits_depends_on_validation_alone(kind: str) -> None:
     members, label = make(7)
     for split in ("test", "train"):
         others = [replace(member, split=split) for member in members]
-        with pytest.raises(MismatchError, match=rf"only; expected val; found {split}[.] Fit on scores"):
+        with pytest.raises(MismatchError, match=rf"only; expected val; found {split}[.] Fit"):
             fit_fusion(rule_for(kind, members), "both", others, truth_of(label))
 
 

@@ -51,7 +51,7 @@ def one() -> System:
 @pytest.fixture(scope="module")
 def exported(one: System, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "one.zip"
-    export_system(one, path, licence="Apache-2.0")
+    export_system(one, path, license="Apache-2.0")
     return path
 
 
@@ -63,7 +63,7 @@ def test_an_installed_system_answers_with_the_same_bits(
     frames = [rng.integers(0, 255, (96, 128, 3)).astype(np.uint8) for _ in range(12)]
     write_video(video, frames, 10, crf=18, gop=6)
     card = install_system(exported, "theirs")
-    assert card.licence == "Apache-2.0"
+    assert card.license == "Apache-2.0"
     assert is_installed("theirs")
     assert not is_installed("../theirs")
     installed = open_installed("theirs")
@@ -76,7 +76,7 @@ def test_equal_systems_give_equal_files_without_a_pickle(
     one: System, exported: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again.zip"
-    export_system(one, again, licence="Apache-2.0")
+    export_system(one, again, license="Apache-2.0")
     assert again.read_bytes() == exported.read_bytes()
     assert list(tmp_path.glob("*.part")) == []
     with zipfile.ZipFile(again) as archive:
@@ -85,7 +85,7 @@ def test_equal_systems_give_equal_files_without_a_pickle(
 
 
 def test_a_system_is_exported_into_a_new_folder(one: System, tmp_path: Path) -> None:
-    export_system(one, tmp_path / "new/folder/s.zip", licence="Apache-2.0")
+    export_system(one, tmp_path / "new/folder/s.zip", license="Apache-2.0")
     assert [file.name for file in (tmp_path / "new/folder").iterdir()] == ["s.zip"]
 
 
@@ -147,7 +147,7 @@ def model(change: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
         (with_card(lambda card: renamed(card, "x/../../../../evil")), "members.x/../../../../evil"),
         (with_card(lambda card: card["edition"].update(name="../up")), "edition.name"),
         (with_card(lambda card: card["blend"].update(weights={MEMBER: 0.0})), "weights sum to 0"),
-        (with_card(lambda card: card.update(licence="two\nlines")), "licence: .* control char"),
+        (with_card(lambda card: card.update(license="two\nlines")), "license: .* control char"),
         (
             model(lambda told: told["input"].update(normalization={"kind": "train_split"})),
             "numbers",
@@ -233,10 +233,10 @@ def test_the_name_of_the_zoo_cannot_be_taken(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"\xe9", b"two\nlines"])
-def test_a_licence_that_no_file_can_hold_is_refused(tmp_path: Path, text: bytes) -> None:
-    done = mgbench(tmp_path, "export", "zoo", "z.zip", "--licence", os.fsdecode(text))
+def test_a_license_that_no_file_can_hold_is_refused(tmp_path: Path, text: bytes) -> None:
+    done = mgbench(tmp_path, "export", "zoo", "z.zip", "--license", os.fsdecode(text))
     assert done.returncode == 2
-    assert done.stderr.endswith("'--licence': no line of text\n")
+    assert done.stderr.endswith("'--license': no line of text\n")
     assert not (tmp_path / "z.zip").exists()
 
 
@@ -254,7 +254,7 @@ def test_a_foreign_system_is_not_calibrated_by_networks_of_the_same_name_here(
     two = {name: zoo.members[name] for name in ("joint", MEMBER)}
     score = ValScore(temperature=2.0, top1=0.5)
     system = replace(zoo, name="two", members=two, blend=Blend(np.full(2, 0.5)), val_score=score)
-    export_system(system, tmp_path / "two.zip", licence="Apache-2.0")
+    export_system(system, tmp_path / "two.zip", license="Apache-2.0")
     install_system(tmp_path / "two.zip")
     project = tmp_path / "project"
     (project / f"predictions/experiments/{MEMBER}").mkdir(parents=True)

@@ -36,7 +36,7 @@ SHA = hashlib.sha256(BYTES).hexdigest()
 def published(**changes: object) -> PublishedWeights:
     known = {
         "name": "net", "file": "net.pth", "folder": None, "used_by": "raft", "source": "a test",
-        "url": None, "licence": "CC0-1.0", "research_only": False, "bytes": None,
+        "url": None, "license": "CC0-1.0", "research_only": False, "bytes": None,
         "sha256_begins": (SHA[:8],), "digits_from": "file name",
     }  # fmt: skip
     return PublishedWeights.model_validate(known | changes)
@@ -76,7 +76,7 @@ def test_digits_that_others_pin_are_whole_hashes() -> None:
 
 def test_non_commercial_weights_are_marked() -> None:
     for entry in ENTRIES:
-        assert entry.research_only == ("-NC" in entry.licence), entry.name
+        assert entry.research_only == ("-NC" in entry.license), entry.name
         assert entry.url is None or entry.url.endswith("/" + entry.file), entry.name
 
 
@@ -228,7 +228,7 @@ def test_files_that_params_name_are_right_other_or_missing(tmp_path: Path) -> No
         assert re.search(f"^FAULT {line}", done.stdout, re.M), line
 
 
-def test_a_missing_file_is_told_with_its_address_size_and_licence(tmp_path: Path) -> None:
+def test_a_missing_file_is_told_with_its_address_size_and_license(tmp_path: Path) -> None:
     project(tmp_path, {"flow": raft("weights/raft_small_C_T_V2-01064c6d.pth", SHA)})
     lines = mgbench(tmp_path, "weights", "check").stdout.splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == ["      raft_small_ct_v2"]

@@ -146,9 +146,9 @@ def test_a_damaged_file_is_one_clear_error_and_no_fresh_start(
 
 def test_a_card_that_breaks_its_form_is_named(copied: Path, tmp_path: Path):
     card = json.loads((copied / "joint.json").read_text("utf-8"))
-    del card["licence"]
+    del card["license"]
     (copied / "joint.json").write_text(json.dumps(card), "utf-8")
-    with pytest.raises(ParamsError, match=r"joint\.json: 1 fault\n  licence: missing"):
+    with pytest.raises(ParamsError, match=r"joint\.json: 1 fault\n  license: missing"):
         write_starts(tmp_path / "out")
 
 

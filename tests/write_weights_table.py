@@ -12,19 +12,19 @@ TABLE = re.compile(r"(?<=<!-- catalogue -->\n).*(?=<!-- end of catalogue -->)", 
 
 
 def table_text(catalogue: Catalogue) -> str:
-    head = "| name | file, in folder `weights` | used by | source | licence | SHA-256 begins |\n"
+    head = "| name | file, in folder `weights` | used by | source | license | SHA-256 begins |\n"
     rows = [_row(entry) for entry in catalogue.entries]
     return head + "|---|---|---|---|---|---|\n" + "".join(rows)
 
 
 def _row(entry: PublishedWeights) -> str:
-    licence = f"**{entry.licence}, research only**" if entry.research_only else entry.licence
+    license = f"**{entry.license}, research only**" if entry.research_only else entry.license
     known = " or ".join(f"`{digits[:8]}`" for digits in entry.sha256_begins or ())
     origin = " (others)" if entry.digits_from == "others" else ""
     file = f"`{entry.place.as_posix()}`"
     linked = f"[{file}]({entry.url})" if entry.url else file
     cells = (
-        entry.name, linked, entry.used_by, entry.source, licence,
+        entry.name, linked, entry.used_by, entry.source, license,
         known + origin or "not published",
     )  # fmt: skip
     return "| " + " | ".join(cells) + " |\n"

@@ -18,7 +18,7 @@ ZOO = Path(__file__).parents[1] / "weights/zoo"
 """NAME.safetensors holds the tensors of a network, NAME.json is its card."""
 ZOO_NAME = "zoo"
 """Stands for the fusion of these networks where a system is named."""
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 """Of what the harness trains on its own generated people."""
 SUFFIX = ".safetensors"
 NOT_NETWORKS = ("depth", "system")

@@ -43,10 +43,10 @@ class WithSoftmax(nn.Module):
         return self.network(views).softmax(2).mean(1)
 
 
-def export_onnx(system: System, path: Path, *, licence: str) -> float:
+def export_onnx(system: System, path: Path, *, license: str) -> float:
     """Write a system of one network as ONNX, and compare what ONNX Runtime answers with torch.
 
-    Return the largest difference of a probability. The licence is that of the weights.
+    Return the largest difference of a probability. The license is that of the weights.
 
     Raises:
         ParamsError: The system has several networks, or torch cannot export this one.
@@ -64,7 +64,7 @@ def export_onnx(system: System, path: Path, *, licence: str) -> float:
     net = networks[0].build(layout)
     properties = {
         "classes": json.dumps(told.classes), "experiment": told.model_dump_json(),
-        "licence": licence,
+        "license": license,
     }  # fmt: skip
     recorded, other = (views_like(told.input, layout, count) for count in BATCHES)
     return write_onnx(net, recorded, other, path, properties)

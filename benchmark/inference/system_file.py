@@ -37,7 +37,7 @@ from benchmark.weights.model_folder import (
 )
 from submission.fusion.fitted import BlendParameters, parameters_of
 
-FORMAT = "system/1"
+FORMAT = "system/2"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 LARGEST_CARD, LARGEST = 2**24, 2**35
 """Bytes of the card, and of a whole archive."""
@@ -68,9 +68,9 @@ class MemberCard(Strict):
 class SystemCard(Strict):
     """system.json."""
 
-    format: Literal["system/1"]
+    format: Literal["system/2"]
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-    licence: Line
+    license: Line
     edition: Edition
     members: dict[Annotated[str, Field(pattern=f"^{NAME.pattern}$")], MemberCard]
     blend: BlendParameters
@@ -78,13 +78,13 @@ class SystemCard(Strict):
     provenance: dict[str, str]
 
 
-def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
+def export_system(system: System, path: Path, *, license: str) -> SystemCard:
     """Write a system as one file.
 
     Args:
         system: From `open_system` or `open_zoo`.
         path: The zip to write.
-        licence: Of the weights, for the card.
+        license: Of the weights, for the card.
 
     Raises:
         FormatError: A model is damaged, or a manifest whose depth scale is needed is missing.
@@ -94,7 +94,7 @@ def export_system(system: System, path: Path, *, licence: str) -> SystemCard:
         members = {name: _packed(system, name, work) for name in sorted(system.members)}
         told = origin(system.root)
         card = SystemCard(
-            format=FORMAT, name=system.name, licence=licence, edition=system.edition,
+            format=FORMAT, name=system.name, license=license, edition=system.edition,
             members=members,
             blend=BlendParameters.model_validate(parameters_of(system.blend, sorted(members))),
             calibration=system.val_score,

@@ -10,7 +10,7 @@ from benchmark.contracts.clips import read_clips
 from benchmark.contracts.predictions import read_probabilities
 from benchmark.contracts.test_labels import read_test_labels
 from benchmark.core.errors import ParamsError
-from benchmark.core.half_precision import LICENCE, SUFFIX, ZOO, write_half
+from benchmark.core.half_precision import LICENSE, SUFFIX, ZOO, write_half
 from benchmark.core.schema import write_json
 from benchmark.editions.edition import read_edition
 from benchmark.evaluation.metrics import score
@@ -57,7 +57,7 @@ class Trained(NamedTuple):
         folder = root / "models" / name
         recipe = params.recipes[params.experiments[name].recipe]
         card = {
-            "format": FORMAT, "licence": LICENCE, "model": read_metadata(folder),
+            "format": FORMAT, "license": LICENSE, "model": read_metadata(folder),
             "data": data.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json"),
             "hours": _hours(root / f"runs/train-{name}.json", len(clips.split("train"))),
             "scores": _scores(truths, root / "predictions/experiments" / name),

@@ -22,7 +22,7 @@ class Card(Strict):
     format: str = Field(pattern=f"^{FORMAT}$")
     sha256: Sha256
     """Of NAME.safetensors."""
-    licence: str
+    license: str
     """Of the weights."""
     model: ModelMetadata
     """Classes, modality, input and backbone: what a model folder says."""

@@ -42,7 +42,7 @@ class PublishedWeights(Strict):
     """Who publishes it, and where."""
     url: Annotated[str, StringConstraints(pattern=r"^https://\S+$")] | None
     """Where to download it; null if no public code spells the address out."""
-    licence: Text
+    license: Text
     """Of the weights, as published."""
     research_only: bool
     bytes: Positive | None

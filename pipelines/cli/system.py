@@ -24,17 +24,17 @@ def _one_line(_context: click.Context, _option: click.Parameter, text: str) -> s
 @click.argument("name")
 @click.argument("file", type=path)
 @click.option(
-    "--licence", default="not stated", show_default=True, callback=_one_line,
+    "--license", default="not stated", show_default=True, callback=_one_line,
     help="Of the weights, as the file says it.",
 )  # fmt: skip
 @click.option("--onnx", is_flag=True, help="Write ONNX instead of a system.")
-def export(name: str, file: Path, licence: str, onnx: bool) -> None:
+def export(name: str, file: Path, license: str, onnx: bool) -> None:
     """Write fusion or experiment NAME, its networks included, as one FILE to hand on.
 
     With --onnx, other programs run it; that is for single networks. Examples:
 
     \b
-      mgbench export convex system.zip --licence Apache-2.0
+      mgbench export convex system.zip --license Apache-2.0
       mgbench export joint joint.onnx --onnx
     """  # noqa: D301 - click reads the sign that keeps lines apart
     from benchmark.inference.onnx_file import export_onnx
@@ -44,10 +44,10 @@ def export(name: str, file: Path, licence: str, onnx: bool) -> None:
     check_ending(file, ".onnx" if onnx else ".zip")
     system = open_zoo() if name == ZOO_NAME else open_system(name)
     if onnx:
-        apart = export_onnx(system, file, licence=licence)
+        apart = export_onnx(system, file, license=license)
         click.echo(f"wrote {file}: ONNX Runtime answers within {apart:.1g} of torch")
         return
-    card = export_system(system, file, licence=licence)
+    card = export_system(system, file, license=license)
     networks = sum(len(member.networks) for member in card.members.values())
     size = file.stat().st_size / 2**20
     click.echo(f"wrote {file}: {networks} networks of {len(card.members)} streams, {size:.1f} MiB")
@@ -71,7 +71,7 @@ def install(file: Path, name: str | None) -> None:
     name = name or card.name
     if name in before:
         click.echo(f"replaced the '{name}' that was installed before")
-    click.echo(f"installed '{name}' in {systems_folder() / name}; licence: {card.licence}")
+    click.echo(f"installed '{name}' in {systems_folder() / name}; license: {card.license}")
     classes = f"{len(card.edition.classes)} classes of {card.edition.name}"
     click.echo(f"{', '.join(card.members)}; {classes}")
     if not is_foreign(name):

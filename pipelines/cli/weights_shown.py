@@ -58,7 +58,7 @@ def show_named(params: Params, catalogue: Catalogue, digest: Callable[[Path], st
         click.echo(Finding(state.level, state.text, where).line(width))
         for entry in catalogue.of_file(path) if state.level == "fault" else ():
             size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size not stated"
-            click.echo(f"      {entry.name}: {entry.url or entry.source}, {size}, {entry.licence}")
+            click.echo(f"      {entry.name}: {entry.url or entry.source}, {size}, {entry.license}")
     if not named:
         click.echo("params.yaml names no file of weights; --all lists the published ones")
     return [state.level for _, _, state in named]
@@ -116,7 +116,7 @@ def _metadata(entry: PublishedWeights, folder: Path) -> list[str]:
         f"used by:  {entry.used_by}",
         f"source:   {entry.source}",
         f"fetch:    {entry.url or 'no address known'}",
-        f"licence:  {entry.licence}" + ("; for research only" if entry.research_only else ""),
+        f"license:  {entry.license}" + ("; for research only" if entry.research_only else ""),
         f"SHA-256 begins: {digits}{origin[entry.digits_from]}",
         f"put it in {folder / entry.place}",
     ]

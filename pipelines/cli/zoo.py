@@ -32,7 +32,7 @@ def list_() -> None:
         scores = ", ".join(f"{key} {value:.1f} %" for key, value in card.scores.items())
         clips, people = card.data["train_clips"], card.data["train_people"]
         learned = f"{clips} clips of {people} generated people, {card.hours:.1f} h"
-        click.echo(f"{name:<14} {scores}; {learned}, {card.licence}")
+        click.echo(f"{name:<14} {scores}; {learned}, {card.license}")
 
 
 @zoo.command()

@@ -2,7 +2,7 @@
 
 Real sets of gestures that public repositories hold, persons held out: KARD (18 actions, 10 persons;
 Gaglio et al., 2015) and UTD-MHAD (27 actions, 8 persons; Chen et al., 2015), both of a Kinect, so
-without hands and face. Neither states a licence in those repositories, so nothing of them is here:
+without hands and face. Neither states a license in those repositories, so nothing of them is here:
 clone one and name its folder.
 
     python tests/bench/transfer.py --kard Activity-Recognition-skeleton-datasets/kard_screen

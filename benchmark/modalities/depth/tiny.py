@@ -38,7 +38,7 @@ class DepthCard(Strict):
     spec: TinyDepthSpec
     people: dict[str, JsonValue]
     """Data set whose train people the network has seen."""
-    licence: str
+    license: str
     """Of the weights."""
     minutes: float
     """Of filming and training, on two CPU cores."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.core.files import write_png
-from benchmark.core.half_precision import LICENCE, SUFFIX, write_half
+from benchmark.core.half_precision import LICENSE, SUFFIX, write_half
 from benchmark.core.schema import write_json
 from benchmark.modalities.depth.tiny import FORMAT, DepthCard, DepthNet, TinyDepth
 from benchmark.modalities.depth.tiny_judging import film_unseen, judge, sheet
@@ -79,7 +79,7 @@ def train(
     scores = _judge(TinyDepth(spec, net), people, examples, picture)
     report(spec.steps, scores)
     told = DepthCard(
-        format=FORMAT, spec=spec, people=people.model_dump(mode="json"), licence=LICENCE,
+        format=FORMAT, spec=spec, people=people.model_dump(mode="json"), license=LICENSE,
         minutes=round((time.perf_counter() - begun) / 60, 1), scores=scores, loss=loss,
         sha256=write_half(card.with_suffix(SUFFIX), dict(net.state_dict())),
     )  # fmt: skip
