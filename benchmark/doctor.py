@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import psutil
 
+from benchmark.contracts.clips import index_file
 from benchmark.core.errors import BenchmarkError
 from benchmark.core.files import braces_fault
 from benchmark.core.findings import Finding
@@ -257,7 +258,7 @@ def _checked_runs(file: Path) -> int:
 
 def _data_set(root: Path, name: str, *, made: bool) -> Finding:
     """Check that a data set is there; a stage writes one that is `made`."""
-    raw, index = root / "data/raw" / name, root / "data" / name / "clips.parquet"
+    raw, index = root / "data/raw" / name, index_file(name, root)
     # The index first: DVC may have fetched it without the raw files.
     if index.is_file():
         return Finding("ok", "indexed", f"data {name}")

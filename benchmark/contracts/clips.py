@@ -120,6 +120,11 @@ class Clips:
         return np.array(labels, np.int64)
 
 
+def index_file(edition: str, root: Path = Path()) -> Path:
+    """Return where the project in `root` keeps the index of an edition."""
+    return root / "data" / edition / "clips.parquet"
+
+
 def write_clips(clips: Clips, path: Path, edition: Edition) -> None:
     """Check the index against the edition and write it as parquet.
 

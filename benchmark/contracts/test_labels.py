@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from benchmark.editions.edition import Edition
 
 
+def answers_file(edition: str, root: Path = Path()) -> Path:
+    """Return where the project in `root` keeps the labels of an edition's withheld test split."""
+    return root / "data/test_labels" / edition / "test_labels.csv"
+
+
 def read_test_labels(path: Path, clips: Clips, edition: Edition) -> NDArray[np.int64] | None:
     """Read the class index of each test clip, int64 (N,); None where nobody here knows them.
 

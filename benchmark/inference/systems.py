@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contracts.clips import Clips, read_clips
+from benchmark.contracts.clips import Clips, index_file, read_clips
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import index_labels
 from benchmark.contracts.predictions import Probabilities, read_probabilities
@@ -60,7 +60,7 @@ def oof_score(root: Path, edition: Edition, name: str) -> ValScore | None:
         MismatchError: They are of other clips than the index.
     """
     file = root / "predictions/fusions" / name / "oof.parquet"
-    index = root / "data" / edition.name / "clips.parquet"
+    index = index_file(edition.name, root)
     if not index.is_file() or not file.is_file():
         return None
     return _scored(read_probabilities(file), read_clips(index, edition))
@@ -83,7 +83,7 @@ def val_score_of(
     """
     folder = root / "predictions" / ("experiments" if split == "val" else "oof")
     files = [folder / name / f"{split}.parquet" for name in members]
-    index = root / "data" / edition.name / "clips.parquet"
+    index = index_file(edition.name, root)
     if not index.is_file() or not all(file.is_file() for file in files):
         return None
     clips = read_clips(index, edition)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from benchmark.contracts.clips import Clips, read_clips
+from benchmark.contracts.clips import Clips, index_file, read_clips
 from benchmark.contracts.folds import oof_labels
 from benchmark.contracts.labels import Labels, index_labels, listed_labels
-from benchmark.contracts.test_labels import read_answers, read_test_labels
+from benchmark.contracts.test_labels import answers_file, read_answers, read_test_labels
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import edition_names, read_edition
 from benchmark.editions.splits import OOF, SPLITS, Groups, Split
@@ -30,7 +30,7 @@ def split_labels(clips: Clips, split: Split, csv: Path | None) -> NDArray[np.int
         MismatchError: The csv does not answer exactly the clips of the split.
     """
     part, edition = clips.split(split), read_edition(clips.edition)
-    file = Path("data/test_labels", edition.name, "test_labels.csv")
+    file = answers_file(edition.name)
     if csv is None and split not in edition.withheld:
         return part.labels()
     if csv is None and not file.is_file():
@@ -49,7 +49,7 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     """
     if csv is not None:
         return listed_labels(csv, probabilities)
-    name, index = probabilities.edition, Path("data", probabilities.edition, "clips.parquet")
+    name, index = probabilities.edition, index_file(probabilities.edition)
     if probabilities.split == OOF and (stamp := probabilities.stamp) is not None:
         clips = read_clips(index, read_edition(name))
         return oof_labels(clips, stamp.over, cast("Groups", stamp.groups))
@@ -60,7 +60,7 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
         clips = read_clips(index, edition)
         if split != "test":
             return index_labels(clips, split)
-        test = read_test_labels(Path("data/test_labels", name, "test_labels.csv"), clips, edition)
+        test = read_test_labels(answers_file(name), clips, edition)
         if test is not None:
             part = clips.split("test")
             return Labels(name, split, tuple(part.ids), tuple(part.videos), test)

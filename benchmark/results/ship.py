@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.contracts.clips import read_clips
+from benchmark.contracts.clips import index_file, read_clips
 from benchmark.contracts.predictions import read_probabilities
-from benchmark.contracts.test_labels import read_test_labels
+from benchmark.contracts.test_labels import answers_file, read_test_labels
 from benchmark.core.errors import ParamsError
 from benchmark.core.half_precision import LICENSE, SUFFIX, ZOO, write_half
 from benchmark.core.schema import write_json
@@ -49,8 +49,8 @@ class Trained(NamedTuple):
             raise ParamsError("EXPERIMENT", f"no experiment '{name}'", expected=expected)
         edition = read_edition(params.experiments[name].edition)
         data = _data(params, edition.name)
-        clips = read_clips(root / "data" / edition.name / "clips.parquet", edition)
-        labels = root / "data/test_labels" / edition.name / "test_labels.csv"
+        clips = read_clips(index_file(edition.name, root), edition)
+        labels = answers_file(edition.name, root)
         # Not out of fold: one network is shipped, and not one per fold.
         test = read_test_labels(labels, clips, edition)
         truths = Scoring(params, clips, root / "predictions", test).truths({"val"})

@@ -132,14 +132,14 @@ def best(name: str | None) -> None:
 
     Example: mgbench best mimic
     """
-    from benchmark.contracts.clips import read_clips
+    from benchmark.contracts.clips import index_file, read_clips
     from benchmark.editions.edition import read_edition
     from benchmark.results.best import read_best
     from benchmark.results.best_page import best_section
 
     params = read_params(PARAMS)
     name = name or params.table.edition
-    clips = read_clips(Path("data", name, "clips.parquet"), read_edition(name))
+    clips = read_clips(index_file(name), read_edition(name))
     found = read_best(params, clips, Path("predictions"))
     if found is None:
         wrong = f"fewer than two experiments of '{name}' have folds"

@@ -65,6 +65,7 @@ def import_(
     A .pkl is parsed safely: no code in it runs.
     """
     from benchmark.challenges.challenge import read_challenge
+    from benchmark.contracts.clips import index_file
     from benchmark.contracts.predictions import write_probabilities
     from benchmark.results.import_scores import import_scores, numbered_target, target_of
 
@@ -78,7 +79,7 @@ def import_(
         target = numbered_target(num_classes or 0, ids_file)
     else:
         challenge = read_challenge(edition)
-        index = Path("data", challenge.edition, "clips.parquet")
+        index = index_file(challenge.edition)
         target = target_of(challenge, split, index, ids_file)
     found = import_scores(file, name or out.stem, target, head=head, logits=logits)
     write_probabilities(found.probabilities, out)
@@ -115,7 +116,7 @@ def online(
     folder holds NAME_prediction.csv per video, with class numbers and frames as in the label
     files. The index of the edition has the labels.
     """
-    from benchmark.contracts.clips import read_clips
+    from benchmark.contracts.clips import index_file, read_clips
     from benchmark.contracts.intervals import labeled, write_intervals
     from benchmark.editions.edition import read_edition
     from benchmark.evaluation.online import online_scores
@@ -125,7 +126,7 @@ def online(
 
     check_outputs({"--out": out}, (file, labels))
     edition = read_edition(name)
-    clips = read_clips(Path("data", name, "clips.parquet"), edition)
+    clips = read_clips(index_file(name), edition)
     found = read_found(file, Sequences.of(edition, clips, split), file.stem)
     if least is not None:
         found = replace(found, least=(least,) * len(found.classes))

@@ -157,13 +157,13 @@ def _wanted(name: str, ids_file: Path | None) -> tuple[Challenge, Wanted]:
 
 
 def _index(edition: str) -> Clips | None:
-    # Without a project, an index alone is enough, as for the other commands about scores.
-    file = (_project() or Path()) / "data" / edition / "clips.parquet"
-    if not file.is_file():
-        return None
-    from benchmark.contracts.clips import read_clips
+    from benchmark.contracts.clips import index_file, read_clips
     from benchmark.editions.edition import read_edition
 
+    # Without a project, an index alone is enough, as for the other commands about scores.
+    file = index_file(edition, _project() or Path())
+    if not file.is_file():
+        return None
     return read_clips(file, read_edition(edition))
 
 
@@ -282,13 +282,13 @@ def online(file: Path, name: str, split: Split, out: Path) -> None:
 
     FILE is what `mgbench scores online` takes. The index of the edition names the videos.
     """
-    from benchmark.contracts.clips import read_clips
+    from benchmark.contracts.clips import index_file, read_clips
     from benchmark.editions.edition import read_edition
     from benchmark.results.sequence_files import ENDING, Sequences, read_found
     from submission.leaderboard.sequences import ASSUMED, ZIP, write_sequences
 
     edition = read_edition(name)
-    clips = read_clips(Path("data", name, "clips.parquet"), edition)
+    clips = read_clips(index_file(name), edition)
     sequences = Sequences.of(edition, clips, split)
     # A link to a folder would be replaced itself.
     shown, out = out, out.resolve()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.contracts.clips import read_clips
+from benchmark.contracts.clips import index_file, read_clips
 from benchmark.core.errors import BenchmarkError
 from benchmark.editions.edition import read_edition
 from benchmark.models.video_swin import VideoSwin
@@ -89,7 +88,7 @@ def fit(name: str, params: Params, *, gib: float) -> Fit:
 
 def _train_clips(edition: str) -> int:
     """Count the training clips, from the index or as published; 0 if there is neither."""
-    spec, index = read_edition(edition), Path("data", edition, "clips.parquet")
+    spec, index = read_edition(edition), index_file(edition)
     if index.is_file():
         return len(read_clips(index, spec).split("train"))
     return spec.counts["train"].clips if spec.counts else 0
