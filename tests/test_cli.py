@@ -74,8 +74,8 @@ def test_hours_that_are_none_are_refused(project: Path, assumed: str) -> None:
 def test_what_a_plan_does_not_know_is_asked_for_by_kind_and_light_stages_are_not(
     project: Path,
 ) -> None:
-    done = mgbench(project, "plan", "--assume", "trian=1")
-    assert "there is no stage 'trian'" in done.stderr
+    done = mgbench(project, "plan", "--assume", "trains=1")
+    assert "there is no stage 'trains'" in done.stderr
     done = mgbench(project, "plan", "--assume", "prepare=1")
     assert done.returncode == 2
     assert "nothing is known of 1 stages synthesize, 1 stages index, 12 stages train" in done.stderr

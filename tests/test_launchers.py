@@ -64,7 +64,7 @@ def test_what_a_stage_needs_comes_from_its_kind_and_then_from_itself() -> None:
     ("resources", "says"),
     [
         ("{train@swinrgb: {gpus: 2}}", "no stage 'train@swinrgb'. Did you mean 'train@swin_rgb'?"),
-        ("{trian: {gpus: 2}}", "no stage 'trian'. Did you mean 'train'?"),
+        ("{trains: {gpus: 2}}", "no stage 'trains'. Did you mean 'train'?"),
         ("{train: {gpu: 2}}", "unknown key; did you mean 'gpus'?"),
         ("{predict: {processes: 2}}", "predict: 2 processes; expected 1"),
     ],
