@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Frames: TypeAlias = NDArray[np.uint8]
 
 
-def _sizes(
+def sizes(
     width: float, height: float, area: tuple[float, float], ratio: tuple[float, float],
     rng: np.random.Generator,
 ) -> Iterator[tuple[float, float]]:  # fmt: skip
@@ -40,7 +40,7 @@ def random_box(box: Box, area: tuple[float, float], rng: np.random.Generator) ->
     Source: RandomResizedCrop of mmaction2; falls back to the whole box after 10 tries.
     """
     left, top, width, height = box
-    for w, h in _sizes(width, height, area, (3 / 4, 4 / 3), rng):
+    for w, h in sizes(width, height, area, (3 / 4, 4 / 3), rng):
         if w <= width and h <= height:
             return left + rng.uniform(0, width - w), top + rng.uniform(0, height - h), w, h
     return box
@@ -69,7 +69,7 @@ def random_crop(
 
     Source: RandomResizedCrop of mmaction2 (10 tries).
     """
-    for w, h in (map(round, size) for size in _sizes(width, height, area, ratio, rng)):
+    for w, h in (map(round, size) for size in sizes(width, height, area, ratio, rng)):
         if 0 < w <= width and 0 < h <= height:
             return int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1)), w, h
     side = min(width, height)

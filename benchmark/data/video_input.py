@@ -16,6 +16,7 @@ from benchmark.data.transforms import (
     random_crop,
     scaled,
     short_side,
+    sizes,
     square_of,
 )  # fmt: skip
 from benchmark.data.views import FixedViews, FramesInput, distinct
@@ -80,10 +81,8 @@ def _erased(view: Frames, rng: np.random.Generator) -> Frames:
     Source: Zhong et al., Random Erasing, AAAI 2020; the same noise in every frame, as in VideoMAE.
     """
     height, width = view.shape[1:3]
-    for _ in range(10):
-        area = rng.uniform(*ERASED_AREA) * height * width
-        ratio = float(np.exp(rng.uniform(*np.log(ERASED_RATIO))))
-        h, w = round(float(np.sqrt(area * ratio))), round(float(np.sqrt(area / ratio)))
+    # The ratio is height over width here: the sides are swapped.
+    for h, w in (map(round, size) for size in sizes(height, width, ERASED_AREA, ERASED_RATIO, rng)):
         if 0 < h < height and 0 < w < width:
             top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
             erased = view.copy()
