@@ -195,7 +195,7 @@ def test_a_package_that_params_need_is_missed_before_the_first_stage(
         "ptlflow": "memflow", "transformers": "video_depth_anything",
     }  # fmt: skip
     assert missing_packages(read_params(REPO / "params.yaml")) == {}
-    with pytest.raises(MissingExtra, match="ptlflow: not installed; .*'memflow' need it. Install"):
+    with pytest.raises(MissingExtra, match="ptlflow: not installed; .*'memflow' need it"):
         check_packages(params)
 
 

@@ -74,8 +74,8 @@ class PackedVideos:
             with path.open("rb") as file:
                 file.seek(row.offset)
                 data = file.read(row.size)
-        except OSError as error:
-            raise ClipUnreadable(path, f"cannot be read ({error})", do=AGAIN) from None
+        except FileNotFoundError:
+            raise ClipUnreadable(path, "is missing", do=AGAIN) from None
         try:
             reader = decord.VideoReader(io.BytesIO(data), num_threads=1, fault_tol=0)
             if len(reader) != row.frames:
@@ -121,6 +121,6 @@ class SkeletonReader:
             path = self._folder / name
             try:
                 self._shards[name] = load_array(path, mmap_mode="r")
-            except (OSError, ValueError) as error:
+            except (FileNotFoundError, ValueError) as error:
                 raise ClipUnreadable(path, f"cannot be read ({error})", do=AGAIN) from None
         return self._shards[name]

@@ -60,7 +60,7 @@ def check_packages(params: Params) -> None:
         MissingExtra: One that a modality of params.yaml needs is not installed.
     """
     for package, kind in missing_packages(params).items():
-        do = "Install it: make extras"
+        do = "'mgbench doctor' says what installs it"
         raise MissingExtra(package, f"not installed; modalities with '{kind}' need it", do=do)
 
 
