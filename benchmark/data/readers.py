@@ -121,6 +121,8 @@ class SkeletonReader:
             path = self._folder / name
             try:
                 self._shards[name] = load_array(path, mmap_mode="r")
-            except (FileNotFoundError, ValueError) as error:
+            except FileNotFoundError:
+                raise ClipUnreadable(path, "is missing", do=AGAIN) from None
+            except ValueError as error:
                 raise ClipUnreadable(path, f"cannot be read ({error})", do=AGAIN) from None
         return self._shards[name]
