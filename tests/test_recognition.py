@@ -266,6 +266,7 @@ def test_results_among_the_videos_are_not_looked_at_again(
     found = videos_in([tmp_path], out=tmp_path / "seen")
     names = [str(path.relative_to(tmp_path)) for path in found]
     assert names == ["ben/a.mp4", "own/annotated.mp4"]
+    assert tmp_path / "ben/a.mp4" in videos_in([tmp_path], out=tmp_path)
     said = "passed over, a result: old/annotated.mp4, seen/ben/a/annotated.mp4"
     assert said in capsys.readouterr().err
 

@@ -43,12 +43,13 @@ def videos_in(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path
         films = [file for file in files if file.suffix.lower() in ENDINGS]
         # macOS lays a `._a.mp4`, which is no video, beside an `a.mp4` on a foreign disk.
         seen = [film for film in films if not _is_hidden(film, path)]
-        videos = [film for film in seen if not _is_result(film, out)]
+        results = [film for film in seen if _is_result(film, path, out)]
+        videos = [film for film in seen if film not in results]
         if not videos:
             wanted = f"files {', '.join(ENDINGS)}"
             raise ParamsError(path, "no videos in this folder", expected=wanted)
         _echo_passed_over(path, "hidden", [film for film in films if _is_hidden(film, path)])
-        _echo_passed_over(path, "a result", [film for film in seen if _is_result(film, out)])
+        _echo_passed_over(path, "a result", results)
         others = [file for file in files if file.suffix.lower() not in ENDINGS]
         _echo_passed_over(path, "no video by its ending", others)
         for video in videos:
@@ -75,11 +76,13 @@ def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _is_result(film: Path, out: Path | None) -> bool:
+def _is_result(film: Path, given: Path, out: Path | None) -> bool:
     from benchmark.inference.any_video_files import ANNOTATED, JSON
 
-    if out is not None and film.resolve().is_relative_to(out.resolve()):
-        return True
+    # Unless the results go right among the videos, nothing in their folder is one to look at.
+    if out is not None and not given.resolve().is_relative_to(out.resolve()):
+        if film.resolve().is_relative_to(out.resolve()):
+            return True
     return film.name == ANNOTATED and (film.parent / JSON).is_file()
 
 
