@@ -43,7 +43,11 @@ def videos_in(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path
         films = [file for file in files if file.suffix.lower() in ENDINGS]
         # macOS lays a `._a.mp4`, which is no video, beside an `a.mp4` on a foreign disk.
         seen = [film for film in films if not _is_hidden(film, path)]
-        results = [film for film in seen if _is_result(film, path, out)]
+        # Unless the results go right among the videos, nothing in their folder is one to look at.
+        apart = out and out.resolve()
+        if apart and path.resolve().is_relative_to(apart):
+            apart = None
+        results = [film for film in seen if _is_result(film, apart)]
         videos = [film for film in seen if film not in results]
         if not videos:
             wanted = f"files {', '.join(ENDINGS)}"
@@ -76,13 +80,11 @@ def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _is_result(film: Path, given: Path, out: Path | None) -> bool:
+def _is_result(film: Path, apart: Path | None) -> bool:
     from benchmark.inference.any_video_files import ANNOTATED, JSON
 
-    # Unless the results go right among the videos, nothing in their folder is one to look at.
-    if out is not None and not given.resolve().is_relative_to(out.resolve()):
-        if film.resolve().is_relative_to(out.resolve()):
-            return True
+    if apart is not None and film.resolve().is_relative_to(apart):
+        return True
     return film.name == ANNOTATED and (film.parent / JSON).is_file()
 
 
