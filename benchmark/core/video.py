@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 RgbFrame = NDArray[np.uint8]
 
+PRESET = "veryfast"
+"""Effort of x264. At one crf, files are as large as those of `medium` and take less than half the
+time, for half a decibel: `python tests/bench/encoding.py`."""
 # mbtree reads uninitialized memory in x264's AVX-512 code (PyAV 18.1): other bytes in each run.
 # Several threads would divide the work, and so the bits, by the number of cores.
 _X264 = "open-gop=0:threads=1:lookahead-threads=1:mbtree=0"
@@ -267,7 +270,7 @@ def _answer(
 
 def write_video(
     target: Path | BinaryIO, frames: Iterable[RgbFrame], fps: float | Timeline, *,
-    crf: int, gop: int, preset: str = "veryfast",
+    crf: int, gop: int, preset: str = PRESET,
 ) -> int:  # fmt: skip
     """Write RGB frames as H.264 yuv420p mp4 and return their number; equal frames, equal bytes.
 
@@ -297,7 +300,7 @@ class VideoWriter:
     """
 
     def __init__(
-        self, file: BinaryIO, fps: float, *, crf: int, gop: int, preset: str,
+        self, file: BinaryIO, fps: float, *, crf: int, gop: int, preset: str = PRESET,
         pixels: str = "yuv420p", times: Timeline | None = None,
     ) -> None:  # fmt: skip
         self.frames = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -36,7 +38,8 @@ GAP = 1.03
 PAGE = "previews.html"
 
 
-class PreviewSource(NamedTuple):
+@dataclass(frozen=True)
+class PreviewSource:
     """Where the prepared modalities of an edition lie."""
 
     spec: Previews
@@ -44,6 +47,16 @@ class PreviewSource(NamedTuple):
     """Holds one folder per entry of `modalities`."""
     modalities: dict[str, Modality]
     clips: Clips
+
+    @cached_property
+    def videos(self) -> dict[str, PackedVideos]:
+        """Readers of the video modalities, in the order of the sheet."""
+        return {name: PackedVideos(self.folder / name, self.clips) for name in self.spec.videos}
+
+    @cached_property
+    def skeleton(self) -> SkeletonReader:
+        """The reader of the keypoints, where the sheet shows some."""
+        return SkeletonReader(self.folder / str(self.spec.skeleton), self.clips)
 
 
 def clip_rows(source: PreviewSource, clip: Clip) -> tuple[Rows, list[int]]:
@@ -56,9 +69,9 @@ def clip_rows(source: PreviewSource, clip: Clip) -> tuple[Rows, list[int]]:
     # The middles of equal parts: the first and last frame of a clip show little of a gesture.
     frames = ((np.arange(count) + 0.5) * clip.frames / count).astype(np.int64)
     rows = [] if source.spec.skeleton is None else _maps(source, clip, frames)
-    for name in source.spec.videos:
+    for name, reader in source.videos.items():
         spec = source.modalities[name]
-        stored = PackedVideos(source.folder / name, source.clips).read(clip.clip_id, frames)
+        stored = reader.read(clip.clip_id, frames)
         assert isinstance(spec, VideoModality), "params.yaml was checked"
         pictures = [spec.show(frame) for frame in stored]
         if isinstance(spec, TaylorModality):
@@ -68,7 +81,7 @@ def clip_rows(source: PreviewSource, clip: Clip) -> tuple[Rows, list[int]]:
 
 
 def _maps(source: PreviewSource, clip: Clip, frames: NDArray[np.int64]) -> Rows:
-    reader = SkeletonReader(source.folder / str(source.spec.skeleton), source.clips)
+    reader = source.skeleton
     points = reader.read(clip.clip_id)[frames]
     points = to_box(points, person_box(points, (clip.width, clip.height)), MAP_SIZE)
     view, edges = torch.from_numpy(points)[None], torch.tensor(reader.layout.edges)

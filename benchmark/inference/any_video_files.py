@@ -134,7 +134,7 @@ def write_annotated(windows: Sequence[Recognized], video: Path, out: Path) -> No
         )
         for number, frame in bar
     )
-    write_video(out, pictures, whole.part(start, end), crf=20, gop=24, preset="fast")
+    write_video(out, pictures, whole.part(start, end), crf=20, gop=24)
 
 
 def _annotated(

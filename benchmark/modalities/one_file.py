@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Values: TypeAlias = NDArray[Any]
     Points: TypeAlias = NDArray[np.float32]
 
-CRF, GOP, PRESET = 16, 12, "medium"
+CRF, GOP = 16, 12
 """Of the video to look at."""
 
 
@@ -199,4 +199,4 @@ def write_arrays(out: Path, values: Iterable[Values], span: Span, config: str) -
 
 def write_pictures(out: Path, pictures: Iterable[Frame], times: Timeline) -> None:
     """Write a video of frames, uint8 (H, W, 3), even sides, each on the screen when `times` say."""
-    write_video(out, pictures, times, crf=CRF, gop=GOP, preset=PRESET)
+    write_video(out, pictures, times, crf=CRF, gop=GOP)

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     Start: TypeAlias = Callable[[Clip], FrameExtractor]
     Stamps: TypeAlias = Callable[[Sequence[Clip]], list[object]]
 
-PRESET = "medium"
-
 
 @dataclass(frozen=True)
 class PackingJob:
@@ -223,7 +221,5 @@ def _begin(
     render: Callable[[Any], Frame],
 ) -> _Packing:  # fmt: skip
     buffer = io.BytesIO()
-    writer = VideoWriter(
-        buffer, clip.fps, crf=spec.crf, gop=spec.gop, preset=PRESET, pixels=spec.pixel_format
-    )
+    writer = VideoWriter(buffer, clip.fps, crf=spec.crf, gop=spec.gop, pixels=spec.pixel_format)
     return _Packing(clip, start(clip), render, buffer, writer)

@@ -172,7 +172,7 @@ def _of_video(path: Path, clips: Sequence[Clip]) -> dict[str, str]:
 def _uri(frames: Sequence[NDArray[np.uint8]], fps: float) -> str:
     file = io.BytesIO()
     # One key frame per 250 makes clips small; a page plays them from the start and seeks little.
-    with VideoWriter(file, fps, crf=CRF, gop=250, preset="medium") as writer:
+    with VideoWriter(file, fps, crf=CRF, gop=250) as writer:
         for frame in frames:
             writer.add(frame)
     return data_uri("video/mp4", file.getvalue())
