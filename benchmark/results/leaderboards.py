@@ -173,7 +173,7 @@ def _streams(own: Mapping[str, tuple[float, str]], paper: Mapping[str, float]) -
 
 NOTE = [
     "",
-    "Intervals are Wilson's, from the number of right clips: too narrow, because clips of one"
-    " video are alike, and they say",
-    "nothing of two systems that answered the same clips.",
+    "Intervals are Wilson's, of the number of right clips. They are too narrow, because clips of"
+    " one video resemble each other,",
+    "and they do not compare two systems that answered the same clips.",
 ]

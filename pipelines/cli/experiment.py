@@ -77,7 +77,7 @@ def remove(names: tuple[str, ...]) -> None:
         entry(params.experiments, "experiments", name)
     if later := starting_from(params, names):
         raise ParamsError(
-            "NAME", f"{', '.join(later)} would have no start",
+            "NAME", f"{', '.join(later)} would have nothing to start from",
             do=f"Remove all: mgbench experiment remove {' '.join((*names, *later))}",
         )  # fmt: skip
     # Editing the document keeps its comments, which writing `params` would lose.
