@@ -189,4 +189,4 @@ def test_missing_archives_are_said_before_dvc_names_an_error_number(project: Pat
     for name in ("imigue", "ma52"):
         assert f"data/raw/{name}: the archive of edition '{name}' is not there" in done.stderr
     assert done.stderr.count("drop what needs it") == 1
-    assert "drop what needs it: 'mgbench experiment remove swin_ma52'" in done.stderr
+    assert "drop what needs it: 'mgbench experiment remove swin_ma52 swin_rgb_star'" in done.stderr
