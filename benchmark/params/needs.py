@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,8 @@ def check_archives(params: Params) -> None:
         folder = Path("data/raw", name)
         if name in made or folder.exists():
             continue
-        users = _users(params, name)
+        users = [key for key, run in params.experiments.items() if run.edition == name]
+        users += starting_from(params, users)
         drop = f", or drop what needs it: 'mgbench experiment remove {' '.join(users)}'"
         # Of the edition that the table scores, next to nothing would be left.
         do = f"Put or link it there ({page_of(name)})"
@@ -42,15 +43,19 @@ def check_archives(params: Params) -> None:
     faults.raise_any("data/raw", do="'mgbench doctor' says what else is missing")
 
 
-def _users(params: Params, edition: str) -> list[str]:
-    """List the experiments of an edition, and those that start from one of them."""
-    found = {key for key, run in params.experiments.items() if run.edition == edition}
+def starting_from(params: Params, names: Collection[str]) -> list[str]:
+    """List the other experiments that start from these, at any remove or through a merge."""
+    found: list[str] = []
     while True:
-        merged = {key for key, one in params.merges.items() if found & {one.rgb, one.pose}}
-        more = {k for k, run in params.experiments.items() if run.init_from in found | merged}
-        if more <= found:
-            return [key for key in params.experiments if key in found]
-        found |= more
+        gone = {*names, *found}
+        gone |= {key for key, merge in params.merges.items() if {merge.rgb, merge.pose} & gone}
+        more = [
+            key for key, one in params.experiments.items()
+            if one.init_from in gone and key not in gone
+        ]  # fmt: skip
+        if not more:
+            return found
+        found += more
 
 
 def check_packages(params: Params) -> None:

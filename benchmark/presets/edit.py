@@ -128,21 +128,6 @@ def keep_experiments(document: Any, params: Params, kept: Sequence[str]) -> list
     return said + _name_sources(document, sources, kept)
 
 
-def starting_from(params: Params, names: Collection[str]) -> list[str]:
-    """List the other experiments that start from these, at any remove or through a merge."""
-    found: list[str] = []
-    while True:
-        gone = {*names, *found}
-        gone |= {key for key, merge in params.merges.items() if {merge.rgb, merge.pose} & gone}
-        more = [
-            key for key, one in params.experiments.items()
-            if one.init_from in gone and key not in gone
-        ]  # fmt: skip
-        if not more:
-            return found
-        found += more
-
-
 def _pretraining_of(params: Params, kept: Sequence[str]) -> list[str]:
     """List the entries of `pretraining` that these experiments start from, at any remove."""
     found, todo = [], [params.experiments[key].init_from for key in kept]

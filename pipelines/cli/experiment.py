@@ -65,12 +65,8 @@ def remove(names: tuple[str, ...]) -> None:
     Example: mgbench experiment remove swin_flow swin_depth
     """
     from benchmark.core.errors import ParamsError
-    from benchmark.presets.edit import (
-        keep_experiments,
-        read_document,
-        starting_from,
-        write_document,
-    )
+    from benchmark.params.needs import starting_from
+    from benchmark.presets.edit import keep_experiments, read_document, write_document
 
     params = read_params(PARAMS)
     for name in names:

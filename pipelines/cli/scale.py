@@ -156,8 +156,9 @@ def plan(
         return
     stages = read_graph(Path.cwd(), stale=not everything)
     todo = list(stages.upstream) if everything else stages.to_run()
-    seconds = _durations(stages.upstream, todo, assume)
-    free = [stage for stage in todo if kind_of(stage) not in load_yaml(TABLE)]
+    heavy: Collection[str] = load_yaml(TABLE)
+    seconds = _durations(stages.upstream, todo, assume, heavy)
+    free = [stage for stage in todo if kind_of(stage) not in heavy]
     found = schedule(stages.upstream, todo, seconds, slots=slots, free=free)
     for kind, count in Counter(map(kind_of, todo)).items():
         spent = sum(seconds[stage] for stage in todo if kind_of(stage) == kind)
@@ -171,9 +172,16 @@ def plan(
 
 
 def _durations(
-    stages: Collection[str], todo: list[str], assume: tuple[str, ...]
+    stages: Collection[str], todo: list[str], assume: tuple[str, ...], heavy: Collection[str]
 ) -> dict[str, float]:
-    """Return the seconds of stages to do: assumed for one, recorded, or assumed for its kind."""
+    """Return the seconds of stages to do: assumed for one, recorded, or assumed for its kind.
+
+    Args:
+        stages: All stages.
+        todo: Those to do.
+        assume: What the user gives, as STAGE=HOURS.
+        heavy: Kinds whose durations must be known; the others take seconds.
+    """
     known, assumed = read_seconds(), dict[str, float]()
     for text in assume:
         name, _, hours = text.partition("=")
@@ -189,10 +197,10 @@ def _durations(
         given = [value for value in kinds if value is not None]
         if given:
             found[stage] = given[0]
-        elif kind_of(stage) in load_yaml(TABLE):
+        elif kind_of(stage) in heavy:
             missing.append(kind_of(stage))
         else:
-            found[stage] = 0.0  # light ones, of seconds
+            found[stage] = 0.0
     if missing:
         kinds = Counter(missing)
         raise BenchmarkError(

@@ -42,17 +42,17 @@ def videos_in(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path
         files = list(_files_below(path))
         films = [file for file in files if file.suffix.lower() in ENDINGS]
         # macOS lays a `._a.mp4`, which is no video, beside an `a.mp4` on a foreign disk.
-        seen = [film for film in films if not _is_hidden(film, path)]
+        hidden = [film for film in films if _is_hidden(film, path)]
         # Unless the results go right among the videos, nothing in their folder is one to look at.
         apart = out and out.resolve()
         if apart and path.resolve().is_relative_to(apart):
             apart = None
-        results = [film for film in seen if _is_result(film, apart)]
-        videos = [film for film in seen if film not in results]
+        results = [film for film in films if film not in hidden and _is_result(film, apart)]
+        videos = [film for film in films if film not in {*hidden, *results}]
         if not videos:
             wanted = f"files {', '.join(ENDINGS)}"
             raise ParamsError(path, "no videos in this folder", expected=wanted)
-        _echo_passed_over(path, "hidden", [film for film in films if _is_hidden(film, path)])
+        _echo_passed_over(path, "hidden", hidden)
         _echo_passed_over(path, "a result", results)
         others = [file for file in files if file.suffix.lower() not in ENDINGS]
         _echo_passed_over(path, "no video by its ending", others)
