@@ -164,6 +164,16 @@ def test_a_missing_folder_is_named(copy: Path) -> None:
     assert "excluded" not in found, "to exclude videos would not help"
 
 
+def test_all_missing_archives_are_named_together(copy: Path) -> None:
+    shutil.rmtree(copy / "imigue_rgb_phase1")
+    shutil.rmtree(copy / "imigue_data_phase2")
+    found = fault(copy)
+    for archive in ("imigue_rgb_phase1", "imigue_skeleton_phase2"):
+        assert found.count(f"nor {archive}.zip") == 1
+    assert "2 faults" in found
+    assert "excluded" not in found
+
+
 def test_an_archive_that_lies_one_folder_too_deep_is_found(copy: Path) -> None:
     (copy / "unzipped").mkdir()
     (copy / "imigue_data_phase1").rename(copy / "unzipped/imigue_data_phase1")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from benchmark.archives.archive import Archive
 from benchmark.archives.keypoints import Sheets
-from benchmark.archives.raw_files import RawFile, is_unreadable, open_tree, probe_raw
+from benchmark.archives.raw_files import RawFile, Tree, is_unreadable, open_tree, probe_raw
 from benchmark.contracts.clips import Clip, Clips
-from benchmark.core.errors import ArchiveError, FaultList
+from benchmark.core.errors import ArchiveError, FaultList, one_per_line
 from benchmark.core.text_files import read_rows, whole
 
 if TYPE_CHECKING:
@@ -87,25 +87,37 @@ def raw_videos(root: Path) -> list[RawVideo]:
     """List every video of the archives, in the order train, val, test and then by name.
 
     Raises:
-        ArchiveError: A whole archive is missing.
+        ArchiveError: Whole archives are missing, or are not what they should be.
         ManyFaults: Every file that is missing, every video that is in two splits.
     """
-    for place in dict.fromkeys(place[:2] for place in (*SKELETONS.values(), *MOVIES.values())):
-        open_tree(root, *place)  # first: no list of faults per split, nor the advice for videos
+    trees = _open_trees(root)
     videos: list[RawVideo] = []
     faults = FaultList()
     for split in SKELETONS:
         with faults.collected():
-            videos += _split_videos(root, split, faults)
+            videos += _split_videos(trees, split, faults)
     with faults.collected():
         _check_disjoint(root, videos)
     faults.raise_any(root)
     return videos
 
 
-def _split_videos(root: Path, split: Split, faults: FaultList) -> list[RawVideo]:
-    skeletons = open_tree(root, *SKELETONS[split][:2])
-    movies = open_tree(root, *MOVIES[split][:2])
+def _open_trees(root: Path) -> dict[str, Tree]:
+    """Map the name of each archive to what it unpacks to."""
+    places = {place.archive: place for place in (*SKELETONS.values(), *MOVIES.values())}
+    trees: dict[str, Tree] = {}
+    faults = FaultList()
+    for place in places.values():
+        with faults.collected():
+            trees[place.archive] = open_tree(root, place.folder, place.archive)
+    if faults.errors:  # not `ManyFaults`, which gets the advice to exclude videos
+        raise ArchiveError(root, one_per_line(faults.errors))
+    return trees
+
+
+def _split_videos(trees: dict[str, Tree], split: Split, faults: FaultList) -> list[RawVideo]:
+    skeletons = trees[SKELETONS[split].archive]
+    movies = trees[MOVIES[split].archive]
     names = skeletons.folders(SKELETONS[split].sub)
     # One of the two without the other: a zip of another release, or one that is not whole.
     if lone := sorted({*movies.folders(MOVIES[split].sub)} ^ {*names}):

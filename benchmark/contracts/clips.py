@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Clip ids name members of tars and files on any system."""
 
+
+def plain_name(name: str) -> str:
+    """Write a name in letters that a clip id may have, at most 80: the id adds a number."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[-80:].lstrip(".-") or "video"
+
+
 FASTEST = 1e6
 """No camera takes as many frames per second."""
 COLUMNS = columns(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.contracts.parquet import TableFormat, columns
 from benchmark.core.errors import FormatError, MismatchError
-from benchmark.editions.splits import OOF, SPLITS
+from benchmark.editions.splits import OOF, SPLITS, Groups
 
 if TYPE_CHECKING:
     from benchmark.contracts.clips import Clips
@@ -35,8 +35,8 @@ class FoldStamp(NamedTuple):
     """Digest of the folds."""
     fold: str
     """fold0, fold1, ... or all for those of one network; `joined` for those of all folds."""
-    groups: str
-    """What the folds keep together: video or subject."""
+    groups: Groups
+    """What the folds keep together."""
     over: tuple[str, ...]
     """Splits that are dealt into folds."""
 
@@ -173,9 +173,12 @@ def _stamp(path: Path, text: str | None) -> FoldStamp | None:
         return None
     try:
         folds, fold, groups, over = json.loads(text)
-        return FoldStamp(str(folds), str(fold), str(groups), tuple(map(str, over)))
+        stamp = FoldStamp(str(folds), str(fold), groups, tuple(map(str, over)))
     except (TypeError, ValueError):
-        raise FormatError(path, "does not say which folds it is of", found=text[:60]) from None
+        stamp = None
+    if stamp is None or stamp.groups not in get_args(Groups):
+        raise FormatError(path, "does not say which folds it is of", found=text[:60])
+    return stamp
 
 
 def _classes(path: Path, text: str) -> tuple[str, ...]:

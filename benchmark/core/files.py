@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -121,10 +121,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     Of a link, the folder that it points to is replaced.
     """
     path = path.resolve() if path.is_symlink() else path
-    work = _beside(path)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
+    with _work_folder(_beside(path)) as work:
         with _named(path):
             yield work
         # Unlike a file, a folder cannot be replaced in one step: for a moment there is none.
@@ -141,14 +138,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                     raise
             finally:
                 shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+
+
+def scratch_folder(path: Path) -> AbstractContextManager[Path]:
+    """Yield an empty folder beside `path` for files on the way to it; it is gone afterwards."""
+    return _work_folder(_beside(path.with_name(f"{path.name}.scratch")))
 
 
 @contextmanager
-def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` for files on the way to it; it is gone afterwards."""
-    work = _beside(path.with_name(f"{path.name}.scratch"))
+def _work_folder(work: Path) -> Iterator[Path]:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:

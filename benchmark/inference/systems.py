@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from benchmark.core.half_precision import SUFFIX, ZOO, ZOO_NAME, read_half
 from benchmark.core.schema import AboveZero, Share, Strict
 from benchmark.data.manifest import FILE, FORMAT
 from benchmark.editions.edition import Edition, of_project, read_edition
-from benchmark.editions.splits import OOF, Groups
+from benchmark.editions.splits import OOF
 from benchmark.modalities.depth.depth import DepthModality, FixedScale
 from benchmark.params.checks import check_system
 from benchmark.params.params import Params, read_params
@@ -98,7 +98,7 @@ def val_score_of(
 def _scored(fused: Probabilities, clips: Clips) -> ValScore:
     stamp = fused.stamp
     if fused.split == OOF and stamp is not None:
-        truth = oof_labels(clips, stamp.over, cast("Groups", stamp.groups))
+        truth = oof_labels(clips, stamp.over, stamp.groups)
     else:
         truth = index_labels(clips, "val")
     p = truth.joined(fused, where=fused.source)

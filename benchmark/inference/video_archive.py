@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from benchmark.archives.folder import CLASSES, CLIPS, Folder
 from benchmark.archives.openpose import NUM_POINTS
 from benchmark.archives.own_skeleton import FILE as SKELETON
+from benchmark.contracts.clips import plain_name
 from benchmark.contracts.skeletons import OPENPOSE36, Layout
 from benchmark.core.errors import ArchiveError
 from benchmark.core.files import write_text
@@ -81,7 +81,7 @@ def video_archive(
 
 def safe_name(video: str) -> str:
     """Return a video's name without folder and ending, in letters that a clip id may have."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(video).stem).lstrip(".-")[:80] or "video"
+    return plain_name(Path(video).stem)
 
 
 def safe_names(videos: Sequence[str]) -> dict[str, str]:

@@ -104,7 +104,7 @@ def score_windows(
     spec = with_levels(network.metadata.modality, source.prepared)
     spec = spec.model_copy(update={"shards": max(1, len(windows) // PER_SHARD)})
     # Not `prepare`: without the shards' keys, a stop while predicting would make all anew.
-    spec.make(raw, edition, windows, work, workers=usable_cores())
+    spec.make(raw, edition, windows, work, workers=usable_cores(), what=work.name)
     for split in SPLITS:
         part = windows.split(split)
         if not len(part):

@@ -128,7 +128,7 @@ class ModalityBase(Strict):
         shards.finish(work, out, files)
 
     def make(
-        self, raw: Path, edition: Edition, clips: Clips, work: Path, *, workers: int, what: str = ""
+        self, raw: Path, edition: Edition, clips: Clips, work: Path, *, workers: int, what: str
     ) -> list[str]:
         """Make the data in `work`, where a later call goes on; return the names of their files.
 
@@ -138,7 +138,7 @@ class ModalityBase(Strict):
             clips: The index.
             work: Folder of the data, and of what tells a later call which of them are made.
             workers: Processes.
-            what: Name of the data in the progress bar; that of the folder if empty.
+            what: Name of the data in the progress bar.
 
         Raises:
             ManyFaults: Every raw file that is damaged or too short.
@@ -147,7 +147,7 @@ class ModalityBase(Strict):
         """
         from benchmark.modalities.packing import PackingJob
 
-        config, what = self.model_dump_json(), what or work.name
+        config = self.model_dump_json()
         return self.pack(PackingJob(self, raw, edition, clips, what, config, workers, work))
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from benchmark.contracts.clips import Clips, index_file, read_clips
 from benchmark.contracts.folds import oof_labels
@@ -11,7 +11,7 @@ from benchmark.contracts.labels import Labels, index_labels, listed_labels
 from benchmark.contracts.test_labels import answers_file, read_answers, read_test_labels
 from benchmark.core.errors import FormatError
 from benchmark.editions.edition import edition_names, read_edition
-from benchmark.editions.splits import OOF, SPLITS, Groups, Split
+from benchmark.editions.splits import OOF, SPLITS, Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def labels_for(probabilities: Probabilities, csv: Path | None) -> Labels:
     name, index = probabilities.edition, index_file(probabilities.edition)
     if probabilities.split == OOF and (stamp := probabilities.stamp) is not None:
         clips = read_clips(index, read_edition(name))
-        return oof_labels(clips, stamp.over, cast("Groups", stamp.groups))
+        return oof_labels(clips, stamp.over, stamp.groups)
     splits: dict[str, Split] = {one: one for one in SPLITS}
     split = splits.get(probabilities.split)
     if name in edition_names() and split is not None and index.is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 import warnings
 from collections import Counter
@@ -23,6 +22,7 @@ from benchmark.archives.annotations.checks import (
 )
 from benchmark.archives.annotations.read import Annotation
 from benchmark.archives.folder import CLASSES, CLIPS
+from benchmark.contracts.clips import plain_name
 from benchmark.core.errors import ArchiveError, FaultList
 from benchmark.core.files import csv_text, replacing, write_text
 from benchmark.runtime.parallel import map_in_processes, usable_cores
@@ -376,10 +376,7 @@ def _together(subjects: Sequence[str], videos: Sequence[str]) -> list[str]:
 
 def _ids(names: Sequence[str]) -> list[str]:
     """Name the clips after their videos: `talk-003` is the fourth of talk.mp4."""
-    stems = {}
-    for name in {*names}:
-        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name.rpartition(".")[0])[-80:]
-        stems[name] = re.sub(r"^[^A-Za-z0-9_]", "_", plain)
+    stems = {name: plain_name(name.rpartition(".")[0]) for name in names}
     counted: Counter[str] = Counter()
     ids = []
     for name in names:
