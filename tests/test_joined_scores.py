@@ -339,8 +339,8 @@ def changed(path: Path, **columns: Any) -> None:
         ({"metadata": {b"classes": b"{}"}}, "its classes are no list of names"),
         ({"metadata": {b"split": None}}, "not a file of probabilities of this version"),
         ({"metadata": {b"edition": b"\xff"}}, "not a parquet file"),
-        ({"metadata": {b"folds": b'["d", "all"]'}}, "does not say which folds it is of"),
-        ({"metadata": {b"folds": b'["d", "all", "shop", []]'}}, "does not say which folds it is of"),
+        ({"metadata": {b"folds": b'["d", "all"]'}}, "does not say which folds"),
+        ({"metadata": {b"folds": b'["d", "all", "shop", []]'}}, "does not say which folds"),
     ],
 )
 def test_a_file_of_probabilities_with_wrong_types_is_one_message(
