@@ -47,8 +47,10 @@ def videos_in(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path
         apart = out and out.resolve()
         if apart and path.resolve().is_relative_to(apart):
             apart = None
-        results = [film for film in films if film not in hidden and _is_result(film, apart)]
-        videos = [film for film in films if film not in {*hidden, *results}]
+        passed_over = {*hidden}
+        results = [film for film in films if film not in passed_over and _is_result(film, apart)]
+        passed_over |= {*results}
+        videos = [film for film in films if film not in passed_over]
         if not videos:
             wanted = f"files {', '.join(ENDINGS)}"
             raise ParamsError(path, "no videos in this folder", expected=wanted)

@@ -376,7 +376,7 @@ def _together(subjects: Sequence[str], videos: Sequence[str]) -> list[str]:
 
 def _ids(names: Sequence[str]) -> list[str]:
     """Name the clips after their videos: `talk-003` is the fourth of talk.mp4."""
-    stems = {name: plain_name(name.rpartition(".")[0]) for name in names}
+    stems = {name: plain_name(name.rpartition(".")[0]) for name in {*names}}
     counted: Counter[str] = Counter()
     ids = []
     for name in names:
